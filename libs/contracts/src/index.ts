@@ -1,0 +1,6 @@
+export * as imaging from './imaging.js';
+export * as identity from './identity.js';
+export * as inference from './inference.js';
+export * as results from './results.js';
+export * as worker from './worker.js';
+export * from './catalogue.js';

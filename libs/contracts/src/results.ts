@@ -1,0 +1,1 @@
+export * from './generated/callosum/results/v1/events.js';

@@ -1,0 +1,1 @@
+export * from './generated/callosum/worker/v1/worker_service.js';
