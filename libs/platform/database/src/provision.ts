@@ -1,0 +1,63 @@
+import pg from 'pg';
+
+/** One role with the one schema it owns, and the shared schemas it may use. */
+export interface RoleSpec {
+  readonly role: string;
+  readonly password: string;
+  readonly schema: string;
+  /** Schemas of the platform (archive, event_log) this role also reads and writes. */
+  readonly uses: readonly string[];
+}
+
+const identifier = /^[a-z][a-z0-9_]{0,62}$/;
+
+/**
+ * Creates roles and schemas, and lets each role reach its own schema and the shared ones it names, no more.
+ * Idempotent; run with an administrator's connection before the services start. Safe to run from several
+ * processes at once (one advisory lock).
+ */
+export async function provision(admin: pg.ClientConfig, roles: readonly RoleSpec[]): Promise<void> {
+  const client = new pg.Client(admin);
+  await client.connect();
+  try {
+    await client.query("select pg_advisory_lock(hashtext('callosum.provision'))");
+    await client.query('revoke create on schema public from public');
+    for (const spec of roles) await provisionRole(client, spec);
+    for (const spec of roles) await grantShared(client, spec);
+  } finally {
+    await client.end();
+  }
+}
+
+async function provisionRole(client: pg.Client, { role, password, schema }: RoleSpec): Promise<void> {
+  for (const name of [role, schema]) {
+    if (!identifier.test(name)) throw new TypeError(`not an identifier: ${name}`);
+  }
+  const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [role]);
+  const quoted = client.escapeLiteral(password);
+  await client.query(`${rowCount ? 'alter' : 'create'} role ${role} login password ${quoted}`);
+  // An administrator that is no superuser (CloudNativePG, a cloud's) must be a member to give schemas away.
+  await client.query(`grant ${role} to current_user`);
+  await client.query(`create schema if not exists ${schema} authorization ${role}`);
+}
+
+async function grantShared(client: pg.Client, { role, schema, uses }: RoleSpec): Promise<void> {
+  for (const shared of uses) {
+    if (shared === schema) continue;
+    const { rows } = await client.query<{ owner: string }>(
+      'select pg_get_userbyid(nspowner) as owner from pg_namespace where nspname = $1',
+      [shared],
+    );
+    const owner = rows[0]?.owner;
+    if (!owner) throw new TypeError(`schema ${shared} has no owning role among those provisioned`);
+    await client.query(`grant usage on schema ${shared} to ${role}`);
+    await client.query(`grant select, insert, update, delete on all tables in schema ${shared} to ${role}`);
+    await client.query(`grant usage, select on all sequences in schema ${shared} to ${role}`);
+    await client.query(
+      `alter default privileges for role ${owner} in schema ${shared} grant select, insert, update, delete on tables to ${role}`,
+    );
+    await client.query(
+      `alter default privileges for role ${owner} in schema ${shared} grant usage, select on sequences to ${role}`,
+    );
+  }
+}
