@@ -1,1 +1,2 @@
-export {};
+export * from './bind.js';
+export * from './settings.js';

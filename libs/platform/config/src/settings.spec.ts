@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+
+import { assertBindAllowed, describeSettings, flag, parseSettings, port, SettingsError, UnauthenticatedBindError, wholeNumber } from './index.js';
+
+const schema = z.object({
+  CALLOSUM_X_PORT: port().default(8080).describe('Port of X'),
+  CALLOSUM_X_MS: wholeNumber(1, 1000).describe('Time of X'),
+  CALLOSUM_X_MODE: z.enum(['a', 'b']).default('a').describe('Mode'),
+  CALLOSUM_X_ON: flag().default(false).describe('On'),
+});
+
+describe('settings', () => {
+  it('reads typed values and defaults; nothing counts as not set', () => {
+    expect(parseSettings(schema, { CALLOSUM_X_MS: '5', CALLOSUM_X_PORT: '', CALLOSUM_X_ON: 'true' })).toEqual({
+      CALLOSUM_X_PORT: 8080,
+      CALLOSUM_X_MS: 5,
+      CALLOSUM_X_MODE: 'a',
+      CALLOSUM_X_ON: true,
+    });
+  });
+
+  it('names every wrong variable and never its value', () => {
+    const parse = () => parseSettings(schema, { CALLOSUM_X_PORT: 'sesame', CALLOSUM_X_MODE: 'secret' });
+    expect(parse).toThrow(SettingsError);
+    try {
+      parse();
+    } catch (error) {
+      const text = String(error);
+      expect(text).toContain('CALLOSUM_X_PORT');
+      expect(text).toContain('CALLOSUM_X_MS: is required');
+      expect(text).toContain('CALLOSUM_X_MODE: must be one of a, b');
+      expect(text).not.toMatch(/sesame|secret/);
+    }
+  });
+
+  it('documents itself', () => {
+    expect(describeSettings(schema)).toContainEqual({
+      name: 'CALLOSUM_X_PORT',
+      description: 'Port of X',
+      required: false,
+      defaultValue: '8080',
+    });
+    expect(describeSettings(schema).find(({ name }) => name === 'CALLOSUM_X_MS')?.required).toBe(true);
+  });
+});
+
+describe('binding without authentication', () => {
+  it.each(['127.0.0.1', '127.1.2.3', '::1', '[::1]', 'localhost'])('lets %s', (host) => {
+    expect(() => assertBindAllowed('CALLOSUM_HTTP_HOST', host)).not.toThrow();
+  });
+  it.each(['0.0.0.0', '::', '192.168.1.4', 'example.org', ''])('refuses %s', (host) => {
+    expect(() => assertBindAllowed('CALLOSUM_HTTP_HOST', host)).toThrow(UnauthenticatedBindError);
+  });
+});

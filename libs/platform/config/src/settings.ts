@@ -1,0 +1,81 @@
+import { CallosumError } from '@callosum/kernel';
+import { z } from 'zod';
+
+/** A settings schema: one object whose keys are the environment variables themselves. */
+export type SettingsSchema = z.ZodObject<z.ZodRawShape>;
+
+/** Thrown when a setting is missing or wrong. Names the variable, never its value (it may be a secret). */
+export class SettingsError extends CallosumError {
+  constructor(readonly problems: readonly string[]) {
+    super('config.invalid', 'invalid', `settings are not usable:\n  ${problems.join('\n  ')}`);
+  }
+}
+
+/**
+ * Reads a service's settings from the environment, once, at start. A variable set to nothing counts as not set.
+ * @throws {SettingsError} naming every variable that is wrong
+ */
+export function parseSettings<S extends SettingsSchema>(schema: S, env: NodeJS.ProcessEnv): z.output<S> {
+  const given = Object.fromEntries(
+    Object.keys(schema.shape)
+      .filter((name) => env[name] !== undefined && env[name] !== '')
+      .map((name) => [name, env[name]]),
+  );
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new SettingsError(
+    parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${reason(issue)}`),
+  );
+}
+
+/** zod's messages of some kinds quote the value; those are put in our own words. */
+function reason(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_value':
+      return `must be one of ${issue.values.map(String).join(', ')}`;
+    case 'invalid_type':
+      return issue.input === undefined ? 'is required' : `must be a ${issue.expected}`;
+    case 'invalid_format':
+      return `is not a valid ${issue.format}`;
+    case 'too_small':
+      return `must be at least ${String(issue.minimum)}`;
+    case 'too_big':
+      return `must be at most ${String(issue.maximum)}`;
+    case 'custom':
+      return issue.message;
+    default:
+      return 'is not valid';
+  }
+}
+
+/** Whole number in a range, written in decimal. */
+export const wholeNumber = (min: number, max: number): z.ZodCoercedNumber =>
+  z.coerce.number().int().min(min).max(max);
+
+/** A TCP port; 0 lets the system choose (tests). */
+export const port = (): z.ZodCoercedNumber => wholeNumber(0, 65_535);
+
+/** "true" or "false". */
+export const flag = (): z.ZodPipe<z.ZodEnum<{ true: 'true'; false: 'false' }>, z.ZodTransform<boolean, 'true' | 'false'>> =>
+  z.enum(['true', 'false']).transform((text) => text === 'true');
+
+export interface SettingDoc {
+  readonly name: string;
+  readonly description: string;
+  readonly required: boolean;
+  readonly defaultValue?: string;
+}
+
+/** What docs/guides/settings.md is generated from. */
+export function describeSettings(schema: SettingsSchema): SettingDoc[] {
+  return Object.entries(schema.shape).map(([name, field]) => {
+    const type = field as z.ZodType;
+    const absent = type.safeParse(undefined);
+    return {
+      name,
+      description: type.meta()?.description ?? '',
+      required: !absent.success,
+      ...(absent.success && absent.data !== undefined ? { defaultValue: String(absent.data) } : {}),
+    };
+  });
+}

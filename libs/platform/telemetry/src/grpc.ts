@@ -1,0 +1,87 @@
+import { context, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { CallosumError, type ErrorKind } from '@callosum/kernel';
+import {
+  type CallContext,
+  type ClientMiddleware,
+  Metadata,
+  ServerError,
+  type ServerMiddleware,
+  type ServerMiddlewareCall,
+  Status,
+} from 'nice-grpc';
+
+/** The one mapping of our errors to gRPC status codes. */
+const statusOf: Record<ErrorKind, Status> = {
+  invalid: Status.INVALID_ARGUMENT,
+  'not-found': Status.NOT_FOUND,
+  conflict: Status.FAILED_PRECONDITION,
+  forbidden: Status.PERMISSION_DENIED,
+  unavailable: Status.UNAVAILABLE,
+  internal: Status.INTERNAL,
+};
+
+/** Continues the caller's trace in a span of the method, and turns our errors into gRPC statuses. */
+export function grpcServerMiddleware(service: string, onError: (error: unknown, path: string) => void): ServerMiddleware {
+  const tracer = trace.getTracer(`callosum.${service}`);
+  return async function* traced<Request, Response>(
+    call: ServerMiddlewareCall<Request, Response>,
+    callContext: CallContext,
+  ) {
+    const carrier = { traceparent: callContext.metadata.get('traceparent') ?? '' };
+    const parent = propagation.extract(ROOT_CONTEXT, carrier);
+    const span = tracer.startSpan(
+      call.method.path.slice(1),
+      { kind: SpanKind.SERVER, attributes: { 'callosum.service': service, 'rpc.system.name': 'grpc' } },
+      parent,
+    );
+    const active = trace.setSpan(parent, span);
+    const stream = call.next(call.request, callContext);
+    try {
+      // The handler's code runs inside `next()`: each step is taken within the span's context.
+      for (;;) {
+        const step = await context.with(active, () => stream.next());
+        if (step.done) return step.value as Awaited<Response>;
+        yield step.value;
+      }
+    } catch (error) {
+      // The client went away: nobody's error.
+      if (!(error instanceof Error && error.name === 'AbortError')) {
+        span.setStatus({ code: SpanStatusCode.ERROR });
+        onError(error, call.method.path);
+      }
+      throw toServerError(error);
+    } finally {
+      await stream.return(undefined as never);
+      span.end();
+    }
+  };
+}
+
+function toServerError(error: unknown): unknown {
+  if (error instanceof CallosumError) return new ServerError(statusOf[error.kind], `${error.code}: ${error.message}`);
+  return error;
+}
+
+/** Sends the active trace along with each call, in a client span. */
+export function grpcClientMiddleware(service: string): ClientMiddleware {
+  const tracer = trace.getTracer(`callosum.${service}`);
+  return async function* traced(call, options) {
+    const span = tracer.startSpan(call.method.path.slice(1), {
+      kind: SpanKind.CLIENT,
+      attributes: { 'callosum.service': service, 'rpc.system.name': 'grpc' },
+    });
+    const active = trace.setSpan(context.active(), span);
+    const carrier: Record<string, string> = {};
+    propagation.inject(active, carrier);
+    const metadata = Metadata(options.metadata);
+    if (carrier['traceparent']) metadata.set('traceparent', carrier['traceparent']);
+    try {
+      return yield* call.next(call.request, { ...options, metadata });
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR });
+      throw error;
+    } finally {
+      span.end();
+    }
+  };
+}

@@ -1,0 +1,60 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { metrics, propagation, trace } from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { startNodeSdk } from '@opentelemetry/sdk-node';
+import { BatchSpanProcessor, NoopSpanProcessor } from '@opentelemetry/sdk-trace';
+
+export interface TelemetryOptions {
+  /** `service.name` of the process: a service, or "callosum" when all run in one. */
+  readonly serviceName: string;
+  readonly serviceVersion: string;
+  readonly site: string;
+  /** Base URL of an OTLP/HTTP collector; spans are not exported without it, but ids are made and carried. */
+  readonly otlpEndpoint?: string;
+}
+
+export interface Telemetry {
+  /** Answers with the process's metrics in Prometheus text format. */
+  handleMetrics(request: IncomingMessage, response: ServerResponse): void;
+  /** Exports what is waiting, then stops. */
+  shutdown(): Promise<void>;
+}
+
+/** Spans wait at most this long before they are sent: a killed process loses no more than that. */
+const exportDelayMs = 500;
+
+/** Starts OpenTelemetry for the process. Once a process: the API's providers are global. */
+export function startTelemetry(options: TelemetryOptions): Telemetry {
+  const prometheus = new PrometheusExporter({ preventServerStart: true });
+  const processor = options.otlpEndpoint
+    ? new BatchSpanProcessor({
+        exporter: new OTLPTraceExporter({ url: `${options.otlpEndpoint.replace(/\/$/, '')}/v1/traces` }),
+        scheduledDelayMillis: exportDelayMs,
+      })
+    : new NoopSpanProcessor();
+  const sdk = startNodeSdk({
+    resourceAttributes: {
+      'service.name': options.serviceName,
+      'service.version': options.serviceVersion,
+      'service.namespace': 'callosum',
+      'callosum.site': options.site,
+    },
+    propagators: [new W3CTraceContextPropagator()],
+    spanProcessors: [processor],
+    metricReaders: [prometheus],
+    logRecordProcessors: [],
+    instrumentations: [],
+  });
+  return {
+    handleMetrics: (request, response) => prometheus.getMetricsRequestHandler(request, response),
+    shutdown: async () => {
+      await sdk.shutdown();
+      trace.disable();
+      metrics.disable();
+      propagation.disable();
+    },
+  };
+}
