@@ -1,1 +1,7 @@
-export {};
+export * from './missing-prerequisite.js';
+export * from './postgres.js';
+export * from './kafka.js';
+export * from './s3.js';
+export * from './test-data.js';
+export { freePort, accepts, startProcess, type ServerProcess, type ServerCommand } from './processes.js';
+export { cachedTool, repositoryRoot } from './tools-folder.js';
