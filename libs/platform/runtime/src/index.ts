@@ -1,1 +1,4 @@
-export {};
+export * from './clients.js';
+export * from './definition.js';
+export * from './settings.js';
+export * from './tokens.js';

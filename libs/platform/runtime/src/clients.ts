@@ -1,0 +1,42 @@
+import { identity, imaging } from '@callosum/contracts';
+import { grpcClientMiddleware } from '@callosum/telemetry';
+import { type Channel, type Client, createChannel, createClientFactory } from 'nice-grpc';
+import { deadlineMiddleware, type DeadlineOptions } from 'nice-grpc-client-middleware-deadline';
+
+export type StudyIndexClient = Client<imaging.StudyIndexServiceDefinition, DeadlineOptions>;
+export type IdentityClient = Client<identity.IdentityServiceDefinition, DeadlineOptions>;
+
+export interface PeerClients {
+  readonly studyIndex: StudyIndexClient;
+  readonly identity: IdentityClient;
+  close(): void;
+}
+
+/** A unary call between services that takes longer is lost; streams set their own deadline. */
+const deadlineMs = 30_000;
+/** A study's geometry (10,000 instances at about 1 KiB) fits; larger answers are streams. */
+const messageBytesMax = 64 * 1024 * 1024;
+
+/** Clients of the other services. Channels connect when first used and reconnect by themselves. */
+export function createPeerClients(
+  service: string,
+  addresses: { readonly studyIndex: string; readonly identity: string },
+): PeerClients {
+  const channels: Channel[] = [];
+  const open = (address: string): Channel => {
+    const channel = createChannel(address, undefined, {
+      'grpc.max_receive_message_length': messageBytesMax,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 5_000,
+    });
+    channels.push(channel);
+    return channel;
+  };
+  const factory = createClientFactory().use(grpcClientMiddleware(service)).use(deadlineMiddleware);
+  const defaults = { '*': { deadline: deadlineMs } } as const;
+  return {
+    studyIndex: factory.create(imaging.StudyIndexServiceDefinition, open(addresses.studyIndex), defaults),
+    identity: factory.create(identity.IdentityServiceDefinition, open(addresses.identity), defaults),
+    close: () => channels.forEach((channel) => channel.close()),
+  };
+}

@@ -1,0 +1,42 @@
+import type { SettingsSchema } from '@callosum/config';
+import type { ServiceName } from '@callosum/contracts';
+import type { Migrations } from '@callosum/database';
+import type { INestApplicationContext, Type } from '@nestjs/common';
+import type { CompatServiceDefinition } from 'nice-grpc/lib/service-definitions/index.js';
+
+/** A gRPC service and the object that answers it, usually resolved from the Nest container. */
+export interface GrpcBinding {
+  readonly definition: CompatServiceDefinition;
+  readonly implementation: object;
+}
+
+/**
+ * One service as the runtime starts it: alone in a process (apps/<service>) or beside the others (apps/all-in-one).
+ * The service itself does not know which.
+ */
+export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
+  readonly name: ServiceName;
+  /** Settings of its own, beside the platform's. */
+  readonly settings: S;
+  /** Its PostgreSQL schema and the role that owns it. */
+  readonly schema: string;
+  /** Tables of its own; the runtime adds outbox, inbox and parked work. */
+  readonly migrations: Migrations;
+  readonly usesArchive: boolean;
+  /**
+   * The root Nest module. Event handlers (`@EventPattern(topics.x.name)`) stand in its controllers beside HTTP
+   * ones. Background loops start in `onApplicationBootstrap` and end in `beforeApplicationShutdown`.
+   */
+  readonly module: Type;
+  /** Services on the internal gRPC server; none is started without. */
+  readonly grpc?: (app: INestApplicationContext) => readonly GrpcBinding[];
+  /** Path prefixes of its HTTP routes, e.g. ["/dicom-web", "/viewer"]: the one router sends these here. */
+  readonly httpPrefixes: readonly string[];
+  /** Extra liveness or readiness: rejects when the service cannot work. */
+  readonly ready?: (app: INestApplicationContext) => Promise<void>;
+}
+
+/** Keeps the settings' type: `export const studyIndex = defineService({...})`. */
+export function defineService<S extends SettingsSchema>(definition: ServiceDefinition<S>): ServiceDefinition<S> {
+  return Object.freeze(definition);
+}

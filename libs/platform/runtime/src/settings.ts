@@ -1,0 +1,60 @@
+import { port, wholeNumber } from '@callosum/config';
+import { databaseDefaults } from '@callosum/database';
+import { z } from 'zod';
+
+/** What every service reads, whatever it does. Keys are the environment variables. */
+export const platformSettings = z.object({
+  CALLOSUM_SITE: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,31}$/)
+    .default('default')
+    .describe('Name of the site; stands in every envelope, row and blob key'),
+  CALLOSUM_LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'])
+    .default('info')
+    .describe('Least severity that is logged'),
+  CALLOSUM_HTTP_HOST: z.string().default('127.0.0.1').describe('Address the HTTP port binds to'),
+  CALLOSUM_HTTP_PORT: port().default(8080).describe('HTTP port'),
+  CALLOSUM_INTERNAL_GRPC: z
+    .string()
+    .default('127.0.0.1:0')
+    .describe('Address the internal gRPC server binds to: host:port, or unix:path'),
+  CALLOSUM_STUDY_INDEX_GRPC: z.string().default('127.0.0.1:50061').describe('Where study-index answers'),
+  CALLOSUM_IDENTITY_GRPC: z.string().default('127.0.0.1:50062').describe('Where identity-mapping answers'),
+  CALLOSUM_FHIR_URL: z
+    .url()
+    .default('http://127.0.0.1:8080/fhir')
+    .describe('Base URL of the FHIR server results are published to'),
+  CALLOSUM_PUBLIC_URL: z
+    .url()
+    .default('http://127.0.0.1:8080')
+    .describe('Base URL under which people and EHRs reach this site; stands in Endpoint and links'),
+  CALLOSUM_DATABASE_HOST: z.string().default('127.0.0.1').describe('PostgreSQL host'),
+  CALLOSUM_DATABASE_PORT: port().default(5432).describe('PostgreSQL port'),
+  CALLOSUM_DATABASE_NAME: z.string().default('callosum').describe('PostgreSQL database'),
+  CALLOSUM_DATABASE_USER: z.string().optional().describe("Role of the service; its schema's name when not set"),
+  CALLOSUM_DATABASE_PASSWORD: z.string().default('').describe('Password of that role'),
+  CALLOSUM_DATABASE_POOL_MAX: wholeNumber(2, 100)
+    .default(databaseDefaults.poolMax)
+    .describe('Connections one replica opens at most'),
+  CALLOSUM_EVENT_LOG: z.enum(['postgres', 'kafka']).default('postgres').describe('Where events go'),
+  CALLOSUM_KAFKA_BROKERS: z.string().default('127.0.0.1:9092').describe('Kafka bootstrap servers, comma-separated'),
+  CALLOSUM_KAFKA_REPLICATION: wholeNumber(1, 9)
+    .default(1)
+    .describe('Replicas of a topic that Callosum creates'),
+  CALLOSUM_OBJECT_STORE: z.enum(['files', 's3']).default('files').describe('Where blobs are kept'),
+  CALLOSUM_OBJECT_STORE_DIR: z.string().default('.callosum/objects').describe('Folder of the blobs (files)'),
+  CALLOSUM_DISK_FREE_BYTES_MIN: wholeNumber(0, Number.MAX_SAFE_INTEGER)
+    .default(1_073_741_824)
+    .describe('Below this much free space writes are refused and reads served (files)'),
+  CALLOSUM_S3_ENDPOINT: z.url().optional().describe("Base URL of an S3-compatible server; Amazon's when not set"),
+  CALLOSUM_S3_REGION: z.string().default('us-east-1').describe('S3 region'),
+  CALLOSUM_S3_BUCKET: z.string().default('callosum').describe('S3 bucket, which exists'),
+  CALLOSUM_S3_ACCESS_KEY_ID: z.string().optional().describe('S3 access key; the usual AWS sources when not set'),
+  CALLOSUM_S3_SECRET_ACCESS_KEY: z.string().optional().describe('S3 secret key'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url()
+    .optional()
+    .describe('Base URL of an OTLP/HTTP collector for traces; none are exported without it'),
+});
+export type PlatformSettings = z.output<typeof platformSettings>;
