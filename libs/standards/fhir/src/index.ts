@@ -1,1 +1,12 @@
-export {};
+export * from './bundle.js';
+export * from './client-errors.js';
+export * from './client.js';
+export * from './dates.js';
+export * from './gender.js';
+export * from './identifiers.js';
+export * from './names.js';
+export * from './outcome.js';
+export * from './references.js';
+export * from './resources.js';
+export * from './search.js';
+export * from './systems.js';

@@ -1,0 +1,61 @@
+import type { HumanName } from './resources.js';
+
+/** Which writing a name is in (ISO 21090, R4 extension iso21090-EN-representation). */
+const representationUrl = 'http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation';
+/** PS3.5 6.2.1.1: alphabetic, ideographic and phonetic component groups, in this order. */
+const representations = ['ABC', 'IDE', 'SYL'] as const;
+
+/**
+ * DICOM PN to FHIR HumanNames, one for each component group that is filled. A lone alphabetic name carries
+ * no extension; beside others each says its writing. Components are family^given^middle^prefix^suffix
+ * (PS3.5 6.2.1); given and middle become `given` in this order, unsplit. Empty for an empty value.
+ */
+export function humanNamesFromDicom(pn: string | undefined): HumanName[] {
+  const names: HumanName[] = [];
+  const groups = (pn ?? '').split('=').slice(0, representations.length);
+  groups.forEach((group, index) => {
+    const name = fromGroup(group);
+    if (!name) return;
+    if (groups.length > 1) name.extension = [{ url: representationUrl, valueCode: representations[index] ?? 'ABC' }];
+    names.push(name);
+  });
+  if (names.length === 1 && representationOf(names[0]) === 'ABC') delete names[0]?.extension;
+  return names;
+}
+
+function fromGroup(group: string): HumanName | undefined {
+  const [family, given, middle, prefix, suffix] = group.split('^').map((component) => component.trim());
+  const name: HumanName = {};
+  if (family) name.family = family;
+  const givens = [given, middle].filter((part): part is string => Boolean(part));
+  if (givens.length > 0) name.given = givens;
+  if (prefix) name.prefix = [prefix];
+  if (suffix) name.suffix = [suffix];
+  return Object.keys(name).length > 0 ? name : undefined;
+}
+
+function representationOf(name: HumanName | undefined): string {
+  return name?.extension?.find(({ url }) => url === representationUrl)?.valueCode ?? 'ABC';
+}
+
+/**
+ * FHIR HumanNames to DICOM PN: the first name of each writing, preferring `use` official, then usual.
+ * "^", "=" and "\" cannot stand in a component and become spaces. Empty string when nothing is known.
+ */
+export function humanNamesToDicom(names: readonly HumanName[] | undefined): string {
+  const ranked = [...(names ?? [])].sort((a, b) => rank(a) - rank(b));
+  const groups = representations.map((writing) => {
+    const name = ranked.find((candidate) => representationOf(candidate) === writing);
+    return name ? toGroup(name) : '';
+  });
+  return groups.join('=').replace(/=+$/, '');
+}
+
+const rank = ({ use }: HumanName): number => (use === 'official' ? 0 : use === 'usual' ? 1 : use === 'old' || use === 'maiden' ? 3 : 2);
+
+function toGroup(name: HumanName): string {
+  const [first, ...others] = name.given ?? [];
+  const components = [name.family, first, others.join(' '), name.prefix?.join(' '), name.suffix?.join(' ')];
+  const text = components.map((component) => (component ?? '').replace(/[\^=\\]/g, ' ').trim()).join('^').replace(/\^+$/, '');
+  return text || (name.text ?? '').replace(/[\^=\\]/g, ' ').trim();
+}
