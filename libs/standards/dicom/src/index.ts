@@ -1,1 +1,10 @@
-export {};
+export * from './errors.js';
+export * from './tags.js';
+export * from './transfer-syntax.js';
+export * from './sop-classes.js';
+export * from './dataset.js';
+export * from './parse/limits.js';
+export * from './parse/parse.js';
+export * from './json.js';
+export * from './attributes.js';
+export * from './write.js';

@@ -1,0 +1,37 @@
+import { convertBytes } from 'dicom-character-set';
+
+/** VRs whose bytes Specific Character Set (0008,0005) governs (PS3.5 6.1.2.2). */
+const governed: ReadonlySet<string> = new Set(['SH', 'LO', 'ST', 'LT', 'PN', 'UC', 'UT']);
+
+const latin1 = new TextDecoder('latin1');
+const utf8Strict = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * Text of a value. Never fails: a value in a character set that is unknown or broken is read as UTF-8 when it is
+ * valid UTF-8, else as Latin-1, so that one bad name does not make a study unreadable.
+ * @param characterSet values of (0008,0005) joined by a backslash; empty for the default repertoire
+ */
+export function decodeText(bytes: Uint8Array, vr: string, characterSet: string): string {
+  if (isAscii(bytes)) return latin1.decode(bytes);
+  if (!governed.has(vr) || characterSet.length === 0) return undeclared(bytes);
+  if (characterSet === 'ISO_IR 192') return undeclared(bytes);
+  try {
+    return convertBytes(characterSet, bytes, { vr });
+  } catch {
+    return undeclared(bytes);
+  }
+}
+
+/** ESC starts an ISO 2022 switch, so bytes with it are no plain ASCII. */
+function isAscii(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte >= 0x80 || byte === 0x1b) return false;
+  return true;
+}
+
+function undeclared(bytes: Uint8Array): string {
+  try {
+    return utf8Strict.decode(bytes);
+  } catch {
+    return latin1.decode(bytes);
+  }
+}

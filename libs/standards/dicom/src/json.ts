@@ -1,0 +1,119 @@
+import { DicomDataset, isTextVr, numericValues, textValues, type DicomElement } from './dataset.js';
+import { DicomParseError } from './errors.js';
+import type { Tag } from './tags.js';
+
+/** A Person Name in component groups (PS3.18 F.2.2). */
+export interface PersonName {
+  Alphabetic?: string;
+  Ideographic?: string;
+  Phonetic?: string;
+}
+export type DicomJsonValue = string | number | null | PersonName | DicomJson;
+
+/** One attribute of the DICOM JSON Model (PS3.18 F.2.2), or with its value as bytes, which `writeFile` takes too. */
+export interface DicomJsonElement {
+  vr: string;
+  Value?: DicomJsonValue[];
+  BulkDataURI?: string;
+  /** Base64. */
+  InlineBinary?: string;
+  /** Little-endian value bytes; only inside this process, never in JSON text. */
+  bytes?: Uint8Array;
+  /** Encapsulated Pixel Data as fragments, Basic Offset Table first; only inside this process. */
+  fragments?: readonly Uint8Array[];
+}
+
+/** A dataset of the DICOM JSON Model: attributes by tag (eight upper-case hex digits). */
+export interface DicomJson {
+  [tag: Tag]: DicomJsonElement;
+}
+
+export interface ToDicomJsonOptions {
+  /**
+   * The URI of a bulk value. `path` names it inside the instance: tags and item numbers from 0, joined by '/':
+   * "7FE00010", "54000100/0/54001010".
+   */
+  readonly bulkDataUri?: (path: string) => string;
+  /** Larger binary values become BulkDataURI, when `bulkDataUri` is given. Default 1024: icons and LUTs stay, pixels go. */
+  readonly inlineBytesMax?: number;
+  /** Leave binary values out where they would become BulkDataURI: the attribute stays with its VR only. */
+  readonly omitBulkData?: boolean;
+}
+
+const binaryVrs: ReadonlySet<string> = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'UN']);
+
+/** A dataset in the DICOM JSON Model (PS3.18 F.2). Group lengths are left out (F.2.2); order is by tag. */
+export function toDicomJson(dataset: DicomDataset, options: ToDicomJsonOptions = {}, path = ''): DicomJson {
+  const json: DicomJson = {};
+  for (const element of dataset) {
+    if (element.tag.endsWith('0000')) continue;
+    json[element.tag] = elementToJson(element, dataset.characterSet, options, `${path}${element.tag}`);
+  }
+  // The JSON text is UTF-8 whatever the object was (F.2.2).
+  if (json['00080005']) json['00080005'] = { vr: 'CS', Value: ['ISO_IR 192'] };
+  return json;
+}
+
+function elementToJson(element: DicomElement, characterSet: string, options: ToDicomJsonOptions, path: string): DicomJsonElement {
+  const { vr } = element;
+  if (vr === 'SQ') {
+    const items = (element.items ?? []).map((item, i) => toDicomJson(item, options, `${path}/${String(i)}/`));
+    return items.length === 0 ? { vr } : { vr, Value: items };
+  }
+  if (binaryVrs.has(vr)) return binaryToJson(element, options, path);
+  if (element.value.length === 0) return { vr };
+  const values = isTextVr(vr) ? textToJson(element, characterSet) : numbersToJson(element);
+  return values.length === 0 ? { vr } : { vr, Value: values };
+}
+
+function binaryToJson(element: DicomElement, options: ToDicomJsonOptions, path: string): DicomJsonElement {
+  const { vr, value } = element;
+  const isBulk = element.notLoaded === true || element.fragments !== undefined || value.length > (options.inlineBytesMax ?? 1024);
+  if (isBulk && options.omitBulkData === true) return { vr };
+  if (isBulk && options.bulkDataUri) return { vr, BulkDataURI: options.bulkDataUri(path) };
+  if (element.notLoaded === true || element.fragments) throw new DicomParseError(`${path} has no value to put inline: give bulkDataUri`);
+  return value.length === 0 ? { vr } : { vr, InlineBinary: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
+}
+
+function textToJson(element: DicomElement, characterSet: string): DicomJsonValue[] {
+  const values = textValues(element, characterSet);
+  switch (element.vr) {
+    case 'PN':
+      return values.map((value) => (value === '' ? null : personName(value)));
+    case 'DS':
+    case 'IS':
+      return values.map((value) => (value === '' ? null : decimal(value)));
+    default:
+      return values.map((value) => (value === '' ? null : value));
+  }
+}
+
+/** F.2.3: DS and IS are numbers, or strings where a number would lose what was written. */
+function decimal(text: string): number | string {
+  const value = Number(text);
+  return Number.isFinite(value) && /^[+-]?(\d|\.\d)/.test(text) && Math.abs(value) <= Number.MAX_SAFE_INTEGER ? value : text;
+}
+
+function numbersToJson(element: DicomElement): DicomJsonValue[] {
+  return numericValues(element).map((value) => {
+    if (element.vr === 'AT') return value.toString(16).toUpperCase().padStart(8, '0');
+    if (typeof value === 'bigint') return value.toString();
+    if (Number.isNaN(value)) return 'NaN';
+    return Number.isFinite(value) ? value : value > 0 ? 'inf' : '-inf';
+  });
+}
+
+/** Component groups of a PN value (PS3.5 6.2.1). */
+export function personName(value: string): PersonName {
+  const [alphabetic, ideographic, phonetic] = value.split('=');
+  return {
+    ...(alphabetic ? { Alphabetic: alphabetic } : {}),
+    ...(ideographic ? { Ideographic: ideographic } : {}),
+    ...(phonetic ? { Phonetic: phonetic } : {}),
+  };
+}
+
+/** A PN value of its component groups; empty groups at the end are dropped. */
+export function personNameText(name: PersonName): string {
+  return [name.Alphabetic ?? '', name.Ideographic ?? '', name.Phonetic ?? ''].join('=').replace(/=+$/, '');
+}

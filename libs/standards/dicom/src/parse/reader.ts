@@ -1,0 +1,252 @@
+import { DicomDataset, type ByteRange, type DicomElement } from '../dataset.js';
+import { DicomParseError } from '../errors.js';
+import { vrOf, dictionaryEntry, isPrivate, type Tag } from '../tags.js';
+import type { ParseLimits } from './limits.js';
+import { toLittleEndian } from './byte-order.js';
+
+/** Thrown inside the parser when the bytes end inside an element; never leaves this package. */
+export class EndOfBytes extends Error {}
+
+export interface Encoding {
+  readonly implicitVr: boolean;
+  readonly bigEndian: boolean;
+}
+
+const undefinedLength = 0xffffffff;
+/** VRs with a 32-bit length in Explicit VR (PS3.5 7.1.2). */
+const longForm: ReadonlySet<string> = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
+const knownVrs: ReadonlySet<string> = new Set([
+  ...longForm,
+  ...['AE', 'AS', 'AT', 'CS', 'DA', 'DS', 'DT', 'FD', 'FL', 'IS', 'LO', 'LT', 'PN', 'SH', 'SL', 'SS', 'ST', 'TM', 'UI', 'UL', 'US'],
+]);
+const pixelDataTags: ReadonlySet<Tag> = new Set(['7FE00008', '7FE00009', '7FE00010']);
+const empty = new Uint8Array(0);
+
+const itemTag = 'FFFEE000';
+const itemDelimiter = 'FFFEE00D';
+const sequenceDelimiter = 'FFFEE0DD';
+
+interface Head {
+  readonly tag: Tag;
+  readonly vr: string;
+  readonly length: number;
+}
+
+/** Reads elements of one byte stream; recursion is bounded by `depthMax`. */
+export class ElementReader {
+  private elementCount = 0;
+  private fragmentCount = 0;
+  private readonly view: DataView;
+
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly limits: ParseLimits,
+    /** Stop at top-level Pixel Data, and keep it as not loaded. */
+    private readonly stopAtPixelData: boolean,
+    public position = 0,
+    /** True when the bytes are all there is: an end inside an element is a defect then. */
+    private readonly fileEnds = true,
+  ) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Elements from the position to `end`, or to the item delimiter when the item's length is undefined. */
+  readDataset(encoding: Encoding, end: number, inheritedCharacterSet: string, depth: number, delimited: boolean): DicomDataset {
+    if (depth > this.limits.depthMax) throw new DicomParseError(`Sequences are nested deeper than ${String(this.limits.depthMax)}`);
+    const elements = new Map<Tag, DicomElement>();
+    let characterSet = inheritedCharacterSet;
+    let signed = false;
+    let ascending = true;
+    let lastTag = '';
+    while (this.position < end) {
+      // Some writers pad the end of a file with zeros.
+      if (depth === 0 && end - this.position < 8 && this.fileEnds && this.onlyZeros(end)) break;
+      const head = this.readHead(encoding, end, signed);
+      if (head.tag === itemDelimiter && delimited) break;
+      if (head.tag === itemDelimiter || head.tag === sequenceDelimiter) {
+        // A stray delimiter with no length carries nothing; anything else is lost synchronisation.
+        if (head.length === 0 && depth > 0) continue;
+        throw new DicomParseError(`A delimiter stands outside of any sequence at byte ${String(this.position - 8)}`);
+      }
+      const element = this.readElement(head, encoding, end, characterSet, depth, elements.size);
+      if (element.tag <= lastTag) ascending = false;
+      lastTag = element.tag;
+      // The first of repeated elements counts: PS3.5 7.1 allows each tag once.
+      if (!elements.has(element.tag)) elements.set(element.tag, element);
+      if (element.tag === '00080005') characterSet = new DicomDataset(elements, '').strings('00080005').join('\\');
+      if (element.tag === '00280103') signed = new DicomDataset(elements, '').number('00280103') === 1;
+      if (element.notLoaded === true) break;
+    }
+    const sorted = ascending ? elements : new Map([...elements].sort(([a], [b]) => (a < b ? -1 : 1)));
+    return new DicomDataset(sorted, characterSet);
+  }
+
+  private readElement(head: Head, encoding: Encoding, end: number, characterSet: string, depth: number, index: number): DicomElement {
+    if (++this.elementCount > this.limits.elementsMax) {
+      throw new DicomParseError(`More than ${String(this.limits.elementsMax)} elements`);
+    }
+    const { tag, length } = head;
+    const offset = this.position;
+    const isPixelData = depth === 0 && pixelDataTags.has(tag);
+    if (isPixelData && this.stopAtPixelData) {
+      return { tag, vr: head.vr, value: empty, range: { offset, byteCount: length }, notLoaded: true };
+    }
+    if (length === undefinedLength) return this.readUndefinedLength(head, encoding, end, characterSet, depth, isPixelData);
+    this.need(length, end, tag);
+    if (head.vr === 'SQ') {
+      const items = this.readItems(encoding, offset + length, characterSet, depth, false);
+      return { tag, vr: 'SQ', value: empty, range: { offset, byteCount: length }, items };
+    }
+    this.position = offset + length;
+    const raw = this.bytes.subarray(offset, offset + length);
+    const range = { offset, byteCount: length };
+    if (head.vr === 'UN') {
+      const items = this.itemsOfUnknown(raw, encoding, offset, characterSet, depth, index);
+      if (items) return { tag, vr: 'SQ', value: empty, range, items };
+      const known = dictionaryEntry(tag)?.vr;
+      // PS3.5 6.2.2 note 2: a public attribute sent as UN may be read with the VR the dictionary gives it; UN is little endian.
+      if (known !== undefined && known !== 'SQ' && !isPrivate(tag)) return { tag, vr: known, value: raw, range };
+      return { tag, vr: 'UN', value: raw, range };
+    }
+    return { tag, vr: head.vr, value: encoding.bigEndian ? toLittleEndian(head.vr, raw) : raw, range };
+  }
+
+  private readUndefinedLength(head: Head, encoding: Encoding, end: number, characterSet: string, depth: number, isPixelData: boolean): DicomElement {
+    const offset = this.position;
+    if (isPixelData) {
+      const fragments = this.readFragments(end);
+      return { tag: head.tag, vr: head.vr === 'OW' ? 'OB' : head.vr, value: empty, range: { offset, byteCount: this.position - offset }, fragments };
+    }
+    if (head.vr !== 'SQ' && head.vr !== 'UN') {
+      if (!['OB', 'OW'].includes(head.vr)) throw new DicomParseError(`${head.tag} (${head.vr}) has an undefined length`);
+    }
+    // PS3.5 6.2.2 note 4: UN of undefined length is an Implicit VR Little Endian sequence.
+    const inner = head.vr === 'UN' ? { implicitVr: true, bigEndian: false } : encoding;
+    const items = this.readItems(inner, end, characterSet, depth, true);
+    return { tag: head.tag, vr: 'SQ', value: empty, range: { offset, byteCount: this.position - offset }, items };
+  }
+
+  private readItems(encoding: Encoding, end: number, characterSet: string, depth: number, delimited: boolean): DicomDataset[] {
+    const items: DicomDataset[] = [];
+    while (this.position < end) {
+      const { tag, length } = this.readItemHead(encoding, end);
+      if (tag === sequenceDelimiter) {
+        if (delimited) return items;
+        continue;
+      }
+      if (tag !== itemTag) throw new DicomParseError(`Expected an item at byte ${String(this.position - 8)}, found ${tag}`);
+      if (++this.elementCount > this.limits.elementsMax) throw new DicomParseError('Too many items');
+      if (length === undefinedLength) {
+        items.push(this.readDataset(encoding, end, characterSet, depth + 1, true));
+      } else {
+        this.need(length, end, tag);
+        const itemEnd = this.position + length;
+        items.push(this.readDataset(encoding, itemEnd, characterSet, depth + 1, false));
+        this.position = itemEnd;
+      }
+    }
+    if (delimited) this.endsInside('a sequence of undefined length', end);
+    return items;
+  }
+
+  /** Fragments of encapsulated Pixel Data (PS3.5 A.4); always little endian. */
+  private readFragments(end: number): ByteRange[] {
+    const fragments: ByteRange[] = [];
+    while (this.position < end) {
+      const { tag, length } = this.readItemHead({ implicitVr: false, bigEndian: false }, end);
+      if (tag === sequenceDelimiter) return fragments;
+      if (tag !== itemTag || length === undefinedLength) throw new DicomParseError(`Expected a fragment at byte ${String(this.position - 8)}`);
+      if (++this.fragmentCount > this.limits.fragmentsMax) throw new DicomParseError('Too many fragments');
+      this.need(length, end, tag);
+      fragments.push({ offset: this.position, byteCount: length });
+      this.position += length;
+    }
+    return this.endsInside('Pixel Data', end);
+  }
+
+  /**
+   * Items of an element whose VR is not known, when its bytes are a sequence: what an Implicit VR stream, or a
+   * system that did not know a private attribute, leaves of a sequence of defined length.
+   */
+  private itemsOfUnknown(raw: Uint8Array, encoding: Encoding, offset: number, characterSet: string, depth: number, _index: number): DicomDataset[] | undefined {
+    if (raw.length < 8 || raw[0] !== 0xfe || raw[1] !== 0xff || raw[2] !== 0x00 || raw[3] !== 0xe0) return undefined;
+    const counted = this.elementCount;
+    try {
+      const inner = new ElementReader(this.bytes, { ...this.limits, elementsMax: this.limits.elementsMax - counted }, false, offset);
+      const items = inner.readItems({ implicitVr: true, bigEndian: false }, offset + raw.length, characterSet, depth, false);
+      this.elementCount += inner.elementCount;
+      return inner.position === offset + raw.length ? items : undefined;
+    } catch (error) {
+      if (error instanceof DicomParseError || error instanceof EndOfBytes) return undefined;
+      throw error;
+    }
+  }
+
+  private readHead(encoding: Encoding, end: number, signed: boolean): Head {
+    this.need(8, end, 'an element');
+    const at = this.position;
+    const little = !encoding.bigEndian;
+    const tag = this.tagAt(at, little);
+    if (tag.startsWith('FFFE')) {
+      this.position = at + 8;
+      return { tag, vr: '', length: this.view.getUint32(at + 4, little) };
+    }
+    if (encoding.implicitVr) {
+      this.position = at + 8;
+      return { tag, vr: vrOf(tag, signed), length: this.view.getUint32(at + 4, little) };
+    }
+    return this.readExplicitHead(tag, at, end, little, signed);
+  }
+
+  private readExplicitHead(tag: Tag, at: number, end: number, little: boolean, signed: boolean): Head {
+    const first = this.bytes[at + 4] ?? 0;
+    const second = this.bytes[at + 5] ?? 0;
+    const vr = String.fromCharCode(first, second);
+    if (knownVrs.has(vr) && !longForm.has(vr)) {
+      this.position = at + 8;
+      return { tag, vr, length: this.view.getUint16(at + 6, little) };
+    }
+    const isLetters = first >= 0x41 && first <= 0x5a && second >= 0x41 && second <= 0x5a;
+    if (isLetters) {
+      // PS3.5 6.2.2: a VR of a later edition has the long form; its value is opaque.
+      this.need(12, end, 'an element');
+      this.position = at + 12;
+      return { tag, vr: longForm.has(vr) ? vr : 'UN', length: this.view.getUint32(at + 8, little) };
+    }
+    // Two writers' defects: "??" or blanks for an unknown VR, and Implicit VR elements inside an Explicit VR stream.
+    if (['??', '  ', '\0\0', '--'].includes(vr) && this.view.getUint16(at + 6, little) !== 0) {
+      this.position = at + 8;
+      return { tag, vr: vrOf(tag, signed), length: this.view.getUint16(at + 6, little) };
+    }
+    this.position = at + 8;
+    return { tag, vr: vrOf(tag, signed), length: this.view.getUint32(at + 4, little) };
+  }
+
+  private readItemHead(encoding: Encoding, end: number): { tag: Tag; length: number } {
+    this.need(8, end, 'an item');
+    const at = this.position;
+    this.position = at + 8;
+    return { tag: this.tagAt(at, !encoding.bigEndian), length: this.view.getUint32(at + 4, !encoding.bigEndian) };
+  }
+
+  private tagAt(at: number, little: boolean): Tag {
+    const tag = this.view.getUint16(at, little) * 0x10000 + this.view.getUint16(at + 2, little);
+    return tag.toString(16).toUpperCase().padStart(8, '0');
+  }
+
+  private onlyZeros(end: number): boolean {
+    for (let i = this.position; i < end; i++) if (this.bytes[i] !== 0) return false;
+    return true;
+  }
+
+  /** Thrown as EndOfBytes when the stream ends there, as DicomParseError when an enclosing length does. */
+  private need(byteCount: number, end: number, what: string): void {
+    if (this.position + byteCount <= end) return;
+    this.endsInside(what, end);
+  }
+
+  private endsInside(what: string, end: number): never {
+    if (end >= this.bytes.length) throw new EndOfBytes(`The bytes end inside ${what}`);
+    throw new DicomParseError(`${what} is longer than what holds it, at byte ${String(this.position)}`);
+  }
+}

@@ -1,0 +1,118 @@
+/** SOP Class UIDs of PS3.6 A used by name in Callosum. */
+export const CTImageStorage = '1.2.840.10008.5.1.4.1.1.2';
+export const EnhancedCTImageStorage = '1.2.840.10008.5.1.4.1.1.2.1';
+export const MRImageStorage = '1.2.840.10008.5.1.4.1.1.4';
+export const SecondaryCaptureImageStorage = '1.2.840.10008.5.1.4.1.1.7';
+export const SegmentationStorage = '1.2.840.10008.5.1.4.1.1.66.4';
+export const Comprehensive3DSRStorage = '1.2.840.10008.5.1.4.1.1.88.34';
+export const ComprehensiveSRStorage = '1.2.840.10008.5.1.4.1.1.88.33';
+export const EnhancedSRStorage = '1.2.840.10008.5.1.4.1.1.88.22';
+export const VerificationSOPClass = '1.2.840.10008.1.1';
+
+const storage = '1.2.840.10008.5.1.4.1.1.';
+const rows: readonly (readonly [string, string])[] = [
+  ['1', 'Computed Radiography Image Storage'],
+  ['1.1', 'Digital X-Ray Image Storage - For Presentation'],
+  ['1.1.1', 'Digital X-Ray Image Storage - For Processing'],
+  ['1.2', 'Digital Mammography X-Ray Image Storage - For Presentation'],
+  ['1.2.1', 'Digital Mammography X-Ray Image Storage - For Processing'],
+  ['1.3', 'Digital Intra-Oral X-Ray Image Storage - For Presentation'],
+  ['1.3.1', 'Digital Intra-Oral X-Ray Image Storage - For Processing'],
+  ['2', 'CT Image Storage'],
+  ['2.1', 'Enhanced CT Image Storage'],
+  ['2.2', 'Legacy Converted Enhanced CT Image Storage'],
+  ['3.1', 'Ultrasound Multi-frame Image Storage'],
+  ['4', 'MR Image Storage'],
+  ['4.1', 'Enhanced MR Image Storage'],
+  ['4.2', 'MR Spectroscopy Storage'],
+  ['4.3', 'Enhanced MR Color Image Storage'],
+  ['4.4', 'Legacy Converted Enhanced MR Image Storage'],
+  ['6.1', 'Ultrasound Image Storage'],
+  ['6.2', 'Enhanced US Volume Storage'],
+  ['7', 'Secondary Capture Image Storage'],
+  ['7.1', 'Multi-frame Single Bit Secondary Capture Image Storage'],
+  ['7.2', 'Multi-frame Grayscale Byte Secondary Capture Image Storage'],
+  ['7.3', 'Multi-frame Grayscale Word Secondary Capture Image Storage'],
+  ['7.4', 'Multi-frame True Color Secondary Capture Image Storage'],
+  ['9.1.1', '12-lead ECG Waveform Storage'],
+  ['9.1.2', 'General ECG Waveform Storage'],
+  ['9.1.3', 'Ambulatory ECG Waveform Storage'],
+  ['9.2.1', 'Hemodynamic Waveform Storage'],
+  ['9.3.1', 'Cardiac Electrophysiology Waveform Storage'],
+  ['9.4.1', 'Basic Voice Audio Waveform Storage'],
+  ['9.5.1', 'Arterial Pulse Waveform Storage'],
+  ['9.6.1', 'Respiratory Waveform Storage'],
+  ['11.1', 'Grayscale Softcopy Presentation State Storage'],
+  ['11.2', 'Color Softcopy Presentation State Storage'],
+  ['11.3', 'Pseudo-Color Softcopy Presentation State Storage'],
+  ['11.4', 'Blending Softcopy Presentation State Storage'],
+  ['12.1', 'X-Ray Angiographic Image Storage'],
+  ['12.1.1', 'Enhanced XA Image Storage'],
+  ['12.2', 'X-Ray Radiofluoroscopic Image Storage'],
+  ['12.2.1', 'Enhanced XRF Image Storage'],
+  ['13.1.1', 'X-Ray 3D Angiographic Image Storage'],
+  ['13.1.3', 'Breast Tomosynthesis Image Storage'],
+  ['14.1', 'Intravascular Optical Coherence Tomography Image Storage - For Presentation'],
+  ['20', 'Nuclear Medicine Image Storage'],
+  ['30', 'Parametric Map Storage'],
+  ['66', 'Raw Data Storage'],
+  ['66.1', 'Spatial Registration Storage'],
+  ['66.2', 'Spatial Fiducials Storage'],
+  ['66.3', 'Deformable Spatial Registration Storage'],
+  ['66.4', 'Segmentation Storage'],
+  ['66.5', 'Surface Segmentation Storage'],
+  ['66.6', 'Tractography Results Storage'],
+  ['66.7', 'Label Map Segmentation Storage'],
+  ['67', 'Real World Value Mapping Storage'],
+  ['77.1.1', 'VL Endoscopic Image Storage'],
+  ['77.1.1.1', 'Video Endoscopic Image Storage'],
+  ['77.1.2', 'VL Microscopic Image Storage'],
+  ['77.1.2.1', 'Video Microscopic Image Storage'],
+  ['77.1.3', 'VL Slide-Coordinates Microscopic Image Storage'],
+  ['77.1.4', 'VL Photographic Image Storage'],
+  ['77.1.4.1', 'Video Photographic Image Storage'],
+  ['77.1.5.1', 'Ophthalmic Photography 8 Bit Image Storage'],
+  ['77.1.5.2', 'Ophthalmic Photography 16 Bit Image Storage'],
+  ['77.1.5.4', 'Ophthalmic Tomography Image Storage'],
+  ['77.1.6', 'VL Whole Slide Microscopy Image Storage'],
+  ['88.11', 'Basic Text SR Storage'],
+  ['88.22', 'Enhanced SR Storage'],
+  ['88.33', 'Comprehensive SR Storage'],
+  ['88.34', 'Comprehensive 3D SR Storage'],
+  ['88.35', 'Extensible SR Storage'],
+  ['88.40', 'Procedure Log Storage'],
+  ['88.50', 'Mammography CAD SR Storage'],
+  ['88.59', 'Key Object Selection Document Storage'],
+  ['88.65', 'Chest CAD SR Storage'],
+  ['88.67', 'X-Ray Radiation Dose SR Storage'],
+  ['88.68', 'Radiopharmaceutical Radiation Dose SR Storage'],
+  ['88.69', 'Colon CAD SR Storage'],
+  ['88.71', 'Acquisition Context SR Storage'],
+  ['90.1', 'Content Assessment Results Storage'],
+  ['91.1', 'Microscopy Bulk Simple Annotations Storage'],
+  ['104.1', 'Encapsulated PDF Storage'],
+  ['104.2', 'Encapsulated CDA Storage'],
+  ['104.3', 'Encapsulated STL Storage'],
+  ['128', 'Positron Emission Tomography Image Storage'],
+  ['128.1', 'Legacy Converted Enhanced PET Image Storage'],
+  ['130', 'Enhanced PET Image Storage'],
+  ['131', 'Basic Structured Display Storage'],
+  ['481.1', 'RT Image Storage'],
+  ['481.2', 'RT Dose Storage'],
+  ['481.3', 'RT Structure Set Storage'],
+  ['481.4', 'RT Beams Treatment Record Storage'],
+  ['481.5', 'RT Plan Storage'],
+  ['481.6', 'RT Brachy Treatment Record Storage'],
+  ['481.7', 'RT Treatment Summary Record Storage'],
+  ['481.8', 'RT Ion Plan Storage'],
+  ['481.9', 'RT Ion Beams Treatment Record Storage'],
+];
+
+/** Storage SOP Classes by UID, with their names (PS3.4 B.5). */
+export const storageSopClasses: ReadonlyMap<string, string> = new Map([
+  ...rows.map(([suffix, name]) => [storage + suffix, name] as const),
+]);
+
+/** Secondary Capture in all its forms (PS3.3 A.8): a picture of a screen, never a measured slice. */
+export const isSecondaryCapture = (sopClassUid: string): boolean =>
+  sopClassUid === SecondaryCaptureImageStorage || sopClassUid.startsWith(`${SecondaryCaptureImageStorage}.`);
