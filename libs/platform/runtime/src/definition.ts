@@ -2,7 +2,8 @@ import type { SettingsSchema } from '@callosum/config';
 import type { ServiceName } from '@callosum/contracts';
 import type { Migrations } from '@callosum/database';
 import type { INestApplicationContext, Type } from '@nestjs/common';
-import type { CompatServiceDefinition } from 'nice-grpc/lib/service-definitions/index.js';
+import type { FastifyInstance } from 'fastify';
+import type { CompatServiceDefinition } from 'nice-grpc';
 
 /** A gRPC service and the object that answers it, usually resolved from the Nest container. */
 export interface GrpcBinding {
@@ -32,6 +33,11 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
   readonly grpc?: (app: INestApplicationContext) => readonly GrpcBinding[];
   /** Path prefixes of its HTTP routes, e.g. ["/dicom-web", "/viewer"]: the one router sends these here. */
   readonly httpPrefixes: readonly string[];
+  /**
+   * Content-type parsers and hooks of its own, before routes are made. The runtime adds `application/json`
+   * (1 MiB) unless the service parses it itself; every other content type is refused with 415.
+   */
+  readonly configureHttp?: (fastify: FastifyInstance) => void;
   /** Extra liveness or readiness: rejects when the service cannot work. */
   readonly ready?: (app: INestApplicationContext) => Promise<void>;
 }

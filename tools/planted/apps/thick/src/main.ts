@@ -1,0 +1,1 @@
+import '../../../libs/standards/dicom/src/index.js';

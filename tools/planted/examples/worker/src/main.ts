@@ -1,0 +1,1 @@
+import '../../../libs/platform/database/src/index.js';

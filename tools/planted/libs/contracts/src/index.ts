@@ -1,0 +1,1 @@
+export const contracts = 1;

@@ -1,0 +1,1 @@
+import '../../standards/dicom/src/index.js';

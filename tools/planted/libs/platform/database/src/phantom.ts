@@ -1,0 +1,1 @@
+import '../../../standards/phantom/src/index.js';

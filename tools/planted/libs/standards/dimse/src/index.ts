@@ -1,0 +1,1 @@
+export const dimse = 1;

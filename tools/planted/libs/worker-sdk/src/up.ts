@@ -1,0 +1,1 @@
+import '../../platform/database/src/index.js';
