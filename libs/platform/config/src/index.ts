@@ -1,2 +1,3 @@
 export * from './bind.js';
+export * from './data-folder.js';
 export * from './settings.js';

@@ -7,13 +7,6 @@ export class DatabaseUnavailableError extends CallosumError {
   }
 }
 
-/** Thrown when another running process owns the data folder. */
-export class DataFolderInUseError extends CallosumError {
-  constructor(folder: string, pid: number) {
-    super('database.data-folder-in-use', 'conflict', `${folder} is in use by process ${pid}`);
-  }
-}
-
 /** SQLSTATE classes and socket errors after which the same transaction may pass when tried again. */
 const transientStates = new Set([
   '40001', // serialization_failure

@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { DataFolderInUseError, lockDataFolder } from './index.js';
+
+describe('the lock on the data folder', () => {
+  const folder = () => mkdtempSync(join(tmpdir(), 'callosum-lock-'));
+
+  it('is given back', () => {
+    const dir = folder();
+    lockDataFolder(dir)();
+    lockDataFolder(dir)();
+  });
+
+  it('refuses while its holder lives, and is taken over when the holder was killed', async () => {
+    const dir = folder();
+    const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+    await once(holder, 'spawn');
+    const { readFileSync } = await import('node:fs');
+    const started = readFileSync(`/proc/${holder.pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19] ?? '';
+    writeFileSync(join(dir, 'callosum.lock'), `${holder.pid} ${started}`);
+    expect(() => lockDataFolder(dir)).toThrow(DataFolderInUseError);
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+    lockDataFolder(dir)();
+  });
+
+  it('does not take a reused pid for the old holder', () => {
+    const dir = folder();
+    writeFileSync(join(dir, 'callosum.lock'), `${process.ppid} 1`);
+    lockDataFolder(dir)();
+  });
+});
