@@ -8,3 +8,8 @@ export * from './parse/parse.js';
 export * from './json.js';
 export * from './attributes.js';
 export * from './write.js';
+export * from './geometry/slice.js';
+export * from './geometry/stack.js';
+export * from './geometry/classify.js';
+export * from './geometry/select.js';
+export * from './geometry/volume.js';
