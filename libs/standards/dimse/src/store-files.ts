@@ -1,0 +1,119 @@
+import { CallosumError } from '@callosum/kernel';
+
+import { AssociationAbortedError, ContextRefusedError, NotPart10Error } from './errors.js';
+import { verificationSopClassUid } from './negotiation.js';
+import { datasetBytes, type DicomFile, type Part10, readPart10 } from './part10.js';
+import { ScuAssociation, type ScuOptions, type ScuResponse } from './scu-association.js';
+import { isStored } from './status.js';
+
+/** What became of one file, in the order the files were given. */
+export interface StoreOutcome {
+  readonly file: DicomFile;
+  /** Absent when the file is no DICOM file. */
+  readonly sopInstanceUid?: string;
+  /** Status of the C-STORE response; absent when it was never sent. */
+  readonly status?: number;
+  /** Error Comment of the response. */
+  readonly comment?: string;
+  /** True for Success and the warnings. */
+  readonly stored: boolean;
+  /** Why it was not sent: NotPart10Error or ContextRefusedError. */
+  readonly error?: CallosumError;
+}
+
+export interface StoreFilesOptions extends ScuOptions {
+  readonly files: readonly DicomFile[];
+  readonly onProgress?: (outcome: StoreOutcome, done: number, total: number) => void;
+}
+
+/** PS3.8 section 9.3.2.2: odd numbers up to 255. */
+const contextsMax = 128;
+
+/**
+ * Sends files over one association, each in the transfer syntax it is in and byte for byte as it is on disk, private
+ * attributes too. A file that is no DICOM file or whose presentation context is refused is told in its outcome, and
+ * the others go on.
+ * @throws {PeerUnreachableError} no connection, @throws {AssociationRejectedError} A-ASSOCIATE-RJ
+ * @throws {AssociationAbortedError} the association ended too early; `outcomes` tells what was answered before
+ */
+export async function storeFiles(options: StoreFilesOptions): Promise<StoreOutcome[]> {
+  const { files, onProgress } = options;
+  const headers = await readHeaders(files);
+  const outcomes: StoreOutcome[] = [];
+  const tell = (outcome: StoreOutcome): void => {
+    outcomes.push(outcome);
+    onProgress?.(outcome, outcomes.length, files.length);
+  };
+  const pairs = new Map<string, Part10>();
+  for (const header of headers) {
+    if (!(header instanceof CallosumError)) pairs.set(`${header.sopClassUid} ${header.transferSyntaxUid}`, header);
+  }
+  if (pairs.size > contextsMax) throw new RangeError(`${pairs.size} kinds of objects, ${contextsMax} fit one association`);
+  // Nothing to send: no association is opened for it.
+  const association = pairs.size > 0 ? await ScuAssociation.open(options, proposals([...pairs.values()])) : undefined;
+  try {
+    for (const [index, file] of files.entries()) {
+      const header = headers[index];
+      if (!header || header instanceof CallosumError || !association) tell(notSent(file, header));
+      else tell(await storeOne(association, file, header));
+    }
+    await association?.release();
+  } catch (error) {
+    if (error instanceof AssociationAbortedError) error.outcomes = outcomes;
+    throw error;
+  }
+  return outcomes;
+}
+
+/**
+ * C-ECHO. Resolves with the status of the response.
+ * @throws {PeerUnreachableError} @throws {AssociationRejectedError} @throws {AssociationAbortedError}
+ * @throws {ContextRefusedError} the peer is no Verification provider
+ */
+export async function echo(options: ScuOptions): Promise<ScuResponse> {
+  const implicitVrLittleEndian = '1.2.840.10008.1.2';
+  const association = await ScuAssociation.open(options, [{ abstractSyntaxUid: verificationSopClassUid, transferSyntaxUids: [implicitVrLittleEndian] }]);
+  try {
+    const response = await association.echo(association.contextFor(verificationSopClassUid, implicitVrLittleEndian));
+    await association.release();
+    return response;
+  } catch (error) {
+    association.abort();
+    throw error;
+  }
+}
+
+async function readHeaders(files: readonly DicomFile[]): Promise<(Part10 | NotPart10Error)[]> {
+  const headers: (Part10 | NotPart10Error)[] = [];
+  for (const file of files) {
+    headers.push(
+      await readPart10(file).catch((error: unknown) => {
+        if (error instanceof NotPart10Error) return error;
+        throw error;
+      }),
+    );
+  }
+  return headers;
+}
+
+/** One context for each kind of object: where a context proposes several syntaxes the peer may pick another. */
+function proposals(kinds: readonly Part10[]): { abstractSyntaxUid: string; transferSyntaxUids: string[] }[] {
+  return kinds.map(({ sopClassUid, transferSyntaxUid }) => ({ abstractSyntaxUid: sopClassUid, transferSyntaxUids: [transferSyntaxUid] }));
+}
+
+async function storeOne(association: ScuAssociation, file: DicomFile, header: Part10): Promise<StoreOutcome> {
+  const { sopClassUid, sopInstanceUid, transferSyntaxUid } = header;
+  let contextId: number;
+  try {
+    contextId = association.contextFor(sopClassUid, transferSyntaxUid);
+  } catch (error) {
+    if (error instanceof ContextRefusedError) return { file, sopInstanceUid, stored: false, error };
+    throw error;
+  }
+  const response = await association.store(contextId, sopClassUid, sopInstanceUid, (chunkBytes) => datasetBytes(file, header, chunkBytes));
+  return { file, sopInstanceUid, ...response, stored: isStored(response.status) };
+}
+
+function notSent(file: DicomFile, error: Part10 | CallosumError | undefined): StoreOutcome {
+  return { file, stored: false, ...(error instanceof CallosumError ? { error } : {}) };
+}
