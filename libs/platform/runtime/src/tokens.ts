@@ -7,8 +7,6 @@
 export const DATABASE = Symbol('callosum.database');
 /** `Outbox` of @callosum/event-log over the service's own schema. */
 export const OUTBOX = Symbol('callosum.outbox');
-/** `Inbox` of @callosum/event-log over the service's own schema. */
-export const INBOX = Symbol('callosum.inbox');
 /** `Archive` of @callosum/archive; only in services whose definition says `usesArchive`. */
 export const ARCHIVE = Symbol('callosum.archive');
 /** `ObjectStore` of @callosum/object-store. */
