@@ -20,6 +20,8 @@ export interface LogEvent {
   readonly causationId?: string;
   /** W3C trace context. */
   readonly traceparent?: string;
+  /** `ce_errorcode`, only on `<topic>.<group>.dlq`: why the group parked it. */
+  readonly errorCode?: string;
   /** ProtoJSON, UTF-8. */
   readonly value: string;
 }

@@ -1,1 +1,15 @@
-export {};
+export * from './event.js';
+export * from './event-log.js';
+export * from './errors.js';
+export * from './backoff.js';
+export * from './consumer.js';
+export * from './context.js';
+export * from './inbox.js';
+export * from './outbox.js';
+export * from './parked.js';
+export * from './relay.js';
+export * from './tables.js';
+export type { SqlDatabase, SqlTransaction } from './sql.js';
+export * from './postgres/log.js';
+export * from './postgres/migrations.js';
+export type { SubscriptionTuning } from './postgres/subscription.js';

@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '@callosum/kernel';
+
+import { backoffMs, defaultBackoff, isTransient, type Backoff } from './backoff.js';
+import { behindParkedCode } from './errors.js';
+import type { EventHandler } from './event-log.js';
+import type { LogEvent } from './event.js';
+import type { ParkedStore } from './parked.js';
+
+export interface ConsumerPolicyOptions {
+  readonly group: string;
+  readonly parked: ParkedStore;
+  /** Does the work of one event, or rejects. */
+  readonly dispatch: EventHandler;
+  readonly backoff?: Backoff;
+  /** Told of each event parked, and why; the event's value stays out of it. */
+  readonly onParked?: (event: LogEvent, errorCode: string, error: unknown) => void;
+}
+
+/**
+ * What happens when handling fails, the same on every adapter: transient errors are tried again with growing
+ * pauses, everything else parks at once, and later facts of a parked key park behind it while other keys go on.
+ * The handler it makes rejects only when parking itself fails (no database): then the event is delivered again.
+ */
+export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
+  const { group, parked, dispatch, backoff = defaultBackoff, onParked } = options;
+  return async (event) => {
+    const { topic, key } = event;
+    if ((await parked.holds({ group, topic, key })) && (await parked.parkBehind(group, event, behindParkedCode))) {
+      onParked?.(event, behindParkedCode, undefined);
+      return;
+    }
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await dispatch(event);
+      } catch (error) {
+        if (!isTransient(error) || attempt >= backoff.attemptsMax) {
+          const code = errorCode(error);
+          await parked.park(group, event, code);
+          onParked?.(event, code, error);
+          return;
+        }
+        await sleep(backoffMs(backoff, attempt));
+      }
+    }
+  };
+}

@@ -1,0 +1,14 @@
+import { InvalidEventError } from './errors.js';
+import type { LogEvent } from './event.js';
+
+/** Kafka's own default for a message, less room for its headers: a larger fact must be a reference. */
+export const valueBytesMax = 900_000;
+
+/** @throws {InvalidEventError} for an empty key, id or type, or a value beyond `valueBytesMax` */
+export function assertEnvelope(event: LogEvent): void {
+  if (!event.key) throw new InvalidEventError(`an event for ${event.topic} has no key`);
+  if (!event.id) throw new InvalidEventError(`an event for ${event.topic} has no id`);
+  if (Buffer.byteLength(event.value) > valueBytesMax) {
+    throw new InvalidEventError(`an event for ${event.topic} is larger than ${valueBytesMax} bytes`);
+  }
+}

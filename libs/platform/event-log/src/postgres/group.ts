@@ -1,0 +1,130 @@
+import { sql } from 'kysely';
+
+import { partitionsOf } from '../partition.js';
+import type { SqlDatabase, SqlTransaction } from '../sql.js';
+
+export interface Lease {
+  readonly topic: string;
+  readonly partition: number;
+  /** Where reading goes on: events after (xid, position). */
+  readonly xid: string;
+  readonly position: number;
+  /** Rises with each new owner: an owner that lost its lease can no longer move the cursor. */
+  readonly fencingToken: number;
+}
+
+export interface Renewal {
+  /** Everything this member owns after the renewal. */
+  readonly owned: readonly Lease[];
+  /** Partitions above this member's fair share, per topic. */
+  readonly surplus: ReadonlyMap<string, number>;
+}
+
+/** One member of a consumer group: its partitions are rows with `lease_until` and a fencing token. */
+export class GroupMember {
+  constructor(
+    private readonly db: SqlDatabase,
+    private readonly group: string,
+    private readonly topics: readonly string[],
+    private readonly member: string,
+    private readonly leaseMs: number,
+  ) {}
+
+  /** Makes the cursors that are missing. `latest` starts before every transaction that is still open. */
+  async createCursors(from: 'earliest' | 'latest'): Promise<void> {
+    const start = from === 'earliest' ? sql`'0'::xid8` : sql`pg_snapshot_xmin(pg_current_snapshot())`;
+    for (const topic of this.topics) {
+      await sql`
+        insert into event_log.cursors (consumer_group, topic, partition, xid, position)
+        select ${this.group}, ${topic}, partition, ${start}, 0
+        from generate_series(0, ${partitionsOf(topic) - 1}::int) as partition
+        order by partition
+        on conflict do nothing`.execute(this.db);
+    }
+  }
+
+  /** Prolongs what this member owns and claims free partitions up to its fair share. */
+  renew(): Promise<Renewal> {
+    return this.db.transaction().execute(async (trx) => {
+      await this.#beat(trx);
+      const shares = await this.#shares(trx);
+      const kept = await this.#prolong(trx);
+      const surplus = new Map<string, number>();
+      for (const topic of this.topics) {
+        const share = shares.get(topic) ?? partitionsOf(topic);
+        const count = kept.filter((lease) => lease.topic === topic).length;
+        if (count > share) surplus.set(topic, count - share);
+        if (count < share) kept.push(...(await this.#claim(trx, topic, share - count)));
+      }
+      return { owned: kept, surplus };
+    });
+  }
+
+  /** @returns false when the lease is another member's by now */
+  async commit(lease: Lease, xid: string, position: number): Promise<boolean> {
+    const { numAffectedRows } = await sql`
+      update event_log.cursors set xid = ${xid}::xid8, position = ${position}, touched_at = now()
+      where ${this.#mine(lease)}`.execute(this.db);
+    return numAffectedRows === 1n;
+  }
+
+  async release(lease: Lease): Promise<void> {
+    await sql`
+      update event_log.cursors set owner = null, lease_until = null where ${this.#mine(lease)}`.execute(this.db);
+  }
+
+  async leave(): Promise<void> {
+    await sql`
+      delete from event_log.members where consumer_group = ${this.group} and member = ${this.member}`.execute(this.db);
+  }
+
+  #mine(lease: Lease): ReturnType<typeof sql> {
+    return sql`consumer_group = ${this.group} and topic = ${lease.topic} and partition = ${lease.partition}
+      and owner = ${this.member} and fencing_token = ${lease.fencingToken}`;
+  }
+
+  async #beat(trx: SqlTransaction): Promise<void> {
+    await sql`
+      insert into event_log.members (consumer_group, topic, member, lease_until)
+      select ${this.group}, topic, ${this.member}, now() + ${this.#lease()}
+      from unnest(${this.topics}::text[]) as topic order by topic
+      on conflict (consumer_group, topic, member) do update set lease_until = excluded.lease_until`.execute(trx);
+    await sql`
+      delete from event_log.members where ctid = any (array(
+        select ctid from event_log.members where consumer_group = ${this.group} and lease_until < now()
+        for update skip locked))`.execute(trx);
+  }
+
+  async #shares(trx: SqlTransaction): Promise<Map<string, number>> {
+    const { rows } = await sql<{ topic: string; members: number }>`
+      select topic, count(*)::int as members from event_log.members
+      where consumer_group = ${this.group} and lease_until >= now() group by topic`.execute(trx);
+    return new Map(rows.map(({ topic, members }) => [topic, Math.ceil(partitionsOf(topic) / Math.max(1, members))]));
+  }
+
+  async #prolong(trx: SqlTransaction): Promise<Lease[]> {
+    const { rows } = await sql<Lease>`
+      update event_log.cursors set lease_until = now() + ${this.#lease()}
+      where consumer_group = ${this.group} and owner = ${this.member} and topic = any(${this.topics}::text[])
+      returning topic, partition, xid::text as xid, position, fencing_token as "fencingToken"`.execute(trx);
+    return [...rows];
+  }
+
+  async #claim(trx: SqlTransaction, topic: string, count: number): Promise<readonly Lease[]> {
+    const { rows } = await sql<Lease>`
+      update event_log.cursors as c
+      set owner = ${this.member}, lease_until = now() + ${this.#lease()}, fencing_token = c.fencing_token + 1
+      from (
+        select partition from event_log.cursors
+        where consumer_group = ${this.group} and topic = ${topic} and (owner is null or lease_until < now())
+        order by partition limit ${count}::int for update skip locked
+      ) as free
+      where c.consumer_group = ${this.group} and c.topic = ${topic} and c.partition = free.partition
+      returning c.topic, c.partition, c.xid::text as xid, c.position, c.fencing_token as "fencingToken"`.execute(trx);
+    return rows;
+  }
+
+  #lease(): ReturnType<typeof sql> {
+    return sql`make_interval(secs => ${this.leaseMs / 1000}::float8)`;
+  }
+}

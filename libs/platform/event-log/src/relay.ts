@@ -1,0 +1,107 @@
+import { sql } from 'kysely';
+
+import type { EventLog } from './event-log.js';
+import { toEvent } from './rows.js';
+import type { EventRow, SqlDatabase, SqlTransaction } from './sql.js';
+import { Waker } from './waker.js';
+
+export interface RelayOptions {
+  readonly db: SqlDatabase;
+  readonly log: EventLog;
+  /** The service's schema: one relay at a time works on its outbox, of all replicas. */
+  readonly schema: string;
+  readonly onError: (error: unknown) => void;
+}
+
+interface OutboxRow extends EventRow {
+  readonly id: number;
+}
+
+/** One append: about half a MiB of usual facts, and a pause of some milliseconds. */
+const batchRowsMax = 500;
+/** A transaction that called `add` usually commits within this time: look often. */
+const expectingMs = 2_000;
+const pollMinMs = 10;
+const pollMaxMs = 250;
+const errorPauseMs = 1_000;
+
+/**
+ * Sends what stands in the outbox to the log and removes it once the append is durable: at least once.
+ * Order: by id among rows whose transaction is older than every open writing transaction. Of one key, writers
+ * that follow each other (they lock the entity's row) have rising ids, and the earlier one has committed before
+ * the later one draws its id; so per key this is the order of commits, also when the later writer's transaction
+ * began first (there (xid, id) would turn them round). Rows left by a crash are found by polling.
+ */
+export class OutboxRelay {
+  readonly #options: RelayOptions;
+  readonly #waker = new Waker();
+  #expectUntil = 0;
+  #stopping = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+  }
+
+  start(): this {
+    this.#running ??= this.#run();
+    return this;
+  }
+
+  /** After a commit that added events: send now. */
+  kick(): void {
+    this.expect();
+    this.#waker.wake();
+  }
+
+  /** A row was written, its commit is near. */
+  expect(): void {
+    const calm = Date.now() > this.#expectUntil;
+    this.#expectUntil = Date.now() + expectingMs;
+    if (calm) this.#waker.wake();
+  }
+
+  /** Sends what can be sent now. @returns events sent; 0 when another replica is at it */
+  async sendOnce(): Promise<number> {
+    const { db, log, schema } = this.#options;
+    return db.transaction().execute(async (trx) => {
+      const { rows: lock } = await sql<{ mine: boolean }>`
+        select pg_try_advisory_xact_lock(hashtext('callosum.outbox'), hashtext(${schema})) as mine`.execute(trx);
+      if (!lock[0]?.mine) return 0;
+      const rows = await this.#next(trx);
+      if (rows.length === 0) return 0;
+      // No writing statement came before: this transaction has no id yet and holds no reader of the log back.
+      await log.append(rows.map(toEvent));
+      await sql`delete from outbox where id = any(${rows.map((row) => row.id)}::bigint[])`.execute(trx);
+      return rows.length;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#stopping = true;
+    this.#waker.wake();
+    await this.#running;
+  }
+
+  async #next(trx: SqlTransaction): Promise<OutboxRow[]> {
+    const { rows } = await sql<OutboxRow>`
+      select * from outbox where xid < pg_snapshot_xmin(pg_current_snapshot())
+      order by id limit ${batchRowsMax}`.execute(trx);
+    return rows;
+  }
+
+  async #run(): Promise<void> {
+    let pauseMs = pollMinMs;
+    while (!this.#stopping) {
+      try {
+        const sent = await this.sendOnce();
+        pauseMs = sent > 0 || Date.now() < this.#expectUntil ? pollMinMs : Math.min(pollMaxMs, pauseMs * 1.5);
+        if (sent === batchRowsMax) continue;
+      } catch (error) {
+        this.#options.onError(error);
+        pauseMs = errorPauseMs;
+      }
+      if (!this.#stopping) await this.#waker.pause(pauseMs);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import { sql, type Kysely } from 'kysely';
+import type { Migrations } from '@callosum/database';
+
+const envelope = sql.raw(`
+  topic text not null,
+  key text not null,
+  event_id text not null,
+  type text not null,
+  source text not null,
+  time timestamptz not null,
+  site text not null,
+  correlation_id text not null,
+  causation_id text,
+  traceparent text,
+  error_code text,
+  value text not null`);
+
+async function createEventTables(db: Kysely<unknown>): Promise<void> {
+  await sql`create table outbox (
+    id bigint generated always as identity primary key,
+    xid xid8 not null default pg_current_xact_id(),
+    ${envelope}
+  )`.execute(db);
+  await sql`create table inbox (
+    consumer_group text not null,
+    event_id text not null,
+    received_at timestamptz not null default now(),
+    primary key (consumer_group, event_id)
+  )`.execute(db);
+  await sql`create index inbox_received_at on inbox (received_at)`.execute(db);
+  await sql`create table parked (
+    id bigint generated always as identity primary key,
+    consumer_group text not null,
+    ${envelope},
+    parked_at timestamptz not null default now(),
+    unique (consumer_group, topic, key, event_id)
+  )`.execute(db);
+  await sql`create index parked_order on parked (consumer_group, topic, key, id)`.execute(db);
+}
+
+/** `outbox`, `inbox` and `parked` of one service, in the service's own schema (first in its search_path). */
+export const eventTablesMigrations: Migrations = {
+  '0000-event-tables': { up: createEventTables },
+};
