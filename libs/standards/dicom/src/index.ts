@@ -13,3 +13,5 @@ export * from './geometry/stack.js';
 export * from './geometry/classify.js';
 export * from './geometry/select.js';
 export * from './geometry/volume.js';
+export * from './pixels/layout.js';
+export * from './pixels/decode.js';

@@ -52,12 +52,13 @@ export const headerPrefixBytes = 16 * 1024;
  */
 export function parseHeader(prefix: Uint8Array, { complete, ...options }: ParseOptions & { complete: boolean }): ParsedHeader | 'need-more' {
   return guard(complete, () => {
-    if (prefix.length < 132 && !complete) return 'need-more';
-    const { fileMeta, datasetOffset } = readFileMeta(prefix);
+    const bytes = plain(prefix);
+    if (bytes.length < 132 && !complete) return 'need-more';
+    const { fileMeta, datasetOffset } = readFileMeta(bytes);
     const transferSyntax = transferSyntaxOf(fileMeta.transferSyntaxUid);
     // An inflater that stops in the middle cannot tell "truncated" from "need more": deflated files are read whole.
     if (transferSyntax.deflated && !complete) return 'need-more';
-    const { bytes: _bytes, ...header } = parseBody(prefix, fileMeta, datasetOffset, transferSyntax, true, complete, options);
+    const { bytes: _bytes, ...header } = parseBody(bytes, fileMeta, datasetOffset, transferSyntax, true, complete, options);
     return header;
   });
 }
@@ -66,8 +67,9 @@ export function parseHeader(prefix: Uint8Array, { complete, ...options }: ParseO
  * Reads a whole PS3.10 file, Pixel Data and what follows it included.
  * Thrown when the bytes are no DICOM file, are truncated, or pass a limit: DicomParseError.
  */
-export function parseFile(bytes: Uint8Array, options: ParseOptions = {}): ParsedFile {
+export function parseFile(file: Uint8Array, options: ParseOptions = {}): ParsedFile {
   return guard(true, () => {
+    const bytes = plain(file);
     const { fileMeta, datasetOffset } = readFileMeta(bytes);
     return parseBody(bytes, fileMeta, datasetOffset, transferSyntaxOf(fileMeta.transferSyntaxUid), false, true, options);
   });
@@ -80,9 +82,12 @@ export function parseFile(bytes: Uint8Array, options: ParseOptions = {}): Parsed
 export function parseDataset(bytes: Uint8Array, transferSyntaxUid: string, options: ParseOptions & { stopAtPixelData?: boolean } = {}): ParsedFile {
   return guard(true, () => {
     const fileMeta = { ...emptyMeta(), transferSyntaxUid };
-    return parseBody(bytes, fileMeta, 0, transferSyntaxOf(transferSyntaxUid), options.stopAtPixelData ?? false, true, options);
+    return parseBody(plain(bytes), fileMeta, 0, transferSyntaxOf(transferSyntaxUid), options.stopAtPixelData ?? false, true, options);
   });
 }
+
+/** The same memory as a Uint8Array proper: a Buffer's `slice` shares memory where a Uint8Array's copies. */
+const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** True when the bytes start like a PS3.10 file: 128 bytes of preamble, then "DICM". */
 export function isPart10(bytes: Uint8Array): boolean {
