@@ -23,8 +23,8 @@ export class InvalidEventError extends CallosumError {
 
 /** Thrown when a value is no JSON or does not fit its declared message. */
 export class MalformedEventError extends CallosumError {
-  constructor(topic: string, options?: { cause?: unknown }) {
-    super('event-log.malformed', 'invalid', `a value on ${topic} is not ProtoJSON of its declared message`, options);
+  constructor(topic: string) {
+    super('event-log.malformed', 'invalid', `a value on ${topic} is not ProtoJSON of its declared message`);
   }
 }
 

@@ -13,3 +13,7 @@ export type { SqlDatabase, SqlTransaction } from './sql.js';
 export * from './postgres/log.js';
 export * from './postgres/migrations.js';
 export type { SubscriptionTuning } from './postgres/subscription.js';
+export * from './kafka/log.js';
+export type { KafkaTuning } from './kafka/subscription.js';
+export { topicConfigs } from './kafka/topics.js';
+export * from './nest/transport.js';

@@ -1,0 +1,186 @@
+import { topicByName, type Topic } from '@callosum/contracts';
+import { errorCode } from '@callosum/kernel';
+import type { INestApplication } from '@nestjs/common';
+import {
+  BaseRpcContext,
+  Server,
+  type CustomTransportStrategy,
+  type MessageHandler,
+  type MicroserviceOptions,
+  type NestMicroservice,
+} from '@nestjs/microservices';
+import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
+import { isObservable, lastValueFrom, type Observable } from 'rxjs';
+
+import type { Backoff } from '../backoff.js';
+import { withPolicy } from '../consumer.js';
+import { traceContextOf, whileHandling } from '../context.js';
+import { HandlerSetupError, MalformedEventError, UnknownEventTypeError } from '../errors.js';
+import type { EventLog, Subscription } from '../event-log.js';
+import type { LogEvent } from '../event.js';
+import type { ParkedKey, ParkedStore, ReplayOutcome } from '../parked.js';
+import { EventErrorFilter } from './filter.js';
+
+/** The second argument of an event handler; the first is the decoded message. */
+export class EventLogContext extends BaseRpcContext<[LogEvent]> {
+  get event(): LogEvent {
+    return this.args[0];
+  }
+}
+
+export interface EventLogTransportOptions {
+  readonly log: EventLog;
+  /** Consumer group: the service's deployed name. */
+  readonly group: string;
+  readonly parked: ParkedStore;
+  /** Told when consuming stopped for good: liveness must fail. */
+  readonly onCrash: (error: Error) => void;
+  readonly onParked?: (event: LogEvent, errorCode: string, error: unknown) => void;
+  readonly backoff?: Backoff;
+  /** Another catalogue than the house's, in tests. */
+  readonly catalogue?: (name: string) => Topic<never> | undefined;
+}
+
+const tracer = trace.getTracer('@callosum/event-log');
+
+/**
+ * Brings events to Nest's `@EventPattern(topics.x.name)` handlers, whichever adapter runs. Connect it with
+ * `connectEventLog`. One application is one service is one group; one topic has one handler.
+ */
+export class EventLogTransport extends Server implements CustomTransportStrategy {
+  override readonly propagatesEventHandlerErrors = true;
+  readonly #options: EventLogTransportOptions;
+  readonly #topics = new Map<string, Topic<never>>();
+  #connected = false;
+  #subscription: Subscription | undefined;
+
+  constructor(options: EventLogTransportOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** Called by `connectEventLog`, once handlers' errors pass unchanged. */
+  markConnected(): void {
+    this.#connected = true;
+  }
+
+  /** @throws {HandlerSetupError} for an uncatalogued topic, a second handler, or a handler that answers */
+  override addHandler(pattern: unknown, callback: MessageHandler, isEventHandler = false): void {
+    const name = typeof pattern === 'string' ? pattern : JSON.stringify(pattern);
+    if (!isEventHandler) throw new HandlerSetupError(`${name} is no @EventPattern: the event log carries no requests`);
+    const topic = (this.#options.catalogue ?? topicByName)(name);
+    if (!topic) throw new HandlerSetupError(`topic ${name} has a handler but is in no catalogue`);
+    if (this.#topics.has(name)) throw new HandlerSetupError(`topic ${name} has two handlers`);
+    this.#topics.set(name, topic);
+    super.addHandler(name, callback, true);
+  }
+
+  listen(callback: (error?: unknown) => void): void {
+    this.#subscribe().then(() => callback(), callback);
+  }
+
+  async close(): Promise<void> {
+    const subscription = this.#subscription;
+    this.#subscription = undefined;
+    await subscription?.close();
+  }
+
+  /** Handles the parked facts of one key again, in order; see ParkedStore.replay. */
+  replay(key: Omit<ParkedKey, 'group'>): Promise<ReplayOutcome> {
+    const { parked, group } = this.#options;
+    return parked.replay({ ...key, group }, (event) => this.#handle(event));
+  }
+
+  on(): never {
+    throw new HandlerSetupError('the event log has no events of its own');
+  }
+
+  unwrap<T>(): T {
+    return this.#options.log as T;
+  }
+
+  async #subscribe(): Promise<void> {
+    if (!this.#connected) throw new HandlerSetupError('connect the transport with connectEventLog()');
+    if (this.#topics.size === 0) return;
+    const { log, group, parked, onCrash, onParked, backoff } = this.#options;
+    this.#subscription = await log.subscribe({
+      group,
+      topics: [...this.#topics.keys()],
+      from: 'earliest',
+      onCrash,
+      handler: withPolicy({
+        group,
+        parked,
+        dispatch: (event) => this.#handle(event),
+        ...(onParked ? { onParked } : {}),
+        ...(backoff ? { backoff } : {}),
+      }),
+    });
+  }
+
+  /** One attempt at one event, in its trace and as the cause of what it adds to an outbox. */
+  #handle(event: LogEvent): Promise<void> {
+    const attributes = {
+      'messaging.system': 'callosum',
+      'messaging.operation.type': 'process',
+      'messaging.destination.name': event.topic,
+      'messaging.consumer.group.name': this.#options.group,
+      'messaging.message.id': event.id,
+      'messaging.message.conversation_id': event.correlationId,
+      'callosum.topic': event.topic,
+      'callosum.group': this.#options.group,
+    };
+    const parent = traceContextOf(event.traceparent);
+    return tracer.startActiveSpan(`process ${event.topic}`, { kind: SpanKind.CONSUMER, attributes }, parent, (span) =>
+      inSpan(span, () => whileHandling(event, () => this.#call(event))),
+    );
+  }
+
+  async #call(event: LogEvent): Promise<void> {
+    const topic = this.#topics.get(event.topic);
+    const handler = this.messageHandlers.get(event.topic);
+    if (!topic || !handler || event.type !== topic.type) throw new UnknownEventTypeError(event.topic);
+    const message = decode(topic, event.value);
+    const result: unknown = await handler(message, new EventLogContext([event]));
+    if (isObservable(result)) await lastValueFrom(result as Observable<unknown>, { defaultValue: undefined });
+  }
+}
+
+/**
+ * Adds the transport to an application. `app.startAllMicroservices()` then subscribes.
+ * Done by hand rather than by Nest's one call because that one registers the handlers before a filter can be set.
+ */
+export function connectEventLog(app: INestApplication, transport: EventLogTransport): void {
+  const microservice = app.connectMicroservice<MicroserviceOptions>(
+    { strategy: transport },
+    { deferInitialization: true },
+  ) as NestMicroservice;
+  microservice.useGlobalFilters(new EventErrorFilter());
+  microservice.registerListeners();
+  microservice.setIsInitialized(true);
+  microservice.setIsInitHookCalled(true);
+  transport.markConnected();
+}
+
+function decode(topic: Topic<never>, value: string): unknown {
+  try {
+    const json: unknown = JSON.parse(value);
+    if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new TypeError('not an object');
+    return topic.message.fromJSON(json);
+  } catch {
+    // The parser's own message quotes the value: it goes no further.
+    throw new MalformedEventError(topic.name);
+  }
+}
+
+async function inSpan(span: Span, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    // The code only: messages of libraries may quote what they choke on.
+    span.setStatus({ code: SpanStatusCode.ERROR, message: errorCode(error) });
+    throw error;
+  } finally {
+    span.end();
+  }
+}
