@@ -4,6 +4,7 @@ import { PassThrough, type Writable } from 'node:stream';
 
 import { errorCode } from '@callosum/kernel';
 
+import { readAssociateRq } from './associate-rq.js';
 import { AssociationAbortedError, ProtocolError } from './errors.js';
 import { type LibraryAssociation, type LibraryPresentationContext, type LibraryStoreRequest } from './library.js';
 import { LibrarySocket } from './library-socket.js';
@@ -102,7 +103,11 @@ export class ScpConnection implements LibraryEvents {
     clearTimeout(this.#timer);
     const type = pdu.readUInt8(0);
     this.#checkExpected(type);
-    if (type !== PduType.PData) await this.#deliver(pdu);
+    if (type === PduType.AssociateRq) {
+      const request = readAssociateRq(pdu);
+      if (request.rejection) this.#reject(request.rejection);
+      else await this.#deliver(request.pdu);
+    } else if (type !== PduType.PData) await this.#deliver(pdu);
     else {
       for (const pdv of splitPdvs(pdu)) {
         if (this.#end) return;
@@ -208,7 +213,8 @@ export class ScpConnection implements LibraryEvents {
     const sopInstanceUid: string | undefined = request.getAffectedSopInstanceUid();
     const transferSyntaxUid = context.getAcceptedTransferSyntaxUid();
     // The library lets a message pass on a context that was refused.
-    if (sopClassUid !== context.getAbstractSyntaxUid() || !isStorageSopClass(sopClassUid) || !transferSyntaxUid) {
+    const accepted = context.getResult() === ContextResult.Acceptance && isStorageSopClass(context.getAbstractSyntaxUid());
+    if (!accepted || !transferSyntaxUid || sopClassUid !== context.getAbstractSyntaxUid()) {
       return { status: StoreStatus.SopClassNotSupported };
     }
     if (!sopInstanceUid) return { status: StoreStatus.InvalidSopInstance };

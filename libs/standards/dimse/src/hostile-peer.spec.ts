@@ -1,0 +1,340 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { ctImageStorage, dataset } from '../test/objects.js';
+import { type Provider, startProvider, until } from '../test/providers.js';
+import { abortRq, acceptedContexts, associateRq, Command, Data, pData, pdu, pdv, RawPeer, releaseRq, statusOf, storeCommand, userItem } from '../test/raw-peer.js';
+import { AssociationAbortedError, echo, StoreStatus } from './index.js';
+
+let provider: Provider;
+const peers: RawPeer[] = [];
+afterEach(async () => {
+  peers.splice(0).forEach((peer) => peer.socket.destroy());
+  await provider.server.close(0);
+});
+
+async function connected(): Promise<RawPeer> {
+  const peer = await RawPeer.connect(provider.port);
+  peers.push(peer);
+  return peer;
+}
+
+async function associated(...request: Parameters<typeof associateRq>): Promise<RawPeer> {
+  const peer = (await connected()).send(associateRq(...request));
+  await peer.next(2);
+  return peer;
+}
+
+/** The provider still serves others. */
+async function expectAlive(): Promise<void> {
+  expect(await echo({ host: '127.0.0.1', port: provider.port, calledAet: 'CALLOSUM', callingAet: 'OTHER' })).toEqual({ status: 0 });
+}
+
+describe('bytes that are no DICOM', () => {
+  it('a PDU declared with 4 GB is aborted from its header alone', async () => {
+    provider = await startProvider();
+    const peer = await associated();
+    const before = process.memoryUsage().rss;
+    peer.send(Buffer.from([4, 0, 0xff, 0xff, 0xff, 0xfe]));
+    expect((await peer.next(7)).subarray(8)).toEqual(Buffer.from([2, 6]));
+    for (let index = 0; index < 50; index++) peer.send(Buffer.alloc(1_000_000));
+    await until(() => peer.closed);
+    expect(process.memoryUsage().rss - before).toBeLessThan(200_000_000);
+    expect(provider.ends).toEqual([{ how: 'aborted', by: 'us', code: 'dimse.pdu-too-long' }]);
+    await expectAlive();
+  });
+
+  it('an unknown PDU type is aborted as unrecognized', async () => {
+    provider = await startProvider();
+    const peer = (await connected()).send(Buffer.from('GET / HTTP/1.1\r\n\r\n'));
+    expect((await peer.next(7)).subarray(8)).toEqual(Buffer.from([2, 1]));
+    await until(() => provider.bad.length === 1);
+    expect(provider.bad).toEqual(['dimse.unrecognized-pdu']);
+    await expectAlive();
+  });
+
+  it('seeded garbage never takes the provider down', async () => {
+    provider = await startProvider();
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 300 }), fc.constantFrom(1, 4, 5, 7), fc.boolean(), async (bytes, type, first) => {
+        const peer = first ? await connected() : await associated();
+        peer.send(pdu(type, Buffer.from(bytes)));
+        peer.socket.end();
+        await until(() => peer.closed);
+        peer.socket.destroy();
+      }),
+      { seed: 20261122, numRuns: 150 },
+    );
+    await until(() => provider.server.connectionCount === 0);
+    await expectAlive();
+    expect(provider.errors).toEqual([]);
+  });
+});
+
+describe('PDUs out of turn', () => {
+  it.each([
+    ['P-DATA before an association', () => connected(), pData(pdv(1, Command.last, storeCommand()))],
+    ['a second association request', () => associated(), associateRq()],
+    ['an A-ASSOCIATE-AC', () => connected(), pdu(2, Buffer.alloc(100))],
+    ['a release response', () => associated(), pdu(6, Buffer.alloc(4))],
+  ])('%s is aborted as unexpected', async (_name, open, bytes) => {
+    provider = await startProvider();
+    const peer = (await open()).send(bytes);
+    expect((await peer.next(7)).subarray(8)).toEqual(Buffer.from([2, 2]));
+    await until(() => peer.closed);
+  });
+
+  it('a command inside a dataset is aborted and leaves nothing', async () => {
+    provider = await startProvider();
+    const peer = await associated();
+    peer.send(pData(pdv(1, Command.last, storeCommand())), pData(pdv(1, Data.more, dataset())), pData(pdv(1, Command.last, storeCommand())));
+    await peer.next(7);
+    await until(() => provider.ends.length === 1);
+    expect(provider.failedStores).toHaveLength(1);
+    expect(provider.stored).toEqual([]);
+  });
+
+  it('a command set without end is aborted', async () => {
+    provider = await startProvider();
+    const peer = await associated();
+    for (let index = 0; index < 10; index++) peer.send(pData(pdv(1, Command.more, Buffer.alloc(8_000))));
+    await peer.next(7);
+    await until(() => provider.ends.length === 1);
+    expect(provider.ends[0]).toMatchObject({ code: 'dimse.message-too-long' });
+  });
+
+  it('a dataset longer than the limit is aborted', async () => {
+    provider = await startProvider({ limits: { objectBytesMax: 20_000 } });
+    const peer = await associated();
+    peer.send(pData(pdv(1, Command.last, storeCommand())));
+    for (let index = 0; index < 10; index++) peer.send(pData(pdv(1, Data.more, Buffer.alloc(8_000))));
+    await peer.next(7);
+    await until(() => provider.ends.length === 1);
+    expect(provider.stored).toEqual([]);
+  });
+
+  it('a value longer than its PDU is aborted', async () => {
+    provider = await startProvider();
+    const peer = (await associated()).send(pdu(4, Buffer.from([0, 0, 1, 0, 1, 3, 0, 0])));
+    expect((await peer.next(7)).subarray(8)).toEqual(Buffer.from([2, 6]));
+  });
+});
+
+describe('a C-STORE that does not end', () => {
+  const half = [pData(pdv(1, Command.last, storeCommand())), pData(pdv(1, Data.more, dataset()))];
+
+  it('aborted by the sender fails for whoever reads, and is told', async () => {
+    provider = await startProvider();
+    (await associated()).send(...half, abortRq);
+    await until(() => provider.ends.length === 1);
+    expect(provider.failedStores[0]).toBeInstanceOf(AssociationAbortedError);
+    expect(provider.ends).toEqual([{ how: 'aborted', by: 'peer', code: 'dimse.aborted-by-peer' }]);
+    expect(provider.stored).toEqual([]);
+    expect(provider.errors).toEqual([]);
+  });
+
+  it.each([
+    ['cut off', (peer: RawPeer) => peer.socket.resetAndDestroy()],
+    ['half closed', (peer: RawPeer) => peer.socket.end()],
+  ])('%s is lost', async (_name, cut) => {
+    provider = await startProvider();
+    const peer = (await associated()).send(...half);
+    await until(() => provider.associations.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    cut(peer);
+    await until(() => provider.ends.length === 1);
+    expect(provider.ends).toEqual([{ how: 'lost' }]);
+    expect(provider.failedStores).toHaveLength(1);
+  });
+
+  it('silent past the idle limit is aborted', async () => {
+    provider = await startProvider({ limits: { idleTimeoutMs: 100 } });
+    const peer = (await associated()).send(...half);
+    await peer.next(7);
+    await until(() => provider.ends.length === 1);
+    expect(provider.ends).toEqual([{ how: 'aborted', by: 'us', code: 'dimse.idle' }]);
+  });
+
+  it('dripping byte by byte does not escape the idle limit', async () => {
+    provider = await startProvider({ limits: { idleTimeoutMs: 150 } });
+    const peer = await associated();
+    peer.send(Buffer.from([4, 0, 0, 0, 1, 0]));
+    const timer = setInterval(() => peer.send(Buffer.from([0])), 20);
+    await peer.next(7);
+    clearInterval(timer);
+    await until(() => provider.ends.length === 1);
+    expect(provider.ends[0]).toMatchObject({ code: 'dimse.idle' });
+  });
+
+  it('released inside is aborted', async () => {
+    provider = await startProvider();
+    (await associated()).send(...half, releaseRq);
+    await until(() => provider.ends.length === 1);
+    expect(provider.ends[0]).toMatchObject({ how: 'aborted', by: 'us' });
+  });
+});
+
+describe('a connection that asks for nothing', () => {
+  it('is closed after the ARTIM time', async () => {
+    provider = await startProvider({ limits: { artimMs: 100 } });
+    const peer = await connected();
+    await until(() => peer.closed);
+    expect(provider.bad).toEqual(['dimse.no-association']);
+  });
+});
+
+describe('negotiation', () => {
+  it('takes presentation contexts in any order of their ids', async () => {
+    provider = await startProvider();
+    const context = (id: number, uid: string): { id: number; abstractSyntax: string; transferSyntaxes: string[] } => ({ id, abstractSyntax: ctImageStorage, transferSyntaxes: [uid] });
+    const peer = (await connected()).send(associateRq({ contexts: [context(5, '1.2.840.10008.1.2'), context(1, '1.2.840.10008.1.2.4.70'), context(3, '1.2.840.10008.1.2.1')] }));
+    expect(acceptedContexts(await peer.next(2))).toEqual(
+      new Map([
+        [1, { result: 0, transferSyntax: '1.2.840.10008.1.2.4.70' }],
+        [3, { result: 0, transferSyntax: '1.2.840.10008.1.2.1' }],
+        [5, { result: 0, transferSyntax: '1.2.840.10008.1.2' }],
+      ]),
+    );
+  });
+
+  it('prefers explicit VR among uncompressed syntaxes, and keeps a compressed one that stands first', async () => {
+    provider = await startProvider();
+    const [implicit, explicit, bigEndian, jpeg] = ['1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.2', '1.2.840.10008.1.2.4.50'] as const;
+    const peer = (await connected()).send(
+      associateRq({
+        contexts: [
+          { id: 1, abstractSyntax: ctImageStorage, transferSyntaxes: [bigEndian, implicit, explicit] },
+          { id: 3, abstractSyntax: ctImageStorage, transferSyntaxes: [jpeg, explicit] },
+          { id: 5, abstractSyntax: ctImageStorage, transferSyntaxes: [implicit, jpeg] },
+          { id: 7, abstractSyntax: ctImageStorage, transferSyntaxes: ['1.2.840.113619.5.2'] },
+          { id: 9, abstractSyntax: '1.2.840.10008.5.1.4.1.2.2.1', transferSyntaxes: [implicit] },
+        ],
+      }),
+    );
+    const contexts = acceptedContexts(await peer.next(2));
+    expect([1, 3, 5].map((id) => contexts.get(id)?.transferSyntax)).toEqual([explicit, jpeg, implicit]);
+    expect([7, 9].map((id) => contexts.get(id)?.result)).toEqual([4, 3]);
+  });
+
+  it.each([0, 16_384, 4_000_000])('announces its own maximum PDU length to a peer whose own is %i, and no asynchronous operations', async (pduBytesMax) => {
+    provider = await startProvider();
+    const peer = (await connected()).send(associateRq({ pduBytesMax, asynchronous: true }));
+    const accept = await peer.next(2);
+    expect(userItem(accept, 0x51)?.readUInt32BE(0)).toBe(256 * 1024);
+    expect(userItem(accept, 0x53)).toBeUndefined();
+  });
+
+  it.each([
+    ['another protocol version', { version: 2 }, [1, 2, 2]],
+    ['another application context', { applicationContext: '1.2.3' }, [1, 1, 2]],
+  ])('%s is rejected', async (_name, request, numbers) => {
+    provider = await startProvider();
+    const peer = (await connected()).send(associateRq(request));
+    expect([...(await peer.next(3)).subarray(7)]).toEqual(numbers);
+    expect(provider.associations).toEqual([]);
+  });
+});
+
+describe('a C-STORE', () => {
+  it('in fragments of one byte, several in one PDU with its command, arrives whole', async () => {
+    provider = await startProvider();
+    const bytes = dataset({ pixelBytes: 64 });
+    const peer = await associated();
+    const values = [...bytes].map((byte, index) => pdv(1, index === bytes.length - 1 ? Data.last : Data.more, Buffer.from([byte])));
+    peer.send(pData(pdv(1, Command.last, storeCommand()), ...values));
+    expect(statusOf(await peer.next(4))).toBe(0);
+    expect(provider.stored[0]?.bytes.equals(bytes)).toBe(true);
+    peer.send(releaseRq);
+    await peer.next(6);
+  });
+
+  it('whose SOP class is not that of its context is refused with 0122, without a handler', async () => {
+    provider = await startProvider();
+    const peer = await associated();
+    peer.send(pData(pdv(1, Command.last, storeCommand('1.2.3', '1.2.840.10008.5.1.4.1.1.4'))), pData(pdv(1, Data.last, dataset())));
+    expect(statusOf(await peer.next(4))).toBe(StoreStatus.SopClassNotSupported);
+    expect(provider.stored).toEqual([]);
+  });
+
+  it('on a context that was refused is not stored', async () => {
+    provider = await startProvider();
+    const peer = await associated({ contexts: [{ id: 1, abstractSyntax: ctImageStorage, transferSyntaxes: ['1.2.3'] }] });
+    peer.send(pData(pdv(1, Command.last, storeCommand())), pData(pdv(1, Data.last, dataset())));
+    expect(statusOf(await peer.next(4))).toBe(StoreStatus.SopClassNotSupported);
+    expect(provider.stored).toEqual([]);
+  });
+});
+
+describe('back-pressure', () => {
+  it('stops the sender while nobody reads, and loses nothing when somebody does', async () => {
+    let read: (() => void) | undefined;
+    const reading = new Promise<void>((resolve) => (read = resolve));
+    let received = 0;
+    provider = await startProvider({}, async ({ dataset: stream }) => {
+      await reading;
+      for await (const chunk of stream) received += (chunk as Buffer).length;
+      return { status: 0 };
+    });
+    const peer = await associated();
+    const before = process.memoryUsage();
+    const fragment = Buffer.alloc(16_000);
+    const count = 4_000; // 64 MB
+    let taken = 0;
+    peer.send(pData(pdv(1, Command.last, storeCommand())));
+    const sending = (async () => {
+      for (let index = 0; index < count; index++) {
+        if (!peer.socket.write(pData(pdv(1, index === count - 1 ? Data.last : Data.more, fragment)))) await new Promise((resolve) => peer.socket.once('drain', resolve));
+        taken += fragment.length;
+      }
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const stalledAt = taken;
+    // What is under way is in the kernel's socket buffers and our one buffer, not on the heap.
+    expect(stalledAt).toBeLessThan(16_000_000);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(taken).toBe(stalledAt);
+    const held = process.memoryUsage();
+    expect(held.arrayBuffers + held.heapUsed - before.arrayBuffers - before.heapUsed).toBeLessThan(32_000_000);
+    read?.();
+    await sending;
+    expect(statusOf(await peer.next(4))).toBe(0);
+    expect(received).toBe(count * fragment.length);
+  });
+
+  it('ends when the reader gives up: the rest is thrown away and the refusal sent', async () => {
+    provider = await startProvider({}, async ({ dataset: stream }) => {
+      for await (const chunk of stream) if ((chunk as Buffer).length > 0) break; // destroys the stream
+      return { status: StoreStatus.CannotUnderstand };
+    });
+    const peer = await associated();
+    peer.send(pData(pdv(1, Command.last, storeCommand())));
+    for (let index = 0; index < 500; index++) peer.send(pData(pdv(1, index === 499 ? Data.last : Data.more, Buffer.alloc(16_000))));
+    expect(statusOf(await peer.next(4))).toBe(0xc000);
+    await expectAlive();
+  });
+});
+
+describe('shutting down', () => {
+  it('lets a C-STORE under way and its association end, and takes no new one', async () => {
+    provider = await startProvider();
+    const peer = await associated();
+    peer.send(pData(pdv(1, Command.last, storeCommand())), pData(pdv(1, Data.more, dataset())));
+    const closed = provider.server.close(5_000);
+    await expect(RawPeer.connect(provider.port)).rejects.toThrow();
+    peer.send(pData(pdv(1, Data.last, Buffer.alloc(2))));
+    expect(statusOf(await peer.next(4))).toBe(0);
+    peer.send(releaseRq);
+    await peer.next(6);
+    peer.socket.destroy();
+    await closed;
+    expect(provider.ends).toEqual([{ how: 'released' }]);
+  });
+
+  it('aborts what is still there when its time is over', async () => {
+    provider = await startProvider();
+    const peer = await associated();
+    await provider.server.close(50);
+    await peer.next(7);
+    expect(provider.ends).toEqual([{ how: 'aborted', by: 'us', code: 'dimse.shutting-down' }]);
+  });
+});
