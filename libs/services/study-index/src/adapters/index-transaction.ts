@@ -1,0 +1,237 @@
+import { imaging, topics } from '@callosum/contracts';
+import type { Outbox } from '@callosum/event-log';
+import type { Clock } from '@callosum/kernel';
+import { sql, type Transaction } from 'kysely';
+
+import type { IndexedInstance, IndexTransaction } from '../application/index-instance.js';
+import { type IdentityAttributes, patientDigest, type StudyIdentity } from '../domain/identity.js';
+import type { InstanceRecord } from '../domain/instance.js';
+import { nameKeys } from '../domain/levels.js';
+import type { QuietPeriods, StudyProgress } from '../domain/study.js';
+import { cleanText, jsonColumn } from './json-column.js';
+import { refreshSeries, refreshStudy } from './summaries.js';
+import type { StudyIndexTables } from './tables.js';
+
+/** Where the event being handled came from: the completion that follows belongs to its trace. */
+export interface Provenance {
+  readonly traceparent?: string | undefined;
+  readonly correlationId?: string | undefined;
+}
+
+/** The index in PostgreSQL, within one transaction of the caller. */
+export class PostgresIndexTransaction implements IndexTransaction {
+  constructor(
+    private readonly trx: Transaction<StudyIndexTables>,
+    private readonly outbox: Outbox,
+    private readonly clock: Clock,
+    private readonly provenance: Provenance = {},
+    /** Read attributes again though their bytes are known: a rebuild with a newer reader. */
+    private readonly force = false,
+  ) {}
+
+  async lockStudies(uids: readonly string[], first?: InstanceRecord): Promise<ReadonlyMap<string, StudyProgress>> {
+    const locked = new Map<string, StudyProgress>();
+    for (const uid of uids) {
+      if (first) await this.trx.insertInto('study').values(emptyStudy(uid, first)).onConflict((on) => on.doNothing()).execute();
+      const row = await this.trx
+        .selectFrom('study')
+        .select(['revision', 'state', 'identity_digest'])
+        .where('study_instance_uid', '=', uid)
+        .forUpdate()
+        .executeTakeFirstOrThrow();
+      locked.set(uid, { revision: row.revision, state: row.state, identityDigest: row.identity_digest });
+    }
+    return locked;
+  }
+
+  async findInstance(sopInstanceUid: string): Promise<IndexedInstance | undefined> {
+    const row = await this.trx
+      .selectFrom('instance')
+      .select(['study_instance_uid', 'series_instance_uid', 'instance_revision', 'blob_sha256', 'issued_by_callosum'])
+      .where('sop_instance_uid', '=', sopInstanceUid)
+      .executeTakeFirst();
+    return row && {
+      studyInstanceUid: row.study_instance_uid,
+      seriesInstanceUid: row.series_instance_uid,
+      instanceRevision: row.instance_revision,
+      sha256: row.blob_sha256,
+      issuedByCallosum: row.issued_by_callosum,
+    };
+  }
+
+  async putInstance(record: InstanceRecord): Promise<void> {
+    const patient_digest = await this.putPatient(record.patient);
+    const values = {
+      study_instance_uid: record.studyInstanceUid,
+      series_instance_uid: record.seriesInstanceUid,
+      sop_class_uid: record.sopClassUid,
+      transfer_syntax_uid: record.transferSyntaxUid,
+      instance_revision: record.instanceRevision,
+      blob_key: record.blob.key,
+      blob_bytes: record.blob.byteCount,
+      blob_sha256: record.blob.sha256,
+      issued_by_callosum: record.issuedByCallosum,
+      source: record.source,
+      association_id: record.associationId,
+      stored_at: record.storedAt,
+      patient_digest,
+      instance_number: record.instanceNumber,
+      image: jsonColumn(record.image),
+      pixel_data: jsonColumn(record.pixelData),
+      metadata: jsonColumn(record.metadata),
+      seen_at: sql<Date>`now()`,
+    };
+    await this.trx
+      .insertInto('instance')
+      .values({ sop_instance_uid: record.sopInstanceUid, ...values })
+      .onConflict((on) => on.column('sop_instance_uid').doUpdateSet(values))
+      .execute();
+  }
+
+  async deleteInstance(sopInstanceUid: string): Promise<void> {
+    await this.trx.deleteFrom('instance').where('sop_instance_uid', '=', sopInstanceUid).execute();
+  }
+
+  private async putPatient(patient: IdentityAttributes): Promise<string> {
+    const clean = cleanIdentity(patient);
+    const digest = patientDigest(clean);
+    await this.trx
+      .insertInto('patient')
+      .values({
+        patient_digest: digest,
+        patient_id: clean.patientId,
+        issuer_of_patient_id: clean.issuerOfPatientId,
+        issuer_universal_entity_id: clean.issuerUniversalEntityId,
+        issuer_universal_entity_id_type: clean.issuerUniversalEntityIdType,
+        patient_name: clean.patientName,
+        patient_birth_date: clean.patientBirthDate,
+        patient_sex: clean.patientSex,
+      })
+      .onConflict((on) => on.doNothing())
+      .execute();
+    return digest;
+  }
+
+  summariseSeries(studyInstanceUid: string, seriesInstanceUid: string): Promise<void> {
+    return refreshSeries(this.trx, studyInstanceUid, seriesInstanceUid, this.force);
+  }
+
+  async identityVersions(studyInstanceUid: string): Promise<readonly IdentityAttributes[]> {
+    const versions = (issued: boolean) =>
+      this.trx
+        .selectFrom('instance as i')
+        .innerJoin('patient as p', 'p.patient_digest', 'i.patient_digest')
+        .where('i.study_instance_uid', '=', studyInstanceUid)
+        .where('i.issued_by_callosum', '=', issued)
+        .groupBy('p.patient_digest')
+        .selectAll('p')
+        .orderBy((eb) => eb.fn.min('i.stored_at'))
+        .orderBy('p.patient_digest')
+        .execute();
+    const source = await versions(false);
+    const rows = source.length > 0 ? source : await versions(true);
+    return rows.map((row) => ({
+      patientId: row.patient_id,
+      issuerOfPatientId: row.issuer_of_patient_id,
+      issuerUniversalEntityId: row.issuer_universal_entity_id,
+      issuerUniversalEntityIdType: row.issuer_universal_entity_id_type,
+      patientName: row.patient_name,
+      patientBirthDate: row.patient_birth_date,
+      patientSex: row.patient_sex,
+    }));
+  }
+
+  async saveStudy(studyInstanceUid: string, progress: StudyProgress, identity: StudyIdentity): Promise<void> {
+    const name = nameKeys(identity.patientName);
+    const own = {
+      revision: progress.revision,
+      state: progress.state,
+      identity_digest: identity.digest,
+      inconsistent: identity.inconsistent,
+      patient_id: identity.patientId,
+      issuer_of_patient_id: identity.issuerOfPatientId,
+      issuer_universal_entity_id: identity.issuerUniversalEntityId,
+      issuer_universal_entity_id_type: identity.issuerUniversalEntityIdType,
+      patient_name: identity.patientName,
+      patient_birth_date: identity.patientBirthDate,
+      patient_sex: identity.patientSex,
+      name_key: name.alphabetic,
+      name_key_ideographic: name.ideographic,
+      name_key_phonetic: name.phonetic,
+    };
+    await refreshStudy(this.trx, studyInstanceUid, own, this.force);
+  }
+
+  /**
+   * The deadline counts on the database's clock, which all replicas share. Once the sender released the association
+   * and everything it announced is indexed, the short period holds, whichever of the two facts arrived first.
+   */
+  async restartQuietPeriod(studyInstanceUid: string, periods: QuietPeriods, associationId: string): Promise<void> {
+    const { traceparent, correlationId } = this.provenance;
+    await this.trx
+      .updateTable('study')
+      .set({
+        quiet_until: sql`now() + make_interval(secs => case when ${associationDone(studyInstanceUid, associationId)}
+          then ${periods.releasedQuietPeriodMs}::float8 else ${periods.quietPeriodMs}::float8 end / 1000)`,
+        traceparent: traceparent ?? null,
+        correlation_id: correlationId ?? null,
+      })
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .execute();
+  }
+
+  async tell(update: { studyInstanceUid: string; progress: StudyProgress; changes: imaging.StudyChange[] }): Promise<void> {
+    await this.outbox.add(this.trx as never, topics.studyUpdated, {
+      studyInstanceUid: update.studyInstanceUid,
+      revision: update.progress.revision,
+      changes: update.changes,
+      identityDigest: update.progress.identityDigest,
+      updatedAt: this.clock.now().toISOString(),
+    });
+  }
+}
+
+/** True when the association was released and as many instances as it announced are indexed. */
+export const associationDone = (studyInstanceUid: string, associationId: string) => sql<boolean>`exists (
+  select 1 from release r where r.study_instance_uid = ${studyInstanceUid} and r.association_id = ${associationId}
+    and r.instance_count <= (select count(*) from instance i
+      where i.association_id = ${associationId} and i.study_instance_uid = ${studyInstanceUid}))`;
+
+const cleanIdentity = (patient: IdentityAttributes): IdentityAttributes =>
+  Object.fromEntries(Object.entries(patient).map(([name, value]) => [name, cleanText(value as string)])) as unknown as IdentityAttributes;
+
+/** A row to lock; everything in it is written before the transaction ends. */
+const emptyStudy = (uid: string, first: InstanceRecord) => ({
+  study_instance_uid: uid,
+  revision: 0,
+  state: 'complete' as const,
+  identity_digest: '',
+  inconsistent: false,
+  patient_id: '',
+  issuer_of_patient_id: '',
+  issuer_universal_entity_id: '',
+  issuer_universal_entity_id_type: '',
+  patient_name: '',
+  patient_birth_date: '',
+  patient_sex: '',
+  name_key: '',
+  name_key_ideographic: '',
+  name_key_phonetic: '',
+  source: first.source,
+  first_stored_at: first.storedAt,
+  representative_sha256: '',
+  study_date: null,
+  study_time_key: null,
+  accession_number: '',
+  study_id: '',
+  study_description: '',
+  referring_name_key: '',
+  modalities: [],
+  series_count: 0,
+  instance_count: 0,
+  attributes: '{}',
+  quiet_until: null,
+  completed_at: null,
+  traceparent: null,
+  correlation_id: null,
+});

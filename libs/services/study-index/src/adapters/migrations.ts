@@ -1,0 +1,127 @@
+import type { Migrations } from '@callosum/database';
+import { sql } from 'kysely';
+
+/** Text is compared bytewise ("C"): DICOM values sort and range as bytes, and LIKE prefixes use the index. */
+const tables = sql`
+create table patient (
+  patient_digest text primary key,
+  patient_id text not null,
+  issuer_of_patient_id text not null,
+  issuer_universal_entity_id text not null,
+  issuer_universal_entity_id_type text not null,
+  patient_name text not null,
+  patient_birth_date text not null,
+  patient_sex text not null
+);
+create table study (
+  study_instance_uid text collate "C" primary key,
+  revision integer not null,
+  state text not null check (state in ('receiving', 'complete')),
+  identity_digest text not null,
+  inconsistent boolean not null,
+  patient_id text collate "C" not null,
+  issuer_of_patient_id text collate "C" not null,
+  issuer_universal_entity_id text not null,
+  issuer_universal_entity_id_type text not null,
+  patient_name text not null,
+  patient_birth_date text collate "C" not null,
+  patient_sex text collate "C" not null,
+  name_key text collate "C" not null,
+  name_key_ideographic text collate "C" not null,
+  name_key_phonetic text collate "C" not null,
+  source text not null,
+  first_stored_at timestamptz not null,
+  representative_sha256 text not null,
+  study_date text collate "C",
+  study_time_key text collate "C",
+  accession_number text collate "C" not null,
+  study_id text collate "C" not null,
+  study_description text collate "C" not null,
+  referring_name_key text collate "C" not null,
+  modalities text[] not null,
+  series_count integer not null,
+  instance_count integer not null,
+  attributes jsonb not null,
+  quiet_until timestamptz,
+  completed_at timestamptz,
+  traceparent text,
+  correlation_id text
+);
+create index study_by_date on study (study_date desc nulls last, study_instance_uid);
+create index study_by_patient_id on study (patient_id);
+create index study_by_accession_number on study (accession_number);
+create index study_by_name on study (name_key);
+create index study_by_name_ideographic on study (name_key_ideographic) where name_key_ideographic <> '';
+create index study_by_name_phonetic on study (name_key_phonetic) where name_key_phonetic <> '';
+create index study_by_modality on study using gin (modalities);
+create index study_by_deadline on study (quiet_until) where state = 'receiving';
+create table series (
+  study_instance_uid text collate "C" not null references study on delete cascade,
+  series_instance_uid text collate "C" not null,
+  modality text collate "C" not null,
+  series_number integer,
+  series_description text collate "C" not null,
+  body_part_examined text collate "C" not null,
+  laterality text not null,
+  frame_of_reference_uid text not null,
+  series_date text collate "C",
+  series_time_key text collate "C",
+  pps_start_date text collate "C",
+  representative_sha256 text not null,
+  instance_count integer not null,
+  source_instance_count integer not null,
+  attributes jsonb not null,
+  primary key (study_instance_uid, series_instance_uid)
+);
+create index series_by_uid on series (series_instance_uid);
+create table instance (
+  sop_instance_uid text collate "C" primary key,
+  study_instance_uid text collate "C" not null,
+  series_instance_uid text collate "C" not null,
+  sop_class_uid text collate "C" not null,
+  transfer_syntax_uid text not null,
+  instance_revision integer not null,
+  blob_key text not null,
+  blob_bytes bigint not null,
+  blob_sha256 text not null,
+  issued_by_callosum boolean not null,
+  source text not null,
+  association_id text not null,
+  stored_at timestamptz not null,
+  patient_digest text not null references patient,
+  instance_number integer,
+  image jsonb not null,
+  pixel_data jsonb,
+  metadata jsonb not null,
+  seen_at timestamptz not null
+);
+create index instance_by_series on instance (study_instance_uid, series_instance_uid, instance_number, sop_instance_uid);
+create index instance_by_arrival on instance (study_instance_uid, issued_by_callosum, stored_at, sop_instance_uid);
+create index instance_by_association on instance (association_id, study_instance_uid);
+create index instance_by_last_seen on instance (seen_at);
+create table release (
+  study_instance_uid text collate "C" not null,
+  association_id text not null,
+  instance_count integer not null,
+  released_at timestamptz not null,
+  recorded_at timestamptz not null default now(),
+  primary key (study_instance_uid, association_id)
+);
+create index release_by_age on release (recorded_at);
+create table revision (
+  study_instance_uid text collate "C" not null,
+  revision integer not null,
+  evidence text not null,
+  series jsonb not null,
+  completed_at timestamptz not null,
+  primary key (study_instance_uid, revision)
+);
+`;
+
+export const studyIndexMigrations: Migrations = {
+  '0001-study-tables': {
+    up: async (db) => {
+      await tables.execute(db);
+    },
+  },
+};

@@ -1,0 +1,117 @@
+import type { ColumnType, Generated } from 'kysely';
+
+import type { DicomJson, InstanceImage, StoredPixelLayout } from '../domain/instance.js';
+
+type Json<T> = ColumnType<T, string, string>;
+type Timestamp = ColumnType<Date, Date | string, Date | string>;
+
+/** One distinct set of identity attributes; instances point at it. */
+export interface PatientTable {
+  patient_digest: string;
+  patient_id: string;
+  issuer_of_patient_id: string;
+  issuer_universal_entity_id: string;
+  issuer_universal_entity_id_type: string;
+  patient_name: string;
+  patient_birth_date: string;
+  patient_sex: string;
+}
+
+export interface StudyTable extends Omit<PatientTable, 'patient_digest'> {
+  study_instance_uid: string;
+  revision: number;
+  state: 'receiving' | 'complete';
+  identity_digest: string;
+  inconsistent: boolean;
+  /** Name component groups folded for matching: alphabetic, ideographic, phonetic. */
+  name_key: string;
+  name_key_ideographic: string;
+  name_key_phonetic: string;
+  source: string;
+  first_stored_at: Timestamp;
+  /** The instance study-level attributes were taken from, and the blob they were in. */
+  representative_sha256: string;
+  study_date: string | null;
+  study_time_key: string | null;
+  accession_number: string;
+  study_id: string;
+  study_description: string;
+  referring_name_key: string;
+  modalities: string[];
+  series_count: number;
+  instance_count: number;
+  attributes: Json<DicomJson>;
+  quiet_until: Timestamp | null;
+  completed_at: Timestamp | null;
+  /** Trace and correlation of the latest source instance: completion belongs to them. */
+  traceparent: string | null;
+  correlation_id: string | null;
+}
+
+export interface SeriesTable {
+  study_instance_uid: string;
+  series_instance_uid: string;
+  modality: string;
+  series_number: number | null;
+  series_description: string;
+  body_part_examined: string;
+  laterality: string;
+  frame_of_reference_uid: string;
+  series_date: string | null;
+  series_time_key: string | null;
+  pps_start_date: string | null;
+  representative_sha256: string;
+  instance_count: number;
+  source_instance_count: number;
+  attributes: Json<DicomJson>;
+}
+
+export interface InstanceTable {
+  sop_instance_uid: string;
+  study_instance_uid: string;
+  series_instance_uid: string;
+  sop_class_uid: string;
+  transfer_syntax_uid: string;
+  instance_revision: number;
+  blob_key: string;
+  blob_bytes: number;
+  blob_sha256: string;
+  issued_by_callosum: boolean;
+  source: string;
+  association_id: string;
+  stored_at: Timestamp;
+  patient_digest: string;
+  instance_number: number | null;
+  image: Json<InstanceImage>;
+  pixel_data: Json<StoredPixelLayout | null>;
+  metadata: Json<DicomJson>;
+  /** When it was last written, on the database's clock. */
+  seen_at: Timestamp;
+}
+
+/** A sender's word that it is done with an association. */
+export interface ReleaseTable {
+  study_instance_uid: string;
+  association_id: string;
+  instance_count: number;
+  released_at: Timestamp;
+  recorded_at: Generated<Date>;
+}
+
+/** One row for each completion: the evidence a revision was closed on. */
+export interface RevisionTable {
+  study_instance_uid: string;
+  revision: number;
+  evidence: string;
+  series: Json<readonly { seriesInstanceUid: string; modality: string; instanceCount: number }[]>;
+  completed_at: Timestamp;
+}
+
+export interface StudyIndexTables {
+  patient: PatientTable;
+  study: StudyTable;
+  series: SeriesTable;
+  instance: InstanceTable;
+  release: ReleaseTable;
+  revision: RevisionTable;
+}

@@ -1,0 +1,112 @@
+import { imaging } from '@callosum/contracts';
+
+import { IndexContentionError } from '../domain/errors.js';
+import { type IdentityAttributes, type StudyIdentity, studyIdentity } from '../domain/identity.js';
+import type { InstanceRecord } from '../domain/instance.js';
+import { advance, type Effect, type QuietPeriods, type StudyProgress } from '../domain/study.js';
+
+/** The row of an instance that the index holds now. */
+export interface IndexedInstance {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly instanceRevision: number;
+  readonly sha256: string;
+  readonly issuedByCallosum: boolean;
+}
+
+/** One transaction over the index; everything in it happens or nothing does. */
+export interface IndexTransaction {
+  /** Locks these studies until the transaction ends, making rows for unknown ones. */
+  lockStudies(uids: readonly string[], first?: InstanceRecord): Promise<ReadonlyMap<string, StudyProgress>>;
+  findInstance(sopInstanceUid: string): Promise<IndexedInstance | undefined>;
+  putInstance(record: InstanceRecord): Promise<void>;
+  deleteInstance(sopInstanceUid: string): Promise<void>;
+  /** Counts and attributes of a series again; its row goes with its last instance. */
+  summariseSeries(studyInstanceUid: string, seriesInstanceUid: string): Promise<void>;
+  /** Distinct identity attributes of the study, in the order they were first stored; source instances' where there are any. */
+  identityVersions(studyInstanceUid: string): Promise<readonly IdentityAttributes[]>;
+  /** Writes progress and identity, and counts and attributes again. */
+  saveStudy(studyInstanceUid: string, progress: StudyProgress, identity: StudyIdentity): Promise<void>;
+  restartQuietPeriod(studyInstanceUid: string, periods: QuietPeriods, associationId: string): Promise<void>;
+  tell(update: { studyInstanceUid: string; progress: StudyProgress; changes: imaging.StudyChange[] }): Promise<void>;
+}
+
+export type IndexOutcome = 'indexed' | 'refreshed' | 'superseded';
+
+const changeOf = {
+  created: imaging.StudyChange.STUDY_CHANGE_CREATED,
+  identity: imaging.StudyChange.STUDY_CHANGE_IDENTITY,
+  results: imaging.StudyChange.STUDY_CHANGE_RESULTS,
+  reopened: imaging.StudyChange.STUDY_CHANGE_REOPENED,
+} as const;
+
+/**
+ * Puts one current instance into the index. The same instance again changes nothing; a newer blob of it (rule 2)
+ * replaces the older one, also when the correction moved it to another study or series; an older one is passed over.
+ */
+export async function indexInstance(
+  transaction: IndexTransaction,
+  record: InstanceRecord,
+  periods: QuietPeriods,
+): Promise<IndexOutcome> {
+  const seen = await transaction.findInstance(record.sopInstanceUid);
+  if (seen && seen.instanceRevision > record.instanceRevision) return 'superseded';
+  const studies = new Set([record.studyInstanceUid, ...(seen ? [seen.studyInstanceUid] : [])]);
+  // One order for every transaction: two that move instances between the same studies cannot deadlock.
+  const locked = await transaction.lockStudies([...studies].sort(), record);
+  // Read again under the lock: a concurrent transaction may have moved it.
+  const before = await transaction.findInstance(record.sopInstanceUid);
+  if (before && (before.instanceRevision > record.instanceRevision || !locked.has(before.studyInstanceUid))) {
+    throw new IndexContentionError(record.sopInstanceUid);
+  }
+  const unchanged = isUnchanged(before, record);
+  await transaction.putInstance(record);
+  await transaction.summariseSeries(record.studyInstanceUid, record.seriesInstanceUid);
+  if (before && moved(before, record)) await transaction.summariseSeries(before.studyInstanceUid, before.seriesInstanceUid);
+  for (const [uid, progress] of locked) {
+    const effect: Effect = unchanged ? 'none' : effectOn(uid, before, record);
+    await settleStudy(transaction, uid, progress, effect, record.associationId, periods);
+  }
+  return unchanged ? 'refreshed' : 'indexed';
+}
+
+/** Takes an instance out that the archive has no more; a source instance that leaves opens a revision like one that comes. */
+export async function removeInstance(transaction: IndexTransaction, sopInstanceUid: string, periods: QuietPeriods): Promise<void> {
+  const gone = await transaction.findInstance(sopInstanceUid);
+  if (!gone) return;
+  const locked = await transaction.lockStudies([gone.studyInstanceUid]);
+  await transaction.deleteInstance(sopInstanceUid);
+  await transaction.summariseSeries(gone.studyInstanceUid, gone.seriesInstanceUid);
+  for (const [uid, progress] of locked) {
+    await settleStudy(transaction, uid, progress, gone.issuedByCallosum ? 'issued' : 'source', '', periods);
+  }
+}
+
+const isUnchanged = (before: IndexedInstance | undefined, record: InstanceRecord): boolean =>
+  before !== undefined && before.sha256 === record.blob.sha256 && !moved(before, record);
+
+const moved = (before: IndexedInstance, record: InstanceRecord): boolean =>
+  before.studyInstanceUid !== record.studyInstanceUid || before.seriesInstanceUid !== record.seriesInstanceUid;
+
+/** The instance's new study is told of what came, its former one of what left. */
+function effectOn(uid: string, before: IndexedInstance | undefined, record: InstanceRecord): Effect {
+  const came = uid === record.studyInstanceUid && !record.issuedByCallosum;
+  const left = uid === before?.studyInstanceUid && !before.issuedByCallosum;
+  return came || left ? 'source' : 'issued';
+}
+
+async function settleStudy(
+  transaction: IndexTransaction,
+  uid: string,
+  before: StudyProgress,
+  effect: Effect,
+  associationId: string,
+  periods: QuietPeriods,
+): Promise<void> {
+  const identity = studyIdentity(await transaction.identityVersions(uid));
+  const { progress, changes, restartsQuietPeriod } = advance(before, effect, identity.digest);
+  await transaction.saveStudy(uid, progress, identity);
+  if (restartsQuietPeriod) await transaction.restartQuietPeriod(uid, periods, associationId);
+  if (changes.length === 0) return;
+  await transaction.tell({ studyInstanceUid: uid, progress, changes: changes.map((change) => changeOf[change]) });
+}

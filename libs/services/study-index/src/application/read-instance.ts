@@ -1,0 +1,69 @@
+import {
+  DicomParseError,
+  DicomPixelError,
+  headerPrefixBytes,
+  parseHeader,
+  type ParsedHeader,
+  type RangeReader,
+  readPixelDataLayout,
+} from '@callosum/dicom';
+
+import { InstanceMismatchError } from '../domain/errors.js';
+import type { InstanceRecord, StoredInstance, StoredPixelLayout } from '../domain/instance.js';
+import { recordOf } from '../domain/record.js';
+
+/** Bytes of a blob by range; fewer are returned only where the blob ends. */
+export interface BlobReader {
+  read(blobKey: string, offset: number, byteCount: number): Promise<Uint8Array>;
+}
+
+/** Each further read is this many times longer: a header of 8 MiB takes six reads, one of 8 KiB takes one. */
+const growth = 4;
+/** The longest header known is a whole slide image's functional groups, tens of MiB; SR and PDF objects are all header. */
+const headerBytesMax = 256 * 1024 * 1024;
+
+/**
+ * Reads what the index keeps of a stored instance: the header by range, never the pixels.
+ * @throws {DicomParseError} when the blob is no readable DICOM object
+ * @throws {InstanceMismatchError} when it is another instance than the one announced
+ */
+export async function readInstance(blobs: BlobReader, stored: StoredInstance): Promise<InstanceRecord> {
+  const read: RangeReader = (offset, byteCount) => blobs.read(stored.blob.key, offset, byteCount);
+  const header = await readHeader(read, stored.blob.byteCount);
+  const announced = [
+    ['SOPInstanceUID', stored.sopInstanceUid],
+    ['SeriesInstanceUID', stored.seriesInstanceUid],
+    ['StudyInstanceUID', stored.studyInstanceUid],
+  ] as const;
+  for (const [keyword, uid] of announced) {
+    if (header.dataset.string(keyword) !== uid) throw new InstanceMismatchError(stored.sopInstanceUid, keyword);
+  }
+  return recordOf(header, stored, await locateFrames(header, read));
+}
+
+/** Null where frames are no ranges of the blob: without pixels, deflated, or broken ones. The object itself stays whole. */
+async function locateFrames(header: ParsedHeader, read: RangeReader): Promise<StoredPixelLayout | null> {
+  if (!header.pixelData) return null;
+  try {
+    const layout = await readPixelDataLayout(header, read);
+    if (layout.deflated) return null;
+    const { encapsulated, nativeOffset, nativeFrameBytes } = layout;
+    const frames = layout.frames.map((fragments) => fragments.map(({ offset, byteCount }) => [offset, byteCount] as const));
+    return { encapsulated, nativeOffset, nativeFrameBytes, frames };
+  } catch (error) {
+    if (error instanceof DicomPixelError) return null;
+    throw error;
+  }
+}
+
+async function readHeader(read: RangeReader, fileBytes: number): Promise<ParsedHeader> {
+  let prefix: Uint8Array = new Uint8Array(0);
+  for (let wanted = headerPrefixBytes; ; wanted *= growth) {
+    const end = Math.min(wanted, fileBytes);
+    if (end > headerBytesMax) throw new DicomParseError(`The header is longer than ${headerBytesMax} bytes`);
+    prefix = Buffer.concat([prefix, await read(prefix.length, end - prefix.length)]);
+    if (prefix.length < end) throw new DicomParseError('The blob is shorter than its record says');
+    const header = parseHeader(prefix, { complete: end === fileBytes });
+    if (header !== 'need-more') return header;
+  }
+}

@@ -1,0 +1,43 @@
+import { CallosumError } from '@callosum/kernel';
+
+/** Thrown when a UID that was asked for is in no index row. */
+export class NotIndexedError extends CallosumError {
+  constructor(level: 'study' | 'series' | 'instance', uid: string) {
+    super('study-index.not-found', 'not-found', `${level} ${uid} is not indexed`);
+  }
+}
+
+/** Thrown when a request holds something that is no UID where one must stand. */
+export class MalformedUidError extends CallosumError {
+  constructor(field: string) {
+    super('study-index.malformed-uid', 'invalid', `${field} is not a UID (PS3.5 9.1)`);
+  }
+}
+
+/** Thrown when a query cannot be read. Names the attribute, never its value: it may be a name. */
+export class MalformedMatchError extends CallosumError {
+  constructor(tag: string, reason: string) {
+    super('study-index.malformed-match', 'invalid', `match on ${tag}: ${reason}`);
+  }
+}
+
+/** Thrown when a stored object is not what its event said: nobody can index it, so it is parked. */
+export class InstanceMismatchError extends CallosumError {
+  constructor(sopInstanceUid: string, attribute: string) {
+    super('study-index.instance-mismatch', 'invalid', `${attribute} in the blob of ${sopInstanceUid} is not the one announced`);
+  }
+}
+
+/** Thrown when another transaction took the instance elsewhere meanwhile: the same call passes later. */
+export class IndexContentionError extends CallosumError {
+  constructor(sopInstanceUid: string) {
+    super('study-index.contention', 'unavailable', `instance ${sopInstanceUid} is being indexed by another transaction`);
+  }
+}
+
+/** Thrown when an event lacks a field that its producer always sets. */
+export class MalformedEventFieldError extends CallosumError {
+  constructor(field: string) {
+    super('study-index.malformed-event', 'invalid', `${field} is missing`);
+  }
+}

@@ -1,0 +1,57 @@
+import { type DicomJson, type InstanceGeometry, type PersonName, personNameText } from '@callosum/dicom';
+
+import type { IdentityAttributes } from './identity.js';
+
+export type { DicomJson };
+
+/** Image attributes that selection and volumes are made from. */
+export type InstanceImage = Omit<InstanceGeometry, 'sopInstanceUid' | 'sopClassUid' | 'instanceNumber'>;
+
+/** Byte layout of Pixel Data in the blob. */
+export interface StoredPixelLayout {
+  readonly encapsulated: boolean;
+  readonly nativeOffset: number;
+  readonly nativeFrameBytes: number;
+  /** Per frame its fragments, each [offset, byteCount]. */
+  readonly frames: readonly (readonly (readonly [number, number])[])[];
+}
+
+/** What the archive knows of an instance; the rest is read from its blob. */
+export interface StoredInstance {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly sopInstanceUid: string;
+  readonly sopClassUid: string;
+  readonly transferSyntaxUid: string;
+  readonly blob: { readonly key: string; readonly byteCount: number; readonly sha256: string };
+  readonly instanceRevision: number;
+  readonly issuedByCallosum: boolean;
+  readonly source: string;
+  readonly associationId: string;
+  readonly storedAt: Date;
+}
+
+/** One instance as the index keeps it. */
+export interface InstanceRecord extends StoredInstance {
+  readonly patient: IdentityAttributes;
+  readonly instanceNumber: number | null;
+  readonly image: InstanceImage;
+  readonly pixelData: StoredPixelLayout | null;
+  readonly metadata: DicomJson;
+}
+
+/** The first value of an attribute as text; '' when absent. A Person Name gives its component groups joined by '='. */
+export function jsonText(dataset: DicomJson, tag: string): string {
+  const value = dataset[tag]?.Value?.[0];
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') return String(value);
+  // A value of VR PN is an object of component groups; items of sequences are asked for elsewhere.
+  if (typeof value === 'object' && value !== null && dataset[tag]?.vr === 'PN') return personNameText(value as PersonName);
+  return '';
+}
+
+/** The first value of an IS as a whole number that a 32-bit column holds; null otherwise. */
+export function jsonInteger(dataset: DicomJson, tag: string): number | null {
+  const value = Number(jsonText(dataset, tag) || Number.NaN);
+  return Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? value : null;
+}

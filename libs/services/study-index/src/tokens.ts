@@ -1,0 +1,8 @@
+/** Consumer group and service name. */
+export const group = 'study-index';
+/** `BlobReader` over the archive. */
+export const BLOBS = Symbol('study-index.blobs');
+/** `QuietPeriods` of the settings. */
+export const QUIET_PERIODS = Symbol('study-index.quiet-periods');
+/** `CompletionStore`. */
+export const COMPLETION = Symbol('study-index.completion');

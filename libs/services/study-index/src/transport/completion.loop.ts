@@ -1,0 +1,59 @@
+import { LOGGER } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+
+import { completeDueStudies, type CompletionStore } from '../application/complete-studies.js';
+import { COMPLETION } from '../tokens.js';
+
+/** Below the shortest quiet period, so that a deadline is met closely; the query reads one index entry. */
+const sweepMs = 100;
+/** After a failure (no database): do not hammer it. */
+const pauseAfterErrorMs = 1_000;
+const forgetReleasesEveryMs = 600_000;
+
+/** Looks for studies whose quiet period is over. The deadlines are rows: a process that dies forgets nothing. */
+@Injectable()
+export class CompletionLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+  private stopped = false;
+  private releasesForgottenAt = 0;
+
+  constructor(
+    @Inject(COMPLETION) private readonly store: CompletionStore,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.schedule(0);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.running;
+  }
+
+  private schedule(afterMs: number): void {
+    if (this.stopped) return;
+    this.timer = setTimeout(() => {
+      this.running = this.sweep();
+    }, afterMs);
+  }
+
+  private async sweep(): Promise<void> {
+    try {
+      await completeDueStudies(this.store, ({ studyInstanceUid, revision, seriesCount }) => {
+        this.log.info({ study: studyInstanceUid, revision, seriesCount }, 'study.completed');
+      });
+      if (Date.now() - this.releasesForgottenAt > forgetReleasesEveryMs) {
+        await this.store.forgetOldReleases();
+        this.releasesForgottenAt = Date.now();
+      }
+      this.schedule(sweepMs);
+    } catch (err) {
+      this.log.error({ err }, 'study.completion-failed');
+      this.schedule(pauseAfterErrorMs);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { imaging, topics } from '@callosum/contracts';
+import type { Database } from '@callosum/database';
+import { EventLogContext, Inbox, type LogEvent, type Outbox } from '@callosum/event-log';
+import { CLOCK, DATABASE, LOGGER, OUTBOX } from '@callosum/runtime';
+import type { Clock } from '@callosum/kernel';
+import { currentTraceparent, type Logger } from '@callosum/telemetry';
+import { Controller, Inject } from '@nestjs/common';
+import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+
+import { recordRelease } from '../adapters/completion.js';
+import { PostgresIndexTransaction } from '../adapters/index-transaction.js';
+import type { StudyIndexTables } from '../adapters/tables.js';
+import { indexInstance } from '../application/index-instance.js';
+import { type BlobReader, readInstance } from '../application/read-instance.js';
+import { MalformedEventFieldError } from '../domain/errors.js';
+import type { StoredInstance } from '../domain/instance.js';
+import type { QuietPeriods } from '../domain/study.js';
+import { BLOBS, group, QUIET_PERIODS } from '../tokens.js';
+
+/** Facts of the archive and of senders. */
+@Controller()
+export class ImagingEvents {
+  constructor(
+    @Inject(DATABASE) private readonly database: Database<StudyIndexTables>,
+    @Inject(OUTBOX) private readonly outbox: Outbox,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly log: Logger,
+    @Inject(BLOBS) private readonly blobs: BlobReader,
+    @Inject(QUIET_PERIODS) private readonly periods: QuietPeriods,
+  ) {}
+
+  /** The header is read before the transaction begins: no lock waits for the object store. */
+  @EventPattern<string>(topics.instanceStored.name)
+  async instanceStored(@Payload() message: imaging.InstanceStored, @Ctx() context: EventLogContext): Promise<void> {
+    // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows.
+    if (!message.current) return;
+    const record = await readInstance(this.blobs, storedInstanceOf(message));
+    const outcome = await this.database.db.transaction().execute(async (trx) => {
+      if (!(await Inbox.once(trx, group, context.event))) return 'known';
+      const transaction = new PostgresIndexTransaction(trx, this.outbox, this.clock, provenanceOf(context.event));
+      return indexInstance(transaction, record, this.periods);
+    });
+    this.log.debug({ sop: record.sopInstanceUid, study: record.studyInstanceUid, outcome }, 'instance.indexed');
+  }
+
+  @EventPattern<string>(topics.associationReleased.name)
+  async associationReleased(@Payload() message: imaging.AssociationReleased, @Ctx() context: EventLogContext): Promise<void> {
+    const release = { ...message, releasedAt: message.releasedAt ?? this.clock.now().toISOString() };
+    await this.database.db.transaction().execute(async (trx) => {
+      if (!(await Inbox.once(trx, group, context.event))) return;
+      await recordRelease(trx, release, this.periods.releasedQuietPeriodMs);
+    });
+  }
+}
+
+const provenanceOf = (event: LogEvent) => ({
+  traceparent: currentTraceparent() ?? event.traceparent,
+  correlationId: event.correlationId,
+});
+
+/** @throws {MalformedEventFieldError} when a field that cannot be missing is */
+export function storedInstanceOf(message: imaging.InstanceStored): StoredInstance {
+  const { blob, storedAt } = message;
+  if (!blob || !storedAt) throw new MalformedEventFieldError(blob ? 'stored_at' : 'blob');
+  return {
+    studyInstanceUid: message.studyInstanceUid,
+    seriesInstanceUid: message.seriesInstanceUid,
+    sopInstanceUid: message.sopInstanceUid,
+    sopClassUid: message.sopClassUid,
+    transferSyntaxUid: message.transferSyntaxUid,
+    blob: { key: blob.key, byteCount: Number(blob.byteCount), sha256: blob.sha256 },
+    instanceRevision: message.instanceRevision,
+    issuedByCallosum: message.issuedByCallosum,
+    source: message.source,
+    associationId: message.associationId,
+    storedAt: new Date(storedAt),
+  };
+}

@@ -1,0 +1,72 @@
+import { imaging } from '@callosum/contracts';
+import { isUid } from '@callosum/kernel';
+
+import type { IndexQueries, InstanceScope } from '../application/queries.js';
+import type { Reindex } from '../application/reindex.js';
+import { search, type SearchStore } from '../application/search.js';
+import { MalformedUidError, NotIndexedError } from '../domain/errors.js';
+
+/** callosum.imaging.v1.StudyIndexService. */
+export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
+  constructor(
+    private readonly queries: IndexQueries,
+    private readonly searches: SearchStore,
+    private readonly rebuild: Reindex,
+  ) {}
+
+  async getStudy(request: imaging.GetStudyRequest) {
+    return { study: await this.queries.study(uid(request.studyInstanceUid, 'study_instance_uid')) };
+  }
+
+  async getDemographics(request: imaging.GetDemographicsRequest) {
+    return this.queries.demographics(uid(request.studyInstanceUid, 'study_instance_uid'));
+  }
+
+  async *search(request: imaging.SearchRequest) {
+    for await (const dataset of search(this.searches, request)) yield { dicomJson: JSON.stringify(dataset) };
+  }
+
+  async *streamMetadata(request: imaging.StreamMetadataRequest) {
+    yield* found(this.queries.metadata(scopeOf(request)), request);
+  }
+
+  async *locateInstances(request: imaging.LocateInstancesRequest) {
+    yield* found(this.queries.locations(scopeOf(request)), request);
+  }
+
+  async *reindex() {
+    for await (const progress of this.rebuild.run()) {
+      yield {
+        instancesDone: BigInt(progress.done),
+        instancesTotal: BigInt(progress.total),
+        instancesFailed: BigInt(progress.failed),
+      };
+    }
+  }
+}
+
+function uid(value: string, field: string): string {
+  if (!isUid(value)) throw new MalformedUidError(field);
+  return value;
+}
+
+function scopeOf(request: imaging.StreamMetadataRequest): InstanceScope {
+  return {
+    studyInstanceUid: uid(request.studyInstanceUid, 'study_instance_uid'),
+    ...(request.seriesInstanceUid ? { seriesInstanceUid: uid(request.seriesInstanceUid, 'series_instance_uid') } : {}),
+    ...(request.sopInstanceUid ? { sopInstanceUid: uid(request.sopInstanceUid, 'sop_instance_uid') } : {}),
+  };
+}
+
+/** A stream without a row is a UID nobody knows. */
+async function* found<T>(rows: AsyncIterable<T>, request: imaging.StreamMetadataRequest): AsyncGenerator<T> {
+  let any = false;
+  for await (const row of rows) {
+    any = true;
+    yield row;
+  }
+  if (any) return;
+  if (request.sopInstanceUid) throw new NotIndexedError('instance', request.sopInstanceUid);
+  if (request.seriesInstanceUid) throw new NotIndexedError('series', request.seriesInstanceUid);
+  throw new NotIndexedError('study', request.studyInstanceUid);
+}
