@@ -1,1 +1,3 @@
-export {};
+export { Label } from './thorax.js';
+export * from './thorax-study.js';
+export * from './tiny.js';

@@ -1,0 +1,305 @@
+import { nameUid } from '@callosum/kernel';
+import { CTImageStorage, datasetOf, writeFile, type Attributes } from '@callosum/dicom';
+import { shuffle } from './random.js';
+import type { Grid } from './shapes.js';
+import { drawThorax, fieldOfViewMm, heightMm, Label, type Thorax } from './thorax.js';
+
+/** Demographics of the study; obviously synthetic by default. */
+export interface PhantomPatient {
+  readonly patientId: string;
+  /** DICOM PN: "FAMILY^GIVEN". */
+  readonly patientName: string;
+  /** DICOM DA; '' for unknown. */
+  readonly birthDate: string;
+  readonly sex: 'M' | 'F' | 'O' | '';
+  readonly issuerOfPatientId?: string;
+}
+
+export interface ThoraxPhantomOptions {
+  /** Moves emphysema, vessels and noise. Default 1. */
+  readonly seed?: number;
+  /** Axial slices over 288 mm. Default 72, of which more than 60 show lung. */
+  readonly slices?: number;
+  /** Rows and columns over 384 mm. Default 256. */
+  readonly matrix?: number;
+  /** Instances, Instance Numbers and file names in an order that says nothing about positions. */
+  readonly shuffled?: boolean;
+  /** FFS: rows run from the patient's left to right and slices ascend to the feet. Default HFS. */
+  readonly patientPosition?: 'HFS' | 'FFS';
+  readonly patient?: Partial<PhantomPatient>;
+  /** All UIDs derive from this and the seed: another salt is another study. Default ''. */
+  readonly salt?: string;
+  readonly accessionNumber?: string;
+  /** DICOM DA and TM of the study. */
+  readonly studyDate?: string;
+  readonly studyTime?: string;
+}
+
+export interface PhantomInstance {
+  readonly fileName: string;
+  /** A PS3.10 file, Explicit VR Little Endian. */
+  readonly bytes: Uint8Array;
+  readonly sopInstanceUid: string;
+  readonly seriesInstanceUid: string;
+}
+
+export interface PhantomStudy {
+  readonly studyInstanceUid: string;
+  readonly patient: PhantomPatient;
+  readonly axialSeriesUid: string;
+  readonly localizerSeriesUid: string;
+  readonly coronalSeriesUid: string;
+  readonly instances: readonly PhantomInstance[];
+}
+
+export interface LungTruth {
+  readonly volumeMl: number;
+  /** Voxels below -950 HU, in percent of the lung's voxels. */
+  readonly laa950Percent: number;
+}
+
+/** What a measurement on the axial series should find. */
+export interface ThoraxTruth {
+  /** On the grid of the axial series as `buildVolume` orders it: `Label` of each voxel, columns fastest. */
+  readonly labels: Uint8Array;
+  readonly columns: number;
+  readonly rows: number;
+  readonly slices: number;
+  readonly voxelMl: number;
+  readonly right: LungTruth;
+  readonly left: LungTruth;
+  /** Both lungs together. */
+  readonly both: LungTruth;
+}
+
+export interface ThoraxPhantom {
+  readonly study: PhantomStudy;
+  readonly truth: ThoraxTruth;
+}
+
+const defaultPatient: PhantomPatient = {
+  patientId: 'PHANTOM-0001',
+  patientName: 'PHANTOM^THORAX',
+  birthDate: '19580214',
+  sex: 'O',
+};
+
+interface Context {
+  readonly uid: (...parts: string[]) => string;
+  readonly common: Attributes;
+  readonly thorax: Thorax;
+  readonly isFeetFirst: boolean;
+  readonly patientPosition: 'HFS' | 'FFS';
+}
+
+/**
+ * A synthetic chest CT with known lungs: an axial series, a localizer, and a thick coronal reconstruction. The same
+ * options give the same bytes. Takes about a second for the default size.
+ */
+export function generateThoraxPhantom(options: ThoraxPhantomOptions = {}): ThoraxPhantom {
+  const { seed = 1, slices = 72, matrix = 256, shuffled = false, patientPosition = 'HFS', salt = '' } = options;
+  const pixel = fieldOfViewMm / matrix;
+  const half = (fieldOfViewMm - pixel) / 2;
+  const grid: Grid = { columns: matrix, rows: matrix, slices, spacing: [pixel, pixel, heightMm / slices], origin: [-half, -half, 0] };
+  const thorax = drawThorax(seed, grid);
+  const uid = (...parts: string[]): string => nameUid('phantom-thorax', salt, String(seed), patientPosition, String(slices), String(matrix), ...parts);
+  const patient = { ...defaultPatient, ...options.patient };
+  const context: Context = { uid, common: commonAttributes(options, patient, uid), thorax, isFeetFirst: patientPosition === 'FFS', patientPosition };
+  const instances = [...localizer(context), ...axial(context, shuffled ? seed : undefined), ...coronal(context)];
+  const named = (shuffled ? shuffle(instances, seed + 1) : instances).map((one, i) => ({ ...one, fileName: `IM${String(i + 1).padStart(4, '0')}.dcm` }));
+  return {
+    study: {
+      studyInstanceUid: uid('study'),
+      patient,
+      axialSeriesUid: uid('series', 'axial'),
+      localizerSeriesUid: uid('series', 'localizer'),
+      coronalSeriesUid: uid('series', 'coronal'),
+      instances: named,
+    },
+    truth: truthOf(thorax, patientPosition === 'FFS'),
+  };
+}
+
+function commonAttributes(options: ThoraxPhantomOptions, patient: PhantomPatient, uid: Context['uid']): Attributes {
+  const { accessionNumber = '', studyDate = '20260105', studyTime = '101500' } = options;
+  return {
+    SOPClassUID: CTImageStorage,
+    StudyDate: studyDate,
+    SeriesDate: studyDate,
+    AcquisitionDate: studyDate,
+    ContentDate: studyDate,
+    StudyTime: studyTime,
+    SeriesTime: studyTime,
+    AcquisitionTime: studyTime,
+    ContentTime: studyTime,
+    AccessionNumber: accessionNumber,
+    Modality: 'CT',
+    Manufacturer: 'Callosum',
+    ManufacturerModelName: 'Thorax phantom',
+    ReferringPhysicianName: '',
+    StudyDescription: 'Synthetic thorax CT',
+    PatientName: patient.patientName,
+    PatientID: patient.patientId,
+    IssuerOfPatientID: patient.issuerOfPatientId,
+    PatientBirthDate: patient.birthDate,
+    PatientSex: patient.sex,
+    PatientComments: 'Synthetic: no person',
+    BodyPartExamined: 'CHEST',
+    KVP: 120,
+    SoftwareVersions: '1',
+    StudyInstanceUID: uid('study'),
+    StudyID: 'PHANTOM',
+    AcquisitionNumber: 1,
+    FrameOfReferenceUID: uid('frame-of-reference'),
+    PositionReferenceIndicator: '',
+    SamplesPerPixel: 1,
+    PhotometricInterpretation: 'MONOCHROME2',
+    BitsAllocated: 16,
+    BitsStored: 12,
+    HighBit: 11,
+    PixelRepresentation: 0,
+    WindowCenter: -500,
+    WindowWidth: 1500,
+    RescaleIntercept: -1024,
+    RescaleSlope: 1,
+    RescaleType: 'HU',
+  };
+}
+
+interface SeriesAttributes {
+  readonly name: 'axial' | 'localizer' | 'coronal';
+  readonly number: number;
+  readonly description: string;
+  readonly imageType: readonly string[];
+}
+
+function instance(context: Context, series: SeriesAttributes, index: number, attributes: Attributes, hu: Int16Array): Omit<PhantomInstance, 'fileName'> {
+  const sopInstanceUid = context.uid('instance', series.name, String(index));
+  const seriesInstanceUid = context.uid('series', series.name);
+  const stored = Buffer.alloc(hu.length * 2);
+  hu.forEach((value, i) => stored.writeUInt16LE(value + 1024, i * 2));
+  const dataset = datasetOf({
+    ...context.common,
+    ImageType: series.imageType,
+    SOPInstanceUID: sopInstanceUid,
+    SeriesInstanceUID: seriesInstanceUid,
+    SeriesDescription: series.description,
+    SeriesNumber: series.number,
+    PatientPosition: context.patientPosition,
+    InstanceNumber: index + 1,
+    ...attributes,
+    PixelData: stored,
+  });
+  const bytes = writeFile(dataset, { implementationClassUid: nameUid('implementation', 'phantom'), implementationVersionName: 'CALLOSUM_PHANTOM' });
+  return { bytes, sopInstanceUid, seriesInstanceUid };
+}
+
+function axial(context: Context, shuffleSeed: number | undefined): Omit<PhantomInstance, 'fileName'>[] {
+  const { grid, hu } = context.thorax;
+  const { columns, rows, slices, spacing, origin } = grid;
+  const indices = Array.from({ length: slices }, (_, k) => k);
+  const numbers = shuffleSeed === undefined ? indices : shuffle(indices, shuffleSeed + 2);
+  const right = origin[0];
+  const left = origin[0] + (columns - 1) * spacing[0];
+  return indices.map((k) => {
+    const slice = hu.slice(k * rows * columns, (k + 1) * rows * columns);
+    if (context.isFeetFirst) mirrorRows(slice, columns);
+    const attributes: Attributes = {
+      InstanceNumber: (numbers[k] ?? k) + 1,
+      Rows: rows,
+      Columns: columns,
+      PixelSpacing: [spacing[1], spacing[0]],
+      SliceThickness: spacing[2],
+      ImageOrientationPatient: context.isFeetFirst ? [-1, 0, 0, 0, 1, 0] : [1, 0, 0, 0, 1, 0],
+      ImagePositionPatient: [context.isFeetFirst ? left : right, origin[1], origin[2] + k * spacing[2]],
+    };
+    return instance(context, { name: 'axial', number: 2, description: 'Axial lung', imageType: ['ORIGINAL', 'PRIMARY', 'AXIAL'] }, k, attributes, slice);
+  });
+}
+
+function mirrorRows(slice: Int16Array, columns: number): void {
+  for (let at = 0; at < slice.length; at += columns) slice.subarray(at, at + columns).reverse();
+}
+
+/** A coronal scout: the mean along y, head up. */
+function localizer(context: Context): Omit<PhantomInstance, 'fileName'>[] {
+  const { grid } = context.thorax;
+  const image = meanOverRows(context.thorax, 0, grid.rows - 1);
+  return [instance(context, { name: 'localizer', number: 1, description: 'Scout', imageType: ['ORIGINAL', 'PRIMARY', 'LOCALIZER'] }, 0, coronalPlane(grid, 0, grid.rows * grid.spacing[1]), image)];
+}
+
+/** A thick coronal reconstruction of the same scan: a volume, but not the one to measure on. */
+function coronal(context: Context): Omit<PhantomInstance, 'fileName'>[] {
+  const { grid } = context.thorax;
+  const thickness = Math.max(1, Math.round(10 / grid.spacing[1]));
+  const count = Math.floor(grid.rows / thickness);
+  const series: SeriesAttributes = { name: 'coronal', number: 3, description: 'Coronal thick', imageType: ['DERIVED', 'SECONDARY', 'REFORMATTED'] };
+  return Array.from({ length: count }, (_, n) => {
+    const first = n * thickness;
+    const y = grid.origin[1] + (first + (thickness - 1) / 2) * grid.spacing[1];
+    return instance(context, series, n, coronalPlane(grid, y, thickness * grid.spacing[1]), meanOverRows(context.thorax, first, first + thickness - 1));
+  });
+}
+
+function coronalPlane(grid: Grid, y: number, thickness: number): Attributes {
+  const top = grid.origin[2] + (grid.slices - 1) * grid.spacing[2];
+  return {
+    Rows: grid.slices,
+    Columns: grid.columns,
+    PixelSpacing: [grid.spacing[2], grid.spacing[0]],
+    SliceThickness: thickness,
+    ImageOrientationPatient: [1, 0, 0, 0, 0, -1],
+    ImagePositionPatient: [grid.origin[0], y, top],
+  };
+}
+
+/** Rows are z from the head down, columns x. */
+function meanOverRows({ grid, hu }: Thorax, first: number, last: number): Int16Array {
+  const { columns, rows, slices } = grid;
+  const image = new Int16Array(columns * slices);
+  const sums = new Float64Array(columns);
+  for (let k = 0; k < slices; k++) {
+    sums.fill(0);
+    for (let j = first; j <= last; j++) {
+      const row = (k * rows + j) * columns;
+      for (let i = 0; i < columns; i++) sums[i] = (sums[i] ?? 0) + (hu[row + i] ?? 0);
+    }
+    const out = (slices - 1 - k) * columns;
+    for (let i = 0; i < columns; i++) image[out + i] = Math.round((sums[i] ?? 0) / (last - first + 1));
+  }
+  return image;
+}
+
+function truthOf({ grid, hu, labels }: Thorax, isFeetFirst: boolean): ThoraxTruth {
+  const voxelMl = (grid.spacing[0] * grid.spacing[1] * grid.spacing[2]) / 1000;
+  const counts = { [Label.rightLung]: { all: 0, low: 0 }, [Label.leftLung]: { all: 0, low: 0 } };
+  labels.forEach((label, i) => {
+    if (label !== Label.rightLung && label !== Label.leftLung) return;
+    counts[label].all++;
+    if ((hu[i] ?? 0) < -950) counts[label].low++;
+  });
+  const truth = (all: number, low: number): LungTruth => ({ volumeMl: all * voxelMl, laa950Percent: (100 * low) / all });
+  const [right, left] = [counts[Label.rightLung], counts[Label.leftLung]];
+  return {
+    // Feet first, columns run to the right and slices to the feet: the whole order of columns and slices turns around.
+    labels: isFeetFirst ? turned(labels, grid) : labels,
+    columns: grid.columns,
+    rows: grid.rows,
+    slices: grid.slices,
+    voxelMl,
+    right: truth(right.all, right.low),
+    left: truth(left.all, left.low),
+    both: truth(right.all + left.all, right.low + left.low),
+  };
+}
+
+function turned(labels: Uint8Array, { columns, rows, slices }: Grid): Uint8Array {
+  const out = new Uint8Array(labels.length);
+  for (let k = 0; k < slices; k++) {
+    for (let j = 0; j < rows; j++) {
+      const row = labels.slice((k * rows + j) * columns, (k * rows + j + 1) * columns).reverse();
+      out.set(row, ((slices - 1 - k) * rows + j) * columns);
+    }
+  }
+  return out;
+}
