@@ -1,6 +1,6 @@
 import { nameUid } from '@callosum/kernel';
 
-import type { JobResult, Model } from './result.js';
+import type { JobResult, Model } from '../result.js';
 import type { SourceSeries } from './source-series.js';
 
 /** Raised with every change of the bytes the builders write, so that other bytes never share a UID. */

@@ -1,5 +1,5 @@
 import { type Attribute, attribute, clip, type Dataset, sequence, singleValue } from './dataset.js';
-import type { Code } from './result.js';
+import type { Code } from '../result.js';
 
 /** Code Value is an SH; a longer one goes into Long Code Value (PS3.3 8.1). */
 const shortStringCharactersMax = 16;

@@ -3,7 +3,7 @@ import { decimalString } from '@callosum/dicom';
 
 import { type Attribute, attribute, type Dataset, sequence } from './dataset.js';
 import { sopInstanceReference } from './references.js';
-import type { Code } from './result.js';
+import type { Code } from '../result.js';
 
 export type Relationship = 'CONTAINS' | 'HAS OBS CONTEXT' | 'HAS CONCEPT MOD' | 'HAS PROPERTIES';
 

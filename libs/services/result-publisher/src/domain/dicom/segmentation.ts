@@ -3,9 +3,9 @@ import { codeItem, codeSequence, concepts, longString } from './codes.js';
 import { dateAndTime } from './content-time.js';
 import { attribute, type Dataset, decimals, sequence } from './dataset.js';
 import { equipment, sopCommon } from './equipment.js';
-import { UnpublishableResultError } from './errors.js';
+import { UnpublishableResultError } from '../errors.js';
 import { sopInstanceReference } from './references.js';
-import { type JobResult, type LabelMap, lateralityCode, type Segment } from './result.js';
+import { type JobResult, type LabelMap, lateralityCode, type Segment } from '../result.js';
 import type { ResultUids } from './result-uids.js';
 import { type SourceSeries, type SourceSlice, sortedDataset } from './source-series.js';
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { BitPacker } from './bit-packing.js';
-import { UnpublishableResultError } from './errors.js';
+import { UnpublishableResultError } from '../errors.js';
 import { tinyLabelMap, tinyResult, tinyStudy } from './phantom.fixture.js';
 import { buildResultDocuments } from './result-documents.js';
 import { readSourceSeries } from './source-series.js';

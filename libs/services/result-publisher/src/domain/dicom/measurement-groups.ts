@@ -1,7 +1,7 @@
 import { code, container, number, segmentReference, text, uidReference } from './content-item.js';
 import { concepts } from './codes.js';
 import type { Dataset } from './dataset.js';
-import { type Code, type Finding, type JobResult, lateralityCode, type Measurement, type Segment } from './result.js';
+import { type Code, type Finding, type JobResult, lateralityCode, type Measurement, type Segment } from '../result.js';
 import type { ResultUids } from './result-uids.js';
 import { type BuiltSegmentation, segmentationStorage, trackingIdentifier } from './segmentation.js';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { type Attribute, attribute, type Dataset, numbersOf, textOf } from './dataset.js';
-import { UnpublishableResultError } from './errors.js';
+import { UnpublishableResultError } from '../errors.js';
 
 /**
  * Attributes a result copies from its source: the Patient (C.7.1.1), General Study (C.7.2.1) and Patient Study

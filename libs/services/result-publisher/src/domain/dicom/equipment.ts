@@ -1,7 +1,7 @@
 import { attribute, type Dataset } from './dataset.js';
 import { longString } from './codes.js';
 import { deviceUid } from './result-uids.js';
-import type { Model } from './result.js';
+import type { Model } from '../result.js';
 
 /** General and Enhanced General Equipment modules (C.7.5.1, C.7.5.2): the model is what made the object. */
 export function equipment(model: Model): Dataset {

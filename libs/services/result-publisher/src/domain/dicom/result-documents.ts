@@ -1,7 +1,7 @@
 import { writeFile } from '@callosum/dicom';
 
 import { buildMeasurementReport, comprehensive3dSrStorage } from './measurement-report.js';
-import type { JobResult } from './result.js';
+import type { JobResult } from '../result.js';
 import { resultUids } from './result-uids.js';
 import { buildSegmentation, segmentationStorage } from './segmentation.js';
 import type { SourceSeries } from './source-series.js';

@@ -5,7 +5,7 @@ import { attribute, type Dataset, sequence } from './dataset.js';
 import { equipment, sopCommon } from './equipment.js';
 import { measurementGroups } from './measurement-groups.js';
 import { sopInstanceReference } from './references.js';
-import type { JobResult } from './result.js';
+import type { JobResult } from '../result.js';
 import { deviceUid, type ResultUids } from './result-uids.js';
 import { type BuiltSegmentation, segmentationStorage } from './segmentation.js';
 import { type SourceSeries, sortedDataset } from './source-series.js';

@@ -1,0 +1,63 @@
+import type { Observation } from '@callosum/fhir';
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+
+import type { PublicationKind } from '../../application/ports.js';
+
+export type PublicationState =
+  /** For a link, or for the study's completion. */
+  | 'waiting'
+  /** To be tried at `next_attempt_at`. */
+  | 'due'
+  | 'published'
+  /** A later revision of the same study and model stands in its place. */
+  | 'superseded'
+  /** Refused for good; a person looks at `error_code`. */
+  | 'parked';
+
+type Moment = ColumnType<Date, Date | string, Date | string>;
+
+export interface StudyTable {
+  study_instance_uid: string;
+  /** Of the study's latest fact. */
+  identity_digest: Generated<string>;
+  completed_revision: number | null;
+  decision_state: Generated<'none' | 'linked' | 'quarantined'>;
+  decision_id: string | null;
+  decision_digest: string | null;
+  patient_reference: string | null;
+  decided_at: Moment | null;
+  lease_until: Moment | null;
+  fence: Generated<number>;
+}
+
+export interface PublicationTable {
+  id: string;
+  study_instance_uid: string;
+  kind: PublicationKind;
+  job_id: string | null;
+  model_key: string | null;
+  study_revision: number;
+  payload: JSONColumnType<object> | null;
+  state: PublicationState;
+  wanted: Generated<number>;
+  attempts: Generated<number>;
+  next_attempt_at: Moment | null;
+  error_code: string | null;
+  traceparent: string | null;
+  correlation_id: string | null;
+  causation_id: string | null;
+  content_digest: string | null;
+  decision_id: string | null;
+  patient_reference: string | null;
+  imaging_study_reference: string | null;
+  diagnostic_report_reference: string | null;
+  observations: JSONColumnType<Observation[]> | null;
+  created_at: Generated<Date>;
+  published_at: Moment | null;
+}
+
+/** Tables of the schema result_publisher. */
+export interface Tables {
+  study: StudyTable;
+  publication: PublicationTable;
+}

@@ -1,0 +1,86 @@
+import {
+  type Coding,
+  dateTimeFromDicom,
+  type Endpoint,
+  type ImagingStudy,
+  type ImagingStudySeries,
+  type Reference,
+  systems,
+  uidIdentifier,
+} from '@callosum/fhir';
+
+import type { SeriesContents, StudyContents } from '../study-contents.js';
+import { identifierSystems } from './coding.js';
+import { narrative } from './narrative.js';
+
+const modalityCoding = (modality: string): Coding => ({ system: systems.dicomOntology, code: modality || 'OT' });
+
+/** The ImagingStudy of a study as it is indexed now (R4 ImagingStudy): pointers to its series and instances, never pixels. */
+export function imagingStudy(
+  study: StudyContents,
+  patientReference: string,
+  endpoint: Reference<Endpoint>,
+): ImagingStudy {
+  const started = dateTimeFromDicom(study.studyDate, study.studyTime, study.timezoneOffsetFromUtc);
+  const modalities = [...new Set(study.series.map(({ modality }) => modality || 'OT'))].sort();
+  const instanceCount = study.series.reduce((sum, { instances }) => sum + instances.length, 0);
+  return {
+    resourceType: 'ImagingStudy',
+    text: narrative(
+      study.studyDescription || 'Imaging study',
+      `${modalities.join(', ')}: ${study.series.length} series, ${instanceCount} instances${started ? `, ${started}` : ''}`,
+    ),
+    identifier: [uidIdentifier(study.studyInstanceUid)],
+    status: 'available',
+    modality: modalities.map(modalityCoding),
+    subject: { reference: patientReference },
+    ...(started ? { started } : {}),
+    endpoint: [endpoint],
+    numberOfSeries: study.series.length,
+    numberOfInstances: instanceCount,
+    ...(study.studyDescription ? { description: study.studyDescription } : {}),
+    series: study.series.map((series) => seriesOf(series, study.timezoneOffsetFromUtc)),
+  };
+}
+
+const lateralities: Readonly<Record<string, Coding>> = {
+  R: { system: systems.snomedCt, code: '24028007', display: 'Right' },
+  L: { system: systems.snomedCt, code: '7771000', display: 'Left' },
+};
+
+function seriesOf(series: SeriesContents, timezone: string): ImagingStudySeries {
+  const started = dateTimeFromDicom(series.seriesDate, series.seriesTime, timezone);
+  const laterality = lateralities[series.laterality];
+  return {
+    uid: series.seriesInstanceUid,
+    // unsignedInt in FHIR, any IS in DICOM.
+    ...(series.seriesNumber >= 0 ? { number: series.seriesNumber } : {}),
+    modality: modalityCoding(series.modality),
+    ...(series.seriesDescription ? { description: series.seriesDescription } : {}),
+    numberOfInstances: series.instances.length,
+    ...(series.bodyPartExamined ? { bodySite: { display: series.bodyPartExamined } } : {}),
+    ...(laterality ? { laterality } : {}),
+    ...(started ? { started } : {}),
+    instance: series.instances.map(({ sopInstanceUid, sopClassUid, instanceNumber }) => ({
+      uid: sopInstanceUid,
+      sopClass: { system: systems.uri, code: `urn:oid:${sopClassUid}` },
+      ...(instanceNumber >= 0 ? { number: instanceNumber } : {}),
+    })),
+  };
+}
+
+/** Where the site's DICOMweb answers (R4 Endpoint, dicom-wado-rs). One a site. */
+export function wadoEndpoint(publicUrl: string, site: string): Endpoint {
+  const address = `${publicUrl.replace(/\/+$/, '')}/dicom-web`;
+  return {
+    resourceType: 'Endpoint',
+    text: narrative(`DICOMweb (WADO-RS) at ${address}`),
+    identifier: [{ system: identifierSystems.endpoint, value: `${site}:dicom-wado-rs` }],
+    status: 'active',
+    connectionType: { system: systems.endpointConnectionType, code: 'dicom-wado-rs', display: 'DICOM WADO-RS' },
+    name: 'Callosum DICOMweb',
+    payloadType: [{ text: 'DICOM' }],
+    payloadMimeType: ['application/dicom'],
+    address,
+  };
+}
