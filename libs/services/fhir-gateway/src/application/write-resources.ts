@@ -1,0 +1,258 @@
+import { idPattern, type Resource } from '@callosum/fhir';
+import { type Clock, newId } from '@callosum/kernel';
+import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK } from '@callosum/runtime';
+
+import { conditionalReference, referencesIn, rewriteLinks } from '../domain/bundle-references.js';
+import type { Criteria } from '../domain/criteria.js';
+import { badRequest, FhirError, multipleMatches } from '../domain/fhir-error.js';
+import { isObject } from '../domain/json.js';
+import { parseCriteria } from '../domain/parse-criteria.js';
+import type { WriteInteraction } from './interaction.js';
+import { lockKeys } from './lock-keys.js';
+import { BASES, DEFINITIONS, type Definitions, RESOURCE_STORE, type ResourceStore, type ResourceWriter, type StoredVersion, type VersionToWrite } from './ports.js';
+
+/** A write as asked for, by HTTP or as a Bundle entry. */
+export interface WriteRequest {
+  readonly interaction: WriteInteraction;
+  /** As received; absent for a delete. */
+  readonly body?: unknown;
+  readonly ifMatch?: string;
+  readonly ifNoneExist?: string;
+  readonly fullUrl?: string;
+}
+
+export interface WriteResult {
+  /** 200, 201, or 204 for a delete. */
+  readonly status: 200 | 201 | 204;
+  /** Absent when a delete found nothing. */
+  readonly version?: StoredVersion;
+}
+
+/** A request whose resource is valid and whose criteria are parsed. */
+export interface CheckedWrite {
+  readonly request: WriteRequest;
+  readonly resource?: Resource;
+  readonly criteria?: Criteria;
+}
+
+/** Where a write goes, once conditions are resolved. */
+interface Target {
+  readonly write: CheckedWrite;
+  readonly id: string;
+  readonly current?: StoredVersion;
+  /** The condition found one: nothing is written. */
+  readonly keep?: boolean;
+}
+
+/**
+ * Creates, updates and deletes, with their conditional forms, all or nothing in one database transaction
+ * (R4 http, 3.1.0.11.2). A single HTTP write is a transaction of one.
+ */
+@Injectable()
+export class WriteResources {
+  constructor(
+    @Inject(RESOURCE_STORE) private readonly store: ResourceStore,
+    @Inject(DEFINITIONS) private readonly definitions: Definitions,
+    @Inject(BASES) private readonly bases: readonly string[],
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * @param read what else happens in the same transaction after the writes (GET entries)
+   * @returns results in the order of the requests
+   * @throws {FhirError} 400, 409, 412, 422; nothing was written
+   */
+  async run(requests: readonly WriteRequest[], read?: (writer: ResourceWriter) => Promise<void>): Promise<readonly WriteResult[]> {
+    const writes = requests.map((request, index) => this.check(request, requests.length > 1 ? `Bundle.entry[${index}]` : ''));
+    return this.store.transaction(lockKeys(writes, this.definitions), async (writer) => {
+      const results = new Map<CheckedWrite, WriteResult>();
+      const seen = new Set<string>();
+      // Deletes first, then creates, then updates (3.1.0.11.2, rules 1 to 3).
+      for (const write of writes) {
+        if (write.request.interaction.kind === 'delete') results.set(write, await this.delete(writer, write, seen));
+      }
+      const targets = await this.resolveTargets(writer, writes, seen);
+      await this.writeAll(writer, targets, results);
+      await read?.(writer);
+      return writes.map((write) => results.get(write) ?? { status: 204 });
+    });
+  }
+
+  private check(request: WriteRequest, place: string): CheckedWrite {
+    const { interaction } = request;
+    if (interaction.kind === 'delete') return { request };
+    const resource = this.checkedResource(request, place);
+    if (interaction.kind === 'conditional-update') return { request, resource, criteria: this.criteria(interaction.resourceType, interaction.query) };
+    if (interaction.kind === 'create' && request.ifNoneExist !== undefined) {
+      return { request, resource, criteria: this.criteria(interaction.resourceType, new URLSearchParams(request.ifNoneExist.replace(/^\?/, ''))) };
+    }
+    return { request, resource };
+  }
+
+  private checkedResource({ interaction, body }: WriteRequest, place: string): Resource {
+    if (!isObject(body) || typeof body['resourceType'] !== 'string') throw badRequest('a resource with a resourceType is needed', place || undefined);
+    if (body['resourceType'] !== interaction.resourceType) throw badRequest('resourceType differs from the type in the URL', place || undefined);
+    const resource = { ...body } as unknown as Resource;
+    if (interaction.kind === 'create') delete resource.id; // 3.1.0.8: the server assigns it
+    if (interaction.kind === 'update') {
+      if (resource.id !== interaction.id) throw badRequest('the id of the resource differs from the id in the URL', `${interaction.resourceType}.id`);
+      if (!idPattern.test(interaction.id)) throw badRequest('an id has 1 to 64 characters of A-Z a-z 0-9 - .', `${interaction.resourceType}.id`);
+    }
+    const issues = this.definitions.validate(resource).filter(({ severity }) => severity === 'error' || severity === 'fatal');
+    if (issues.length > 0) throw new FhirError(422, issues[0]?.code ?? 'invalid', `${interaction.resourceType} is not valid FHIR R4`, { issues });
+    return resource;
+  }
+
+  private criteria(resourceType: string, query: URLSearchParams): Criteria {
+    const criteria = parseCriteria(resourceType, query, { parameters: (type) => this.definitions.parameters(type), bases: this.bases });
+    if (criteria.filters.length === 0) throw new FhirError(412, 'required', 'a condition without criteria would match anything');
+    return { ...criteria, count: 1, offset: 0, sort: [], total: false, countOnly: false };
+  }
+
+  private async delete(writer: ResourceWriter, { request }: CheckedWrite, seen: Set<string>): Promise<WriteResult> {
+    const { resourceType, id } = request.interaction as { resourceType: string; id: string };
+    claim(seen, resourceType, id);
+    const current = await writer.currentForUpdate(resourceType, id);
+    checkVersion(request, current);
+    if (!current?.resource) return { status: 204 };
+    const version: StoredVersion = { resourceType, id, version: current.version + 1, lastUpdated: this.clock.now(), method: 'DELETE' };
+    await writer.write([{ ...version, index: [] }]);
+    return { status: 204, version };
+  }
+
+  private async resolveTargets(writer: ResourceWriter, writes: readonly CheckedWrite[], seen: Set<string>): Promise<Target[]> {
+    const order = (kind: string): readonly CheckedWrite[] => writes.filter(({ request }) => request.interaction.kind === kind);
+    const targets: Target[] = [];
+    const byCriteria = new Map<string, string>();
+    for (const write of [...order('create'), ...order('update'), ...order('conditional-update')]) {
+      const target = await this.resolveTarget(writer, write, byCriteria);
+      if (!target.keep) claim(seen, write.request.interaction.resourceType, target.id);
+      targets.push(target);
+    }
+    return targets;
+  }
+
+  private async resolveTarget(writer: ResourceWriter, write: CheckedWrite, byCriteria: Map<string, string>): Promise<Target> {
+    const { interaction } = write.request;
+    const { resourceType } = interaction;
+    if (interaction.kind === 'update') {
+      const current = await writer.currentForUpdate(resourceType, interaction.id);
+      checkVersion(write.request, current);
+      return { write, id: interaction.id, ...(current ? { current } : {}) };
+    }
+    if (!write.criteria) return { write, id: newId() };
+    const key = JSON.stringify([resourceType, write.criteria.filters]);
+    const earlier = byCriteria.get(key);
+    // The same condition twice in one transaction: what the first made is what the second finds.
+    if (earlier && interaction.kind === 'create') return { write, id: earlier, keep: true };
+    const { matches } = await writer.search(write.criteria);
+    const [match, another] = matches;
+    if (another) throw multipleMatches(`the condition on ${resourceType} matches more than one`);
+    const id = match?.id ?? write.resource?.id ?? newId();
+    byCriteria.set(key, id);
+    if (interaction.kind === 'create') return match ? { write, id, current: match, keep: true } : { write, id };
+    if (match && write.resource?.id && write.resource.id !== match.id) throw badRequest('the condition matches a resource with another id', `${resourceType}.id`);
+    const current = await writer.currentForUpdate(resourceType, id);
+    if (match || write.request.ifMatch !== undefined) checkVersion(write.request, current);
+    if (!match && current?.resource) throw new FhirError(409, 'conflict', `a ${resourceType} with this id exists and does not match the condition`);
+    return { write, id, ...(current ? { current } : {}) };
+  }
+
+  private async writeAll(writer: ResourceWriter, targets: readonly Target[], results: Map<CheckedWrite, WriteResult>): Promise<void> {
+    const resolve = linkResolver(targets);
+    const now = this.clock.now();
+    const written = new Map<string, VersionToWrite>();
+    const versions: VersionToWrite[] = [];
+    for (const target of targets) {
+      if (target.keep) continue;
+      const version = this.versionOf(target, now, (resource, fullUrl) => rewriteLinks(resource, (link) => resolve(link, fullUrl)));
+      versions.push(version);
+      written.set(`${version.resourceType}/${version.id}`, version);
+      results.set(target.write, { status: target.current?.resource ? 200 : 201, version });
+    }
+    await writer.write(versions);
+    await this.resolveConditionalReferences(writer, versions, targets, results);
+    for (const { write, id, current, keep } of targets) {
+      if (!keep) continue;
+      const version = current ?? written.get(`${write.request.interaction.resourceType}/${id}`);
+      results.set(write, { status: 200, ...(version ? { version } : {}) });
+    }
+  }
+
+  private versionOf(target: Target, now: Date, rewrite: (resource: Resource, fullUrl: string | undefined) => Resource): VersionToWrite {
+    const { write, id, current } = target;
+    const rewritten = rewrite(write.resource as Resource, write.request.fullUrl);
+    for (const reference of referencesIn(rewritten)) {
+      if (reference.startsWith('urn:uuid:')) throw badRequest('a urn:uuid reference points to no entry of this transaction');
+    }
+    const version = (current?.version ?? 0) + 1;
+    // A clock set back must not make a newer version look older.
+    const lastUpdated = current && current.lastUpdated >= now ? new Date(current.lastUpdated.getTime() + 1) : now;
+    const { resourceType, id: _id, meta, ...rest } = rewritten as Resource & Record<string, unknown>;
+    const resource = { resourceType, id, meta: { ...meta, versionId: String(version), lastUpdated: lastUpdated.toISOString() }, ...rest } as unknown as Resource;
+    const method = write.request.interaction.kind === 'create' ? 'POST' : 'PUT';
+    return { resourceType, id, version, lastUpdated, method, resource, index: this.definitions.index(resource) };
+  }
+
+  /** Rule 5 of 3.1.0.11.2: after all writes, so that they find what this transaction made. */
+  private async resolveConditionalReferences(
+    writer: ResourceWriter,
+    versions: readonly VersionToWrite[],
+    targets: readonly Target[],
+    results: Map<CheckedWrite, WriteResult>,
+  ): Promise<void> {
+    const resolved = new Map<string, string>();
+    for (const reference of new Set(versions.flatMap(({ resource }) => [...referencesIn(resource)]))) {
+      const [, type = '', query = ''] = conditionalReference.exec(reference) ?? [];
+      if (!type) continue;
+      if (!this.definitions.isResourceType(type)) throw badRequest('a conditional reference names no resource type of R4');
+      const { matches } = await writer.search(this.criteria(type, new URLSearchParams(query)));
+      const [match, another] = matches;
+      if (another) throw multipleMatches(`a conditional reference to ${type} matches more than one`);
+      if (!match) throw new FhirError(412, 'not-found', `a conditional reference to ${type} matches nothing`);
+      resolved.set(reference, `${type}/${match.id}`);
+    }
+    if (resolved.size === 0) return;
+    const amended = versions.flatMap((version): VersionToWrite[] => {
+      if (![...referencesIn(version.resource)].some((reference) => resolved.has(reference))) return [];
+      const resource = rewriteLinks(version.resource as Resource, (link, element) => (element === 'reference' ? resolved.get(link) : undefined));
+      return [{ ...version, resource, index: this.definitions.index(resource) }];
+    });
+    await writer.amend(amended);
+    const byKey = new Map(amended.map((version) => [`${version.resourceType}/${version.id}`, version]));
+    for (const { write } of targets) {
+      const result = results.get(write);
+      const version = result?.version && byKey.get(`${result.version.resourceType}/${result.version.id}`);
+      if (result && version) results.set(write, { ...result, version });
+    }
+  }
+}
+
+function claim(seen: Set<string>, resourceType: string, id: string): void {
+  const key = `${resourceType}/${id}`;
+  if (seen.has(key)) throw badRequest('two entries of a transaction address the same resource');
+  seen.add(key);
+}
+
+/** If-Match (R4 http, 3.1.0.5): the version must be the current one. */
+function checkVersion({ ifMatch }: WriteRequest, current: StoredVersion | undefined): void {
+  if (ifMatch === undefined) return;
+  const wanted = /^(?:W\/)?"([^"]+)"$/.exec(ifMatch.trim())?.[1];
+  if (wanted === undefined) throw badRequest('If-Match needs the form W/"1"');
+  if (!current?.resource || String(current.version) !== wanted) throw new FhirError(412, 'conflict', 'the resource has another version than If-Match asks for');
+}
+
+/** Turns a fullUrl, or a relative link beside a fullUrl of the same server, into "Type/id". */
+function linkResolver(targets: readonly Target[]): (link: string, fullUrl: string | undefined) => string | undefined {
+  const byFullUrl = new Map<string, string>();
+  for (const { write, id } of targets) {
+    if (write.request.fullUrl) byFullUrl.set(write.request.fullUrl.toLowerCase(), `${write.request.interaction.resourceType}/${id}`);
+  }
+  return (link, fullUrl) => {
+    const direct = byFullUrl.get(link.toLowerCase());
+    if (direct || !fullUrl?.startsWith('http')) return direct;
+    const base = fullUrl.split('/').slice(0, -2).join('/');
+    return byFullUrl.get(`${base}/${link}`.toLowerCase());
+  };
+}
