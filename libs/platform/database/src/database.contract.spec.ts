@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Kysely } from 'kysely';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import {
+  connect,
+  databaseDefaults,
+  type EmbeddedPostgres,
+  isTransientDatabaseError,
+  migrate,
+  provision,
+  type RoleSpec,
+  startEmbeddedPostgres,
+} from './index.js';
+
+const roles: RoleSpec[] = [
+  { role: 'shared', password: 's', schema: 'shared', uses: [] },
+  { role: 'alpha', password: 'a', schema: 'alpha', uses: ['shared'] },
+  { role: 'beta', password: 'b', schema: 'beta', uses: [] },
+];
+
+let folder: string;
+let server: EmbeddedPostgres;
+const open = (role: string, schema = role) =>
+  connect<never>({ ...databaseDefaults, ...server, user: role, password: role[0] ?? '' }, schema, () => undefined);
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'callosum-database-'));
+  server = await startEmbeddedPostgres({ dataDir: folder, note: () => undefined });
+  await provision(server, roles);
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the embedded PostgreSQL', () => {
+  it('is durable: fsync, full_page_writes and synchronous_commit are on', async () => {
+    const { pool, close } = open('alpha');
+    for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit']) {
+      const { rows } = await pool.query<Record<string, string>>(`show ${setting}`);
+      expect(rows[0]?.[setting], setting).toBe('on');
+    }
+    await close();
+  });
+
+  it('listens on loopback only and asks for a password', async () => {
+    const { pool, close } = open('alpha');
+    const { rows } = await pool.query<{ listen_addresses: string }>('show listen_addresses');
+    expect(rows[0]?.listen_addresses).toBe('127.0.0.1');
+    await close();
+    const wrong = new pg.Client({ ...server, password: 'wrong' });
+    await expect(wrong.connect()).rejects.toThrow(/password authentication failed/);
+  });
+
+  it('takes over the folder of a server whose Callosum was killed, and keeps its rows', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'callosum-leftover-'));
+    const first = await startEmbeddedPostgres({ dataDir, note: () => undefined });
+    const client = new pg.Client({ ...first });
+    await client.connect();
+    await client.query('create table kept (n int)');
+    await client.query('insert into kept values (7)');
+    await client.end();
+    // The first server lives on, as after kill -9 of the process that started it.
+    const second = await startEmbeddedPostgres({ dataDir, note: () => undefined });
+    const again = new pg.Client({ ...second });
+    await again.connect();
+    expect((await again.query('select n from kept')).rows).toEqual([{ n: 7 }]);
+    await again.end();
+    expect(() => process.kill(first.pid, 0)).toThrow();
+    await second.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+});
+
+describe('roles', () => {
+  it('reach their own schema and the shared one they use, and no other', async () => {
+    const shared = open('shared');
+    await migrate(shared.db, 'shared', {
+      '0001': { up: async (db: Kysely<unknown>) => void (await db.schema.createTable('facts').addColumn('n', 'integer').execute()) },
+    });
+    const [alpha, beta] = [open('alpha'), open('beta')];
+    await beta.pool.query('create table secret (n int)');
+    await alpha.pool.query('insert into shared.facts values (1)');
+    await expect(alpha.pool.query('select * from beta.secret')).rejects.toThrow(/permission denied/);
+    await expect(beta.pool.query('select * from shared.facts')).rejects.toThrow(/permission denied/);
+    await expect(alpha.pool.query('create table public.here (n int)')).rejects.toThrow(/permission denied/);
+    await expect(alpha.pool.query('drop table shared.facts')).rejects.toThrow(/must be owner/);
+    await Promise.all([shared.close(), alpha.close(), beta.close()]);
+  });
+
+  it('are provisioned once by several processes at once', async () => {
+    await expect(Promise.all([1, 2, 3].map(() => provision(server, roles)))).resolves.toHaveLength(3);
+  });
+});
+
+describe('migrations', () => {
+  it('are applied once by replicas that start together', async () => {
+    let applied = 0;
+    const migrations = {
+      '0001-once': {
+        up: async (db: Kysely<unknown>) => {
+          applied++;
+          await db.schema.createTable('once').addColumn('n', 'integer').execute();
+        },
+      },
+    };
+    const replicas = [open('beta'), open('beta'), open('beta')];
+    await Promise.all(replicas.map(({ db }) => migrate(db, 'beta', migrations)));
+    expect(applied).toBe(1);
+    await Promise.all(replicas.map(({ close }) => close()));
+  });
+});
+
+describe('errors', () => {
+  it('of a server that is gone are transient, of a wrong statement not', async () => {
+    const gone = connect<never>({ ...databaseDefaults, ...server, port: 1, user: 'alpha', password: 'a' }, 'alpha', () => undefined);
+    const refused: unknown = await gone.pool.query('select 1').catch((error: unknown) => error);
+    expect(isTransientDatabaseError(refused)).toBe(true);
+    await gone.close();
+    const alpha = open('alpha');
+    const wrong: unknown = await alpha.pool.query('select nonsense').catch((error: unknown) => error);
+    expect(isTransientDatabaseError(wrong)).toBe(false);
+    await alpha.close();
+  });
+
+  it('cuts a transaction that idles, for it would hold back every reader of the log', async () => {
+    const database = connect<never>(
+      { ...databaseDefaults, ...server, user: 'alpha', password: 'a', idleInTransactionTimeoutMs: 200 },
+      'alpha',
+      () => undefined,
+    );
+    const client = await database.pool.connect();
+    client.on('error', () => undefined);
+    await client.query('begin');
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    const cut: unknown = await client.query('select 1').catch((error: unknown) => error);
+    expect(cut).toBeInstanceOf(Error);
+    client.release(true);
+    await database.close();
+  });
+});
