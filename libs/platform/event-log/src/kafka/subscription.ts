@@ -114,13 +114,13 @@ export class KafkaSubscription implements Subscription {
         resolve();
       });
     });
-    await consumer.run({
+    const running = consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: this.tuning.concurrencyMax,
       eachBatch: (payload) => this.#handleBatch(payload),
     });
-    await joined;
+    await Promise.all([running, joined]);
   }
 
   #watch(): void {

@@ -140,7 +140,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
     const topic = this.#topics.get(event.topic);
     const handler = this.messageHandlers.get(event.topic);
     if (!topic || !handler || event.type !== topic.type) throw new UnknownEventTypeError(event.topic);
-    const message = decode(topic, event.value);
+    const message = decode(topic, event);
     const result: unknown = await handler(message, new EventLogContext([event]));
     if (isObservable(result)) await lastValueFrom(result as Observable<unknown>, { defaultValue: undefined });
   }
@@ -162,11 +162,14 @@ export function connectEventLog(app: INestApplication, transport: EventLogTransp
   transport.markConnected();
 }
 
-function decode(topic: Topic<never>, value: string): unknown {
+/** A value that lost its fields (fromJSON is lenient) shows in a key that no longer is the event's. */
+function decode(topic: Topic<never>, event: LogEvent): unknown {
   try {
-    const json: unknown = JSON.parse(value);
+    const json: unknown = JSON.parse(event.value);
     if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new TypeError('not an object');
-    return topic.message.fromJSON(json);
+    const message = topic.message.fromJSON(json);
+    if (topic.keyOf(message) !== event.key) throw new TypeError('not the key');
+    return message;
   } catch {
     // The parser's own message quotes the value: it goes no further.
     throw new MalformedEventError(topic.name);
