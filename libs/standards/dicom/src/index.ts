@@ -15,3 +15,4 @@ export * from './geometry/select.js';
 export * from './geometry/volume.js';
 export * from './pixels/layout.js';
 export * from './pixels/decode.js';
+export * from './digest.js';
