@@ -1,6 +1,6 @@
 import { CallosumError, type ErrorKind } from '@callosum/kernel';
 
-import type { StoreOutcome } from './store-files.js';
+import type { StoreOutcome } from './store-outcome.js';
 
 /** Thrown when a peer breaks the upper layer protocol; it was answered with A-ABORT (PS3.8 section 9.3.8). */
 export class ProtocolError extends CallosumError {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { ctImageStorage, dataset } from '../test/objects.js';
-import { type Provider, startProvider, until } from '../test/providers.js';
-import { abortRq, acceptedContexts, associateRq, Command, Data, pData, pdu, pdv, RawPeer, releaseRq, statusOf, storeCommand, userItem } from '../test/raw-peer.js';
+import { ctImageStorage, dataset } from '../test-support/objects.js';
+import { type Provider, startProvider, until } from '../test-support/providers.js';
+import { abortRq, acceptedContexts, associateRq, Command, Data, pData, pdu, pdv, RawPeer, releaseRq, statusOf, storeCommand, userItem } from '../test-support/raw-peer.js';
 import { AssociationAbortedError, echo, StoreStatus } from './index.js';
 
 let provider: Provider;

@@ -1,8 +1,10 @@
 export * from './errors.js';
 export * from './negotiation.js';
-export { type DicomFile, type Part10, readPart10 } from './part10.js';
+export { type Part10, readPart10 } from './part10.js';
 export * from './scp.js';
 export * from './scp-server.js';
 export * from './scu-association.js';
 export * from './status.js';
 export * from './store-files.js';
+export * from './store-outcome.js';
+export { implementationClassUid, implementationVersionName } from './library.js';

@@ -1,6 +1,10 @@
 // The one door to dcmjs-dimse 0.3.3; what bites in it is worked around here and in the files that say so.
 import dimse from 'dcmjs-dimse';
 
+/** Callosum's Implementation Class UID: "2.25." and a UUID (PS3.5 section B.2), fixed for ever. */
+export const implementationClassUid = '2.25.147735243198061271262904612233187427895';
+export const implementationVersionName = 'CALLOSUM_0_1';
+
 // Its logger is created with every level on and prints to the console: AE titles, UIDs, and whatever a peer sends.
 dimse.log.disableAll(false);
 // Switched off, it still formats every message before nobody reads it: for an association with 128 contexts that
@@ -12,9 +16,8 @@ for (const { prototype } of spoken as { prototype: { toString: () => string } }[
 // "min(peer's maximum, ours)" is what the library announces, and 0 from the peer means "no limit": we announce our
 // own number per association instead (see PS3.8 D.1), so its process-wide one must never be the smaller.
 dimse.Implementation.setMaxPduLength(0xffff_ffff);
-// A UID of Callosum's own: "2.25." and a UUID (PS3.5 B.2), fixed for ever.
-dimse.Implementation.setImplementationClassUid('2.25.147735243198061271262904612233187427895');
-dimse.Implementation.setImplementationVersion('CALLOSUM_0_1');
+dimse.Implementation.setImplementationClassUid(implementationClassUid);
+dimse.Implementation.setImplementationVersion(implementationVersionName);
 
 export const { Dataset, Scp } = dimse;
 export const { Association, PresentationContext } = dimse.association;

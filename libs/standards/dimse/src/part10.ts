@@ -3,9 +3,7 @@ import { open } from 'node:fs/promises';
 import { errorMessage } from '@callosum/kernel';
 
 import { NotPart10Error } from './errors.js';
-
-/** A DICOM file to send: a path, or its bytes. */
-export type DicomFile = string | Uint8Array;
+import type { DicomFile } from './store-outcome.js';
 
 /** What a C-STORE needs to know of a file, and where its dataset begins. */
 export interface Part10 {

@@ -2,24 +2,10 @@ import { CallosumError } from '@callosum/kernel';
 
 import { AssociationAbortedError, ContextRefusedError, NotPart10Error } from './errors.js';
 import { verificationSopClassUid } from './negotiation.js';
-import { datasetBytes, type DicomFile, type Part10, readPart10 } from './part10.js';
+import { datasetBytes, type Part10, readPart10 } from './part10.js';
 import { ScuAssociation, type ScuOptions, type ScuResponse } from './scu-association.js';
 import { isStored } from './status.js';
-
-/** What became of one file, in the order the files were given. */
-export interface StoreOutcome {
-  readonly file: DicomFile;
-  /** Absent when the file is no DICOM file. */
-  readonly sopInstanceUid?: string;
-  /** Status of the C-STORE response; absent when it was never sent. */
-  readonly status?: number;
-  /** Error Comment of the response. */
-  readonly comment?: string;
-  /** True for Success and the warnings. */
-  readonly stored: boolean;
-  /** Why it was not sent: NotPart10Error or ContextRefusedError. */
-  readonly error?: CallosumError;
-}
+import type { DicomFile, StoreOutcome } from './store-outcome.js';
 
 export interface StoreFilesOptions extends ScuOptions {
   readonly files: readonly DicomFile[];

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { ctImageStorage, dataset, explicitVrLittleEndian, part10 } from '../test/objects.js';
-import { type Provider, startProvider, until } from '../test/providers.js';
+import { ctImageStorage, dataset, explicitVrLittleEndian, part10 } from '../test-support/objects.js';
+import { type Provider, startProvider, until } from '../test-support/providers.js';
 import { AssociationAbortedError, AssociationRejectedError, calledAetNotRecognized, ContextRefusedError, echo, NotPart10Error, PeerUnreachableError, type StoreFilesOptions, storeFiles, StoreStatus } from './index.js';
 
 let provider: Provider | undefined;
