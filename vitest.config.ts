@@ -11,15 +11,27 @@ const alias = Object.fromEntries(
 );
 alias['@callosum/example-lung-ct'] = join(root, 'examples/lung-ct/src/index.ts') as string;
 
+// unit: no servers, seconds. contract: ports against real servers and peers. e2e: the whole system from outside.
+const everything = '{apps,examples,libs,tools}/**/*.spec.ts';
+const suites: Record<string, { include: string[]; exclude: string[] }> = {
+  unit: { include: [everything], exclude: ['**/*.contract.spec.ts', 'apps/e2e/**'] },
+  contract: { include: ['{apps,examples,libs,tools}/**/*.contract.spec.ts'], exclude: ['apps/e2e/**'] },
+  e2e: { include: ['apps/e2e/**/*.spec.ts'], exclude: [] },
+};
+const suite = suites[process.env['CALLOSUM_SUITE'] ?? ''] ?? { include: [everything], exclude: [] };
+const slow = process.env['CALLOSUM_SUITE'] === 'e2e';
+
 export default defineConfig({
   resolve: { alias },
   // Nest and class-based injection need legacy decorators with their metadata.
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
   test: {
-    include: ['{apps,examples,libs,tools}/**/*.spec.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**'],
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    include: suite.include,
+    exclude: ['**/node_modules/**', '**/dist/**', ...suite.exclude],
+    testTimeout: slow ? 300_000 : 30_000,
+    hookTimeout: slow ? 300_000 : 180_000,
     pool: 'forks',
+    // One system at a time: they share the machine, and some take ports.
+    fileParallelism: !slow,
   },
 });

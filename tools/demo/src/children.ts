@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('../../..', import.meta.url));
+const exitWithParent = new URL('../../lib/exit-with-parent.mjs', import.meta.url).href;
+
+/** Longer than a drain takes: accepted associations finish, then the database writes its checkpoint. */
+const drainMs = 30_000;
+
+export interface Child {
+  readonly name: string;
+  readonly pid: number;
+  /** Resolves when it ended, asked or not. */
+  readonly exited: Promise<number | null>;
+  readonly running: () => boolean;
+  /** The last lines it logged, for an error message. */
+  logTail(): string;
+  stop(): Promise<void>;
+}
+
+/** Starts a Node program of the workspace that ends when this process does; its output goes to `logPath`. */
+export function startChild(name: string, script: string, env: NodeJS.ProcessEnv, logPath: string): Child {
+  const log = openSync(logPath, 'a');
+  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', '--import', exitWithParent, join(root, script)], {
+    cwd: root,
+    env,
+    // A group of its own: Ctrl-C reaches this process, which then stops its children in order.
+    detached: true,
+    stdio: ['pipe', log, log],
+  });
+  closeSync(log);
+  let ended = false;
+  const exited = new Promise<number | null>((resolve) => {
+    child.once('exit', (code) => {
+      ended = true;
+      resolve(code);
+    });
+    child.once('error', () => {
+      ended = true;
+      resolve(null);
+    });
+  });
+  return {
+    name,
+    pid: child.pid ?? 0,
+    exited,
+    running: () => !ended,
+    logTail: () => readFileSync(logPath, 'utf8').trimEnd().split('\n').slice(-3).join('\n'),
+    stop: async () => {
+      if (ended) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), drainMs);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import { connect, databaseDefaults } from '@callosum/database';
+import { PostgresEventLog } from '@callosum/event-log';
+
+import { type Child, startChild } from './children.js';
+import { waitReady, watchChildren } from './readiness.js';
+import type { System } from './system.js';
+
+interface RunFile {
+  readonly httpUrl: string;
+  readonly database: { host: string; port: number; name: string };
+  readonly observer: { user: string; password: string };
+}
+
+/** apps/all-in-one in a process of its own, and the reference worker in another. */
+export async function startEmbedded(workers: boolean): Promise<System> {
+  const env = { ...process.env };
+  const dataDir = resolve(env['CALLOSUM_DATA_DIR'] || '.callosum');
+  mkdirSync(dataDir, { recursive: true });
+  const httpPort = env['CALLOSUM_HTTP_PORT'] || '8080';
+  const grpcPort = env['CALLOSUM_GRPC_PORT'] || '50051';
+  const runPath = join(dataDir, 'run.json');
+  rmSync(runPath, { force: true });
+  const children: Child[] = [];
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    for (const child of [...children].reverse()) await child.stop();
+  };
+  try {
+    const main = startChild('callosum', 'apps/all-in-one/dist/main.js', env, join(dataDir, 'callosum.log'));
+    children.push(main);
+    await waitReady(`http://${env['CALLOSUM_HTTP_HOST'] || '127.0.0.1'}:${httpPort}/readyz`, main);
+    const run = JSON.parse(readFileSync(runPath, 'utf8')) as RunFile;
+    if (workers) {
+      const target = { ...env, CALLOSUM_WORKER_TARGET: `127.0.0.1:${grpcPort}` };
+      children.push(startChild('lung-ct worker', 'examples/lung-ct/dist/main.js', target, join(dataDir, 'lung-ct.log')));
+    }
+    const observer = connect<never>(
+      { ...databaseDefaults, host: run.database.host, port: run.database.port, database: run.database.name, ...run.observer, poolMax: 3 },
+      'observer',
+      () => undefined,
+    );
+    const log = new PostgresEventLog({ db: observer.db, onError: () => undefined });
+    return {
+      title: `Callosum, all services in one process, data in ${dataDir}`,
+      dicomwebUrl: run.httpUrl,
+      fhirUrl: `${run.httpUrl}/fhir`,
+      dimse: { host: '127.0.0.1', port: Number(env['CALLOSUM_DIMSE_PORT'] || 11112), aeTitle: env['CALLOSUM_DIMSE_AE'] || 'CALLOSUM' },
+      log,
+      failed: watchChildren(children, () => stopping),
+      stop: async () => {
+        stopping = true;
+        await log.close();
+        await observer.close();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

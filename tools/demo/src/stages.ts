@@ -1,0 +1,185 @@
+import { identity, imaging, inference, results, topics, type Topic } from '@callosum/contracts';
+import type { EventLog, LogEvent, Subscription } from '@callosum/event-log';
+
+/** What was published, as the last line of stdout tells it. */
+export interface Published {
+  readonly studyInstanceUid: string;
+  readonly patient: string;
+  readonly imagingStudy: string;
+  readonly diagnosticReport: string;
+  readonly observations: readonly string[];
+  readonly seg: string | null;
+  readonly sr: string | null;
+  readonly elapsedMs: number;
+}
+
+export type Outcome = { readonly published: Published } | { readonly failure: string };
+
+/** Follows studies through the log: prints each stage as it happens, and knows how each ended. */
+export class StageWatcher {
+  #subscription: Subscription | undefined;
+  readonly #stored = new Map<string, number>();
+  readonly #last = new Map<string, string>();
+  readonly #waiting = new Map<string, (outcome: Outcome) => void>();
+  readonly #studyOfJob = new Map<string, string>();
+  #firstStoreAt: number | undefined;
+
+  constructor(
+    private readonly log: EventLog,
+    private readonly print: (elapsedMs: number, stage: string, text: string) => void,
+  ) {}
+
+  async start(): Promise<void> {
+    this.#subscription = await this.log.subscribe({
+      group: `start-command-${process.pid}-${Date.now()}`,
+      topics: Object.values(topics).map(({ name }) => name),
+      from: 'latest',
+      handler: (event) => {
+        this.#handle(event);
+        return Promise.resolve();
+      },
+      onCrash: (error) => {
+        for (const end of this.#waiting.values()) end({ failure: `the event log cannot be read: ${error.message}` });
+      },
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#subscription?.close();
+  }
+
+  /** The clock of all durations starts here. */
+  firstStore(): void {
+    this.#firstStoreAt ??= Date.now();
+  }
+
+  elapsedMs(): number {
+    return this.#firstStoreAt === undefined ? 0 : Date.now() - this.#firstStoreAt;
+  }
+
+  /** Instances of the study the archive told of since the watcher started. */
+  storedCount(studyInstanceUid: string): number {
+    return this.#stored.get(studyInstanceUid) ?? 0;
+  }
+
+  lastStage(studyInstanceUid: string): string {
+    return this.#last.get(studyInstanceUid) ?? 'nothing was stored';
+  }
+
+  /** Resolves when the study's report is published, or when it is certain that none will be without a person. */
+  outcome(studyInstanceUid: string): Promise<Outcome> {
+    return new Promise((resolve) => this.#waiting.set(studyInstanceUid, resolve));
+  }
+
+  #stage(study: string, stage: string, text: string): void {
+    this.#last.set(study, `${stage}: ${text}`);
+    if (this.#waiting.has(study)) this.print(this.elapsedMs(), stage, text);
+  }
+
+  #handle(event: LogEvent): void {
+    const read = <M>(topic: Topic<M>): M => topic.message.fromJSON(JSON.parse(event.value));
+    switch (event.topic) {
+      case topics.instanceStored.name:
+        return this.#instanceStored(read(topics.instanceStored));
+      case topics.associationReleased.name:
+        return this.#associationReleased(read(topics.associationReleased));
+      case topics.studyUpdated.name:
+        return this.#studyUpdated(read(topics.studyUpdated));
+      case topics.studyCompleted.name:
+        return this.#studyCompleted(read(topics.studyCompleted));
+      case topics.studyLinked.name:
+        return this.#studyLinked(read(topics.studyLinked));
+      case topics.studyQuarantined.name:
+        return this.#studyQuarantined(read(topics.studyQuarantined));
+      case topics.jobScheduled.name:
+        return this.#jobScheduled(read(topics.jobScheduled));
+      case topics.jobCompleted.name:
+        return this.#jobCompleted(read(topics.jobCompleted));
+      case topics.jobFailed.name:
+        return this.#jobFailed(read(topics.jobFailed));
+      case topics.resultPublished.name:
+        return this.#resultPublished(read(topics.resultPublished));
+    }
+  }
+
+  #instanceStored(fact: imaging.InstanceStored): void {
+    const count = this.storedCount(fact.studyInstanceUid) + 1;
+    this.#stored.set(fact.studyInstanceUid, count);
+    if (fact.issuedByCallosum) this.#stage(fact.studyInstanceUid, 'archived result', fact.sopInstanceUid);
+    else if (count === 1) this.#stage(fact.studyInstanceUid, 'stored', 'first instance is durable in the archive');
+  }
+
+  #associationReleased(fact: imaging.AssociationReleased): void {
+    this.#stage(fact.studyInstanceUid, 'association released', `${fact.instanceCount} instances stored`);
+  }
+
+  #studyUpdated(fact: imaging.StudyUpdated): void {
+    this.#stage(fact.studyInstanceUid, 'indexed', `study revision ${fact.revision}: ${fact.changes.map(short('STUDY_CHANGE_')).join(', ')}`);
+  }
+
+  #studyCompleted(fact: imaging.StudyCompleted): void {
+    const series = fact.series.map(({ modality, instanceCount }) => `${modality} ×${instanceCount}`).join(', ');
+    this.#stage(fact.studyInstanceUid, 'complete', `revision ${fact.revision} by ${short('COMPLETENESS_EVIDENCE_')(fact.evidence)}: ${series}`);
+  }
+
+  #studyLinked(fact: identity.StudyLinked): void {
+    this.#stage(fact.studyInstanceUid, 'identity', `linked to ${fact.patientReference}${fact.provisional ? ' (provisional)' : ''}`);
+  }
+
+  #studyQuarantined(fact: identity.StudyQuarantined): void {
+    const reasons = fact.reasons.map(short('QUARANTINE_REASON_')).join(', ');
+    this.#stage(fact.studyInstanceUid, 'quarantined', reasons);
+    this.#end(fact.studyInstanceUid, { failure: `the study is quarantined (${reasons}): a person must decide whose it is` });
+  }
+
+  #jobScheduled(fact: inference.JobScheduled): void {
+    const study = fact.input?.studyInstanceUid ?? '';
+    this.#studyOfJob.set(fact.jobId, study);
+    this.#stage(study, 'job scheduled', `${fact.model?.modelId} ${fact.model?.version} on series ${fact.input?.seriesInstanceUid}`);
+  }
+
+  #jobCompleted(fact: inference.JobCompleted): void {
+    const numbers = (fact.result?.measurements ?? [])
+      .map((m) => `${m.concept?.meaning}${m.findingSite ? ` (${m.findingSite.meaning})` : ''} ${m.value.toFixed(1)} ${m.unit?.value}`)
+      .join('; ');
+    this.#stage(fact.input?.studyInstanceUid ?? '', 'model', `attempt ${fact.attempt}: ${numbers}`);
+  }
+
+  #jobFailed(fact: inference.JobFailed): void {
+    const study = fact.input?.studyInstanceUid ?? '';
+    const reason = short('JOB_FAILURE_REASON_')(fact.reason);
+    this.#stage(study, 'job failed', `${reason}: ${fact.detail}`);
+    if (fact.reason !== inference.JobFailureReason.JOB_FAILURE_REASON_SUPERSEDED) {
+      this.#end(study, { failure: `the model's job failed (${reason}): ${fact.detail}` });
+    }
+  }
+
+  #resultPublished(fact: results.ResultPublished): void {
+    if (fact.kind === results.PublicationKind.PUBLICATION_KIND_IMAGING_STUDY) {
+      this.#stage(fact.studyInstanceUid, 'FHIR', `${fact.imagingStudyReference} written`);
+    }
+    if (fact.kind !== results.PublicationKind.PUBLICATION_KIND_RESULT) return;
+    this.#stage(fact.studyInstanceUid, 'published', `${fact.diagnosticReportReference} with ${fact.observationReferences.length} observations`);
+    this.#end(fact.studyInstanceUid, {
+      published: {
+        studyInstanceUid: fact.studyInstanceUid,
+        patient: fact.patientReference,
+        imagingStudy: fact.imagingStudyReference,
+        diagnosticReport: fact.diagnosticReportReference,
+        observations: fact.observationReferences,
+        seg: fact.segSopInstanceUid || null,
+        sr: fact.srSopInstanceUid || null,
+        elapsedMs: this.elapsedMs(),
+      },
+    });
+  }
+
+  #end(study: string, outcome: Outcome): void {
+    this.#waiting.get(study)?.(outcome);
+  }
+}
+
+/** "STUDY_CHANGE_CREATED" → "created". */
+function short(prefix: string): (value: string) => string {
+  return (value) => value.replace(prefix, '').toLowerCase().replaceAll('_', ' ');
+}

@@ -1,0 +1,15 @@
+import type { EventLog } from '@callosum/event-log';
+
+/** A running Callosum, however it was started. */
+export interface System {
+  /** Base URLs; one and the same when everything runs in one process. */
+  readonly dicomwebUrl: string;
+  readonly fhirUrl: string;
+  readonly dimse: { readonly host: string; readonly port: number; readonly aeTitle: string };
+  /** Reads the facts as they happen. */
+  readonly log: EventLog;
+  /** Rejects when a part of it ends by itself. */
+  readonly failed: Promise<never>;
+  readonly title: string;
+  stop(): Promise<void>;
+}

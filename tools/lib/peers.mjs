@@ -1,0 +1,45 @@
+// Other people's programs that judge ours: DCMTK, dicom3tools, Chromium, pydicom and highdicom. In CI they are
+// installed; elsewhere what is missing is named with the command that gets it.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { root, say } from './setup.mjs';
+
+const programs = [
+  { command: 'storescu', debian: 'dcmtk' },
+  { command: 'dciodvfy', debian: 'dicom3tools' },
+  { command: 'chromium', debian: 'chromium' },
+  { command: 'strace', debian: 'strace' },
+  { command: 'mvn', debian: 'maven' },
+  { command: 'java', debian: 'openjdk-17-jdk-headless' },
+  { command: 'python3', debian: 'python3-venv' },
+];
+const python = ['pydicom==3.0.2', 'pynetdicom==3.0.4', 'highdicom==0.28.2'];
+export const venv = join(root, '.tools', 'python');
+
+const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' }).status === 0;
+const sh = (command) => spawnSync('sh', ['-c', command], { stdio: ['ignore', 2, 2] }).status === 0;
+
+/** Installs (CI) or reports (elsewhere). Returns what is still missing, each with how to get it. */
+export function preparePeers() {
+  const absent = programs.filter(({ command }) => !has(command));
+  if (absent.length > 0 && process.env.CI && has('apt-get')) {
+    say(`installing ${absent.map(({ debian }) => debian).join(', ')} …`);
+    sh(`apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${absent.map(({ debian }) => debian).join(' ')} >/dev/null`);
+  }
+  const missing = programs.filter(({ command }) => !has(command)).map(({ command, debian }) => `${command}: apt-get install ${debian}`);
+  if (has('python3') && !preparePython()) missing.push(`python packages: python3 -m venv ${venv} && pip install ${python.join(' ')}`);
+  process.env.CALLOSUM_PYTHON = join(venv, 'bin', 'python');
+  return missing;
+}
+
+function preparePython() {
+  const interpreter = join(venv, 'bin', 'python');
+  const check = `import importlib.metadata as m\nfor p in ${JSON.stringify(python)}:\n n,v=p.split('==')\n assert m.version(n)==v`;
+  const good = () => existsSync(interpreter) && spawnSync(interpreter, ['-c', check], { stdio: 'ignore' }).status === 0;
+  if (good()) return true;
+  say('preparing the Python peers (pydicom, pynetdicom, highdicom) …');
+  mkdirSync(join(root, '.tools'), { recursive: true });
+  return sh(`python3 -m venv ${venv} && ${interpreter} -m pip install -q ${python.join(' ')}`) && good();
+}
