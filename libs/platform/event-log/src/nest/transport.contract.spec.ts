@@ -8,7 +8,9 @@ import { NestFactory } from '@nestjs/core';
 import { Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { context, SpanKind, trace } from '@opentelemetry/api';
-import { NodeSDK, tracing } from '@opentelemetry/sdk-node';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { startNodeSdk } from '@opentelemetry/sdk-node';
+import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -27,19 +29,18 @@ import {
   type LogEvent,
 } from '../index.js';
 
-const spans = new tracing.InMemorySpanExporter();
-const sdk = new NodeSDK({
-  autoDetectResources: false,
+const spans = new InMemorySpanExporter();
+const sdk = startNodeSdk({
+  propagators: [new W3CTraceContextPropagator()],
+  spanProcessors: [new SimpleSpanProcessor({ exporter: spans })],
+  metricReaders: [],
+  logRecordProcessors: [],
   instrumentations: [],
-  spanProcessors: [new tracing.SimpleSpanProcessor({ exporter: spans })],
 });
 let postgres: TestPostgres;
 let database: DatabaseConfig;
 
 beforeAll(async () => {
-  process.env['OTEL_METRICS_EXPORTER'] = 'none';
-  process.env['OTEL_LOGS_EXPORTER'] = 'none';
-  sdk.start();
   postgres = await startPostgres();
   database = await postgres.createDatabase();
   await migrateLog(database);
