@@ -1,90 +1,22 @@
-import { readFile } from 'node:fs/promises';
-
-import { connect, type Database, migrate } from '@callosum/database';
-import {
-  FhirClient,
-  FhirRequestError,
-  type Bundle,
-  type BundleEntry,
-  type CapabilityStatement,
-  type OperationOutcome,
-  type Patient,
-  resolvedReferences,
-  type Resource,
-  TransactionBuilder,
-} from '@callosum/fhir';
-import { systemClock } from '@callosum/kernel';
-import { CLOCK, DATABASE, LOGGER, PLATFORM_SETTINGS, platformSettings } from '@callosum/runtime';
-import { createLogger } from '@callosum/telemetry';
-import { startPostgres, testDataPath, type TestPostgres } from '@callosum/testing';
-import { type DynamicModule, Global, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { Bundle, OperationOutcome, Patient, Resource } from '@callosum/fhir';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { fhirGateway } from './index.js';
-
-@Global()
-@Module({})
-class TestPlatform {}
+import { type Answer, startGateway, type TestGateway } from './gateway-for-tests.js';
 
 let postgres: TestPostgres;
-let database: Database<never>;
-let app: NestFastifyApplication;
-let base: string;
-let client: FhirClient;
-const logged: string[] = [];
-
+let gateway: TestGateway;
 beforeAll(async () => {
   postgres = await startPostgres();
-  database = connect<never>(await postgres.createDatabase(), 'fhir_gateway', () => undefined);
-  await database.pool.query('create schema fhir_gateway');
-  await migrate(database.db, 'fhir_gateway', fhirGateway.migrations);
-  const values: readonly (readonly [symbol, unknown])[] = [
-    [DATABASE, database],
-    [PLATFORM_SETTINGS, platformSettings.parse({ CALLOSUM_PUBLIC_URL: 'https://callosum.example' })],
-    [CLOCK, systemClock],
-    [LOGGER, createLogger('fhir-gateway', 'debug', { write: (line: string) => void logged.push(line) })],
-  ];
-  const platform: DynamicModule = {
-    module: TestPlatform,
-    providers: values.map(([provide, useValue]) => ({ provide, useValue })),
-    exports: values.map(([provide]) => provide),
-  };
-  @Module({ imports: [platform, fhirGateway.module] })
-  class Root {}
-  app = await NestFactory.create<NestFastifyApplication>(Root, new FastifyAdapter(), { bodyParser: false, logger: false });
-  fhirGateway.configureHttp?.(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
-  await app.listen(0, '127.0.0.1');
-  base = `${await app.getUrl()}/fhir`;
-  client = new FhirClient({ baseUrl: base });
+  gateway = await startGateway(await postgres.createDatabase());
 });
-
 afterAll(async () => {
-  await app?.close();
-  await database?.close();
+  await gateway?.stop();
   await postgres?.stop();
 });
 
 const json = 'application/fhir+json';
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: unknown;
-}
-
-async function send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-  const response = await fetch(`${base}${path}`, {
-    method,
-    headers: { ...(body === undefined ? {} : { 'content-type': json }), ...headers },
-    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-  });
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text ? (JSON.parse(text) as unknown) : undefined };
-}
-
+const send: TestGateway['send'] = (...parameters) => gateway.send(...parameters);
 const issueCode = (answer: Answer): string | undefined => (answer.body as OperationOutcome).issue?.[0]?.code;
 const patient = (value: string, more: Partial<Patient> = {}): Patient => ({
   resourceType: 'Patient',
@@ -100,7 +32,7 @@ describe('one resource', () => {
     const { id = '' } = created.body as Patient;
     expect(created.status).toBe(201);
     expect(id).not.toBe('mine');
-    expect(created.headers.get('location')).toBe(`${base}/Patient/${id}/_history/1`);
+    expect(created.headers.get('location')).toBe(`${gateway.base}/Patient/${id}/_history/1`);
     expect(created.headers.get('etag')).toBe('W/"1"');
     expect(created.headers.get('content-type')).toContain(json);
 
@@ -151,7 +83,8 @@ describe('errors are OperationOutcomes with the status R4 gives them', () => {
     ['an unknown path', 404, 'not-found', () => send('GET', '/Patient/1/2/3/4')],
     ['a method the path does not offer', 405, 'not-supported', () => send('PATCH', '/Patient/1', {})],
     ['no JSON', 400, 'structure', () => send('POST', '/Patient', '{"resourceType":')],
-    ['bytes that are no UTF-8', 400, 'structure', () => send('POST', '/Patient', '[]')],
+    ['bytes that are no UTF-8', 400, 'structure', () => send('POST', '/Patient', Buffer.from('{"resourceType":"\xff"}', 'latin1'))],
+    ['JSON that is no object', 400, 'structure', () => send('POST', '/Patient', '[]')],
     ['another type than the URL', 400, 'invalid', () => send('POST', '/Patient', { resourceType: 'Device' })],
     ['another id than the URL', 400, 'invalid', () => send('PUT', '/Patient/a', { ...patient('x'), id: 'b' })],
     ['XML', 415, 'not-supported', () => send('POST', '/Patient', '<Patient/>', { 'content-type': 'application/fhir+xml' })],
@@ -213,7 +146,7 @@ describe('hostile input', () => {
     await send('GET', '/Patient?name=Verysecretname');
     await send('POST', '/Patient', { ...patient('verysecretid'), gender: 'verysecretcode' });
     await send('GET', '/Patient?verysecretparameter=1');
-    const lines = logged.join('');
+    const lines = gateway.logged.join('');
     expect(lines).toContain('fhir.refused');
     expect(lines).not.toMatch(/verysecret/i);
   });

@@ -12,7 +12,7 @@ export function configureFhirHttp(fastify: FastifyInstance): void {
 export class FhirController {
   constructor(@Inject(FhirHttp) private readonly http: FhirHttp) {}
 
-  @All(['', '*path'])
+  @All(['', '*'])
   async handle(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const response = await this.http.handle({
       method: request.method,
