@@ -1,0 +1,39 @@
+import type { imaging } from '@callosum/contracts';
+
+/** What the association and the command say about an object before its bytes come. */
+export interface ObjectBegin {
+  readonly associationId: string;
+  readonly callingAet: string;
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+  readonly transferSyntaxUid: string;
+}
+
+/** An object on its way into the archive: one of `commit` and `abort` ends it. */
+export interface ObjectWriter {
+  /** Resolves when more may be written: the sender is slowed to this. */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Resolves when the object is durable and nothing can lose it any more; only then the sender may be told.
+   * Rejects with a CallosumError of kind `unavailable` when disk, database or outbox have no room.
+   */
+  commit(uids: ObjectUids): Promise<void>;
+  /** Leaves nothing behind. */
+  abort(): Promise<void>;
+}
+
+export interface ObjectUids {
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+}
+
+export interface InstanceArchive {
+  begin(object: ObjectBegin): Promise<ObjectWriter>;
+}
+
+/** Writes `imaging.association.released` facts so that they are published once this resolves. */
+export interface ReleaseAnnouncer {
+  announce(released: readonly imaging.AssociationReleased[]): Promise<void>;
+}

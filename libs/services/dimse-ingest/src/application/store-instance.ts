@@ -1,0 +1,55 @@
+import { isUid } from '@callosum/kernel';
+
+import type { DatasetUids } from '../domain/dataset-scanner.js';
+import { UidMismatchError, UnreadableDatasetError } from '../domain/errors.js';
+import { inspectDataset } from './inspect-dataset.js';
+import type { InstanceArchive, ObjectBegin, ObjectUids } from './ports.js';
+
+export interface StoredObject extends ObjectUids {
+  readonly byteCount: number;
+}
+
+/**
+ * Takes one object of an association into the archive while its bytes come. Resolves when the archive has committed
+ * it; until then, and whenever it rejects, nothing of it is kept.
+ * @throws {UnreadableDatasetError} no whole dataset, or without one of its four UIDs
+ * @throws {UidMismatchError} another object than the command announced
+ * @throws the archive's errors, and the stream's when the association ends inside the object
+ */
+export class StoreInstance {
+  constructor(private readonly archive: InstanceArchive) {}
+
+  async execute(object: ObjectBegin, dataset: AsyncIterable<Uint8Array>): Promise<StoredObject> {
+    if (!isUid(object.sopInstanceUid)) throw new UnreadableDatasetError('the SOP Instance UID of the command is no UID');
+    const writer = await this.archive.begin(object);
+    const inspection = inspectDataset(object.transferSyntaxUid);
+    try {
+      let byteCount = 0;
+      for await (const bytes of dataset) {
+        byteCount += bytes.length;
+        await inspection.write(bytes);
+        await writer.write(bytes);
+      }
+      const uids = checked(await inspection.end(), object);
+      await writer.commit(uids);
+      return { ...uids, byteCount };
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    } finally {
+      inspection.close();
+    }
+  }
+}
+
+/** PS3.4 section B.2.3: the dataset must be what the command said; without its study it could never be found. */
+function checked(found: DatasetUids, object: ObjectBegin): ObjectUids {
+  const { sopClassUid, sopInstanceUid, studyInstanceUid, seriesInstanceUid } = found;
+  const uids = { sopClassUid, sopInstanceUid, studyInstanceUid, seriesInstanceUid };
+  for (const [name, value] of Object.entries(uids)) {
+    if (value === undefined || !isUid(value)) throw new UnreadableDatasetError(`${name} is missing or no UID`);
+  }
+  if (sopClassUid !== object.sopClassUid) throw new UidMismatchError('SOPClassUID');
+  if (sopInstanceUid !== object.sopInstanceUid) throw new UidMismatchError('SOPInstanceUID');
+  return uids as ObjectUids;
+}

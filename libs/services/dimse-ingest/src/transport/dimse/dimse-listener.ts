@@ -1,0 +1,70 @@
+import { assertBindAllowed } from '@callosum/config';
+import { type AssociationHandler, type AssociationInfo, type AssociationRejection, calledAetNotRecognized, createScpServer, rejectionText, type ScpServer } from '@callosum/dimse';
+import { LOGGER, SETTINGS } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+
+import { AnnounceRelease } from '../../application/announce-release.js';
+import { StoreInstance } from '../../application/store-instance.js';
+import type { DimseIngestSettings } from '../../settings.js';
+import { AssociationSession } from './association-session.js';
+import { DimseMetrics } from './metrics.js';
+
+/** The DIMSE port: C-ECHO and C-STORE. */
+@Injectable()
+export class DimseListener implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #metrics = new DimseMetrics();
+  #server: ScpServer | undefined;
+
+  constructor(
+    @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
+    @Inject(StoreInstance) private readonly storeInstance: StoreInstance,
+    @Inject(AnnounceRelease) private readonly announceRelease: AnnounceRelease,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** The port that listens; another than the setting's when that is 0. */
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port, CALLOSUM_DIMSE_AE: aet } = this.settings;
+    assertBindAllowed('CALLOSUM_DIMSE_HOST', host);
+    this.#server = await createScpServer({
+      host,
+      port,
+      onAssociation: (association) => this.#accept(association),
+      onRejected: (association, rejection) => void this.#rejected(association, rejection),
+      onBadConnection: (remoteAddress, code) => this.logger.debug({ remoteAddress, code }, 'assoc.none'),
+      onError: (err) => this.logger.error({ err }, 'dimse.failed'),
+      limits: {
+        associationsMax: this.settings.CALLOSUM_DIMSE_ASSOCIATIONS_MAX,
+        idleTimeoutMs: this.settings.CALLOSUM_DIMSE_IDLE_TIMEOUT_MS,
+      },
+    });
+    this.logger.info({ host, port: this.port, aet }, 'dimse.listening');
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.#server?.close(this.settings.CALLOSUM_DIMSE_DRAIN_MS);
+  }
+
+  #accept(association: AssociationInfo): AssociationHandler | AssociationRejection {
+    if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE) return this.#rejected(association, calledAetNotRecognized);
+    return new AssociationSession(association, {
+      storeInstance: this.storeInstance,
+      announceRelease: this.announceRelease,
+      metrics: this.#metrics,
+      logger: this.logger,
+    });
+  }
+
+  #rejected(association: AssociationInfo, rejection: AssociationRejection): AssociationRejection {
+    const { callingAet, calledAet, remoteAddress } = association;
+    const reason = rejectionText(rejection.result, rejection.source, rejection.reason);
+    this.logger.warn({ aet: callingAet, called: calledAet, remoteAddress, reason }, 'assoc.rejected');
+    this.#metrics.rejected(callingAet);
+    return rejection;
+  }
+}
