@@ -16,10 +16,20 @@ export function decodeText(bytes: Uint8Array, vr: string, characterSet: string):
   if (!governed.has(vr) || characterSet.length === 0) return undeclared(bytes);
   if (characterSet === 'ISO_IR 192') return undeclared(bytes);
   try {
-    return convertBytes(characterSet, bytes, { vr });
+    return convertBytes(withAscii(characterSet), bytes, { vr });
   } catch {
     return undeclared(bytes);
   }
+}
+
+/**
+ * With code extensions, writers switch back to ASCII (ESC ( B) whether or not they declared it; and "ISO-IR 100" is
+ * a common misspelling.
+ */
+function withAscii(characterSet: string): string {
+  const terms = characterSet.split('\\').map((term) => term.trim().toUpperCase().replace(/^ISO[-_ ]IR[ _]?/, 'ISO_IR '));
+  const isExtended = terms.length > 1 || terms.some((term) => term.startsWith('ISO 2022'));
+  return isExtended && !terms.includes('ISO 2022 IR 6') ? [...terms, 'ISO 2022 IR 6'].join('\\') : terms.join('\\');
 }
 
 /** ESC starts an ISO 2022 switch, so bytes with it are no plain ASCII. */

@@ -64,12 +64,12 @@ export class DicomDataset implements Iterable<DicomElement> {
     return first === undefined || first.length === 0 ? undefined : first;
   }
 
-  /** All values as text without padding; empty values stay as '' so that positions hold. */
+  /** All values as text without padding; empty values stay as '' so that positions hold. AT is eight hex digits. */
   strings(keywordOrTag: string): string[] {
     const element = this.element(keywordOrTag);
     if (!element || element.value.length === 0) return [];
     if (isTextVr(element.vr)) return textValues(element, this.characterSet);
-    return numericValues(element).map(String);
+    return numericValues(element).map((value) => (element.vr === 'AT' ? value.toString(16).toUpperCase().padStart(8, '0') : String(value)));
   }
 
   /** The first value as a finite number; undefined when absent, empty or no number. */
@@ -120,7 +120,7 @@ function trim(value: string, vr: string): string {
   return keepsLeadingSpace.has(vr) ? end : end.replace(/^[ \0]+/, '');
 }
 
-/** Numbers of a binary element; AT as eight hex digits' number, 64-bit integers as bigint when unsafe. */
+/** Numbers of a binary element; AT as group × 65536 + element, 64-bit integers as bigint when a number would round. */
 export function numericValues(element: DicomElement): (number | bigint)[] {
   const { vr, value } = element;
   const size = binarySize[vr];

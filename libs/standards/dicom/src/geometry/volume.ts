@@ -95,12 +95,15 @@ export function sliceToHu(header: DicomDataset, samples: Samples, volume: Volume
   if (samples.length !== count) throw new GeometryError('mixed-matrix', 'A slice has another number of samples than rows × columns');
   const { slope, intercept } = rescaleOf(header);
   const hu = volume.voxelType === 'INT16' ? new Int16Array(count) : new Float32Array(count);
+  const saturates = volume.voxelType === 'INT16';
   const padding = paddingRange(header);
   const paddingHu = volume.paddingValueHu;
   for (let i = 0; i < count; i++) {
     const stored = samples[i] ?? 0;
     const isPadding = padding !== undefined && paddingHu !== undefined && stored >= padding.low && stored <= padding.high;
-    hu[i] = isPadding ? paddingHu : stored * slope + intercept;
+    const value = isPadding ? paddingHu : stored * slope + intercept;
+    // INT16 was chosen because Bits Stored cannot leave it; a sample that does is a writer's defect, and saturates.
+    hu[i] = saturates ? Math.max(-0x8000, Math.min(0x7fff, value)) : value;
   }
   return hu;
 }

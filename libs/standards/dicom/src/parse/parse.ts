@@ -34,6 +34,8 @@ export interface ParsedHeader {
 export interface ParsedFile extends ParsedHeader {
   /** The bytes that every range of an element counts in: the file, or the inflated dataset of a deflated one. */
   readonly bytes: Uint8Array;
+  /** Where bytes after Pixel Data stop being elements: the file has rubbish at its end. */
+  readonly garbageOffset: number | undefined;
 }
 
 export interface ParseOptions {
@@ -58,8 +60,8 @@ export function parseHeader(prefix: Uint8Array, { complete, ...options }: ParseO
     const transferSyntax = transferSyntaxOf(fileMeta.transferSyntaxUid);
     // An inflater that stops in the middle cannot tell "truncated" from "need more": deflated files are read whole.
     if (transferSyntax.deflated && !complete) return 'need-more';
-    const { bytes: _bytes, ...header } = parseBody(bytes, fileMeta, datasetOffset, transferSyntax, true, complete, options);
-    return header;
+    const { dataset, pixelData } = parseBody(bytes, fileMeta, datasetOffset, transferSyntax, true, complete, options);
+    return { fileMeta, transferSyntax, dataset, datasetOffset, pixelData };
   });
 }
 
@@ -138,6 +140,9 @@ function readFileMeta(bytes: Uint8Array): { fileMeta: FileMeta; datasetOffset: n
   return { fileMeta, datasetOffset: end };
 }
 
+/** Private information (0002,0102) may stand in it; real files stay below 1 KiB. */
+const metaBytesMax = 1024 * 1024;
+
 /**
  * Where group 0002 ends. Its elements are walked, for the stated group length (0002,0000) is wrong or missing in
  * real files and would start the dataset at the wrong byte.
@@ -145,13 +150,15 @@ function readFileMeta(bytes: Uint8Array): { fileMeta: FileMeta; datasetOffset: n
 function metaEnd(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 132;
+  if (bytes.length === 132) throw new EndOfBytes('The bytes end inside File Meta Information');
   while (at + 8 <= bytes.length && view.getUint16(at, true) === 0x0002) {
     const isLong = ['OB', 'UN', 'UT', 'OW'].includes(String.fromCharCode(bytes[at + 4] ?? 0, bytes[at + 5] ?? 0));
     if (isLong && at + 12 > bytes.length) throw new EndOfBytes('The bytes end inside File Meta Information');
     const length = isLong ? view.getUint32(at + 8, true) : view.getUint16(at + 6, true);
     at += (isLong ? 12 : 8) + length;
   }
-  if (at > bytes.length || (at === bytes.length && at === 132)) throw new EndOfBytes('The bytes end inside File Meta Information');
+  if (at - 132 > metaBytesMax) throw new DicomParseError('File Meta Information is longer than any');
+  if (at > bytes.length) throw new EndOfBytes('The bytes end inside File Meta Information');
   return at;
 }
 
@@ -170,10 +177,12 @@ function parseBody(
   const reader = new ElementReader(bytes, limits, headerOnly, start, complete);
   const encoding = { implicitVr: transferSyntax.implicitVr, bigEndian: transferSyntax.bigEndian };
   const dataset = reader.readDataset(actualEncoding(bytes, start, encoding), bytes.length, '', 0, false);
+  if (complete && dataset.size === 0) throw new DicomParseError('No dataset follows File Meta Information');
   // A prefix that ends exactly between two elements says nothing about what follows.
   const element = ['7FE00010', '7FE00008', '7FE00009'].map((tag) => dataset.element(tag)).find((found) => found !== undefined);
   if (headerOnly && !complete && element?.notLoaded !== true) throw new EndOfBytes('The bytes end before Pixel Data');
-  return { fileMeta, transferSyntax, dataset, datasetOffset, bytes, pixelData: element && pixelDataOf(element.tag, element.vr, element.range, element.fragments !== undefined) };
+  const pixelData = element && pixelDataOf(element.tag, element.vr, element.range, element.fragments !== undefined);
+  return { fileMeta, transferSyntax, dataset, datasetOffset, bytes, garbageOffset: reader.garbageOffset, pixelData };
 }
 
 function pixelDataOf(tag: string, vr: string, range: ByteRange, encapsulated: boolean): NonNullable<ParsedHeader['pixelData']> {

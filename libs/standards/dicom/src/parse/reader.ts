@@ -26,6 +26,9 @@ const itemTag = 'FFFEE000';
 const itemDelimiter = 'FFFEE00D';
 const sequenceDelimiter = 'FFFEE0DD';
 
+/** Fragments are bytes, whatever the VR says (PS3.5 A.4). */
+const encapsulatedVr = (vr: string): string => (vr === 'OW' ? 'OB' : vr);
+
 interface Head {
   readonly tag: Tag;
   readonly vr: string;
@@ -36,6 +39,9 @@ interface Head {
 export class ElementReader {
   private elementCount = 0;
   private fragmentCount = 0;
+  private pixelDataSeen = false;
+  /** Where bytes after Pixel Data stop being elements; undefined when they do not. */
+  garbageOffset: number | undefined;
   private readonly view: DataView;
 
   constructor(
@@ -61,14 +67,12 @@ export class ElementReader {
     while (this.position < end) {
       // Some writers pad the end of a file with zeros.
       if (depth === 0 && end - this.position < 8 && this.fileEnds && this.onlyZeros(end)) break;
-      const head = this.readHead(encoding, end, signed);
-      if (head.tag === itemDelimiter && delimited) break;
-      if (head.tag === itemDelimiter || head.tag === sequenceDelimiter) {
-        // A stray delimiter with no length carries nothing; anything else is lost synchronisation.
-        if (head.length === 0 && depth > 0) continue;
-        throw new DicomParseError(`A delimiter stands outside of any sequence at byte ${String(this.position - 8)}`);
+      const element = this.readNext(encoding, end, signed, characterSet, depth);
+      if (element === 'item-end') {
+        if (delimited) break;
+        continue;
       }
-      const element = this.readElement(head, encoding, end, characterSet, depth, elements.size);
+      if (element === 'garbage') break;
       if (element.tag <= lastTag) ascending = false;
       lastTag = element.tag;
       // The first of repeated elements counts: PS3.5 7.1 allows each tag once.
@@ -81,7 +85,28 @@ export class ElementReader {
     return new DicomDataset(sorted, characterSet);
   }
 
-  private readElement(head: Head, encoding: Encoding, end: number, characterSet: string, depth: number, index: number): DicomElement {
+  private readNext(encoding: Encoding, end: number, signed: boolean, characterSet: string, depth: number): DicomElement | 'item-end' | 'garbage' {
+    const start = this.position;
+    try {
+      const head = this.readHead(encoding, end, signed);
+      if (head.tag === itemDelimiter && depth > 0) return 'item-end';
+      if (head.tag === itemDelimiter || head.tag === sequenceDelimiter) {
+        throw new DicomParseError(`A delimiter stands outside of any sequence at byte ${String(start)}`);
+      }
+      const element = this.readElement(head, encoding, end, characterSet, depth);
+      if (depth === 0 && pixelDataTags.has(element.tag)) this.pixelDataSeen = true;
+      return element;
+    } catch (error) {
+      // Rubbish after the pixels takes nothing from the image: what came before it is whole.
+      if (depth === 0 && this.pixelDataSeen && (error instanceof EndOfBytes || error instanceof DicomParseError)) {
+        this.garbageOffset = start;
+        return 'garbage';
+      }
+      throw error;
+    }
+  }
+
+  private readElement(head: Head, encoding: Encoding, end: number, characterSet: string, depth: number): DicomElement {
     if (++this.elementCount > this.limits.elementsMax) {
       throw new DicomParseError(`More than ${String(this.limits.elementsMax)} elements`);
     }
@@ -89,7 +114,7 @@ export class ElementReader {
     const offset = this.position;
     const isPixelData = depth === 0 && pixelDataTags.has(tag);
     if (isPixelData && this.stopAtPixelData) {
-      return { tag, vr: head.vr, value: empty, range: { offset, byteCount: length }, notLoaded: true };
+      return { tag, vr: length === undefinedLength ? encapsulatedVr(head.vr) : head.vr, value: empty, range: { offset, byteCount: length }, notLoaded: true };
     }
     if (length === undefinedLength) return this.readUndefinedLength(head, encoding, end, characterSet, depth, isPixelData);
     this.need(length, end, tag);
@@ -101,7 +126,7 @@ export class ElementReader {
     const raw = this.bytes.subarray(offset, offset + length);
     const range = { offset, byteCount: length };
     if (head.vr === 'UN') {
-      const items = this.itemsOfUnknown(raw, encoding, offset, characterSet, depth, index);
+      const items = this.itemsOfUnknown(raw, encoding, offset, characterSet, depth);
       if (items) return { tag, vr: 'SQ', value: empty, range, items };
       const known = dictionaryEntry(tag)?.vr;
       // PS3.5 6.2.2 note 2: a public attribute sent as UN may be read with the VR the dictionary gives it; UN is little endian.
@@ -115,7 +140,7 @@ export class ElementReader {
     const offset = this.position;
     if (isPixelData) {
       const fragments = this.readFragments(end);
-      return { tag: head.tag, vr: head.vr === 'OW' ? 'OB' : head.vr, value: empty, range: { offset, byteCount: this.position - offset }, fragments };
+      return { tag: head.tag, vr: encapsulatedVr(head.vr), value: empty, range: { offset, byteCount: this.position - offset }, fragments };
     }
     if (head.vr !== 'SQ' && head.vr !== 'UN') {
       if (!['OB', 'OW'].includes(head.vr)) throw new DicomParseError(`${head.tag} (${head.vr}) has an undefined length`);
@@ -168,7 +193,7 @@ export class ElementReader {
    * Items of an element whose VR is not known, when its bytes are a sequence: what an Implicit VR stream, or a
    * system that did not know a private attribute, leaves of a sequence of defined length.
    */
-  private itemsOfUnknown(raw: Uint8Array, encoding: Encoding, offset: number, characterSet: string, depth: number, _index: number): DicomDataset[] | undefined {
+  private itemsOfUnknown(raw: Uint8Array, encoding: Encoding, offset: number, characterSet: string, depth: number): DicomDataset[] | undefined {
     if (raw.length < 8 || raw[0] !== 0xfe || raw[1] !== 0xff || raw[2] !== 0x00 || raw[3] !== 0xe0) return undefined;
     const counted = this.elementCount;
     try {
@@ -207,14 +232,14 @@ export class ElementReader {
       return { tag, vr, length: this.view.getUint16(at + 6, little) };
     }
     const isLetters = first >= 0x41 && first <= 0x5a && second >= 0x41 && second <= 0x5a;
-    if (isLetters) {
+    if (isLetters && (longForm.has(vr) || this.view.getUint16(at + 6, little) === 0)) {
       // PS3.5 6.2.2: a VR of a later edition has the long form; its value is opaque.
       this.need(12, end, 'an element');
       this.position = at + 12;
       return { tag, vr: longForm.has(vr) ? vr : 'UN', length: this.view.getUint32(at + 8, little) };
     }
-    // Two writers' defects: "??" or blanks for an unknown VR, and Implicit VR elements inside an Explicit VR stream.
-    if (['??', '  ', '\0\0', '--'].includes(vr) && this.view.getUint16(at + 6, little) !== 0) {
+    // Writers' defects: an invented VR in the short form, and Implicit VR elements inside an Explicit VR stream.
+    if (isLetters || (['??', '  ', '\0\0', '--'].includes(vr) && this.view.getUint16(at + 6, little) !== 0)) {
       this.position = at + 8;
       return { tag, vr: vrOf(tag, signed), length: this.view.getUint16(at + 6, little) };
     }
