@@ -1,0 +1,22 @@
+"""Sends DICOM files with pynetdicom: port, called AE title, files. Prints the statuses as JSON."""
+import json
+import sys
+
+from pydicom import dcmread
+from pynetdicom import AE
+
+port, called, files = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+datasets = [dcmread(path) for path in files]
+ae = AE(ae_title="PYNETDICOM")
+ae.add_requested_context("1.2.840.10008.1.1")
+for kind in sorted({(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in datasets}):
+    ae.add_requested_context(*kind)
+association = ae.associate("127.0.0.1", port, ae_title=called)
+if not association.is_established:
+    primitive = association.acceptor.primitive
+    print(json.dumps({"rejected": [primitive.result, primitive.result_source, primitive.diagnostic]}))
+    sys.exit(0)
+statuses = [association.send_c_echo().Status]
+statuses += [association.send_c_store(ds).Status for ds in datasets]
+association.release()
+print(json.dumps({"statuses": statuses}))
