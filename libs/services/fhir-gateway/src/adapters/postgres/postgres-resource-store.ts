@@ -15,8 +15,8 @@ import type { FhirGatewayTables } from './tables.js';
 const lockBuckets = 4_096;
 /** First half of the advisory lock key: this service's conditions. */
 const lockSpace = 0x0f_41_72;
-/** Rows of one insert; a statement takes at most 65,535 parameters. */
-const rowsPerInsert = 5_000;
+/** A statement takes at most 65,535 parameters, and planning one with more rows than this costs more than it saves. */
+const rowsPerStatement = 1_000;
 /** A deadlock is over once one side gave way; a third time it is load, and the caller should know. */
 const attemptsMax = 3;
 
@@ -159,43 +159,53 @@ class Rows implements ResourceWriter {
   }
 
   async write(versions: readonly VersionToWrite[]): Promise<void> {
+    const first = versions.filter(({ version }) => version === 1);
+    for (const rows of chunks(first.map((version) => ({ ...keyOf(version), ...headOf(version) })))) await this.db.insertInto('resource').values(rows).execute();
     for (const version of versions) {
-      const head = { version: version.version, deleted: version.resource === undefined, last_updated: version.lastUpdated };
-      const key = { resource_type: version.resourceType, id: version.id };
-      if (version.version === 1) await this.db.insertInto('resource').values({ ...key, ...head }).execute();
-      else await this.db.updateTable('resource').set(head).where('resource_type', '=', key.resource_type).where('id', '=', key.id).execute();
-      await this.db
-        .insertInto('resource_version')
-        .values({ ...key, version: version.version, method: version.method, last_updated: version.lastUpdated, content: toContent(version.resource) })
-        .execute();
+      if (version.version === 1) continue;
+      await this.db.updateTable('resource').set(headOf(version)).where('resource_type', '=', version.resourceType).where('id', '=', version.id).execute();
     }
+    const contents = versions.map((one) => ({ ...keyOf(one), version: one.version, method: one.method, last_updated: one.lastUpdated, content: toContent(one.resource) }));
+    for (const rows of chunks(contents)) await this.db.insertInto('resource_version').values(rows).execute();
+    await this.clearIndex(versions.filter(({ version }) => version > 1));
     await this.writeIndex(versions);
   }
 
   async amend(versions: readonly VersionToWrite[]): Promise<void> {
-    for (const { resourceType, id, version, resource } of versions) {
-      await this.db
-        .updateTable('resource_version')
-        .set({ content: toContent(resource) })
-        .where('resource_type', '=', resourceType)
-        .where('id', '=', id)
-        .where('version', '=', version)
-        .execute();
+    for (const rows of chunks(versions)) {
+      await sql`
+        update resource_version as old set content = new.content::json
+        from unnest(
+          ${rows.map(({ resourceType }) => resourceType)}::text[], ${rows.map(({ id }) => id)}::text[],
+          ${rows.map(({ version }) => version)}::bigint[], ${rows.map(({ resource }) => toContent(resource))}::text[]
+        ) as new (resource_type, id, version, content)
+        where old.resource_type = new.resource_type and old.id = new.id and old.version = new.version`.execute(this.db);
     }
-    await this.writeIndex(versions, true);
+    await this.clearIndex(versions);
+    await this.writeIndex(versions);
   }
 
-  private async writeIndex(versions: readonly VersionToWrite[], amended = false): Promise<void> {
-    for (const { resourceType, id, version } of versions) {
-      if (version > 1 || amended) await this.db.deleteFrom('search_index').where('resource_type', '=', resourceType).where('id', '=', id).execute();
+  private async clearIndex(versions: readonly VersionToWrite[]): Promise<void> {
+    for (const rows of chunks(versions)) {
+      await sql`
+        delete from search_index as old
+        using unnest(${rows.map(({ resourceType }) => resourceType)}::text[], ${rows.map(({ id }) => id)}::text[]) as gone (resource_type, id)
+        where old.resource_type = gone.resource_type and old.id = gone.id`.execute(this.db);
     }
+  }
+
+  private async writeIndex(versions: readonly VersionToWrite[]): Promise<void> {
     const rows = versions.flatMap((version) => version.index.map((entry) => toIndexRow(version, entry)));
-    for (let start = 0; start < rows.length; start += rowsPerInsert) {
-      await this.db.insertInto('search_index').values(rows.slice(start, start + rowsPerInsert)).execute();
-    }
+    for (const some of chunks(rows)) await this.db.insertInto('search_index').values(some).execute();
   }
 }
 
+function* chunks<T>(rows: readonly T[]): Generator<T[]> {
+  for (let start = 0; start < rows.length; start += rowsPerStatement) yield rows.slice(start, start + rowsPerStatement);
+}
+
+const keyOf = ({ resourceType, id }: StoredVersion) => ({ resource_type: resourceType, id });
+const headOf = ({ version, resource, lastUpdated }: StoredVersion) => ({ version, deleted: resource === undefined, last_updated: lastUpdated });
 const toContent = (resource: Resource | undefined): string | null => (resource ? JSON.stringify(resource) : null);
 
 function toVersion(row: { resource_type: string; id: string; version: number; method: 'POST' | 'PUT' | 'DELETE'; last_updated: Date; content: Resource | null }): StoredVersion {
