@@ -12,3 +12,13 @@ export function assertEnvelope(event: LogEvent): void {
     throw new InvalidEventError(`an event for ${event.topic} is larger than ${valueBytesMax} bytes`);
   }
 }
+
+/** True when `assertEnvelope` would pass. */
+export function fitsEnvelope(event: LogEvent): boolean {
+  try {
+    assertEnvelope(event);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -7,8 +7,8 @@ import { Kafka, logLevel } from 'kafkajs';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { collect, fact, revisionOf, topic, until } from './contract/collect.js';
-import { migrateLog, openLog, openService, type LogTarget, type OpenLog } from './contract/logs.js';
+import { collect, fact, revisionOf, topic, until } from './test-support/collect.js';
+import { migrateLog, openLog, openService, type LogTarget, type OpenLog } from './test-support/logs.js';
 import { KafkaEventLog, OutboxRelay, PostgresEventLog, PostgresOutbox, topicConfigs, type LogEvent } from './index.js';
 import { topicCatalogue } from '@callosum/contracts';
 
@@ -234,7 +234,7 @@ function contract(target: () => LogTarget): void {
   it('delivers again what a killed process was handling, and what came after it, in order', async () => {
     const { prefix, group } = scope();
     const { log } = open();
-    const child = spawnTypeScript(join(import.meta.dirname, 'contract/crash-member.ts'), {
+    const child = spawnTypeScript(join(import.meta.dirname, 'test-support/crash-member.ts'), {
       CRASH_TARGET: JSON.stringify(target()),
       CRASH_GROUP: group,
       CRASH_TOPIC: topic.name,

@@ -4,6 +4,7 @@ export * from './errors.js';
 export * from './backoff.js';
 export * from './consumer.js';
 export * from './context.js';
+export { dlqTopic } from './dlq.js';
 export * from './inbox.js';
 export * from './outbox.js';
 export * from './parked.js';

@@ -1,8 +1,9 @@
-import { topicByName } from '@callosum/contracts';
 import { errorCode } from '@callosum/kernel';
 import { sql, type QueryExecutorProvider } from 'kysely';
 
+import { dlqTopic, hasDlq } from './dlq.js';
 import { ReplayRunningError } from './errors.js';
+import { fitsEnvelope } from './envelope.js';
 import type { EventHandler } from './event-log.js';
 import type { LogEvent } from './event.js';
 import type { PostgresOutbox } from './outbox.js';
@@ -32,8 +33,6 @@ export interface ReplayOutcome {
 
 /** What one list shows; people page on from there. */
 const listRowsMax = 500;
-
-export const dlqTopic = (topic: string, group: string): string => `${topic}.${group}.dlq`;
 
 /**
  * Facts that failed for good, in the service's own schema. Facts of one (group, topic, key) leave in the order
@@ -132,9 +131,10 @@ export class ParkedStore {
     const { numAffectedRows } = await sql`
       insert into parked (consumer_group, ${eventColumns}) values (${group}, ${eventValues({ ...event, errorCode: code })})
       on conflict do nothing`.execute(trx);
-    // Only catalogued topics have a dead-letter topic beside them.
-    if (numAffectedRows !== 1n || !topicByName(event.topic)) return;
-    await this.outbox.forward(trx, { ...event, topic: dlqTopic(event.topic, group), key: event.key || event.id, errorCode: code });
+    if (numAffectedRows !== 1n || !hasDlq(event.topic, group)) return;
+    const mirror = { ...event, topic: dlqTopic(event.topic, group), errorCode: code };
+    // What the log would refuse must not stand in the outbox for ever; the parked row holds it.
+    if (fitsEnvelope(mirror)) await this.outbox.forward(trx, mirror);
   }
 }
 

@@ -1,8 +1,7 @@
 import { topicCatalogue, type Topic } from '@callosum/contracts';
 import type { Admin, ITopicConfig } from 'kafkajs';
 
-import { dlqTopic } from '../parked.js';
-import { dlqRetentionDays } from '../postgres/log.js';
+import { dlqRetentionDays, dlqTopic } from '../dlq.js';
 
 const dayMs = 86_400_000;
 

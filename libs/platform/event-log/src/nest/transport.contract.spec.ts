@@ -14,8 +14,8 @@ import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-tr
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { collect, fact, revisionOf, until } from '../contract/collect.js';
-import { migrateLog, openLog, openService, type LogTarget, type OpenLog } from '../contract/logs.js';
+import { collect, fact, revisionOf, until } from '../test-support/collect.js';
+import { migrateLog, openLog, openService, type LogTarget, type OpenLog } from '../test-support/logs.js';
 import {
   connectEventLog,
   currentEvent,
@@ -82,7 +82,7 @@ class Script {
 class StudyController {
   constructor(@Inject(Script) private readonly script: Script) {}
 
-  @EventPattern(topics.studyUpdated.name)
+  @EventPattern<string>(topics.studyUpdated.name)
   async updated(@Payload() message: imaging.StudyUpdated, @Ctx() { event }: EventLogContext): Promise<void> {
     if (event.key.startsWith(this.script.prefix)) await this.script.run(message, event);
   }
@@ -283,9 +283,9 @@ describe('a service that is wired wrongly does not start', () => {
   it('with two handlers for one topic', async () => {
     @Controller()
     class Twice {
-      @EventPattern(topics.jobFailed.name)
+      @EventPattern<string>(topics.jobFailed.name)
       first(_message: inference.JobFailed): void {}
-      @EventPattern(topics.jobFailed.name)
+      @EventPattern<string>(topics.jobFailed.name)
       second(_message: inference.JobFailed): void {}
     }
     await expect(startNest([Twice], [], transport())).rejects.toThrow('has two handlers');
@@ -294,7 +294,7 @@ describe('a service that is wired wrongly does not start', () => {
   it('with a handler for a topic in no catalogue', async () => {
     @Controller()
     class Stray {
-      @EventPattern('imaging.study.imagined.v1')
+      @EventPattern<string>('imaging.study.imagined.v1')
       stray(): void {}
     }
     await expect(startNest([Stray], [], transport())).rejects.toThrow('in no catalogue');

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { topicCatalogue } from '@callosum/contracts';
 import { sql, type QueryExecutorProvider } from 'kysely';
 
+import { dlqRetentionDays } from '../dlq.js';
 import { assertEnvelope } from '../envelope.js';
 import { EventLogUnavailableError } from '../errors.js';
 import type { EventLog, Subscription, SubscriptionOptions } from '../event-log.js';
@@ -26,8 +27,6 @@ const insertRowsMax = 1_000;
 /** One statement's work, short enough to hold no reader back. */
 const pruneRowsMax = 5_000;
 const pruneEveryMs = 3_600_000;
-/** Dead letters are for people: a quarter of a year to look at them. */
-export const dlqRetentionDays = 90;
 
 /** The event log of the embedded mode: durable rows in PostgreSQL. */
 export class PostgresEventLog implements EventLog {

@@ -2,6 +2,7 @@
 // The contract suite kills it there.
 import { openLog, type LogTarget } from './logs.js';
 
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const setting = (name: string): string => {
   const value = process.env[name];
   if (value === undefined) throw new Error(`${name} is not set`);
@@ -9,16 +10,16 @@ const setting = (name: string): string => {
 };
 
 const target = JSON.parse(setting('CRASH_TARGET')) as LogTarget;
-const { log } = openLog(target, (error) => console.error(error));
+const { log } = openLog(target, (error) => say(String(error)));
 await log.subscribe({
   group: setting('CRASH_GROUP'),
   topics: [setting('CRASH_TOPIC')],
   from: 'earliest',
-  onCrash: (error) => console.error(error),
+  onCrash: (error) => say(String(error)),
   handler: (event) => {
     if (!event.key.startsWith(setting('CRASH_PREFIX'))) return Promise.resolve();
-    console.log(`handling ${event.id}`);
+    say(`handling ${event.id}`);
     return new Promise(() => undefined);
   },
 });
-console.log('subscribed');
+say('subscribed');

@@ -1,0 +1,90 @@
+import { CallosumError } from '@callosum/kernel';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { backoffMs, defaultBackoff, isTransient } from './backoff.js';
+import { fromMessage, toMessage } from './kafka/headers.js';
+import { partitionOf } from './partition.js';
+import { fact } from './test-support/collect.js';
+
+const seed = 20261122;
+
+describe('backoff', () => {
+  it('grows, stays under its cap, and never drops below half of it', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 60 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, random) => {
+        const full = Math.min(defaultBackoff.capMs, defaultBackoff.initialMs * 2 ** (attempt - 1));
+        const wait = backoffMs(defaultBackoff, attempt, () => random);
+        expect(wait).toBeGreaterThanOrEqual(full / 2);
+        expect(wait).toBeLessThanOrEqual(full);
+      }),
+      { seed },
+    );
+  });
+});
+
+describe('isTransient', () => {
+  const coded = (code: string | number): Error => Object.assign(new Error('x'), { code });
+
+  it.each([
+    ['our own unavailable', new CallosumError('a.b', 'unavailable', 'x')],
+    ['a refused socket', coded('ECONNREFUSED')],
+    ['a deadlock', coded('40P01')],
+    ['gRPC UNAVAILABLE', coded(14)],
+    ['a failed fetch', new TypeError('fetch failed', { cause: coded('ECONNRESET') })],
+    ['a timeout', Object.assign(new Error('x'), { name: 'TimeoutError' })],
+  ])('is true for %s', (_name, error) => {
+    expect(isTransient(error)).toBe(true);
+  });
+
+  it.each([
+    ['our own invalid, whatever caused it', new CallosumError('a.b', 'invalid', 'x', { cause: coded('ECONNRESET') })],
+    ['a defect', new TypeError('x is undefined')],
+    ['a unique violation', coded('23505')],
+    ['gRPC INVALID_ARGUMENT', coded(3)],
+    ['a thrown string', 'boom'],
+  ])('is false for %s', (_name, error) => {
+    expect(isTransient(error)).toBe(false);
+  });
+
+  it('ends on a ring of causes', () => {
+    const ring = new Error('x');
+    ring.cause = ring;
+    expect(isTransient(ring)).toBe(false);
+  });
+});
+
+describe('partition of a key', () => {
+  it('is the same in every release', () => {
+    // Changing these moves keys while events are in flight, and breaks their order.
+    expect([partitionOf('1.2.3', 12), partitionOf('2.25.4', 12), partitionOf('a', 1)]).toEqual([0, 7, 0]);
+  });
+});
+
+describe('Kafka records', () => {
+  const record = (message: { key: string | null; value: string | null; headers: Record<string, string> }) => ({
+    key: message.key === null ? null : Buffer.from(message.key),
+    value: message.value === null ? null : Buffer.from(message.value),
+    timestamp: '1767323045678',
+    attributes: 0,
+    offset: '42',
+    headers: Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, Buffer.from(value)])),
+  });
+
+  it('carry any event there and back', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), fc.string({ unit: 'grapheme' }), fc.uuid(), (key, text, causationId) => {
+        fc.pre(!`${key}${text}`.includes('\0'));
+        const event = fact(key, 1, { value: JSON.stringify({ text }), causationId });
+        expect(fromMessage(event.topic, 3, record(toMessage(event) as never))).toEqual(event);
+      }),
+      { seed },
+    );
+  });
+
+  it('of a foreign writer become events that will be parked: named by their place, without NUL', () => {
+    const event = fromMessage('t', 3, record({ key: null, value: 'a\0b', headers: {} }));
+    expect(event).toMatchObject({ id: 't/3/42', key: 't/3/42', type: '', value: 'a\uFFFDb', time: new Date(1767323045678) });
+    expect(fromMessage('t', 3, record({ key: 'k', value: null, headers: { ce_time: 'yesterday' } }))).toMatchObject({ key: 'k', value: '', time: new Date(0) });
+  });
+});
