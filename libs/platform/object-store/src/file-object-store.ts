@@ -1,0 +1,184 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type FileHandle, link, mkdir, open, readdir, rm, stat, statfs, unlink } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { Readable } from 'node:stream';
+
+import { InvalidKeyError, ObjectExistsError, ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
+import { assertKey } from './key.js';
+import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
+
+export interface FileObjectStoreOptions {
+  readonly root: string;
+  /** Below this much free space `put` refuses; reads go on. */
+  readonly diskFreeBytesMin: number;
+}
+
+/** Beside the objects, on the same file system; never listed. */
+const stagingFolder = '.staging';
+/** How old the answer of statfs may be: a disk does not lose a gibibyte faster. */
+const freeSpaceMaxAgeMs = 1_000;
+
+/**
+ * Objects as files. An object is written under a temporary name, flushed, linked to its name (which fails when the
+ * name is taken) and its folder is flushed: after a power cut it is whole or not there.
+ */
+export class FileObjectStore implements ObjectStore {
+  readonly #root: string;
+  readonly #diskFreeBytesMin: number;
+  readonly #durableFolders = new Set<string>();
+  #freeChecked = { at: 0, bytes: Infinity };
+
+  constructor(options: FileObjectStoreOptions) {
+    this.#root = resolve(options.root);
+    this.#diskFreeBytesMin = options.diskFreeBytesMin;
+  }
+
+  async put(key: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
+    const path = this.#path(key);
+    try {
+      await this.#refuseWhenFull();
+      await this.#makeFolder(dirname(path));
+      return await this.#write(key, path, source);
+    } catch (error) {
+      throw translate(error, key);
+    }
+  }
+
+  async get(key: string, range?: ByteRange): Promise<Readable> {
+    const path = this.#path(key);
+    try {
+      const handle = await open(path, 'r');
+      if (range?.length === 0) {
+        await handle.close();
+        return Readable.from([]);
+      }
+      const end = range?.length === undefined ? Infinity : range.offset + range.length - 1;
+      return handle.createReadStream({ start: range?.offset ?? 0, end });
+    } catch (error) {
+      throw translate(error, key);
+    }
+  }
+
+  async head(key: string): Promise<ObjectInfo> {
+    try {
+      const { size, mtime } = await stat(this.#path(key));
+      return { key, byteCount: size, modifiedAt: mtime };
+    } catch (error) {
+      throw translate(error, key);
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    await rm(this.#path(key), { force: true }).catch((error: unknown) => {
+      throw translate(error, key);
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectInfo> {
+    const folder = join(this.#root, prefix.slice(0, prefix.lastIndexOf('/') + 1));
+    if (folder !== this.#root && !folder.startsWith(this.#root + sep)) throw new InvalidKeyError();
+    yield* this.#walk(folder, prefix);
+  }
+
+  async ping(): Promise<void> {
+    await mkdir(this.#root, { recursive: true });
+    await this.#refuseWhenFull();
+  }
+
+  #path(key: string): string {
+    assertKey(key);
+    return join(this.#root, ...key.split('/'));
+  }
+
+  async #write(key: string, path: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
+    const staging = join(this.#root, stagingFolder, randomUUID());
+    const hash = createHash('sha256');
+    let byteCount = 0;
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(staging, 'wx');
+      for await (const chunk of source) {
+        hash.update(chunk);
+        byteCount += chunk.byteLength;
+        await writeAll(handle, chunk);
+      }
+      await handle.sync();
+      await handle.close();
+      handle = undefined;
+      await link(staging, path);
+      await syncFolder(dirname(path));
+      return { key, byteCount, sha256: hash.digest('hex') };
+    } finally {
+      await handle?.close();
+      await unlink(staging).catch(() => undefined);
+    }
+  }
+
+  /** New folders are durable before anything in them is: each parent is flushed after its child was made. */
+  async #makeFolder(folder: string): Promise<void> {
+    if (this.#durableFolders.has(folder)) return;
+    await mkdir(join(this.#root, stagingFolder), { recursive: true });
+    await mkdir(folder, { recursive: true });
+    for (let current = folder; current.length >= this.#root.length; current = dirname(current)) {
+      await syncFolder(dirname(current));
+      if (current === this.#root) break;
+    }
+    this.#durableFolders.add(folder);
+  }
+
+  async #refuseWhenFull(): Promise<void> {
+    if (Date.now() - this.#freeChecked.at > freeSpaceMaxAgeMs) {
+      await mkdir(this.#root, { recursive: true });
+      const { bavail, bsize } = await statfs(this.#root);
+      this.#freeChecked = { at: Date.now(), bytes: bavail * bsize };
+    }
+    if (this.#freeChecked.bytes < this.#diskFreeBytesMin) {
+      throw new ObjectStoreUnavailableError('the disk is nearly full');
+    }
+  }
+
+  async *#walk(folder: string, prefix: string): AsyncIterable<ObjectInfo> {
+    const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw translate(error, prefix);
+    });
+    for (const entry of entries) {
+      const path = join(folder, entry.name);
+      const key = relative(this.#root, path).split(sep).join('/');
+      if (entry.name === stagingFolder && folder === this.#root) continue;
+      if (entry.isDirectory()) {
+        if (key.startsWith(prefix) || prefix.startsWith(`${key}/`)) yield* this.#walk(path, prefix);
+      } else if (key.startsWith(prefix)) {
+        const info = await stat(path).catch(() => undefined);
+        if (info) yield { key, byteCount: info.size, modifiedAt: info.mtime };
+      }
+    }
+  }
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.byteLength; ) {
+    const { bytesWritten } = await handle.write(chunk, written, chunk.byteLength - written);
+    written += bytesWritten;
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const resourceCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENFILE', 'EACCES', 'EPERM']);
+
+/** File system errors in the port's terms; errors of the source pass as they are. */
+function translate(error: unknown, key: string): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'EEXIST') return new ObjectExistsError(key);
+  if (code === 'ENOENT') return new ObjectNotFoundError(key);
+  if (typeof code === 'string' && resourceCodes.has(code)) return new ObjectStoreUnavailableError(code, { cause: error });
+  return error;
+}

@@ -1,0 +1,150 @@
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+
+import { orSkip, startS3, type TestS3 } from '@callosum/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import {
+  FileObjectStore,
+  InvalidKeyError,
+  ObjectExistsError,
+  ObjectNotFoundError,
+  type ObjectStore,
+  ObjectStoreUnavailableError,
+  S3ObjectStore,
+} from './index.js';
+
+// eslint-disable-next-line @typescript-eslint/require-await -- an async source, as the network gives it
+async function* chunks(...parts: Uint8Array[]): AsyncIterable<Uint8Array> {
+  yield* parts;
+}
+async function* failing(part: Uint8Array): AsyncIterable<Uint8Array> {
+  yield part;
+  await Promise.resolve();
+  throw new Error('the sender went away');
+}
+async function keysOf(store: ObjectStore, prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(prefix)) keys.push(key);
+  return keys.sort();
+}
+
+const s3 = await orSkip(startS3);
+afterAll(() => s3.server?.stop());
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'callosum-objects-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const adapters: { name: string; missing: string | undefined; open: () => ObjectStore }[] = [
+  { name: 'files', missing: undefined, open: () => new FileObjectStore({ root: join(folder, 'store'), diskFreeBytesMin: 0 }) },
+  { name: 'S3', missing: s3.missing, open: () => new S3ObjectStore(s3.server as TestS3) },
+];
+
+for (const { name, missing, open } of adapters) {
+  describe.skipIf(missing)(`ObjectStore on ${name}${missing ? ` (${missing})` : ''}`, () => {
+    let store: ObjectStore;
+    beforeAll(() => {
+      store = open();
+    });
+
+    it('gives back what was put, whole and by range, with its digest', async () => {
+      const bytes = randomBytes(300_000);
+      const stored = await store.put('a/one', chunks(bytes.subarray(0, 1000), bytes.subarray(1000)));
+      expect(stored).toEqual({ key: 'a/one', byteCount: 300_000, sha256: createHash('sha256').update(bytes).digest('hex') });
+      expect(await buffer(await store.get('a/one'))).toEqual(bytes);
+      expect(await buffer(await store.get('a/one', { offset: 10, length: 20 }))).toEqual(bytes.subarray(10, 30));
+      expect(await buffer(await store.get('a/one', { offset: 299_990 }))).toEqual(bytes.subarray(299_990));
+      expect(await buffer(await store.get('a/one', { offset: 5, length: 0 }))).toHaveLength(0);
+      expect((await store.head('a/one')).byteCount).toBe(300_000);
+    });
+
+    it('streams more than one part', async () => {
+      const part = randomBytes(1024 * 1024);
+      const many = Array.from({ length: 20 }, () => part);
+      const { byteCount } = await store.put('a/large', chunks(...many));
+      expect(byteCount).toBe(20 * 1024 * 1024);
+      const tail = await buffer(await store.get('a/large', { offset: 19 * 1024 * 1024 }));
+      expect(tail.equals(part)).toBe(true);
+    });
+
+    it('never overwrites', async () => {
+      await store.put('b/once', chunks(Buffer.from('first')));
+      await expect(store.put('b/once', chunks(Buffer.from('second')))).rejects.toBeInstanceOf(ObjectExistsError);
+      expect((await buffer(await store.get('b/once'))).toString()).toBe('first');
+    });
+
+    it('shows nothing of an upload whose source failed, and hands the error on', async () => {
+      await expect(store.put('c/half', failing(randomBytes(1000)))).rejects.toThrow('the sender went away');
+      await expect(store.head('c/half')).rejects.toBeInstanceOf(ObjectNotFoundError);
+      expect(await keysOf(store, 'c/')).toEqual([]);
+    });
+
+    it('deletes, twice if need be', async () => {
+      await store.put('d/gone', chunks(Buffer.from('x')));
+      await store.delete('d/gone');
+      await store.delete('d/gone');
+      await expect(store.get('d/gone')).rejects.toBeInstanceOf(ObjectNotFoundError);
+    });
+
+    it('lists by prefix', async () => {
+      for (const key of ['e/x/1', 'e/x/2', 'e/y/1']) await store.put(key, chunks(Buffer.from(key)));
+      expect(await keysOf(store, 'e/x/')).toEqual(['e/x/1', 'e/x/2']);
+      expect(await keysOf(store, 'e/')).toEqual(['e/x/1', 'e/x/2', 'e/y/1']);
+      expect(await keysOf(store, 'nothing/')).toEqual([]);
+    });
+
+    it.each(['', '/abs', '../up', 'a/../../up', 'a//b', '.hidden', 'a/.hidden', 'a\0b', 'a\\b', 'ä', 'x'.repeat(600)])(
+      'refuses the key %j',
+      async (key) => {
+        await expect(store.put(key, chunks(Buffer.from('x')))).rejects.toBeInstanceOf(InvalidKeyError);
+        await expect(store.get(key)).rejects.toBeInstanceOf(InvalidKeyError);
+      },
+    );
+
+    it('answers ping', async () => {
+      await expect(store.ping()).resolves.toBeUndefined();
+    });
+  });
+}
+
+describe('the file store and the disk', () => {
+  it('refuses writes below diskFreeBytesMin and still serves reads', async () => {
+    const root = join(folder, 'nearly-full');
+    await new FileObjectStore({ root, diskFreeBytesMin: 0 }).put('k', chunks(Buffer.from('kept')));
+    const full = new FileObjectStore({ root, diskFreeBytesMin: Number.MAX_SAFE_INTEGER });
+    await expect(full.put('l', chunks(Buffer.from('x')))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+    expect((await buffer(await full.get('k'))).toString()).toBe('kept');
+    await expect(full.ping()).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+  });
+
+  // Mounting needs root; elsewhere the refusal above stands for it.
+  it.runIf(process.getuid?.() === 0)('turns a disk that fills up meanwhile into "unavailable" and leaves nothing behind', async () => {
+    const root = join(folder, 'tiny-disk');
+    mkdirSync(root);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', root]);
+    try {
+      const store = new FileObjectStore({ root, diskFreeBytesMin: 0 });
+      const many = Array.from({ length: 8 }, () => randomBytes(512 * 1024));
+      await expect(store.put('big', chunks(...many))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+      expect(readdirSync(join(root, '.staging'))).toEqual([]);
+      await expect(store.put('small', chunks(Buffer.from('fits')))).resolves.toMatchObject({ byteCount: 4 });
+    } finally {
+      execFileSync('umount', [root]);
+    }
+  });
+});
+
+describe('the S3 store without its server', () => {
+  it('says that it is unavailable', async () => {
+    const gone = new S3ObjectStore({ endpoint: 'http://127.0.0.1:1', region: 'us-east-1', bucket: 'b', accessKeyId: 'a', secretAccessKey: 's' });
+    await expect(gone.put('k', chunks(Buffer.from('x')))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+    await expect(gone.ping()).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+  });
+});

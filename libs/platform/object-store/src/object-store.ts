@@ -1,0 +1,46 @@
+import type { Readable } from 'node:stream';
+
+/** An object as it lies: bytes in all, and the digest its writer computed when it was written by `put`. */
+export interface StoredObject {
+  readonly key: string;
+  readonly byteCount: number;
+  /** Lower-case hex SHA-256 of the bytes. */
+  readonly sha256: string;
+}
+
+export interface ObjectInfo {
+  readonly key: string;
+  readonly byteCount: number;
+  readonly modifiedAt: Date;
+}
+
+export interface ByteRange {
+  /** First byte. */
+  readonly offset: number;
+  /** Bytes to read; to the end when absent. */
+  readonly length?: number;
+}
+
+/**
+ * Where blobs are kept. Two adapters (files, S3), one contract suite.
+ * Objects are written once and never overwritten. Keys are relative paths with forward slashes; the site's prefix is
+ * the caller's business.
+ */
+export interface ObjectStore {
+  /**
+   * Writes an object from a stream. Resolves only when it is durable; on any failure, also of the source, nothing
+   * becomes visible under the key.
+   * @throws {InvalidKeyError} @throws {ObjectExistsError} @throws {ObjectStoreUnavailableError} disk full, server away
+   */
+  put(key: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject>;
+  /** @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError} */
+  get(key: string, range?: ByteRange): Promise<Readable>;
+  /** @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError} */
+  head(key: string): Promise<ObjectInfo>;
+  /** Idempotent: deleting what is not there succeeds. */
+  delete(key: string): Promise<void>;
+  /** Objects whose key begins with `prefix`, in no promised order. */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+  /** Rejects when objects cannot be written now. */
+  ping(): Promise<void>;
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  paginateListObjectsV2,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+
+import { ObjectExistsError, ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
+import { assertKey } from './key.js';
+import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
+
+export interface S3ObjectStoreOptions {
+  /** Base URL of an S3-compatible server; Amazon's when absent. */
+  readonly endpoint?: string;
+  readonly region: string;
+  /** Exists already. */
+  readonly bucket: string;
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+}
+
+/** Parts of one upload in memory at once: two of 8 MiB keep a 10 Gbit/s line busy and 200 uploads in 3.2 GB. */
+const partBytes = 8 * 1024 * 1024;
+const partsInFlight = 2;
+/** A server that does not answer a request in this time is away; the SDK tries three times. */
+const requestTimeoutMs = 30_000;
+
+/** Objects on an S3-compatible server. An upload that fails is aborted; a taken key is refused by the server. */
+export class S3ObjectStore implements ObjectStore {
+  readonly #client: S3Client;
+  readonly #bucket: string;
+
+  constructor(options: S3ObjectStoreOptions) {
+    const { endpoint, region, accessKeyId, secretAccessKey } = options;
+    const config: S3ClientConfig = {
+      region,
+      forcePathStyle: true,
+      maxAttempts: 3,
+      requestHandler: { requestTimeout: requestTimeoutMs, connectionTimeout: 5_000 },
+      ...(endpoint ? { endpoint } : {}),
+      ...(accessKeyId && secretAccessKey ? { credentials: { accessKeyId, secretAccessKey } } : {}),
+    };
+    this.#client = new S3Client(config);
+    this.#bucket = options.bucket;
+  }
+
+  async put(key: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
+    assertKey(key);
+    const hash = createHash('sha256');
+    let byteCount = 0;
+    let sourceError: unknown;
+    const measured = async function* (): AsyncIterable<Uint8Array> {
+      try {
+        for await (const chunk of source) {
+          hash.update(chunk);
+          byteCount += chunk.byteLength;
+          yield chunk;
+        }
+      } catch (error) {
+        sourceError = error;
+        throw error;
+      }
+    };
+    try {
+      const upload = new Upload({
+        client: this.#client,
+        params: { Bucket: this.#bucket, Key: key, Body: Readable.from(measured(), { objectMode: false }), IfNoneMatch: '*' },
+        partSize: partBytes,
+        queueSize: partsInFlight,
+      });
+      await upload.done();
+      return { key, byteCount, sha256: hash.digest('hex') };
+    } catch (error) {
+      throw sourceError ?? translate(error, key);
+    }
+  }
+
+  async get(key: string, range?: ByteRange): Promise<Readable> {
+    assertKey(key);
+    if (range?.length === 0) {
+      await this.head(key);
+      return Readable.from([]);
+    }
+    const end = range?.length === undefined ? '' : String(range.offset + range.length - 1);
+    try {
+      const { Body } = await this.#client.send(
+        new GetObjectCommand({
+          Bucket: this.#bucket,
+          Key: key,
+          ...(range ? { Range: `bytes=${range.offset}-${end}` } : {}),
+        }),
+      );
+      return Body as Readable;
+    } catch (error) {
+      throw translate(error, key);
+    }
+  }
+
+  async head(key: string): Promise<ObjectInfo> {
+    assertKey(key);
+    try {
+      const { ContentLength, LastModified } = await this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }));
+      return { key, byteCount: ContentLength ?? 0, modifiedAt: LastModified ?? new Date(0) };
+    } catch (error) {
+      throw translate(error, key);
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    assertKey(key);
+    try {
+      await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }));
+    } catch (error) {
+      const translated = translate(error, key);
+      if (!(translated instanceof ObjectNotFoundError)) throw translated;
+    }
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectInfo> {
+    try {
+      for await (const page of paginateListObjectsV2({ client: this.#client }, { Bucket: this.#bucket, Prefix: prefix })) {
+        for (const { Key, Size, LastModified } of page.Contents ?? []) {
+          if (Key) yield { key: Key, byteCount: Size ?? 0, modifiedAt: LastModified ?? new Date(0) };
+        }
+      }
+    } catch (error) {
+      throw translate(error, prefix);
+    }
+  }
+
+  async ping(): Promise<void> {
+    try {
+      await this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket }));
+    } catch (cause) {
+      throw new ObjectStoreUnavailableError('the bucket does not answer', { cause });
+    }
+  }
+}
+
+/** The SDK's errors in the port's terms. */
+function translate(error: unknown, key: string): unknown {
+  const name = error instanceof Error ? error.name : '';
+  const status = (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+  if (status === 404 || name === 'NoSuchKey' || name === 'NotFound') return new ObjectNotFoundError(key);
+  if (status === 412 || status === 409 || name === 'PreconditionFailed') return new ObjectExistsError(key);
+  return new ObjectStoreUnavailableError(name || 'no answer', { cause: error });
+}
