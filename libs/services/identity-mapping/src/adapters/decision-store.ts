@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { currentEvent, Inbox, type Outbox } from '@callosum/event-log';
+import type { Clock } from '@callosum/kernel';
+import { type Kysely, sql, type Transaction } from 'kysely';
+
+import type { DecisionCommit, DecisionStore, IdentifierLock, KnownIdentifier } from '../application/ports.js';
+import type { Decision } from '../domain/decision.js';
+import { DecisionContentionError } from '../domain/errors.js';
+import type { PatientIdentifier } from '../domain/identifier.js';
+import { toDecision, toRow } from './decision-rows.js';
+import { leaseMsMax } from './lease-store.js';
+import type { IdentityTables } from './tables.js';
+import { tell } from './tell.js';
+
+const group = 'identity-mapping';
+/** Longer than a judgement can take: a few FHIR calls with their deadlines, and the leases waited out. */
+const lockMs = 180_000;
+/** Others wait for a judgement at most this long before their event is tried again later. */
+const lockWaitMs = 30_000;
+/** What a change may take beside the leases it waits out; then leases are given again, and its commit is refused. */
+const changeMarginMs = 15_000;
+const pollMs = 25;
+
+/** Decisions in PostgreSQL. All deadlines count on the database's clock. */
+export class PostgresDecisionStore implements DecisionStore {
+  constructor(
+    private readonly db: Kysely<IdentityTables>,
+    private readonly outbox: Outbox,
+    private readonly clock: Clock,
+  ) {}
+
+  async current(studyInstanceUid: string): Promise<Decision | undefined> {
+    const row = await this.db
+      .selectFrom('decision')
+      .selectAll()
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('superseded_at', 'is', null)
+      .executeTakeFirst();
+    return row && toDecision(row);
+  }
+
+  async find(decisionId: string): Promise<Decision | undefined> {
+    const row = await this.db.selectFrom('decision').selectAll().where('decision_id', '=', decisionId).executeTakeFirst();
+    return row && toDecision(row);
+  }
+
+  async successorOf(decisionId: string): Promise<Decision | undefined> {
+    const row = await this.db.selectFrom('decision').selectAll().where('resolves', '=', decisionId).executeTakeFirst();
+    return row && toDecision(row);
+  }
+
+  async identifier({ system, value }: PatientIdentifier): Promise<KnownIdentifier | undefined> {
+    const row = await this.db
+      .selectFrom('patient_identifier')
+      .select(['patient_reference', 'created_for'])
+      .where('system', '=', system)
+      .where('value', '=', value)
+      .executeTakeFirst();
+    return row && { patient: row.patient_reference ?? undefined, createdFor: row.created_for ?? undefined };
+  }
+
+  async reserve({ system, value }: PatientIdentifier, studyInstanceUid: string): Promise<void> {
+    const values = { patient_reference: null, created_for: studyInstanceUid };
+    await this.db
+      .insertInto('patient_identifier')
+      .values({ system, value, ...values })
+      .onConflict((on) => on.columns(['system', 'value']).doUpdateSet(values))
+      .execute();
+  }
+
+  async withLock<T>(identifier: PatientIdentifier, work: (lock: IdentifierLock) => Promise<T>): Promise<T> {
+    const lock = await this.lock(identifier);
+    try {
+      return await work(lock);
+    } finally {
+      // Should this fail, the lock runs out by itself.
+      await this.db
+        .deleteFrom('identifier_lock')
+        .where('lock_key', '=', lock.key)
+        .where('token', '=', lock.token)
+        .execute()
+        .catch(() => undefined);
+    }
+  }
+
+  private async lock({ system, value }: PatientIdentifier): Promise<IdentifierLock> {
+    const key = createHash('sha256').update(JSON.stringify([system, value])).digest('hex');
+    for (let waitedMs = 0; ; waitedMs += pollMs) {
+      const { rows } = await sql<{ token: number }>`
+        insert into identifier_lock (lock_key, token, locked_until)
+        values (${key}, nextval('identifier_lock_token'), now() + make_interval(secs => ${lockMs / 1_000}::float8))
+        on conflict (lock_key) do update set token = excluded.token, locked_until = excluded.locked_until
+          where identifier_lock.locked_until < now()
+        returning token`.execute(this.db);
+      if (rows[0]) return { key, token: rows[0].token };
+      if (waitedMs >= lockWaitMs) throw new DecisionContentionError();
+      await sleep(pollMs);
+    }
+  }
+
+  async commit(commit: DecisionCommit): Promise<void> {
+    const { expected } = commit;
+    if (expected?.verdict.state === 'linked') await this.clearLeases(expected.decisionId);
+    try {
+      await this.db.transaction().execute((trx) => this.write(trx, commit));
+    } catch (error) {
+      // Two first decisions of one study, or two answers to one quarantine: the other one was faster.
+      if ((error as { code?: unknown }).code === '23505') throw new DecisionContentionError();
+      throw error;
+    }
+  }
+
+  /** No lease is given any more, none can be confirmed, and those that were confirmed are waited out (rule 3). */
+  private async clearLeases(decisionId: string): Promise<void> {
+    await this.db.transaction().execute(async (trx) => {
+      await trx
+        .updateTable('decision')
+        .set({ changing_until: sql`now() + make_interval(secs => ${(leaseMsMax + changeMarginMs) / 1_000}::float8)` })
+        .where('decision_id', '=', decisionId)
+        .where('superseded_at', 'is', null)
+        .execute();
+      await trx
+        .updateTable('publish_lease')
+        .set({ revoked_at: sql`now()` })
+        .where('decision_id', '=', decisionId)
+        .where('revoked_at', 'is', null)
+        .execute();
+    });
+    for (let waitedMs = 0; await this.isLeased(this.db, decisionId); waitedMs += pollMs) {
+      if (waitedMs > leaseMsMax + changeMarginMs) throw new DecisionContentionError();
+      await sleep(pollMs);
+    }
+  }
+
+  /** A revoked lease still counts until it is given back or runs out: its holder may be in the middle of a write. */
+  private async isLeased(db: Kysely<IdentityTables>, decisionId: string): Promise<boolean> {
+    const lease = await db
+      .selectFrom('publish_lease')
+      .select('lease_id')
+      .where('decision_id', '=', decisionId)
+      .where('lease_until', '>', sql<Date>`now()`)
+      .limit(1)
+      .executeTakeFirst();
+    return lease !== undefined;
+  }
+
+  private async write(trx: Transaction<IdentityTables>, { decision, expected, lock, mapping }: DecisionCommit): Promise<void> {
+    const event = currentEvent();
+    if (event && !(await Inbox.once(trx, group, event))) return;
+    if (lock) await holdLock(trx, lock);
+    await this.supersede(trx, decision.studyInstanceUid, expected);
+    const decidedAt = this.clock.now();
+    await trx.insertInto('decision').values(toRow(decision, decidedAt)).execute();
+    if (mapping) {
+      const values = { patient_reference: mapping.patient };
+      await trx
+        .insertInto('patient_identifier')
+        .values({ system: mapping.identifier.system, value: mapping.identifier.value, created_for: null, ...values })
+        .onConflict((on) => on.columns(['system', 'value']).doUpdateSet(values))
+        .execute();
+    }
+    await tell(trx, this.outbox, decision, decidedAt);
+  }
+
+  private async supersede(trx: Transaction<IdentityTables>, studyInstanceUid: string, expected: Decision | undefined): Promise<void> {
+    const current = await trx
+      .selectFrom('decision')
+      .select(['decision_id', 'state', sql<boolean>`coalesce(changing_until > now(), false)`.as('isChanging')])
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('superseded_at', 'is', null)
+      .forUpdate()
+      .executeTakeFirst();
+    if (current?.decision_id !== expected?.decisionId) throw new DecisionContentionError();
+    if (!current) return;
+    // Were the change too slow, leases may have been given again since.
+    if (current.state === 'linked' && (!current.isChanging || (await this.isLeased(trx, current.decision_id)))) throw new DecisionContentionError();
+    await trx
+      .updateTable('decision')
+      .set({ superseded_at: this.clock.now(), changing_until: null })
+      .where('decision_id', '=', current.decision_id)
+      .execute();
+  }
+}
+
+/** @throws {DecisionContentionError} when the lock ran out and somebody else may judge by the identifier now */
+async function holdLock(trx: Transaction<IdentityTables>, lock: IdentifierLock): Promise<void> {
+  const held = await trx
+    .selectFrom('identifier_lock')
+    .select('token')
+    .where('lock_key', '=', lock.key)
+    .where('token', '=', lock.token)
+    .forUpdate()
+    .executeTakeFirst();
+  if (!held) throw new DecisionContentionError();
+}

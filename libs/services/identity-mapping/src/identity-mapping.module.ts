@@ -1,0 +1,80 @@
+import type { Database } from '@callosum/database';
+import type { Outbox } from '@callosum/event-log';
+import { FhirClient } from '@callosum/fhir';
+import type { Clock } from '@callosum/kernel';
+import { CLOCK, DATABASE, OUTBOX, PLATFORM_SETTINGS, type PlatformSettings, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@callosum/runtime';
+import { currentTraceparent } from '@callosum/telemetry';
+import { Module } from '@nestjs/common';
+
+import { PostgresDecisionQueries } from './adapters/decision-queries.js';
+import { PostgresDecisionStore } from './adapters/decision-store.js';
+import { PostgresLeaseStore } from './adapters/lease-store.js';
+import { FhirPatientRecord } from './adapters/patient-record.js';
+import { GrpcStudyDirectory } from './adapters/study-directory.js';
+import type { IdentityTables } from './adapters/tables.js';
+import { JudgeStudy } from './application/judge-study.js';
+import type { DecisionStore, PatientRecord, StudyDirectory } from './application/ports.js';
+import { ResolveQuarantine } from './application/resolve-quarantine.js';
+import type { IdentitySettings } from './settings.js';
+import { DECISION_QUERIES, DECISIONS, JUDGE_STUDY, PATIENT_RECORD, RESOLVE_QUARANTINE, STUDY_DIRECTORY } from './tokens.js';
+import { IdentityGrpc } from './transport/identity.grpc.js';
+import { IdentityHttp } from './transport/identity.http.js';
+import { StudyUpdatedEvents } from './transport/study-updated.events.js';
+
+/** Identity waits for no slow record: its event is tried again. Below the time others wait for the same identifier. */
+const fhirTimeoutMs = 10_000;
+
+const traceHeaders = (): Record<string, string> => {
+  const traceparent = currentTraceparent();
+  return traceparent ? { traceparent } : {};
+};
+
+@Module({
+  controllers: [StudyUpdatedEvents, IdentityHttp],
+  providers: [
+    {
+      provide: DECISIONS,
+      inject: [DATABASE, OUTBOX, CLOCK],
+      useFactory: ({ db }: Database<IdentityTables>, outbox: Outbox, clock: Clock) => new PostgresDecisionStore(db, outbox, clock),
+    },
+    {
+      provide: DECISION_QUERIES,
+      inject: [DATABASE],
+      useFactory: ({ db }: Database<IdentityTables>) => new PostgresDecisionQueries(db),
+    },
+    {
+      provide: PATIENT_RECORD,
+      inject: [PLATFORM_SETTINGS],
+      useFactory: ({ CALLOSUM_FHIR_URL }: PlatformSettings) =>
+        new FhirPatientRecord(new FhirClient({ baseUrl: CALLOSUM_FHIR_URL, timeoutMs: fhirTimeoutMs, headers: traceHeaders })),
+    },
+    {
+      provide: STUDY_DIRECTORY,
+      inject: [STUDY_INDEX],
+      useFactory: (client: StudyIndexClient) => new GrpcStudyDirectory(client),
+    },
+    {
+      provide: JUDGE_STUDY,
+      inject: [STUDY_DIRECTORY, PATIENT_RECORD, DECISIONS, PLATFORM_SETTINGS, SETTINGS],
+      useFactory: (
+        directory: StudyDirectory,
+        record: PatientRecord,
+        decisions: DecisionStore,
+        platform: PlatformSettings,
+        settings: IdentitySettings,
+      ) => new JudgeStudy(directory, record, decisions, platform.CALLOSUM_SITE, settings.CALLOSUM_IDENTITY_ISSUERS),
+    },
+    {
+      provide: RESOLVE_QUARANTINE,
+      inject: [STUDY_DIRECTORY, PATIENT_RECORD, DECISIONS],
+      useFactory: (directory: StudyDirectory, record: PatientRecord, decisions: DecisionStore) =>
+        new ResolveQuarantine(directory, record, decisions),
+    },
+    {
+      provide: IdentityGrpc,
+      inject: [DECISIONS, DATABASE],
+      useFactory: (decisions: DecisionStore, { db }: Database<IdentityTables>) => new IdentityGrpc(decisions, new PostgresLeaseStore(db)),
+    },
+  ],
+})
+export class IdentityMappingModule {}
