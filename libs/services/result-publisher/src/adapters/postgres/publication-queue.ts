@@ -85,7 +85,7 @@ export class PublicationQueue {
    * Records success in the caller's transaction; a request that came meanwhile stays due.
    * @throws {ClaimLostError} when another worker has the study now
    */
-  async succeed(trx: Transaction<Tables>, claim: ClaimedPublication, outcome: PublicationOutcome, at: Date): Promise<void> {
+  protected async record(trx: Transaction<Tables>, claim: ClaimedPublication, outcome: PublicationOutcome, at: Date): Promise<void> {
     await release(trx, claim);
     await trx
       .updateTable('publication')

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { BitPacker } from './bit-packing.js';
 import { UnpublishableResultError } from '../errors.js';
-import { tinyLabelMap, tinyResult, tinyStudy } from './phantom.fixture.js';
+import { tinyLabelMap, tinyResult, tinyStudy } from '../../test-support/phantom.js';
 import { buildResultDocuments } from './result-documents.js';
 import { readSourceSeries } from './source-series.js';
 

@@ -1,7 +1,7 @@
 import { nameUid } from '@callosum/kernel';
 
-import { attribute, type Dataset } from './dataset.js';
-import type { JobResult, LabelMap } from '../result.js';
+import { attribute, type Dataset } from '../domain/dicom/dataset.js';
+import type { JobResult, LabelMap } from '../domain/result.js';
 
 /** A tiny CT: known geometry, an asymmetric content, and no patient but this one. */
 export interface TinyStudy {

@@ -1,0 +1,35 @@
+import { errorCode } from '@callosum/kernel';
+import { withSpan } from '@callosum/telemetry';
+import { metrics } from '@opentelemetry/api';
+
+import type { FhirSink, ResultArchive } from '../application/ports.js';
+
+const service = 'result-publisher';
+
+const duration = metrics.getMeter(`callosum.${service}`).createHistogram('callosum.publish.duration', {
+  description: 'Time one write to a sink took, by sink and outcome',
+  unit: 's',
+  advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
+});
+
+async function metered<T>(sink: 'archive' | 'fhir', work: () => Promise<T>): Promise<T> {
+  const startedAt = performance.now();
+  let outcome = 'ok';
+  try {
+    return await withSpan(service, `write ${sink}`, { attributes: { 'callosum.sink': sink } }, work);
+  } catch (error) {
+    outcome = errorCode(error);
+    throw error;
+  } finally {
+    duration.record((performance.now() - startedAt) / 1000, { 'callosum.sink': sink, 'callosum.outcome': outcome });
+  }
+}
+
+/** Spans and durations of both sinks. */
+export const meteredArchive = (archive: ResultArchive): ResultArchive => ({
+  store: (studyInstanceUid, documents) => metered('archive', () => archive.store(studyInstanceUid, documents)),
+});
+
+export const meteredFhir = (fhir: FhirSink): FhirSink => ({
+  transact: (bundle, timeoutMs) => metered('fhir', () => fhir.transact(bundle, timeoutMs)),
+});

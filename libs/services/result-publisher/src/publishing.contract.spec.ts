@@ -1,0 +1,377 @@
+import { inference, imaging } from '@callosum/contracts';
+import { connect, type Database, migrate } from '@callosum/database';
+import { eventTablesMigrations, PostgresOutbox } from '@callosum/event-log';
+import { type Bundle, type DiagnosticReport, FhirClient, FhirUnavailableError, type ImagingStudy, type Observation, type Resource, type Task } from '@callosum/fhir';
+import { newId, systemClock } from '@callosum/kernel';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { startGateway, type TestGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
+import { FhirServer } from './adapters/fhir-server.js';
+import { GrpcPublishLeases, GrpcStudyReader } from './adapters/peers.js';
+import { PostgresFactStore } from './adapters/postgres/fact-store.js';
+import { migrations } from './adapters/postgres/migrations.js';
+import { PostgresPublications } from './adapters/postgres/publications.js';
+import type { Tables } from './adapters/postgres/tables.js';
+import { recordLinked, recordQuarantined } from './application/record-decision.js';
+import { recordJobCompleted, recordJobFailed } from './application/record-job.js';
+import { recordStudyCompleted, recordStudyUpdated } from './application/record-study.js';
+import type { PublishDependencies } from './application/publish.js';
+import { claimLeaseMs, workOff } from './application/work-off-publication.js';
+import { ArchiveForTests, PeersForTests } from './test-support/peers.js';
+import { tinyLabelMap, tinyResult, tinyStudy } from './test-support/phantom.js';
+
+let postgres: TestPostgres;
+let gateway: TestGateway;
+let peers: PeersForTests;
+let archive: ArchiveForTests;
+let database: Database<Tables>;
+let facts: PostgresFactStore;
+let publications: PostgresPublications;
+let dependencies: PublishDependencies;
+let decidedAt = Date.parse('2026-11-22T03:00:00Z');
+
+const tiny = tinyStudy();
+const labelMap = tinyLabelMap(tiny);
+const result = tinyResult(tiny, labelMap);
+const study = result.studyInstanceUid;
+const fact = () => ({ id: newId(), origin: { correlationId: 'correlation-1', traceparent: `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01` } });
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(async () => {
+  await postgres?.stop();
+});
+
+beforeEach(async () => {
+  const config = await postgres.createDatabase();
+  gateway = await startGateway(config);
+  peers = await PeersForTests.start();
+  database = connect<Tables>(config, 'result_publisher', () => undefined);
+  await database.pool.query('create schema result_publisher');
+  await migrate(database.db as never, 'result_publisher', { ...eventTablesMigrations, ...migrations });
+  archive = new ArchiveForTests(peers);
+  for (const [uid, dataset] of tiny.instances) peers.instances.set(uid, dataset);
+  facts = new PostgresFactStore(database, () => undefined);
+  publications = new PostgresPublications(database, new PostgresOutbox({ service: 'result-publisher' }), systemClock);
+  dependencies = {
+    studies: new GrpcStudyReader(peers.clients.studyIndex),
+    leases: new GrpcPublishLeases(peers.clients.identity),
+    archive,
+    fhir: new FhirServer(new FhirClient({ baseUrl: gateway.base })),
+    labelMaps: { read: () => Promise.resolve(labelMap.voxels) },
+    earlierObservations: (claim) => publications.earlierObservations(claim),
+    publicUrl: 'https://callosum.example',
+    site: 'default',
+    pause: () => new Promise((resolve) => setTimeout(resolve, 1)),
+  };
+  peers.decision = { id: 'decision-1', patientReference: await patient('one') };
+  return async () => {
+    await peers.stop();
+    await gateway.stop();
+    await database.close();
+  };
+});
+
+async function patient(value: string): Promise<string> {
+  const { body } = await gateway.send('POST', '/Patient', { resourceType: 'Patient', identifier: [{ system: 'urn:oid:1.2.3', value }] });
+  return `Patient/${(body as Resource).id}`;
+}
+
+const completed = (revision = 1) => recordStudyCompleted(facts, fact(), imaging.StudyCompleted.fromPartial({ studyInstanceUid: study, revision, identityDigest: 'digest-1' }));
+const linked = (patch: { decisionId?: string; identityDigest?: string; patientReference?: string } = {}) => {
+  decidedAt += 1000;
+  return recordLinked(facts, fact(), {
+    studyInstanceUid: study,
+    decisionId: peers.decision.id,
+    patientReference: peers.decision.patientReference,
+    identityDigest: 'digest-1',
+    decidedBy: 1,
+    provisional: false,
+    decidedAt: new Date(decidedAt).toISOString(),
+    ...patch,
+  });
+};
+const quarantined = (at = (decidedAt += 1000)) =>
+  recordQuarantined(facts, fact(), { studyInstanceUid: study, decisionId: 'decision-q', identityDigest: 'digest-1', reasons: [], decidedAt: new Date(at).toISOString() });
+
+function jobEvent(patch: Partial<inference.JobCompleted> & { revision?: number; measurements?: typeof result.measurements } = {}): inference.JobCompleted {
+  const { revision = 1, measurements = result.measurements, ...more } = patch;
+  return inference.JobCompleted.fromPartial({
+    jobId: result.jobId,
+    model: result.model,
+    input: { studyInstanceUid: study, studyRevision: revision, seriesInstanceUid: result.seriesInstanceUid, sopInstanceUids: [...result.sopInstanceUids], inputDigest: 'i' },
+    result: {
+      findings: [...result.findings],
+      measurements: [...measurements],
+      warnings: [...result.warnings],
+      labelMaps: [{ columns: labelMap.columns, rows: labelMap.rows, slices: labelMap.slices, artifactKey: 'mask', sha256: 'x', segments: labelMap.segments.map((segment) => ({ ...segment, recommendedCielab: [...segment.recommendedCielab] })) }],
+    },
+    resultDigest: result.resultDigest,
+    attempt: 1,
+    scheduledAt: '2026-11-22T03:03:00.000Z',
+    completedAt: result.completedAt.toISOString(),
+    ...more,
+  });
+}
+const jobCompleted = (patch: Parameters<typeof jobEvent>[0] = {}) => recordJobCompleted(facts, fact(), jobEvent(patch));
+
+/** Works off everything that is due now. */
+async function drain(): Promise<string[]> {
+  const ends: string[] = [];
+  for (;;) {
+    const claim = await publications.claim(claimLeaseMs);
+    if (!claim) return ends;
+    ends.push(`${claim.kind} ${(await workOff(publications, dependencies, claim)).end}`);
+  }
+}
+
+async function all<T extends Resource>(type: string): Promise<T[]> {
+  const { body } = await gateway.send('GET', `/${type}?_count=100`);
+  return ((body as Bundle).entry ?? []).map(({ resource }) => resource as T);
+}
+const counts = async () => {
+  const types = ['ImagingStudy', 'Endpoint', 'DiagnosticReport', 'Observation', 'Task', 'Device', 'Provenance'];
+  return Object.fromEntries(await Promise.all(types.map(async (type) => [type, (await all(type)).length] as const)));
+};
+const whole = { ImagingStudy: 1, Endpoint: 1, DiagnosticReport: 1, Observation: 4, Task: 1, Device: 1, Provenance: 1 };
+const nothing = { ImagingStudy: 0, Endpoint: 0, DiagnosticReport: 0, Observation: 0, Task: 0, Device: 0, Provenance: 0 };
+async function announced(): Promise<{ kind: string; diagnosticReportReference?: string; correlation: string }[]> {
+  const { rows } = await sql<{ value: string; correlation_id: string }>`select value, correlation_id from outbox order by id`.execute(database.db);
+  return rows.map(({ value, correlation_id }) => ({ ...(JSON.parse(value) as { kind: string }), correlation: correlation_id }));
+}
+const makeDue = () => sql`update publication set next_attempt_at = now() where state = 'due'`.execute(database.db);
+const endLeases = () => sql`update study set lease_until = now() - interval '1 second'`.execute(database.db);
+
+describe('a study without a model', () => {
+  it('is an ImagingStudy once it is complete and linked, in either order, and says where its images are', async () => {
+    await linked();
+    expect(await drain()).toEqual([]);
+    await completed();
+    expect(await drain()).toEqual(['imaging-study published']);
+    const [found] = await all<ImagingStudy>('ImagingStudy');
+    expect(found?.identifier?.[0]).toEqual({ system: 'urn:dicom:uid', value: `urn:oid:${study}` });
+    expect([found?.numberOfSeries, found?.numberOfInstances, found?.started]).toEqual([1, 5, '2026-03-01T10:15:00+01:00']);
+    expect(found?.subject?.reference).toBe(peers.decision.patientReference);
+    const [endpoint] = await all<Resource & { address?: string }>('Endpoint');
+    expect(found?.endpoint?.[0]?.reference).toBe(`Endpoint/${endpoint?.id}`);
+    expect(endpoint?.address).toBe('https://callosum.example/dicom-web');
+    expect(JSON.stringify(found)).not.toContain('Tiny');
+    expect(await announced()).toMatchObject([{ kind: 'PUBLICATION_KIND_IMAGING_STUDY', correlation: 'correlation-1' }]);
+  });
+
+  it('grows with later revisions and results as the same resource, and is left alone when nothing changed', async () => {
+    await linked();
+    await completed();
+    await drain();
+    await completed(1);
+    expect(await drain()).toEqual(['imaging-study unchanged']);
+    const [before] = await all<ImagingStudy>('ImagingStudy');
+    peers.revision = 2;
+    peers.instances.set('1.2.3.4', { ...[...tiny.instances.values()][0], '00080018': { vr: 'UI', Value: ['1.2.3.4'] } });
+    await completed(2);
+    expect(await drain()).toEqual(['imaging-study published']);
+    const found = await all<ImagingStudy>('ImagingStudy');
+    expect(found.map(({ id, numberOfInstances, meta }) => [id, numberOfInstances, meta?.versionId])).toEqual([[before?.id, 6, '2']]);
+    await recordStudyUpdated(facts, fact(), imaging.StudyUpdated.fromPartial({ studyInstanceUid: study, changes: [imaging.StudyChange.STUDY_CHANGE_RESULTS] }));
+    expect(await drain()).toEqual(['imaging-study unchanged']);
+  });
+});
+
+describe('a result', () => {
+  it('waits for the link, then is published whole and once', async () => {
+    await completed();
+    const event = jobEvent();
+    const sameFact = fact();
+    await recordJobCompleted(facts, sameFact, event);
+    await recordJobCompleted(facts, sameFact, event);
+    await recordJobCompleted(facts, fact(), event);
+    expect(await drain()).toEqual([]);
+    expect(await counts()).toEqual(nothing);
+    await linked();
+    expect((await drain()).sort()).toEqual(['imaging-study published', 'result published']);
+    expect(await counts()).toEqual(whole);
+
+    const [report] = await all<DiagnosticReport>('DiagnosticReport');
+    const [imagingStudy] = await all<ImagingStudy>('ImagingStudy');
+    const observations = await all<Observation>('Observation');
+    const [task] = await all<Task>('Task');
+    expect(report).toMatchObject({ status: 'preliminary', subject: { reference: peers.decision.patientReference }, imagingStudy: [{ reference: `ImagingStudy/${imagingStudy?.id}` }] });
+    expect(report?.conclusion).toContain('Warning: The lungs reach the edge of the field of view');
+    expect(report?.result?.map(({ reference }) => reference).sort()).toEqual(observations.map(({ id }) => `Observation/${id}`).sort());
+    const left = observations.find(({ bodySite }) => bodySite?.text === 'Lung, left');
+    expect(left?.valueQuantity).toMatchObject({ system: 'http://unitsofmeasure.org', code: 'mL' });
+    expect(left?.valueQuantity?.value).toBeCloseTo(0.050625, 9);
+    expect(task).toMatchObject({ status: 'completed', identifier: [{ value: result.jobId }], output: [{ valueReference: { reference: `DiagnosticReport/${report?.id}` } }] });
+    // Both own series stand in the ImagingStudy the report refers to: nothing it names is missing.
+    expect(imagingStudy?.series?.map(({ modality }) => modality?.code).sort()).toEqual(['CT', 'SEG', 'SR']);
+    expect(imagingStudy?.series?.flatMap(({ instance }) => instance?.map(({ uid }) => uid) ?? [])).toEqual(expect.arrayContaining(archive.stored));
+    expect((await announced()).filter(({ kind }) => kind === 'PUBLICATION_KIND_RESULT')).toMatchObject([{ diagnosticReportReference: `DiagnosticReport/${report?.id}` }]);
+    expect(peers.leasesHeld).toBe(0);
+  });
+
+  it('stays back in quarantine, and is published once when a person has decided', async () => {
+    await completed();
+    await linked();
+    await quarantined();
+    await jobCompleted();
+    expect(await drain()).toEqual([]);
+    expect(await counts()).toEqual(nothing);
+    peers.decision = { ...peers.decision, id: 'decision-2' };
+    await linked();
+    await drain();
+    expect(await counts()).toEqual(whole);
+  });
+
+  it('does not follow an older quarantine that arrives late', async () => {
+    const before = decidedAt;
+    await linked();
+    await quarantined(before);
+    await jobCompleted();
+    expect(await drain()).toEqual(['result published']);
+  });
+
+  it('is not published under a decision that changed meanwhile, at any moment before the write', async () => {
+    await linked();
+    await jobCompleted();
+    peers.identityDigest = 'digest-2';
+    expect(await drain()).toEqual(['result retry']);
+    peers.identityDigest = 'digest-1';
+    peers.decision.id = 'decision-2';
+    await makeDue();
+    expect(await drain()).toEqual(['result retry']);
+    peers.decision.id = 'decision-1';
+    peers.onConfirm = () => (peers.decision.id = 'decision-3');
+    await makeDue();
+    expect(await drain()).toEqual(['result retry']);
+    expect(await counts()).toEqual(nothing);
+    expect(peers.leasesHeld).toBe(0);
+  });
+
+  it('is exactly one of each after a crash between the write and its record', async () => {
+    await linked();
+    await completed();
+    await jobCompleted();
+    const succeed = publications.succeed.bind(publications);
+    let crashes = 0;
+    publications.succeed = (claim, outcome) => {
+      if (claim.kind !== 'result' || crashes++ > 1) return succeed(claim, outcome);
+      return Promise.reject(new FhirUnavailableError('test', 'the process ended here'));
+    };
+    for (let round = 0; round < 4; round++) {
+      await drain();
+      await endLeases();
+      await makeDue();
+    }
+    expect(crashes).toBe(3);
+    expect(await counts()).toEqual(whole);
+    expect(archive.stored.length).toBe(2);
+    expect((await announced()).filter(({ kind }) => kind === 'PUBLICATION_KIND_RESULT').length).toBe(1);
+  });
+
+  it('is tried again until the FHIR server is back, and the study is free meanwhile', async () => {
+    await linked();
+    await jobCompleted();
+    const { fhir } = dependencies;
+    let down = true;
+    dependencies = { ...dependencies, fhir: { transact: (bundle, ms) => (down ? Promise.reject(new FhirUnavailableError('POST transaction', 'refused')) : fhir.transact(bundle, ms)) } };
+    expect(await drain()).toEqual(['result retry']);
+    await completed();
+    expect(await drain()).toEqual(['imaging-study retry']);
+    down = false;
+    await makeDue();
+    expect((await drain()).sort()).toEqual(['imaging-study published', 'result published']);
+    expect(await counts()).toEqual(whole);
+  });
+
+  it('refers to nothing that cannot be retrieved', async () => {
+    await linked();
+    await jobCompleted();
+    archive.lagging = true;
+    expect(await drain()).toEqual(['result retry']);
+    expect(await counts()).toEqual(nothing);
+    archive.lagging = false;
+    await makeDue();
+    expect(await drain()).toEqual(['result published']);
+  });
+
+  it('is set aside when the server refuses it for good', async () => {
+    await linked();
+    await jobCompleted({ result: inference.InferenceResult.fromPartial({ ...jobEvent().result, labelMaps: [{ ...jobEvent().result?.labelMaps[0], rows: 3 }] }) });
+    expect(await drain()).toEqual(['result parked']);
+    const { rows } = await sql<{ state: string; error_code: string }>`select state, error_code from publication`.execute(database.db);
+    expect(rows).toEqual([{ state: 'parked', error_code: 'results.unpublishable' }]);
+  });
+
+  it('of a later revision updates the same report and observations, and takes back what it no longer says', async () => {
+    await linked();
+    await completed();
+    await jobCompleted();
+    await drain();
+    const [before] = await all<DiagnosticReport>('DiagnosticReport');
+    await jobCompleted({ jobId: 'job-2', revision: 2, resultDigest: 'ef'.repeat(32), measurements: result.measurements.slice(0, 2) });
+    expect(await drain()).toEqual(['result published']);
+    expect(await counts()).toEqual({ ...whole, Task: 2, Provenance: 2 });
+    const [report] = await all<DiagnosticReport>('DiagnosticReport');
+    expect([report?.id, report?.status, report?.result?.length]).toEqual([before?.id, 'preliminary', 3]);
+    const observations = await all<Observation>('Observation');
+    expect(observations.map(({ status }) => status).sort()).toEqual(['entered-in-error', 'preliminary', 'preliminary', 'preliminary']);
+    expect(observations.find(({ status }) => status === 'entered-in-error')?.valueQuantity?.code).toBe('%');
+
+    // The first revision's result, replayed late by another job, does not overwrite the second's.
+    await jobCompleted({ jobId: 'job-late', revision: 1, resultDigest: 'aa'.repeat(32) });
+    expect(await drain()).toEqual(['result superseded']);
+    expect(await counts()).toEqual({ ...whole, Task: 2, Provenance: 2 });
+  });
+
+  it('moves with its study to another Patient', async () => {
+    await linked();
+    await completed();
+    await jobCompleted();
+    await drain();
+    const other = await patient('two');
+    peers.decision = { id: 'decision-2', patientReference: other };
+    await linked();
+    await drain();
+    expect(await counts()).toEqual(whole);
+    const moved = [...(await all<DiagnosticReport>('DiagnosticReport')), ...(await all<Observation>('Observation')), ...(await all<ImagingStudy>('ImagingStudy'))];
+    expect(new Set(moved.map(({ subject }) => subject?.reference))).toEqual(new Set([other]));
+  });
+});
+
+describe('a job without a result', () => {
+  const failed = (reason: inference.JobFailureReason) =>
+    recordJobFailed(facts, fact(), inference.JobFailed.fromPartial({ jobId: result.jobId, model: result.model, input: jobEvent().input, reason, detail: 'the worker gave up', attempts: 3, failedAt: '2026-11-22T03:05:00.000Z' }));
+
+  it('is a failed Task that says why, and no report', async () => {
+    await linked();
+    await failed(inference.JobFailureReason.JOB_FAILURE_REASON_ATTEMPTS_EXHAUSTED);
+    expect(await drain()).toEqual(['failure published']);
+    expect(await counts()).toEqual({ ...nothing, ImagingStudy: 1, Endpoint: 1, Task: 1, Device: 1 });
+    expect((await all<Task>('Task'))[0]).toMatchObject({ status: 'failed', statusReason: { text: 'attempts exhausted: the worker gave up' } });
+  });
+
+  it('is a cancelled Task when a newer job took its place', async () => {
+    await linked();
+    await failed(inference.JobFailureReason.JOB_FAILURE_REASON_SUPERSEDED);
+    await drain();
+    expect((await all<Task>('Task'))[0]?.status).toBe('cancelled');
+  });
+});
+
+describe('the queue', () => {
+  it('gives a study to one worker at a time, and a worker that was overtaken records nothing', async () => {
+    await linked();
+    await completed();
+    await jobCompleted();
+    const claims = await Promise.all(Array.from({ length: 6 }, () => publications.claim(claimLeaseMs)));
+    const [claim, ...others] = claims.filter((found) => found !== undefined);
+    expect(others).toEqual([]);
+    await endLeases();
+    const second = await publications.claim(claimLeaseMs);
+    expect(second?.fence).toBe((claim?.fence ?? 0) + 1);
+    if (claim) await expect(publications.retry(claim, 'late', 0)).rejects.toThrow('took over');
+  });
+});

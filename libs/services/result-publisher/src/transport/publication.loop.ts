@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { errorCode } from '@callosum/kernel';
+import { LOGGER } from '@callosum/runtime';
+import { type Logger, withSpan } from '@callosum/telemetry';
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+
+import type { ClaimedPublication } from '../application/ports.js';
+import type { PublishDependencies } from '../application/publish.js';
+import { claimLeaseMs, type Publications, workOff } from '../application/work-off-publication.js';
+import { PUBLICATIONS, PUBLISHING, WAKER } from '../tokens.js';
+import type { Waker } from './waker.js';
+
+/** Studies worked on at once by one replica: each mostly waits for the index or the FHIR server. */
+const workers = 4;
+/** What another replica recorded, and rows whose pause is over, are seen within this time. */
+const pollMs = 1_000;
+const pauseAfterErrorMs = 1_000;
+
+/** Works off due publications. What is due stands in rows: a process that dies forgets nothing. */
+@Injectable()
+export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly stop = new AbortController();
+  private running: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    @Inject(PUBLICATIONS) private readonly publications: Publications,
+    @Inject(PUBLISHING) private readonly dependencies: PublishDependencies,
+    @Inject(WAKER) private readonly waker: Waker,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.running = Promise.all(Array.from({ length: workers }, () => this.work()));
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stop.abort();
+    this.waker.wake();
+    await this.running;
+  }
+
+  private async work(): Promise<void> {
+    while (!this.stop.signal.aborted) {
+      const { turn } = this.waker;
+      try {
+        const claim = await this.publications.claim(claimLeaseMs);
+        if (claim) await this.attempt(claim);
+        else await this.waker.wait(turn, pollMs);
+      } catch (err) {
+        this.log.error({ err }, 'publication.loop-failed');
+        await sleep(pauseAfterErrorMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Continues the trace of the fact that asked for it, however long ago that was. */
+  private async attempt(claim: ClaimedPublication): Promise<void> {
+    const fields = { study: claim.studyInstanceUid, kind: claim.kind, job: claim.jobId, attempt: claim.attempts + 1 };
+    const options = {
+      traceparent: claim.traceparent,
+      attributes: { 'callosum.study': claim.studyInstanceUid, 'callosum.publication': claim.kind, ...(claim.jobId ? { 'callosum.job': claim.jobId } : {}) },
+    };
+    await withSpan('result-publisher', `publish ${claim.kind}`, options, async (span) => {
+      const { end, error } = await workOff(this.publications, this.dependencies, claim);
+      span.setAttribute('callosum.outcome', end);
+      if (end === 'parked') this.log.error({ ...fields, err: error }, 'publication.parked');
+      else if (end === 'retry') this.log.warn({ ...fields, code: errorCode(error) }, 'publication.delayed');
+      else this.log.info({ ...fields, outcome: end }, 'publication.done');
+    });
+    // The study is free again: what else is due for it need not wait for the next poll.
+    this.waker.wake();
+  }
+}
