@@ -117,3 +117,47 @@ export function personName(value: string): PersonName {
 export function personNameText(name: PersonName): string {
   return [name.Alphabetic ?? '', name.Ideographic ?? '', name.Phonetic ?? ''].join('=').replace(/=+$/, '');
 }
+
+/** Items in items deeper than this are refused, as in the parser. */
+const jsonDepthMax = 64;
+
+/**
+ * A dataset of the DICOM JSON Model from parsed JSON text of outside: shapes checked, unknown members dropped.
+ * `writeFile` takes the result once bulk data URIs have been replaced by `bytes`.
+ * Thrown when it is no such dataset: DicomParseError.
+ */
+export function fromDicomJson(json: unknown, depth = 0): DicomJson {
+  if (!isRecord(json) || depth > jsonDepthMax) throw notDicomJson(depth > jsonDepthMax ? 'nested too deep' : 'a dataset is no object');
+  const dataset: DicomJson = {};
+  for (const [tag, attribute] of Object.entries(json)) {
+    if (!/^[0-9A-Fa-f]{8}$/.test(tag)) throw notDicomJson('a member is no tag');
+    dataset[tag.toUpperCase()] = attributeOf(tag, attribute, depth);
+  }
+  return dataset;
+}
+
+const notDicomJson = (why: string): DicomParseError => new DicomParseError(`This is no DICOM JSON (PS3.18 F.2): ${why}`);
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function attributeOf(tag: string, attribute: unknown, depth: number): DicomJsonElement {
+  if (!isRecord(attribute)) throw notDicomJson(`${tag} is no object`);
+  const { vr, Value: values, BulkDataURI: uri, InlineBinary: inline } = attribute;
+  if (typeof vr !== 'string' || !/^[A-Z]{2}$/.test(vr)) throw notDicomJson(`${tag} has no VR`);
+  if (typeof uri === 'string') return { vr, BulkDataURI: uri };
+  if (typeof inline === 'string') return { vr, InlineBinary: inline };
+  if (values === undefined) return { vr };
+  if (!Array.isArray(values)) throw notDicomJson(`${tag} has a Value that is no array`);
+  return { vr, Value: values.map((value: unknown) => valueFromJson(tag, vr, value, depth)) };
+}
+
+function valueFromJson(tag: string, vr: string, value: unknown, depth: number): DicomJsonValue {
+  if (vr === 'SQ') return value === null ? {} : fromDicomJson(value, depth + 1);
+  if (value === null || typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))) return value;
+  if (vr !== 'PN' || !isRecord(value)) throw notDicomJson(`${tag} (${vr}) has a value of another type`);
+  const { Alphabetic: alphabetic, Ideographic: ideographic, Phonetic: phonetic } = value;
+  return {
+    ...(typeof alphabetic === 'string' ? { Alphabetic: alphabetic } : {}),
+    ...(typeof ideographic === 'string' ? { Ideographic: ideographic } : {}),
+    ...(typeof phonetic === 'string' ? { Phonetic: phonetic } : {}),
+  };
+}
