@@ -8,7 +8,11 @@ const aeTitle = /^[\x20-\x5b\x5d-\x7e]{1,16}$/;
 export const dimseIngestSettings = z.object({
   CALLOSUM_DIMSE_HOST: z.string().default('127.0.0.1').describe('Address the DIMSE port binds to'),
   CALLOSUM_DIMSE_PORT: port().default(11112).describe('DIMSE port'),
-  CALLOSUM_DIMSE_AE: z.string().regex(aeTitle).default('CALLOSUM').describe('AE title senders must call; any other is rejected (1/1/7)'),
+  CALLOSUM_DIMSE_AE: z
+    .string()
+    .regex(aeTitle)
+    .default('CALLOSUM')
+    .describe('AE title senders must call; any other is rejected (1/1/7)'),
   CALLOSUM_DIMSE_ASSOCIATIONS_MAX: wholeNumber(1, 1_000)
     .default(scpLimits.associationsMax)
     .describe('Associations at the same time; one more is rejected as transient (2/3/2)'),
@@ -17,6 +21,8 @@ export const dimseIngestSettings = z.object({
     .describe('An association whose peer is silent for this long is aborted, in milliseconds'),
   CALLOSUM_DIMSE_DRAIN_MS: wholeNumber(0, 600_000)
     .default(20_000)
-    .describe('How long associations may go on when the service stops, in milliseconds; less than the grace of the process manager'),
+    .describe(
+      'How long associations may go on when the service stops, in milliseconds; less than the grace of the process manager',
+    ),
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;

@@ -27,7 +27,7 @@ export function readAssociateRq(pdu: Buffer): AssociateRq {
   if ((pdu.readUInt16BE(6) & 1) === 0) return { pdu, rejection: protocolVersionNotSupported };
   const contexts: { id: number; item: Buffer }[] = [];
   const others: Buffer[] = [];
-  for (let offset = fixedBytes; offset < pdu.length; ) {
+  for (let offset = fixedBytes; offset < pdu.length;) {
     const end = offset + 4 <= pdu.length ? offset + 4 + pdu.readUInt16BE(offset + 2) : Infinity;
     if (end > pdu.length) throw malformed('an item does not fit');
     const item = pdu.subarray(offset, end);
@@ -38,15 +38,21 @@ export function readAssociateRq(pdu: Buffer): AssociateRq {
     } else {
       others.push(item);
       const name = item.toString('latin1', 4).replace(/[\0 ]+$/, '');
-      if (type === ItemType.ApplicationContext && name !== dicomApplicationContext) return { pdu, rejection: applicationContextNotSupported };
+      if (type === ItemType.ApplicationContext && name !== dicomApplicationContext)
+        return { pdu, rejection: applicationContextNotSupported };
     }
     offset = end;
   }
-  if (new Set(contexts.map(({ id }) => id)).size < contexts.length) throw malformed('a presentation context id stands twice');
+  if (new Set(contexts.map(({ id }) => id)).size < contexts.length)
+    throw malformed('a presentation context id stands twice');
   contexts.sort((a, b) => a.id - b.id);
   return { pdu: Buffer.concat([pdu.subarray(0, fixedBytes), ...contexts.map(({ item }) => item), ...others]) };
 }
 
 function malformed(why: string): ProtocolError {
-  return new ProtocolError('malformed-associate-rq', `the association request cannot be read: ${why}`, AbortReason.InvalidParameterValue);
+  return new ProtocolError(
+    'malformed-associate-rq',
+    `the association request cannot be read: ${why}`,
+    AbortReason.InvalidParameterValue,
+  );
 }

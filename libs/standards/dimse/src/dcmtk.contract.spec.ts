@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { accepts, freePort, MissingPrerequisite, orSkip, type ServerProcess, startProcess, testDataPath } from '@callosum/testing';
+import {
+  accepts,
+  freePort,
+  MissingPrerequisite,
+  orSkip,
+  type ServerProcess,
+  startProcess,
+  testDataPath,
+} from '@callosum/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { part10 } from '../test-support/objects.js';
@@ -27,7 +35,8 @@ let folder: string;
 beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'callosum-dimse-'))));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const datasetOf = async (path: string): Promise<Buffer> => (await readFile(path)).subarray((await readPart10(path)).datasetOffset);
+const datasetOf = async (path: string): Promise<Buffer> =>
+  (await readFile(path)).subarray((await readPart10(path)).datasetOffset);
 
 describe.skipIf(dcmtk.missing !== undefined)('DCMTK sends to our provider', () => {
   let provider: Provider;
@@ -41,7 +50,9 @@ describe.skipIf(dcmtk.missing !== undefined)('DCMTK sends to our provider', () =
 
   it('echoscu is told why it is rejected', async () => {
     const rejecting = await startProvider({ onAssociation: () => calledAetNotRecognized });
-    await expect(run('echoscu', ['-aec', 'OTHER', '127.0.0.1', String(rejecting.port)], { env })).rejects.toThrow(/Called AE Title Not Recognized/);
+    await expect(run('echoscu', ['-aec', 'OTHER', '127.0.0.1', String(rejecting.port)], { env })).rejects.toThrow(
+      /Called AE Title Not Recognized/,
+    );
     await rejecting.server.close(0);
   });
 
@@ -49,7 +60,11 @@ describe.skipIf(dcmtk.missing !== undefined)('DCMTK sends to our provider', () =
     const path = join(folder, 'object.dcm');
     await writeFile(path, part10({ pixelBytes: 1_000_000 }));
     for (const pduBytes of ['4096', '131072']) {
-      await run('storescu', ['-aec', 'CALLOSUM', '-xe', '--max-send-pdu', pduBytes, '127.0.0.1', String(provider.port), path], { env });
+      await run(
+        'storescu',
+        ['-aec', 'CALLOSUM', '-xe', '--max-send-pdu', pduBytes, '127.0.0.1', String(provider.port), path],
+        { env },
+      );
     }
     expect(provider.stored).toHaveLength(2);
     expect(provider.stored[0]?.bytes.length).toBe(provider.stored[1]?.bytes.length);
@@ -73,10 +88,21 @@ describe.skipIf(dcmtk.missing !== undefined)('we send to DCMTK', () => {
     port = await freePort();
     // --bit-preserving writes what came over the wire.
     const args = ['--bit-preserving', '+xa', '-aet', 'STORESCP', '-od', received, String(port)];
-    storescp = await startProcess({ command: 'storescp', args, options: { env }, ready: () => accepts(port), readyTimeoutMs: 10_000 });
+    storescp = await startProcess({
+      command: 'storescp',
+      args,
+      options: { env },
+      ready: () => accepts(port),
+      readyTimeoutMs: 10_000,
+    });
   });
   afterEach(() => storescp.stop());
-  const to = (): { host: string; port: number; calledAet: string; callingAet: string } => ({ host: '127.0.0.1', port, calledAet: 'STORESCP', callingAet: 'CALLOSUM' });
+  const to = (): { host: string; port: number; calledAet: string; callingAet: string } => ({
+    host: '127.0.0.1',
+    port,
+    calledAet: 'STORESCP',
+    callingAet: 'CALLOSUM',
+  });
 
   it('C-ECHO', async () => expect(await echo(to())).toEqual({ status: 0 }));
 
@@ -89,21 +115,28 @@ describe.skipIf(dcmtk.missing !== undefined)('we send to DCMTK', () => {
   });
 
   const codecs = testDataPath('codecs');
-  it.skipIf(!codecs || !existsSync(codecs))('every codec of the test data arrives in its own syntax, byte for byte', async () => {
-    const names = (await readdir(codecs ?? '')).filter((name) => name.startsWith('ct-') && name.endsWith('.dcm') && !/htj2k|p14/.test(name)); // DCMTK knows these not
-    const files = names.map((name) => join(codecs ?? '', name));
-    const outcomes = await storeFiles({ ...to(), files });
-    expect(outcomes.filter(({ stored }) => !stored)).toEqual([]);
-    const arrived = new Map<string, Buffer[]>();
-    for (const name of await readdir(received)) {
-      const { sopInstanceUid } = await readPart10(join(received, name));
-      arrived.set(sopInstanceUid, [...(arrived.get(sopInstanceUid) ?? []), await datasetOf(join(received, name))]);
-    }
-    // storescp overwrites files of one SOP Instance UID: of those the last one sent is there.
-    for (const file of files) {
-      const { sopInstanceUid } = await readPart10(file);
-      const last = files.findLast((other) => outcomes.find((outcome) => outcome.file === other)?.sopInstanceUid === sopInstanceUid);
-      if (last === file) expect(arrived.get(sopInstanceUid)?.[0]?.equals(await datasetOf(file)), file).toBe(true);
-    }
-  });
+  it.skipIf(!codecs || !existsSync(codecs))(
+    'every codec of the test data arrives in its own syntax, byte for byte',
+    async () => {
+      const names = (await readdir(codecs ?? '')).filter(
+        (name) => name.startsWith('ct-') && name.endsWith('.dcm') && !/htj2k|p14/.test(name),
+      ); // DCMTK knows these not
+      const files = names.map((name) => join(codecs ?? '', name));
+      const outcomes = await storeFiles({ ...to(), files });
+      expect(outcomes.filter(({ stored }) => !stored)).toEqual([]);
+      const arrived = new Map<string, Buffer[]>();
+      for (const name of await readdir(received)) {
+        const { sopInstanceUid } = await readPart10(join(received, name));
+        arrived.set(sopInstanceUid, [...(arrived.get(sopInstanceUid) ?? []), await datasetOf(join(received, name))]);
+      }
+      // storescp overwrites files of one SOP Instance UID: of those the last one sent is there.
+      for (const file of files) {
+        const { sopInstanceUid } = await readPart10(file);
+        const last = files.findLast(
+          (other) => outcomes.find((outcome) => outcome.file === other)?.sopInstanceUid === sopInstanceUid,
+        );
+        if (last === file) expect(arrived.get(sopInstanceUid)?.[0]?.equals(await datasetOf(file)), file).toBe(true);
+      }
+    },
+  );
 });

@@ -3,7 +3,21 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { ctImageStorage, dataset } from '../test-support/objects.js';
 import { type Provider, startProvider, until } from '../test-support/providers.js';
-import { abortRq, acceptedContexts, associateRq, Command, Data, pData, pdu, pdv, RawPeer, releaseRq, statusOf, storeCommand, userItem } from '../test-support/raw-peer.js';
+import {
+  abortRq,
+  acceptedContexts,
+  associateRq,
+  Command,
+  Data,
+  pData,
+  pdu,
+  pdv,
+  RawPeer,
+  releaseRq,
+  statusOf,
+  storeCommand,
+  userItem,
+} from '../test-support/raw-peer.js';
 import { AssociationAbortedError, echo, StoreStatus } from './index.js';
 
 let provider: Provider;
@@ -27,7 +41,9 @@ async function associated(...request: Parameters<typeof associateRq>): Promise<R
 
 /** The provider still serves others. */
 async function expectAlive(): Promise<void> {
-  expect(await echo({ host: '127.0.0.1', port: provider.port, calledAet: 'CALLOSUM', callingAet: 'OTHER' })).toEqual({ status: 0 });
+  expect(await echo({ host: '127.0.0.1', port: provider.port, calledAet: 'CALLOSUM', callingAet: 'OTHER' })).toEqual({
+    status: 0,
+  });
 }
 
 describe('bytes that are no DICOM', () => {
@@ -56,13 +72,18 @@ describe('bytes that are no DICOM', () => {
   it('seeded garbage never takes the provider down', async () => {
     provider = await startProvider();
     await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 300 }), fc.constantFrom(1, 4, 5, 7), fc.boolean(), async (bytes, type, first) => {
-        const peer = first ? await connected() : await associated();
-        peer.send(pdu(type, Buffer.from(bytes)));
-        peer.socket.end();
-        await until(() => peer.closed);
-        peer.socket.destroy();
-      }),
+      fc.asyncProperty(
+        fc.uint8Array({ minLength: 1, maxLength: 300 }),
+        fc.constantFrom(1, 4, 5, 7),
+        fc.boolean(),
+        async (bytes, type, first) => {
+          const peer = first ? await connected() : await associated();
+          peer.send(pdu(type, Buffer.from(bytes)));
+          peer.socket.end();
+          await until(() => peer.closed);
+          peer.socket.destroy();
+        },
+      ),
       { seed: 20261122, numRuns: 150 },
     );
     await until(() => provider.server.connectionCount === 0);
@@ -87,7 +108,11 @@ describe('PDUs out of turn', () => {
   it('a command inside a dataset is aborted and leaves nothing', async () => {
     provider = await startProvider();
     const peer = await associated();
-    peer.send(pData(pdv(1, Command.last, storeCommand())), pData(pdv(1, Data.more, dataset())), pData(pdv(1, Command.last, storeCommand())));
+    peer.send(
+      pData(pdv(1, Command.last, storeCommand())),
+      pData(pdv(1, Data.more, dataset())),
+      pData(pdv(1, Command.last, storeCommand())),
+    );
     await peer.next(7);
     await until(() => provider.ends.length === 1);
     expect(provider.failedStores).toHaveLength(1);
@@ -186,8 +211,20 @@ describe('a connection that asks for nothing', () => {
 describe('negotiation', () => {
   it('takes presentation contexts in any order of their ids', async () => {
     provider = await startProvider();
-    const context = (id: number, uid: string): { id: number; abstractSyntax: string; transferSyntaxes: string[] } => ({ id, abstractSyntax: ctImageStorage, transferSyntaxes: [uid] });
-    const peer = (await connected()).send(associateRq({ contexts: [context(5, '1.2.840.10008.1.2'), context(1, '1.2.840.10008.1.2.4.70'), context(3, '1.2.840.10008.1.2.1')] }));
+    const context = (id: number, uid: string): { id: number; abstractSyntax: string; transferSyntaxes: string[] } => ({
+      id,
+      abstractSyntax: ctImageStorage,
+      transferSyntaxes: [uid],
+    });
+    const peer = (await connected()).send(
+      associateRq({
+        contexts: [
+          context(5, '1.2.840.10008.1.2'),
+          context(1, '1.2.840.10008.1.2.4.70'),
+          context(3, '1.2.840.10008.1.2.1'),
+        ],
+      }),
+    );
     expect(acceptedContexts(await peer.next(2))).toEqual(
       new Map([
         [1, { result: 0, transferSyntax: '1.2.840.10008.1.2.4.70' }],
@@ -199,7 +236,12 @@ describe('negotiation', () => {
 
   it('prefers explicit VR among uncompressed syntaxes, and keeps a compressed one that stands first', async () => {
     provider = await startProvider();
-    const [implicit, explicit, bigEndian, jpeg] = ['1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.2', '1.2.840.10008.1.2.4.50'] as const;
+    const [implicit, explicit, bigEndian, jpeg] = [
+      '1.2.840.10008.1.2',
+      '1.2.840.10008.1.2.1',
+      '1.2.840.10008.1.2.2',
+      '1.2.840.10008.1.2.4.50',
+    ] as const;
     const peer = (await connected()).send(
       associateRq({
         contexts: [
@@ -216,13 +258,16 @@ describe('negotiation', () => {
     expect([7, 9].map((id) => contexts.get(id)?.result)).toEqual([4, 3]);
   });
 
-  it.each([0, 16_384, 4_000_000])('announces its own maximum PDU length to a peer whose own is %i, and no asynchronous operations', async (pduBytesMax) => {
-    provider = await startProvider();
-    const peer = (await connected()).send(associateRq({ pduBytesMax, asynchronous: true }));
-    const accept = await peer.next(2);
-    expect(userItem(accept, 0x51)?.readUInt32BE(0)).toBe(256 * 1024);
-    expect(userItem(accept, 0x53)).toBeUndefined();
-  });
+  it.each([0, 16_384, 4_000_000])(
+    'announces its own maximum PDU length to a peer whose own is %i, and no asynchronous operations',
+    async (pduBytesMax) => {
+      provider = await startProvider();
+      const peer = (await connected()).send(associateRq({ pduBytesMax, asynchronous: true }));
+      const accept = await peer.next(2);
+      expect(userItem(accept, 0x51)?.readUInt32BE(0)).toBe(256 * 1024);
+      expect(userItem(accept, 0x53)).toBeUndefined();
+    },
+  );
 
   it.each([
     ['another protocol version', { version: 2 }, [1, 2, 2]],
@@ -240,7 +285,9 @@ describe('a C-STORE', () => {
     provider = await startProvider();
     const bytes = dataset({ pixelBytes: 64 });
     const peer = await associated();
-    const values = [...bytes].map((byte, index) => pdv(1, index === bytes.length - 1 ? Data.last : Data.more, Buffer.from([byte])));
+    const values = [...bytes].map((byte, index) =>
+      pdv(1, index === bytes.length - 1 ? Data.last : Data.more, Buffer.from([byte])),
+    );
     peer.send(pData(pdv(1, Command.last, storeCommand()), ...values));
     expect(statusOf(await peer.next(4))).toBe(0);
     expect(provider.stored[0]?.bytes.equals(bytes)).toBe(true);
@@ -251,14 +298,19 @@ describe('a C-STORE', () => {
   it('whose SOP class is not that of its context is refused with 0122, without a handler', async () => {
     provider = await startProvider();
     const peer = await associated();
-    peer.send(pData(pdv(1, Command.last, storeCommand('1.2.3', '1.2.840.10008.5.1.4.1.1.4'))), pData(pdv(1, Data.last, dataset())));
+    peer.send(
+      pData(pdv(1, Command.last, storeCommand('1.2.3', '1.2.840.10008.5.1.4.1.1.4'))),
+      pData(pdv(1, Data.last, dataset())),
+    );
     expect(statusOf(await peer.next(4))).toBe(StoreStatus.SopClassNotSupported);
     expect(provider.stored).toEqual([]);
   });
 
   it('on a context that was refused is not stored', async () => {
     provider = await startProvider();
-    const peer = await associated({ contexts: [{ id: 1, abstractSyntax: ctImageStorage, transferSyntaxes: ['1.2.3'] }] });
+    const peer = await associated({
+      contexts: [{ id: 1, abstractSyntax: ctImageStorage, transferSyntaxes: ['1.2.3'] }],
+    });
     peer.send(pData(pdv(1, Command.last, storeCommand())), pData(pdv(1, Data.last, dataset())));
     expect(statusOf(await peer.next(4))).toBe(StoreStatus.SopClassNotSupported);
     expect(provider.stored).toEqual([]);
@@ -283,7 +335,8 @@ describe('back-pressure', () => {
     peer.send(pData(pdv(1, Command.last, storeCommand())));
     const sending = (async () => {
       for (let index = 0; index < count; index++) {
-        if (!peer.socket.write(pData(pdv(1, index === count - 1 ? Data.last : Data.more, fragment)))) await new Promise((resolve) => peer.socket.once('drain', resolve));
+        if (!peer.socket.write(pData(pdv(1, index === count - 1 ? Data.last : Data.more, fragment))))
+          await new Promise((resolve) => peer.socket.once('drain', resolve));
         taken += fragment.length;
       }
     })();
@@ -308,7 +361,8 @@ describe('back-pressure', () => {
     });
     const peer = await associated();
     peer.send(pData(pdv(1, Command.last, storeCommand())));
-    for (let index = 0; index < 500; index++) peer.send(pData(pdv(1, index === 499 ? Data.last : Data.more, Buffer.alloc(16_000))));
+    for (let index = 0; index < 500; index++)
+      peer.send(pData(pdv(1, index === 499 ? Data.last : Data.more, Buffer.alloc(16_000))));
     expect(statusOf(await peer.next(4))).toBe(0xc000);
     await expectAlive();
   });

@@ -15,7 +15,9 @@ const to = (): ScuOptions => ({ host: '127.0.0.1', port: provider.port, calledAe
 describe('what the library would do and does not here', () => {
   it('print or format its messages', async () => {
     provider = await startProvider();
-    const written = (['log', 'info', 'warn', 'error', 'debug', 'trace'] as const).map((name) => vi.spyOn(console, name).mockImplementation(() => undefined));
+    const written = (['log', 'info', 'warn', 'error', 'debug', 'trace'] as const).map((name) =>
+      vi.spyOn(console, name).mockImplementation(() => undefined),
+    );
     await echo(to());
     await storeFiles({ ...to(), files: [part10()] });
     expect(written.flatMap((spy) => spy.mock.calls)).toEqual([]);
@@ -26,13 +28,14 @@ describe('what the library would do and does not here', () => {
 
   it('wait 40 ms for a delayed acknowledgement at each response', async () => {
     provider = await startProvider();
-    const association = await ScuAssociation.open(to(), [{ abstractSyntaxUid: verificationSopClassUid, transferSyntaxUids: ['1.2.840.10008.1.2'] }]);
+    const association = await ScuAssociation.open(to(), [
+      { abstractSyntaxUid: verificationSopClassUid, transferSyntaxUids: ['1.2.840.10008.1.2'] },
+    ]);
     const startedAt = performance.now();
     for (let count = 0; count < 50; count++) await association.echo(1);
     expect(performance.now() - startedAt).toBeLessThan(50 * 20);
     await association.release();
   });
-
 
   it('abort a long send because nothing was received meanwhile', async () => {
     // The library's own timer asks whether the socket is connected: ours never tells it so.

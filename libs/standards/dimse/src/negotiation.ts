@@ -2,7 +2,11 @@
 export const verificationSopClassUid = '1.2.840.10008.1.1';
 
 /** Result of a presentation context, PS3.8 table 9-18. */
-export const ContextResult = Object.freeze({ Acceptance: 0, AbstractSyntaxNotSupported: 3, TransferSyntaxesNotSupported: 4 });
+export const ContextResult = Object.freeze({
+  Acceptance: 0,
+  AbstractSyntaxNotSupported: 3,
+  TransferSyntaxesNotSupported: 4,
+});
 
 const storageArc = '1.2.840.10008.5.1.4.1.1.';
 /** Storage SOP classes of patients' objects that PS3.4 table B.5-1 lists outside the arc (RT delivery instructions). */

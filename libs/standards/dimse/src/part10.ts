@@ -39,12 +39,15 @@ export async function readPart10(file: DicomFile): Promise<Part10> {
       await handle.close();
     }
   } catch (error) {
-    throw error instanceof NotPart10Error ? error : new NotPart10Error(`the file cannot be read: ${errorMessage(error)}`);
+    throw error instanceof NotPart10Error
+      ? error
+      : new NotPart10Error(`the file cannot be read: ${errorMessage(error)}`);
   }
 }
 
 function parseMeta(head: Buffer, totalBytes: number): Part10 {
-  if (head.toString('latin1', 128, preambleBytes) !== 'DICM') throw new NotPart10Error('no DICM prefix: not a DICOM file');
+  if (head.toString('latin1', 128, preambleBytes) !== 'DICM')
+    throw new NotPart10Error('no DICM prefix: not a DICOM file');
   const values = new Map<number, string>();
   let offset = preambleBytes;
   while (offset + 8 <= head.length && head.readUInt16LE(offset) === 0x0002) {
@@ -65,7 +68,11 @@ function parseMeta(head: Buffer, totalBytes: number): Part10 {
 }
 
 /** The dataset's bytes as they stand in the file, in pieces of at most `chunkBytes`. */
-export async function* datasetBytes(file: DicomFile, { datasetOffset, totalBytes }: Part10, chunkBytes: number): AsyncGenerator<Buffer> {
+export async function* datasetBytes(
+  file: DicomFile,
+  { datasetOffset, totalBytes }: Part10,
+  chunkBytes: number,
+): AsyncGenerator<Buffer> {
   if (typeof file !== 'string') {
     const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
     for (let at = datasetOffset; at < totalBytes; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);

@@ -91,7 +91,11 @@ export function splitPdvs(pdu: Buffer): Pdv[] {
     const itemBytes = offset + pdvHeaderBytes <= pdu.length ? pdu.readUInt32BE(offset) : 0;
     const end = offset + 4 + itemBytes;
     if (itemBytes < 2 || end > pdu.length) {
-      throw new ProtocolError('malformed-pdv', 'a presentation data value does not fit its PDU', AbortReason.InvalidParameterValue);
+      throw new ProtocolError(
+        'malformed-pdv',
+        'a presentation data value does not fit its PDU',
+        AbortReason.InvalidParameterValue,
+      );
     }
     const control = pdu.readUInt8(offset + 5);
     const alone = offset === headerBytes && end === pdu.length;

@@ -16,9 +16,19 @@ const script = (name: string): string => join(import.meta.dirname, '../test-supp
 
 const python = await orSkip(async () => {
   for (const candidate of [process.env['CALLOSUM_TEST_PYTHON'], 'python3']) {
-    if (candidate && (await run(candidate, ['-c', 'import pynetdicom']).then(() => true, () => false))) return candidate;
+    if (
+      candidate &&
+      (await run(candidate, ['-c', 'import pynetdicom']).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return candidate;
   }
-  throw new MissingPrerequisite('pynetdicom is not installed', 'pip install pynetdicom==3.0.4, and CALLOSUM_TEST_PYTHON=<python>');
+  throw new MissingPrerequisite(
+    'pynetdicom is not installed',
+    'pip install pynetdicom==3.0.4, and CALLOSUM_TEST_PYTHON=<python>',
+  );
 });
 
 let folder: string;
@@ -29,10 +39,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function sendFiles(files: readonly string[], options: Partial<ScpServerOptions> = {}): Promise<{ answer: unknown; stored: number }> {
+async function sendFiles(
+  files: readonly string[],
+  options: Partial<ScpServerOptions> = {},
+): Promise<{ answer: unknown; stored: number }> {
   const provider = await startProvider(options);
   try {
-    const { stdout } = await run(python.server ?? '', [script('pynetdicom_scu.py'), String(provider.port), 'CALLOSUM', ...files]);
+    const { stdout } = await run(python.server ?? '', [
+      script('pynetdicom_scu.py'),
+      String(provider.port),
+      'CALLOSUM',
+      ...files,
+    ]);
     return { answer: JSON.parse(stdout) as unknown, stored: provider.stored.length };
   } finally {
     await provider.server.close(0);
@@ -41,16 +59,24 @@ async function sendFiles(files: readonly string[], options: Partial<ScpServerOpt
 
 describe.skipIf(python.missing !== undefined)('pynetdicom sends to our provider', () => {
   it('C-ECHO and C-STORE over one association', async () => {
-    expect(await sendFiles([join(folder, 'a.dcm'), join(folder, 'b.dcm')])).toEqual({ answer: { statuses: [0, 0, 0] }, stored: 2 });
+    expect(await sendFiles([join(folder, 'a.dcm'), join(folder, 'b.dcm')])).toEqual({
+      answer: { statuses: [0, 0, 0] },
+      stored: 2,
+    });
   });
 
   it('and reads the rejection', async () => {
-    expect(await sendFiles([], { onAssociation: () => calledAetNotRecognized })).toEqual({ answer: { rejected: [1, 1, 7] }, stored: 0 });
+    expect(await sendFiles([], { onAssociation: () => calledAetNotRecognized })).toEqual({
+      answer: { rejected: [1, 1, 7] },
+      stored: 0,
+    });
   });
 
   const codecs = testDataPath('codecs');
   it.skipIf(!codecs)('every codec of the test data, each in its own transfer syntax', async () => {
-    const files = (await readdir(codecs ?? '')).filter((name) => name.endsWith('.dcm')).map((name) => join(codecs ?? '', name));
+    const files = (await readdir(codecs ?? ''))
+      .filter((name) => name.endsWith('.dcm'))
+      .map((name) => join(codecs ?? '', name));
     const { answer, stored } = await sendFiles(files);
     expect(answer).toEqual({ statuses: Array.from({ length: files.length + 1 }, () => 0) });
     expect(stored).toBe(files.length);
@@ -64,13 +90,28 @@ describe.skipIf(python.missing !== undefined)('we send to pynetdicom', () => {
     ['a700', false],
   ])('and read status %s', async (status, stored) => {
     const port = await freePort();
-    const scp = await startProcess({ command: python.server ?? '', args: [script('pynetdicom_scp.py'), String(port), status], ready: () => accepts(port), readyTimeoutMs: 20_000 });
+    const scp = await startProcess({
+      command: python.server ?? '',
+      args: [script('pynetdicom_scp.py'), String(port), status],
+      ready: () => accepts(port),
+      readyTimeoutMs: 20_000,
+    });
     try {
       const files = [join(folder, 'a.dcm'), join(folder, 'b.dcm')];
-      const outcomes = await storeFiles({ host: '127.0.0.1', port, calledAet: 'PYNETDICOM', callingAet: 'CALLOSUM', files });
-      expect(outcomes.map((outcome) => [outcome.status, outcome.stored])).toEqual(files.map(() => [Number.parseInt(status, 16), stored]));
+      const outcomes = await storeFiles({
+        host: '127.0.0.1',
+        port,
+        calledAet: 'PYNETDICOM',
+        callingAet: 'CALLOSUM',
+        files,
+      });
+      expect(outcomes.map((outcome) => [outcome.status, outcome.stored])).toEqual(
+        files.map(() => [Number.parseInt(status, 16), stored]),
+      );
       expect(outcomes[0]?.sopInstanceUid).toBe((await readPart10(files[0] ?? '')).sopInstanceUid);
-      await expect(storeFiles({ host: '127.0.0.1', port, calledAet: 'WRONG', callingAet: 'CALLOSUM', files })).rejects.toMatchObject({ result: 1, source: 1, reason: 7 });
+      await expect(
+        storeFiles({ host: '127.0.0.1', port, calledAet: 'WRONG', callingAet: 'CALLOSUM', files }),
+      ).rejects.toMatchObject({ result: 1, source: 1, reason: 7 });
     } finally {
       await scp.stop();
     }

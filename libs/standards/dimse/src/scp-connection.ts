@@ -4,11 +4,12 @@ import { PassThrough, type Writable } from 'node:stream';
 
 import { errorCode } from '@callosum/kernel';
 
+import { acceptContexts } from './accept-contexts.js';
 import { readAssociateRq } from './associate-rq.js';
 import { AssociationAbortedError, ProtocolError } from './errors.js';
 import { type LibraryAssociation, type LibraryPresentationContext, type LibraryStoreRequest } from './library.js';
 import { LibrarySocket } from './library-socket.js';
-import { chooseTransferSyntax, ContextResult, isStorageSopClass, verificationSopClassUid } from './negotiation.js';
+import { ContextResult, isStorageSopClass } from './negotiation.js';
 import { abortPdu, AbortReason, PduType, readPdus, splitPdvs, type Pdv } from './pdu.js';
 import {
   type AssociationEnd,
@@ -32,7 +33,7 @@ interface RunningStore {
 export class ScpConnection implements LibraryEvents {
   readonly #library: LibraryScp;
   readonly #channel: LibrarySocket;
-  #state: 'awaiting-request' | 'established' | 'over' = 'awaiting-request';
+  #established = false;
   #info: AssociationInfo | undefined;
   #handler: AssociationHandler | undefined;
   #store: RunningStore | undefined;
@@ -68,7 +69,7 @@ export class ScpConnection implements LibraryEvents {
       const chunks = socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
       for await (const pdu of readPdus(chunks, limits.pduBytesMax)) {
         await this.#take(pdu);
-        if (this.#state === 'over') break;
+        if (this.#end) break;
       }
     } catch (error) {
       if (error instanceof ProtocolError) this.abort(error.code, error.abortReason);
@@ -114,7 +115,11 @@ export class ScpConnection implements LibraryEvents {
         this.#count(pdv);
         await this.#deliver(pdv.pdu);
         if (!pdv.command && !pdv.last && !this.#store && !this.#end) {
-          throw new ProtocolError('unexpected-dataset', 'a dataset that no C-STORE announced', AbortReason.UnexpectedPdu);
+          throw new ProtocolError(
+            'unexpected-dataset',
+            'a dataset that no C-STORE announced',
+            AbortReason.UnexpectedPdu,
+          );
         }
       }
     }
@@ -137,11 +142,10 @@ export class ScpConnection implements LibraryEvents {
   /** The library takes any PDU in any state: a second request would replace the association. PS3.8 table 9-10. */
   #checkExpected(type: number): void {
     const expected =
-      this.#state === 'awaiting-request'
-        ? type === PduType.AssociateRq || type === PduType.Abort
-        : type === PduType.PData || type === PduType.ReleaseRq || type === PduType.Abort;
+      type === PduType.Abort ||
+      (this.#established ? type === PduType.PData || type === PduType.ReleaseRq : type === PduType.AssociateRq);
     if (!expected) {
-      throw new ProtocolError('unexpected-pdu', `PDU type ${type} in state ${this.#state}`, AbortReason.UnexpectedPdu);
+      throw new ProtocolError('unexpected-pdu', `PDU type ${type} out of turn`, AbortReason.UnexpectedPdu);
     }
   }
 
@@ -180,9 +184,9 @@ export class ScpConnection implements LibraryEvents {
     const answer = await this.options.onAssociation(info);
     if ('reason' in answer) return this.#reject(answer);
     this.#handler = answer;
-    this.#state = 'established';
+    this.#established = true;
     if (this.#end) return;
-    negotiate(association);
+    acceptContexts(association);
     const peerPduBytesMax = association.getMaxPduLength();
     association.setMaxPduLength(this.limits.pduBytesMax);
     this.#library.sendAssociationAccept();
@@ -208,12 +212,17 @@ export class ScpConnection implements LibraryEvents {
     );
   }
 
-  async #answerStore(request: LibraryStoreRequest, context: LibraryPresentationContext, dataset: PassThrough): Promise<StoreAnswer> {
+  async #answerStore(
+    request: LibraryStoreRequest,
+    context: LibraryPresentationContext,
+    dataset: PassThrough,
+  ): Promise<StoreAnswer> {
     const sopClassUid: string | undefined = request.getAffectedSopClassUid();
     const sopInstanceUid: string | undefined = request.getAffectedSopInstanceUid();
     const transferSyntaxUid = context.getAcceptedTransferSyntaxUid();
     // The library lets a message pass on a context that was refused.
-    const accepted = context.getResult() === ContextResult.Acceptance && isStorageSopClass(context.getAbstractSyntaxUid());
+    const accepted =
+      context.getResult() === ContextResult.Acceptance && isStorageSopClass(context.getAbstractSyntaxUid());
     if (!accepted || !transferSyntaxUid || sopClassUid !== context.getAbstractSyntaxUid()) {
       return { status: StoreStatus.SopClassNotSupported };
     }
@@ -251,9 +260,9 @@ export class ScpConnection implements LibraryEvents {
   #over(end: AssociationEnd): void {
     if (this.#end) return;
     this.#end = end;
-    this.#state = 'over';
     clearTimeout(this.#timer);
-    if (end.how !== 'released') this.#store?.dataset.destroy(new AssociationAbortedError('the association ended inside a C-STORE'));
+    if (end.how !== 'released')
+      this.#store?.dataset.destroy(new AssociationAbortedError('the association ended inside a C-STORE'));
     // Our last PDU, then the end of our half; the peer's rest is thrown away until it closes, or we do.
     this.socket.end();
     this.#timer = setTimeout(() => this.socket.destroy(), this.limits.artimMs);
@@ -283,21 +292,6 @@ export class ScpConnection implements LibraryEvents {
       // The reader waits for bytes that do not come.
       this.socket.destroySoon();
     }, ms);
-  }
-}
-
-/** Accepts what we store, in the syntax it comes in; no asynchronous operations: the library answers one at a time. */
-function negotiate(association: LibraryAssociation): void {
-  association.setNegotiateAsyncOps(false);
-  for (const { context } of association.getPresentationContexts() as { context: LibraryPresentationContext }[]) {
-    const abstractSyntax = context.getAbstractSyntaxUid();
-    const chosen = chooseTransferSyntax(context.getTransferSyntaxUids());
-    // Where roles are proposed we stay the provider.
-    if (context.getProviderRole() !== undefined) context.setProviderRole(false);
-    if (abstractSyntax !== verificationSopClassUid && !isStorageSopClass(abstractSyntax)) {
-      context.setResult(ContextResult.AbstractSyntaxNotSupported);
-    } else if (chosen === undefined) context.setResult(ContextResult.TransferSyntaxesNotSupported);
-    else context.setResult(ContextResult.Acceptance, chosen);
   }
 }
 

@@ -3,7 +3,13 @@ import { connect, type Socket } from 'node:net';
 
 import { errorMessage } from '@callosum/kernel';
 
-import { AssociationAbortedError, AssociationRejectedError, ContextRefusedError, PeerUnreachableError, ProtocolError } from './errors.js';
+import {
+  AssociationAbortedError,
+  AssociationRejectedError,
+  ContextRefusedError,
+  PeerUnreachableError,
+  ProtocolError,
+} from './errors.js';
 import { Association, CEchoRequest, CStoreRequest, Dataset, type LibraryPresentationContext, Scp } from './library.js';
 import { LibrarySocket } from './library-socket.js';
 import { ContextResult } from './negotiation.js';
@@ -75,7 +81,9 @@ export class ScuAssociation {
     );
     this.#library.on('networkError', () => this.#abort('the peer sent what cannot be read'));
     this.#library.abort = (source?: number, reason?: number) =>
-      this.#fail(new AssociationAbortedError(`the peer aborted the association (source ${source ?? 0}, reason ${reason ?? 0})`));
+      this.#fail(
+        new AssociationAbortedError(`the peer aborted the association (source ${source ?? 0}, reason ${reason ?? 0})`),
+      );
     void this.#read();
   }
 
@@ -109,9 +117,19 @@ export class ScuAssociation {
    * @throws {ContextRefusedError}
    */
   contextFor(abstractSyntaxUid: string, transferSyntaxUid: string): number {
-    const contexts = this.association.getPresentationContexts() as { id: number; context: LibraryPresentationContext }[];
-    const asked = contexts.filter(({ context }) => context.getAbstractSyntaxUid() === abstractSyntaxUid && context.hasTransferSyntaxUid(transferSyntaxUid));
-    const accepted = asked.find(({ context }) => context.getResult() === ContextResult.Acceptance && context.getAcceptedTransferSyntaxUid() === transferSyntaxUid);
+    const contexts = this.association.getPresentationContexts() as {
+      id: number;
+      context: LibraryPresentationContext;
+    }[];
+    const asked = contexts.filter(
+      ({ context }) =>
+        context.getAbstractSyntaxUid() === abstractSyntaxUid && context.hasTransferSyntaxUid(transferSyntaxUid),
+    );
+    const accepted = asked.find(
+      ({ context }) =>
+        context.getResult() === ContextResult.Acceptance &&
+        context.getAcceptedTransferSyntaxUid() === transferSyntaxUid,
+    );
     if (accepted) return accepted.id;
     throw new ContextRefusedError(abstractSyntaxUid, transferSyntaxUid, asked[0]?.context.getResult() ?? 255);
   }
@@ -127,7 +145,12 @@ export class ScuAssociation {
    * @throws {AssociationAbortedError} the association ended, or `dataset` failed (then we abort: a message that has
    *   begun cannot be taken back)
    */
-  async store(contextId: number, sopClassUid: string, sopInstanceUid: string, dataset: (chunkBytes: number) => AsyncIterable<Buffer>): Promise<ScuResponse> {
+  async store(
+    contextId: number,
+    sopClassUid: string,
+    sopInstanceUid: string,
+    dataset: (chunkBytes: number) => AsyncIterable<Buffer>,
+  ): Promise<ScuResponse> {
     const request = new CStoreRequest(new Dataset({ SOPClassUID: sopClassUid, SOPInstanceUID: sopInstanceUid }));
     // The command says that a dataset follows; the library gets none, because it would drop private attributes,
     // copy the whole of it, and queue it on the socket at once.
@@ -151,7 +174,11 @@ export class ScuAssociation {
     this.#abort('aborted by us');
   }
 
-  async #request(request: InstanceType<typeof CEchoRequest | typeof CStoreRequest>, contextId: number, body?: () => Promise<void>): Promise<ScuResponse> {
+  async #request(
+    request: InstanceType<typeof CEchoRequest | typeof CStoreRequest>,
+    contextId: number,
+    body?: () => Promise<void>,
+  ): Promise<ScuResponse> {
     if (this.#failure) throw this.#failure;
     const answered = new Promise<ScuResponse>((resolve) => {
       request.on('response', (response: { getStatus(): number; getErrorComment(): string | undefined }) => {

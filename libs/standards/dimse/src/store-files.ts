@@ -34,7 +34,8 @@ export async function storeFiles(options: StoreFilesOptions): Promise<StoreOutco
   for (const header of headers) {
     if (!(header instanceof CallosumError)) pairs.set(`${header.sopClassUid} ${header.transferSyntaxUid}`, header);
   }
-  if (pairs.size > contextsMax) throw new RangeError(`${pairs.size} kinds of objects, ${contextsMax} fit one association`);
+  if (pairs.size > contextsMax)
+    throw new RangeError(`${pairs.size} kinds of objects, ${contextsMax} fit one association`);
   // Nothing to send: no association is opened for it.
   const association = pairs.size > 0 ? await ScuAssociation.open(options, proposals([...pairs.values()])) : undefined;
   try {
@@ -45,6 +46,7 @@ export async function storeFiles(options: StoreFilesOptions): Promise<StoreOutco
     }
     await association?.release();
   } catch (error) {
+    association?.abort();
     if (error instanceof AssociationAbortedError) error.outcomes = outcomes;
     throw error;
   }
@@ -58,7 +60,9 @@ export async function storeFiles(options: StoreFilesOptions): Promise<StoreOutco
  */
 export async function echo(options: ScuOptions): Promise<ScuResponse> {
   const implicitVrLittleEndian = '1.2.840.10008.1.2';
-  const association = await ScuAssociation.open(options, [{ abstractSyntaxUid: verificationSopClassUid, transferSyntaxUids: [implicitVrLittleEndian] }]);
+  const association = await ScuAssociation.open(options, [
+    { abstractSyntaxUid: verificationSopClassUid, transferSyntaxUids: [implicitVrLittleEndian] },
+  ]);
   try {
     const response = await association.echo(association.contextFor(verificationSopClassUid, implicitVrLittleEndian));
     await association.release();
@@ -84,7 +88,10 @@ async function readHeaders(files: readonly DicomFile[]): Promise<(Part10 | NotPa
 
 /** One context for each kind of object: where a context proposes several syntaxes the peer may pick another. */
 function proposals(kinds: readonly Part10[]): { abstractSyntaxUid: string; transferSyntaxUids: string[] }[] {
-  return kinds.map(({ sopClassUid, transferSyntaxUid }) => ({ abstractSyntaxUid: sopClassUid, transferSyntaxUids: [transferSyntaxUid] }));
+  return kinds.map(({ sopClassUid, transferSyntaxUid }) => ({
+    abstractSyntaxUid: sopClassUid,
+    transferSyntaxUids: [transferSyntaxUid],
+  }));
 }
 
 async function storeOne(association: ScuAssociation, file: DicomFile, header: Part10): Promise<StoreOutcome> {
@@ -96,7 +103,9 @@ async function storeOne(association: ScuAssociation, file: DicomFile, header: Pa
     if (error instanceof ContextRefusedError) return { file, sopInstanceUid, stored: false, error };
     throw error;
   }
-  const response = await association.store(contextId, sopClassUid, sopInstanceUid, (chunkBytes) => datasetBytes(file, header, chunkBytes));
+  const response = await association.store(contextId, sopClassUid, sopInstanceUid, (chunkBytes) =>
+    datasetBytes(file, header, chunkBytes),
+  );
   return { file, sopInstanceUid, ...response, stored: isStored(response.status) };
 }
 

@@ -2,7 +2,18 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { ctImageStorage, dataset, explicitVrLittleEndian, part10 } from '../test-support/objects.js';
 import { type Provider, startProvider, until } from '../test-support/providers.js';
-import { AssociationAbortedError, AssociationRejectedError, calledAetNotRecognized, ContextRefusedError, echo, NotPart10Error, PeerUnreachableError, type StoreFilesOptions, storeFiles, StoreStatus } from './index.js';
+import {
+  AssociationAbortedError,
+  AssociationRejectedError,
+  calledAetNotRecognized,
+  ContextRefusedError,
+  echo,
+  NotPart10Error,
+  PeerUnreachableError,
+  type StoreFilesOptions,
+  storeFiles,
+  StoreStatus,
+} from './index.js';
 
 let provider: Provider | undefined;
 afterEach(async () => {
@@ -10,7 +21,12 @@ afterEach(async () => {
   provider = undefined;
 });
 
-const to = (port: number): Omit<StoreFilesOptions, 'files'> => ({ host: '127.0.0.1', port, calledAet: 'CALLOSUM', callingAet: 'TEST' });
+const to = (port: number): Omit<StoreFilesOptions, 'files'> => ({
+  host: '127.0.0.1',
+  port,
+  calledAet: 'CALLOSUM',
+  callingAet: 'TEST',
+});
 
 describe('C-ECHO', () => {
   it('is answered with success and the association released', async () => {
@@ -18,7 +34,11 @@ describe('C-ECHO', () => {
     expect(await echo(to(provider.port))).toEqual({ status: 0 });
     await until(() => provider?.ends.length === 1);
     expect(provider.ends).toEqual([{ how: 'released' }]);
-    expect(provider.associations[0]).toMatchObject({ callingAet: 'TEST', calledAet: 'CALLOSUM', remoteAddress: '127.0.0.1' });
+    expect(provider.associations[0]).toMatchObject({
+      callingAet: 'TEST',
+      calledAet: 'CALLOSUM',
+      remoteAddress: '127.0.0.1',
+    });
   });
 });
 
@@ -28,7 +48,11 @@ describe('C-STORE', () => {
     const [outcome] = await storeFiles({ ...to(provider.port), files: [part10({ pixelBytes: 3_000_000 })] });
     expect(outcome).toMatchObject({ status: 0, stored: true, sopInstanceUid: '1.2.3.4.5' });
     expect(provider.stored[0]?.bytes.equals(dataset({ pixelBytes: 3_000_000 }))).toBe(true);
-    expect(provider.stored[0]?.request).toMatchObject({ sopClassUid: ctImageStorage, sopInstanceUid: '1.2.3.4.5', transferSyntaxUid: explicitVrLittleEndian });
+    expect(provider.stored[0]?.request).toMatchObject({
+      sopClassUid: ctImageStorage,
+      sopInstanceUid: '1.2.3.4.5',
+      transferSyntaxUid: explicitVrLittleEndian,
+    });
   });
 
   it('sends many files over one association, in order, and tells of each', async () => {
@@ -45,7 +69,10 @@ describe('C-STORE', () => {
   it('keeps a compressed transfer syntax as it comes', async () => {
     provider = await startProvider();
     const jpeg2000 = '1.2.840.10008.1.2.4.90';
-    const outcomes = await storeFiles({ ...to(provider.port), files: [part10({ transferSyntaxUid: jpeg2000 }), part10()] });
+    const outcomes = await storeFiles({
+      ...to(provider.port),
+      files: [part10({ transferSyntaxUid: jpeg2000 }), part10()],
+    });
     expect(outcomes.map(({ status }) => status)).toEqual([0, 0]);
     expect(provider.stored.map(({ request }) => request.transferSyntaxUid)).toEqual([jpeg2000, explicitVrLittleEndian]);
   });
@@ -58,7 +85,10 @@ describe('C-STORE', () => {
       return count++ === 0 ? { status: StoreStatus.OutOfResources, comment: 'no space' } : { status: 0 };
     });
     const outcomes = await storeFiles({ ...to(provider.port), files: [part10(), part10()] });
-    expect(outcomes).toMatchObject([{ status: 0xa700, comment: 'no space', stored: false }, { status: 0, stored: true }]);
+    expect(outcomes).toMatchObject([
+      { status: 0xa700, comment: 'no space', stored: false },
+      { status: 0, stored: true },
+    ]);
   });
 
   it('answers a handler that refuses without reading once the rest of the dataset came', async () => {
@@ -78,7 +108,12 @@ describe('C-STORE', () => {
     provider = await startProvider();
     const outcomes = await storeFiles({
       ...to(provider.port),
-      files: [Buffer.from('hello'), part10({ transferSyntaxUid: '1.2.840.10008.1.2.4.94' }), '/does/not/exist', part10()],
+      files: [
+        Buffer.from('hello'),
+        part10({ transferSyntaxUid: '1.2.840.10008.1.2.4.94' }),
+        '/does/not/exist',
+        part10(),
+      ],
     });
     expect(outcomes.map(({ stored }) => stored)).toEqual([false, false, false, true]);
     expect(outcomes[0]?.error).toBeInstanceOf(NotPart10Error);
@@ -93,7 +128,13 @@ describe('an association', () => {
     provider = await startProvider({ onAssociation: () => calledAetNotRecognized });
     const error = await echo(to(provider.port)).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AssociationRejectedError);
-    expect(error).toMatchObject({ result: 1, source: 1, reason: 7, kind: 'forbidden', message: expect.stringContaining('called AE title not recognized') as string });
+    expect(error).toMatchObject({
+      result: 1,
+      source: 1,
+      reason: 7,
+      kind: 'forbidden',
+      message: expect.stringContaining('called AE title not recognized') as string,
+    });
   });
 
   it('beyond the limit is rejected as transient', async () => {
@@ -116,7 +157,10 @@ describe('an association', () => {
       await new Promise((resolve) => stream.on('close', resolve));
       return { status: 0 };
     });
-    const error = await storeFiles({ ...to(provider.port), files: [part10(), part10({ pixelBytes: 50_000_000 }), part10()] }).catch((thrown: unknown) => thrown);
+    const error = await storeFiles({
+      ...to(provider.port),
+      files: [part10(), part10({ pixelBytes: 50_000_000 }), part10()],
+    }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AssociationAbortedError);
     expect((error as AssociationAbortedError).outcomes.map(({ status }) => status)).toEqual([0]);
   });

@@ -4,7 +4,8 @@ export const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
 
 export function element(group: number, number: number, vr: string, value: string | Buffer): Buffer {
   const raw = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
-  const padded = raw.length % 2 === 0 ? raw : Buffer.concat([raw, Buffer.from(vr === 'UI' || vr === 'OB' ? '\0' : ' ')]);
+  const padded =
+    raw.length % 2 === 0 ? raw : Buffer.concat([raw, Buffer.from(vr === 'UI' || vr === 'OB' ? '\0' : ' ')]);
   const long = ['OB', 'OW', 'UN', 'SQ', 'UT'].includes(vr);
   const head = Buffer.alloc(long ? 12 : 8);
   head.writeUInt16LE(group, 0);
@@ -23,7 +24,11 @@ export interface ObjectOptions {
 }
 
 /** A dataset in Explicit VR Little Endian with a private group. */
-export function dataset({ sopInstanceUid = '1.2.3.4.5', studyInstanceUid = '1.2.3', pixelBytes = 512 }: ObjectOptions = {}): Buffer {
+export function dataset({
+  sopInstanceUid = '1.2.3.4.5',
+  studyInstanceUid = '1.2.3',
+  pixelBytes = 512,
+}: ObjectOptions = {}): Buffer {
   return Buffer.concat([
     element(0x0008, 0x0016, 'UI', ctImageStorage),
     element(0x0008, 0x0018, 'UI', sopInstanceUid),
@@ -49,5 +54,11 @@ export function part10(options: ObjectOptions = {}): Buffer {
   ]);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(meta.length);
-  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), element(0x0002, 0x0000, 'UL', length), meta, dataset(options)]);
+  return Buffer.concat([
+    Buffer.alloc(128),
+    Buffer.from('DICM'),
+    element(0x0002, 0x0000, 'UL', length),
+    meta,
+    dataset(options),
+  ]);
 }

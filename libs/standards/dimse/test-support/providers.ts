@@ -1,4 +1,13 @@
-import { type AssociationEnd, type AssociationInfo, createScpServer, type ScpServer, type ScpServerOptions, type StoreAnswer, type StoreRequest, StoreStatus } from '../src/index.js';
+import {
+  type AssociationEnd,
+  type AssociationInfo,
+  createScpServer,
+  type ScpServer,
+  type ScpServerOptions,
+  type StoreAnswer,
+  type StoreRequest,
+  StoreStatus,
+} from '../src/index.js';
 
 export interface Provider {
   readonly server: ScpServer;
@@ -16,7 +25,14 @@ export async function startProvider(
   options: Partial<ScpServerOptions> = {},
   store?: (request: StoreRequest) => Promise<StoreAnswer>,
 ): Promise<Provider> {
-  const kept = { associations: [] as AssociationInfo[], ends: [] as AssociationEnd[], errors: [] as unknown[], bad: [] as string[], stored: [] as Provider['stored'], failedStores: [] as unknown[] };
+  const kept = {
+    associations: [] as AssociationInfo[],
+    ends: [] as AssociationEnd[],
+    errors: [] as unknown[],
+    bad: [] as string[],
+    stored: [] as Provider['stored'],
+    failedStores: [] as unknown[],
+  };
   const collect = async (request: StoreRequest): Promise<StoreAnswer> => {
     const chunks: Buffer[] = [];
     try {

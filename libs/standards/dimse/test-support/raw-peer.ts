@@ -34,7 +34,13 @@ export interface RawRequest {
 }
 
 /** An A-ASSOCIATE-RQ written byte by byte, so that it can also be wrong. */
-export function associateRq({ contexts = [ct], pduBytesMax = 16_384, version = 1, applicationContext = '1.2.840.10008.3.1.1.1', asynchronous = false }: RawRequest = {}): Buffer {
+export function associateRq({
+  contexts = [ct],
+  pduBytesMax = 16_384,
+  version = 1,
+  applicationContext = '1.2.840.10008.3.1.1.1',
+  asynchronous = false,
+}: RawRequest = {}): Buffer {
   const fixed = Buffer.alloc(68);
   fixed.writeUInt16BE(version, 0);
   fixed.write('CALLOSUM'.padEnd(16), 4, 'latin1');
@@ -49,7 +55,14 @@ export function associateRq({ contexts = [ct], pduBytesMax = 16_384, version = 1
       fixed,
       item(0x10, Buffer.from(applicationContext)),
       ...contexts.map(({ id, abstractSyntax, transferSyntaxes }) =>
-        item(0x20, Buffer.concat([Buffer.from([id, 0, 0, 0]), item(0x30, Buffer.from(abstractSyntax)), ...transferSyntaxes.map((uid) => item(0x40, Buffer.from(uid)))])),
+        item(
+          0x20,
+          Buffer.concat([
+            Buffer.from([id, 0, 0, 0]),
+            item(0x30, Buffer.from(abstractSyntax)),
+            ...transferSyntaxes.map((uid) => item(0x40, Buffer.from(uid))),
+          ]),
+        ),
       ),
       item(0x50, Buffer.concat(user)),
     ]),
@@ -157,10 +170,13 @@ export function statusOf(pDataTf: Buffer): number {
 /** Result by presentation context id, and the accepted transfer syntax. */
 export function acceptedContexts(associateAc: Buffer): Map<number, { result: number; transferSyntax: string }> {
   const contexts = new Map<number, { result: number; transferSyntax: string }>();
-  for (let offset = 74; offset < associateAc.length; ) {
+  for (let offset = 74; offset < associateAc.length;) {
     const end = offset + 4 + associateAc.readUInt16BE(offset + 2);
     if (associateAc.readUInt8(offset) === 0x21) {
-      contexts.set(associateAc.readUInt8(offset + 4), { result: associateAc.readUInt8(offset + 6), transferSyntax: associateAc.toString('latin1', offset + 12, end) });
+      contexts.set(associateAc.readUInt8(offset + 4), {
+        result: associateAc.readUInt8(offset + 6),
+        transferSyntax: associateAc.toString('latin1', offset + 12, end),
+      });
     }
     offset = end;
   }
@@ -169,10 +185,10 @@ export function acceptedContexts(associateAc: Buffer): Map<number, { result: num
 
 /** A sub-item of the user information, e.g. 0x51: maximum length. */
 export function userItem(associateAc: Buffer, type: number): Buffer | undefined {
-  for (let offset = 74; offset < associateAc.length; ) {
+  for (let offset = 74; offset < associateAc.length;) {
     const end = offset + 4 + associateAc.readUInt16BE(offset + 2);
     if (associateAc.readUInt8(offset) === 0x50) {
-      for (let at = offset + 4; at < end; ) {
+      for (let at = offset + 4; at < end;) {
         const valueEnd = at + 4 + associateAc.readUInt16BE(at + 2);
         if (associateAc.readUInt8(at) === type) return associateAc.subarray(at + 4, valueEnd);
         at = valueEnd;

@@ -16,7 +16,8 @@ export class OutboxReleaseAnnouncer implements ReleaseAnnouncer {
 
   async announce(released: readonly imaging.AssociationReleased[]): Promise<void> {
     await this.database.db.transaction().execute(async (trx) => {
-      for (const fact of released) await this.outbox.add(trx, topics.associationReleased, fact, { correlationId: fact.associationId });
+      for (const fact of released)
+        await this.outbox.add(trx, topics.associationReleased, fact, { correlationId: fact.associationId });
     });
   }
 }

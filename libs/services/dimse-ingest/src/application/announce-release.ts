@@ -20,7 +20,13 @@ export class AnnounceRelease {
     if (instanceCounts.size === 0) return;
     const releasedAt = this.clock.now().toISOString();
     await this.announcer.announce(
-      [...instanceCounts].map(([studyInstanceUid, instanceCount]) => ({ studyInstanceUid, associationId, source: callingAet, instanceCount, releasedAt })),
+      [...instanceCounts].map(([studyInstanceUid, instanceCount]) => ({
+        studyInstanceUid,
+        associationId,
+        source: callingAet,
+        instanceCount,
+        releasedAt,
+      })),
     );
   }
 }

@@ -39,7 +39,10 @@ class DeflatedInspection implements DatasetInspection {
   #failure: unknown;
 
   constructor(private readonly scanner: DatasetScanner) {
-    this.#inflate.on('error', (cause) => (this.#failure ??= new UnreadableDatasetError('the dataset cannot be inflated', { cause })));
+    this.#inflate.on(
+      'error',
+      (cause) => (this.#failure ??= new UnreadableDatasetError('the dataset cannot be inflated', { cause })),
+    );
     this.#inflate.on('data', (bytes: Buffer) => this.#scan(bytes));
   }
 
@@ -67,7 +70,8 @@ class DeflatedInspection implements DatasetInspection {
     this.#inflatedBytes += bytes.length;
     try {
       // Past this no reader of ours takes it.
-      if (this.#inflatedBytes > defaultParseLimits.inflatedBytesMax) throw new UnreadableDatasetError('the dataset inflates past its limit');
+      if (this.#inflatedBytes > defaultParseLimits.inflatedBytesMax)
+        throw new UnreadableDatasetError('the dataset inflates past its limit');
       this.scanner.write(bytes);
     } catch (error) {
       this.#failure = error;

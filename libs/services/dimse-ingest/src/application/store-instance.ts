@@ -20,7 +20,8 @@ export class StoreInstance {
   constructor(private readonly archive: InstanceArchive) {}
 
   async execute(object: ObjectBegin, dataset: AsyncIterable<Uint8Array>): Promise<StoredObject> {
-    if (!isUid(object.sopInstanceUid)) throw new UnreadableDatasetError('the SOP Instance UID of the command is no UID');
+    if (!isUid(object.sopInstanceUid))
+      throw new UnreadableDatasetError('the SOP Instance UID of the command is no UID');
     const writer = await this.archive.begin(object);
     const inspection = inspectDataset(object.transferSyntaxUid);
     try {

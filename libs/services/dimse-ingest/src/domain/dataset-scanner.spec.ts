@@ -1,7 +1,16 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { datasetOf, ExplicitVRLittleEndian, isBigEndian, isDeflated, isImplicitVr, parseDataset, parseFile, writeDataset } from '@callosum/dicom';
+import {
+  datasetOf,
+  ExplicitVRLittleEndian,
+  isBigEndian,
+  isDeflated,
+  isImplicitVr,
+  parseDataset,
+  parseFile,
+  writeDataset,
+} from '@callosum/dicom';
 import { testDataPath } from '@callosum/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -32,13 +41,19 @@ const uidsOf = (bytes: Buffer, encoding = explicit, chunkBytes = bytes.length): 
 
 describe('scanning a dataset', () => {
   it('finds the UIDs of the object, not those inside sequences, however it is cut', () => {
-    const uids = { sopClassUid: '1.2.840.10008.5.1.4.1.1.2', sopInstanceUid: '1.2.3.4', studyInstanceUid: '1.2.3', seriesInstanceUid: '1.2.3.1' };
+    const uids = {
+      sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
+      sopInstanceUid: '1.2.3.4',
+      studyInstanceUid: '1.2.3',
+      seriesInstanceUid: '1.2.3.1',
+    };
     for (const chunkBytes of [1, 2, 7, 64, 10_000]) expect(uidsOf(object, explicit, chunkBytes)).toEqual(uids);
   });
 
   it('sees every cut that is not between two elements of the top level', () => {
     const boundaries = new Set<number>();
-    for (const { range } of parseDataset(object, ExplicitVRLittleEndian).dataset) boundaries.add(range.offset + range.byteCount);
+    for (const { range } of parseDataset(object, ExplicitVRLittleEndian).dataset)
+      boundaries.add(range.offset + range.byteCount);
     for (let length = 1; length < object.length; length++) {
       const cut = (): unknown => uidsOf(object.subarray(0, length));
       if (boundaries.has(length)) expect(cut).not.toThrow();
@@ -60,7 +75,9 @@ describe('scanning a dataset', () => {
   });
 
   it('refuses sequences nested without end', () => {
-    const open = Buffer.from([0x08, 0x00, 0x10, 0x11, 0x53, 0x51, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0x00, 0xe0, 0xff, 0xff, 0xff, 0xff]);
+    const open = Buffer.from([
+      0x08, 0x00, 0x10, 0x11, 0x53, 0x51, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0x00, 0xe0, 0xff, 0xff, 0xff, 0xff,
+    ]);
     expect(() => uidsOf(Buffer.concat(Array.from({ length: 1_000 }, () => open)))).toThrow(/nested/);
   });
 

@@ -114,18 +114,23 @@ function* elements(encoding: Encoding, depth: number, given: Buffer | undefined,
     if (tag >>> 16 === 0xfffe) throw new UnreadableDatasetError('an item stands outside a sequence');
     const { length, implicitInside } = yield* lengthOf(head, encoding);
     head = undefined;
-    if (length === undefinedLength) yield* sequence(implicitInside ? { implicitVr: true, bigEndian: encoding.bigEndian } : encoding, depth + 1);
+    if (length === undefinedLength)
+      yield* sequence(implicitInside ? { implicitVr: true, bigEndian: encoding.bigEndian } : encoding, depth + 1);
     else if (found && wanted.has(tag) && length <= uidBytesMax) found(tag, yield { take: length });
     else yield { skip: length };
   }
 }
 
 /** Value length of an element; a UN of undefined length holds implicit VR (PS3.5 section 6.2.2). */
-function* lengthOf(head: Buffer, encoding: Encoding): Generator<Step, { length: number; implicitInside: boolean }, Buffer> {
+function* lengthOf(
+  head: Buffer,
+  encoding: Encoding,
+): Generator<Step, { length: number; implicitInside: boolean }, Buffer> {
   if (encoding.implicitVr) return { length: uint32(head, 4, encoding), implicitInside: false };
   const vr = head.toString('latin1', 4, 6);
   if (!/^[A-Z]{2}$/.test(vr)) throw new UnreadableDatasetError('an element has no value representation');
-  if (!longVrs.has(vr)) return { length: encoding.bigEndian ? head.readUInt16BE(6) : head.readUInt16LE(6), implicitInside: false };
+  if (!longVrs.has(vr))
+    return { length: encoding.bigEndian ? head.readUInt16BE(6) : head.readUInt16LE(6), implicitInside: false };
   return { length: uint32(yield { take: 4 }, 0, encoding), implicitInside: vr === 'UN' };
 }
 

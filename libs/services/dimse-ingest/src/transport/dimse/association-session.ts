@@ -36,27 +36,51 @@ export class AssociationSession implements AssociationHandler {
       'dicom.calling_ae': info.callingAet,
       'dicom.called_ae': info.calledAet,
     };
-    this.#span = trace.getTracer(`callosum.${service}`).startSpan('dimse.association', { kind: SpanKind.SERVER, attributes, root: true });
+    this.#span = trace
+      .getTracer(`callosum.${service}`)
+      .startSpan('dimse.association', { kind: SpanKind.SERVER, attributes, root: true });
     this.#context = trace.setSpan(ROOT_CONTEXT, this.#span);
     parts.metrics.opened();
-    this.#log('assoc.accepted', { called: info.calledAet, remoteAddress: info.remoteAddress, implementation: info.implementationVersion });
+    this.#log('assoc.accepted', {
+      called: info.calledAet,
+      remoteAddress: info.remoteAddress,
+      implementation: info.implementationVersion,
+    });
   }
 
   async store(request: StoreRequest): Promise<StoreAnswer> {
     const startedAt = performance.now();
     let byteCount = 0;
     const answer = await context.with(this.#context, () => this.#store(request, (stored) => (byteCount = stored)));
-    this.parts.metrics.answered(this.info.callingAet, statusText(answer.status), byteCount, performance.now() - startedAt);
+    this.parts.metrics.answered(
+      this.info.callingAet,
+      statusText(answer.status),
+      byteCount,
+      performance.now() - startedAt,
+    );
     return answer;
   }
 
   async #store(request: StoreRequest, storedBytes: (byteCount: number) => void): Promise<StoreAnswer> {
     const { sopClassUid, sopInstanceUid, transferSyntaxUid, dataset } = request;
-    const attributes = { 'dicom.sop_class_uid': sopClassUid, 'dicom.sop_instance_uid': sopInstanceUid, 'dicom.transfer_syntax_uid': transferSyntaxUid };
+    const attributes = {
+      'dicom.sop_class_uid': sopClassUid,
+      'dicom.sop_instance_uid': sopInstanceUid,
+      'dicom.transfer_syntax_uid': transferSyntaxUid,
+    };
     try {
       return await withSpan(service, 'dimse.c-store', { kind: SpanKind.SERVER, attributes }, async (span) => {
-        const object = { associationId: this.info.id, callingAet: this.info.callingAet, sopClassUid, sopInstanceUid, transferSyntaxUid };
-        const { studyInstanceUid, byteCount } = await this.parts.storeInstance.execute(object, dataset as AsyncIterable<Uint8Array>);
+        const object = {
+          associationId: this.info.id,
+          callingAet: this.info.callingAet,
+          sopClassUid,
+          sopInstanceUid,
+          transferSyntaxUid,
+        };
+        const { studyInstanceUid, byteCount } = await this.parts.storeInstance.execute(
+          object,
+          dataset as AsyncIterable<Uint8Array>,
+        );
         span.setAttribute('dicom.study_instance_uid', studyInstanceUid);
         this.#instanceCounts.set(studyInstanceUid, (this.#instanceCounts.get(studyInstanceUid) ?? 0) + 1);
         this.#stored++;
@@ -66,7 +90,14 @@ export class AssociationSession implements AssociationHandler {
     } catch (error) {
       this.#refused++;
       const answer = answerOf(error);
-      const fields = { aet: this.info.callingAet, association: this.info.id, instance: sopInstanceUid, status: statusText(answer.status), code: errorCode(error), err: error };
+      const fields = {
+        aet: this.info.callingAet,
+        association: this.info.id,
+        instance: sopInstanceUid,
+        status: statusText(answer.status),
+        code: errorCode(error),
+        err: error,
+      };
       this.parts.logger.warn(fields, 'store.refused');
       return answer;
     }
@@ -76,7 +107,11 @@ export class AssociationSession implements AssociationHandler {
     const outcome = end.how;
     try {
       if (end.how === 'released') await context.with(this.#context, () => this.#announce());
-      else this.#span.setStatus({ code: SpanStatusCode.ERROR, message: end.how === 'aborted' ? end.code : 'dimse.connection-lost' });
+      else
+        this.#span.setStatus({
+          code: SpanStatusCode.ERROR,
+          message: end.how === 'aborted' ? end.code : 'dimse.connection-lost',
+        });
       this.#log(end.how === 'released' ? 'assoc.released' : 'assoc.aborted', {
         stored: this.#stored,
         refused: this.#refused,
@@ -85,7 +120,11 @@ export class AssociationSession implements AssociationHandler {
         ...(end.how === 'lost' ? { by: 'peer', code: 'dimse.connection-lost' } : {}),
       });
     } finally {
-      this.#span.setAttributes({ 'dimse.instances_stored': this.#stored, 'dimse.instances_refused': this.#refused, 'dimse.outcome': outcome });
+      this.#span.setAttributes({
+        'dimse.instances_stored': this.#stored,
+        'dimse.instances_refused': this.#refused,
+        'dimse.outcome': outcome,
+      });
       this.#span.end();
       this.parts.metrics.ended(this.info.callingAet, outcome);
     }
@@ -94,13 +133,19 @@ export class AssociationSession implements AssociationHandler {
   /** Without it the study waits its whole quiet period: a pity, not a loss. */
   async #announce(): Promise<void> {
     try {
-      await this.parts.announceRelease.execute({ associationId: this.info.id, callingAet: this.info.callingAet, instanceCounts: this.#instanceCounts });
+      await this.parts.announceRelease.execute({
+        associationId: this.info.id,
+        callingAet: this.info.callingAet,
+        instanceCounts: this.#instanceCounts,
+      });
     } catch (error) {
       this.parts.logger.error({ association: this.info.id, err: error }, 'assoc.release-not-announced');
     }
   }
 
   #log(event: string, fields: Record<string, unknown>): void {
-    context.with(this.#context, () => this.parts.logger.info({ aet: this.info.callingAet, association: this.info.id, ...fields }, event));
+    context.with(this.#context, () =>
+      this.parts.logger.info({ aet: this.info.callingAet, association: this.info.id, ...fields }, event),
+    );
   }
 }

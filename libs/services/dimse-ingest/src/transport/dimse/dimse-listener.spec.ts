@@ -22,12 +22,22 @@ beforeEach(async () => {
   logLines = [];
   const logger = createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) });
   const settings = parseSettings(dimseIngestSettings, { CALLOSUM_DIMSE_PORT: '0', CALLOSUM_DIMSE_DRAIN_MS: '100' });
-  listener = new DimseListener(settings, new StoreInstance(archive), new AnnounceRelease(announcer, systemClock), logger);
+  listener = new DimseListener(
+    settings,
+    new StoreInstance(archive),
+    new AnnounceRelease(announcer, systemClock),
+    logger,
+  );
   await listener.onApplicationBootstrap();
 });
 afterEach(() => listener.beforeApplicationShutdown());
 
-const to = (calledAet = 'CALLOSUM'): ScuOptions => ({ host: '127.0.0.1', port: listener.port, calledAet, callingAet: 'CT1' });
+const to = (calledAet = 'CALLOSUM'): ScuOptions => ({
+  host: '127.0.0.1',
+  port: listener.port,
+  calledAet,
+  callingAet: 'CT1',
+});
 const attributes = {
   SOPClassUID: '1.2.840.10008.5.1.4.1.1.2',
   SOPInstanceUID: '1.2.3.4',
@@ -60,7 +70,9 @@ describe('an association', () => {
     const error = await echo(to('SOMEONE')).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AssociationRejectedError);
     expect(error).toMatchObject({ result: 1, source: 1, reason: 7 });
-    expect(logLines.map((line) => JSON.parse(line) as unknown)).toContainEqual(expect.objectContaining({ msg: 'assoc.rejected', aet: 'CT1', called: 'SOMEONE' }));
+    expect(logLines.map((line) => JSON.parse(line) as unknown)).toContainEqual(
+      expect.objectContaining({ msg: 'assoc.rejected', aet: 'CT1', called: 'SOMEONE' }),
+    );
   });
 
   it('announces each study it stored something of, once it is released', async () => {
@@ -69,11 +81,19 @@ describe('an association', () => {
       files: [file(), file({ SOPInstanceUID: '1.2.3.5' }), file({ SOPInstanceUID: '9.1', StudyInstanceUID: '9' })],
     });
     await until(() => announcer.announced.length > 0);
-    expect(announcer.announced.map(({ studyInstanceUid, instanceCount, source }) => [studyInstanceUid, instanceCount, source])).toEqual([
+    expect(
+      announcer.announced.map(({ studyInstanceUid, instanceCount, source }) => [
+        studyInstanceUid,
+        instanceCount,
+        source,
+      ]),
+    ).toEqual([
       ['1.2.3', 2, 'CT1'],
       ['9', 1, 'CT1'],
     ]);
-    expect(new Set(announcer.announced.map(({ associationId }) => associationId))).toEqual(new Set(archive.committed.map(({ object }) => object.associationId)));
+    expect(new Set(announcer.announced.map(({ associationId }) => associationId))).toEqual(
+      new Set(archive.committed.map(({ object }) => object.associationId)),
+    );
   });
 
   it('that stored nothing announces nothing', async () => {
@@ -115,13 +135,16 @@ describe('a C-STORE', () => {
     expect(archive).toMatchObject({ committed: [], open: 0 });
   });
 
-  it.each(['begin', 'write', 'commit'] as const)('that the archive has no room for at %s is refused with A700; the next is stored', async (step) => {
-    archive.failing = step;
-    expect(await statusOf(file())).toEqual(['a700']);
-    expect(archive.open).toBe(0);
-    archive.failing = undefined;
-    expect(await statusOf(file())).toEqual(['0']);
-  });
+  it.each(['begin', 'write', 'commit'] as const)(
+    'that the archive has no room for at %s is refused with A700; the next is stored',
+    async (step) => {
+      archive.failing = step;
+      expect(await statusOf(file())).toEqual(['a700']);
+      expect(archive.open).toBe(0);
+      archive.failing = undefined;
+      expect(await statusOf(file())).toEqual(['0']);
+    },
+  );
 
   it('that the archive refuses by policy is a Cxxx, and one that meets a defect 0110', async () => {
     archive.failing = 'commit';
@@ -132,7 +155,9 @@ describe('a C-STORE', () => {
   });
 
   it('cut off by an abort leaves nothing and announces nothing', async () => {
-    const stores = storeFiles({ ...to(), files: [file({ PixelData: new Uint8Array(50_000_000) })] }).catch((thrown: unknown) => thrown);
+    const stores = storeFiles({ ...to(), files: [file({ PixelData: new Uint8Array(50_000_000) })] }).catch(
+      (thrown: unknown) => thrown,
+    );
     await until(() => archive.open === 1);
     await listener.beforeApplicationShutdown();
     expect(await stores).toMatchObject({ code: 'dimse.association-aborted' });
@@ -165,7 +190,11 @@ describe('stored means committed', () => {
       };
     };
     const seen: boolean[] = [];
-    await storeFiles({ ...to(), files: [file()], onProgress: ({ status }) => seen.push(committed && isStored(status ?? -1)) });
+    await storeFiles({
+      ...to(),
+      files: [file()],
+      onProgress: ({ status }) => seen.push(committed && isStored(status ?? -1)),
+    });
     expect(seen).toEqual([true]);
   });
 });

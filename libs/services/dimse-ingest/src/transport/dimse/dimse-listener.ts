@@ -1,5 +1,13 @@
 import { assertBindAllowed } from '@callosum/config';
-import { type AssociationHandler, type AssociationInfo, type AssociationRejection, calledAetNotRecognized, createScpServer, rejectionText, type ScpServer } from '@callosum/dimse';
+import {
+  type AssociationHandler,
+  type AssociationInfo,
+  type AssociationRejection,
+  calledAetNotRecognized,
+  createScpServer,
+  rejectionText,
+  type ScpServer,
+} from '@callosum/dimse';
 import { LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
@@ -51,7 +59,8 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   #accept(association: AssociationInfo): AssociationHandler | AssociationRejection {
-    if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE) return this.#rejected(association, calledAetNotRecognized);
+    if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
+      return this.#rejected(association, calledAetNotRecognized);
     return new AssociationSession(association, {
       storeInstance: this.storeInstance,
       announceRelease: this.announceRelease,

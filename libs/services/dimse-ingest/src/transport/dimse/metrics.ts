@@ -6,11 +6,23 @@ const labelsMax = 200;
 /** What SREs see of the DIMSE door; labels are the calling AE title and the status or end. */
 export class DimseMetrics {
   readonly #meter = metrics.getMeter('callosum.dimse-ingest');
-  readonly #instances = this.#meter.createCounter('callosum_dimse_instances', { description: 'C-STORE requests answered, by calling AE title and status' });
-  readonly #bytes = this.#meter.createCounter('callosum_dimse_stored_bytes', { description: 'Dataset bytes stored, by calling AE title', unit: 'By' });
-  readonly #associations = this.#meter.createCounter('callosum_dimse_associations', { description: 'Associations, by calling AE title and how they ended' });
-  readonly #open = this.#meter.createUpDownCounter('callosum_dimse_associations_open', { description: 'Associations open now' });
-  readonly #storeMs = this.#meter.createHistogram('callosum_dimse_store_duration', { description: 'From C-STORE request to response', unit: 'ms' });
+  readonly #instances = this.#meter.createCounter('callosum_dimse_instances', {
+    description: 'C-STORE requests answered, by calling AE title and status',
+  });
+  readonly #bytes = this.#meter.createCounter('callosum_dimse_stored_bytes', {
+    description: 'Dataset bytes stored, by calling AE title',
+    unit: 'By',
+  });
+  readonly #associations = this.#meter.createCounter('callosum_dimse_associations', {
+    description: 'Associations, by calling AE title and how they ended',
+  });
+  readonly #open = this.#meter.createUpDownCounter('callosum_dimse_associations_open', {
+    description: 'Associations open now',
+  });
+  readonly #storeMs = this.#meter.createHistogram('callosum_dimse_store_duration', {
+    description: 'From C-STORE request to response',
+    unit: 'ms',
+  });
   readonly #names = new Set<string>();
 
   opened(): void {
