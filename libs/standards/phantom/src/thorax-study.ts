@@ -18,7 +18,7 @@ export interface PhantomPatient {
 export interface ThoraxPhantomOptions {
   /** Moves emphysema, vessels and noise. Default 1. */
   readonly seed?: number;
-  /** Axial slices over 288 mm. Default 72, of which more than 60 show lung. */
+  /** Axial slices over 288 mm. Default 80, of which more than 60 show both lungs. */
   readonly slices?: number;
   /** Rows and columns over 384 mm. Default 256. */
   readonly matrix?: number;
@@ -97,7 +97,7 @@ interface Context {
  * options give the same bytes. Takes about a second for the default size.
  */
 export function generateThoraxPhantom(options: ThoraxPhantomOptions = {}): ThoraxPhantom {
-  const { seed = 1, slices = 72, matrix = 256, shuffled = false, patientPosition = 'HFS', salt = '' } = options;
+  const { seed = 1, slices = 80, matrix = 256, shuffled = false, patientPosition = 'HFS', salt = '' } = options;
   const pixel = fieldOfViewMm / matrix;
   const half = (fieldOfViewMm - pixel) / 2;
   const grid: Grid = { columns: matrix, rows: matrix, slices, spacing: [pixel, pixel, heightMm / slices], origin: [-half, -half, 0] };
