@@ -67,6 +67,8 @@ function formatOffset(minutes: number): string {
 
 /** Offset of a wall-clock time in an IANA zone; of the hour that happens twice in autumn, the first. */
 function offsetInZone(wallClockAsUtc: string, zone: string): string | undefined {
+  // Intl takes offsets for zones too, also impossible ones.
+  if (!/^[A-Za-z]/.test(zone)) return undefined;
   const wall = Date.parse(wallClockAsUtc);
   try {
     const before = zoneOffset(wall - 86_400_000, zone);

@@ -83,7 +83,9 @@ const read = (file: string): Bundle => readJson(`fhir/r4/${file}`) as Bundle;
 function concreteTypes(profiles: Bundle): string[] {
   return (profiles.entry ?? [])
     .map(({ resource }) => resource as StructureDefinition)
-    .filter(({ resourceType, kind, abstract, derivation }) => resourceType === 'StructureDefinition' && kind === 'resource' && !abstract && derivation === 'specialization')
+    .filter(({ resourceType, kind, abstract }) => resourceType === 'StructureDefinition' && kind === 'resource' && !abstract)
+    // The package adds types of later versions (SubscriptionStatus of R4B).
+    .filter(({ derivation, fhirVersion }) => derivation === 'specialization' && fhirVersion === '4.0.1')
     .map(({ type }) => type ?? '')
     .filter((type) => isResourceType(type))
     .sort();
