@@ -106,6 +106,7 @@ export class PostgresDecisionStore implements DecisionStore {
     try {
       await this.db.transaction().execute((trx) => this.write(trx, commit));
     } catch (error) {
+      if (expected?.verdict.state === 'linked') await this.abandonChange(expected.decisionId);
       // Two first decisions of one study, or two answers to one quarantine: the other one was faster.
       if ((error as { code?: unknown }).code === '23505') throw new DecisionContentionError();
       throw error;
@@ -132,6 +133,17 @@ export class PostgresDecisionStore implements DecisionStore {
       if (waitedMs > leaseMsMax + changeMarginMs) throw new DecisionContentionError();
       await sleep(pollMs);
     }
+  }
+
+  /** The change did not come about: publishing goes on. Should this fail too, the deadline ends it. */
+  private async abandonChange(decisionId: string): Promise<void> {
+    await this.db
+      .updateTable('decision')
+      .set({ changing_until: null })
+      .where('decision_id', '=', decisionId)
+      .where('superseded_at', 'is', null)
+      .execute()
+      .catch(() => undefined);
   }
 
   /** A revoked lease still counts until it is given back or runs out: its holder may be in the middle of a write. */

@@ -2,7 +2,7 @@ import { parseReference } from '@callosum/fhir';
 import { newId } from '@callosum/kernel';
 
 import type { Decision, NewDecision, Verdict } from '../domain/decision.js';
-import { StaleDecisionError, UnknownDecisionError, UnknownPatientError } from '../domain/errors.js';
+import { DecisionContentionError, StaleDecisionError, UnknownDecisionError, UnknownPatientError } from '../domain/errors.js';
 import { decisionIdentifier, isProvisional, provisionalPatient } from '../domain/patient.js';
 import type { DecisionStore, PatientRecord, StudyDirectory } from './ports.js';
 
@@ -42,7 +42,13 @@ export class ResolveQuarantine {
       decider: { by: 'person', name: decidedBy, resolves: decisionId, action },
       evidence: quarantine.evidence,
     };
-    await this.decisions.commit({ decision, expected: quarantine });
+    try {
+      await this.decisions.commit({ decision, expected: quarantine });
+    } catch (error) {
+      // Somebody decided in the same moment: then their decision is the answer, or the reason to refuse.
+      if (error instanceof DecisionContentionError) return this.madeBefore(decisionId, action);
+      throw error;
+    }
     return (await this.decisions.find(decision.decisionId)) ?? raise(new UnknownDecisionError(decision.decisionId));
   }
 

@@ -1,0 +1,382 @@
+import { identity } from '@callosum/contracts';
+import { connect, type Database, type DatabaseConfig, migrate } from '@callosum/database';
+import { eventTablesMigrations, type LogEvent, PostgresOutbox, whileHandling } from '@callosum/event-log';
+import { FhirClient, type Patient } from '@callosum/fhir';
+import { nameUid, newId, systemClock } from '@callosum/kernel';
+import { createLogger } from '@callosum/telemetry';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { startGateway, type TestGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
+import { PostgresDecisionQueries } from './adapters/decision-queries.js';
+import { PostgresDecisionStore } from './adapters/decision-store.js';
+import { PostgresLeaseStore } from './adapters/lease-store.js';
+import { identityMigrations } from './adapters/migrations.js';
+import { FhirPatientRecord } from './adapters/patient-record.js';
+import type { IdentityTables } from './adapters/tables.js';
+import { JudgeStudy } from './application/judge-study.js';
+import { ResolveQuarantine } from './application/resolve-quarantine.js';
+import type { StudyDemographics } from './domain/judgement.js';
+import { decisionIdentifier } from './domain/patient.js';
+import { IdentityGrpc } from './transport/identity.grpc.js';
+import { IdentityHttp } from './transport/identity.http.js';
+
+let postgres: TestPostgres;
+let config: DatabaseConfig;
+let gateway: TestGateway;
+let database: Database<IdentityTables>;
+let fhir: FhirClient;
+/** What study-index would answer. */
+const studies = new Map<string, StudyDemographics>();
+const directory = {
+  demographics: (uid: string) => {
+    const found = studies.get(uid);
+    return found ? Promise.resolve(found) : Promise.reject(new Error(`no study ${uid}`));
+  },
+};
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  gateway = await startGateway(await postgres.createDatabase());
+  config = await postgres.createDatabase();
+  database = connect<IdentityTables>(config, 'public', () => undefined);
+  await migrate(database.db as never, 'public', { ...eventTablesMigrations, ...identityMigrations });
+  fhir = new FhirClient({ baseUrl: gateway.base });
+});
+afterAll(async () => {
+  await database?.close();
+  await gateway?.stop();
+  await postgres?.stop();
+});
+
+/** Each test has a hospital of its own: the record is shared. */
+let issuer = '';
+beforeEach(async () => {
+  issuer = `HOSP-${newId()}`;
+  studies.clear();
+  await sql`truncate outbox, inbox, decision, patient_identifier, identifier_lock, publish_lease cascade`.execute(database.db);
+});
+
+const store = () => new PostgresDecisionStore(database.db, new PostgresOutbox({ service: 'identity-mapping' }), systemClock);
+const record = () => new FhirPatientRecord(fhir);
+const judge = (issuers: Record<string, string> = {}) => new JudgeStudy(directory, record(), store(), 'default', issuers);
+const resolver = () => new ResolveQuarantine(directory, record(), store());
+const grpc = () => new IdentityGrpc(store(), new PostgresLeaseStore(database.db));
+const http = () => new IdentityHttp(new PostgresDecisionQueries(database.db), resolver(), createLogger('identity-mapping', 'fatal'));
+
+const uid = (name: string): string => nameUid('identity-spec', issuer, name);
+let digests = 0;
+function study(name: string, more: Partial<StudyDemographics> = {}): string {
+  studies.set(uid(name), {
+    patientId: 'P1',
+    issuerOfPatientId: issuer,
+    issuerUniversalEntityId: '',
+    issuerUniversalEntityIdType: '',
+    patientName: 'Doe^Jane',
+    patientBirthDate: '19700131',
+    patientSex: 'F',
+    source: 'CT1',
+    inconsistent: false,
+    identityDigest: `digest-${++digests}`,
+    ...more,
+  });
+  return uid(name);
+}
+
+async function events(): Promise<Record<string, unknown>[]> {
+  const { rows } = await sql<{ topic: string; value: string }>`select topic, value from outbox order by id`.execute(database.db);
+  await sql`truncate outbox`.execute(database.db);
+  return rows.map(({ topic, value }) => ({ topic, ...(JSON.parse(value) as object) }));
+}
+async function verdict(studyUid: string, issuers?: Record<string, string>) {
+  await judge(issuers).run(studyUid);
+  const decision = await store().current(studyUid);
+  if (!decision) throw new Error('no decision');
+  return decision.verdict;
+}
+const patientOf = async (studyUid: string): Promise<string> => {
+  const decided = (await store().current(studyUid))?.verdict;
+  return decided?.state === 'linked' ? decided.patient : '';
+};
+const reasons = (...expected: string[]) => ({ state: 'quarantined', reasons: expected });
+const idOf = (reference: string): string => reference.replace('Patient/', '');
+
+describe('an unknown patient', () => {
+  it('becomes a provisional Patient with what the study says, and the study is linked', async () => {
+    const one = study('one', { patientName: 'Müller^Anna^Maria=山田^花子' });
+    expect(await verdict(one)).toMatchObject({ state: 'linked', provisional: true });
+    const patient = await fhir.read<Patient>('Patient', idOf(await patientOf(one)));
+    expect(patient).toMatchObject({
+      birthDate: '1970-01-31',
+      gender: 'female',
+      name: [{ family: 'Müller', given: ['Anna', 'Maria'] }, { family: '山田', given: ['花子'] }],
+      identifier: [{ value: 'P1' }],
+      meta: { tag: [{ code: 'provisional' }] },
+    });
+    const [linked, ...others] = await events();
+    expect(others).toEqual([]);
+    expect(linked).toMatchObject({
+      topic: 'identity.study.linked.v1',
+      studyInstanceUid: one,
+      patientReference: `Patient/${patient.id}`,
+      identityDigest: studies.get(one)?.identityDigest,
+      decidedBy: 'DECIDED_BY_RULES',
+      provisional: true,
+    });
+    expect(JSON.stringify(linked)).not.toMatch(/Müller|P1|1970/);
+  });
+
+  it('is found again by the next study', async () => {
+    await verdict(study('one'));
+    expect(await verdict(study('two', { patientName: 'DOE^JANE', patientSex: '' }))).toMatchObject({
+      patient: await patientOf(uid('one')),
+    });
+  });
+
+  it('is created once when ten studies race, and each is judged against the first', async () => {
+    const uids = Array.from({ length: 10 }, (_, i) => study(`s${i}`, i === 0 ? {} : { patientName: i % 2 ? 'Doe^Jane' : 'Doe^Jane^Ann' }));
+    const wrong = study('wrong', { patientBirthDate: '19800202', patientSex: 'M', patientName: 'Roe^Rick' });
+    await Promise.all([...uids, wrong].map((one) => judge().run(one)));
+    const decided = await Promise.all([...uids, wrong].map((one) => store().current(one)));
+    const patients = new Set(decided.flatMap((decision) => (decision?.verdict.state === 'linked' ? [decision.verdict.patient] : [])));
+    expect(patients.size).toBe(1);
+    // Whoever came first defines the Patient; the other kind contradicts it.
+    const quarantined = decided.filter((decision) => decision?.verdict.state === 'quarantined').map((decision) => decision?.studyInstanceUid);
+    expect([[wrong], uids]).toContainEqual(quarantined);
+  });
+
+  it('is created once when the process dies between the Patient and the decision', async () => {
+    const one = study('one', { patientName: '', patientBirthDate: '' });
+    const dying = store();
+    dying.commit = () => Promise.reject(new Error('killed'));
+    await expect(new JudgeStudy(directory, record(), dying, 'default', {}).run(one)).rejects.toThrow('killed');
+    expect(await verdict(one)).toMatchObject({ state: 'linked', provisional: true });
+    // Another study with as little to go by is no evidence of the same person.
+    expect(await verdict(study('two', { patientName: '', patientBirthDate: '' }))).toEqual(reasons('uncorroborated'));
+  });
+});
+
+describe('a known patient', () => {
+  it('registered in the record is linked, corroborated', async () => {
+    const system = 'https://hospital.example/mrn';
+    const value = newId();
+    const { resource } = await fhir.create<Patient>({
+      resourceType: 'Patient',
+      identifier: [{ system, value }],
+      name: [{ family: 'Doe', given: ['Jane'] }],
+      birthDate: '1970-01-31',
+      gender: 'female',
+    });
+    const one = study('one', { issuerOfPatientId: '', patientId: value });
+    expect(await verdict(one, { CT1: system })).toEqual({ state: 'linked', patient: `Patient/${resource.id}`, provisional: false });
+  });
+
+  it('is followed through a merge', async () => {
+    const first = study('one');
+    await verdict(first);
+    const old = await fhir.read<Patient>('Patient', idOf(await patientOf(first)));
+    const { resource: survivor } = await fhir.create<Patient>({ resourceType: 'Patient', name: [{ family: 'Doe', given: ['Jane'] }], birthDate: '1970-01-31' });
+    await fhir.update<Patient>({ ...old, active: false, link: [{ type: 'replaced-by', other: { reference: `Patient/${survivor.id}` } }] });
+    expect(await verdict(study('two'))).toMatchObject({ patient: `Patient/${survivor.id}` });
+  });
+
+  it.each<[string, Partial<StudyDemographics>, string[]]>([
+    ['another birth date', { patientBirthDate: '19700201' }, ['birth-date-contradicts']],
+    ['another sex', { patientSex: 'M' }, ['sex-contradicts']],
+    ['another name', { patientName: 'Roe^Rick' }, ['name-contradicts']],
+    ['nothing to go by', { patientName: '', patientBirthDate: '' }, ['uncorroborated']],
+    ['no Patient ID', { patientId: '' }, ['missing-patient-id']],
+    ['sources that differ', { inconsistent: true }, ['inconsistent-study']],
+  ])('with %s is quarantined, and nothing is created', async (_, more, expected) => {
+    await verdict(study('one'));
+    await events();
+    const before = await gateway.send('GET', '/Patient?_summary=count');
+    expect(await verdict(study('two', more))).toEqual(reasons(...expected));
+    const [quarantined] = await events();
+    expect(quarantined).toMatchObject({ topic: 'identity.study.quarantined.v1', studyInstanceUid: uid('two') });
+    expect(JSON.stringify(quarantined)).not.toMatch(/Doe|Roe|P1|19700/);
+    expect((await gateway.send('GET', '/Patient?_summary=count')).body).toMatchObject({ total: (before.body as { total: number }).total });
+  });
+
+  it('that several Patients claim to be is quarantined', async () => {
+    const system = 'https://hospital.example/mrn';
+    const value = newId();
+    for (let i = 0; i < 2; i++) await fhir.create<Patient>({ resourceType: 'Patient', identifier: [{ system, value }] });
+    expect(await verdict(study('one', { issuerOfPatientId: '', patientId: value }), { CT1: system })).toEqual(reasons('ambiguous-patient'));
+  });
+
+  it('is not the one of the same Patient ID at another source without issuer', async () => {
+    const more = { issuerOfPatientId: '', patientId: newId() };
+    await verdict(study('one', { ...more, source: 'CT1' }));
+    await verdict(study('two', { ...more, source: 'MR2' }));
+    expect(await patientOf(uid('one'))).not.toBe(await patientOf(uid('two')));
+  });
+});
+
+describe('a decision', () => {
+  it('holds while the identity attributes do, and is judged anew when they change', async () => {
+    const one = study('one');
+    await verdict(one);
+    await verdict(one);
+    expect(await events()).toHaveLength(1);
+    study('one', { patientBirthDate: '19800101' });
+    expect(await verdict(one)).toEqual(reasons('birth-date-contradicts'));
+    const { decisions } = await http().decisions(one);
+    expect(decisions.map(({ state }) => state)).toEqual(['quarantined', 'linked']);
+    expect(decisions[1]?.supersededAt).toBeDefined();
+  });
+
+  it('is made once for one event, however often it is delivered', async () => {
+    const one = study('one');
+    const event: LogEvent = {
+      topic: 'imaging.study.updated.v1', key: one, id: newId(), type: 't', source: '/s', time: new Date(), site: 'default', correlationId: 'c', value: '{}',
+    };
+    await Promise.allSettled([1, 2, 3].map(() => whileHandling(event, () => judge().run(one))));
+    await whileHandling(event, () => judge().run(one));
+    expect(await events()).toHaveLength(1);
+  });
+});
+
+describe('publish leases', () => {
+  const acquire = async (studyUid: string, ms = 5_000) => {
+    const { decisionId } = await grpc().getDecision({ studyInstanceUid: studyUid });
+    const duration = { seconds: BigInt(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1_000_000 };
+    return grpc().acquirePublishLease({ studyInstanceUid: studyUid, decisionId, holder: 'job-1', duration } as never);
+  };
+  async function startChange(one: string) {
+    study('one', { patientBirthDate: '19800101' });
+    let changed = false;
+    const change = judge().run(one).then(() => (changed = true));
+    await sleep(200);
+    return { change, isChanged: () => changed };
+  }
+
+  it('are given under the current link only', async () => {
+    const one = study('one');
+    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({ state: identity.DecisionState.DECISION_STATE_PENDING });
+    await verdict(one);
+    const lease = await acquire(one);
+    expect(lease.patientReference).toBe(await patientOf(one));
+    expect(Date.parse(lease.expiresAt ?? '')).toBeGreaterThan(Date.now());
+    await expect(grpc().acquirePublishLease({ studyInstanceUid: one, decisionId: newId(), holder: 'x', duration: undefined })).rejects.toMatchObject({
+      kind: 'conflict',
+    });
+    const two = study('two', { patientId: '' });
+    await verdict(two);
+    await expect(acquire(two)).rejects.toMatchObject({ code: 'identity.not-current-link' });
+  });
+
+  it('delay a changed decision until they are given back, and cannot be confirmed meanwhile or after', async () => {
+    const one = study('one');
+    await verdict(one);
+    const { leaseId } = await acquire(one);
+    await grpc().confirmPublishLease({ leaseId });
+    const { change, isChanged } = await startChange(one);
+    expect(isChanged()).toBe(false);
+    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({ state: identity.DecisionState.DECISION_STATE_LINKED });
+    await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
+    await expect(acquire(one)).rejects.toMatchObject({ code: 'identity.not-current-link' });
+    await grpc().releasePublishLease({ leaseId });
+    await grpc().releasePublishLease({ leaseId });
+    await change;
+    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({ state: identity.DecisionState.DECISION_STATE_QUARANTINED });
+    await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
+  });
+
+  it('of a holder that died are waited out, no longer', async () => {
+    const one = study('one');
+    await verdict(one);
+    const { leaseId } = await acquire(one, 1_000);
+    const { change, isChanged } = await startChange(one);
+    expect(isChanged()).toBe(false);
+    await change;
+    await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
+  });
+
+  it('run out by themselves', async () => {
+    const one = study('one');
+    await verdict(one);
+    const { leaseId } = await acquire(one, 50);
+    await sleep(100);
+    await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
+  });
+});
+
+describe('a person', () => {
+  async function quarantined(): Promise<string> {
+    await verdict(study('one'));
+    await verdict(study('two', { patientBirthDate: '19800101' }));
+    await events();
+    const { decisions } = await http().quarantine({});
+    expect(decisions).toHaveLength(1);
+    expect(decisions[0]).toMatchObject({
+      studyInstanceUid: uid('two'),
+      reasons: ['birth-date-contradicts'],
+      evidence: { candidates: [{ patient: await patientOf(uid('one')), corroboration: { birthDate: 'contradicts', name: 'agrees' } }] },
+    });
+    return decisions[0]?.decisionId ?? '';
+  }
+
+  it('links a quarantined study to a Patient, once', async () => {
+    const decisionId = await quarantined();
+    const patient = await patientOf(uid('one'));
+    const body = { action: 'link', patient, decidedBy: 'dr-house' };
+    const made = await http().resolve(decisionId, body);
+    expect(made).toMatchObject({ state: 'linked', patient, decidedBy: 'dr-house', resolves: decisionId });
+    expect(await http().resolve(decisionId, body)).toEqual(made);
+    expect(await events()).toMatchObject([{ topic: 'identity.study.linked.v1', decidedBy: 'DECIDED_BY_PERSON', patientReference: patient }]);
+    expect((await http().quarantine({})).decisions).toEqual([]);
+    // Judging again does not overrule the person while the study says the same.
+    await judge().run(uid('two'));
+    expect(await patientOf(uid('two'))).toBe(patient);
+  });
+
+  it('has a Patient created, which does not make the contested Patient ID ambiguous', async () => {
+    const decisionId = await quarantined();
+    const body = { action: 'create-patient', decidedBy: 'dr-house' };
+    const [made, ...again] = await Promise.all([1, 2, 3].map(() => http().resolve(decisionId, body)));
+    expect(again).toEqual([made, made]);
+    expect(made).toMatchObject({ state: 'linked', provisional: true });
+    expect(await patientOf(uid('two'))).not.toBe(await patientOf(uid('one')));
+    const { value } = decisionIdentifier(decisionId);
+    expect((await gateway.send('GET', `/Patient?identifier=${encodeURIComponent(value)}`)).body).toMatchObject({ total: 1 });
+    expect(await verdict(study('three'))).toMatchObject({ patient: await patientOf(uid('one')) });
+  });
+
+  it('rejects a study, which leaves the list and stays unpublished', async () => {
+    const decisionId = await quarantined();
+    expect(await http().resolve(decisionId, { action: 'reject', decidedBy: 'dr-house' })).toMatchObject({
+      state: 'quarantined',
+      reasons: ['rejected-by-person'],
+    });
+    expect((await http().quarantine({})).decisions).toEqual([]);
+    expect((await http().quarantine({ include: 'rejected' })).decisions).toHaveLength(1);
+  });
+
+  it('is told when the decision is no longer the one to decide', async () => {
+    const decisionId = await quarantined();
+    await http().resolve(decisionId, { action: 'reject', decidedBy: 'a' });
+    await expect(http().resolve(decisionId, { action: 'create-patient', decidedBy: 'b' })).rejects.toMatchObject({ kind: 'conflict' });
+    await expect(http().resolve(newId(), { action: 'reject', decidedBy: 'b' })).rejects.toMatchObject({ kind: 'not-found' });
+  });
+
+  it('is told when the study changed since', async () => {
+    const decisionId = await quarantined();
+    study('two', { patientBirthDate: '19700131' });
+    await expect(http().resolve(decisionId, { action: 'reject', decidedBy: 'a' })).rejects.toMatchObject({ code: 'identity.stale-decision' });
+  });
+
+  it.each([
+    [{ action: 'link', patient: 'Patient/none', decidedBy: 'a' }, 'identity.unknown-patient'],
+    [{ action: 'link', patient: 'Group/1', decidedBy: 'a' }, 'identity.unknown-patient'],
+    [{ action: 'link', decidedBy: 'a' }, 'identity.malformed-request'],
+    [{ action: 'reject' }, 'identity.malformed-request'],
+    [{ action: 'erase', decidedBy: 'a' }, 'identity.malformed-request'],
+    [undefined, 'identity.malformed-request'],
+  ])('is told what is wrong with %j', async (body, code) => {
+    const decisionId = await quarantined();
+    await expect(http().resolve(decisionId, body)).rejects.toMatchObject({ code, kind: 'invalid' });
+  });
+});
