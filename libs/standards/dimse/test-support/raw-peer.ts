@@ -198,3 +198,24 @@ export function userItem(associateAc: Buffer, type: number): Buffer | undefined 
   }
   return undefined;
 }
+
+/** An A-ASSOCIATE-AC for the one context 1. */
+export function associateAc({
+  pduBytesMax = 16_384,
+  result = 0,
+  transferSyntax = explicitVrLittleEndian,
+} = {}): Buffer {
+  const fixed = Buffer.alloc(68);
+  fixed.writeUInt16BE(1, 0);
+  const max = Buffer.alloc(4);
+  max.writeUInt32BE(pduBytesMax);
+  return pdu(
+    2,
+    Buffer.concat([
+      fixed,
+      item(0x10, Buffer.from('1.2.840.10008.3.1.1.1')),
+      item(0x21, Buffer.concat([Buffer.from([1, 0, result, 0]), item(0x40, Buffer.from(transferSyntax))])),
+      item(0x50, Buffer.concat([item(0x51, max), item(0x52, Buffer.from('1.2.3.4'))])),
+    ]),
+  );
+}
