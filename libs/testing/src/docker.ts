@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
-import { freePort } from './processes.js';
+import type { TestKafka } from './kafka.js';
+import { accepts, freePort } from './processes.js';
 
 const run = promisify(execFile);
 let usable: Promise<boolean> | undefined;
@@ -16,7 +18,7 @@ export function dockerIsUsable(): Promise<boolean> {
 }
 
 /** A broker that advertises the port it is published at, so the port is chosen before it starts. */
-export async function startKafkaContainer(version: string): Promise<{ brokers: string[]; stop(): Promise<void> }> {
+export async function startKafkaContainer(version: string): Promise<TestKafka> {
   const { GenericContainer, Wait } = await import('testcontainers');
   const port = await freePort();
   const container = await new GenericContainer(`apache/kafka:${version}`)
@@ -39,5 +41,18 @@ export async function startKafkaContainer(version: string): Promise<{ brokers: s
     .withWaitStrategy(Wait.forLogMessage(/Kafka Server started/))
     .withStartupTimeout(120_000)
     .start();
-  return { brokers: [`127.0.0.1:${port}`], stop: async () => void (await container.stop()) };
+  return {
+    brokers: [`127.0.0.1:${port}`],
+    restart: async (downMs) => {
+      await run('docker', ['kill', container.getId()]);
+      await sleep(downMs);
+      await run('docker', ['start', container.getId()]);
+      await waitUntil(() => accepts(port));
+    },
+    stop: async () => void (await container.stop()),
+  };
+}
+
+async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(100);
 }

@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { dockerIsUsable, startKafkaContainer } from './docker.js';
 import { MissingPrerequisite } from './missing-prerequisite.js';
-import { freePort, startProcess } from './processes.js';
+import { freePort, startProcess, type ServerProcess } from './processes.js';
 import { cachedTool } from './tools-folder.js';
 
 const run = promisify(execFile);
@@ -16,6 +17,8 @@ export const kafkaVersion = '3.9.1';
 export interface TestKafka {
   /** "host:port" */
   readonly brokers: readonly string[];
+  /** Kills the broker, waits `downMs`, and starts it again on the same port with what it had on disk. */
+  restart(downMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -88,14 +91,21 @@ async function startBroker(classpath: string): Promise<TestKafka> {
   // A cluster id is a base64 UUID of 22 characters; a leading "-" would read as an option.
   const id = `A${randomBytes(16).toString('base64url').slice(1)}`;
   await run('java', ['-cp', classpath, 'kafka.tools.StorageTool', 'format', '-t', id, '-c', properties]);
-  const broker = await startProcess({
-    command: 'java',
-    args: ['-Xmx512m', '-cp', classpath, 'kafka.Kafka', properties],
-    ready: (output) => output.includes('Kafka Server started'),
-    readyTimeoutMs: 90_000,
-  });
+  const start = (): Promise<ServerProcess> =>
+    startProcess({
+      command: 'java',
+      args: ['-Xmx512m', '-cp', classpath, 'kafka.Kafka', properties],
+      ready: (output) => output.includes('Kafka Server started'),
+      readyTimeoutMs: 90_000,
+    });
+  let broker = await start();
   return {
     brokers: [`127.0.0.1:${port}`],
+    restart: async (downMs) => {
+      await broker.stop(0);
+      await sleep(downMs);
+      broker = await start();
+    },
     stop: async () => {
       // Its data goes with it: no reason to wait for a clean shutdown.
       await broker.stop(1_000);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '@callosum/kernel';
 
 import { backoffMs, defaultBackoff, isTransient, type Backoff } from './backoff.js';
+import { consumerMetrics } from './metrics.js';
 import { behindParkedCode } from './errors.js';
 import type { EventHandler } from './event-log.js';
 import type { LogEvent } from './event.js';
@@ -24,22 +25,28 @@ export interface ConsumerPolicyOptions {
  */
 export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
   const { group, parked, dispatch, backoff = defaultBackoff, onParked } = options;
+  const metrics = consumerMetrics(group);
   return async (event) => {
     const { topic, key } = event;
     if ((await parked.holds({ group, topic, key })) && (await parked.parkBehind(group, event, behindParkedCode))) {
+      metrics.count(event, 'parked');
       onParked?.(event, behindParkedCode, undefined);
       return;
     }
     for (let attempt = 1; ; attempt++) {
       try {
-        return await dispatch(event);
+        await dispatch(event);
+        metrics.count(event, 'handled');
+        return;
       } catch (error) {
         if (!isTransient(error) || attempt >= backoff.attemptsMax) {
           const code = errorCode(error);
           await parked.park(group, event, code);
+          metrics.count(event, 'parked');
           onParked?.(event, code, error);
           return;
         }
+        metrics.count(event, 'retried');
         await sleep(backoffMs(backoff, attempt));
       }
     }

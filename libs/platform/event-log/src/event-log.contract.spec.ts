@@ -121,6 +121,45 @@ describe('Kafka log', async () => {
     await admin.disconnect();
   });
 
+  it('refuses to start, and says why, when the broker never takes the consumer in', async () => {
+    // Below the broker's shortest session: INVALID_SESSION_TIMEOUT, which no retry mends.
+    const log = new KafkaEventLog({
+      brokers: kafka.brokers,
+      clientId: 'refused',
+      onError: () => undefined,
+      tuning: { sessionTimeoutMs: 500, startTimeoutMs: 2_000 },
+    });
+    await expect(collect(log, `group-${newId()}`, 'none')).rejects.toThrow(/session timeout/i);
+    await log.close();
+  });
+
+  it('goes on by itself after the broker was killed and came back, losing nothing', async () => {
+    const prefix = `${newId()}-`;
+    const errors: unknown[] = [];
+    const { log, close } = openLog({ adapter: 'kafka', brokers: kafka.brokers }, (error) => errors.push(error));
+    const service = await openService(database, `s_${newId().replaceAll('-', '')}`);
+    const relay = new OutboxRelay({ db: service.db, log, schema: service.schema, onError: (error) => errors.push(error) }).start();
+    const outbox = new PostgresOutbox({ service: 'study-index', onAdd: () => relay.expect() });
+    const add = (revision: number): Promise<void> =>
+      service.db.transaction().execute((trx) => outbox.add(trx, topic, topic.message.fromJSON({ studyInstanceUid: `${prefix}k`, revision })));
+    const { events } = await collect(log, `group-${newId()}`, prefix);
+    await add(1);
+    await until('the first', () => events.length === 1);
+    const restarted = kafka.restart(3_000);
+    await sleep(1_000);
+    await add(2);
+    await add(3);
+    await restarted;
+    await add(4);
+    await until('all of them', () => new Set(events.map(revisionOf)).size === 4, 60_000);
+    // A batch whose acknowledgement was lost may come twice; the first coming is in order.
+    expect([...new Set(events.map(revisionOf))]).toEqual([1, 2, 3, 4]);
+    expect(errors.length).toBeGreaterThan(0);
+    await relay.close();
+    await close();
+    await service.close();
+  }, 120_000);
+
   it('writes CloudEvents in binary mode: attributes as headers, the value as ProtoJSON', async () => {
     const key = newId();
     const event = fact(key, 7, { causationId: newId(), traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' });

@@ -1,8 +1,9 @@
-import { sql } from 'kysely';
+import { sql, type QueryExecutorProvider } from 'kysely';
 
 import type { EventLog } from './event-log.js';
+import { Inbox } from './inbox.js';
 import { toEvent } from './rows.js';
-import type { EventRow, SqlDatabase, SqlTransaction } from './sql.js';
+import type { EventRow, SqlDatabase } from './sql.js';
 import { Waker } from './waker.js';
 
 export interface RelayOptions {
@@ -24,6 +25,7 @@ const expectingMs = 2_000;
 const pollMinMs = 10;
 const pollMaxMs = 250;
 const errorPauseMs = 1_000;
+const pruneEveryMs = 3_600_000;
 
 /**
  * Sends what stands in the outbox to the log and removes it once the append is durable: at least once.
@@ -31,6 +33,7 @@ const errorPauseMs = 1_000;
  * that follow each other (they lock the entity's row) have rising ids, and the earlier one has committed before
  * the later one draws its id; so per key this is the order of commits, also when the later writer's transaction
  * began first (there (xid, id) would turn them round). Rows left by a crash are found by polling.
+ * It also prunes the service's inbox, once an hour.
  */
 export class OutboxRelay {
   readonly #options: RelayOptions;
@@ -38,6 +41,7 @@ export class OutboxRelay {
   #expectUntil = 0;
   #stopping = false;
   #running: Promise<void> | undefined;
+  #pruning: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -45,6 +49,7 @@ export class OutboxRelay {
 
   start(): this {
     this.#running ??= this.#run();
+    this.#pruning ??= setInterval(() => void Inbox.prune(this.#options.db).catch(this.#options.onError), pruneEveryMs).unref();
     return this;
   }
 
@@ -61,32 +66,43 @@ export class OutboxRelay {
     if (calm) this.#waker.wake();
   }
 
-  /** Sends what can be sent now. @returns events sent; 0 when another replica is at it */
-  async sendOnce(): Promise<number> {
-    const { db, log, schema } = this.#options;
-    return db.transaction().execute(async (trx) => {
-      const { rows: lock } = await sql<{ mine: boolean }>`
-        select pg_try_advisory_xact_lock(hashtext('callosum.outbox'), hashtext(${schema})) as mine`.execute(trx);
-      if (!lock[0]?.mine) return 0;
-      const rows = await this.#next(trx);
-      if (rows.length === 0) return 0;
-      // No writing statement came before: this transaction has no id yet and holds no reader of the log back.
-      await log.append(rows.map(toEvent));
-      await sql`delete from outbox where id = any(${rows.map((row) => row.id)}::bigint[])`.execute(trx);
-      return rows.length;
+  /**
+   * Sends what can be sent now. The lock belongs to the connection, not to a transaction: waiting for the log
+   * inside one would run into the idle-in-transaction limit, and a second relay would start beside a living one.
+   * @returns events sent; 0 when another replica is at it
+   */
+  sendOnce(): Promise<number> {
+    return this.#options.db.connection().execute(async (connection) => {
+      if (!(await this.#lock(connection))) return 0;
+      try {
+        const rows = await this.#next(connection);
+        if (rows.length === 0) return 0;
+        await this.#options.log.append(rows.map(toEvent));
+        await sql`delete from outbox where id = any(${rows.map((row) => row.id)}::bigint[])`.execute(connection);
+        return rows.length;
+      } finally {
+        await sql`select pg_advisory_unlock(hashtext('callosum.outbox'), hashtext(${this.#options.schema}))`.execute(connection);
+      }
     });
   }
 
   async close(): Promise<void> {
     this.#stopping = true;
+    clearInterval(this.#pruning);
     this.#waker.wake();
     await this.#running;
   }
 
-  async #next(trx: SqlTransaction): Promise<OutboxRow[]> {
+  async #lock(connection: QueryExecutorProvider): Promise<boolean> {
+    const { rows } = await sql<{ mine: boolean }>`
+      select pg_try_advisory_lock(hashtext('callosum.outbox'), hashtext(${this.#options.schema})) as mine`.execute(connection);
+    return rows[0]?.mine ?? false;
+  }
+
+  async #next(connection: QueryExecutorProvider): Promise<OutboxRow[]> {
     const { rows } = await sql<OutboxRow>`
       select * from outbox where xid < pg_snapshot_xmin(pg_current_snapshot())
-      order by id limit ${batchRowsMax}`.execute(trx);
+      order by id limit ${batchRowsMax}`.execute(connection);
     return rows;
   }
 

@@ -35,6 +35,7 @@ export class KafkaSubscription implements Subscription {
   #consumer: Consumer;
   #closing = false;
   #crashed = false;
+  #started = false;
   #lastSign = Date.now();
   #watchdog: NodeJS.Timeout | undefined;
 
@@ -62,6 +63,7 @@ export class KafkaSubscription implements Subscription {
         this.#consumer = this.#newConsumer();
       }
     }
+    this.#started = true;
     this.#watchdog = setInterval(() => this.#watch(), silentMaxMs / 10).unref();
     return this;
   }
@@ -113,6 +115,11 @@ export class KafkaSubscription implements Subscription {
         clearTimeout(timer);
         resolve();
       });
+      consumer.on(consumer.events.CRASH, ({ payload }) => {
+        if (payload.restart) return;
+        clearTimeout(timer);
+        reject(payload.error);
+      });
     });
     const running = consumer.run({
       autoCommit: false,
@@ -128,7 +135,8 @@ export class KafkaSubscription implements Subscription {
   }
 
   #crash(error: Error): void {
-    if (this.#closing || this.#crashed) return;
+    // While starting, start() itself rejects.
+    if (!this.#started || this.#closing || this.#crashed) return;
     this.#crashed = true;
     this.options.onCrash(error);
   }
