@@ -1,0 +1,29 @@
+import { CallosumError } from '@callosum/kernel';
+
+/** Thrown when disk, database or outbox cannot take an instance now: DICOM A700, HTTP 503; the sender keeps its copy. */
+export class ArchiveUnavailableError extends CallosumError {
+  constructor(reason: string, options?: { cause?: unknown }) {
+    super('archive.unavailable', 'unavailable', `the archive cannot store now: ${reason}`, options);
+  }
+}
+
+/** Thrown when the object's UIDs are not those announced for it (PS3.4 B.2.3: A900). */
+export class UidMismatchError extends CallosumError {
+  constructor(readonly attribute: string) {
+    super('archive.uid-mismatch', 'invalid', `${attribute} of the object is not the one announced`);
+  }
+}
+
+/** Thrown when the object lacks a UID that the archive needs, or has one that is no UID. */
+export class MissingUidError extends CallosumError {
+  constructor(readonly attribute: string) {
+    super('archive.missing-uid', 'invalid', `the object has no usable ${attribute}`);
+  }
+}
+
+/** Thrown when the object ends before its Pixel Data does. */
+export class TruncatedObjectError extends CallosumError {
+  constructor() {
+    super('archive.truncated', 'invalid', 'the object is cut off');
+  }
+}

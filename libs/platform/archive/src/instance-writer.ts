@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+
+import { type ParsedHeader, parseHeader } from '@callosum/dicom';
+import { isUid } from '@callosum/kernel';
+import type { ObjectStore, StoredObject } from '@callosum/object-store';
+
+import { ByteChannel } from './byte-channel.js';
+import { MissingUidError, TruncatedObjectError, UidMismatchError } from './errors.js';
+import { completeHeader, pixelDataEnds } from './header.js';
+
+export interface InstanceUids {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly sopInstanceUid: string;
+  readonly sopClassUid: string;
+}
+
+/** A written, durable blob that no row names yet. */
+export interface WrittenInstance extends InstanceUids {
+  readonly transferSyntaxUid: string;
+  readonly blob: StoredObject;
+  readonly datasetSha256: string;
+}
+
+/** Header bytes kept while an object streams: larger headers are read back from the store when it has ended. */
+const prefixBytesMax = 1024 * 1024;
+/** Enough to find the delimiter that ends encapsulated Pixel Data before the usual trailing padding. */
+const tailBytesMax = 4096;
+const dicmEnd = 132;
+
+/** Takes the PS3.10 bytes of one object as they come, in bounded memory, and knows its UIDs when it has ended. */
+export class InstanceStream {
+  readonly #channel = new ByteChannel();
+  readonly #put: Promise<StoredObject>;
+  readonly #datasetHash = createHash('sha256');
+  #prefix = Buffer.alloc(0);
+  #tail = Buffer.alloc(0);
+  #total = 0;
+  #datasetOffset: number | undefined;
+
+  constructor(
+    private readonly store: ObjectStore,
+    private readonly key: string,
+  ) {
+    this.#put = store.put(key, this.#channel);
+    // Looked at when the stream ends; a failure in between must not end the process.
+    this.#put.catch(() => this.#channel.end());
+  }
+
+  /** Resolves when more may be written. */
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#remember(bytes);
+    await this.#channel.write(bytes);
+  }
+
+  async abort(): Promise<void> {
+    this.#channel.fail(new TruncatedObjectError());
+    await this.#put.then(
+      () => this.store.delete(this.key),
+      () => undefined,
+    );
+  }
+
+  /**
+   * The blob is durable when this resolves.
+   * @throws {DicomParseError} @throws {TruncatedObjectError} @throws {MissingUidError} @throws {UidMismatchError}
+   * @throws {ObjectStoreUnavailableError}
+   */
+  async finish(expected: Partial<InstanceUids>): Promise<WrittenInstance> {
+    this.#channel.end();
+    const blob = await this.#put;
+    try {
+      const header = await this.#header();
+      const uids = readUids(header, expected);
+      if (!(await pixelDataEnds(header, this.#total, this.#tail, this.store, this.key))) throw new TruncatedObjectError();
+      return {
+        ...uids,
+        transferSyntaxUid: header.fileMeta.transferSyntaxUid,
+        blob,
+        datasetSha256: this.#datasetHash.digest('hex'),
+      };
+    } catch (error) {
+      await this.store.delete(this.key);
+      throw error;
+    }
+  }
+
+  #remember(bytes: Uint8Array): void {
+    const before = this.#total;
+    this.#total += bytes.length;
+    if (this.#prefix.length < prefixBytesMax) {
+      this.#prefix = Buffer.concat([this.#prefix, bytes.subarray(0, prefixBytesMax - this.#prefix.length)]);
+    }
+    const tail = Buffer.concat([this.#tail, bytes.subarray(Math.max(0, bytes.length - tailBytesMax))]);
+    this.#tail = tail.subarray(Math.max(0, tail.length - tailBytesMax));
+    this.#hashDataset(bytes, before);
+  }
+
+  /** Hashes what lies behind file meta information, whose length its first element states (PS3.10 7.1). */
+  #hashDataset(bytes: Uint8Array, before: number): void {
+    if (this.#datasetOffset === undefined) {
+      if (this.#prefix.length < dicmEnd + 12) return;
+      this.#datasetOffset = dicmEnd + 12 + this.#prefix.readUInt32LE(dicmEnd + 8);
+      const known = this.#prefix.subarray(Math.min(this.#datasetOffset, this.#prefix.length));
+      this.#datasetHash.update(known);
+      // What of this chunk did not fit the prefix.
+      const inPrefix = this.#prefix.length - before;
+      if (inPrefix < bytes.length) this.#datasetHash.update(bytes.subarray(inPrefix));
+      return;
+    }
+    this.#datasetHash.update(bytes.subarray(Math.max(0, this.#datasetOffset - before)));
+  }
+
+  async #header(): Promise<ParsedHeader> {
+    const parsed = parseHeader(this.#prefix, { complete: this.#prefix.length === this.#total });
+    return parsed === 'need-more' ? completeHeader(this.store, this.key, this.#total, this.#prefix.length) : parsed;
+  }
+}
+
+const attributes = {
+  sopClassUid: 'SOPClassUID',
+  sopInstanceUid: 'SOPInstanceUID',
+  studyInstanceUid: 'StudyInstanceUID',
+  seriesInstanceUid: 'SeriesInstanceUID',
+} as const;
+
+function readUids(header: ParsedHeader, expected: Partial<InstanceUids>): InstanceUids {
+  const read = (name: keyof InstanceUids): string => {
+    const keyword = attributes[name];
+    const value = header.dataset.string(keyword) ?? '';
+    if (!isUid(value)) throw new MissingUidError(keyword);
+    if (expected[name] !== undefined && expected[name] !== value) throw new UidMismatchError(keyword);
+    return value;
+  };
+  return {
+    sopClassUid: read('sopClassUid'),
+    sopInstanceUid: read('sopInstanceUid'),
+    studyInstanceUid: read('studyInstanceUid'),
+    seriesInstanceUid: read('seriesInstanceUid'),
+  };
+}

@@ -1,0 +1,166 @@
+import { type imaging, topics } from '@callosum/contracts';
+import { imaging as imagingTypes } from '@callosum/contracts';
+import type { Outbox, OutboxContext } from '@callosum/event-log';
+import type { Insertable, Kysely, Selectable, Transaction } from 'kysely';
+
+import type { WrittenInstance } from './instance-writer.js';
+import type { ArchiveTables, IntakeRow } from './tables.js';
+
+export type LedgerEntry = Selectable<IntakeRow>;
+export type Origin = IntakeRow['origin'];
+
+/** Where an object comes from, and what its events carry on. */
+export interface Intake {
+  readonly origin: Origin;
+  /** Calling AE title, or the name of the HTTP source. */
+  readonly source: string;
+  readonly associationId?: string;
+  /** One per transfer: what came together. */
+  readonly correlationId?: string;
+}
+
+/** An object that waits for its row. */
+export interface PendingRow {
+  readonly written: WrittenInstance;
+  readonly intake: Intake;
+  readonly storedAt: Date;
+  readonly traceparent: string | undefined;
+}
+
+const originOf: Record<Origin, imaging.InstanceOrigin> = {
+  dimse: imagingTypes.InstanceOrigin.INSTANCE_ORIGIN_DIMSE,
+  stow: imagingTypes.InstanceOrigin.INSTANCE_ORIGIN_STOW,
+  callosum: imagingTypes.InstanceOrigin.INSTANCE_ORIGIN_CALLOSUM,
+};
+
+/** Writes rows and their facts; knows nothing of blobs. */
+export class Ledger {
+  constructor(
+    private readonly db: Kysely<ArchiveTables>,
+    private readonly outbox: Outbox,
+    private readonly site: string,
+  ) {}
+
+  /**
+   * One transaction for all: each first object of a UID gets its row and its fact.
+   * @returns the UIDs that had a row before; of those nothing was written
+   */
+  async insertNew(pending: readonly PendingRow[]): Promise<ReadonlySet<string>> {
+    // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
+    const sorted = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
+    return this.db.transaction().execute(async (trx) => {
+      const issued = await this.#issued(trx, sorted.map(({ written }) => written.sopInstanceUid));
+      const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
+      const inserted = await trx
+        .insertInto('intake')
+        .values(rows)
+        .onConflict((conflict) => conflict.columns(['site', 'sop_instance_uid', 'revision']).doNothing())
+        .returningAll()
+        .execute();
+      const byUid = new Map(inserted.map((entry) => [entry.sop_instance_uid, entry]));
+      for (const row of sorted) {
+        const entry = byUid.get(row.written.sopInstanceUid);
+        if (entry) await this.#announce(trx, entry, row);
+      }
+      return new Set(sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid)));
+    });
+  }
+
+  /**
+   * A further object of a known UID. @returns false when another row of the UID came in between: compare again
+   */
+  async insertRevision(row: PendingRow, decision: 'correction' | 'conflicting-pixels', revision: number, digests: { attributesDigest: string; pixelDigest: string }): Promise<boolean> {
+    return this.db.transaction().execute(async (trx) => {
+      const current = decision === 'correction';
+      const uid = row.written.sopInstanceUid;
+      const issued = await this.#issued(trx, [uid]);
+      const existing = await trx.selectFrom('intake').select(['id', 'revision']).where('site', '=', this.site).where('sop_instance_uid', '=', uid).forUpdate().execute();
+      if (Math.max(...existing.map((entry) => entry.revision)) !== revision - 1) return false;
+      if (current) {
+        await trx.updateTable('intake').set({ current: false }).where('site', '=', this.site).where('sop_instance_uid', '=', uid).where('current', '=', true).execute();
+      }
+      const values = {
+        ...this.#row(row, { revision, current, decision, issued }),
+        attributes_digest: digests.attributesDigest,
+        pixel_digest: digests.pixelDigest,
+      };
+      const inserted = await trx
+        .insertInto('intake')
+        .values(values)
+        .onConflict((conflict) => conflict.columns(['site', 'sop_instance_uid', 'revision']).doNothing())
+        .returningAll()
+        .executeTakeFirst();
+      if (!inserted) return false;
+      await this.#announce(trx, inserted, row);
+      return true;
+    });
+  }
+
+  kept(sopInstanceUid: string): Promise<LedgerEntry[]> {
+    return this.db.selectFrom('intake').selectAll().where('site', '=', this.site).where('sop_instance_uid', '=', sopInstanceUid).orderBy('revision').execute();
+  }
+
+  async rememberDigests(id: number, attributesDigest: string, pixelDigest: string): Promise<void> {
+    await this.db.updateTable('intake').set({ attributes_digest: attributesDigest, pixel_digest: pixelDigest }).where('id', '=', id).execute();
+  }
+
+  #row(pending: PendingRow, decided: { revision: number; current: boolean; decision: IntakeRow['decision']; issued: ReadonlySet<string> }): Insertable<IntakeRow> {
+    const { written, intake, storedAt } = pending;
+    return {
+      site: this.site,
+      study_instance_uid: written.studyInstanceUid,
+      series_instance_uid: written.seriesInstanceUid,
+      sop_instance_uid: written.sopInstanceUid,
+      sop_class_uid: written.sopClassUid,
+      transfer_syntax_uid: written.transferSyntaxUid,
+      revision: decided.revision,
+      current: decided.current,
+      decision: decided.decision,
+      blob_key: written.blob.key,
+      byte_count: written.blob.byteCount,
+      sha256: written.blob.sha256,
+      dataset_sha256: written.datasetSha256,
+      attributes_digest: null,
+      pixel_digest: null,
+      origin: intake.origin,
+      source: intake.source,
+      association_id: intake.associationId ?? null,
+      issued_by_callosum: decided.issued.has(written.sopInstanceUid),
+      stored_at: storedAt,
+    };
+  }
+
+  async #issued(trx: Transaction<ArchiveTables>, uids: readonly string[]): Promise<ReadonlySet<string>> {
+    const rows = await trx.selectFrom('issued_instances').select('sop_instance_uid').where('sop_instance_uid', 'in', uids).execute();
+    return new Set(rows.map((row) => row.sop_instance_uid));
+  }
+
+  async #announce(trx: Transaction<ArchiveTables>, entry: LedgerEntry, pending: PendingRow): Promise<void> {
+    const context: OutboxContext = {
+      ...(pending.intake.correlationId === undefined ? {} : { correlationId: pending.intake.correlationId }),
+      ...(pending.traceparent === undefined ? {} : { traceparent: pending.traceparent }),
+    };
+    await this.outbox.add(
+      trx,
+      topics.instanceStored,
+      imagingTypes.InstanceStored.fromPartial({
+        studyInstanceUid: entry.study_instance_uid,
+        seriesInstanceUid: entry.series_instance_uid,
+        sopInstanceUid: entry.sop_instance_uid,
+        sopClassUid: entry.sop_class_uid,
+        transferSyntaxUid: entry.transfer_syntax_uid,
+        blob: { key: entry.blob_key, byteCount: BigInt(entry.byte_count), sha256: entry.sha256 },
+        instanceRevision: entry.revision,
+        current: entry.current,
+        origin: originOf[entry.origin],
+        source: entry.source,
+        issuedByCallosum: entry.issued_by_callosum,
+        associationId: entry.association_id ?? '',
+        storedAt: entry.stored_at.toISOString(),
+      }),
+      context,
+    );
+  }
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
