@@ -3,7 +3,8 @@ import { personName, type DicomJson, type DicomJsonElement, type DicomJsonValue 
 import { dictionaryEntry, tagOf } from './tags.js';
 
 /** A value of an attribute by keyword: text, number, bytes, or items of a sequence; arrays are multi-valued. */
-export type AttributeValue = string | number | null | undefined | Uint8Array | Attributes | readonly (string | number | Attributes)[];
+export type AttributeValue =
+  string | number | null | undefined | Uint8Array | Attributes | readonly (string | number | Attributes)[];
 
 /** A dataset by keyword (or tag): `{ PatientID: 'A', Rows: 512, ContentSequence: [{ ValueType: 'NUM' }] }`. */
 export interface Attributes {
@@ -27,15 +28,27 @@ export function datasetOf(attributes: Attributes, vrs: Readonly<Record<string, s
   return json;
 }
 
-function elementOf(key: string, vr: string, value: Exclude<AttributeValue, undefined>, vrs: Readonly<Record<string, string>>): DicomJsonElement {
+function elementOf(
+  key: string,
+  vr: string,
+  value: Exclude<AttributeValue, undefined>,
+  vrs: Readonly<Record<string, string>>,
+): DicomJsonElement {
   if (value === null || value === '') return { vr };
   if (value instanceof Uint8Array) return { vr, bytes: value };
-  const values = Array.isArray(value) ? (value as readonly (string | number | Attributes)[]) : [value as string | number | Attributes];
+  const values = Array.isArray(value)
+    ? (value as readonly (string | number | Attributes)[])
+    : [value as string | number | Attributes];
   if (values.length === 0) return { vr };
   return { vr, Value: values.map((one) => valueOf(key, vr, one, vrs)) };
 }
 
-function valueOf(key: string, vr: string, value: string | number | Attributes, vrs: Readonly<Record<string, string>>): DicomJsonValue {
+function valueOf(
+  key: string,
+  vr: string,
+  value: string | number | Attributes,
+  vrs: Readonly<Record<string, string>>,
+): DicomJsonValue {
   if (typeof value === 'object') {
     if (vr !== 'SQ') throw new DicomWriteError(`${key} (${vr}) takes no items`);
     return datasetOf(value, vrs);

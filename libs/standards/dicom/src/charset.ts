@@ -27,7 +27,12 @@ export function decodeText(bytes: Uint8Array, vr: string, characterSet: string):
  * a common misspelling.
  */
 function withAscii(characterSet: string): string {
-  const terms = characterSet.split('\\').map((term) => term.trim().toUpperCase().replace(/^ISO[-_ ]IR[ _]?/, 'ISO_IR '));
+  const terms = characterSet.split('\\').map((term) =>
+    term
+      .trim()
+      .toUpperCase()
+      .replace(/^ISO[-_ ]IR[ _]?/, 'ISO_IR '),
+  );
   const isExtended = terms.length > 1 || terms.some((term) => term.startsWith('ISO 2022'));
   return isExtended && !terms.includes('ISO 2022 IR 6') ? [...terms, 'ISO 2022 IR 6'].join('\\') : terms.join('\\');
 }

@@ -22,7 +22,21 @@ export interface DicomElement {
   readonly notLoaded?: boolean;
 }
 
-const multiValued: ReadonlySet<string> = new Set(['AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'LO', 'PN', 'SH', 'TM', 'UC', 'UI']);
+const multiValued: ReadonlySet<string> = new Set([
+  'AE',
+  'AS',
+  'CS',
+  'DA',
+  'DS',
+  'DT',
+  'IS',
+  'LO',
+  'PN',
+  'SH',
+  'TM',
+  'UC',
+  'UI',
+]);
 const singleText: ReadonlySet<string> = new Set(['LT', 'ST', 'UT', 'UR']);
 /** Leading spaces are significant in these (PS3.5 6.2). */
 const keepsLeadingSpace: ReadonlySet<string> = new Set(['LT', 'ST', 'UT', 'UR', 'UC', 'PN']);
@@ -69,7 +83,9 @@ export class DicomDataset implements Iterable<DicomElement> {
     const element = this.element(keywordOrTag);
     if (!element || element.value.length === 0) return [];
     if (isTextVr(element.vr)) return textValues(element, this.characterSet);
-    return numericValues(element).map((value) => (element.vr === 'AT' ? value.toString(16).toUpperCase().padStart(8, '0') : String(value)));
+    return numericValues(element).map((value) =>
+      element.vr === 'AT' ? value.toString(16).toUpperCase().padStart(8, '0') : String(value),
+    );
   }
 
   /** The first value as a finite number; undefined when absent, empty or no number. */
@@ -133,9 +149,18 @@ export function numericValues(element: DicomElement): (number | bigint)[] {
 }
 
 const binarySize: Readonly<Record<string, number>> = {
-  US: 2, SS: 2, UL: 4, SL: 4, FL: 4, FD: 8, UV: 8, SV: 8, AT: 4,
+  US: 2,
+  SS: 2,
+  UL: 4,
+  SL: 4,
+  FL: 4,
+  FD: 8,
+  UV: 8,
+  SV: 8,
+  AT: 4,
 };
-const safe = (value: bigint): number | bigint => (BigInt(Number(value)) === value && Number.isSafeInteger(Number(value)) ? Number(value) : value);
+const safe = (value: bigint): number | bigint =>
+  BigInt(Number(value)) === value && Number.isSafeInteger(Number(value)) ? Number(value) : value;
 const readers: Readonly<Record<string, (view: DataView, at: number) => number | bigint>> = {
   US: (view, at) => view.getUint16(at, true),
   SS: (view, at) => view.getInt16(at, true),

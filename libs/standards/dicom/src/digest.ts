@@ -35,7 +35,16 @@ export function comparePixels(a: DatasetDigest, b: DatasetDigest): 'same' | 'dif
  * What changes with the transfer syntax without changing what the object says: offset tables, planes, padding, and
  * the pixels themselves.
  */
-const leftOut: ReadonlySet<string> = new Set(['7FE00001', '7FE00002', '7FE00003', '7FE00008', '7FE00009', '7FE00010', '00280006', 'FFFCFFFC']);
+const leftOut: ReadonlySet<string> = new Set([
+  '7FE00001',
+  '7FE00002',
+  '7FE00003',
+  '7FE00008',
+  '7FE00009',
+  '7FE00010',
+  '00280006',
+  'FFFCFFFC',
+]);
 
 /** The attributes part of `datasetDigest`, without the cost of decoding pixels. */
 export function attributesDigest(source: Uint8Array | ParsedFile): string {
@@ -93,7 +102,9 @@ export async function pixelDigest(source: Uint8Array | ParsedFile): Promise<stri
 
 async function samplesDigest(file: ParsedFile): Promise<string> {
   const image = imagePixel(file.dataset);
-  const hash = createHash('sha256').update([image.rows, image.columns, image.frames, image.samplesPerPixel, image.bitsAllocated].join(','));
+  const hash = createHash('sha256').update(
+    [image.rows, image.columns, image.frames, image.samplesPerPixel, image.bitsAllocated].join(','),
+  );
   // One frame at a time: a multi-frame object decoded at once would not fit.
   for (let number = 1; number <= image.frames; number++) {
     const [frame] = await decodeFrames(file, { frameNumbers: [number] });
@@ -106,6 +117,7 @@ async function samplesDigest(file: ParsedFile): Promise<string> {
 function bytesDigest(file: ParsedFile, element: DicomElement): string {
   const hash = createHash('sha256');
   if (!element.fragments) return hash.update(element.value).digest('hex');
-  for (const { offset, byteCount } of element.fragments.slice(1)) hash.update(file.bytes.subarray(offset, offset + byteCount));
+  for (const { offset, byteCount } of element.fragments.slice(1))
+    hash.update(file.bytes.subarray(offset, offset + byteCount));
   return hash.digest('hex');
 }

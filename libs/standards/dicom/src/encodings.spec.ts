@@ -13,20 +13,26 @@ const longForm = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 
 
 /** An encoder for this test alone: the same dataset in any uncompressed encoding. */
 function encode(dataset: DicomDataset, encoding: Encoding): Buffer {
-  return Buffer.concat([...dataset].map((element) => {
-    const value = element.items ? encodeItems(element.items, encoding) : Buffer.from(encoding.big ? toLittleEndian(element.vr, element.value) : element.value);
-    const length = element.items && encoding.undefinedLengths ? 0xffffffff : value.length;
-    const tail = element.items && encoding.undefinedLengths ? number(0xfffee0dd, 0, encoding.big) : Buffer.alloc(0);
-    return Buffer.concat([head(element.tag, element.vr, length, encoding), value, tail]);
-  }));
+  return Buffer.concat(
+    [...dataset].map((element) => {
+      const value = element.items
+        ? encodeItems(element.items, encoding)
+        : Buffer.from(encoding.big ? toLittleEndian(element.vr, element.value) : element.value);
+      const length = element.items && encoding.undefinedLengths ? 0xffffffff : value.length;
+      const tail = element.items && encoding.undefinedLengths ? number(0xfffee0dd, 0, encoding.big) : Buffer.alloc(0);
+      return Buffer.concat([head(element.tag, element.vr, length, encoding), value, tail]);
+    }),
+  );
 }
 
 function encodeItems(items: readonly DicomDataset[], encoding: Encoding): Buffer {
-  return Buffer.concat(items.map((item) => {
-    const body = encode(item, encoding);
-    if (!encoding.undefinedLengths) return Buffer.concat([number(0xfffee000, body.length, encoding.big), body]);
-    return Buffer.concat([number(0xfffee000, 0xffffffff, encoding.big), body, number(0xfffee00d, 0, encoding.big)]);
-  }));
+  return Buffer.concat(
+    items.map((item) => {
+      const body = encode(item, encoding);
+      if (!encoding.undefinedLengths) return Buffer.concat([number(0xfffee000, body.length, encoding.big), body]);
+      return Buffer.concat([number(0xfffee000, 0xffffffff, encoding.big), body, number(0xfffee00d, 0, encoding.big)]);
+    }),
+  );
 }
 
 function number(tag: number, length: number, big: boolean): Buffer {
@@ -51,7 +57,11 @@ function head(tag: string, vr: string, length: number, { implicit, big }: Encodi
 const encodings: readonly (readonly [string, string, Encoding])[] = [
   ['Implicit VR Little Endian', '1.2.840.10008.1.2', { implicit: true, big: false, undefinedLengths: false }],
   ['Implicit VR with undefined lengths', '1.2.840.10008.1.2', { implicit: true, big: false, undefinedLengths: true }],
-  ['Explicit VR with undefined lengths', '1.2.840.10008.1.2.1', { implicit: false, big: false, undefinedLengths: true }],
+  [
+    'Explicit VR with undefined lengths',
+    '1.2.840.10008.1.2.1',
+    { implicit: false, big: false, undefinedLengths: true },
+  ],
   ['Explicit VR Big Endian', '1.2.840.10008.1.2.2', { implicit: false, big: true, undefinedLengths: false }],
   ['Big Endian with undefined lengths', '1.2.840.10008.1.2.2', { implicit: false, big: true, undefinedLengths: true }],
 ];
@@ -68,12 +78,15 @@ const sources = [
 });
 
 describe.skipIf(sources.length === 0)('one dataset in all uncompressed encodings', () => {
-  it.each(encodings)('%s: same digest, and the same DICOM JSON where the encoding names the VR', (_name, uid, encoding) => {
-    for (const path of sources) {
-      const original = parseFile(readFileSync(path));
-      const again = parseDataset(encode(original.dataset, encoding), uid);
-      expect(attributesDigest(again), path).toBe(attributesDigest(original));
-      if (!encoding.implicit) expect(toDicomJson(again.dataset), path).toEqual(toDicomJson(original.dataset));
-    }
-  });
+  it.each(encodings)(
+    '%s: same digest, and the same DICOM JSON where the encoding names the VR',
+    (_name, uid, encoding) => {
+      for (const path of sources) {
+        const original = parseFile(readFileSync(path));
+        const again = parseDataset(encode(original.dataset, encoding), uid);
+        expect(attributesDigest(again), path).toBe(attributesDigest(original));
+        if (!encoding.implicit) expect(toDicomJson(again.dataset), path).toEqual(toDicomJson(original.dataset));
+      }
+    },
+  );
 });

@@ -16,7 +16,11 @@ export class DicomWriteError extends CallosumError {
 
 /** Thrown when pixels cannot be decoded: an unsupported transfer syntax, or a broken code stream. */
 export class DicomPixelError extends CallosumError {
-  constructor(code: 'dicom.pixel-data-unsupported' | 'dicom.pixel-data-broken' | 'dicom.pixel-data-absent', message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: 'dicom.pixel-data-unsupported' | 'dicom.pixel-data-broken' | 'dicom.pixel-data-absent',
+    message: string,
+    options?: { cause?: unknown },
+  ) {
     super(code, 'invalid', message, options);
   }
 }

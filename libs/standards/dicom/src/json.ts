@@ -1,6 +1,7 @@
 import { DicomDataset, isTextVr, numericValues, textValues, type DicomElement } from './dataset.js';
 import { DicomParseError } from './errors.js';
 import type { Tag } from './tags.js';
+import { bulkVrs } from './vr.js';
 
 /** A Person Name in component groups (PS3.18 F.2.2). */
 export interface PersonName {
@@ -40,8 +41,6 @@ export interface ToDicomJsonOptions {
   readonly omitBulkData?: boolean;
 }
 
-const binaryVrs: ReadonlySet<string> = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'UN']);
-
 /** A dataset in the DICOM JSON Model (PS3.18 F.2). Group lengths are left out (F.2.2); order is by tag. */
 export function toDicomJson(dataset: DicomDataset, options: ToDicomJsonOptions = {}, path = ''): DicomJson {
   const json: DicomJson = {};
@@ -54,13 +53,18 @@ export function toDicomJson(dataset: DicomDataset, options: ToDicomJsonOptions =
   return json;
 }
 
-function elementToJson(element: DicomElement, characterSet: string, options: ToDicomJsonOptions, path: string): DicomJsonElement {
+function elementToJson(
+  element: DicomElement,
+  characterSet: string,
+  options: ToDicomJsonOptions,
+  path: string,
+): DicomJsonElement {
   const { vr } = element;
   if (vr === 'SQ') {
     const items = (element.items ?? []).map((item, i) => toDicomJson(item, options, `${path}/${String(i)}/`));
     return items.length === 0 ? { vr } : { vr, Value: items };
   }
-  if (binaryVrs.has(vr)) return binaryToJson(element, options, path);
+  if (bulkVrs.has(vr)) return binaryToJson(element, options, path);
   if (element.value.length === 0) return { vr };
   const values = isTextVr(vr) ? textToJson(element, characterSet) : numbersToJson(element);
   return values.length === 0 ? { vr } : { vr, Value: values };
@@ -68,11 +72,15 @@ function elementToJson(element: DicomElement, characterSet: string, options: ToD
 
 function binaryToJson(element: DicomElement, options: ToDicomJsonOptions, path: string): DicomJsonElement {
   const { vr, value } = element;
-  const isBulk = element.notLoaded === true || element.fragments !== undefined || value.length > (options.inlineBytesMax ?? 1024);
+  const isBulk =
+    element.notLoaded === true || element.fragments !== undefined || value.length > (options.inlineBytesMax ?? 1024);
   if (isBulk && options.omitBulkData === true) return { vr };
   if (isBulk && options.bulkDataUri) return { vr, BulkDataURI: options.bulkDataUri(path) };
-  if (element.notLoaded === true || element.fragments) throw new DicomParseError(`${path} has no value to put inline: give bulkDataUri`);
-  return value.length === 0 ? { vr } : { vr, InlineBinary: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
+  if (element.notLoaded === true || element.fragments)
+    throw new DicomParseError(`${path} has no value to put inline: give bulkDataUri`);
+  return value.length === 0
+    ? { vr }
+    : { vr, InlineBinary: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
 }
 
 function textToJson(element: DicomElement, characterSet: string): DicomJsonValue[] {
@@ -91,7 +99,9 @@ function textToJson(element: DicomElement, characterSet: string): DicomJsonValue
 /** F.2.3: DS and IS are numbers, or strings where a number would lose what was written. */
 function decimal(text: string): number | string {
   const value = Number(text);
-  return Number.isFinite(value) && /^[+-]?(\d|\.\d)/.test(text) && Math.abs(value) <= Number.MAX_SAFE_INTEGER ? value : text;
+  return Number.isFinite(value) && /^[+-]?(\d|\.\d)/.test(text) && Math.abs(value) <= Number.MAX_SAFE_INTEGER
+    ? value
+    : text;
 }
 
 function numbersToJson(element: DicomElement): DicomJsonValue[] {
@@ -127,7 +137,8 @@ const jsonDepthMax = 64;
  * Thrown when it is no such dataset: DicomParseError.
  */
 export function fromDicomJson(json: unknown, depth = 0): DicomJson {
-  if (!isRecord(json) || depth > jsonDepthMax) throw notDicomJson(depth > jsonDepthMax ? 'nested too deep' : 'a dataset is no object');
+  if (!isRecord(json) || depth > jsonDepthMax)
+    throw notDicomJson(depth > jsonDepthMax ? 'nested too deep' : 'a dataset is no object');
   const dataset: DicomJson = {};
   for (const [tag, attribute] of Object.entries(json)) {
     if (!/^[0-9A-Fa-f]{8}$/.test(tag)) throw notDicomJson('a member is no tag');
@@ -136,8 +147,10 @@ export function fromDicomJson(json: unknown, depth = 0): DicomJson {
   return dataset;
 }
 
-const notDicomJson = (why: string): DicomParseError => new DicomParseError(`This is no DICOM JSON (PS3.18 F.2): ${why}`);
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const notDicomJson = (why: string): DicomParseError =>
+  new DicomParseError(`This is no DICOM JSON (PS3.18 F.2): ${why}`);
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function attributeOf(tag: string, attribute: unknown, depth: number): DicomJsonElement {
   if (!isRecord(attribute)) throw notDicomJson(`${tag} is no object`);
@@ -152,7 +165,8 @@ function attributeOf(tag: string, attribute: unknown, depth: number): DicomJsonE
 
 function valueFromJson(tag: string, vr: string, value: unknown, depth: number): DicomJsonValue {
   if (vr === 'SQ') return value === null ? {} : fromDicomJson(value, depth + 1);
-  if (value === null || typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))) return value;
+  if (value === null || typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value)))
+    return value;
   if (vr !== 'PN' || !isRecord(value)) throw notDicomJson(`${tag} (${vr}) has a value of another type`);
   const { Alphabetic: alphabetic, Ideographic: ideographic, Phonetic: phonetic } = value;
   return {

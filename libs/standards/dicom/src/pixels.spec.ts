@@ -2,7 +2,20 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { testDataPath } from '@callosum/testing';
 import { describe, expect, it } from 'vitest';
-import { DicomPixelError, comparePixels, datasetDigest, datasetOf, decodeFrames, headerPrefixBytes, parseFile, parseHeader, pixelDataLayout, readPixelDataLayout, writeFile, type DecodedFrame } from './index.js';
+import {
+  DicomPixelError,
+  comparePixels,
+  datasetDigest,
+  datasetOf,
+  decodeFrames,
+  headerPrefixBytes,
+  parseFile,
+  parseHeader,
+  pixelDataLayout,
+  readPixelDataLayout,
+  writeFile,
+  type DecodedFrame,
+} from './index.js';
 
 interface ManifestEntry {
   readonly file: string;
@@ -20,26 +33,37 @@ const sha256 = (frames: readonly DecodedFrame[]): string => {
 };
 /** Its digest is of RGB, converted from the stored YBR_FULL_422. */
 const isConverted = (file: string): boolean => file.endsWith('SC_ybr_full_422_uncompressed.dcm');
-const lossless = manifest.filter(({ lossy, sha256_of_pixels_as_int32le: digest, file }) => !lossy && digest !== null && !isConverted(file));
+const lossless = manifest.filter(
+  ({ lossy, sha256_of_pixels_as_int32le: digest, file }) => !lossy && digest !== null && !isConverted(file),
+);
 /** The same code streams decoded elsewhere give the same samples for these; JPEG's inverse DCT may round differently. */
 const lossyButExact = manifest.filter(({ file }) => /jpegls-near|j2k-lossy|jls_lossy/.test(file));
 
 describe.skipIf(manifest.length === 0)('decoding', () => {
-  it.each([...lossless, ...lossyButExact])('$file gives the samples of the manifest', async ({ file, sha256_of_pixels_as_int32le: expected }) => {
-    expect(sha256(await decodeFrames(codec(file)))).toBe(expected);
-  });
+  it.each([...lossless, ...lossyButExact])(
+    '$file gives the samples of the manifest',
+    async ({ file, sha256_of_pixels_as_int32le: expected }) => {
+      expect(sha256(await decodeFrames(codec(file)))).toBe(expected);
+    },
+  );
 
-  it.each(['ct-jpeg-baseline-8bit.dcm', 'ct-jpeg-extended-12bit.dcm', 'mr-jpeg-extended-12bit.dcm'])('%s stays near the uncompressed image', async (file) => {
-    const source = parseFile(codec(file));
-    const original = parseFile(codec(file.startsWith('ct') ? 'ct-explicit-le.dcm' : 'mr-explicit-le.dcm'));
-    const values = async (from: typeof source): Promise<number[]> => {
-      const [frame] = await decodeFrames(from);
-      const [slope, intercept] = [from.dataset.number('RescaleSlope') ?? 1, from.dataset.number('RescaleIntercept') ?? 0];
-      return Array.from(frame?.samples ?? [], (value) => value * slope + intercept);
-    };
-    const [ours, theirs] = [await values(source), await values(original)];
-    expect(correlation(ours, theirs)).toBeGreaterThan(0.98);
-  });
+  it.each(['ct-jpeg-baseline-8bit.dcm', 'ct-jpeg-extended-12bit.dcm', 'mr-jpeg-extended-12bit.dcm'])(
+    '%s stays near the uncompressed image',
+    async (file) => {
+      const source = parseFile(codec(file));
+      const original = parseFile(codec(file.startsWith('ct') ? 'ct-explicit-le.dcm' : 'mr-explicit-le.dcm'));
+      const values = async (from: typeof source): Promise<number[]> => {
+        const [frame] = await decodeFrames(from);
+        const [slope, intercept] = [
+          from.dataset.number('RescaleSlope') ?? 1,
+          from.dataset.number('RescaleIntercept') ?? 0,
+        ];
+        return Array.from(frame?.samples ?? [], (value) => value * slope + intercept);
+      };
+      const [ours, theirs] = [await values(source), await values(original)];
+      expect(correlation(ours, theirs)).toBeGreaterThan(0.98);
+    },
+  );
 
   it('decodes one frame of many, and refuses one that is not there', async () => {
     const file = parseFile(codec('ct-mf-fragments-bot.dcm'));
@@ -52,8 +76,20 @@ describe.skipIf(manifest.length === 0)('decoding', () => {
     await expect(decodeFrames(codec(file))).rejects.toMatchObject({ code: 'dicom.pixel-data-unsupported' });
   });
 
-  it.each(['bits-allocated-7', 'bits-stored-gt-allocated', 'frames-minus-1', 'jpeg-truncated', 'no-rows', 'pixeldata-too-short', 'rle-offset-past-end', 'rows-65535', 'rows-zero'])('refuses %s', async (name) => {
-    await expect(decodeFrames(readFileSync(testDataPath('malformed', `synthetic/pixels/${name}.dcm`) ?? ''))).rejects.toThrow(DicomPixelError);
+  it.each([
+    'bits-allocated-7',
+    'bits-stored-gt-allocated',
+    'frames-minus-1',
+    'jpeg-truncated',
+    'no-rows',
+    'pixeldata-too-short',
+    'rle-offset-past-end',
+    'rows-65535',
+    'rows-zero',
+  ])('refuses %s', async (name) => {
+    await expect(
+      decodeFrames(readFileSync(testDataPath('malformed', `synthetic/pixels/${name}.dcm`) ?? '')),
+    ).rejects.toThrow(DicomPixelError);
   });
 });
 
@@ -91,13 +127,28 @@ describe('frame layout', () => {
   it.skipIf(manifest.length === 0)('groups fragments into frames by the Basic Offset Table', () => {
     const { frames } = pixelDataLayout(codec('ct-mf-fragments-bot.dcm'));
     expect(frames.map((fragments) => fragments.length)).toEqual([3, 3, 3, 3]);
-    expect(pixelDataLayout(codec('ct-mf-no-bot.dcm')).frames.map((fragments) => fragments.length)).toEqual([1, 1, 1, 1]);
+    expect(pixelDataLayout(codec('ct-mf-no-bot.dcm')).frames.map((fragments) => fragments.length)).toEqual([
+      1, 1, 1, 1,
+    ]);
   });
 
-  const image = { SOPClassUID: '1.2.3', SOPInstanceUID: '1.2.3.4', Rows: 2, Columns: 2, SamplesPerPixel: 1, BitsAllocated: 8, BitsStored: 8, PhotometricInterpretation: 'MONOCHROME2', NumberOfFrames: 2 };
+  const image = {
+    SOPClassUID: '1.2.3',
+    SOPInstanceUID: '1.2.3.4',
+    Rows: 2,
+    Columns: 2,
+    SamplesPerPixel: 1,
+    BitsAllocated: 8,
+    BitsStored: 8,
+    PhotometricInterpretation: 'MONOCHROME2',
+    NumberOfFrames: 2,
+  };
   const jpeg = (...rest: number[]): Uint8Array => Uint8Array.of(0xff, 0xd8, ...rest);
   const encapsulated = (fragments: Uint8Array[], extra = {}): Uint8Array =>
-    writeFile({ ...datasetOf({ ...image, ...extra }), '7FE00010': { vr: 'OB', fragments } }, { implementationClassUid: '1.2.3', transferSyntaxUid: '1.2.840.10008.1.2.4.70' });
+    writeFile(
+      { ...datasetOf({ ...image, ...extra }), '7FE00010': { vr: 'OB', fragments } },
+      { implementationClassUid: '1.2.3', transferSyntaxUid: '1.2.840.10008.1.2.4.70' },
+    );
 
   it('finds frames without a table by where code streams start', () => {
     const { frames } = pixelDataLayout(encapsulated([new Uint8Array(0), jpeg(1, 2), Uint8Array.of(3, 4), jpeg(5, 6)]));
@@ -106,7 +157,10 @@ describe('frame layout', () => {
 
   it('needs one read with the Extended Offset Table', async () => {
     const table = (...values: bigint[]): Uint8Array => new Uint8Array(BigUint64Array.from(values).buffer);
-    const bytes = encapsulated([new Uint8Array(0), jpeg(1, 2), jpeg(5, 6)], { ExtendedOffsetTable: table(0n, 12n), ExtendedOffsetTableLengths: table(4n, 4n) });
+    const bytes = encapsulated([new Uint8Array(0), jpeg(1, 2), jpeg(5, 6)], {
+      ExtendedOffsetTable: table(0n, 12n),
+      ExtendedOffsetTableLengths: table(4n, 4n),
+    });
     const header = parseHeader(bytes, { complete: true });
     if (header === 'need-more') throw new Error('complete');
     let reads = 0;
@@ -119,24 +173,59 @@ describe('frame layout', () => {
   });
 
   it('refuses fragments that fit no number of frames', () => {
-    expect(() => pixelDataLayout(encapsulated([new Uint8Array(0), jpeg(1), Uint8Array.of(2, 2), Uint8Array.of(3, 3)]))).toThrow(DicomPixelError);
+    expect(() =>
+      pixelDataLayout(encapsulated([new Uint8Array(0), jpeg(1), Uint8Array.of(2, 2), Uint8Array.of(3, 3)])),
+    ).toThrow(DicomPixelError);
   });
 });
 
 describe('digests', () => {
-  it.skipIf(manifest.length === 0)('of pixels are the same in every lossless syntax, and others in lossy ones', async () => {
-    const digests = await Promise.all(manifest.filter(({ file }) => /^ct-[^m]/.test(file)).map(async ({ file, lossy }) => ({ lossy, ...(await datasetDigest(codec(file))) })));
-    const exact = new Set(digests.filter(({ lossy }) => !lossy).map(({ pixelDigest }) => pixelDigest));
-    expect(exact.size).toBe(1);
-    for (const { lossy, pixelDigest } of digests) expect(exact.has(pixelDigest)).toBe(!lossy);
-  });
+  it.skipIf(manifest.length === 0)(
+    'of pixels are the same in every lossless syntax, and others in lossy ones',
+    async () => {
+      const digests = await Promise.all(
+        manifest
+          .filter(({ file }) => /^ct-[^m]/.test(file))
+          .map(async ({ file, lossy }) => ({ lossy, ...(await datasetDigest(codec(file))) })),
+      );
+      const exact = new Set(digests.filter(({ lossy }) => !lossy).map(({ pixelDigest }) => pixelDigest));
+      expect(exact.size).toBe(1);
+      for (const { lossy, pixelDigest } of digests) expect(exact.has(pixelDigest)).toBe(!lossy);
+    },
+  );
 
-  const base = { SOPClassUID: '1.2.3', SOPInstanceUID: '1.2.3.4', PatientID: 'A', Rows: 1, Columns: 2, SamplesPerPixel: 1, BitsAllocated: 16, BitsStored: 16, PhotometricInterpretation: 'MONOCHROME2', PixelData: Uint8Array.of(1, 2, 3, 4) };
+  const base = {
+    SOPClassUID: '1.2.3',
+    SOPInstanceUID: '1.2.3.4',
+    PatientID: 'A',
+    Rows: 1,
+    Columns: 2,
+    SamplesPerPixel: 1,
+    BitsAllocated: 16,
+    BitsStored: 16,
+    PhotometricInterpretation: 'MONOCHROME2',
+    PixelData: Uint8Array.of(1, 2, 3, 4),
+  };
   const write = (attributes: object, privateText = 'X'): Uint8Array =>
-    writeFile({ ...datasetOf({ ...base, ...attributes }), '00090010': { vr: 'LO', Value: ['TEST'] }, '00091001': { vr: 'LO', Value: [privateText] } }, { implementationClassUid: '1.2.3' });
+    writeFile(
+      {
+        ...datasetOf({ ...base, ...attributes }),
+        '00090010': { vr: 'LO', Value: ['TEST'] },
+        '00091001': { vr: 'LO', Value: [privateText] },
+      },
+      { implementationClassUid: '1.2.3' },
+    );
 
   it('tell a changed attribute, a changed private attribute and changed pixels apart', async () => {
-    const [same, again, attribute, privateOne, pixels] = await Promise.all([write({}), write({}), write({ PatientID: 'B' }), write({}, 'Y'), write({ PixelData: Uint8Array.of(1, 2, 3, 5) })].map(datasetDigest));
+    const [same, again, attribute, privateOne, pixels] = await Promise.all(
+      [
+        write({}),
+        write({}),
+        write({ PatientID: 'B' }),
+        write({}, 'Y'),
+        write({ PixelData: Uint8Array.of(1, 2, 3, 5) }),
+      ].map(datasetDigest),
+    );
     if (!same || !again || !attribute || !privateOne || !pixels) throw new Error('five digests');
     expect(again).toEqual(same);
     expect(attribute.attributesDigest).not.toBe(same.attributesDigest);

@@ -32,9 +32,7 @@ for (const publisher of publishers) {
 }
 
 const tagPattern = /^[0-9A-Fa-f]{8}$/;
-const signedBySample: ReadonlySet<Tag> = new Set(
-  listed.filter(({ vr }) => vr === 'xs').map(({ tag }) => tag),
-);
+const signedBySample: ReadonlySet<Tag> = new Set(listed.filter(({ vr }) => vr === 'xs').map(({ tag }) => tag));
 
 /**
  * The tag of a keyword of PS3.6, or of eight hex digits: `tagOf('PatientID') === '00100020'`.

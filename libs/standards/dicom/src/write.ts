@@ -3,6 +3,7 @@ import { DicomWriteError } from './errors.js';
 import { personNameText, type DicomJson, type DicomJsonElement, type DicomJsonValue, type PersonName } from './json.js';
 import { ExplicitVRLittleEndian } from './transfer-syntax.js';
 import type { Tag } from './tags.js';
+import { longFormVrs, textVrs } from './vr.js';
 
 export interface FileMetaInput {
   readonly sopClassUid: string;
@@ -31,7 +32,12 @@ export interface WriteOptions {
 export function writeFile(dataset: DicomJson, options: WriteOptions): Uint8Array {
   const sopClassUid = uidIn(dataset, '00080016');
   const sopInstanceUid = uidIn(dataset, '00080018');
-  const meta = writeFileMeta({ ...options, sopClassUid, sopInstanceUid, transferSyntaxUid: options.transferSyntaxUid ?? ExplicitVRLittleEndian });
+  const meta = writeFileMeta({
+    ...options,
+    sopClassUid,
+    sopInstanceUid,
+    transferSyntaxUid: options.transferSyntaxUid ?? ExplicitVRLittleEndian,
+  });
   return Buffer.concat([meta, writeDataset(dataset)]);
 }
 
@@ -87,12 +93,11 @@ function pushDataset(dataset: DicomJson, parts: Uint8Array[]): void {
   }
 }
 
-const longForm: ReadonlySet<string> = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
-
 function pushElement(tag: Tag, element: DicomJsonElement, parts: Uint8Array[]): void {
   if (element.fragments) {
     parts.push(head(tag, 'OB', 0xffffffff));
-    for (const fragment of element.fragments) parts.push(itemHead(0xfffee000, fragment.length + (fragment.length & 1)), fragment, pad(fragment.length, 0));
+    for (const fragment of element.fragments)
+      parts.push(itemHead(0xfffee000, fragment.length + (fragment.length & 1)), fragment, pad(fragment.length, 0));
     parts.push(itemHead(0xfffee0dd, 0));
     return;
   }
@@ -109,7 +114,7 @@ function pushElement(tag: Tag, element: DicomJsonElement, parts: Uint8Array[]): 
   const value = valueBytes(tag, element);
   const isText = textVrs.has(element.vr) && element.vr !== 'UI';
   const length = value.length + (value.length & 1);
-  if (!longForm.has(element.vr) && length > 0xffff) {
+  if (!longFormVrs.has(element.vr) && length > 0xffff) {
     throw new DicomWriteError(`${tag} (${element.vr}) is longer than 65534 bytes`);
   }
   parts.push(head(tag, element.vr, length), value, pad(value.length, isText ? 0x20 : 0));
@@ -126,7 +131,7 @@ const nothing = new Uint8Array(0);
 const pad = (length: number, byte: number): Uint8Array => ((length & 1) === 0 ? nothing : Uint8Array.of(byte));
 
 function head(tag: Tag, vr: string, length: number): Uint8Array {
-  const isLong = longForm.has(vr);
+  const isLong = longFormVrs.has(vr);
   const bytes = Buffer.alloc(isLong ? 12 : 8);
   bytes.writeUInt16LE(parseInt(tag.slice(0, 4), 16), 0);
   bytes.writeUInt16LE(parseInt(tag.slice(4), 16), 2);
@@ -144,17 +149,14 @@ function itemHead(tag: number, length: number): Uint8Array {
   return bytes;
 }
 
-const textVrs: ReadonlySet<string> = new Set([
-  'AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UC', 'UI', 'UR', 'UT',
-]);
-
 function valueBytes(tag: Tag, element: DicomJsonElement): Uint8Array {
   if (element.bytes) return element.bytes;
   if (element.InlineBinary !== undefined) return Buffer.from(element.InlineBinary, 'base64');
   if (element.BulkDataURI !== undefined) throw new DicomWriteError(`${tag} has a bulk data URI and no value`);
   const values = element.Value ?? [];
   if (values.length === 0) return nothing;
-  if (textVrs.has(element.vr)) return Buffer.from(values.map((value) => textOf(tag, element.vr, value)).join('\\'), 'utf8');
+  if (textVrs.has(element.vr))
+    return Buffer.from(values.map((value) => textOf(tag, element.vr, value)).join('\\'), 'utf8');
   return binaryOf(tag, element.vr, values);
 }
 
@@ -163,8 +165,10 @@ function textOf(tag: Tag, vr: string, value: DicomJsonValue): string {
   if (vr === 'PN') return typeof value === 'string' ? value : personNameText(value as PersonName);
   if (typeof value === 'object') throw new DicomWriteError(`${tag} (${vr}) takes no object`);
   if (typeof value === 'number') return vr === 'DS' ? decimalString(value) : String(value);
-  if (vr === 'UI' && value.length > 0 && !isUid(value)) throw new DicomWriteError(`${tag} holds no valid UID (PS3.5 9.1)`);
-  if (value.includes('\\') && !['LT', 'ST', 'UT', 'UR'].includes(vr)) throw new DicomWriteError(`${tag} (${vr}) holds a backslash`);
+  if (vr === 'UI' && value.length > 0 && !isUid(value))
+    throw new DicomWriteError(`${tag} holds no valid UID (PS3.5 9.1)`);
+  if (value.includes('\\') && !['LT', 'ST', 'UT', 'UR'].includes(vr))
+    throw new DicomWriteError(`${tag} (${vr}) holds a backslash`);
   return value;
 }
 
@@ -208,9 +212,15 @@ function binaryOf(tag: Tag, vr: string, values: readonly DicomJsonValue[]): Uint
   if (!codec) throw new DicomWriteError(`${tag} (${vr}) needs bytes`);
   const buffer = Buffer.alloc(values.length * codec.size);
   values.forEach((value, i) => {
-    const number = typeof value === 'string' ? (notFinite[value] ?? (value.trim() === '' ? Number.NaN : Number(value))) : value;
+    const number =
+      typeof value === 'string' ? (notFinite[value] ?? (value.trim() === '' ? Number.NaN : Number(value))) : value;
     const isFloat = vr === 'FL' || vr === 'FD';
-    if (typeof number !== 'number' || (!isFloat && !Number.isInteger(number)) || number < codec.min || number > codec.max) {
+    if (
+      typeof number !== 'number' ||
+      (!isFloat && !Number.isInteger(number)) ||
+      number < codec.min ||
+      number > codec.max
+    ) {
       throw new DicomWriteError(`${tag} (${vr}) holds a value out of range`);
     }
     codec.write(buffer, number, i * codec.size);
@@ -219,7 +229,8 @@ function binaryOf(tag: Tag, vr: string, values: readonly DicomJsonValue[]): Uint
 }
 
 function attributeTag(tag: Tag, value: DicomJsonValue): Uint8Array {
-  if (typeof value !== 'string' || !/^[0-9A-Fa-f]{8}$/.test(value)) throw new DicomWriteError(`${tag} (AT) needs eight hex digits`);
+  if (typeof value !== 'string' || !/^[0-9A-Fa-f]{8}$/.test(value))
+    throw new DicomWriteError(`${tag} (AT) needs eight hex digits`);
   const buffer = Buffer.alloc(4);
   buffer.writeUInt16LE(parseInt(value.slice(0, 4), 16), 0);
   buffer.writeUInt16LE(parseInt(value.slice(4), 16), 2);
@@ -227,7 +238,8 @@ function attributeTag(tag: Tag, value: DicomJsonValue): Uint8Array {
 }
 
 function wide(tag: Tag, vr: 'SV' | 'UV', value: DicomJsonValue): Uint8Array {
-  if ((typeof value !== 'string' && typeof value !== 'number') || !/^-?\d+$/.test(String(value))) throw new DicomWriteError(`${tag} (${vr}) needs an integer`);
+  if ((typeof value !== 'string' && typeof value !== 'number') || !/^-?\d+$/.test(String(value)))
+    throw new DicomWriteError(`${tag} (${vr}) needs an integer`);
   const integer = BigInt(value);
   const limit = vr === 'SV' ? BigInt.asIntN(64, integer) : BigInt.asUintN(64, integer);
   if (limit !== integer) throw new DicomWriteError(`${tag} (${vr}) holds a value out of range`);

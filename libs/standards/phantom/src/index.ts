@@ -1,3 +1,4 @@
 export { Label } from './thorax.js';
 export * from './thorax-study.js';
+export type { LungTruth, ThoraxTruth } from './truth.js';
 export * from './tiny.js';

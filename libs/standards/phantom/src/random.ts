@@ -12,7 +12,10 @@ export function randomOf(seed: number): () => number {
 /** Normally distributed values (Box–Muller), drawn once and then indexed: noise for millions of voxels. */
 export function normalTable(seed: number, size: number): Float32Array {
   const random = randomOf(seed);
-  return Float32Array.from({ length: size }, () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()));
+  return Float32Array.from(
+    { length: size },
+    () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()),
+  );
 }
 
 /** A shuffled copy (Fisher–Yates). */

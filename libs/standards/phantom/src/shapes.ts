@@ -26,10 +26,15 @@ type Visit = (index: number, x: number, y: number, z: number) => void;
 
 /** Visits voxels whose centres are in an ellipsoid. */
 export function visitEllipsoid(grid: Grid, { centre, axes }: Ellipsoid, visit: Visit): void {
-  visitBox(grid, centre.map((c, i) => c - (axes[i] ?? 0)), centre.map((c, i) => c + (axes[i] ?? 0)), (index, x, y, z) => {
-    const [dx, dy, dz] = [(x - centre[0]) / axes[0], (y - centre[1]) / axes[1], (z - centre[2]) / axes[2]];
-    if (dx * dx + dy * dy + dz * dz <= 1) visit(index, x, y, z);
-  });
+  visitBox(
+    grid,
+    centre.map((c, i) => c - (axes[i] ?? 0)),
+    centre.map((c, i) => c + (axes[i] ?? 0)),
+    (index, x, y, z) => {
+      const [dx, dy, dz] = [(x - centre[0]) / axes[0], (y - centre[1]) / axes[1], (z - centre[2]) / axes[2]];
+      if (dx * dx + dy * dy + dz * dz <= 1) visit(index, x, y, z);
+    },
+  );
 }
 
 /** Visits voxels whose centres are within `radius` of the tube's axis; its ends are flat where `capped` is false. */
@@ -53,7 +58,9 @@ function visitBox(grid: Grid, low: readonly number[], high: readonly number[], v
   const clamp = (value: number, max: number): number => Math.max(0, Math.min(max, value));
   const first = [ox, oy, oz].map((o, i) => clamp(Math.ceil(((low[i] ?? 0) - o) / (grid.spacing[i] ?? 1)), Infinity));
   const sizes = [grid.columns, grid.rows, grid.slices];
-  const last = [ox, oy, oz].map((o, i) => clamp(Math.floor(((high[i] ?? 0) - o) / (grid.spacing[i] ?? 1)), (sizes[i] ?? 1) - 1));
+  const last = [ox, oy, oz].map((o, i) =>
+    clamp(Math.floor(((high[i] ?? 0) - o) / (grid.spacing[i] ?? 1)), (sizes[i] ?? 1) - 1),
+  );
   for (let k = first[2] ?? 0; k <= (last[2] ?? -1); k++) {
     for (let j = first[1] ?? 0; j <= (last[1] ?? -1); j++) {
       const row = (k * grid.rows + j) * grid.columns;

@@ -2,31 +2,57 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildVolume, decodeFrames, instanceGeometry, parseFile, selectVolumeSeries, type SelectableSeries, type Volume } from '@callosum/dicom';
+import {
+  buildVolume,
+  decodeFrames,
+  instanceGeometry,
+  parseFile,
+  selectVolumeSeries,
+  type SelectableSeries,
+  type Volume,
+} from '@callosum/dicom';
 import { describe, expect, it } from 'vitest';
 import { Label, generateThoraxPhantom, tinyCt, tinySeries, type PhantomInstance, type ThoraxPhantom } from './index.js';
 
 const parsedSeries = (instances: readonly PhantomInstance[]): SelectableSeries[] => {
-  const bySeries = Map.groupBy(instances, ({ seriesInstanceUid }) => seriesInstanceUid);
+  const bySeries = new Map<string, PhantomInstance[]>();
+  for (const one of instances)
+    bySeries.set(one.seriesInstanceUid, [...(bySeries.get(one.seriesInstanceUid) ?? []), one]);
   return [...bySeries].map(([seriesInstanceUid, members]) => {
     const headers = members.map(({ bytes }) => parseFile(bytes).dataset);
-    return { seriesInstanceUid, modality: 'CT', bodyPartExamined: headers[0]?.string('BodyPartExamined') ?? '', issuedByCallosum: false, instances: headers.map(instanceGeometry) };
+    return {
+      seriesInstanceUid,
+      modality: 'CT',
+      bodyPartExamined: headers[0]?.string('BodyPartExamined') ?? '',
+      issuedByCallosum: false,
+      instances: headers.map(instanceGeometry),
+    };
   });
 };
 
 /** The axial volume as the orchestrator builds it: selected by geometry, from instances as they come. */
 async function volumeOf({ study }: ThoraxPhantom): Promise<Volume> {
-  const chosen = selectVolumeSeries(parsedSeries(study.instances), { modality: 'CT', orientation: 'AXIAL', bodyParts: ['CHEST'] }).seriesInstanceUid;
-  const slices = study.instances.filter(({ seriesInstanceUid }) => seriesInstanceUid === chosen).map(async ({ bytes }) => {
-    const file = parseFile(bytes);
-    const [frame] = await decodeFrames(file);
-    return { header: file.dataset, samples: frame?.samples ?? new Int16Array(0) };
-  });
+  const chosen = selectVolumeSeries(parsedSeries(study.instances), {
+    modality: 'CT',
+    orientation: 'AXIAL',
+    bodyParts: ['CHEST'],
+  }).seriesInstanceUid;
+  const slices = study.instances
+    .filter(({ seriesInstanceUid }) => seriesInstanceUid === chosen)
+    .map(async ({ bytes }) => {
+      const file = parseFile(bytes);
+      const [frame] = await decodeFrames(file);
+      return { header: file.dataset, samples: frame?.samples ?? new Int16Array(0) };
+    });
   return buildVolume(await Promise.all(slices));
 }
 
 /** Millilitres below -950 HU or of all voxels of one label, and where its centre lies, in LPS millimetres. */
-function measure({ header, data }: Volume, labels: Uint8Array, label: number): { ml: number; lowPercent: number; centre: number[] } {
+function measure(
+  { header, data }: Volume,
+  labels: Uint8Array,
+  label: number,
+): { ml: number; lowPercent: number; centre: number[] } {
   const sums = [0, 0, 0];
   let [all, low] = [0, 0];
   labels.forEach((one, index) => {
@@ -50,19 +76,27 @@ const small = { slices: 36, matrix: 128 };
 describe('the thorax phantom', () => {
   it('is the same bytes for the same options, and another study for another salt or seed', () => {
     const one = generateThoraxPhantom(small);
-    expect(generateThoraxPhantom(small).study.instances.map(({ bytes }) => Buffer.from(bytes).toString('base64'))).toEqual(one.study.instances.map(({ bytes }) => Buffer.from(bytes).toString('base64')));
-    const uids = [one, generateThoraxPhantom({ ...small, salt: 'b' }), generateThoraxPhantom({ ...small, seed: 2 })].map(({ study }) => study.studyInstanceUid);
+    expect(
+      generateThoraxPhantom(small).study.instances.map(({ bytes }) => Buffer.from(bytes).toString('base64')),
+    ).toEqual(one.study.instances.map(({ bytes }) => Buffer.from(bytes).toString('base64')));
+    const uids = [
+      one,
+      generateThoraxPhantom({ ...small, salt: 'b' }),
+      generateThoraxPhantom({ ...small, seed: 2 }),
+    ].map(({ study }) => study.studyInstanceUid);
     expect(new Set(uids).size).toBe(3);
     const all = one.study.instances.map(({ sopInstanceUid }) => sopInstanceUid);
     expect(new Set(all).size).toBe(all.length);
   });
 
-  it('shows lung on at least 60 of its slices and is made in two seconds', () => {
+  it('shows lung on at least 60 of its slices and is made in seconds, also on a busy machine', () => {
     const started = Date.now();
     const { truth } = generateThoraxPhantom();
-    expect(Date.now() - started).toBeLessThan(process.env['CI'] ? 10_000 : 4000);
+    expect(Date.now() - started).toBeLessThan(10_000);
     const perSlice = truth.columns * truth.rows;
-    const withLung = Array.from({ length: truth.slices }, (_, k) => truth.labels.subarray(k * perSlice, (k + 1) * perSlice)).filter((slice) => slice.includes(Label.rightLung) && slice.includes(Label.leftLung));
+    const withLung = Array.from({ length: truth.slices }, (_, k) =>
+      truth.labels.subarray(k * perSlice, (k + 1) * perSlice),
+    ).filter((slice) => slice.includes(Label.rightLung) && slice.includes(Label.leftLung));
     expect(withLung.length).toBeGreaterThanOrEqual(60);
     expect(truth.right.volumeMl).toBeGreaterThan(truth.left.volumeMl * 1.15);
     expect(truth.both.laa950Percent).toBeGreaterThan(2);
@@ -73,26 +107,45 @@ describe('the thorax phantom', () => {
     ['head first', { patientPosition: 'HFS', shuffled: false }],
     ['head first, shuffled', { patientPosition: 'HFS', shuffled: true }],
     ['feet first, shuffled', { patientPosition: 'FFS', shuffled: true }],
-  ] as const)('%s: the axial series is chosen, right is right, and the truth lies on its grid', async (_name, options) => {
-    const phantom = generateThoraxPhantom({ ...small, ...options });
-    const { truth, study } = phantom;
-    const volume = await volumeOf(phantom);
-    expect(volume.header.sopInstanceUids.every((uid) => study.instances.some((one) => one.sopInstanceUid === uid && one.seriesInstanceUid === study.axialSeriesUid))).toBe(true);
-    expect(volume.header).toMatchObject({ columns: 128, rows: 128, slices: 36, irregularities: [], patientPosition: options.patientPosition });
-    const [right, left] = [measure(volume, truth.labels, Label.rightLung), measure(volume, truth.labels, Label.leftLung)];
-    expect(right.centre[0]).toBeLessThan(-40);
-    expect(left.centre[0]).toBeGreaterThan(40);
-    expect(right.ml).toBeCloseTo(truth.right.volumeMl, 6);
-    expect(left.ml).toBeCloseTo(truth.left.volumeMl, 6);
-    // Only where labels and Hounsfield units are aligned voxel by voxel.
-    expect(right.lowPercent).toBeCloseTo(truth.right.laa950Percent, 9);
-    expect(left.lowPercent).toBeCloseTo(truth.left.laa950Percent, 9);
-    expect(measure(volume, truth.labels, Label.airway).lowPercent).toBeGreaterThan(95);
-  });
+  ] as const)(
+    '%s: the axial series is chosen, right is right, and the truth lies on its grid',
+    async (_name, options) => {
+      const phantom = generateThoraxPhantom({ ...small, ...options });
+      const { truth, study } = phantom;
+      const volume = await volumeOf(phantom);
+      expect(
+        volume.header.sopInstanceUids.every((uid) =>
+          study.instances.some((one) => one.sopInstanceUid === uid && one.seriesInstanceUid === study.axialSeriesUid),
+        ),
+      ).toBe(true);
+      expect(volume.header).toMatchObject({
+        columns: 128,
+        rows: 128,
+        slices: 36,
+        irregularities: [],
+        patientPosition: options.patientPosition,
+      });
+      const [right, left] = [
+        measure(volume, truth.labels, Label.rightLung),
+        measure(volume, truth.labels, Label.leftLung),
+      ];
+      expect(right.centre[0]).toBeLessThan(-40);
+      expect(left.centre[0]).toBeGreaterThan(40);
+      expect(right.ml).toBeCloseTo(truth.right.volumeMl, 6);
+      expect(left.ml).toBeCloseTo(truth.left.volumeMl, 6);
+      // Only where labels and Hounsfield units are aligned voxel by voxel.
+      expect(right.lowPercent).toBeCloseTo(truth.right.laa950Percent, 9);
+      expect(left.lowPercent).toBeCloseTo(truth.left.laa950Percent, 9);
+      expect(measure(volume, truth.labels, Label.airway).lowPercent).toBeGreaterThan(95);
+    },
+  );
 
   it('says why localizer and coronal reconstruction are not chosen', () => {
     const { study } = generateThoraxPhantom(small);
-    const { seriesInstanceUid, verdicts } = selectVolumeSeries(parsedSeries(study.instances), { modality: 'CT', orientation: 'AXIAL' });
+    const { seriesInstanceUid, verdicts } = selectVolumeSeries(parsedSeries(study.instances), {
+      modality: 'CT',
+      orientation: 'AXIAL',
+    });
     expect(seriesInstanceUid).toBe(study.axialSeriesUid);
     const reasons = new Map(verdicts.map((verdict) => [verdict.seriesInstanceUid, verdict.reasons]));
     expect(reasons.get(study.localizerSeriesUid)).toEqual(['localizer-image-type', 'orientation']);
@@ -131,7 +184,15 @@ describe('tiny CT', () => {
   it('makes a series that is a volume', () => {
     const headers = tinySeries({ slices: 5, salt: 'x' }).map(({ bytes }) => parseFile(bytes).dataset);
     const seriesInstanceUid = headers[0]?.string('SeriesInstanceUID') ?? '';
-    const series = { seriesInstanceUid, modality: 'CT', bodyPartExamined: 'CHEST', issuedByCallosum: false, instances: headers.map(instanceGeometry) };
-    expect(selectVolumeSeries([series], { modality: 'CT', orientation: 'AXIAL' }).seriesInstanceUid).toBe(seriesInstanceUid);
+    const series = {
+      seriesInstanceUid,
+      modality: 'CT',
+      bodyPartExamined: 'CHEST',
+      issuedByCallosum: false,
+      instances: headers.map(instanceGeometry),
+    };
+    expect(selectVolumeSeries([series], { modality: 'CT', orientation: 'AXIAL' }).seriesInstanceUid).toBe(
+      seriesInstanceUid,
+    );
   });
 });

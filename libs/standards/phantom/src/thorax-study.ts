@@ -2,7 +2,8 @@ import { nameUid } from '@callosum/kernel';
 import { CTImageStorage, datasetOf, writeFile, type Attributes } from '@callosum/dicom';
 import { shuffle } from './random.js';
 import type { Grid } from './shapes.js';
-import { drawThorax, fieldOfViewMm, heightMm, Label, type Thorax } from './thorax.js';
+import { drawThorax, fieldOfViewMm, heightMm, type Thorax } from './thorax.js';
+import { truthOf, type ThoraxTruth } from './truth.js';
 
 /** Demographics of the study; obviously synthetic by default. */
 export interface PhantomPatient {
@@ -52,26 +53,6 @@ export interface PhantomStudy {
   readonly instances: readonly PhantomInstance[];
 }
 
-export interface LungTruth {
-  readonly volumeMl: number;
-  /** Voxels below -950 HU, in percent of the lung's voxels. */
-  readonly laa950Percent: number;
-}
-
-/** What a measurement on the axial series should find. */
-export interface ThoraxTruth {
-  /** On the grid of the axial series as `buildVolume` orders it: `Label` of each voxel, columns fastest. */
-  readonly labels: Uint8Array;
-  readonly columns: number;
-  readonly rows: number;
-  readonly slices: number;
-  readonly voxelMl: number;
-  readonly right: LungTruth;
-  readonly left: LungTruth;
-  /** Both lungs together. */
-  readonly both: LungTruth;
-}
-
 export interface ThoraxPhantom {
   readonly study: PhantomStudy;
   readonly truth: ThoraxTruth;
@@ -100,13 +81,29 @@ export function generateThoraxPhantom(options: ThoraxPhantomOptions = {}): Thora
   const { seed = 1, slices = 80, matrix = 256, shuffled = false, patientPosition = 'HFS', salt = '' } = options;
   const pixel = fieldOfViewMm / matrix;
   const half = (fieldOfViewMm - pixel) / 2;
-  const grid: Grid = { columns: matrix, rows: matrix, slices, spacing: [pixel, pixel, heightMm / slices], origin: [-half, -half, 0] };
+  const grid: Grid = {
+    columns: matrix,
+    rows: matrix,
+    slices,
+    spacing: [pixel, pixel, heightMm / slices],
+    origin: [-half, -half, 0],
+  };
   const thorax = drawThorax(seed, grid);
-  const uid = (...parts: string[]): string => nameUid('phantom-thorax', salt, String(seed), patientPosition, String(slices), String(matrix), ...parts);
+  const uid = (...parts: string[]): string =>
+    nameUid('phantom-thorax', salt, String(seed), patientPosition, String(slices), String(matrix), ...parts);
   const patient = { ...defaultPatient, ...options.patient };
-  const context: Context = { uid, common: commonAttributes(options, patient, uid), thorax, isFeetFirst: patientPosition === 'FFS', patientPosition };
+  const context: Context = {
+    uid,
+    common: commonAttributes(options, patient, uid),
+    thorax,
+    isFeetFirst: patientPosition === 'FFS',
+    patientPosition,
+  };
   const instances = [...localizer(context), ...axial(context, shuffled ? seed : undefined), ...coronal(context)];
-  const named = (shuffled ? shuffle(instances, seed + 1) : instances).map((one, i) => ({ ...one, fileName: `IM${String(i + 1).padStart(4, '0')}.dcm` }));
+  const named = (shuffled ? shuffle(instances, seed + 1) : instances).map((one, i) => ({
+    ...one,
+    fileName: `IM${String(i + 1).padStart(4, '0')}.dcm`,
+  }));
   return {
     study: {
       studyInstanceUid: uid('study'),
@@ -173,7 +170,13 @@ interface SeriesAttributes {
   readonly imageType: readonly string[];
 }
 
-function instance(context: Context, series: SeriesAttributes, index: number, attributes: Attributes, hu: Int16Array): Omit<PhantomInstance, 'fileName'> {
+function instance(
+  context: Context,
+  series: SeriesAttributes,
+  index: number,
+  attributes: Attributes,
+  hu: Int16Array,
+): Omit<PhantomInstance, 'fileName'> {
   const sopInstanceUid = context.uid('instance', series.name, String(index));
   const seriesInstanceUid = context.uid('series', series.name);
   const stored = Buffer.alloc(hu.length * 2);
@@ -190,7 +193,10 @@ function instance(context: Context, series: SeriesAttributes, index: number, att
     ...attributes,
     PixelData: stored,
   });
-  const bytes = writeFile(dataset, { implementationClassUid: nameUid('implementation', 'phantom'), implementationVersionName: 'CALLOSUM_PHANTOM' });
+  const bytes = writeFile(dataset, {
+    implementationClassUid: nameUid('implementation', 'phantom'),
+    implementationVersionName: 'CALLOSUM_PHANTOM',
+  });
   return { bytes, sopInstanceUid, seriesInstanceUid };
 }
 
@@ -213,7 +219,13 @@ function axial(context: Context, shuffleSeed: number | undefined): Omit<PhantomI
       ImageOrientationPatient: context.isFeetFirst ? [-1, 0, 0, 0, 1, 0] : [1, 0, 0, 0, 1, 0],
       ImagePositionPatient: [context.isFeetFirst ? left : right, origin[1], origin[2] + k * spacing[2]],
     };
-    return instance(context, { name: 'axial', number: 2, description: 'Axial lung', imageType: ['ORIGINAL', 'PRIMARY', 'AXIAL'] }, k, attributes, slice);
+    return instance(
+      context,
+      { name: 'axial', number: 2, description: 'Axial lung', imageType: ['ORIGINAL', 'PRIMARY', 'AXIAL'] },
+      k,
+      attributes,
+      slice,
+    );
   });
 }
 
@@ -225,7 +237,15 @@ function mirrorRows(slice: Int16Array, columns: number): void {
 function localizer(context: Context): Omit<PhantomInstance, 'fileName'>[] {
   const { grid } = context.thorax;
   const image = meanOverRows(context.thorax, 0, grid.rows - 1);
-  return [instance(context, { name: 'localizer', number: 1, description: 'Scout', imageType: ['ORIGINAL', 'PRIMARY', 'LOCALIZER'] }, 0, coronalPlane(grid, 0, grid.rows * grid.spacing[1]), image)];
+  return [
+    instance(
+      context,
+      { name: 'localizer', number: 1, description: 'Scout', imageType: ['ORIGINAL', 'PRIMARY', 'LOCALIZER'] },
+      0,
+      coronalPlane(grid, 0, grid.rows * grid.spacing[1]),
+      image,
+    ),
+  ];
 }
 
 /** A thick coronal reconstruction of the same scan: a volume, but not the one to measure on. */
@@ -233,11 +253,22 @@ function coronal(context: Context): Omit<PhantomInstance, 'fileName'>[] {
   const { grid } = context.thorax;
   const thickness = Math.max(1, Math.round(10 / grid.spacing[1]));
   const count = Math.floor(grid.rows / thickness);
-  const series: SeriesAttributes = { name: 'coronal', number: 3, description: 'Coronal thick', imageType: ['DERIVED', 'SECONDARY', 'REFORMATTED'] };
+  const series: SeriesAttributes = {
+    name: 'coronal',
+    number: 3,
+    description: 'Coronal thick',
+    imageType: ['DERIVED', 'SECONDARY', 'REFORMATTED'],
+  };
   return Array.from({ length: count }, (_, n) => {
     const first = n * thickness;
     const y = grid.origin[1] + (first + (thickness - 1) / 2) * grid.spacing[1];
-    return instance(context, series, n, coronalPlane(grid, y, thickness * grid.spacing[1]), meanOverRows(context.thorax, first, first + thickness - 1));
+    return instance(
+      context,
+      series,
+      n,
+      coronalPlane(grid, y, thickness * grid.spacing[1]),
+      meanOverRows(context.thorax, first, first + thickness - 1),
+    );
   });
 }
 
@@ -268,38 +299,4 @@ function meanOverRows({ grid, hu }: Thorax, first: number, last: number): Int16A
     for (let i = 0; i < columns; i++) image[out + i] = Math.round((sums[i] ?? 0) / (last - first + 1));
   }
   return image;
-}
-
-function truthOf({ grid, hu, labels }: Thorax, isFeetFirst: boolean): ThoraxTruth {
-  const voxelMl = (grid.spacing[0] * grid.spacing[1] * grid.spacing[2]) / 1000;
-  const counts = { [Label.rightLung]: { all: 0, low: 0 }, [Label.leftLung]: { all: 0, low: 0 } };
-  labels.forEach((label, i) => {
-    if (label !== Label.rightLung && label !== Label.leftLung) return;
-    counts[label].all++;
-    if ((hu[i] ?? 0) < -950) counts[label].low++;
-  });
-  const truth = (all: number, low: number): LungTruth => ({ volumeMl: all * voxelMl, laa950Percent: (100 * low) / all });
-  const [right, left] = [counts[Label.rightLung], counts[Label.leftLung]];
-  return {
-    // Feet first, columns run to the right and slices to the feet: the whole order of columns and slices turns around.
-    labels: isFeetFirst ? turned(labels, grid) : labels,
-    columns: grid.columns,
-    rows: grid.rows,
-    slices: grid.slices,
-    voxelMl,
-    right: truth(right.all, right.low),
-    left: truth(left.all, left.low),
-    both: truth(right.all + left.all, right.low + left.low),
-  };
-}
-
-function turned(labels: Uint8Array, { columns, rows, slices }: Grid): Uint8Array {
-  const out = new Uint8Array(labels.length);
-  for (let k = 0; k < slices; k++) {
-    for (let j = 0; j < rows; j++) {
-      const row = labels.slice((k * rows + j) * columns, (k * rows + j + 1) * columns).reverse();
-      out.set(row, ((slices - 1 - k) * rows + j) * columns);
-    }
-  }
-  return out;
 }

@@ -16,7 +16,20 @@ export interface Thorax {
 export const fieldOfViewMm = 384;
 export const heightMm = 288;
 
-const hu = { air: -1000, fat: -95, muscle: 45, lung: -850, emphysema: -978, blood: 40, bone: 420, marrow: 180, table: -250, metal: 2600, liver: 60, wall: 20 };
+const hu = {
+  air: -1000,
+  fat: -95,
+  muscle: 45,
+  lung: -850,
+  emphysema: -978,
+  blood: 40,
+  bone: 420,
+  marrow: 180,
+  table: -250,
+  metal: 2600,
+  liver: 60,
+  wall: 20,
+};
 
 const middle = heightMm / 2;
 // The right lung is the larger one, the heart lies to the left, the liver's dome raises the right diaphragm.
@@ -46,7 +59,11 @@ const noiseSigmaHu = 12;
 
 /** Draws the chest on a grid. Deterministic in `seed`: it moves emphysema, vessels and noise. */
 export function drawThorax(seed: number, grid: Grid): Thorax {
-  const volume: Thorax = { grid, hu: new Int16Array(grid.columns * grid.rows * grid.slices).fill(hu.air), labels: new Uint8Array(grid.columns * grid.rows * grid.slices) };
+  const volume: Thorax = {
+    grid,
+    hu: new Int16Array(grid.columns * grid.rows * grid.slices).fill(hu.air),
+    labels: new Uint8Array(grid.columns * grid.rows * grid.slices),
+  };
   drawBody(volume);
   drawLungs(volume);
   const random = randomOf(seed);
@@ -62,7 +79,8 @@ export function drawThorax(seed: number, grid: Grid): Thorax {
 /** How wide the body is at a height: full up to the shoulders, then narrowing. */
 const widthAt = (z: number): number => (z < 0.8 * heightMm ? 1 : 1 - 0.9 * ((z / heightMm - 0.8) ** 2 / 0.04) * 0.22);
 
-const insideEllipse = (x: number, y: number, [a, b]: readonly [number, number]): boolean => (x / a) ** 2 + (y / b) ** 2 <= 1;
+const insideEllipse = (x: number, y: number, [a, b]: readonly [number, number]): boolean =>
+  (x / a) ** 2 + (y / b) ** 2 <= 1;
 
 function drawBody({ grid, hu: out }: Thorax): void {
   for (let k = 0, index = 0; k < grid.slices; k++) {
@@ -82,7 +100,13 @@ function drawBody({ grid, hu: out }: Thorax): void {
   }
 }
 
-function tissueAt(x: number, y: number, z: number, muscle: readonly [number, number], cage: readonly [number, number]): number {
+function tissueAt(
+  x: number,
+  y: number,
+  z: number,
+  muscle: readonly [number, number],
+  cage: readonly [number, number],
+): number {
   if (!insideEllipse(x, y, muscle)) return hu.fat;
   const spine = x * x + (y - 78) ** 2;
   if (spine < 21 ** 2) return spine < 15 ** 2 ? hu.marrow : hu.bone;
@@ -94,11 +118,15 @@ function tissueAt(x: number, y: number, z: number, muscle: readonly [number, num
 }
 
 function drawLungs({ grid, hu: out, labels }: Thorax): void {
-  for (const [shape, label] of [[rightLung, Label.rightLung], [leftLung, Label.leftLung]] as const) {
+  for (const [shape, label] of [
+    [rightLung, Label.rightLung],
+    [leftLung, Label.leftLung],
+  ] as const) {
     visitEllipsoid(grid, shape, (index, x, y, z) => {
       const w = widthAt(z);
       const isChest = insideEllipse(x, y, [ribCageAxes[0] * w - 4, ribCageAxes[1] * w - 4]);
-      const isMediastinum = Math.abs(x - 4) < 24 || inside(heart, x, y, z) || inside(liver, x, y, z) || inside(spleen, x, y, z);
+      const isMediastinum =
+        Math.abs(x - 4) < 24 || inside(heart, x, y, z) || inside(liver, x, y, z) || inside(spleen, x, y, z);
       const isSpine = x * x + (y - 78) ** 2 < 26 ** 2;
       if (!isChest || isMediastinum || isSpine) return;
       labels[index] = label;
@@ -115,7 +143,11 @@ function drawEmphysema(volume: Thorax, random: () => number): void {
   for (let n = 0; n < 26; n++) {
     const isRight = n % 3 !== 2;
     const radius = between(8, 17);
-    const centre: Point = [isRight ? between(-115, -45) : between(50, 112), between(-50, 55), between(middle + 15, heightMm - 30)];
+    const centre: Point = [
+      isRight ? between(-115, -45) : between(50, 112),
+      between(-50, 55),
+      between(middle + 15, heightMm - 30),
+    ];
     visitEllipsoid(grid, { centre, axes: [radius, radius, radius] }, (index) => {
       if (labels[index] === Label.rightLung || labels[index] === Label.leftLung) out[index] = hu.emphysema;
     });
@@ -124,14 +156,21 @@ function drawEmphysema(volume: Thorax, random: () => number): void {
 
 /** Vessels fan out from each hilum and thin out; they belong to the lung. */
 function drawVessels({ grid, hu: out, labels }: Thorax, random: () => number): void {
-  for (const [hilum, side, label] of [[[-36, 16, 138], -1, Label.rightLung], [[42, 18, 142], 1, Label.leftLung]] as const) {
+  for (const [hilum, side, label] of [
+    [[-36, 16, 138], -1, Label.rightLung],
+    [[42, 18, 142], 1, Label.leftLung],
+  ] as const) {
     for (let n = 0; n < 16; n++) {
       let from: Point = hilum;
       let direction: Point = [side * (0.4 + random()), (random() - 0.5) * 1.8, (random() - 0.5) * 2.4];
       for (let generation = 0; generation < 3; generation++) {
         const size = Math.hypot(...direction);
         const reach = 26 - generation * 4;
-        const to: Point = [from[0] + (direction[0] / size) * reach, from[1] + (direction[1] / size) * reach, from[2] + (direction[2] / size) * reach];
+        const to: Point = [
+          from[0] + (direction[0] / size) * reach,
+          from[1] + (direction[1] / size) * reach,
+          from[2] + (direction[2] / size) * reach,
+        ];
         visitTube(grid, { from, to, radius: 2.6 - generation * 0.7 }, (index) => {
           if (labels[index] === label) out[index] = hu.blood;
         });
@@ -161,7 +200,12 @@ function inside({ centre, axes }: Ellipsoid, x: number, y: number, z: number): b
   return ((x - centre[0]) / axes[0]) ** 2 + ((y - centre[1]) / axes[1]) ** 2 + ((z - centre[2]) / axes[2]) ** 2 <= 1;
 }
 
-function fill({ grid, hu: out }: Pick<Thorax, 'grid' | 'hu'>, shape: Ellipsoid, value: number, where: (index: number) => boolean = () => true): void {
+function fill(
+  { grid, hu: out }: Pick<Thorax, 'grid' | 'hu'>,
+  shape: Ellipsoid,
+  value: number,
+  where: (index: number) => boolean = () => true,
+): void {
   visitEllipsoid(grid, shape, (index) => {
     if (where(index)) out[index] = value;
   });

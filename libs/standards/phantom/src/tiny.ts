@@ -62,7 +62,10 @@ export function tinyCt(overrides: Attributes = {}, storedValue = 1024): TinyInst
   const pixels = Buffer.alloc(count * 2);
   for (let i = 0; i < count; i++) pixels.writeUInt16LE(storedValue, i * 2);
   const dataset = datasetOf({ PixelData: pixels, ...attributes });
-  const bytes = writeFile(dataset, { implementationClassUid: nameUid('implementation', 'phantom'), implementationVersionName: 'CALLOSUM_PHANTOM' });
+  const bytes = writeFile(dataset, {
+    implementationClassUid: nameUid('implementation', 'phantom'),
+    implementationVersionName: 'CALLOSUM_PHANTOM',
+  });
   return {
     bytes,
     sopInstanceUid: textOf(attributes['SOPInstanceUID']),
@@ -82,7 +85,12 @@ export interface TinySeriesOptions {
 }
 
 /** An axial series of `tinyCt` slices, 1 mm apart, stored value rising with position. */
-export function tinySeries({ slices = 6, salt = '', series = 'series', overrides = {} }: TinySeriesOptions = {}): TinyInstance[] {
+export function tinySeries({
+  slices = 6,
+  salt = '',
+  series = 'series',
+  overrides = {},
+}: TinySeriesOptions = {}): TinyInstance[] {
   return Array.from({ length: slices }, (_, k) =>
     tinyCt(
       {

@@ -40,8 +40,10 @@ export function classifySeries(instances: readonly InstanceGeometry[]): SeriesCl
   const orientation = commonOrientation(instances);
   const is = (kind: SeriesKind): SeriesClass => ({ kind, orientation, evidence, stack: undefined });
   if (instances.some(({ imageType }) => imageType[0] === 'DERIVED')) evidence.push('derived');
-  if (orientation !== undefined && contradicts(instances, orientation)) evidence.push('image-type-contradicts-geometry');
-  if (new Set(instances.map(({ frameOfReferenceUid }) => frameOfReferenceUid)).size > 1) evidence.push('frame-of-reference-varies');
+  if (orientation !== undefined && contradicts(instances, orientation))
+    evidence.push('image-type-contradicts-geometry');
+  if (new Set(instances.map(({ frameOfReferenceUid }) => frameOfReferenceUid)).size > 1)
+    evidence.push('frame-of-reference-varies');
 
   if (instances.some(({ sopClassUid }) => isSecondaryCapture(sopClassUid))) {
     evidence.push('secondary-capture-sop-class');
@@ -54,7 +56,11 @@ export function classifySeries(instances: readonly InstanceGeometry[]): SeriesCl
   if (instances.length > 0 && instances.some(({ hasRescale }) => !hasRescale)) evidence.push('no-rescale');
   try {
     const stack = stackSlices(instances);
-    evidence.push(...stack.irregularities.map((irregularity) => `irregular-${irregularity.toLowerCase() as Lowercase<VolumeIrregularity>}` as const));
+    evidence.push(
+      ...stack.irregularities.map(
+        (irregularity) => `irregular-${irregularity.toLowerCase() as Lowercase<VolumeIrregularity>}` as const,
+      ),
+    );
     if (instances.length < volumeSlicesMin) {
       evidence.push('too-few-slices');
       return is('not-a-volume');
@@ -68,7 +74,8 @@ export function classifySeries(instances: readonly InstanceGeometry[]): SeriesCl
 }
 
 /** Value 3 of CT's Image Type; elsewhere LOCALIZER may stand in any later value (PS3.3 C.8.2.1.1.1). */
-const isLocalizer = ({ imageType }: InstanceGeometry): boolean => imageType.slice(2).some((value) => value.toUpperCase() === 'LOCALIZER');
+const isLocalizer = ({ imageType }: InstanceGeometry): boolean =>
+  imageType.slice(2).some((value) => value.toUpperCase() === 'LOCALIZER');
 
 function commonOrientation(instances: readonly InstanceGeometry[]): PlaneOrientation | undefined {
   const seen = new Set(

@@ -70,7 +70,9 @@ export function selectVolumeSeries(series: readonly SelectableSeries[], selectio
   return {
     seriesInstanceUid: taken,
     verdicts: verdicts.map((verdict) =>
-      verdict.matches && verdict.seriesInstanceUid !== taken ? { ...verdict, reasons: ['another-series-preferred'] } : verdict,
+      verdict.matches && verdict.seriesInstanceUid !== taken
+        ? { ...verdict, reasons: ['another-series-preferred'] }
+        : verdict,
     ),
   };
 }
@@ -81,20 +83,30 @@ function judge(series: SelectableSeries, selection: VolumeSelection): SeriesVerd
   return { seriesInstanceUid: series.seriesInstanceUid, matches: reasons.length === 0, reasons, seriesClass };
 }
 
-function reasonsOfSeries(series: SelectableSeries, selection: VolumeSelection, { kind, orientation, evidence }: SeriesClass): RejectionReason[] {
+function reasonsOfSeries(
+  series: SelectableSeries,
+  selection: VolumeSelection,
+  { kind, orientation, evidence }: SeriesClass,
+): RejectionReason[] {
   const reasons: RejectionReason[] = [];
   const bodyParts = selection.bodyParts ?? [];
   const bodyPart = series.bodyPartExamined.trim().toUpperCase();
   if (series.issuedByCallosum) reasons.push('issued-by-callosum');
   if (selection.modality !== '' && series.modality !== selection.modality) reasons.push('modality');
-  if (bodyParts.length > 0 && bodyPart !== '' && !bodyParts.some((one) => one.toUpperCase() === bodyPart)) reasons.push('body-part');
+  if (bodyParts.length > 0 && bodyPart !== '' && !bodyParts.some((one) => one.toUpperCase() === bodyPart))
+    reasons.push('body-part');
   if (kind !== 'volume') reasons.push(...evidence.filter((one) => decides(one)));
   else if (selection.modality === 'CT' && evidence.includes('no-rescale')) reasons.push('no-rescale');
   if (selection.orientation !== undefined && orientation !== selection.orientation) reasons.push('orientation');
   return reasons;
 }
 
-const oddities: ReadonlySet<string> = new Set(['derived', 'image-type-contradicts-geometry', 'frame-of-reference-varies', 'no-rescale']);
+const oddities: ReadonlySet<string> = new Set([
+  'derived',
+  'image-type-contradicts-geometry',
+  'frame-of-reference-varies',
+  'no-rescale',
+]);
 const decides = (evidence: SeriesEvidence): boolean => !oddities.has(evidence) && !evidence.startsWith('irregular-');
 
 function reasonsOfStack(selection: VolumeSelection, { stack }: SeriesClass): RejectionReason[] {
@@ -103,11 +115,13 @@ function reasonsOfStack(selection: VolumeSelection, { stack }: SeriesClass): Rej
   const spacing = stack.spacingMm[2];
   const count = stack.order.length;
   // Spacing is computed from positions, so a bound holds to a hundredth of a millimetre.
-  if (spacing < (selection.sliceSpacingMinMm ?? 0) - 0.01 || spacing > bound(selection.sliceSpacingMaxMm) + 0.01) reasons.push('slice-spacing');
+  if (spacing < (selection.sliceSpacingMinMm ?? 0) - 0.01 || spacing > bound(selection.sliceSpacingMaxMm) + 0.01)
+    reasons.push('slice-spacing');
   if (count < (selection.sliceCountMin ?? 0) || count > bound(selection.sliceCountMax)) reasons.push('slice-count');
   if (stack.columns * stack.rows * count > bound(selection.voxelsMax)) reasons.push('voxels');
   for (const irregularity of stack.irregularities) {
-    if (selection[acceptedBy[irregularity]] !== true) reasons.push(`irregular-${irregularity.toLowerCase() as Lowercase<VolumeIrregularity>}`);
+    if (selection[acceptedBy[irregularity]] !== true)
+      reasons.push(`irregular-${irregularity.toLowerCase() as Lowercase<VolumeIrregularity>}`);
   }
   return reasons;
 }

@@ -47,7 +47,8 @@ export function instanceGeometry(dataset: DicomDataset): InstanceGeometry {
 
 const int32 = (value: number | undefined): number =>
   value !== undefined && Number.isInteger(value) && Math.abs(value) <= 0x7fffffff ? value : 0;
-const exactly = (values: readonly number[], count: number): number[] => (values.length === count && values.every(Number.isFinite) ? [...values] : []);
+const exactly = (values: readonly number[], count: number): number[] =>
+  values.length === count && values.every(Number.isFinite) ? [...values] : [];
 
 /** CT Rescale Type is HU, or absent in older objects; US means "unspecified" (PS3.3 C.11.1.1.2). */
 function hasHounsfieldRescale(dataset: DicomDataset): boolean {
@@ -96,7 +97,8 @@ export function orientationOf(plane: Plane): PlaneOrientation {
 /** Thrown when an instance is no single slice with position, orientation and spacing: GeometryError. */
 export function requireSlice(instance: InstanceGeometry): { plane: Plane; position: Vector } {
   if (instance.numberOfFrames > 1) throw new GeometryError('multi-frame', 'A multi-frame object is no single slice');
-  if (instance.rows === 0 || instance.columns === 0) throw new GeometryError('not-a-slice', 'An instance has no pixel matrix');
+  if (instance.rows === 0 || instance.columns === 0)
+    throw new GeometryError('not-a-slice', 'An instance has no pixel matrix');
   const position = vectorAt(instance.imagePositionPatient, 0);
   if (!position) throw new GeometryError('missing-position', 'An instance has no Image Position (Patient)');
   const plane = planeOf(instance.imageOrientationPatient);

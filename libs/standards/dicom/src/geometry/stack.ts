@@ -45,7 +45,8 @@ export function stackSlices(instances: readonly InstanceGeometry[]): Stack {
     if (dot(own.row, plane.row) < sameDirectionCosine || dot(own.column, plane.column) < sameDirectionCosine) {
       throw new GeometryError('mixed-orientation', 'Slices differ in orientation');
     }
-    if (instance.rows !== first.rows || instance.columns !== first.columns) throw new GeometryError('mixed-matrix', 'Slices differ in rows or columns');
+    if (instance.rows !== first.rows || instance.columns !== first.columns)
+      throw new GeometryError('mixed-matrix', 'Slices differ in rows or columns');
     if (instance.pixelSpacing.some((mm, i) => Math.abs(mm - (first.pixelSpacing[i] ?? 0)) > 1e-3)) {
       throw new GeometryError('mixed-spacing', 'Slices differ in pixel spacing');
     }
@@ -53,7 +54,12 @@ export function stackSlices(instances: readonly InstanceGeometry[]): Stack {
   });
   located.sort((a, b) => a.along - b.along);
   const positions = located.map(({ position }) => position);
-  const { step, irregularities, spacing } = stepOf(located.map(({ along }) => along), positions, plane, first.sliceThickness);
+  const { step, irregularities, spacing } = stepOf(
+    located.map(({ along }) => along),
+    positions,
+    plane,
+    first.sliceThickness,
+  );
   const [rowSpacing = 0, columnSpacing = 0] = first.pixelSpacing;
   return {
     order: located.map(({ index }) => index),
@@ -72,7 +78,12 @@ function affineOf(i: Vector, j: Vector, k: Vector, origin: Vector): number[] {
 }
 
 /** The vector from one slice to the next, and what is irregular about it. */
-function stepOf(along: readonly number[], positions: readonly Vector[], plane: Plane, thickness: number): { step: Vector; spacing: number; irregularities: VolumeIrregularity[] } {
+function stepOf(
+  along: readonly number[],
+  positions: readonly Vector[],
+  plane: Plane,
+  thickness: number,
+): { step: Vector; spacing: number; irregularities: VolumeIrregularity[] } {
   const count = positions.length;
   const first = positions[0];
   const last = positions[count - 1];
@@ -81,7 +92,8 @@ function stepOf(along: readonly number[], positions: readonly Vector[], plane: P
     return { step: scale(plane.normal, spacing), spacing, irregularities: [] };
   }
   const steps = along.slice(1).map((at, i) => at - (along[i] ?? 0));
-  if (steps.some((mm) => mm < samePositionMm)) throw new GeometryError('duplicate-position', 'Two slices share a position');
+  if (steps.some((mm) => mm < samePositionMm))
+    throw new GeometryError('duplicate-position', 'Two slices share a position');
   const usual = median(steps);
   const tolerance = Math.max(unevenMm, usual * unevenFraction);
   const hasGaps = steps.some((mm) => mm > usual * gapSteps);

@@ -32,7 +32,8 @@ export interface VolumePlan {
 }
 
 /** Stored samples of one slice, rows × columns, sign and Bits Stored applied: what `decodeFrames` gives. */
-export type Samples = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array;
+export type Samples =
+  Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array;
 
 export interface VolumeSlice {
   readonly header: DicomDataset;
@@ -92,7 +93,8 @@ export function planVolume(headers: readonly DicomDataset[]): VolumePlan {
  */
 export function sliceToHu(header: DicomDataset, samples: Samples, volume: VolumeHeader): Int16Array | Float32Array {
   const count = volume.columns * volume.rows;
-  if (samples.length !== count) throw new GeometryError('mixed-matrix', 'A slice has another number of samples than rows × columns');
+  if (samples.length !== count)
+    throw new GeometryError('mixed-matrix', 'A slice has another number of samples than rows × columns');
   const { slope, intercept } = rescaleOf(header);
   const hu = volume.voxelType === 'INT16' ? new Int16Array(count) : new Float32Array(count);
   const saturates = volume.voxelType === 'INT16';
@@ -100,7 +102,8 @@ export function sliceToHu(header: DicomDataset, samples: Samples, volume: Volume
   const paddingHu = volume.paddingValueHu;
   for (let i = 0; i < count; i++) {
     const stored = samples[i] ?? 0;
-    const isPadding = padding !== undefined && paddingHu !== undefined && stored >= padding.low && stored <= padding.high;
+    const isPadding =
+      padding !== undefined && paddingHu !== undefined && stored >= padding.low && stored <= padding.high;
     const value = isPadding ? paddingHu : stored * slope + intercept;
     // INT16 was chosen because Bits Stored cannot leave it; a sample that does is a writer's defect, and saturates.
     hu[i] = saturates ? Math.max(-0x8000, Math.min(0x7fff, value)) : value;
@@ -115,7 +118,8 @@ export function sliceToHu(header: DicomDataset, samples: Samples, volume: Volume
 export function buildVolume(slices: readonly VolumeSlice[]): Volume {
   const { header, order } = planVolume(slices.map((slice) => slice.header));
   const count = header.columns * header.rows;
-  const data = header.voxelType === 'INT16' ? new Int16Array(count * header.slices) : new Float32Array(count * header.slices);
+  const data =
+    header.voxelType === 'INT16' ? new Int16Array(count * header.slices) : new Float32Array(count * header.slices);
   order.forEach((index, k) => {
     const slice = slices[index];
     if (slice) data.set(sliceToHu(slice.header, slice.samples, header), k * count);

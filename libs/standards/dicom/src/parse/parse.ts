@@ -3,7 +3,8 @@ import { DicomDataset, type ByteRange } from '../dataset.js';
 import { DicomParseError } from '../errors.js';
 import { ExplicitVRLittleEndian, transferSyntaxOf, type TransferSyntax } from '../transfer-syntax.js';
 import { defaultParseLimits, type ParseLimits } from './limits.js';
-import { ElementReader, EndOfBytes } from './reader.js';
+import { EndOfBytes } from './cursor.js';
+import { ElementReader } from './reader.js';
 
 /** File Meta Information (PS3.10 7.1). UIDs are '' when the file does not state them. */
 export interface FileMeta {
@@ -28,7 +29,9 @@ export interface ParsedHeader {
    * Pixel Data's value: its offset in the file and length, undefined when the length is (encapsulated). For a
    * deflated file both count in the inflated dataset.
    */
-  readonly pixelData: { readonly offset: number; readonly byteCount: number | undefined; readonly tag: string; readonly vr: string } | undefined;
+  readonly pixelData:
+    | { readonly offset: number; readonly byteCount: number | undefined; readonly tag: string; readonly vr: string }
+    | undefined;
 }
 
 export interface ParsedFile extends ParsedHeader {
@@ -52,7 +55,10 @@ export const headerPrefixBytes = 16 * 1024;
  * @returns 'need-more' when the header is longer than the prefix: fetch a longer one and call again
  * Thrown when the bytes are no DICOM file: DicomParseError.
  */
-export function parseHeader(prefix: Uint8Array, { complete, ...options }: ParseOptions & { complete: boolean }): ParsedHeader | 'need-more' {
+export function parseHeader(
+  prefix: Uint8Array,
+  { complete, ...options }: ParseOptions & { complete: boolean },
+): ParsedHeader | 'need-more' {
   return guard(complete, () => {
     const bytes = plain(prefix);
     if (bytes.length < 132 && !complete) return 'need-more';
@@ -73,7 +79,15 @@ export function parseFile(file: Uint8Array, options: ParseOptions = {}): ParsedF
   return guard(true, () => {
     const bytes = plain(file);
     const { fileMeta, datasetOffset } = readFileMeta(bytes);
-    return parseBody(bytes, fileMeta, datasetOffset, transferSyntaxOf(fileMeta.transferSyntaxUid), false, true, options);
+    return parseBody(
+      bytes,
+      fileMeta,
+      datasetOffset,
+      transferSyntaxOf(fileMeta.transferSyntaxUid),
+      false,
+      true,
+      options,
+    );
   });
 }
 
@@ -81,10 +95,22 @@ export function parseFile(file: Uint8Array, options: ParseOptions = {}): ParsedF
  * Reads a dataset without preamble and File Meta Information: what a DIMSE message carries (PS3.7 6.3.1).
  * Thrown when it is no such dataset, is truncated, or passes a limit: DicomParseError.
  */
-export function parseDataset(bytes: Uint8Array, transferSyntaxUid: string, options: ParseOptions & { stopAtPixelData?: boolean } = {}): ParsedFile {
+export function parseDataset(
+  bytes: Uint8Array,
+  transferSyntaxUid: string,
+  options: ParseOptions & { stopAtPixelData?: boolean } = {},
+): ParsedFile {
   return guard(true, () => {
     const fileMeta = { ...emptyMeta(), transferSyntaxUid };
-    return parseBody(plain(bytes), fileMeta, 0, transferSyntaxOf(transferSyntaxUid), options.stopAtPixelData ?? false, true, options);
+    return parseBody(
+      plain(bytes),
+      fileMeta,
+      0,
+      transferSyntaxOf(transferSyntaxUid),
+      options.stopAtPixelData ?? false,
+      true,
+      options,
+    );
   });
 }
 
@@ -93,7 +119,9 @@ const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, by
 
 /** True when the bytes start like a PS3.10 file: 128 bytes of preamble, then "DICM". */
 export function isPart10(bytes: Uint8Array): boolean {
-  return bytes.length >= 132 && bytes[128] === 0x44 && bytes[129] === 0x49 && bytes[130] === 0x43 && bytes[131] === 0x4d;
+  return (
+    bytes.length >= 132 && bytes[128] === 0x44 && bytes[129] === 0x49 && bytes[130] === 0x43 && bytes[131] === 0x4d
+  );
 }
 
 function guard<T>(complete: boolean, parse: () => T): T | 'need-more';
@@ -127,7 +155,8 @@ function readFileMeta(bytes: Uint8Array): { fileMeta: FileMeta; datasetOffset: n
   const reader = new ElementReader(bytes.subarray(0, end), defaultParseLimits, false, 132);
   const dataset = reader.readDataset({ implicitVr: false, bigEndian: false }, end, '', 0, false);
   const transferSyntaxUid = dataset.string('TransferSyntaxUID');
-  if (transferSyntaxUid === undefined) throw new DicomParseError('File Meta Information states no Transfer Syntax UID (PS3.10 7.1)');
+  if (transferSyntaxUid === undefined)
+    throw new DicomParseError('File Meta Information states no Transfer Syntax UID (PS3.10 7.1)');
   const fileMeta = {
     mediaStorageSopClassUid: dataset.string('MediaStorageSOPClassUID') ?? '',
     mediaStorageSopInstanceUid: dataset.string('MediaStorageSOPInstanceUID') ?? '',
@@ -179,36 +208,59 @@ function parseBody(
   const dataset = reader.readDataset(actualEncoding(bytes, start, encoding), bytes.length, '', 0, false);
   if (complete && dataset.size === 0) throw new DicomParseError('No dataset follows File Meta Information');
   // A prefix that ends exactly between two elements says nothing about what follows.
-  const element = ['7FE00010', '7FE00008', '7FE00009'].map((tag) => dataset.element(tag)).find((found) => found !== undefined);
+  const element = ['7FE00010', '7FE00008', '7FE00009']
+    .map((tag) => dataset.element(tag))
+    .find((found) => found !== undefined);
   if (headerOnly && !complete && element?.notLoaded !== true) throw new EndOfBytes('The bytes end before Pixel Data');
   const pixelData = element && pixelDataOf(element.tag, element.vr, element.range, element.fragments !== undefined);
   return { fileMeta, transferSyntax, dataset, datasetOffset, bytes, garbageOffset: reader.garbageOffset, pixelData };
 }
 
-function pixelDataOf(tag: string, vr: string, range: ByteRange, encapsulated: boolean): NonNullable<ParsedHeader['pixelData']> {
-  return { tag, vr, offset: range.offset, byteCount: encapsulated || range.byteCount === 0xffffffff ? undefined : range.byteCount };
+function pixelDataOf(
+  tag: string,
+  vr: string,
+  range: ByteRange,
+  encapsulated: boolean,
+): NonNullable<ParsedHeader['pixelData']> {
+  return {
+    tag,
+    vr,
+    offset: range.offset,
+    byteCount: encapsulated || range.byteCount === 0xffffffff ? undefined : range.byteCount,
+  };
 }
 
 /**
  * Some files state Explicit VR and hold Implicit VR (or the reverse): the first element tells, as PS3.5 A requires
  * one encoding for the whole dataset. Byte order is not guessed.
  */
-function actualEncoding(bytes: Uint8Array, start: number, stated: { implicitVr: boolean; bigEndian: boolean }): { implicitVr: boolean; bigEndian: boolean } {
+function actualEncoding(
+  bytes: Uint8Array,
+  start: number,
+  stated: { implicitVr: boolean; bigEndian: boolean },
+): { implicitVr: boolean; bigEndian: boolean } {
   const first = bytes[start + 4];
   const second = bytes[start + 5];
   if (first === undefined || second === undefined || stated.bigEndian) return stated;
   const isLetters = first >= 0x41 && first <= 0x5a && second >= 0x41 && second <= 0x5a;
-  if (stated.implicitVr && isLetters && [0x41, 0x43, 0x44, 0x46, 0x49, 0x4c, 0x4f, 0x50, 0x53, 0x54, 0x55].includes(first)) return { implicitVr: false, bigEndian: false };
+  if (
+    stated.implicitVr &&
+    isLetters &&
+    [0x41, 0x43, 0x44, 0x46, 0x49, 0x4c, 0x4f, 0x50, 0x53, 0x54, 0x55].includes(first)
+  )
+    return { implicitVr: false, bigEndian: false };
   if (!stated.implicitVr && first < 0x41 && second < 0x41) return { implicitVr: true, bigEndian: false };
   return stated;
 }
 
 function inflate(deflated: Uint8Array, limits: ParseLimits): Uint8Array {
-  const maxOutputLength = Math.min(limits.inflatedBytesMax, Math.max(1024 * 1024, deflated.length * limits.inflateRatioMax));
+  const maxOutputLength = Math.min(
+    limits.inflatedBytesMax,
+    Math.max(1024 * 1024, deflated.length * limits.inflateRatioMax),
+  );
   try {
     return inflateRawSync(deflated, { maxOutputLength });
   } catch (error) {
     throw new DicomParseError('The deflated dataset cannot be inflated, or inflates past its limit', { cause: error });
   }
 }
-

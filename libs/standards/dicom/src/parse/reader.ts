@@ -1,24 +1,11 @@
 import { DicomDataset, type ByteRange, type DicomElement } from '../dataset.js';
 import { DicomParseError } from '../errors.js';
-import { vrOf, dictionaryEntry, isPrivate, type Tag } from '../tags.js';
-import type { ParseLimits } from './limits.js';
+import { dictionaryEntry, isPrivate, type Tag } from '../tags.js';
 import { toLittleEndian } from './byte-order.js';
-
-/** Thrown inside the parser when the bytes end inside an element; never leaves this package. */
-export class EndOfBytes extends Error {}
-
-export interface Encoding {
-  readonly implicitVr: boolean;
-  readonly bigEndian: boolean;
-}
+import { ByteCursor, EndOfBytes, type Encoding, type Head } from './cursor.js';
+import type { ParseLimits } from './limits.js';
 
 const undefinedLength = 0xffffffff;
-/** VRs with a 32-bit length in Explicit VR (PS3.5 7.1.2). */
-const longForm: ReadonlySet<string> = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
-const knownVrs: ReadonlySet<string> = new Set([
-  ...longForm,
-  ...['AE', 'AS', 'AT', 'CS', 'DA', 'DS', 'DT', 'FD', 'FL', 'IS', 'LO', 'LT', 'PN', 'SH', 'SL', 'SS', 'ST', 'TM', 'UI', 'UL', 'US'],
-]);
 const pixelDataTags: ReadonlySet<Tag> = new Set(['7FE00008', '7FE00009', '7FE00010']);
 const empty = new Uint8Array(0);
 
@@ -29,36 +16,36 @@ const sequenceDelimiter = 'FFFEE0DD';
 /** Fragments are bytes, whatever the VR says (PS3.5 A.4). */
 const encapsulatedVr = (vr: string): string => (vr === 'OW' ? 'OB' : vr);
 
-interface Head {
-  readonly tag: Tag;
-  readonly vr: string;
-  readonly length: number;
-}
-
 /** Reads elements of one byte stream; recursion is bounded by `depthMax`. */
-export class ElementReader {
+export class ElementReader extends ByteCursor {
   private elementCount = 0;
   private fragmentCount = 0;
   private pixelDataSeen = false;
   /** Where bytes after Pixel Data stop being elements; undefined when they do not. */
   garbageOffset: number | undefined;
-  private readonly view: DataView;
 
   constructor(
-    private readonly bytes: Uint8Array,
+    bytes: Uint8Array,
     private readonly limits: ParseLimits,
     /** Stop at top-level Pixel Data, and keep it as not loaded. */
     private readonly stopAtPixelData: boolean,
-    public position = 0,
+    position = 0,
     /** True when the bytes are all there is: an end inside an element is a defect then. */
     private readonly fileEnds = true,
   ) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    super(bytes, position);
   }
 
   /** Elements from the position to `end`, or to the item delimiter when the item's length is undefined. */
-  readDataset(encoding: Encoding, end: number, inheritedCharacterSet: string, depth: number, delimited: boolean): DicomDataset {
-    if (depth > this.limits.depthMax) throw new DicomParseError(`Sequences are nested deeper than ${String(this.limits.depthMax)}`);
+  readDataset(
+    encoding: Encoding,
+    end: number,
+    inheritedCharacterSet: string,
+    depth: number,
+    delimited: boolean,
+  ): DicomDataset {
+    if (depth > this.limits.depthMax)
+      throw new DicomParseError(`Sequences are nested deeper than ${String(this.limits.depthMax)}`);
     const elements = new Map<Tag, DicomElement>();
     let characterSet = inheritedCharacterSet;
     let signed = false;
@@ -85,7 +72,13 @@ export class ElementReader {
     return new DicomDataset(sorted, characterSet);
   }
 
-  private readNext(encoding: Encoding, end: number, signed: boolean, characterSet: string, depth: number): DicomElement | 'item-end' | 'garbage' {
+  private readNext(
+    encoding: Encoding,
+    end: number,
+    signed: boolean,
+    characterSet: string,
+    depth: number,
+  ): DicomElement | 'item-end' | 'garbage' {
     const start = this.position;
     try {
       const head = this.readHead(encoding, end, signed);
@@ -114,9 +107,16 @@ export class ElementReader {
     const offset = this.position;
     const isPixelData = depth === 0 && pixelDataTags.has(tag);
     if (isPixelData && this.stopAtPixelData) {
-      return { tag, vr: length === undefinedLength ? encapsulatedVr(head.vr) : head.vr, value: empty, range: { offset, byteCount: length }, notLoaded: true };
+      return {
+        tag,
+        vr: length === undefinedLength ? encapsulatedVr(head.vr) : head.vr,
+        value: empty,
+        range: { offset, byteCount: length },
+        notLoaded: true,
+      };
     }
-    if (length === undefinedLength) return this.readUndefinedLength(head, encoding, end, characterSet, depth, isPixelData);
+    if (length === undefinedLength)
+      return this.readUndefinedLength(head, encoding, end, characterSet, depth, isPixelData);
     this.need(length, end, tag);
     if (head.vr === 'SQ') {
       const items = this.readItems(encoding, offset + length, characterSet, depth, false);
@@ -136,14 +136,28 @@ export class ElementReader {
     return { tag, vr: head.vr, value: encoding.bigEndian ? toLittleEndian(head.vr, raw) : raw, range };
   }
 
-  private readUndefinedLength(head: Head, encoding: Encoding, end: number, characterSet: string, depth: number, isPixelData: boolean): DicomElement {
+  private readUndefinedLength(
+    head: Head,
+    encoding: Encoding,
+    end: number,
+    characterSet: string,
+    depth: number,
+    isPixelData: boolean,
+  ): DicomElement {
     const offset = this.position;
     if (isPixelData) {
       const fragments = this.readFragments(end);
-      return { tag: head.tag, vr: encapsulatedVr(head.vr), value: empty, range: { offset, byteCount: this.position - offset }, fragments };
+      return {
+        tag: head.tag,
+        vr: encapsulatedVr(head.vr),
+        value: empty,
+        range: { offset, byteCount: this.position - offset },
+        fragments,
+      };
     }
     if (head.vr !== 'SQ' && head.vr !== 'UN') {
-      if (!['OB', 'OW'].includes(head.vr)) throw new DicomParseError(`${head.tag} (${head.vr}) has an undefined length`);
+      if (!['OB', 'OW'].includes(head.vr))
+        throw new DicomParseError(`${head.tag} (${head.vr}) has an undefined length`);
     }
     // PS3.5 6.2.2 note 4: UN of undefined length is an Implicit VR Little Endian sequence.
     const inner = head.vr === 'UN' ? { implicitVr: true, bigEndian: false } : encoding;
@@ -151,7 +165,13 @@ export class ElementReader {
     return { tag: head.tag, vr: 'SQ', value: empty, range: { offset, byteCount: this.position - offset }, items };
   }
 
-  private readItems(encoding: Encoding, end: number, characterSet: string, depth: number, delimited: boolean): DicomDataset[] {
+  private readItems(
+    encoding: Encoding,
+    end: number,
+    characterSet: string,
+    depth: number,
+    delimited: boolean,
+  ): DicomDataset[] {
     const items: DicomDataset[] = [];
     while (this.position < end) {
       const { tag, length } = this.readItemHead(encoding, end);
@@ -159,7 +179,8 @@ export class ElementReader {
         if (delimited) return items;
         continue;
       }
-      if (tag !== itemTag) throw new DicomParseError(`Expected an item at byte ${String(this.position - 8)}, found ${tag}`);
+      if (tag !== itemTag)
+        throw new DicomParseError(`Expected an item at byte ${String(this.position - 8)}, found ${tag}`);
       if (++this.elementCount > this.limits.elementsMax) throw new DicomParseError('Too many items');
       if (length === undefinedLength) {
         items.push(this.readDataset(encoding, end, characterSet, depth + 1, true));
@@ -180,7 +201,8 @@ export class ElementReader {
     while (this.position < end) {
       const { tag, length } = this.readItemHead({ implicitVr: false, bigEndian: false }, end);
       if (tag === sequenceDelimiter) return fragments;
-      if (tag !== itemTag || length === undefinedLength) throw new DicomParseError(`Expected a fragment at byte ${String(this.position - 8)}`);
+      if (tag !== itemTag || length === undefinedLength)
+        throw new DicomParseError(`Expected a fragment at byte ${String(this.position - 8)}`);
       if (++this.fragmentCount > this.limits.fragmentsMax) throw new DicomParseError('Too many fragments');
       this.need(length, end, tag);
       fragments.push({ offset: this.position, byteCount: length });
@@ -193,85 +215,34 @@ export class ElementReader {
    * Items of an element whose VR is not known, when its bytes are a sequence: what an Implicit VR stream, or a
    * system that did not know a private attribute, leaves of a sequence of defined length.
    */
-  private itemsOfUnknown(raw: Uint8Array, encoding: Encoding, offset: number, characterSet: string, depth: number): DicomDataset[] | undefined {
+  private itemsOfUnknown(
+    raw: Uint8Array,
+    encoding: Encoding,
+    offset: number,
+    characterSet: string,
+    depth: number,
+  ): DicomDataset[] | undefined {
     if (raw.length < 8 || raw[0] !== 0xfe || raw[1] !== 0xff || raw[2] !== 0x00 || raw[3] !== 0xe0) return undefined;
     const counted = this.elementCount;
     try {
-      const inner = new ElementReader(this.bytes, { ...this.limits, elementsMax: this.limits.elementsMax - counted }, false, offset);
-      const items = inner.readItems({ implicitVr: true, bigEndian: false }, offset + raw.length, characterSet, depth, false);
+      const inner = new ElementReader(
+        this.bytes,
+        { ...this.limits, elementsMax: this.limits.elementsMax - counted },
+        false,
+        offset,
+      );
+      const items = inner.readItems(
+        { implicitVr: true, bigEndian: false },
+        offset + raw.length,
+        characterSet,
+        depth,
+        false,
+      );
       this.elementCount += inner.elementCount;
       return inner.position === offset + raw.length ? items : undefined;
     } catch (error) {
       if (error instanceof DicomParseError || error instanceof EndOfBytes) return undefined;
       throw error;
     }
-  }
-
-  private readHead(encoding: Encoding, end: number, signed: boolean): Head {
-    this.need(8, end, 'an element');
-    const at = this.position;
-    const little = !encoding.bigEndian;
-    const tag = this.tagAt(at, little);
-    if (tag.startsWith('FFFE')) {
-      this.position = at + 8;
-      return { tag, vr: '', length: this.view.getUint32(at + 4, little) };
-    }
-    if (encoding.implicitVr) {
-      this.position = at + 8;
-      return { tag, vr: vrOf(tag, signed), length: this.view.getUint32(at + 4, little) };
-    }
-    return this.readExplicitHead(tag, at, end, little, signed);
-  }
-
-  private readExplicitHead(tag: Tag, at: number, end: number, little: boolean, signed: boolean): Head {
-    const first = this.bytes[at + 4] ?? 0;
-    const second = this.bytes[at + 5] ?? 0;
-    const vr = String.fromCharCode(first, second);
-    if (knownVrs.has(vr) && !longForm.has(vr)) {
-      this.position = at + 8;
-      return { tag, vr, length: this.view.getUint16(at + 6, little) };
-    }
-    const isLetters = first >= 0x41 && first <= 0x5a && second >= 0x41 && second <= 0x5a;
-    if (isLetters && (longForm.has(vr) || this.view.getUint16(at + 6, little) === 0)) {
-      // PS3.5 6.2.2: a VR of a later edition has the long form; its value is opaque.
-      this.need(12, end, 'an element');
-      this.position = at + 12;
-      return { tag, vr: longForm.has(vr) ? vr : 'UN', length: this.view.getUint32(at + 8, little) };
-    }
-    // Writers' defects: an invented VR in the short form, and Implicit VR elements inside an Explicit VR stream.
-    if (isLetters || (['??', '  ', '\0\0', '--'].includes(vr) && this.view.getUint16(at + 6, little) !== 0)) {
-      this.position = at + 8;
-      return { tag, vr: vrOf(tag, signed), length: this.view.getUint16(at + 6, little) };
-    }
-    this.position = at + 8;
-    return { tag, vr: vrOf(tag, signed), length: this.view.getUint32(at + 4, little) };
-  }
-
-  private readItemHead(encoding: Encoding, end: number): { tag: Tag; length: number } {
-    this.need(8, end, 'an item');
-    const at = this.position;
-    this.position = at + 8;
-    return { tag: this.tagAt(at, !encoding.bigEndian), length: this.view.getUint32(at + 4, !encoding.bigEndian) };
-  }
-
-  private tagAt(at: number, little: boolean): Tag {
-    const tag = this.view.getUint16(at, little) * 0x10000 + this.view.getUint16(at + 2, little);
-    return tag.toString(16).toUpperCase().padStart(8, '0');
-  }
-
-  private onlyZeros(end: number): boolean {
-    for (let i = this.position; i < end; i++) if (this.bytes[i] !== 0) return false;
-    return true;
-  }
-
-  /** Thrown as EndOfBytes when the stream ends there, as DicomParseError when an enclosing length does. */
-  private need(byteCount: number, end: number, what: string): void {
-    if (this.position + byteCount <= end) return;
-    this.endsInside(what, end);
-  }
-
-  private endsInside(what: string, end: number): never {
-    if (end >= this.bytes.length) throw new EndOfBytes(`The bytes end inside ${what}`);
-    throw new DicomParseError(`${what} is longer than what holds it, at byte ${String(this.position)}`);
   }
 }

@@ -33,14 +33,20 @@ const decodedBytesMax = 1024 * 1024 * 1024;
  * on this thread.
  * Thrown when there is no Pixel Data, the syntax is not supported (video), or a stream is broken: DicomPixelError.
  */
-export async function decodeFrames(source: Uint8Array | ParsedFile, options: DecodeOptions = {}): Promise<DecodedFrame[]> {
+export async function decodeFrames(
+  source: Uint8Array | ParsedFile,
+  options: DecodeOptions = {},
+): Promise<DecodedFrame[]> {
   const file = source instanceof Uint8Array ? parseFile(source) : source;
   const image = imagePixel(file.dataset);
   const layout = pixelDataLayout(file);
   if (file.transferSyntax.video) throw unsupported(file.transferSyntax.name);
   const numbers = options.frameNumbers ?? Array.from({ length: image.frames }, (_, i) => i + 1);
   if (numbers.length * Math.ceil(nativeFrameBits(image) / 8) > decodedBytesMax) {
-    throw new DicomPixelError('dicom.pixel-data-unsupported', `Frames decode to more than ${String(decodedBytesMax)} bytes`);
+    throw new DicomPixelError(
+      'dicom.pixel-data-unsupported',
+      `Frames decode to more than ${String(decodedBytesMax)} bytes`,
+    );
   }
   if (layout.encapsulated && !NativeCodecs.isInitialized()) await NativeCodecs.initializeAsync({});
   const frames: DecodedFrame[] = [];
@@ -51,8 +57,10 @@ export async function decodeFrames(source: Uint8Array | ParsedFile, options: Dec
   return frames;
 }
 
-const unsupported = (name: string): DicomPixelError => new DicomPixelError('dicom.pixel-data-unsupported', `Pixels in ${name} are not decoded`);
-const broken = (what: string, cause?: unknown): DicomPixelError => new DicomPixelError('dicom.pixel-data-broken', what, { cause });
+const unsupported = (name: string): DicomPixelError =>
+  new DicomPixelError('dicom.pixel-data-unsupported', `Pixels in ${name} are not decoded`);
+const broken = (what: string, cause?: unknown): DicomPixelError =>
+  new DicomPixelError('dicom.pixel-data-broken', what, { cause });
 
 function decodeFrame(file: ParsedFile, layout: PixelDataLayout, image: ImagePixel, number: number): DecodedFrame {
   const isInside = Number.isInteger(number) && number >= 1 && number <= image.frames;
@@ -76,8 +84,18 @@ function nativeFrame(file: ParsedFile, layout: PixelDataLayout, image: ImagePixe
   return result(image, byPixel(samplesOf(bytes, image), image, image.planarConfiguration));
 }
 
-function result(image: ImagePixel, samples: Samples, photometricInterpretation = image.photometricInterpretation): DecodedFrame {
-  return { rows: image.rows, columns: image.columns, samplesPerPixel: image.samplesPerPixel, photometricInterpretation, samples };
+function result(
+  image: ImagePixel,
+  samples: Samples,
+  photometricInterpretation = image.photometricInterpretation,
+): DecodedFrame {
+  return {
+    rows: image.rows,
+    columns: image.columns,
+    samplesPerPixel: image.samplesPerPixel,
+    photometricInterpretation,
+    samples,
+  };
 }
 
 /** Samples of little-endian bytes; copied, so that any byte offset is aligned. */
@@ -210,5 +228,9 @@ function decodeWithWasm(transferSyntaxUid: string, encoded: Uint8Array, image: I
   const bytes = decoded.getDecodedBuffer();
   const fits = decoded.getWidth() === image.columns && decoded.getHeight() === image.rows;
   if (!bytes || !fits || bytes.length < size) throw broken('A decoded frame does not have the size the dataset states');
-  return result(image, byPixel(samplesOf(bytes.subarray(0, size), image), image, decoded.getPlanarConfiguration() ?? 0), decoded.getPhotometricInterpretation());
+  return result(
+    image,
+    byPixel(samplesOf(bytes.subarray(0, size), image), image, decoded.getPlanarConfiguration() ?? 0),
+    decoded.getPhotometricInterpretation(),
+  );
 }

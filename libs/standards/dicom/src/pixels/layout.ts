@@ -51,13 +51,16 @@ export function imagePixel(dataset: DicomDataset): ImagePixel {
     planarConfiguration: dataset.number('PlanarConfiguration') ?? 0,
     photometricInterpretation: dataset.string('PhotometricInterpretation') ?? '',
   };
-  const broken = (what: string): DicomPixelError => new DicomPixelError('dicom.pixel-data-broken', `${what} (PS3.3 C.7.6.3)`);
+  const broken = (what: string): DicomPixelError =>
+    new DicomPixelError('dicom.pixel-data-broken', `${what} (PS3.3 C.7.6.3)`);
   if (image.rows < 1 || image.columns < 1) throw broken('Rows or Columns is absent or 0');
   if (!Number.isInteger(image.frames) || image.frames < 1) throw broken('Number of Frames is no positive number');
   if (![1, 3, 4].includes(image.samplesPerPixel)) throw broken('Samples per Pixel is none of 1, 3 and 4');
   if (![1, 8, 16, 32, 64].includes(image.bitsAllocated)) throw broken('Bits Allocated is none of 1, 8, 16, 32 and 64');
-  if (image.bitsStored < 1 || image.bitsStored > image.bitsAllocated) throw broken('Bits Stored is more than Bits Allocated');
-  if (image.rows * image.columns * image.samplesPerPixel > frameSamplesMax) throw broken('A frame is larger than any image');
+  if (image.bitsStored < 1 || image.bitsStored > image.bitsAllocated)
+    throw broken('Bits Stored is more than Bits Allocated');
+  if (image.rows * image.columns * image.samplesPerPixel > frameSamplesMax)
+    throw broken('A frame is larger than any image');
   return image;
 }
 
@@ -79,7 +82,10 @@ export function pixelDataLayout(source: Uint8Array | ParsedFile): PixelDataLayou
   const [table, ...fragments] = element.fragments;
   const bot = table ? uint32s(file.bytes.subarray(table.offset, table.offset + table.byteCount)) : [];
   const starts = (range: ByteRange): boolean => startsCodeStream(file.bytes, range.offset);
-  return encapsulatedLayout(file, groupFragments(file, fragments, bot, (ranges) => ranges.map(starts)));
+  return encapsulatedLayout(
+    file,
+    groupFragments(file, fragments, bot, (ranges) => ranges.map(starts)),
+  );
 }
 
 /**
@@ -90,12 +96,16 @@ export function pixelDataLayout(source: Uint8Array | ParsedFile): PixelDataLayou
 export async function readPixelDataLayout(header: ParsedHeader, read: RangeReader): Promise<PixelDataLayout> {
   if (!header.pixelData) throw absent();
   if (header.pixelData.byteCount !== undefined) return nativeLayout(header, header.pixelData);
-  if (header.transferSyntax.deflated) throw new DicomPixelError('dicom.pixel-data-unsupported', 'Encapsulated pixels in a deflated dataset');
+  if (header.transferSyntax.deflated)
+    throw new DicomPixelError('dicom.pixel-data-unsupported', 'Encapsulated pixels in a deflated dataset');
   const extended = extendedOffsets(header.dataset, header.pixelData.offset);
   const walked = await walkItems(header.pixelData.offset, read, extended !== undefined);
   if (extended) return encapsulatedLayout(header, extended(walked.firstFragmentItem));
   const starts = walked.starts;
-  return encapsulatedLayout(header, groupFragments(header, walked.fragments, walked.table, () => starts));
+  return encapsulatedLayout(
+    header,
+    groupFragments(header, walked.fragments, walked.table, () => starts),
+  );
 }
 
 const absent = (): DicomPixelError => new DicomPixelError('dicom.pixel-data-absent', 'The instance has no Pixel Data');
@@ -127,15 +137,27 @@ function groupFragments(
   const first = fragments[0];
   if (!first) throw new DicomPixelError('dicom.pixel-data-broken', 'Pixel Data has no fragments');
   if (fragments.length === count) return fragments.map((fragment) => [fragment]);
-  const byTable = splitAt(fragments, new Set(table.map((offset) => first.offset + offset)), (fragment) => fragment.offset);
+  const byTable = splitAt(
+    fragments,
+    new Set(table.map((offset) => first.offset + offset)),
+    (fragment) => fragment.offset,
+  );
   if (table.length === count && byTable.length === count) return byTable;
   const starts = startsOf(fragments);
-  const byStart = splitAt(fragments, new Set(fragments.filter((_, i) => starts[i] === true).map(({ offset }) => offset)), ({ offset }) => offset);
+  const byStart = splitAt(
+    fragments,
+    new Set(fragments.filter((_, i) => starts[i] === true).map(({ offset }) => offset)),
+    ({ offset }) => offset,
+  );
   if (byStart.length === count) return byStart;
   throw new DicomPixelError('dicom.pixel-data-broken', 'Fragments cannot be assigned to frames: no offset table fits');
 }
 
-function splitAt(fragments: readonly ByteRange[], starts: ReadonlySet<number>, offsetOf: (fragment: ByteRange) => number): ByteRange[][] {
+function splitAt(
+  fragments: readonly ByteRange[],
+  starts: ReadonlySet<number>,
+  offsetOf: (fragment: ByteRange) => number,
+): ByteRange[][] {
   const groups: ByteRange[][] = [];
   for (const fragment of fragments) {
     const group = groups[groups.length - 1];
@@ -151,7 +173,10 @@ function startsCodeStream(bytes: Uint8Array, at: number): boolean {
 }
 
 /** Extended Offset Table (PS3.3 C.7.6.3.1.8): one fragment a frame, lengths stated. */
-function extendedOffsets(dataset: DicomDataset, _pixelDataOffset: number): ((firstItem: number) => ByteRange[][]) | undefined {
+function extendedOffsets(
+  dataset: DicomDataset,
+  _pixelDataOffset: number,
+): ((firstItem: number) => ByteRange[][]) | undefined {
   const offsets = dataset.bytes('ExtendedOffsetTable');
   const lengths = dataset.bytes('ExtendedOffsetTableLengths');
   if (!offsets || !lengths || offsets.length === 0 || offsets.length !== lengths.length) return undefined;
@@ -178,18 +203,23 @@ async function walkItems(start: number, read: RangeReader, tableOnly: boolean): 
   const at = async (offset: number, byteCount: number): Promise<Buffer> => {
     const inside = offset >= window.offset && offset + byteCount <= window.offset + window.bytes.length;
     if (!inside) window = { offset, bytes: await read(offset, Math.max(walkBytes, byteCount)) };
-    return Buffer.from(window.bytes.buffer, window.bytes.byteOffset + offset - window.offset, Math.max(0, Math.min(byteCount, window.bytes.length - (offset - window.offset))));
+    return Buffer.from(
+      window.bytes.buffer,
+      window.bytes.byteOffset + offset - window.offset,
+      Math.max(0, Math.min(byteCount, window.bytes.length - (offset - window.offset))),
+    );
   };
   const fragments: ByteRange[] = [];
   const starts: boolean[] = [];
   let table: number[] | undefined;
-  for (let position = start; ; ) {
+  for (let position = start; ;) {
     const head = await at(position, 8);
     if (head.length < 8) throw new DicomPixelError('dicom.pixel-data-broken', 'Pixel Data ends before its delimiter');
     const tag = head.readUInt16LE(0) * 0x10000 + head.readUInt16LE(2);
     const byteCount = head.readUInt32LE(4);
     if (tag === 0xfffee0dd) break;
-    if (tag !== 0xfffee000 || byteCount === 0xffffffff) throw new DicomPixelError('dicom.pixel-data-broken', 'Pixel Data holds something else than fragments');
+    if (tag !== 0xfffee000 || byteCount === 0xffffffff)
+      throw new DicomPixelError('dicom.pixel-data-broken', 'Pixel Data holds something else than fragments');
     const offset = position + 8;
     position = offset + byteCount;
     if (table === undefined) {

@@ -12,7 +12,8 @@ export function decodeRleFrame(encoded: Uint8Array, image: ImagePixel): Uint8Arr
   const segmentCount = image.samplesPerPixel * bytesPerSample;
   if (encoded.length < 64 || !Number.isInteger(bytesPerSample)) throw broken('An RLE frame has no header');
   const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.byteLength);
-  if (view.getUint32(0, true) !== segmentCount || segmentCount > 15) throw broken('An RLE frame has another number of segments than its samples need');
+  if (view.getUint32(0, true) !== segmentCount || segmentCount > 15)
+    throw broken('An RLE frame has another number of segments than its samples need');
   const out = new Uint8Array(pixels * segmentCount);
   for (let segment = 0; segment < segmentCount; segment++) {
     const start = view.getUint32(4 + segment * 4, true);
