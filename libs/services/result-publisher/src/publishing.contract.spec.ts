@@ -3,8 +3,13 @@ import { connect, type Database, migrate } from '@callosum/database';
 import { eventTablesMigrations, PostgresOutbox } from '@callosum/event-log';
 import { type Bundle, type DiagnosticReport, FhirClient, FhirUnavailableError, type ImagingStudy, type Observation, type Resource, type Task } from '@callosum/fhir';
 import { newId, systemClock } from '@callosum/kernel';
-import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { MissingPrerequisite, orSkip, repositoryRoot, startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { startGateway, type TestGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
@@ -22,6 +27,10 @@ import { claimLeaseMs, workOff } from './application/work-off-publication.js';
 import { ArchiveForTests, PeersForTests } from './test-support/peers.js';
 import { tinyLabelMap, tinyResult, tinyStudy } from './test-support/phantom.js';
 
+const run = promisify(execFile);
+const java = await orSkip(() => run('java', ['-version']).catch((cause: unknown) => Promise.reject(new MissingPrerequisite('Java is not installed', 'apt-get install openjdk-17-jdk-headless maven', { cause }))));
+/** Every resource any test left in the gateway. */
+const written: Resource[] = [];
 let postgres: TestPostgres;
 let gateway: TestGateway;
 let peers: PeersForTests;
@@ -69,6 +78,7 @@ beforeEach(async () => {
   };
   peers.decision = { id: 'decision-1', patientReference: await patient('one') };
   return async () => {
+    for (const type of Object.keys(whole)) written.push(...(await all(type)));
     await peers.stop();
     await gateway.stop();
     await database.close();
@@ -374,4 +384,26 @@ describe('the queue', () => {
     expect(second?.fence).toBe((claim?.fence ?? 0) + 1);
     if (claim) await expect(publications.retry(claim, 'late', 0)).rejects.toThrow('took over');
   });
+});
+
+// Last in the file: it looks at what the tests before it wrote.
+describe('every resource written', () => {
+  it.skipIf(java.missing !== undefined)(
+    'passes the HAPI FHIR R4 validator',
+    async () => {
+      expect(new Set(written.map(({ resourceType }) => resourceType)).size).toBe(Object.keys(whole).length);
+      const folder = await mkdtemp(join(tmpdir(), 'callosum-fhir-'));
+      try {
+        await Promise.all(written.map((resource, index) => writeFile(join(folder, `${index}-${resource.resourceType}.json`), JSON.stringify(resource))));
+        const validate = [join(repositoryRoot, 'tools/fhir-validator/validate.mjs'), folder];
+        const { stdout, stderr } = await run(process.execPath, validate).catch((failure: { stdout: string; stderr: string }) => failure);
+        expect(stdout.trim()).toBe('');
+        // A validator that did not run says nothing either.
+        expect(stderr).toContain(`${written.length} resources validated, 0 errors`);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+    300_000,
+  );
 });

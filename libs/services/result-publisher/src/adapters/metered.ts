@@ -27,7 +27,7 @@ async function metered<T>(sink: 'archive' | 'fhir', work: () => Promise<T>): Pro
 
 /** Spans and durations of both sinks. */
 export const meteredArchive = (archive: ResultArchive): ResultArchive => ({
-  store: (studyInstanceUid, documents) => metered('archive', () => archive.store(studyInstanceUid, documents)),
+  store: (documents, correlationId) => metered('archive', () => archive.store(documents, correlationId)),
 });
 
 export const meteredFhir = (fhir: FhirSink): FhirSink => ({

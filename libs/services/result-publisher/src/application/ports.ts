@@ -34,7 +34,7 @@ export interface ResultArchive {
    * Enters the UIDs in the ledger of issued instances, then stores the objects in order: whoever meets the first
    * finds it known (rule 4). The same bytes again are success.
    */
-  store(studyInstanceUid: string, documents: readonly ResultDocument[]): Promise<void>;
+  store(documents: readonly ResultDocument[], correlationId: string | undefined): Promise<void>;
 }
 
 /** The FHIR server results go to. */

@@ -120,7 +120,7 @@ async function publishResult(
   const instances = await dependencies.studies.instances(result.studyInstanceUid, result.seriesInstanceUid);
   const documents = buildResultDocuments(result, readSourceSeries(result.sopInstanceUids, instances));
   const stored = documentList(documents);
-  await dependencies.archive.store(result.studyInstanceUid, stored);
+  await dependencies.archive.store(stored, claim.correlationId);
   const grown = await untilIndexed(dependencies, claim, study, stored.map(({ sopInstanceUid }) => sopInstanceUid));
   const bundle = resultTransaction({
     ...studyContext(dependencies, grown, lease),

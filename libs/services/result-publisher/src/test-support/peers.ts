@@ -116,7 +116,7 @@ export class ArchiveForTests implements ResultArchive {
 
   constructor(private readonly peers: PeersForTests) {}
 
-  store(_studyInstanceUid: string, documents: Parameters<ResultArchive['store']>[1]): Promise<void> {
+  store(documents: Parameters<ResultArchive['store']>[0]): Promise<void> {
     for (const { sopInstanceUid, bytes } of documents) {
       if (!this.stored.includes(sopInstanceUid)) this.stored.push(sopInstanceUid);
       if (!this.lagging) this.peers.add(bytes);
