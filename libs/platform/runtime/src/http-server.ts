@@ -1,0 +1,93 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { assertBindAllowed } from '@callosum/config';
+import type { Telemetry } from '@callosum/telemetry';
+
+import type { RunningService } from './start-service.js';
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Read at each request: services may join while the port is already open. */
+  readonly services: () => readonly RunningService[];
+  readonly telemetry: Telemetry;
+  /** False until everything that belongs to this process has been started. */
+  readonly started: () => boolean;
+  /** Answers `/` and whatever no service claims; returns false to leave it at 404. */
+  readonly pages?: (request: IncomingMessage, response: ServerResponse) => boolean;
+}
+
+export interface RunningHttpServer {
+  readonly port: number;
+  /** Stops accepting, lets running requests finish. */
+  close(): Promise<void>;
+}
+
+/** Longer than any sane header phase; a slow loris gives up its socket here. */
+const headersTimeoutMs = 30_000;
+/** A large STOW over a slow line takes hours; its progress is watched by the service, not by this timer. */
+const requestTimeoutMs = 0;
+
+/** The one router: it owns the HTTP port, answers probes and metrics, and sends every other path to its service. */
+export async function serveHttp(options: HttpServerOptions): Promise<RunningHttpServer> {
+  assertBindAllowed('CALLOSUM_HTTP_HOST', options.host);
+  const find = (path: string): RunningService | undefined =>
+    options
+      .services()
+      .flatMap((service) => service.httpPrefixes.map((prefix) => ({ prefix, service })))
+      .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
+      .sort((a, b) => b.prefix.length - a.prefix.length)[0]?.service;
+
+  const server = createServer({ headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs }, (request, response) => {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    if (path === '/healthz') return void answerHealth(options.services(), response);
+    if (path === '/readyz') return void answerReadiness(options, response);
+    if (path === '/metrics') return options.telemetry.handleMetrics(request, response);
+    const service = find(path);
+    if (service) return service.handle(request, response);
+    if (options.pages?.(request, response)) return;
+    response.writeHead(404, { 'content-type': 'application/problem+json' });
+    response.end(JSON.stringify({ type: 'urn:callosum:http.404', title: 'http.404', status: 404, detail: 'nothing is here' }));
+  });
+  await listen(server, options.host, options.port);
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Liveness: 503 once a consumer has stopped for good; a restart is the cure. */
+function answerHealth(services: readonly RunningService[], response: ServerResponse): void {
+  const dead = services.filter((service) => service.crashed());
+  answer(response, dead.length === 0, Object.fromEntries(services.map((s) => [s.name, s.crashed() ? 'crashed' : 'alive'])));
+}
+
+/** Readiness: each service's dependencies, by name. */
+async function answerReadiness(options: HttpServerOptions, response: ServerResponse): Promise<void> {
+  const checks = await Promise.all(
+    options.services().map(async (service) => [service.name, await service.readiness()] as const),
+  );
+  const ready = options.started() && checks.every(([, report]) => Object.values(report).every((state) => state === 'ok'));
+  answer(response, ready, Object.fromEntries(checks));
+}
+
+function answer(response: ServerResponse, good: boolean, body: unknown): void {
+  response.writeHead(good ? 200 : 503, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ status: good ? 'ok' : 'failing', services: body }));
+}

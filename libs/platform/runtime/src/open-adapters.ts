@@ -1,0 +1,49 @@
+import { connect, type Database, type DatabaseConfig, databaseDefaults } from '@callosum/database';
+import { type EventLog, KafkaEventLog, PostgresEventLog } from '@callosum/event-log';
+import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
+import type { Logger } from '@callosum/telemetry';
+
+import type { PlatformSettings } from './settings.js';
+
+/** A pool under the service's role whose connections see `schema` first. */
+export function openDatabase(schema: string, role: string, settings: PlatformSettings, logger: Logger): Database<never> {
+  const config: DatabaseConfig = {
+    ...databaseDefaults,
+    host: settings.CALLOSUM_DATABASE_HOST,
+    port: settings.CALLOSUM_DATABASE_PORT,
+    database: settings.CALLOSUM_DATABASE_NAME,
+    user: settings.CALLOSUM_DATABASE_USER ?? role,
+    password: settings.CALLOSUM_DATABASE_PASSWORD,
+    poolMax: settings.CALLOSUM_DATABASE_POOL_MAX,
+  };
+  return connect<never>(config, schema, (err) => logger.warn({ err }, 'database.connection-lost'));
+}
+
+/** The log the settings name, ready to append. Kafka's missing topics are created from the catalogue. */
+export async function openEventLog(service: string, settings: PlatformSettings, database: Database<never>, logger: Logger): Promise<EventLog> {
+  const onError = (err: unknown): void => logger.warn({ err }, 'event-log.trouble');
+  if (settings.CALLOSUM_EVENT_LOG === 'postgres') return new PostgresEventLog({ db: database.db, onError });
+  const log = new KafkaEventLog({
+    brokers: settings.CALLOSUM_KAFKA_BROKERS.split(',').map((broker) => broker.trim()),
+    clientId: `callosum-${service}`,
+    replicationFactor: settings.CALLOSUM_KAFKA_REPLICATION,
+    onError,
+    // kafkajs' entries name topics, groups and brokers; never values.
+    onLog: ({ namespace, log: { message } }) => logger.debug({ namespace, message }, 'kafka.log'),
+  });
+  await log.ensureTopics();
+  return log;
+}
+
+export function openObjectStore(settings: PlatformSettings): ObjectStore {
+  if (settings.CALLOSUM_OBJECT_STORE === 'files') {
+    return new FileObjectStore({ root: settings.CALLOSUM_OBJECT_STORE_DIR, diskFreeBytesMin: settings.CALLOSUM_DISK_FREE_BYTES_MIN });
+  }
+  return new S3ObjectStore({
+    region: settings.CALLOSUM_S3_REGION,
+    bucket: settings.CALLOSUM_S3_BUCKET,
+    ...(settings.CALLOSUM_S3_ENDPOINT ? { endpoint: settings.CALLOSUM_S3_ENDPOINT } : {}),
+    ...(settings.CALLOSUM_S3_ACCESS_KEY_ID ? { accessKeyId: settings.CALLOSUM_S3_ACCESS_KEY_ID } : {}),
+    ...(settings.CALLOSUM_S3_SECRET_ACCESS_KEY ? { secretAccessKey: settings.CALLOSUM_S3_SECRET_ACCESS_KEY } : {}),
+  });
+}

@@ -1,0 +1,234 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { Archive } from '@callosum/archive';
+import { parseSettings } from '@callosum/config';
+import { migrate } from '@callosum/database';
+import {
+  connectEventLog,
+  type EventLog,
+  EventLogTransport,
+  eventTablesMigrations,
+  OutboxRelay,
+  ParkedStore,
+  PostgresOutbox,
+} from '@callosum/event-log';
+import { systemClock } from '@callosum/kernel';
+import type { ObjectStore } from '@callosum/object-store';
+import { createLogger, grpcServerMiddleware, type Logger } from '@callosum/telemetry';
+import type { INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createServer, type Server } from 'nice-grpc';
+
+import { createPeerClients } from './clients.js';
+import type { ServiceDefinition } from './definition.js';
+import { ProblemFilter } from './http-errors.js';
+import { traceHttp } from './http-tracing.js';
+import { NestLogger } from './nest-logger.js';
+import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
+import { PlatformModule } from './platform-module.js';
+import { archiveSchema } from './roles.js';
+import { type PlatformSettings, platformSettings } from './settings.js';
+import * as tokens from './tokens.js';
+
+/** One service, started. */
+export interface RunningService {
+  readonly name: string;
+  readonly httpPrefixes: readonly string[];
+  /** Where its internal gRPC server answers; undefined when it has none. */
+  readonly grpcAddress: string | undefined;
+  readonly app: INestApplication;
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  /** True once a consumer stopped for good. */
+  crashed(): boolean;
+  /** Each dependency by name: "ok", or the code of what is wrong. */
+  readiness(): Promise<Record<string, string>>;
+  /** Drains: no new events or calls, running ones end, then everything is closed. */
+  close(): Promise<void>;
+}
+
+/** JSON bodies of our own REST calls are small decisions, not documents. */
+const jsonBodyBytesMax = 1024 * 1024;
+
+/**
+ * Starts one service: settings, database and migrations, log, stores, Nest application, gRPC, consumers, relay.
+ * What was opened before a failure is closed again.
+ */
+export async function startService(definition: ServiceDefinition, env: NodeJS.ProcessEnv): Promise<RunningService> {
+  const settings = parseSettings(platformSettings, env);
+  const own = parseSettings(definition.settings, env);
+  const logger = createLogger(definition.name, settings.CALLOSUM_LOG_LEVEL);
+  const closers: (() => Promise<unknown> | void)[] = [];
+  let crash: Error | undefined;
+  try {
+    const database = openDatabase(definition.schema, definition.schema, settings, logger);
+    closers.push(() => database.close());
+    await migrate(database.db, definition.schema, { ...eventTablesMigrations, ...definition.migrations });
+
+    const log = await openEventLog(definition.name, settings, database, logger);
+    closers.push(() => log.close());
+    const objectStore = openObjectStore(settings);
+    const relay = new OutboxRelay({ db: database.db, log, schema: definition.schema, onError: relayFailed(logger) });
+    const outbox = new PostgresOutbox({
+      service: definition.name,
+      site: settings.CALLOSUM_SITE,
+      onAdd: () => relay.expect(),
+    });
+    const peers = createPeerClients(definition.name, {
+      studyIndex: settings.CALLOSUM_STUDY_INDEX_GRPC,
+      identity: settings.CALLOSUM_IDENTITY_GRPC,
+    });
+    closers.push(() => peers.close());
+    const values = new Map<symbol, unknown>([
+      [tokens.DATABASE, database],
+      [tokens.OUTBOX, outbox],
+      [tokens.OBJECT_STORE, objectStore],
+      [tokens.SETTINGS, own],
+      [tokens.PLATFORM_SETTINGS, settings],
+      [tokens.CLOCK, systemClock],
+      [tokens.LOGGER, logger],
+      [tokens.STUDY_INDEX, peers.studyIndex],
+      [tokens.IDENTITY, peers.identity],
+    ]);
+    if (definition.usesArchive) {
+      const archive = openArchive(definition, settings, log, objectStore, logger, closers);
+      values.set(tokens.ARCHIVE, archive);
+    }
+
+    const app = await createApplication(definition, values, logger);
+    closers.push(() => app.close());
+    const grpc = await startGrpc(definition, app, settings, logger);
+    if (grpc) closers.push(() => grpc.server.shutdown());
+    await app.init();
+    const fastify = app.getHttpAdapter().getInstance();
+    await fastify.ready();
+    connectEventLog(
+      app,
+      new EventLogTransport({
+        log,
+        group: definition.name,
+        parked: new ParkedStore(database.db, outbox),
+        onCrash: (error) => {
+          crash = error;
+          logger.fatal({ err: error }, 'consumer.crashed');
+        },
+        onParked: (event, code, err) => logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
+      }),
+    );
+    await app.startAllMicroservices();
+    relay.start();
+    closers.push(() => relay.close());
+    logger.info({ grpc: grpc?.address }, 'service.started');
+
+    return {
+      name: definition.name,
+      httpPrefixes: definition.httpPrefixes,
+      grpcAddress: grpc?.address,
+      app,
+      handle: (request, response) => fastify.routing(request, response),
+      crashed: () => crash !== undefined,
+      readiness: () =>
+        readiness({
+          database: () => database.pool.query('select 1'),
+          eventLog: () => log.ping(),
+          service: () => definition.ready?.(app) ?? Promise.resolve(),
+        }),
+      close: () => closeAll(closers, logger),
+    };
+  } catch (error) {
+    await closeAll(closers, logger);
+    throw error;
+  }
+}
+
+function openArchive(
+  definition: ServiceDefinition,
+  settings: PlatformSettings,
+  log: EventLog,
+  objectStore: ObjectStore,
+  logger: Logger,
+  closers: (() => Promise<unknown> | void)[],
+): Archive {
+  const database = openDatabase(archiveSchema, definition.schema, settings, logger);
+  closers.push(() => database.close());
+  // Every service that stores runs a relay over the archive's outbox; the lock lets one at a time send.
+  const relay = new OutboxRelay({ db: database.db, log, schema: archiveSchema, onError: relayFailed(logger) }).start();
+  closers.push(() => relay.close());
+  const outbox = new PostgresOutbox({
+    service: definition.name,
+    site: settings.CALLOSUM_SITE,
+    onAdd: () => relay.expect(),
+  });
+  return new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
+}
+
+async function createApplication(
+  definition: ServiceDefinition,
+  values: ReadonlyMap<symbol, unknown>,
+  logger: Logger,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({ bodyLimit: jsonBodyBytesMax, forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>(PlatformModule.with(definition.module, values), adapter, {
+    bodyParser: false,
+    abortOnError: false,
+    logger: new NestLogger(logger),
+  });
+  const fastify = adapter.getInstance();
+  definition.configureHttp?.(fastify);
+  if (!fastify.hasContentTypeParser('application/json')) {
+    fastify.addContentTypeParser('application/json', { parseAs: 'string' }, fastify.getDefaultJsonParser('error', 'error'));
+  }
+  traceHttp(fastify, definition.name);
+  app.useGlobalFilters(new ProblemFilter(logger));
+  return app;
+}
+
+async function startGrpc(
+  definition: ServiceDefinition,
+  app: INestApplication,
+  settings: PlatformSettings,
+  logger: Logger,
+): Promise<{ server: Server; address: string } | undefined> {
+  if (!definition.grpc) return undefined;
+  const onError = (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed');
+  const server = createServer().use(grpcServerMiddleware(definition.name, onError));
+  for (const { definition: grpc, implementation } of definition.grpc(app)) {
+    server.add(grpc, implementation as never);
+  }
+  const bind = settings.CALLOSUM_INTERNAL_GRPC;
+  const port = await server.listen(bind);
+  return { server, address: bind.startsWith('unix:') ? bind : bind.replace(/:\d+$/, `:${port}`) };
+}
+
+function relayFailed(logger: Logger) {
+  return (err: unknown): void => logger.warn({ err }, 'outbox.relay-failed');
+}
+
+/** A dependency that does not answer in this time is down for whoever waits on us. */
+const readinessMs = 3_000;
+
+async function readiness(checks: Readonly<Record<string, () => Promise<unknown>>>): Promise<Record<string, string>> {
+  const states = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => {
+      const timeout = AbortSignal.timeout(readinessMs);
+      const late = new Promise<string>((resolve) => timeout.addEventListener('abort', () => resolve('timeout')));
+      const state = check().then(
+        () => 'ok',
+        () => 'failing',
+      );
+      return [name, await Promise.race([state, late])] as const;
+    }),
+  );
+  return Object.fromEntries(states);
+}
+
+async function closeAll(closers: (() => Promise<unknown> | void)[], logger: Logger): Promise<void> {
+  for (const close of closers.reverse()) {
+    try {
+      await close();
+    } catch (err) {
+      logger.warn({ err }, 'close.failed');
+    }
+  }
+  closers.length = 0;
+}
