@@ -1,6 +1,6 @@
 /** Consumer group and service name. */
 export const group = 'study-index';
-/** `BlobReader` over the archive. */
+/** `ArchiveSource`: blobs by range, and what is current. */
 export const BLOBS = Symbol('study-index.blobs');
 /** `QuietPeriods` of the settings. */
 export const QUIET_PERIODS = Symbol('study-index.quiet-periods');

@@ -28,8 +28,11 @@ const headerBytesMax = 256 * 1024 * 1024;
  * @throws {InstanceMismatchError} when it is another instance than the one announced
  */
 export async function readInstance(blobs: BlobReader, stored: StoredInstance): Promise<InstanceRecord> {
-  const read: RangeReader = (offset, byteCount) => blobs.read(stored.blob.key, offset, byteCount);
-  const header = await readHeader(read, stored.blob.byteCount);
+  const { key, byteCount: end } = stored.blob;
+  // A range that starts at the end is an error to an S3 server.
+  const read: RangeReader = async (offset, byteCount) =>
+    offset >= end || byteCount === 0 ? new Uint8Array(0) : blobs.read(key, offset, Math.min(byteCount, end - offset));
+  const header = await readHeader(read, end);
   const announced = [
     ['SOPInstanceUID', stored.sopInstanceUid],
     ['SeriesInstanceUID', stored.seriesInstanceUid],

@@ -1,0 +1,66 @@
+import type { Archive } from '@callosum/archive';
+import type { Database } from '@callosum/database';
+import type { Outbox } from '@callosum/event-log';
+import type { Clock } from '@callosum/kernel';
+import { ARCHIVE, CLOCK, DATABASE, LOGGER, OUTBOX, SETTINGS } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
+import { Module } from '@nestjs/common';
+
+import { ArchiveSource } from './adapters/archive-source.js';
+import { PostgresCompletionStore } from './adapters/completion.js';
+import { PostgresIndexQueries } from './adapters/queries.js';
+import { PostgresReindexTarget } from './adapters/reindex-target.js';
+import { PostgresSearchStore } from './adapters/search.js';
+import type { StudyIndexTables } from './adapters/tables.js';
+import { readInstance } from './application/read-instance.js';
+import { Reindex } from './application/reindex.js';
+import { type QuietPeriods, quietPeriods } from './domain/study.js';
+import type { StudyIndexSettings } from './settings.js';
+import { BLOBS, COMPLETION, QUIET_PERIODS } from './tokens.js';
+import { CompletionLoop } from './transport/completion.loop.js';
+import { ImagingEvents } from './transport/imaging.events.js';
+import { StudyIndexGrpc } from './transport/study-index.grpc.js';
+
+@Module({
+  controllers: [ImagingEvents],
+  providers: [
+    CompletionLoop,
+    {
+      provide: QUIET_PERIODS,
+      inject: [SETTINGS],
+      useFactory: (settings: StudyIndexSettings) =>
+        quietPeriods(settings.CALLOSUM_QUIET_PERIOD_MS, settings.CALLOSUM_RELEASED_QUIET_PERIOD_MS),
+    },
+    { provide: BLOBS, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveSource(archive) },
+    {
+      provide: COMPLETION,
+      inject: [DATABASE, OUTBOX, CLOCK],
+      useFactory: ({ db }: Database<StudyIndexTables>, outbox: Outbox, clock: Clock) => new PostgresCompletionStore(db, outbox, clock),
+    },
+    {
+      provide: Reindex,
+      inject: [BLOBS, DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, LOGGER],
+      useFactory: (
+        source: ArchiveSource,
+        { db }: Database<StudyIndexTables>,
+        outbox: Outbox,
+        clock: Clock,
+        periods: QuietPeriods,
+        log: Logger,
+      ) =>
+        new Reindex(
+          source,
+          (stored) => readInstance(source, stored),
+          new PostgresReindexTarget(db, outbox, clock, periods),
+          ({ sopInstanceUid }, code) => log.warn({ sop: sopInstanceUid, code }, 'reindex.instance-failed'),
+        ),
+    },
+    {
+      provide: StudyIndexGrpc,
+      inject: [DATABASE, Reindex],
+      useFactory: ({ db }: Database<StudyIndexTables>, reindex: Reindex) =>
+        new StudyIndexGrpc(new PostgresIndexQueries(db), new PostgresSearchStore(db), reindex),
+    },
+  ],
+})
+export class StudyIndexModule {}
