@@ -1,8 +1,11 @@
+import { Archive, archiveMigrations } from '@callosum/archive';
 import { inference, imaging } from '@callosum/contracts';
 import { connect, type Database, migrate } from '@callosum/database';
 import { eventTablesMigrations, PostgresOutbox } from '@callosum/event-log';
 import { type Bundle, type DiagnosticReport, FhirClient, FhirUnavailableError, type ImagingStudy, type Observation, type Resource, type Task } from '@callosum/fhir';
 import { newId, systemClock } from '@callosum/kernel';
+import { FileObjectStore } from '@callosum/object-store';
+import { createLogger } from '@callosum/telemetry';
 import { MissingPrerequisite, orSkip, repositoryRoot, startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { execFile } from 'node:child_process';
@@ -13,6 +16,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { startGateway, type TestGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
+import { ArchivedResults } from './adapters/archived-results.js';
 import { FhirServer } from './adapters/fhir-server.js';
 import { GrpcPublishLeases, GrpcStudyReader } from './adapters/peers.js';
 import { PostgresFactStore } from './adapters/postgres/fact-store.js';
@@ -24,7 +28,7 @@ import { recordJobCompleted, recordJobFailed } from './application/record-job.js
 import { recordStudyCompleted, recordStudyUpdated } from './application/record-study.js';
 import type { PublishDependencies } from './application/publish.js';
 import { claimLeaseMs, workOff } from './application/work-off-publication.js';
-import { ArchiveForTests, PeersForTests } from './test-support/peers.js';
+import { IndexedArchive, PeersForTests } from './test-support/peers.js';
 import { tinyLabelMap, tinyResult, tinyStudy } from './test-support/phantom.js';
 
 const run = promisify(execFile);
@@ -34,7 +38,9 @@ const written: Resource[] = [];
 let postgres: TestPostgres;
 let gateway: TestGateway;
 let peers: PeersForTests;
-let archive: ArchiveForTests;
+let archive: IndexedArchive;
+let archiveDatabase: Database<never>;
+let objectsFolder: string;
 let database: Database<Tables>;
 let facts: PostgresFactStore;
 let publications: PostgresPublications;
@@ -61,7 +67,15 @@ beforeEach(async () => {
   database = connect<Tables>(config, 'result_publisher', () => undefined);
   await database.pool.query('create schema result_publisher');
   await migrate(database.db as never, 'result_publisher', { ...eventTablesMigrations, ...migrations });
-  archive = new ArchiveForTests(peers);
+  archiveDatabase = connect<never>(config, 'archive', () => undefined);
+  await archiveDatabase.pool.query('create schema archive');
+  await migrate(archiveDatabase.db, 'archive', { ...eventTablesMigrations, ...archiveMigrations });
+  objectsFolder = await mkdtemp(join(tmpdir(), 'callosum-objects-'));
+  const archiveOutbox = new PostgresOutbox({ service: 'result-publisher' });
+  const objectStore = new FileObjectStore({ root: objectsFolder, diskFreeBytesMin: 0 });
+  const logger = createLogger('result-publisher', 'fatal');
+  const kept = new Archive({ database: archiveDatabase, objectStore, outbox: archiveOutbox, site: 'default', logger });
+  archive = new IndexedArchive(new ArchivedResults(kept), peers);
   for (const [uid, dataset] of tiny.instances) peers.instances.set(uid, dataset);
   facts = new PostgresFactStore(database, () => undefined);
   publications = new PostgresPublications(database, new PostgresOutbox({ service: 'result-publisher' }), systemClock);
@@ -82,6 +96,8 @@ beforeEach(async () => {
     await peers.stop();
     await gateway.stop();
     await database.close();
+    await archiveDatabase.close();
+    await rm(objectsFolder, { recursive: true, force: true });
   };
 });
 
@@ -277,7 +293,11 @@ describe('a result', () => {
     }
     expect(crashes).toBe(3);
     expect(await counts()).toEqual(whole);
-    expect(archive.stored.length).toBe(2);
+    // The archive holds one SEG and one SR, known as ours before they came (rule 4), and told of once each.
+    const { rows } = await archiveDatabase.pool.query(`select origin, issued_by_callosum, revision from intake`);
+    expect(rows).toEqual(Array(2).fill({ origin: 'callosum', issued_by_callosum: true, revision: 1 }));
+    const { rows: told } = await archiveDatabase.pool.query(`select correlation_id from outbox`);
+    expect(told).toEqual(Array(2).fill({ correlation_id: 'correlation-1' }));
     expect((await announced()).filter(({ kind }) => kind === 'PUBLICATION_KIND_RESULT').length).toBe(1);
   });
 

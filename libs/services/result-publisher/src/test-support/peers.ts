@@ -109,18 +109,21 @@ const unasked = (...methods: readonly string[]) =>
 
 const soon = (): string => new Date(Date.now() + 60_000).toISOString();
 
-/** Keeps what was stored, and lets the index see it unless it is told to lag. */
-export class ArchiveForTests implements ResultArchive {
+/** An archive, and an index that sees what was stored unless it is told to lag. */
+export class IndexedArchive implements ResultArchive {
   readonly stored: string[] = [];
   lagging = false;
 
-  constructor(private readonly peers: PeersForTests) {}
+  constructor(
+    private readonly archive: ResultArchive,
+    private readonly peers: PeersForTests,
+  ) {}
 
-  store(documents: Parameters<ResultArchive['store']>[0]): Promise<void> {
+  async store(...[documents, correlationId]: Parameters<ResultArchive['store']>): Promise<void> {
+    await this.archive.store(documents, correlationId);
     for (const { sopInstanceUid, bytes } of documents) {
       if (!this.stored.includes(sopInstanceUid)) this.stored.push(sopInstanceUid);
       if (!this.lagging) this.peers.add(bytes);
     }
-    return Promise.resolve();
   }
 }
