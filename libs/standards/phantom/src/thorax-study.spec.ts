@@ -81,7 +81,7 @@ describe('the thorax phantom', () => {
     ).toEqual(one.study.instances.map(({ bytes }) => Buffer.from(bytes).toString('base64')));
     const uids = [
       one,
-      generateThoraxPhantom({ ...small, salt: 'b' }),
+      generateThoraxPhantom({ ...small, uidSalt: 'b' }),
       generateThoraxPhantom({ ...small, seed: 2 }),
     ].map(({ study }) => study.studyInstanceUid);
     expect(new Set(uids).size).toBe(3);

@@ -29,7 +29,7 @@ export interface ThoraxPhantomOptions {
   readonly patientPosition?: 'HFS' | 'FFS';
   readonly patient?: Partial<PhantomPatient>;
   /** All UIDs derive from this and the seed: another salt is another study. Default ''. */
-  readonly salt?: string;
+  readonly uidSalt?: string;
   readonly accessionNumber?: string;
   /** DICOM DA and TM of the study. */
   readonly studyDate?: string;
@@ -78,7 +78,7 @@ interface Context {
  * options give the same bytes. Takes about a second for the default size.
  */
 export function generateThoraxPhantom(options: ThoraxPhantomOptions = {}): ThoraxPhantom {
-  const { seed = 1, slices = 80, matrix = 256, shuffled = false, patientPosition = 'HFS', salt = '' } = options;
+  const { seed = 1, slices = 80, matrix = 256, shuffled = false, patientPosition = 'HFS', uidSalt = '' } = options;
   const pixel = fieldOfViewMm / matrix;
   const half = (fieldOfViewMm - pixel) / 2;
   const grid: Grid = {
@@ -90,7 +90,7 @@ export function generateThoraxPhantom(options: ThoraxPhantomOptions = {}): Thora
   };
   const thorax = drawThorax(seed, grid);
   const uid = (...parts: string[]): string =>
-    nameUid('phantom-thorax', salt, String(seed), patientPosition, String(slices), String(matrix), ...parts);
+    nameUid('phantom-thorax', uidSalt, String(seed), patientPosition, String(slices), String(matrix), ...parts);
   const patient = { ...defaultPatient, ...options.patient };
   const context: Context = {
     uid,
