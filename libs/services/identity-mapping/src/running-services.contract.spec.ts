@@ -1,0 +1,185 @@
+import { createServer, type Server } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Archive } from '@callosum/archive';
+import { identity, imaging } from '@callosum/contracts';
+import { connect, type Database } from '@callosum/database';
+import { type Attributes, datasetOf, writeFile } from '@callosum/dicom';
+import { PostgresOutbox } from '@callosum/event-log';
+import { nameUid } from '@callosum/kernel';
+import { FileObjectStore } from '@callosum/object-store';
+import { createPeerClients, type PeerClients, preparePlatform, type RunningService, type ServiceDefinition, startService } from '@callosum/runtime';
+import { createLogger } from '@callosum/telemetry';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { fhirGateway } from '../../fhir-gateway/src/index.js';
+import { studyIndex } from '../../study-index/src/index.js';
+import { identityMapping } from './index.js';
+
+const definitions = [studyIndex, identityMapping, fhirGateway] as unknown as ServiceDefinition[];
+const running: RunningService[] = [];
+let postgres: TestPostgres;
+let folder: string;
+let http: Server;
+let base: string;
+let archiveDatabase: Database<never>;
+let archive: Archive;
+let peers: PeerClients;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  folder = await mkdtemp(join(tmpdir(), 'callosum-identity-'));
+  const admin = await postgres.createDatabase();
+  const passwordOf = (role: string): string => `${role}-secret`;
+  await preparePlatform({ admin, definitions, passwordOf, eventLogInPostgres: true });
+  http = createServer((request, response) => {
+    const service = running.find(({ httpPrefixes }) => httpPrefixes.some((prefix) => request.url?.startsWith(prefix)));
+    if (service) service.handle(request, response);
+    else response.writeHead(503).end();
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  base = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+  const env: Record<string, string> = {
+    CALLOSUM_DATABASE_HOST: admin.host,
+    CALLOSUM_DATABASE_PORT: String(admin.port),
+    CALLOSUM_DATABASE_NAME: admin.database,
+    CALLOSUM_OBJECT_STORE_DIR: folder,
+    CALLOSUM_DISK_FREE_BYTES_MIN: '0',
+    CALLOSUM_FHIR_URL: `${base}/fhir`,
+    CALLOSUM_QUIET_PERIOD_MS: '500',
+    CALLOSUM_LOG_LEVEL: 'fatal',
+  };
+  for (const definition of definitions) {
+    const service = await startService(definition, { ...env, CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema) });
+    if (definition.name === 'study-index') env['CALLOSUM_STUDY_INDEX_GRPC'] = service.grpcAddress ?? '';
+    if (definition.name === 'identity-mapping') env['CALLOSUM_IDENTITY_GRPC'] = service.grpcAddress ?? '';
+    running.push(service);
+  }
+  peers = createPeerClients('spec', { studyIndex: env['CALLOSUM_STUDY_INDEX_GRPC'] ?? '', identity: env['CALLOSUM_IDENTITY_GRPC'] ?? '' });
+  archiveDatabase = connect<never>({ ...admin, user: 'archive', password: passwordOf('archive') }, 'archive', () => undefined);
+  archive = new Archive({
+    database: archiveDatabase,
+    objectStore: new FileObjectStore({ root: folder, diskFreeBytesMin: 0 }),
+    // The relay that study-index runs over the archive's outbox sends what stands in it.
+    outbox: new PostgresOutbox({ service: 'dimse-ingest' }),
+    site: 'default',
+    logger: createLogger('spec', 'fatal'),
+  });
+});
+afterAll(async () => {
+  peers?.close();
+  for (const service of running) await service.close();
+  http?.close();
+  await archiveDatabase?.close();
+  await postgres?.stop();
+  if (folder) await rm(folder, { recursive: true, force: true });
+});
+
+const uid = (name: string): string => nameUid('identity-running-spec', name);
+
+async function store(study: string, number: number, more: Attributes = {}): Promise<string> {
+  const attributes: Attributes = {
+    SOPClassUID: '1.2.840.10008.5.1.4.1.1.7',
+    SOPInstanceUID: uid(`${study}/${number}`),
+    StudyInstanceUID: uid(study),
+    SeriesInstanceUID: uid(`${study}/a`),
+    Modality: 'OT',
+    InstanceNumber: number,
+    PatientID: 'P-77',
+    IssuerOfPatientID: 'HOSP',
+    PatientName: 'Doe^Jane',
+    PatientBirthDate: '19700131',
+    PatientSex: 'F',
+    ...more,
+  };
+  const bytes = writeFile(datasetOf(attributes), { implementationClassUid: '1.2.3' });
+  await archive.store(bytes, { origin: 'dimse', source: 'CT1', associationId: 'a1' });
+  return uid(study);
+}
+
+async function eventually<T>(what: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    const value = await what().catch(() => undefined);
+    if (value !== undefined && good(value)) return value;
+    if (tries > 150) throw new Error(`did not come about: ${JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`);
+    await sleep(100);
+  }
+}
+const decided = (studyInstanceUid: string) =>
+  eventually(
+    () => peers.identity.getDecision({ studyInstanceUid }),
+    ({ state }) => state !== identity.DecisionState.DECISION_STATE_PENDING,
+  );
+const get = async (path: string): Promise<unknown> => (await fetch(`${base}${path}`)).json();
+
+describe('study-index and identity-mapping, running', () => {
+  it('take an archived instance to a complete study that is linked to a Patient of the record', async () => {
+    const one = await store('one', 1);
+    await store('one', 2);
+    const decision = await decided(one);
+    expect(decision.state).toBe(identity.DecisionState.DECISION_STATE_LINKED);
+    expect(await get(`/fhir/${decision.patientReference}`)).toMatchObject({ birthDate: '1970-01-31', meta: { tag: [{ code: 'provisional' }] } });
+    const { study } = await eventually(
+      () => peers.studyIndex.getStudy({ studyInstanceUid: one }),
+      ({ study }) => study?.state === imaging.StudyState.STUDY_STATE_COMPLETE,
+    );
+    expect(study).toMatchObject({ revision: 1, identityDigest: decision.identityDigest });
+    expect(study?.series[0]?.instances).toHaveLength(2);
+    const lease = await peers.identity.acquirePublishLease({ studyInstanceUid: one, decisionId: decision.decisionId, holder: 'spec' });
+    expect(lease.patientReference).toBe(decision.patientReference);
+    await peers.identity.confirmPublishLease({ leaseId: lease.leaseId });
+    await peers.identity.releasePublishLease({ leaseId: lease.leaseId });
+  });
+
+  it('quarantine another person under the same Patient ID until somebody decides', async () => {
+    await decided(await store('one', 1));
+    const two = await store('two', 1, { PatientName: 'Roe^Rick', PatientBirthDate: '19800202', PatientSex: 'M' });
+    const decision = await decided(two);
+    expect(decision).toMatchObject({ state: identity.DecisionState.DECISION_STATE_QUARANTINED, patientReference: '' });
+    const { decisions } = (await get('/api/identity/quarantine')) as { decisions: { decisionId: string; reasons: string[] }[] };
+    expect(decisions).toMatchObject([
+      { decisionId: decision.decisionId, reasons: ['birth-date-contradicts', 'sex-contradicts', 'name-contradicts'] },
+    ]);
+    const resolve = (body: unknown) =>
+      fetch(`${base}/api/identity/quarantine/${decision.decisionId}/resolve`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    expect((await resolve({ action: 'link', patient: 'Patient/none', decidedBy: 'dr' })).status).toBe(400);
+    expect((await resolve({ action: 'create-patient', decidedBy: 'dr' })).status).toBe(200);
+    expect((await resolve({ action: 'create-patient', decidedBy: 'dr' })).status).toBe(200);
+    expect((await resolve({ action: 'reject', decidedBy: 'dr' })).status).toBe(409);
+    const after = await decided(two);
+    expect(after.state).toBe(identity.DecisionState.DECISION_STATE_LINKED);
+    expect(after.patientReference).not.toBe((await decided(uid('one'))).patientReference);
+  });
+
+  it('judge anew when a correction changes the Patient ID, and reindex from the archive alone', async () => {
+    const three = await store('three', 1, { PatientID: 'WRONG' });
+    const before = await decided(three);
+    await store('three', 1, { PatientID: 'RIGHT' });
+    const after = await eventually(
+      () => decided(three),
+      ({ decisionId }) => decisionId !== before.decisionId,
+    );
+    expect(after.patientReference).not.toBe(before.patientReference);
+    let last: imaging.ReindexResponse | undefined;
+    for await (const progress of peers.studyIndex.reindex({})) last = progress;
+    expect(last).toEqual({ instancesDone: 4n, instancesTotal: 4n, instancesFailed: 0n });
+    expect((await peers.studyIndex.getDemographics({ studyInstanceUid: three })).patientId).toBe('RIGHT');
+  });
+
+  it('answer a wrong request with the reason, over gRPC and HTTP', async () => {
+    await expect(peers.studyIndex.getStudy({ studyInstanceUid: '1.2.3' })).rejects.toThrow(/NOT_FOUND/);
+    await expect(peers.studyIndex.getStudy({ studyInstanceUid: 'x' })).rejects.toThrow(/INVALID_ARGUMENT/);
+    await expect(peers.identity.confirmPublishLease({ leaseId: 'none' })).rejects.toThrow(/FAILED_PRECONDITION/);
+    expect((await fetch(`${base}/api/identity/decisions/x`)).status).toBe(400);
+    expect((await fetch(`${base}/api/identity/quarantine?limit=0`)).status).toBe(400);
+  });
+});
