@@ -1,1 +1,17 @@
-export {};
+import { defineService } from '@callosum/runtime';
+
+import { DimseIngestModule } from './dimse-ingest.module.js';
+import { dimseIngestSettings } from './settings.js';
+
+export { DimseListener } from './transport/dimse/dimse-listener.js';
+
+/** The DIMSE door: associations, C-ECHO and C-STORE into the archive. */
+export const dimseIngest = defineService({
+  name: 'dimse-ingest',
+  settings: dimseIngestSettings,
+  schema: 'dimse_ingest',
+  migrations: {},
+  usesArchive: true,
+  module: DimseIngestModule,
+  httpPrefixes: [],
+});

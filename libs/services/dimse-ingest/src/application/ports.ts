@@ -16,8 +16,9 @@ export interface ObjectWriter {
   /**
    * Resolves when the object is durable and nothing can lose it any more; only then the sender may be told.
    * Rejects with a CallosumError of kind `unavailable` when disk, database or outbox have no room.
+   * @returns what became of it: stored, duplicate, correction…
    */
-  commit(uids: ObjectUids): Promise<void>;
+  commit(uids: ObjectUids): Promise<string>;
   /** Leaves nothing behind. */
   abort(): Promise<void>;
 }

@@ -7,6 +7,8 @@ import type { InstanceArchive, ObjectBegin, ObjectUids } from './ports.js';
 
 export interface StoredObject extends ObjectUids {
   readonly byteCount: number;
+  /** What the archive made of it. */
+  readonly outcome: string;
 }
 
 /**
@@ -32,8 +34,7 @@ export class StoreInstance {
         await writer.write(bytes);
       }
       const uids = checked(await inspection.end(), object);
-      await writer.commit(uids);
-      return { ...uids, byteCount };
+      return { ...uids, byteCount, outcome: await writer.commit(uids) };
     } catch (error) {
       await writer.abort();
       throw error;

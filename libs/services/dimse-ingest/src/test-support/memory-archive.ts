@@ -31,7 +31,7 @@ export class MemoryArchive implements InstanceArchive {
         if (this.failing === 'commit') return Promise.reject(this.commitError);
         this.open--;
         this.committed.push({ object, uids, bytes: Buffer.concat(chunks) });
-        return Promise.resolve();
+        return Promise.resolve('stored');
       },
       abort: () => {
         this.open--;

@@ -77,11 +77,11 @@ export class AssociationSession implements AssociationHandler {
           sopInstanceUid,
           transferSyntaxUid,
         };
-        const { studyInstanceUid, byteCount } = await this.parts.storeInstance.execute(
+        const { studyInstanceUid, byteCount, outcome } = await this.parts.storeInstance.execute(
           object,
           dataset as AsyncIterable<Uint8Array>,
         );
-        span.setAttribute('dicom.study_instance_uid', studyInstanceUid);
+        span.setAttributes({ 'dicom.study_instance_uid': studyInstanceUid, 'archive.outcome': outcome });
         this.#instanceCounts.set(studyInstanceUid, (this.#instanceCounts.get(studyInstanceUid) ?? 0) + 1);
         this.#stored++;
         storedBytes(byteCount);

@@ -185,7 +185,7 @@ describe('stored means committed', () => {
         commit: async (uids) => {
           await new Promise((resolve) => setTimeout(resolve, 100));
           committed = true;
-          await writer.commit(uids);
+          return writer.commit(uids);
         },
       };
     };
