@@ -406,6 +406,12 @@ describe('the queue', () => {
   });
 });
 
+/** One of those that differ in ids and times only: validating takes half a second each. */
+function distinctResources(): Resource[] {
+  const volatile = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|"(lastUpdated|versionId)":"[^"]*"/g;
+  return [...new Map(written.map((resource) => [JSON.stringify(resource).replace(volatile, ''), resource])).values()];
+}
+
 // Last in the file: it looks at what the tests before it wrote.
 describe('every resource written', () => {
   it.skipIf(java.missing !== undefined)(
@@ -414,12 +420,13 @@ describe('every resource written', () => {
       expect(new Set(written.map(({ resourceType }) => resourceType)).size).toBe(Object.keys(whole).length);
       const folder = await mkdtemp(join(tmpdir(), 'callosum-fhir-'));
       try {
-        await Promise.all(written.map((resource, index) => writeFile(join(folder, `${index}-${resource.resourceType}.json`), JSON.stringify(resource))));
+        const distinct = distinctResources();
+        await Promise.all(distinct.map((resource, index) => writeFile(join(folder, `${index}-${resource.resourceType}.json`), JSON.stringify(resource))));
         const validate = [join(repositoryRoot, 'tools/fhir-validator/validate.mjs'), folder];
         const { stdout, stderr } = await run(process.execPath, validate).catch((failure: { stdout: string; stderr: string }) => failure);
         expect(stdout.trim()).toBe('');
         // A validator that did not run says nothing either.
-        expect(stderr).toContain(`${written.length} resources validated, 0 errors`);
+        expect(stderr).toContain(`${distinct.length} resources validated, 0 errors`);
       } finally {
         await rm(folder, { recursive: true, force: true });
       }

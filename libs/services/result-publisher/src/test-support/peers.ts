@@ -19,9 +19,10 @@ export class PeersForTests {
 
   private constructor(
     private readonly server: Server,
-    port: number,
+    /** Where both answer. */
+    readonly address: string,
   ) {
-    this.clients = createPeerClients('result-publisher', { studyIndex: `127.0.0.1:${port}`, identity: `127.0.0.1:${port}` });
+    this.clients = createPeerClients('result-publisher', { studyIndex: address, identity: address });
   }
 
   static async start(): Promise<PeersForTests> {
@@ -45,7 +46,7 @@ export class PeersForTests {
         return Promise.resolve({});
       },
     } as never);
-    late.peers = new PeersForTests(server, await server.listen('127.0.0.1:0'));
+    late.peers = new PeersForTests(server, `127.0.0.1:${await server.listen('127.0.0.1:0')}`);
     return late.peers;
   }
 
