@@ -37,7 +37,7 @@ export class ReadResources {
       resourceType: 'Bundle',
       type: 'history',
       total,
-      link: [...(next ? [{ relation: 'next', url: next }] : [])],
+      ...(next ? { link: [{ relation: 'next', url: next }] } : {}),
       entry: versions.map((version): BundleEntry => ({
         fullUrl: `${base}/${path}`,
         ...(version.resource ? { resource: version.resource } : {}),

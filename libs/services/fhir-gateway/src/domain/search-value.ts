@@ -44,5 +44,5 @@ export function dateSpan(text: string): DateSpan | undefined {
 
 /** Text as string searches compare it: case, accents and runs of spaces do not count (R4 search, string). */
 export function normaliseText(text: string): string {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replace(/\s+/g, ' ').trim();
+  return text.toLowerCase().normalize('NFD').replace(/\p{M}/gu, '').replace(/\s+/g, ' ').trim();
 }
