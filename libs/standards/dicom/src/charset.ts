@@ -3,7 +3,9 @@ import { convertBytes } from 'dicom-character-set';
 /** VRs whose bytes Specific Character Set (0008,0005) governs (PS3.5 6.1.2.2). */
 const governed: ReadonlySet<string> = new Set(['SH', 'LO', 'ST', 'LT', 'PN', 'UC', 'UT']);
 
-const latin1 = new TextDecoder('latin1');
+/** ISO 8859-1 proper; TextDecoder means windows-1252 by that name. */
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice();
 const utf8Strict = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -12,7 +14,7 @@ const utf8Strict = new TextDecoder('utf-8', { fatal: true });
  * @param characterSet values of (0008,0005) joined by a backslash; empty for the default repertoire
  */
 export function decodeText(bytes: Uint8Array, vr: string, characterSet: string): string {
-  if (isAscii(bytes)) return latin1.decode(bytes);
+  if (isAscii(bytes)) return latin1(bytes);
   if (!governed.has(vr) || characterSet.length === 0) return undeclared(bytes);
   if (characterSet === 'ISO_IR 192') return undeclared(bytes);
   try {
@@ -39,7 +41,10 @@ function withAscii(characterSet: string): string {
 
 /** ESC starts an ISO 2022 switch, so bytes with it are no plain ASCII. */
 function isAscii(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (byte >= 0x80 || byte === 0x1b) return false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] ?? 0;
+    if (byte >= 0x80 || byte === 0x1b) return false;
+  }
   return true;
 }
 
@@ -47,6 +52,6 @@ function undeclared(bytes: Uint8Array): string {
   try {
     return utf8Strict.decode(bytes);
   } catch {
-    return latin1.decode(bytes);
+    return latin1(bytes);
   }
 }

@@ -65,6 +65,19 @@ describe.skipIf(manifest.length === 0)('decoding', () => {
     },
   );
 
+  it('lets other work go on while a frame is decoded, and decodes on after a broken one', async () => {
+    const [good, broken] = [codec('ct-j2k-lossless.dcm'), Uint8Array.from(codec('ct-j2k-lossless.dcm'))];
+    broken.fill(0xab, 6000, 9000);
+    const file = parseFile(good);
+    await decodeFrames(file);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const results = await Promise.allSettled([good, broken, good, good].map((bytes) => decodeFrames(bytes)));
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(5);
+    for (const index of [0, 2, 3]) expect(results[index]?.status).toBe('fulfilled');
+  });
+
   it('decodes one frame of many, and refuses one that is not there', async () => {
     const file = parseFile(codec('ct-mf-fragments-bot.dcm'));
     const [third] = await decodeFrames(file, { frameNumbers: [3] });

@@ -17,6 +17,19 @@ export interface Head {
   readonly length: number;
 }
 
+/** Texts of tags seen: a study repeats the same hundred. Cleared at this size, so that forged tags cannot fill memory. */
+const tagTextsMax = 20_000;
+const tagTexts = new Map<number, Tag>();
+
+function tagText(tag: number): Tag {
+  const known = tagTexts.get(tag);
+  if (known !== undefined) return known;
+  if (tagTexts.size >= tagTextsMax) tagTexts.clear();
+  const text = tag.toString(16).toUpperCase().padStart(8, '0');
+  tagTexts.set(tag, text);
+  return text;
+}
+
 /** A position in bytes that reads heads of elements and items, and never passes an end. */
 export class ByteCursor {
   private readonly view: DataView;
@@ -76,8 +89,7 @@ export class ByteCursor {
   }
 
   protected tagAt(at: number, little: boolean): Tag {
-    const tag = this.view.getUint16(at, little) * 0x10000 + this.view.getUint16(at + 2, little);
-    return tag.toString(16).toUpperCase().padStart(8, '0');
+    return tagText(this.view.getUint16(at, little) * 0x10000 + this.view.getUint16(at + 2, little));
   }
 
   protected onlyZeros(end: number): boolean {

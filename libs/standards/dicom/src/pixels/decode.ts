@@ -1,13 +1,12 @@
 import { inflateRawSync } from 'node:zlib';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import dcmjsCodecs from 'dcmjs-codecs';
+import type { ByteRange } from '../dataset.js';
 import { DicomPixelError } from '../errors.js';
 import type { Samples } from '../geometry/volume.js';
 import { parseFile, type ParsedFile } from '../parse/parse.js';
+import { decodeInThread, type Decoder } from './codec-thread.js';
 import { imagePixel, nativeFrameBits, pixelDataLayout, type ImagePixel, type PixelDataLayout } from './layout.js';
 import { decodeRleFrame } from './rle.js';
-
-const { NativeCodecs, Context } = dcmjsCodecs;
 
 export interface DecodedFrame {
   readonly rows: number;
@@ -29,8 +28,8 @@ const decodedBytesMax = 1024 * 1024 * 1024;
 
 /**
  * Samples of an instance's frames: uncompressed (both byte orders, deflated), RLE, JPEG, JPEG Lossless, JPEG-LS,
- * JPEG 2000, HTJ2K, JPEG XL, deflated frames. Between frames other work gets its turn; a frame itself is decoded
- * on this thread.
+ * JPEG 2000, HTJ2K, JPEG XL, deflated frames. JPEG and its successors are decoded in a thread of their own; between other frames
+ * other work gets its turn.
  * Thrown when there is no Pixel Data, the syntax is not supported (video), or a stream is broken: DicomPixelError.
  */
 export async function decodeFrames(
@@ -48,11 +47,10 @@ export async function decodeFrames(
       `Frames decode to more than ${String(decodedBytesMax)} bytes`,
     );
   }
-  if (layout.encapsulated && !NativeCodecs.isInitialized()) await NativeCodecs.initializeAsync({});
   const frames: DecodedFrame[] = [];
   for (const number of numbers) {
     if (frames.length > 0) await nextTick();
-    frames.push(decodeFrame(file, layout, image, number));
+    frames.push(await decodeFrame(file, layout, image, number));
   }
   return frames;
 }
@@ -62,13 +60,18 @@ const unsupported = (name: string): DicomPixelError =>
 const broken = (what: string, cause?: unknown): DicomPixelError =>
   new DicomPixelError('dicom.pixel-data-broken', what, { cause });
 
-function decodeFrame(file: ParsedFile, layout: PixelDataLayout, image: ImagePixel, number: number): DecodedFrame {
+async function decodeFrame(
+  file: ParsedFile,
+  layout: PixelDataLayout,
+  image: ImagePixel,
+  number: number,
+): Promise<DecodedFrame> {
   const isInside = Number.isInteger(number) && number >= 1 && number <= image.frames;
   if (!isInside) throw broken(`Frame ${String(number)} of ${String(image.frames)} does not exist`);
   if (!layout.encapsulated) return nativeFrame(file, layout, image, number);
   const ranges = layout.frames[number - 1];
   if (!ranges) throw broken(`Frame ${String(number)} has no fragments`);
-  const encoded = Buffer.concat(ranges.map(({ offset, byteCount }) => file.bytes.subarray(offset, offset + byteCount)));
+  const encoded = joined(file.bytes, ranges);
   return decodeEncoded(file.transferSyntax.uid, encoded, image);
 }
 
@@ -156,7 +159,6 @@ function byPixel<T extends Samples>(samples: T, image: ImagePixel, planarConfigu
   return out;
 }
 
-type Decoder = 'decodeJpeg' | 'decodeJpegLs' | 'decodeJpeg2000' | 'decodeHtJpeg2000' | 'decodeJpegXl';
 const decoders: Readonly<Record<string, Decoder>> = {
   '1.2.840.10008.1.2.4.50': 'decodeJpeg',
   '1.2.840.10008.1.2.4.51': 'decodeJpeg',
@@ -173,7 +175,18 @@ const decoders: Readonly<Record<string, Decoder>> = {
   '1.2.840.10008.1.2.4.203': 'decodeHtJpeg2000',
 };
 
-function decodeEncoded(transferSyntaxUid: string, encoded: Uint8Array, image: ImagePixel): DecodedFrame {
+/** Fragments in one buffer of their own, so that a thread can take it over. */
+function joined(bytes: Uint8Array, ranges: readonly ByteRange[]): Uint8Array {
+  const out = new Uint8Array(ranges.reduce((sum, { byteCount }) => sum + byteCount, 0));
+  let at = 0;
+  for (const { offset, byteCount } of ranges) {
+    out.set(bytes.subarray(offset, offset + byteCount), at);
+    at += byteCount;
+  }
+  return out;
+}
+
+async function decodeEncoded(transferSyntaxUid: string, encoded: Uint8Array, image: ImagePixel): Promise<DecodedFrame> {
   const size = Math.ceil((image.rows * image.columns * image.samplesPerPixel * image.bitsAllocated) / 8);
   switch (transferSyntaxUid) {
     case '1.2.840.10008.1.2.5':
@@ -205,32 +218,17 @@ function inflateFrame(encoded: Uint8Array, size: number): Uint8Array {
   throw broken('A deflated frame is shorter than its samples');
 }
 
-function decodeWithWasm(transferSyntaxUid: string, encoded: Uint8Array, image: ImagePixel, size: number): DecodedFrame {
+async function decodeWithWasm(
+  transferSyntaxUid: string,
+  encoded: Uint8Array,
+  image: ImagePixel,
+  size: number,
+): Promise<DecodedFrame> {
   const decoder = decoders[transferSyntaxUid];
   if (!decoder) throw unsupported(transferSyntaxUid);
-  const context = new Context({
-    width: image.columns,
-    height: image.rows,
-    bitsAllocated: image.bitsAllocated,
-    bitsStored: image.bitsStored,
-    samplesPerPixel: image.samplesPerPixel,
-    pixelRepresentation: image.pixelRepresentation,
-    planarConfiguration: image.planarConfiguration,
-    photometricInterpretation: image.photometricInterpretation,
-    encodedBuffer: encoded,
-  });
-  let decoded;
-  try {
-    decoded = NativeCodecs[decoder](context, decoder === 'decodeJpeg' ? { convertColorspaceToRgb: false } : {});
-  } catch (error) {
-    throw broken(`A frame's code stream cannot be decoded`, error);
-  }
-  const bytes = decoded.getDecodedBuffer();
-  const fits = decoded.getWidth() === image.columns && decoded.getHeight() === image.rows;
-  if (!bytes || !fits || bytes.length < size) throw broken('A decoded frame does not have the size the dataset states');
-  return result(
-    image,
-    byPixel(samplesOf(bytes.subarray(0, size), image), image, decoded.getPlanarConfiguration() ?? 0),
-    decoded.getPhotometricInterpretation(),
-  );
+  const decoded = await decodeInThread({ decoder, image, encoded });
+  const fits = decoded.columns === image.columns && decoded.rows === image.rows && decoded.bytes.length >= size;
+  if (!fits) throw broken('A decoded frame does not have the size the dataset states');
+  const samples = byPixel(samplesOf(decoded.bytes.subarray(0, size), image), image, decoded.planarConfiguration);
+  return result(image, samples, decoded.photometricInterpretation);
 }
