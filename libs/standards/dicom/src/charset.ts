@@ -5,7 +5,7 @@ const governed: ReadonlySet<string> = new Set(['SH', 'LO', 'ST', 'LT', 'PN', 'UC
 
 /** ISO 8859-1 proper; TextDecoder means windows-1252 by that name. */
 const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice();
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 const utf8Strict = new TextDecoder('utf-8', { fatal: true });
 
 /**
