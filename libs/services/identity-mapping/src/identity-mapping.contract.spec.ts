@@ -56,15 +56,20 @@ let issuer = '';
 beforeEach(async () => {
   issuer = `HOSP-${newId()}`;
   studies.clear();
-  await sql`truncate outbox, inbox, decision, patient_identifier, identifier_lock, publish_lease cascade`.execute(database.db);
+  await sql`truncate outbox, inbox, decision, patient_identifier, identifier_lock, publish_lease cascade`.execute(
+    database.db,
+  );
 });
 
-const store = () => new PostgresDecisionStore(database.db, new PostgresOutbox({ service: 'identity-mapping' }), systemClock);
+const store = () =>
+  new PostgresDecisionStore(database.db, new PostgresOutbox({ service: 'identity-mapping' }), systemClock);
 const record = () => new FhirPatientRecord(fhir);
-const judge = (issuers: Record<string, string> = {}) => new JudgeStudy(directory, record(), store(), 'default', issuers);
+const judge = (issuers: Record<string, string> = {}) =>
+  new JudgeStudy(directory, record(), store(), 'default', issuers);
 const resolver = () => new ResolveQuarantine(directory, record(), store());
 const grpc = () => new IdentityGrpc(store(), new PostgresLeaseStore(database.db));
-const http = () => new IdentityHttp(new PostgresDecisionQueries(database.db), resolver(), createLogger('identity-mapping', 'fatal'));
+const http = () =>
+  new IdentityHttp(new PostgresDecisionQueries(database.db), resolver(), createLogger('identity-mapping', 'fatal'));
 
 const uid = (name: string): string => nameUid('identity-spec', issuer, name);
 let digests = 0;
@@ -86,7 +91,9 @@ function study(name: string, more: Partial<StudyDemographics> = {}): string {
 }
 
 async function events(): Promise<Record<string, unknown>[]> {
-  const { rows } = await sql<{ topic: string; value: string }>`select topic, value from outbox order by id`.execute(database.db);
+  const { rows } = await sql<{ topic: string; value: string }>`select topic, value from outbox order by id`.execute(
+    database.db,
+  );
   await sql`truncate outbox`.execute(database.db);
   return rows.map(({ topic, value }) => ({ topic, ...(JSON.parse(value) as object) }));
 }
@@ -111,7 +118,10 @@ describe('an unknown patient', () => {
     expect(patient).toMatchObject({
       birthDate: '1970-01-31',
       gender: 'female',
-      name: [{ family: 'Müller', given: ['Anna', 'Maria'] }, { family: '山田', given: ['花子'] }],
+      name: [
+        { family: 'Müller', given: ['Anna', 'Maria'] },
+        { family: '山田', given: ['花子'] },
+      ],
       identifier: [{ value: 'P1' }],
       meta: { tag: [{ code: 'provisional' }] },
     });
@@ -136,14 +146,20 @@ describe('an unknown patient', () => {
   });
 
   it('is created once when ten studies race, and each is judged against the first', async () => {
-    const uids = Array.from({ length: 10 }, (_, i) => study(`s${i}`, i === 0 ? {} : { patientName: i % 2 ? 'Doe^Jane' : 'Doe^Jane^Ann' }));
+    const uids = Array.from({ length: 10 }, (_, i) =>
+      study(`s${i}`, i === 0 ? {} : { patientName: i % 2 ? 'Doe^Jane' : 'Doe^Jane^Ann' }),
+    );
     const wrong = study('wrong', { patientBirthDate: '19800202', patientSex: 'M', patientName: 'Roe^Rick' });
     await Promise.all([...uids, wrong].map((one) => judge().run(one)));
     const decided = await Promise.all([...uids, wrong].map((one) => store().current(one)));
-    const patients = new Set(decided.flatMap((decision) => (decision?.verdict.state === 'linked' ? [decision.verdict.patient] : [])));
+    const patients = new Set(
+      decided.flatMap((decision) => (decision?.verdict.state === 'linked' ? [decision.verdict.patient] : [])),
+    );
     expect(patients.size).toBe(1);
     // Whoever came first defines the Patient; the other kind contradicts it.
-    const quarantined = decided.filter((decision) => decision?.verdict.state === 'quarantined').map((decision) => decision?.studyInstanceUid);
+    const quarantined = decided
+      .filter((decision) => decision?.verdict.state === 'quarantined')
+      .map((decision) => decision?.studyInstanceUid);
     expect([[wrong], uids]).toContainEqual(quarantined);
   });
 
@@ -170,15 +186,27 @@ describe('a known patient', () => {
       gender: 'female',
     });
     const one = study('one', { issuerOfPatientId: '', patientId: value });
-    expect(await verdict(one, { CT1: system })).toEqual({ state: 'linked', patient: `Patient/${resource.id}`, provisional: false });
+    expect(await verdict(one, { CT1: system })).toEqual({
+      state: 'linked',
+      patient: `Patient/${resource.id}`,
+      provisional: false,
+    });
   });
 
   it('is followed through a merge', async () => {
     const first = study('one');
     await verdict(first);
     const old = await fhir.read<Patient>('Patient', idOf(await patientOf(first)));
-    const { resource: survivor } = await fhir.create<Patient>({ resourceType: 'Patient', name: [{ family: 'Doe', given: ['Jane'] }], birthDate: '1970-01-31' });
-    await fhir.update<Patient>({ ...old, active: false, link: [{ type: 'replaced-by', other: { reference: `Patient/${survivor.id}` } }] });
+    const { resource: survivor } = await fhir.create<Patient>({
+      resourceType: 'Patient',
+      name: [{ family: 'Doe', given: ['Jane'] }],
+      birthDate: '1970-01-31',
+    });
+    await fhir.update<Patient>({
+      ...old,
+      active: false,
+      link: [{ type: 'replaced-by', other: { reference: `Patient/${survivor.id}` } }],
+    });
     expect(await verdict(study('two'))).toMatchObject({ patient: `Patient/${survivor.id}` });
   });
 
@@ -197,14 +225,19 @@ describe('a known patient', () => {
     const [quarantined] = await events();
     expect(quarantined).toMatchObject({ topic: 'identity.study.quarantined.v1', studyInstanceUid: uid('two') });
     expect(JSON.stringify(quarantined)).not.toMatch(/Doe|Roe|P1|19700/);
-    expect((await gateway.send('GET', '/Patient?_summary=count')).body).toMatchObject({ total: (before.body as { total: number }).total });
+    expect((await gateway.send('GET', '/Patient?_summary=count')).body).toMatchObject({
+      total: (before.body as { total: number }).total,
+    });
   });
 
   it('that several Patients claim to be is quarantined', async () => {
     const system = 'https://hospital.example/mrn';
     const value = newId();
-    for (let i = 0; i < 2; i++) await fhir.create<Patient>({ resourceType: 'Patient', identifier: [{ system, value }] });
-    expect(await verdict(study('one', { issuerOfPatientId: '', patientId: value }), { CT1: system })).toEqual(reasons('ambiguous-patient'));
+    for (let i = 0; i < 2; i++)
+      await fhir.create<Patient>({ resourceType: 'Patient', identifier: [{ system, value }] });
+    expect(await verdict(study('one', { issuerOfPatientId: '', patientId: value }), { CT1: system })).toEqual(
+      reasons('ambiguous-patient'),
+    );
   });
 
   it('is not the one of the same Patient ID at another source without issuer', async () => {
@@ -231,7 +264,15 @@ describe('a decision', () => {
   it('is made once for one event, however often it is delivered', async () => {
     const one = study('one');
     const event: LogEvent = {
-      topic: 'imaging.study.updated.v1', key: one, id: newId(), type: 't', source: '/s', time: new Date(), site: 'default', correlationId: 'c', value: '{}',
+      topic: 'imaging.study.updated.v1',
+      key: one,
+      id: newId(),
+      type: 't',
+      source: '/s',
+      time: new Date(),
+      site: 'default',
+      correlationId: 'c',
+      value: '{}',
     };
     await Promise.allSettled([1, 2, 3].map(() => whileHandling(event, () => judge().run(one))));
     await whileHandling(event, () => judge().run(one));
@@ -248,19 +289,25 @@ describe('publish leases', () => {
   async function startChange(one: string) {
     study('one', { patientBirthDate: '19800101' });
     let changed = false;
-    const change = judge().run(one).then(() => (changed = true));
+    const change = judge()
+      .run(one)
+      .then(() => (changed = true));
     await sleep(200);
     return { change, isChanged: () => changed };
   }
 
   it('are given under the current link only', async () => {
     const one = study('one');
-    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({ state: identity.DecisionState.DECISION_STATE_PENDING });
+    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({
+      state: identity.DecisionState.DECISION_STATE_PENDING,
+    });
     await verdict(one);
     const lease = await acquire(one);
     expect(lease.patientReference).toBe(await patientOf(one));
     expect(Date.parse(lease.expiresAt ?? '')).toBeGreaterThan(Date.now());
-    await expect(grpc().acquirePublishLease({ studyInstanceUid: one, decisionId: newId(), holder: 'x', duration: undefined })).rejects.toMatchObject({
+    await expect(
+      grpc().acquirePublishLease({ studyInstanceUid: one, decisionId: newId(), holder: 'x', duration: undefined }),
+    ).rejects.toMatchObject({
       kind: 'conflict',
     });
     const two = study('two', { patientId: '' });
@@ -275,13 +322,17 @@ describe('publish leases', () => {
     await grpc().confirmPublishLease({ leaseId });
     const { change, isChanged } = await startChange(one);
     expect(isChanged()).toBe(false);
-    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({ state: identity.DecisionState.DECISION_STATE_LINKED });
+    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({
+      state: identity.DecisionState.DECISION_STATE_LINKED,
+    });
     await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
     await expect(acquire(one)).rejects.toMatchObject({ code: 'identity.not-current-link' });
     await grpc().releasePublishLease({ leaseId });
     await grpc().releasePublishLease({ leaseId });
     await change;
-    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({ state: identity.DecisionState.DECISION_STATE_QUARANTINED });
+    expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({
+      state: identity.DecisionState.DECISION_STATE_QUARANTINED,
+    });
     await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
   });
 
@@ -314,7 +365,11 @@ describe('a person', () => {
     expect(decisions[0]).toMatchObject({
       studyInstanceUid: uid('two'),
       reasons: ['birth-date-contradicts'],
-      evidence: { candidates: [{ patient: await patientOf(uid('one')), corroboration: { birthDate: 'contradicts', name: 'agrees' } }] },
+      evidence: {
+        candidates: [
+          { patient: await patientOf(uid('one')), corroboration: { birthDate: 'contradicts', name: 'agrees' } },
+        ],
+      },
     });
     return decisions[0]?.decisionId ?? '';
   }
@@ -326,7 +381,9 @@ describe('a person', () => {
     const made = await http().resolve(decisionId, body);
     expect(made).toMatchObject({ state: 'linked', patient, decidedBy: 'dr-house', resolves: decisionId });
     expect(await http().resolve(decisionId, body)).toEqual(made);
-    expect(await events()).toMatchObject([{ topic: 'identity.study.linked.v1', decidedBy: 'DECIDED_BY_PERSON', patientReference: patient }]);
+    expect(await events()).toMatchObject([
+      { topic: 'identity.study.linked.v1', decidedBy: 'DECIDED_BY_PERSON', patientReference: patient },
+    ]);
     expect((await http().quarantine({})).decisions).toEqual([]);
     // Judging again does not overrule the person while the study says the same.
     await judge().run(uid('two'));
@@ -341,7 +398,9 @@ describe('a person', () => {
     expect(made).toMatchObject({ state: 'linked', provisional: true });
     expect(await patientOf(uid('two'))).not.toBe(await patientOf(uid('one')));
     const { value } = decisionIdentifier(decisionId);
-    expect((await gateway.send('GET', `/Patient?identifier=${encodeURIComponent(value)}`)).body).toMatchObject({ total: 1 });
+    expect((await gateway.send('GET', `/Patient?identifier=${encodeURIComponent(value)}`)).body).toMatchObject({
+      total: 1,
+    });
     expect(await verdict(study('three'))).toMatchObject({ patient: await patientOf(uid('one')) });
   });
 
@@ -358,14 +417,20 @@ describe('a person', () => {
   it('is told when the decision is no longer the one to decide', async () => {
     const decisionId = await quarantined();
     await http().resolve(decisionId, { action: 'reject', decidedBy: 'a' });
-    await expect(http().resolve(decisionId, { action: 'create-patient', decidedBy: 'b' })).rejects.toMatchObject({ kind: 'conflict' });
-    await expect(http().resolve(newId(), { action: 'reject', decidedBy: 'b' })).rejects.toMatchObject({ kind: 'not-found' });
+    await expect(http().resolve(decisionId, { action: 'create-patient', decidedBy: 'b' })).rejects.toMatchObject({
+      kind: 'conflict',
+    });
+    await expect(http().resolve(newId(), { action: 'reject', decidedBy: 'b' })).rejects.toMatchObject({
+      kind: 'not-found',
+    });
   });
 
   it('is told when the study changed since', async () => {
     const decisionId = await quarantined();
     study('two', { patientBirthDate: '19700131' });
-    await expect(http().resolve(decisionId, { action: 'reject', decidedBy: 'a' })).rejects.toMatchObject({ code: 'identity.stale-decision' });
+    await expect(http().resolve(decisionId, { action: 'reject', decidedBy: 'a' })).rejects.toMatchObject({
+      code: 'identity.stale-decision',
+    });
   });
 
   it.each([

@@ -2,7 +2,16 @@ import type { Database } from '@callosum/database';
 import type { Outbox } from '@callosum/event-log';
 import { FhirClient } from '@callosum/fhir';
 import type { Clock } from '@callosum/kernel';
-import { CLOCK, DATABASE, OUTBOX, PLATFORM_SETTINGS, type PlatformSettings, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@callosum/runtime';
+import {
+  CLOCK,
+  DATABASE,
+  OUTBOX,
+  PLATFORM_SETTINGS,
+  type PlatformSettings,
+  SETTINGS,
+  STUDY_INDEX,
+  type StudyIndexClient,
+} from '@callosum/runtime';
 import { currentTraceparent } from '@callosum/telemetry';
 import { Module } from '@nestjs/common';
 
@@ -16,7 +25,14 @@ import { JudgeStudy } from './application/judge-study.js';
 import type { DecisionStore, PatientRecord, StudyDirectory } from './application/ports.js';
 import { ResolveQuarantine } from './application/resolve-quarantine.js';
 import type { IdentitySettings } from './settings.js';
-import { DECISION_QUERIES, DECISIONS, JUDGE_STUDY, PATIENT_RECORD, RESOLVE_QUARANTINE, STUDY_DIRECTORY } from './tokens.js';
+import {
+  DECISION_QUERIES,
+  DECISIONS,
+  JUDGE_STUDY,
+  PATIENT_RECORD,
+  RESOLVE_QUARANTINE,
+  STUDY_DIRECTORY,
+} from './tokens.js';
 import { IdentityGrpc } from './transport/identity.grpc.js';
 import { IdentityHttp } from './transport/identity.http.js';
 import { StudyUpdatedEvents } from './transport/study-updated.events.js';
@@ -35,7 +51,8 @@ const traceHeaders = (): Record<string, string> => {
     {
       provide: DECISIONS,
       inject: [DATABASE, OUTBOX, CLOCK],
-      useFactory: ({ db }: Database<IdentityTables>, outbox: Outbox, clock: Clock) => new PostgresDecisionStore(db, outbox, clock),
+      useFactory: ({ db }: Database<IdentityTables>, outbox: Outbox, clock: Clock) =>
+        new PostgresDecisionStore(db, outbox, clock),
     },
     {
       provide: DECISION_QUERIES,
@@ -46,7 +63,9 @@ const traceHeaders = (): Record<string, string> => {
       provide: PATIENT_RECORD,
       inject: [PLATFORM_SETTINGS],
       useFactory: ({ CALLOSUM_FHIR_URL }: PlatformSettings) =>
-        new FhirPatientRecord(new FhirClient({ baseUrl: CALLOSUM_FHIR_URL, timeoutMs: fhirTimeoutMs, headers: traceHeaders })),
+        new FhirPatientRecord(
+          new FhirClient({ baseUrl: CALLOSUM_FHIR_URL, timeoutMs: fhirTimeoutMs, headers: traceHeaders }),
+        ),
     },
     {
       provide: STUDY_DIRECTORY,
@@ -73,7 +92,8 @@ const traceHeaders = (): Record<string, string> => {
     {
       provide: IdentityGrpc,
       inject: [DECISIONS, DATABASE],
-      useFactory: (decisions: DecisionStore, { db }: Database<IdentityTables>) => new IdentityGrpc(decisions, new PostgresLeaseStore(db)),
+      useFactory: (decisions: DecisionStore, { db }: Database<IdentityTables>) =>
+        new IdentityGrpc(decisions, new PostgresLeaseStore(db)),
     },
   ],
 })

@@ -12,7 +12,14 @@ import { type Attributes, datasetOf, writeFile } from '@callosum/dicom';
 import { PostgresOutbox } from '@callosum/event-log';
 import { nameUid } from '@callosum/kernel';
 import { FileObjectStore } from '@callosum/object-store';
-import { createPeerClients, type PeerClients, preparePlatform, type RunningService, type ServiceDefinition, startService } from '@callosum/runtime';
+import {
+  createPeerClients,
+  type PeerClients,
+  preparePlatform,
+  type RunningService,
+  type ServiceDefinition,
+  startService,
+} from '@callosum/runtime';
 import { createLogger } from '@callosum/telemetry';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -55,13 +62,23 @@ beforeAll(async () => {
     CALLOSUM_LOG_LEVEL: 'fatal',
   };
   for (const definition of definitions) {
-    const service = await startService(definition, { ...env, CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema) });
+    const service = await startService(definition, {
+      ...env,
+      CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
+    });
     if (definition.name === 'study-index') env['CALLOSUM_STUDY_INDEX_GRPC'] = service.grpcAddress ?? '';
     if (definition.name === 'identity-mapping') env['CALLOSUM_IDENTITY_GRPC'] = service.grpcAddress ?? '';
     running.push(service);
   }
-  peers = createPeerClients('spec', { studyIndex: env['CALLOSUM_STUDY_INDEX_GRPC'] ?? '', identity: env['CALLOSUM_IDENTITY_GRPC'] ?? '' });
-  archiveDatabase = connect<never>({ ...admin, user: 'archive', password: passwordOf('archive') }, 'archive', () => undefined);
+  peers = createPeerClients('spec', {
+    studyIndex: env['CALLOSUM_STUDY_INDEX_GRPC'] ?? '',
+    identity: env['CALLOSUM_IDENTITY_GRPC'] ?? '',
+  });
+  archiveDatabase = connect<never>(
+    { ...admin, user: 'archive', password: passwordOf('archive') },
+    'archive',
+    () => undefined,
+  );
   archive = new Archive({
     database: archiveDatabase,
     objectStore: new FileObjectStore({ root: folder, diskFreeBytesMin: 0 }),
@@ -106,7 +123,10 @@ async function eventually<T>(what: () => Promise<T>, good: (value: T) => boolean
   for (let tries = 0; ; tries++) {
     const value = await what().catch(() => undefined);
     if (value !== undefined && good(value)) return value;
-    if (tries > 150) throw new Error(`did not come about: ${JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`);
+    if (tries > 150)
+      throw new Error(
+        `did not come about: ${JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`,
+      );
     await sleep(100);
   }
 }
@@ -123,14 +143,21 @@ describe('study-index and identity-mapping, running', () => {
     await store('one', 2);
     const decision = await decided(one);
     expect(decision.state).toBe(identity.DecisionState.DECISION_STATE_LINKED);
-    expect(await get(`/fhir/${decision.patientReference}`)).toMatchObject({ birthDate: '1970-01-31', meta: { tag: [{ code: 'provisional' }] } });
+    expect(await get(`/fhir/${decision.patientReference}`)).toMatchObject({
+      birthDate: '1970-01-31',
+      meta: { tag: [{ code: 'provisional' }] },
+    });
     const { study } = await eventually(
       () => peers.studyIndex.getStudy({ studyInstanceUid: one }),
       ({ study }) => study?.state === imaging.StudyState.STUDY_STATE_COMPLETE,
     );
     expect(study).toMatchObject({ revision: 1, identityDigest: decision.identityDigest });
     expect(study?.series[0]?.instances).toHaveLength(2);
-    const lease = await peers.identity.acquirePublishLease({ studyInstanceUid: one, decisionId: decision.decisionId, holder: 'spec' });
+    const lease = await peers.identity.acquirePublishLease({
+      studyInstanceUid: one,
+      decisionId: decision.decisionId,
+      holder: 'spec',
+    });
     expect(lease.patientReference).toBe(decision.patientReference);
     await peers.identity.confirmPublishLease({ leaseId: lease.leaseId });
     await peers.identity.releasePublishLease({ leaseId: lease.leaseId });
@@ -141,7 +168,9 @@ describe('study-index and identity-mapping, running', () => {
     const two = await store('two', 1, { PatientName: 'Roe^Rick', PatientBirthDate: '19800202', PatientSex: 'M' });
     const decision = await decided(two);
     expect(decision).toMatchObject({ state: identity.DecisionState.DECISION_STATE_QUARANTINED, patientReference: '' });
-    const { decisions } = (await get('/api/identity/quarantine')) as { decisions: { decisionId: string; reasons: string[] }[] };
+    const { decisions } = (await get('/api/identity/quarantine')) as {
+      decisions: { decisionId: string; reasons: string[] }[];
+    };
     expect(decisions).toMatchObject([
       { decisionId: decision.decisionId, reasons: ['birth-date-contradicts', 'sex-contradicts', 'name-contradicts'] },
     ]);

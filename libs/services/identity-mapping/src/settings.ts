@@ -10,7 +10,10 @@ export const identitySettings = z.object({
       try {
         return issuers.parse(JSON.parse(text));
       } catch {
-        context.addIssue({ code: 'custom', message: 'must be a JSON object of source to issuer, e.g. {"CT1":"HOSPITAL"}' });
+        context.addIssue({
+          code: 'custom',
+          message: 'must be a JSON object of source to issuer, e.g. {"CT1":"HOSPITAL"}',
+        });
         return z.NEVER;
       }
     })

@@ -97,7 +97,12 @@ function store(bytes: Uint8Array, sent: Sent = {}): StoredInstance {
   return stored;
 }
 
-const patient: Attributes = { PatientID: 'P-1', PatientName: 'Müller^Anna=山田^花子', PatientBirthDate: '19700131', PatientSex: 'F' };
+const patient: Attributes = {
+  PatientID: 'P-1',
+  PatientName: 'Müller^Anna=山田^花子',
+  PatientBirthDate: '19700131',
+  PatientSex: 'F',
+};
 
 function slice(study: string, series: string, number: number, more: Attributes = {}): Uint8Array {
   const attributes: Attributes = {
@@ -154,7 +159,9 @@ async function complete(): Promise<number> {
 }
 
 async function events(): Promise<{ topic: string; value: Record<string, unknown> }[]> {
-  const { rows } = await sql<{ topic: string; value: string }>`select topic, value from outbox order by id`.execute(database.db);
+  const { rows } = await sql<{ topic: string; value: string }>`select topic, value from outbox order by id`.execute(
+    database.db,
+  );
   await sql`truncate outbox`.execute(database.db);
   return rows.map(({ topic, value }) => ({ topic, value: JSON.parse(value) as Record<string, unknown> }));
 }
@@ -178,7 +185,8 @@ const reindex = () =>
     new PostgresReindexTarget(database.db, outbox, systemClock, periods),
     () => undefined,
   );
-const grpc = () => new StudyIndexGrpc(new PostgresIndexQueries(database.db), new PostgresSearchStore(database.db), reindex());
+const grpc = () =>
+  new StudyIndexGrpc(new PostgresIndexQueries(database.db), new PostgresSearchStore(database.db), reindex());
 
 describe('a study that arrives', () => {
   it('is announced once, completes once after its quiet period, and says what it holds', async () => {
@@ -204,7 +212,9 @@ describe('a study that arrives', () => {
   it('is completed by one of several replicas only', async () => {
     for (let study = 0; study < 8; study++) await send(slice(`s${study}`, 'a', 1));
     await sleep(450);
-    const counts = await Promise.all(Array.from({ length: 4 }, () => completeDueStudies(completion(), () => undefined)));
+    const counts = await Promise.all(
+      Array.from({ length: 4 }, () => completeDueStudies(completion(), () => undefined)),
+    );
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(8);
     expect((await changes()).filter((change) => change === 'completed 1')).toHaveLength(8);
   });
@@ -254,7 +264,9 @@ describe('a study that arrives', () => {
     expect(await changes()).toEqual(['created 1']);
     await complete();
     const [completed] = await events();
-    expect((completed?.value['series'] as { instanceCount: number }[]).map(({ instanceCount }) => instanceCount)).toEqual([12, 12]);
+    expect(
+      (completed?.value['series'] as { instanceCount: number }[]).map(({ instanceCount }) => instanceCount),
+    ).toEqual([12, 12]);
   });
 });
 
@@ -304,7 +316,10 @@ describe('identity attributes', () => {
   it('of instances Callosum issued say nothing about the source', async () => {
     await send(slice('s', 'a', 1));
     await send(slice('s', 'seg', 1, { PatientID: 'X' }), { issued: true });
-    expect(await grpc().getDemographics({ studyInstanceUid: uid('s') })).toMatchObject({ patientId: 'P-1', inconsistent: false });
+    expect(await grpc().getDemographics({ studyInstanceUid: uid('s') })).toMatchObject({
+      patientId: 'P-1',
+      inconsistent: false,
+    });
   });
 });
 
@@ -314,7 +329,10 @@ describe('a correction', () => {
     await complete();
     await send(slice('s', 'a', 1, { PatientID: 'P-2' }), { revision: 2 });
     expect(await changes()).toEqual(['created 1', 'completed 1', 'reopened+identity 2']);
-    expect(await grpc().getDemographics({ studyInstanceUid: uid('s') })).toMatchObject({ patientId: 'P-2', inconsistent: false });
+    expect(await grpc().getDemographics({ studyInstanceUid: uid('s') })).toMatchObject({
+      patientId: 'P-2',
+      inconsistent: false,
+    });
   });
 
   it('is not undone by the older blob arriving late', async () => {
@@ -351,7 +369,9 @@ describe('an unreadable object', () => {
 
   it('is refused when it is another instance than announced', async () => {
     const stored = store(slice('s', 'a', 1));
-    await expect(index({ ...stored, sopInstanceUid: uid('other') })).rejects.toMatchObject({ code: 'study-index.instance-mismatch' });
+    await expect(index({ ...stored, sopInstanceUid: uid('other') })).rejects.toMatchObject({
+      code: 'study-index.instance-mismatch',
+    });
   });
 
   it('is indexed though text in it is broken: NUL and half characters', async () => {
@@ -362,7 +382,15 @@ describe('an unreadable object', () => {
 });
 
 async function find(request: Partial<imaging.SearchRequest> & { level: imaging.QueryLevel }): Promise<DicomJson[]> {
-  const all = { matches: [], includeTags: [], includeAll: false, limit: 0, offset: 0, fuzzyMatching: false, ...request };
+  const all = {
+    matches: [],
+    includeTags: [],
+    includeAll: false,
+    limit: 0,
+    offset: 0,
+    fuzzyMatching: false,
+    ...request,
+  };
   const found: DicomJson[] = [];
   for await (const dataset of search(new PostgresSearchStore(database.db), all)) found.push(dataset);
   return found;
@@ -380,7 +408,15 @@ describe('search', () => {
     await send(slice('s', 'a', 1));
     await send(slice('s', 'a', 2));
     await send(slice('s', 'b', 1, { Modality: 'SR', SeriesNumber: 9 }));
-    await send(slice('t', 'a', 1, { PatientID: 'p-1', PatientName: "O'Neill^Sean", StudyDate: '20250601', StudyTime: '235959.5', AccessionNumber: '' }));
+    await send(
+      slice('t', 'a', 1, {
+        PatientID: 'p-1',
+        PatientName: "O'Neill^Sean",
+        StudyDate: '20250601',
+        StudyTime: '235959.5',
+        AccessionNumber: '',
+      }),
+    );
   });
 
   it.each<[string, Record<string, string>, string[]]>([
@@ -442,7 +478,11 @@ describe('search', () => {
       includeTags: ['00200032'],
     });
     expect(instances).toHaveLength(1);
-    expect(instances[0]).toMatchObject({ '00200032': { Value: [0, 0, 5] }, '00100020': { Value: ['P-1'] }, '00080060': { Value: ['CT'] } });
+    expect(instances[0]).toMatchObject({
+      '00200032': { Value: [0, 0, 5] },
+      '00100020': { Value: ['P-1'] },
+      '00080060': { Value: ['CT'] },
+    });
   });
 
   it('pages in a stable order', async () => {
@@ -469,7 +509,9 @@ describe('search', () => {
     await sql`analyze study`.execute(database.db);
     const plan = await database.db.transaction().execute(async (trx) => {
       await sql`set local enable_seqscan = off`.execute(trx);
-      return sql<{ 'QUERY PLAN': string }>`explain select 1 from study st where (st.patient_id = ${'P-1'}::text)`.execute(trx);
+      return sql<{
+        'QUERY PLAN': string;
+      }>`explain select 1 from study st where (st.patient_id = ${'P-1'}::text)`.execute(trx);
     });
     expect(JSON.stringify(plan.rows)).toContain('study_by_patient_id');
   });
@@ -491,7 +533,11 @@ describe('gRPC', () => {
     const blob = blobs.get(located?.instance?.blob?.key ?? '');
     const { nativeOffset = 0n, nativeFrameBytes = 0n } = located?.pixelData ?? {};
     expect(blob?.subarray(Number(nativeOffset), Number(nativeOffset + nativeFrameBytes))).toEqual(Buffer.alloc(32, 1));
-    expect(located?.instance).toMatchObject({ hasRescale: true, imagePositionPatient: [0, 0, 2.5], sliceThickness: 2.5 });
+    expect(located?.instance).toMatchObject({
+      hasRescale: true,
+      imagePositionPatient: [0, 0, 2.5],
+      sliceThickness: 2.5,
+    });
   });
 
   it('says what is not there and what is no UID', async () => {
@@ -519,8 +565,12 @@ async function content(): Promise<unknown> {
   const history = ['seen_at', 'completed_at', 'quiet_until', 'traceparent', 'correlation_id', 'revision'];
   const result: Record<string, unknown> = {};
   for (const table of tables) {
-    const { rows } = await sql<{ row: Record<string, unknown> }>`select to_jsonb(t) as row from ${sql.table(table)} t order by 1`.execute(database.db);
-    result[table] = rows.map(({ row }) => Object.fromEntries(Object.entries(row).filter(([name]) => !history.includes(name))));
+    const { rows } = await sql<{
+      row: Record<string, unknown>;
+    }>`select to_jsonb(t) as row from ${sql.table(table)} t order by 1`.execute(database.db);
+    result[table] = rows.map(({ row }) =>
+      Object.fromEntries(Object.entries(row).filter(([name]) => !history.includes(name))),
+    );
   }
   return result;
 }
@@ -596,7 +646,9 @@ describe.skipIf(folders.length === 0)('real studies', () => {
     expect(counted).toBe(ledger.size);
     const located: imaging.LocateInstancesResponse[] = [];
     for (const studyInstanceUid of new Set(stored.map((one) => one.studyInstanceUid))) {
-      located.push(...(await collect(grpc().locateInstances({ studyInstanceUid, seriesInstanceUid: '', sopInstanceUid: '' }))));
+      located.push(
+        ...(await collect(grpc().locateInstances({ studyInstanceUid, seriesInstanceUid: '', sopInstanceUid: '' }))),
+      );
     }
     expect(located).toHaveLength(ledger.size);
     for (const { instance, pixelData } of located) {

@@ -35,7 +35,8 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
     {
       provide: COMPLETION,
       inject: [DATABASE, OUTBOX, CLOCK],
-      useFactory: ({ db }: Database<StudyIndexTables>, outbox: Outbox, clock: Clock) => new PostgresCompletionStore(db, outbox, clock),
+      useFactory: ({ db }: Database<StudyIndexTables>, outbox: Outbox, clock: Clock) =>
+        new PostgresCompletionStore(db, outbox, clock),
     },
     {
       provide: Reindex,

@@ -45,4 +45,6 @@ export function toRow({ verdict, decider, ...decision }: NewDecision, decidedAt:
 
 /** PostgreSQL's text holds neither NUL nor lone surrogates; broken objects do hold them. */
 const jsonColumn = (value: unknown): string =>
-  JSON.stringify(value, (_key, part: unknown) => (typeof part === 'string' ? Buffer.from(part.replaceAll('\0', '')).toString() : part));
+  JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'string' ? Buffer.from(part.replaceAll('\0', '')).toString() : part,
+  );

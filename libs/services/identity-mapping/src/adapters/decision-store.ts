@@ -42,7 +42,11 @@ export class PostgresDecisionStore implements DecisionStore {
   }
 
   async find(decisionId: string): Promise<Decision | undefined> {
-    const row = await this.db.selectFrom('decision').selectAll().where('decision_id', '=', decisionId).executeTakeFirst();
+    const row = await this.db
+      .selectFrom('decision')
+      .selectAll()
+      .where('decision_id', '=', decisionId)
+      .executeTakeFirst();
     return row && toDecision(row);
   }
 
@@ -86,7 +90,9 @@ export class PostgresDecisionStore implements DecisionStore {
   }
 
   private async lock({ system, value }: PatientIdentifier): Promise<IdentifierLock> {
-    const key = createHash('sha256').update(JSON.stringify([system, value])).digest('hex');
+    const key = createHash('sha256')
+      .update(JSON.stringify([system, value]))
+      .digest('hex');
     for (let waitedMs = 0; ; waitedMs += pollMs) {
       const { rows } = await sql<{ token: number }>`
         insert into identifier_lock (lock_key, token, locked_until)
@@ -158,7 +164,10 @@ export class PostgresDecisionStore implements DecisionStore {
     return lease !== undefined;
   }
 
-  private async write(trx: Transaction<IdentityTables>, { decision, expected, lock, mapping }: DecisionCommit): Promise<void> {
+  private async write(
+    trx: Transaction<IdentityTables>,
+    { decision, expected, lock, mapping }: DecisionCommit,
+  ): Promise<void> {
     const event = currentEvent();
     if (event && !(await Inbox.once(trx, group, event))) return;
     if (lock) await holdLock(trx, lock);
@@ -176,7 +185,11 @@ export class PostgresDecisionStore implements DecisionStore {
     await tell(trx, this.outbox, decision, decidedAt);
   }
 
-  private async supersede(trx: Transaction<IdentityTables>, studyInstanceUid: string, expected: Decision | undefined): Promise<void> {
+  private async supersede(
+    trx: Transaction<IdentityTables>,
+    studyInstanceUid: string,
+    expected: Decision | undefined,
+  ): Promise<void> {
     const current = await trx
       .selectFrom('decision')
       .select(['decision_id', 'state', sql<boolean>`coalesce(changing_until > now(), false)`.as('isChanging')])
@@ -187,7 +200,8 @@ export class PostgresDecisionStore implements DecisionStore {
     if (current?.decision_id !== expected?.decisionId) throw new DecisionContentionError();
     if (!current) return;
     // Were the change too slow, leases may have been given again since.
-    if (current.state === 'linked' && (!current.isChanging || (await this.isLeased(trx, current.decision_id)))) throw new DecisionContentionError();
+    if (current.state === 'linked' && (!current.isChanging || (await this.isLeased(trx, current.decision_id))))
+      throw new DecisionContentionError();
     await trx
       .updateTable('decision')
       .set({ superseded_at: this.clock.now(), changing_until: null })

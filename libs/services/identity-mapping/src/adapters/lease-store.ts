@@ -28,7 +28,10 @@ export class PostgresLeaseStore implements LeaseStore {
         .forShare()
         .executeTakeFirst();
       if (!link?.patient_reference) throw new NotCurrentLinkError(decisionId);
-      await trx.deleteFrom('publish_lease').where('lease_until', '<', sql<Date>`now() - make_interval(hours => ${keptHours})`).execute();
+      await trx
+        .deleteFrom('publish_lease')
+        .where('lease_until', '<', sql<Date>`now() - make_interval(hours => ${keptHours})`)
+        .execute();
       const lease = await trx
         .insertInto('publish_lease')
         .values({

@@ -19,7 +19,10 @@ export class FhirPatientRecord implements PatientRecord {
   }
 
   async findByIdentifier(identifier: PatientIdentifier): Promise<readonly RecordPatient[]> {
-    const bundle = await this.fhir.search('Patient', { identifier: identifierToken(identifier), _count: String(candidatesMax) });
+    const bundle = await this.fhir.search('Patient', {
+      identifier: identifierToken(identifier),
+      _count: String(candidatesMax),
+    });
     const found = new Map<string, RecordPatient>();
     for (const { resource } of bundle.entry ?? []) {
       if (resource?.resourceType !== 'Patient' || !resource.id) continue;
@@ -31,7 +34,9 @@ export class FhirPatientRecord implements PatientRecord {
 
   async createUnlessKnown(patient: Patient, identifier: PatientIdentifier): Promise<RecordPatient | undefined> {
     try {
-      const { resource } = await this.fhir.create<Patient>(patient, { ifNoneExist: { identifier: identifierToken(identifier) } });
+      const { resource } = await this.fhir.create<Patient>(patient, {
+        ifNoneExist: { identifier: identifierToken(identifier) },
+      });
       return resource;
     } catch (error) {
       // R4 3.1.0.8.1: several match the condition.

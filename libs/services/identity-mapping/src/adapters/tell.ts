@@ -18,7 +18,12 @@ const reasonOf: Readonly<Record<Reason, identity.QuarantineReason>> = {
 };
 
 /** Puts the decision into the outbox: UIDs, the Patient's id and reasons, none of the evidence. */
-export async function tell(trx: Transaction<IdentityTables>, outbox: Outbox, decision: NewDecision, decidedAt: Date): Promise<void> {
+export async function tell(
+  trx: Transaction<IdentityTables>,
+  outbox: Outbox,
+  decision: NewDecision,
+  decidedAt: Date,
+): Promise<void> {
   const { verdict, decider } = decision;
   const common = {
     studyInstanceUid: decision.studyInstanceUid,
@@ -27,7 +32,10 @@ export async function tell(trx: Transaction<IdentityTables>, outbox: Outbox, dec
     decidedAt: decidedAt.toISOString(),
   };
   if (verdict.state === 'quarantined') {
-    await outbox.add(trx, topics.studyQuarantined, { ...common, reasons: verdict.reasons.map((reason) => reasonOf[reason]) });
+    await outbox.add(trx, topics.studyQuarantined, {
+      ...common,
+      reasons: verdict.reasons.map((reason) => reasonOf[reason]),
+    });
     return;
   }
   await outbox.add(trx, topics.studyLinked, {

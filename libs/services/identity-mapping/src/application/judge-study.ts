@@ -43,7 +43,11 @@ export class JudgeStudy {
     });
   }
 
-  private async judge(studyUid: string, demographics: StudyDemographics, identifier: PatientIdentifier): Promise<Judgement> {
+  private async judge(
+    studyUid: string,
+    demographics: StudyDemographics,
+    identifier: PatientIdentifier,
+  ): Promise<Judgement> {
     const known = await this.decisions.identifier(identifier);
     const mapped = known?.patient ? await this.record.read(known.patient) : undefined;
     const candidates = mapped ? [mapped] : await this.record.findByIdentifier(identifier);
@@ -55,7 +59,11 @@ export class JudgeStudy {
     return compare(demographics, only);
   }
 
-  private async create(studyUid: string, demographics: StudyDemographics, identifier: PatientIdentifier): Promise<Judgement> {
+  private async create(
+    studyUid: string,
+    demographics: StudyDemographics,
+    identifier: PatientIdentifier,
+  ): Promise<Judgement> {
     await this.decisions.reserve(identifier, studyUid);
     const patient = await this.record.createUnlessKnown(provisionalPatient(demographics, identifier), identifier);
     if (!patient) return ambiguous(await this.record.findByIdentifier(identifier));
@@ -82,7 +90,9 @@ export class JudgeStudy {
       decision,
       expected,
       ...(under ? { lock: under.lock } : {}),
-      ...(under && verdict.state === 'linked' ? { mapping: { identifier: under.identifier, patient: verdict.patient } } : {}),
+      ...(under && verdict.state === 'linked'
+        ? { mapping: { identifier: under.identifier, patient: verdict.patient } }
+        : {}),
     });
     return decision;
   }

@@ -2,7 +2,12 @@ import { parseReference } from '@callosum/fhir';
 import { newId } from '@callosum/kernel';
 
 import type { Decision, NewDecision, Verdict } from '../domain/decision.js';
-import { DecisionContentionError, StaleDecisionError, UnknownDecisionError, UnknownPatientError } from '../domain/errors.js';
+import {
+  DecisionContentionError,
+  StaleDecisionError,
+  UnknownDecisionError,
+  UnknownPatientError,
+} from '../domain/errors.js';
 import { decisionIdentifier, isProvisional, provisionalPatient } from '../domain/patient.js';
 import type { DecisionStore, PatientRecord, StudyDirectory } from './ports.js';
 

@@ -10,7 +10,11 @@ export class UnknownDecisionError extends CallosumError {
 /** Thrown when somebody decides on a decision that no longer is the study's current quarantine. */
 export class StaleDecisionError extends CallosumError {
   constructor(decisionId: string) {
-    super('identity.stale-decision', 'conflict', `decision ${decisionId} is no longer the one to decide on: read the study's decisions again`);
+    super(
+      'identity.stale-decision',
+      'conflict',
+      `decision ${decisionId} is no longer the one to decide on: read the study's decisions again`,
+    );
   }
 }
 

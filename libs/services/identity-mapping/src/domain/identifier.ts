@@ -17,7 +17,11 @@ export type IssuersOfSources = Readonly<Record<string, string>>;
  * settings of the source; without one the Patient ID means something at that source only, and the same ID from two
  * sources names two patients.
  */
-export function identifierOf(study: StudyDemographics, site: string, issuers: IssuersOfSources): PatientIdentifier | undefined {
+export function identifierOf(
+  study: StudyDemographics,
+  site: string,
+  issuers: IssuersOfSources,
+): PatientIdentifier | undefined {
   const value = study.patientId.trim();
   if (value === '') return undefined;
   const stated = issuerSystem(

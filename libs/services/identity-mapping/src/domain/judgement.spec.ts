@@ -18,7 +18,12 @@ const study: StudyDemographics = {
   inconsistent: false,
   identityDigest: 'd',
 };
-const patient: Patient = { resourceType: 'Patient', name: [{ family: 'Doe', given: ['Jane'] }], birthDate: '1970-01-31', gender: 'female' };
+const patient: Patient = {
+  resourceType: 'Patient',
+  name: [{ family: 'Doe', given: ['Jane'] }],
+  birthDate: '1970-01-31',
+  gender: 'female',
+};
 const judge = (more: Partial<StudyDemographics>, other: Partial<Patient> = {}) =>
   objections(corroborate({ ...study, ...more }, { ...patient, ...other }));
 
@@ -90,7 +95,9 @@ describe('a known identifier', () => {
         const compared = corroborate(ours, record);
         const reasons = objections(compared);
         if (Object.values(compared).includes('contradicts')) expect(reasons.length).toBeGreaterThan(0);
-        expect(Object.values(corroborate(ours, provisionalPatient(ours, { system: 's', value: 'v' })))).not.toContain('contradicts');
+        expect(Object.values(corroborate(ours, provisionalPatient(ours, { system: 's', value: 'v' })))).not.toContain(
+          'contradicts',
+        );
       }),
       { seed: 20261122, numRuns: 1_000 },
     );
@@ -98,7 +105,8 @@ describe('a known identifier', () => {
 });
 
 describe('the identifier of a study', () => {
-  const of = (more: Partial<StudyDemographics>, issuers = {}) => identifierOf({ ...study, ...more }, 'default', issuers);
+  const of = (more: Partial<StudyDemographics>, issuers = {}) =>
+    identifierOf({ ...study, ...more }, 'default', issuers);
 
   it('is missing without a Patient ID', () => {
     expect(of({ patientId: ' ' })).toBeUndefined();
@@ -113,12 +121,16 @@ describe('the identifier of a study', () => {
     const issuers = { CT1: 'HOSP', MR2: 'HOSP' };
     expect(of({ source: 'CT1' }, issuers)).toEqual(of({ source: 'MR2' }, issuers));
     expect(of({ source: 'CT1' }, issuers)).toEqual(of({ issuerOfPatientId: 'hosp ' }));
-    expect(of({ source: 'CT1', issuerOfPatientId: 'OTHER' }, issuers)?.system).not.toBe(of({ source: 'MR2' }, issuers)?.system);
+    expect(of({ source: 'CT1', issuerOfPatientId: 'OTHER' }, issuers)?.system).not.toBe(
+      of({ source: 'MR2' }, issuers)?.system,
+    );
     expect(of({ source: 'toString' }, issuers)).toEqual(of({ source: 'toString' }));
   });
 
   it('uses what names an issuer for everyone as it is', () => {
-    expect(of({ issuerUniversalEntityId: '1.2.3.4', issuerUniversalEntityIdType: 'ISO' })?.system).toBe('urn:oid:1.2.3.4');
+    expect(of({ issuerUniversalEntityId: '1.2.3.4', issuerUniversalEntityIdType: 'ISO' })?.system).toBe(
+      'urn:oid:1.2.3.4',
+    );
     expect(of({}, { CT1: 'https://hospital.example/mrn' })?.system).toBe('https://hospital.example/mrn');
     expect(of({}, { CT1: '1.2.3.4' })?.system).toBe('urn:oid:1.2.3.4');
   });

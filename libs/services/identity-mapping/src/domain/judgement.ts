@@ -38,7 +38,12 @@ export interface Corroboration {
 /** Birth dates agree when both are whole days; a partial one (FHIR, or a DA cut short) can only contradict. */
 export function compareBirthDates(da: string, birthDate: string | undefined): Comparison {
   // "19700000" and "19700100" are ways of saying that day or month is not known.
-  const ours = dateFromDicom(da.trim().replace(/^(\d{4})0000$/, '$1').replace(/^(\d{4}\d{2})00$/, '$1'));
+  const ours = dateFromDicom(
+    da
+      .trim()
+      .replace(/^(\d{4})0000$/, '$1')
+      .replace(/^(\d{4}\d{2})00$/, '$1'),
+  );
   const theirs = birthDate?.slice(0, 10);
   if (!ours || !theirs) return 'unknown';
   const precision = Math.min(ours.length, theirs.length);

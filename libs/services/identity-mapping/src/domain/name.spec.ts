@@ -65,9 +65,13 @@ describe('names', () => {
 
   it('never agree when no word is shared', () => {
     fc.assert(
-      fc.property(fc.array(fc.stringMatching(/^[b-m]{3,8}$/), { minLength: 2, maxLength: 3 }), fc.array(fc.stringMatching(/^[n-z]{3,8}$/), { minLength: 2, maxLength: 3 }), (a, b) => {
-        expect(against(a.join('^'), b.join('^'))).toBe('contradicts');
-      }),
+      fc.property(
+        fc.array(fc.stringMatching(/^[b-m]{3,8}$/), { minLength: 2, maxLength: 3 }),
+        fc.array(fc.stringMatching(/^[n-z]{3,8}$/), { minLength: 2, maxLength: 3 }),
+        (a, b) => {
+          expect(against(a.join('^'), b.join('^'))).toBe('contradicts');
+        },
+      ),
       seed,
     );
   });

@@ -14,9 +14,31 @@ const writings = ['ABC', 'IDE', 'SYL'] as const;
 type Writing = (typeof writings)[number];
 
 /** Titles that stand in family or given names where a system has no prefix field. */
-const titles: ReadonlySet<string> = new Set(['dr', 'prof', 'mr', 'mrs', 'ms', 'miss', 'sir', 'herr', 'frau', 'mme', 'mlle']);
+const titles: ReadonlySet<string> = new Set([
+  'dr',
+  'prof',
+  'mr',
+  'mrs',
+  'ms',
+  'miss',
+  'sir',
+  'herr',
+  'frau',
+  'mme',
+  'mlle',
+]);
 /** Letters that decomposition leaves whole. */
-const folded: Readonly<Record<string, string>> = { ß: 'ss', æ: 'a', œ: 'o', ø: 'o', ł: 'l', đ: 'd', ð: 'd', þ: 'th', ı: 'i' };
+const folded: Readonly<Record<string, string>> = {
+  ß: 'ss',
+  æ: 'a',
+  œ: 'o',
+  ø: 'o',
+  ł: 'l',
+  đ: 'd',
+  ð: 'd',
+  þ: 'th',
+  ı: 'i',
+};
 
 /**
  * Words of a text without case, diacritics, punctuation and titles. "Müller", "MUELLER" and "Muller" give one word;
@@ -71,7 +93,8 @@ function wordsOfHumanName(name: HumanName, writing: Writing): Words {
 
 function toWords(family: string, given: readonly string[], writing: Writing): Words {
   // Ideographic and phonetic names are written with and without spaces: each component is one word.
-  const split = (text: string): string[] => (writing === 'ABC' ? nameWords(text) : [nameWords(text).join('')].filter((word) => word !== ''));
+  const split = (text: string): string[] =>
+    writing === 'ABC' ? nameWords(text) : [nameWords(text).join('')].filter((word) => word !== '');
   const familyWords = split(family);
   const givenWords = given.flatMap(split);
   return { core: [...familyWords, ...givenWords.slice(0, 1)], all: [...familyWords, ...givenWords] };
@@ -88,10 +111,12 @@ function compareWords(a: Words, b: Words, writing: Writing): Comparison {
   const within = (core: readonly string[], all: readonly string[], same: (x: string, y: string) => boolean): boolean =>
     core.every((word) => all.some((other) => same(word, other)));
   const equal = (x: string, y: string): boolean => x === y;
-  if (a.core.length > 1 && b.core.length > 1 && within(a.core, b.all, equal) && within(b.core, a.all, equal)) return 'agrees';
+  if (a.core.length > 1 && b.core.length > 1 && within(a.core, b.all, equal) && within(b.core, a.all, equal))
+    return 'agrees';
   if (within(a.core, b.all, alike) || within(b.core, a.all, alike)) return 'unknown';
   return 'contradicts';
 }
 
 /** An initial stands for any word it begins. */
-const alike = (x: string, y: string): boolean => x === y || (x.length === 1 && y.startsWith(x)) || (y.length === 1 && x.startsWith(y));
+const alike = (x: string, y: string): boolean =>
+  x === y || (x.length === 1 && y.startsWith(x)) || (y.length === 1 && x.startsWith(y));

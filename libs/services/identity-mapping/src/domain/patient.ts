@@ -11,7 +11,8 @@ export const provisionalTag = {
 } as const;
 
 export const isProvisional = (patient: Patient): boolean =>
-  patient.meta?.tag?.some(({ system, code }) => system === provisionalTag.system && code === provisionalTag.code) ?? false;
+  patient.meta?.tag?.some(({ system, code }) => system === provisionalTag.system && code === provisionalTag.code) ??
+  false;
 
 /** A Patient of what a study says, known by `identifier`. Values FHIR cannot hold are left out, not guessed. */
 export function provisionalPatient(study: StudyDemographics, identifier: PatientIdentifier): Patient {

@@ -32,18 +32,26 @@ export class IdentityGrpc implements identity.IdentityServiceImplementation {
     };
   }
 
-  async acquirePublishLease(request: identity.AcquirePublishLeaseRequest): Promise<identity.AcquirePublishLeaseResponse> {
-    const durationMs = request.duration ? Number(request.duration.seconds) * 1_000 + request.duration.nanos / 1e6 : leaseMsDefault;
+  async acquirePublishLease(
+    request: identity.AcquirePublishLeaseRequest,
+  ): Promise<identity.AcquirePublishLeaseResponse> {
+    const durationMs = request.duration
+      ? Number(request.duration.seconds) * 1_000 + request.duration.nanos / 1e6
+      : leaseMsDefault;
     if (durationMs <= 0) throw new MalformedRequestError('duration is not positive');
     const lease = await this.leases.acquire(request.studyInstanceUid, request.decisionId, request.holder, durationMs);
     return { leaseId: lease.leaseId, patientReference: lease.patient, expiresAt: lease.expiresAt.toISOString() };
   }
 
-  async confirmPublishLease({ leaseId }: identity.ConfirmPublishLeaseRequest): Promise<identity.ConfirmPublishLeaseResponse> {
+  async confirmPublishLease({
+    leaseId,
+  }: identity.ConfirmPublishLeaseRequest): Promise<identity.ConfirmPublishLeaseResponse> {
     return { expiresAt: (await this.leases.confirm(leaseId)).toISOString() };
   }
 
-  async releasePublishLease({ leaseId }: identity.ReleasePublishLeaseRequest): Promise<identity.ReleasePublishLeaseResponse> {
+  async releasePublishLease({
+    leaseId,
+  }: identity.ReleasePublishLeaseRequest): Promise<identity.ReleasePublishLeaseResponse> {
     await this.leases.release(leaseId);
     return {};
   }

@@ -59,7 +59,10 @@ export class IdentityHttp {
   async resolve(@Param('decisionId') decisionId: string, @Body() body: unknown) {
     const { decidedBy, ...asked } = parse(resolution, body);
     const decision = await this.resolveQuarantine.run(decisionId, asked, decidedBy);
-    this.log.info({ study: decision.studyInstanceUid, decisionId: decision.decisionId, action: asked.action }, 'identity.resolved');
+    this.log.info(
+      { study: decision.studyInstanceUid, decisionId: decision.decisionId, action: asked.action },
+      'identity.resolved',
+    );
     return toJson(decision);
   }
 }
@@ -77,7 +80,9 @@ const toJson = ({ verdict, decider, evidence, ...decision }: Decision) => ({
   studyInstanceUid: decision.studyInstanceUid,
   identityDigest: decision.identityDigest,
   state: verdict.state,
-  ...(verdict.state === 'linked' ? { patient: verdict.patient, provisional: verdict.provisional } : { reasons: verdict.reasons }),
+  ...(verdict.state === 'linked'
+    ? { patient: verdict.patient, provisional: verdict.provisional }
+    : { reasons: verdict.reasons }),
   decidedBy: decider.by === 'rules' ? 'rules' : decider.name,
   ...(decider.by === 'person' ? { resolves: decider.resolves } : {}),
   decidedAt: decision.decidedAt.toISOString(),

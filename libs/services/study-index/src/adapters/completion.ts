@@ -110,7 +110,9 @@ export async function recordRelease(
     .execute();
   await trx
     .updateTable('study')
-    .set({ quiet_until: sql`least(quiet_until, now() + make_interval(secs => ${releasedQuietPeriodMs}::float8 / 1000))` })
+    .set({
+      quiet_until: sql`least(quiet_until, now() + make_interval(secs => ${releasedQuietPeriodMs}::float8 / 1000))`,
+    })
     .where('study_instance_uid', '=', release.studyInstanceUid)
     .where('state', '=', 'receiving')
     .where(associationDone(release.studyInstanceUid, release.associationId))

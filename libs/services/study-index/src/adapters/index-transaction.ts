@@ -32,7 +32,12 @@ export class PostgresIndexTransaction implements IndexTransaction {
   async lockStudies(uids: readonly string[], first?: InstanceRecord): Promise<ReadonlyMap<string, StudyProgress>> {
     const locked = new Map<string, StudyProgress>();
     for (const uid of uids) {
-      if (first) await this.trx.insertInto('study').values(emptyStudy(uid, first)).onConflict((on) => on.doNothing()).execute();
+      if (first)
+        await this.trx
+          .insertInto('study')
+          .values(emptyStudy(uid, first))
+          .onConflict((on) => on.doNothing())
+          .execute();
       const row = await this.trx
         .selectFrom('study')
         .select(['revision', 'state', 'identity_digest'])
@@ -50,13 +55,15 @@ export class PostgresIndexTransaction implements IndexTransaction {
       .select(['study_instance_uid', 'series_instance_uid', 'instance_revision', 'blob_sha256', 'issued_by_callosum'])
       .where('sop_instance_uid', '=', sopInstanceUid)
       .executeTakeFirst();
-    return row && {
-      studyInstanceUid: row.study_instance_uid,
-      seriesInstanceUid: row.series_instance_uid,
-      instanceRevision: row.instance_revision,
-      sha256: row.blob_sha256,
-      issuedByCallosum: row.issued_by_callosum,
-    };
+    return (
+      row && {
+        studyInstanceUid: row.study_instance_uid,
+        seriesInstanceUid: row.series_instance_uid,
+        instanceRevision: row.instance_revision,
+        sha256: row.blob_sha256,
+        issuedByCallosum: row.issued_by_callosum,
+      }
+    );
   }
 
   async putInstance(record: InstanceRecord): Promise<void> {
@@ -180,7 +187,11 @@ export class PostgresIndexTransaction implements IndexTransaction {
       .execute();
   }
 
-  async tell(update: { studyInstanceUid: string; progress: StudyProgress; changes: imaging.StudyChange[] }): Promise<void> {
+  async tell(update: {
+    studyInstanceUid: string;
+    progress: StudyProgress;
+    changes: imaging.StudyChange[];
+  }): Promise<void> {
     await this.outbox.add(this.trx as never, topics.studyUpdated, {
       studyInstanceUid: update.studyInstanceUid,
       revision: update.progress.revision,
@@ -198,7 +209,9 @@ export const associationDone = (studyInstanceUid: string, associationId: string)
       where i.association_id = ${associationId} and i.study_instance_uid = ${studyInstanceUid}))`;
 
 const cleanIdentity = (patient: IdentityAttributes): IdentityAttributes =>
-  Object.fromEntries(Object.entries(patient).map(([name, value]) => [name, cleanText(value as string)])) as unknown as IdentityAttributes;
+  Object.fromEntries(
+    Object.entries(patient).map(([name, value]) => [name, cleanText(value as string)]),
+  ) as unknown as IdentityAttributes;
 
 /** A row to lock; everything in it is written before the transaction ends. */
 const emptyStudy = (uid: string, first: InstanceRecord) => ({

@@ -40,7 +40,8 @@ export class PostgresIndexQueries implements IndexQueries {
     return {
       studyInstanceUid,
       revision: row.revision,
-      state: row.state === 'complete' ? imaging.StudyState.STUDY_STATE_COMPLETE : imaging.StudyState.STUDY_STATE_RECEIVING,
+      state:
+        row.state === 'complete' ? imaging.StudyState.STUDY_STATE_COMPLETE : imaging.StudyState.STUDY_STATE_RECEIVING,
       studyDate: jsonText(row.attributes, '00080020'),
       studyTime: jsonText(row.attributes, '00080030'),
       studyDescription: row.study_description,
@@ -76,7 +77,7 @@ export class PostgresIndexQueries implements IndexQueries {
   }
 
   async *metadata(scope: InstanceScope): AsyncGenerator<imaging.StreamMetadataResponse> {
-    for (let after: InstanceRow | undefined; ; ) {
+    for (let after: InstanceRow | undefined; ;) {
       const rows = await this.page(scope, after).select('metadata').limit(pageRows).execute();
       for (const row of rows) {
         yield {
@@ -91,7 +92,7 @@ export class PostgresIndexQueries implements IndexQueries {
   }
 
   async *locations(scope: InstanceScope): AsyncGenerator<imaging.LocateInstancesResponse> {
-    for (let after: InstanceRow | undefined; ; ) {
+    for (let after: InstanceRow | undefined; ;) {
       const rows = await this.page(scope, after).select('pixel_data').limit(pageRows).execute();
       for (const row of rows) {
         yield {
@@ -106,7 +107,7 @@ export class PostgresIndexQueries implements IndexQueries {
   }
 
   private async *instanceRows(scope: InstanceScope): AsyncGenerator<InstanceRow> {
-    for (let after: InstanceRow | undefined; ; ) {
+    for (let after: InstanceRow | undefined; ;) {
       const rows = await this.page(scope, after).limit(geometryPageRows).execute();
       yield* rows;
       after = rows.at(-1);
@@ -119,8 +120,21 @@ export class PostgresIndexQueries implements IndexQueries {
     let query = this.db
       .selectFrom('instance')
       .select([
-        'sop_instance_uid', 'study_instance_uid', 'series_instance_uid', 'sop_class_uid', 'transfer_syntax_uid', 'instance_revision',
-        'blob_key', 'blob_bytes', 'blob_sha256', 'issued_by_callosum', 'source', 'association_id', 'stored_at', 'instance_number', 'image',
+        'sop_instance_uid',
+        'study_instance_uid',
+        'series_instance_uid',
+        'sop_class_uid',
+        'transfer_syntax_uid',
+        'instance_revision',
+        'blob_key',
+        'blob_bytes',
+        'blob_sha256',
+        'issued_by_callosum',
+        'source',
+        'association_id',
+        'stored_at',
+        'instance_number',
+        'image',
       ])
       .where('study_instance_uid', '=', scope.studyInstanceUid)
       .orderBy('series_instance_uid')

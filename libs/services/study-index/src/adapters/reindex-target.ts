@@ -34,11 +34,15 @@ export class PostgresReindexTarget implements ReindexTarget {
   }
 
   async keep(sopInstanceUid: string): Promise<void> {
-    await this.db.updateTable('instance').set({ seen_at: sql`now()` }).where('sop_instance_uid', '=', sopInstanceUid).execute();
+    await this.db
+      .updateTable('instance')
+      .set({ seen_at: sql`now()` })
+      .where('sop_instance_uid', '=', sopInstanceUid)
+      .execute();
   }
 
   async removeUnseen(since: Date): Promise<number> {
-    for (let removed = 0; ; ) {
+    for (let removed = 0; ;) {
       const unseen = await this.db
         .selectFrom('instance')
         .select('sop_instance_uid')

@@ -89,9 +89,12 @@ function compare(column: Sql, condition: Condition, isArray: boolean): Sql {
   switch (condition.kind) {
     case 'equal':
       if (isArray) return sql`${column} && ${condition.values}::text[]`;
-      return condition.values.length === 1 ? sql`${column} = ${condition.values[0]}` : sql`${column} = any(${condition.values})`;
+      return condition.values.length === 1
+        ? sql`${column} = ${condition.values[0]}`
+        : sql`${column} = any(${condition.values})`;
     case 'like':
-      if (isArray) return sql`exists (select 1 from unnest(${column}) as one(value) where one.value like ${condition.pattern})`;
+      if (isArray)
+        return sql`exists (select 1 from unnest(${column}) as one(value) where one.value like ${condition.pattern})`;
       return sql`${column} like ${condition.pattern}`;
     case 'between':
       return sql.join(

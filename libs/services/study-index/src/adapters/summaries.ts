@@ -20,7 +20,13 @@ const representative = (trx: Transaction<StudyIndexTables>, studyInstanceUid: st
     .limit(1);
 
 const metadataOf = async (trx: Transaction<StudyIndexTables>, sopInstanceUid: string): Promise<DicomJson> =>
-  (await trx.selectFrom('instance').select('metadata').where('sop_instance_uid', '=', sopInstanceUid).executeTakeFirstOrThrow()).metadata;
+  (
+    await trx
+      .selectFrom('instance')
+      .select('metadata')
+      .where('sop_instance_uid', '=', sopInstanceUid)
+      .executeTakeFirstOrThrow()
+  ).metadata;
 
 /** @param force reads attributes again though the representative's bytes are the same: the reader may be newer */
 export async function refreshSeries(
@@ -34,14 +40,21 @@ export async function refreshSeries(
     .select(['sop_instance_uid', 'blob_sha256'])
     .executeTakeFirst();
   if (!first) {
-    await trx.deleteFrom('series').where('study_instance_uid', '=', studyUid).where('series_instance_uid', '=', seriesUid).execute();
+    await trx
+      .deleteFrom('series')
+      .where('study_instance_uid', '=', studyUid)
+      .where('series_instance_uid', '=', seriesUid)
+      .execute();
     return;
   }
   const counts = await trx
     .selectFrom('instance')
     .where('study_instance_uid', '=', studyUid)
     .where('series_instance_uid', '=', seriesUid)
-    .select((eb) => [eb.fn.countAll<number>().as('all'), eb.fn.countAll<number>().filterWhere('issued_by_callosum', '=', false).as('source')])
+    .select((eb) => [
+      eb.fn.countAll<number>().as('all'),
+      eb.fn.countAll<number>().filterWhere('issued_by_callosum', '=', false).as('source'),
+    ])
     .executeTakeFirstOrThrow();
   const numbers = { instance_count: counts.all, source_instance_count: counts.source };
   if (!force) {
@@ -84,7 +97,9 @@ export async function refreshStudy(
   own: Updateable<StudyTable>,
   force: boolean,
 ): Promise<void> {
-  const first = await representative(trx, studyUid).select(['sop_instance_uid', 'blob_sha256', 'source', 'stored_at']).executeTakeFirst();
+  const first = await representative(trx, studyUid)
+    .select(['sop_instance_uid', 'blob_sha256', 'source', 'stored_at'])
+    .executeTakeFirst();
   const now = await trx
     .selectFrom('study')
     .select('representative_sha256')

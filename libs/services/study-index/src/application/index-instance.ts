@@ -62,7 +62,8 @@ export async function indexInstance(
   const unchanged = isUnchanged(before, record);
   await transaction.putInstance(record);
   await transaction.summariseSeries(record.studyInstanceUid, record.seriesInstanceUid);
-  if (before && moved(before, record)) await transaction.summariseSeries(before.studyInstanceUid, before.seriesInstanceUid);
+  if (before && moved(before, record))
+    await transaction.summariseSeries(before.studyInstanceUid, before.seriesInstanceUid);
   for (const [uid, progress] of locked) {
     const effect: Effect = unchanged ? 'none' : effectOn(uid, before, record);
     await settleStudy(transaction, uid, progress, effect, record.associationId, periods);
@@ -71,7 +72,11 @@ export async function indexInstance(
 }
 
 /** Takes an instance out that the archive has no more; a source instance that leaves opens a revision like one that comes. */
-export async function removeInstance(transaction: IndexTransaction, sopInstanceUid: string, periods: QuietPeriods): Promise<void> {
+export async function removeInstance(
+  transaction: IndexTransaction,
+  sopInstanceUid: string,
+  periods: QuietPeriods,
+): Promise<void> {
   const gone = await transaction.findInstance(sopInstanceUid);
   if (!gone) return;
   const locked = await transaction.lockStudies([gone.studyInstanceUid]);

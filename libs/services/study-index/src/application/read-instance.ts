@@ -51,7 +51,9 @@ async function locateFrames(header: ParsedHeader, read: RangeReader): Promise<St
     const layout = await readPixelDataLayout(header, read);
     if (layout.deflated) return null;
     const { encapsulated, nativeOffset, nativeFrameBytes } = layout;
-    const frames = layout.frames.map((fragments) => fragments.map(({ offset, byteCount }) => [offset, byteCount] as const));
+    const frames = layout.frames.map((fragments) =>
+      fragments.map(({ offset, byteCount }) => [offset, byteCount] as const),
+    );
     return { encapsulated, nativeOffset, nativeFrameBytes, frames };
   } catch (error) {
     if (error instanceof DicomPixelError) return null;

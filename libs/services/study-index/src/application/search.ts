@@ -54,7 +54,7 @@ export async function* search(store: SearchStore, request: imaging.SearchRequest
   const conditions = readConditions(request, level);
   const returned = returnedBy(request, level);
   const total = request.limit === 0 ? searchRowsMax : Math.min(request.limit, searchRowsMax);
-  for (let given = 0; given < total; ) {
+  for (let given = 0; given < total;) {
     const limit = Math.min(pageRows, total - given);
     const rows = await store.search({ level, conditions, limit, offset: request.offset + given });
     for (const row of rows) yield toDataset(row, returned);
@@ -66,7 +66,8 @@ export async function* search(store: SearchStore, request: imaging.SearchRequest
 function readConditions(request: imaging.SearchRequest, level: Level): SearchQuery['conditions'] {
   return request.matches.flatMap(({ tag, value }) => {
     const form = formOf(tag);
-    if (depth[levelOfKey(tag)] > depth[level]) throw new MalformedMatchError(tag, `is no attribute of the ${level} level or above`);
+    if (depth[levelOfKey(tag)] > depth[level])
+      throw new MalformedMatchError(tag, `is no attribute of the ${level} level or above`);
     const condition = readMatch(tag, form, value, request.fuzzyMatching);
     return condition ? [{ tag, condition }] : [];
   });
@@ -95,11 +96,33 @@ function formOf(tag: string): MatchForm {
 /** Attributes every answer of a level holds (PS3.18 Tables 10.6.3-3 to -5), where they have a value. */
 const always: Readonly<Record<Level, readonly string[]>> = {
   study: [
-    '00080005', '00080020', '00080030', '00080050', '00080090', '00080201', '00081030', '00100010', '00100020', '00100021',
-    '00100030', '00100040', '0020000D', '00200010',
+    '00080005',
+    '00080020',
+    '00080030',
+    '00080050',
+    '00080090',
+    '00080201',
+    '00081030',
+    '00100010',
+    '00100020',
+    '00100021',
+    '00100030',
+    '00100040',
+    '0020000D',
+    '00200010',
   ],
   series: ['00080005', '00080060', '00080201', '0008103E', '0020000E', '00200011', '00400244', '00400245', '00400275'],
-  instance: ['00080005', '00080016', '00080018', '00080201', '00200013', '00280008', '00280010', '00280011', '00280100'],
+  instance: [
+    '00080005',
+    '00080016',
+    '00080018',
+    '00080201',
+    '00200013',
+    '00280008',
+    '00280010',
+    '00280011',
+    '00280100',
+  ],
 };
 
 interface Returned {
@@ -111,7 +134,12 @@ interface Returned {
 /** Levels above are returned whole unless the query is already bound to one study or series (PS3.18 10.6.3.3). */
 function returnedBy(request: imaging.SearchRequest, level: Level): Returned {
   const bound = (tag: string): boolean => request.matches.some((match) => match.tag === tag && match.value !== '');
-  const tags = new Set([...always[level], ...request.includeTags, ...request.matches.map(({ tag }) => tag), '0020000D']);
+  const tags = new Set([
+    ...always[level],
+    ...request.includeTags,
+    ...request.matches.map(({ tag }) => tag),
+    '0020000D',
+  ]);
   if (level !== 'study' && !bound('0020000D')) for (const tag of always.study) tags.add(tag);
   if (level === 'instance') {
     tags.add('0020000E');
@@ -132,7 +160,8 @@ function toDataset(row: SearchRow, { level, all, tags }: Returned): DicomJson {
   if (level === 'study' || tags.has('00080061')) dataset['00080061'] = { vr: 'CS', Value: [...row.study.modalities] };
   if (level === 'study' || tags.has('00201206')) dataset['00201206'] = integer(row.study.seriesCount);
   if (level === 'study' || tags.has('00201208')) dataset['00201208'] = integer(row.study.instanceCount);
-  if (row.series && (level === 'series' || tags.has('00201209'))) dataset['00201209'] = integer(row.series.instanceCount);
+  if (row.series && (level === 'series' || tags.has('00201209')))
+    dataset['00201209'] = integer(row.series.instanceCount);
   // Everything indexed can be retrieved at once (PS3.3 C.4.23.1.1).
   if (level !== 'series') dataset['00080056'] = { vr: 'CS', Value: ['ONLINE'] };
   return Object.fromEntries(Object.entries(dataset).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -24,14 +24,22 @@ export class MalformedMatchError extends CallosumError {
 /** Thrown when a stored object is not what its event said: nobody can index it, so it is parked. */
 export class InstanceMismatchError extends CallosumError {
   constructor(sopInstanceUid: string, attribute: string) {
-    super('study-index.instance-mismatch', 'invalid', `${attribute} in the blob of ${sopInstanceUid} is not the one announced`);
+    super(
+      'study-index.instance-mismatch',
+      'invalid',
+      `${attribute} in the blob of ${sopInstanceUid} is not the one announced`,
+    );
   }
 }
 
 /** Thrown when another transaction took the instance elsewhere meanwhile: the same call passes later. */
 export class IndexContentionError extends CallosumError {
   constructor(sopInstanceUid: string) {
-    super('study-index.contention', 'unavailable', `instance ${sopInstanceUid} is being indexed by another transaction`);
+    super(
+      'study-index.contention',
+      'unavailable',
+      `instance ${sopInstanceUid} is being indexed by another transaction`,
+    );
   }
 }
 

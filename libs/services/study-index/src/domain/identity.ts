@@ -36,13 +36,20 @@ type Name = (typeof attributeNames)[number];
 const digestOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
 /** Digest of the attributes exactly as sent: rows of equal patients are kept once. */
-export const patientDigest = (attributes: IdentityAttributes): string => digestOf(attributeNames.map((name) => attributes[name]));
+export const patientDigest = (attributes: IdentityAttributes): string =>
+  digestOf(attributeNames.map((name) => attributes[name]));
 
 /** Case, diacritics, repeated spaces and empty trailing components carry no identity. */
 export function normaliseName(name: string): string {
   return foldText(name)
     .split('=')
-    .map((group) => group.split('^').map((part) => part.trim().replace(/\s+/g, ' ')).join('^').replace(/\^+$/, ''))
+    .map((group) =>
+      group
+        .split('^')
+        .map((part) => part.trim().replace(/\s+/g, ' '))
+        .join('^')
+        .replace(/\^+$/, ''),
+    )
     .join('=')
     .replace(/=+$/, '');
 }
@@ -81,7 +88,8 @@ export function studyIdentity(versions: readonly IdentityAttributes[]): StudyIde
     if (name !== 'patientId') values.delete('');
     return values.size > 1;
   });
-  const normalised = (version: IdentityAttributes): string[] => attributeNames.map((name) => normalise(name, version[name]));
+  const normalised = (version: IdentityAttributes): string[] =>
+    attributeNames.map((name) => normalise(name, version[name]));
   const digest = inconsistent
     ? digestOf([...new Set(versions.map((version) => JSON.stringify(normalised(version))))].sort())
     : digestOf(normalised(merged));

@@ -46,7 +46,8 @@ export function jsonText(dataset: DicomJson, tag: string): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number') return String(value);
   // A value of VR PN is an object of component groups; items of sequences are asked for elsewhere.
-  if (typeof value === 'object' && value !== null && dataset[tag]?.vr === 'PN') return personNameText(value as PersonName);
+  if (typeof value === 'object' && value !== null && dataset[tag]?.vr === 'PN')
+    return personNameText(value as PersonName);
   return '';
 }
 

@@ -33,7 +33,11 @@ describe('match values (PS3.4 C.2.2.2)', () => {
   });
 
   it('takes a time of less precision as its whole interval', () => {
-    expect(readMatch('00080030', 'time', '10-1130')).toEqual({ kind: 'between', from: '100000000000', to: '113099999999' });
+    expect(readMatch('00080030', 'time', '10-1130')).toEqual({
+      kind: 'between',
+      from: '100000000000',
+      to: '113099999999',
+    });
     expect(timeKey('10:15:30.5')).toBe('101530500000');
     expect(timeKey('noon')).toBeUndefined();
   });

@@ -27,10 +27,15 @@ const timeDigits = 12;
 export function readMatch(tag: string, form: MatchForm, value: string, fuzzy = false): Condition | undefined {
   if (/^\**$/.test(value)) return undefined;
   if (form === 'uid') return uidCondition(tag, value);
-  if (value.length > valueCharactersMax) throw new MalformedMatchError(tag, `longer than ${valueCharactersMax} characters`);
+  if (value.length > valueCharactersMax)
+    throw new MalformedMatchError(tag, `longer than ${valueCharactersMax} characters`);
   switch (form) {
     case 'date':
-      return rangeCondition(value, (text) => readDate(tag, text), (text) => readDate(tag, text));
+      return rangeCondition(
+        value,
+        (text) => readDate(tag, text),
+        (text) => readDate(tag, text),
+      );
     case 'time':
       return timeCondition(tag, value);
     case 'integer':
@@ -39,7 +44,11 @@ export function readMatch(tag: string, form: MatchForm, value: string, fuzzy = f
     case 'name':
       if (fuzzy) return { kind: 'words', prefixes: nameWords(value) };
       // A name matches by any of its component groups; of several given, the first filled one is compared.
-      return textCondition(normaliseName(value).split('=').find((group) => group !== '') ?? '');
+      return textCondition(
+        normaliseName(value)
+          .split('=')
+          .find((group) => group !== '') ?? '',
+      );
     case 'text':
       return textCondition(value.replace(/ +$/, ''));
   }
@@ -90,7 +99,11 @@ function timeCondition(tag: string, value: string): Condition {
     if (time === undefined) throw new MalformedMatchError(tag, 'not a time (TM) or a range of times');
     return time;
   };
-  return rangeCondition(value, (text) => digits(text).padEnd(timeDigits, '0'), (text) => digits(text).padEnd(timeDigits, '9'));
+  return rangeCondition(
+    value,
+    (text) => digits(text).padEnd(timeDigits, '0'),
+    (text) => digits(text).padEnd(timeDigits, '9'),
+  );
 }
 
 /** Digits of a TM value, "HHMMSSFFFFFF" as far as given; undefined when it is no TM. */

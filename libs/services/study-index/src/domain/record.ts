@@ -8,7 +8,11 @@ export const bulkDataUri = (stored: StoredInstance, path: string): string =>
   `/dicom-web/studies/${stored.studyInstanceUid}/series/${stored.seriesInstanceUid}/instances/${stored.sopInstanceUid}/bulkdata/${path}`;
 
 /** What the index keeps of an instance, from its header. */
-export function recordOf(header: ParsedHeader, stored: StoredInstance, pixelData: StoredPixelLayout | null): InstanceRecord {
+export function recordOf(
+  header: ParsedHeader,
+  stored: StoredInstance,
+  pixelData: StoredPixelLayout | null,
+): InstanceRecord {
   const { dataset } = header;
   const { sopInstanceUid: _sop, sopClassUid: _class, instanceNumber: _number, ...image } = instanceGeometry(dataset);
   const metadata = toDicomJson(dataset, { bulkDataUri: (path) => bulkDataUri(stored, path) });

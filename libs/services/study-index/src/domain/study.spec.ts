@@ -8,7 +8,11 @@ const complete: StudyProgress = { ...receiving, state: 'complete' };
 describe('a study advances', () => {
   it('is created by its first source instance, also after instances Callosum issued', () => {
     const empty: StudyProgress = { revision: 0, state: 'complete', identityDigest: 'x' };
-    expect(advance(empty, 'source', 'a')).toEqual({ progress: receiving, changes: ['created'], restartsQuietPeriod: true });
+    expect(advance(empty, 'source', 'a')).toEqual({
+      progress: receiving,
+      changes: ['created'],
+      restartsQuietPeriod: true,
+    });
   });
 
   it('takes further instances without telling anyone', () => {
@@ -29,7 +33,11 @@ describe('a study advances', () => {
   });
 
   it.each([receiving, complete])('opens nothing for what Callosum issued', (before) => {
-    expect(advance(before, 'issued', 'a')).toEqual({ progress: before, changes: ['results'], restartsQuietPeriod: false });
+    expect(advance(before, 'issued', 'a')).toEqual({
+      progress: before,
+      changes: ['results'],
+      restartsQuietPeriod: false,
+    });
   });
 
   it('tells nothing when rows are written again', () => {

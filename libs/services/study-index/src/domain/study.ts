@@ -24,9 +24,14 @@ export type Effect = 'source' | 'issued' | 'none';
 
 /** The next state of a study, and what others must be told. */
 export function advance(before: StudyProgress, effect: Effect, identityDigest: string): Transition {
-  const identity: readonly Change[] = before.revision > 0 && before.identityDigest !== identityDigest ? ['identity'] : [];
+  const identity: readonly Change[] =
+    before.revision > 0 && before.identityDigest !== identityDigest ? ['identity'] : [];
   if (effect === 'source' && before.revision === 0) {
-    return { progress: { revision: 1, state: 'receiving', identityDigest }, changes: ['created'], restartsQuietPeriod: true };
+    return {
+      progress: { revision: 1, state: 'receiving', identityDigest },
+      changes: ['created'],
+      restartsQuietPeriod: true,
+    };
   }
   if (effect === 'source' && before.state === 'complete') {
     return {
@@ -57,7 +62,13 @@ export interface QuietPeriods {
 export const quietPeriodFloorMs = 200;
 
 /** The periods that hold: the released one is never above the full one and never below the floor. */
-export function quietPeriods(quietPeriodMs: number, releasedQuietPeriodMs = Math.min(1_000, quietPeriodMs)): QuietPeriods {
+export function quietPeriods(
+  quietPeriodMs: number,
+  releasedQuietPeriodMs = Math.min(1_000, quietPeriodMs),
+): QuietPeriods {
   const quiet = Math.max(quietPeriodMs, quietPeriodFloorMs);
-  return { quietPeriodMs: quiet, releasedQuietPeriodMs: Math.max(Math.min(releasedQuietPeriodMs, quiet), quietPeriodFloorMs) };
+  return {
+    quietPeriodMs: quiet,
+    releasedQuietPeriodMs: Math.max(Math.min(releasedQuietPeriodMs, quiet), quietPeriodFloorMs),
+  };
 }

@@ -44,7 +44,10 @@ export class ImagingEvents {
   }
 
   @EventPattern<string>(topics.associationReleased.name)
-  async associationReleased(@Payload() message: imaging.AssociationReleased, @Ctx() context: EventLogContext): Promise<void> {
+  async associationReleased(
+    @Payload() message: imaging.AssociationReleased,
+    @Ctx() context: EventLogContext,
+  ): Promise<void> {
     const release = { ...message, releasedAt: message.releasedAt ?? this.clock.now().toISOString() };
     await this.database.db.transaction().execute(async (trx) => {
       if (!(await Inbox.once(trx, group, context.event))) return;
