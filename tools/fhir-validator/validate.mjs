@@ -9,7 +9,10 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const source = 'src/main/java/org/callosum/FhirValidatorMain.java';
-const digest = createHash('sha256').update(readFileSync(join(here, 'pom.xml'))).update(readFileSync(join(here, source))).digest('hex');
+const digest = createHash('sha256')
+  .update(readFileSync(join(here, 'pom.xml')))
+  .update(readFileSync(join(here, source)))
+  .digest('hex');
 const cache = join(here, '../../.tools/fhir-validator');
 const built = join(cache, digest.slice(0, 16));
 
@@ -27,7 +30,14 @@ function build() {
   cpSync(join(here, 'src'), join(staging, 'src'), { recursive: true });
   const { status, stdout, stderr } = spawnSync(
     'mvn',
-    ['--batch-mode', '--quiet', 'compile', 'dependency:copy-dependencies', '-DoutputDirectory=target/lib', '-DincludeScope=runtime'],
+    [
+      '--batch-mode',
+      '--quiet',
+      'compile',
+      'dependency:copy-dependencies',
+      '-DoutputDirectory=target/lib',
+      '-DincludeScope=runtime',
+    ],
     { cwd: staging, encoding: 'utf8' },
   );
   if (status !== 0) {
@@ -45,7 +55,11 @@ function build() {
 
 function run() {
   const classPath = [join(built, 'target/classes'), join(built, 'target/lib/*')].join(delimiter);
-  const child = spawn('java', ['-Xmx1g', '-cp', classPath, 'org.callosum.FhirValidatorMain', ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(
+    'java',
+    ['-Xmx1g', '-cp', classPath, 'org.callosum.FhirValidatorMain', ...process.argv.slice(2)],
+    { stdio: 'inherit' },
+  );
   child.on('exit', (code, signal) => process.exit(signal ? 3 : (code ?? 3)));
 }
 

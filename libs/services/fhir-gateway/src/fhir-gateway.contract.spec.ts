@@ -41,7 +41,12 @@ describe('one resource', () => {
     expect(Date.parse(read.headers.get('last-modified') ?? '')).toBeGreaterThan(0);
     expect((await send('GET', `/Patient/${id}`, undefined, { 'if-none-match': 'W/"1"' })).status).toBe(304);
 
-    const updated = await send('PUT', `/Patient/${id}`, { ...patient('life-1', { gender: 'other' }), id }, { 'if-match': 'W/"1"' });
+    const updated = await send(
+      'PUT',
+      `/Patient/${id}`,
+      { ...patient('life-1', { gender: 'other' }), id },
+      { 'if-match': 'W/"1"' },
+    );
     expect(updated.status).toBe(200);
     expect((updated.body as Patient).meta?.versionId).toBe('2');
     const stale = await send('PUT', `/Patient/${id}`, { ...patient('life-1'), id }, { 'if-match': 'W/"1"' });
@@ -61,7 +66,9 @@ describe('one resource', () => {
   });
 
   it('is created by PUT under an id of the caller, once, by many at the same time', async () => {
-    const answers = await Promise.all(Array.from({ length: 8 }, () => send('PUT', '/Patient/same-id', { ...patient('same-id'), id: 'same-id' })));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => send('PUT', '/Patient/same-id', { ...patient('same-id'), id: 'same-id' })),
+    );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 200, 200, 200, 201]);
     expect(((await send('GET', '/Patient/same-id')).body as Patient).meta?.versionId).toBe('8');
   });
@@ -83,21 +90,66 @@ describe('errors are OperationOutcomes with the status R4 gives them', () => {
     ['an unknown path', 404, 'not-found', () => send('GET', '/Patient/1/2/3/4')],
     ['a method the path does not offer', 405, 'not-supported', () => send('PATCH', '/Patient/1', {})],
     ['no JSON', 400, 'structure', () => send('POST', '/Patient', '{"resourceType":')],
-    ['bytes that are no UTF-8', 400, 'structure', () => send('POST', '/Patient', Buffer.from('{"resourceType":"\xff"}', 'latin1'))],
+    [
+      'bytes that are no UTF-8',
+      400,
+      'structure',
+      () => send('POST', '/Patient', Buffer.from('{"resourceType":"\xff"}', 'latin1')),
+    ],
     ['JSON that is no object', 400, 'structure', () => send('POST', '/Patient', '[]')],
     ['another type than the URL', 400, 'invalid', () => send('POST', '/Patient', { resourceType: 'Device' })],
     ['another id than the URL', 400, 'invalid', () => send('PUT', '/Patient/a', { ...patient('x'), id: 'b' })],
-    ['XML', 415, 'not-supported', () => send('POST', '/Patient', '<Patient/>', { 'content-type': 'application/fhir+xml' })],
-    ['a caller that takes only XML', 406, 'not-supported', () => send('GET', '/Patient', undefined, { accept: 'application/fhir+xml' })],
-    ['another FHIR version', 415, 'not-supported', () => send('POST', '/Patient', patient('x'), { 'content-type': `${json}; fhirVersion=3.0` })],
+    [
+      'XML',
+      415,
+      'not-supported',
+      () => send('POST', '/Patient', '<Patient/>', { 'content-type': 'application/fhir+xml' }),
+    ],
+    [
+      'a caller that takes only XML',
+      406,
+      'not-supported',
+      () => send('GET', '/Patient', undefined, { accept: 'application/fhir+xml' }),
+    ],
+    [
+      'another FHIR version',
+      415,
+      'not-supported',
+      () => send('POST', '/Patient', patient('x'), { 'content-type': `${json}; fhirVersion=3.0` }),
+    ],
     ['an unknown element', 422, 'structure', () => send('POST', '/Patient', { ...patient('x'), shoeSize: 42 })],
-    ['a code outside a required value set', 422, 'code-invalid', () => send('POST', '/Patient', { ...patient('x'), gender: 'M' })],
-    ['a missing required element', 422, 'structure', () => send('POST', '/Observation', { resourceType: 'Observation', status: 'final' })],
+    [
+      'a code outside a required value set',
+      422,
+      'code-invalid',
+      () => send('POST', '/Patient', { ...patient('x'), gender: 'M' }),
+    ],
+    [
+      'a missing required element',
+      422,
+      'structure',
+      () => send('POST', '/Observation', { resourceType: 'Observation', status: 'final' }),
+    ],
     ['an unknown search parameter', 400, 'not-supported', () => send('GET', '/Patient?shoe-size=42')],
     ['a date that is none', 400, 'invalid', () => send('GET', '/Patient?birthdate=yesterday')],
-    ['an If-Match that is no ETag', 400, 'invalid', () => send('PUT', '/Patient/same-id', { ...patient('x'), id: 'same-id' }, { 'if-match': '1' })],
-    ['a condition without criteria', 412, 'required', () => send('POST', '/Patient', patient('x'), { 'if-none-exist': '_count=1' })],
-    ['a Bundle that is no batch', 400, 'invalid', () => send('POST', '/', { resourceType: 'Bundle', type: 'collection' })],
+    [
+      'an If-Match that is no ETag',
+      400,
+      'invalid',
+      () => send('PUT', '/Patient/same-id', { ...patient('x'), id: 'same-id' }, { 'if-match': '1' }),
+    ],
+    [
+      'a condition without criteria',
+      412,
+      'required',
+      () => send('POST', '/Patient', patient('x'), { 'if-none-exist': '_count=1' }),
+    ],
+    [
+      'a Bundle that is no batch',
+      400,
+      'invalid',
+      () => send('POST', '/', { resourceType: 'Bundle', type: 'collection' }),
+    ],
   ];
   it.each(cases)('%s: %i %s', async (_name, status, code, act) => {
     const answer = await act();
@@ -109,7 +161,11 @@ describe('errors are OperationOutcomes with the status R4 gives them', () => {
 describe('hostile input', () => {
   it('refuses nesting that would exhaust the stack', async () => {
     const depth = 200_000;
-    const answer = await send('POST', '/Patient', `{"resourceType":"Patient","extension":${'['.repeat(depth)}${']'.repeat(depth)}}`);
+    const answer = await send(
+      'POST',
+      '/Patient',
+      `{"resourceType":"Patient","extension":${'['.repeat(depth)}${']'.repeat(depth)}}`,
+    );
     expect([answer.status, issueCode(answer)]).toEqual([400, 'too-long']);
   });
 
@@ -133,7 +189,11 @@ describe('hostile input', () => {
   });
 
   it('refuses a body and a Bundle beyond the limits, and goes on', async () => {
-    const large = await send('POST', '/Patient', `{"resourceType":"Patient","text":"${'x'.repeat(33 * 1024 * 1024)}"}`).catch(() => undefined);
+    const large = await send(
+      'POST',
+      '/Patient',
+      `{"resourceType":"Patient","text":"${'x'.repeat(33 * 1024 * 1024)}"}`,
+    ).catch(() => undefined);
     // A client that is still sending may see the closed connection instead of the answer.
     if (large) expect([large.status, issueCode(large)]).toEqual([413, 'too-long']);
     const entry = Array.from({ length: 5_001 }, () => ({ request: { method: 'GET', url: 'Patient/x' } }));

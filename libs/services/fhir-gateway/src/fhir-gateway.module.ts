@@ -19,10 +19,19 @@ import { FhirController } from './transport/http/fhir.controller.js';
       provide: BASES,
       inject: [PLATFORM_SETTINGS],
       // The public base first: it stands in links when the caller names no host of its own.
-      useFactory: (settings: PlatformSettings): readonly string[] => [...new Set([`${settings.CALLOSUM_PUBLIC_URL.replace(/\/+$/, '')}/fhir`, settings.CALLOSUM_FHIR_URL.replace(/\/+$/, '')])],
+      useFactory: (settings: PlatformSettings): readonly string[] => [
+        ...new Set([
+          `${settings.CALLOSUM_PUBLIC_URL.replace(/\/+$/, '')}/fhir`,
+          settings.CALLOSUM_FHIR_URL.replace(/\/+$/, ''),
+        ]),
+      ],
     },
     { provide: DEFINITIONS, inject: [BASES], useFactory: r4Definitions },
-    { provide: RESOURCE_STORE, inject: [DATABASE], useFactory: (database: Database<FhirGatewayTables>) => new PostgresResourceStore(database) },
+    {
+      provide: RESOURCE_STORE,
+      inject: [DATABASE],
+      useFactory: (database: Database<FhirGatewayTables>) => new PostgresResourceStore(database),
+    },
     ReadResources,
     WriteResources,
     ProcessBundle,

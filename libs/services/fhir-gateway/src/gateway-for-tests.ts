@@ -47,7 +47,10 @@ export async function startGateway(config: DatabaseConfig, clock: Clock = system
   };
   @Module({ imports: [platform, fhirGateway.module] })
   class Root {}
-  const app = await NestFactory.create<NestFastifyApplication>(Root, new FastifyAdapter(), { bodyParser: false, logger: false });
+  const app = await NestFactory.create<NestFastifyApplication>(Root, new FastifyAdapter(), {
+    bodyParser: false,
+    logger: false,
+  });
   fhirGateway.configureHttp?.(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
   await app.listen(0, '127.0.0.1');
   const base = `${await app.getUrl()}/fhir`;
@@ -63,7 +66,12 @@ export async function startGateway(config: DatabaseConfig, clock: Clock = system
   };
 }
 
-async function send(url: string, method: string, body: unknown, headers: Readonly<Record<string, string>>): Promise<Answer> {
+async function send(
+  url: string,
+  method: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>>,
+): Promise<Answer> {
   const raw = typeof body === 'string' || body instanceof Uint8Array;
   const response = await fetch(url, {
     method,

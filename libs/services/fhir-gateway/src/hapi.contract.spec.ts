@@ -21,19 +21,33 @@ interface Verdict {
 
 /** Validates resources by name with tools/fhir-validator, all in one run. */
 async function hapi(resources: ReadonlyMap<string, unknown>): Promise<Verdict> {
-  const child = spawn(process.execPath, [join(repositoryRoot, 'tools/fhir-validator/validate.mjs')], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(repositoryRoot, 'tools/fhir-validator/validate.mjs')], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   child.stdin.end([...resources.values()].map((resource) => JSON.stringify(resource)).join('\n'));
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const [output, notes, status] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   if (status === 3) throw new MissingPrerequisite('the HAPI FHIR validator is not to be had', notes.trim());
   const names = [...resources.keys()];
-  const lines = output.split('\n').filter(Boolean).map((line) => JSON.parse(line) as { source: string });
+  const lines = output
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as { source: string });
   const refused = new Set(lines.map(({ source }) => names[Number(source.replace('line ', '')) - 1] ?? source));
   return { status, refused: [...refused].sort() };
 }
 
-const good: Patient = { resourceType: 'Patient', identifier: [{ system: 'urn:oid:2.16.840.1.113883.3.1', value: '1' }], gender: 'female', birthDate: '1970-03' };
-const observation = { resourceType: 'Observation', status: 'final', code: { coding: [{ system: 'http://loinc.org', code: '8867-4' }] } };
+const good: Patient = {
+  resourceType: 'Patient',
+  identifier: [{ system: 'urn:oid:2.16.840.1.113883.3.1', value: '1' }],
+  gender: 'female',
+  birthDate: '1970-03',
+};
+const observation = {
+  resourceType: 'Observation',
+  status: 'final',
+  code: { coding: [{ system: 'http://loinc.org', code: '8867-4' }] },
+};
 /** Wrong in ways both validators must see. */
 const wrong: Readonly<Record<string, unknown>> = {
   'wrong gender': { ...good, gender: 'M' },
@@ -85,11 +99,19 @@ async function gatewayAnswers(): Promise<Map<string, unknown>> {
   await ask('refused search', 'GET', '/Patient?shoe-size=1');
   await ask('refused resource', 'POST', '/Patient', wrong['wrong gender']);
   const entry = [
-    { fullUrl: 'urn:uuid:00000000-0000-4000-8000-000000000001', resource: good, request: { method: 'POST', url: 'Patient' } },
+    {
+      fullUrl: 'urn:uuid:00000000-0000-4000-8000-000000000001',
+      resource: good,
+      request: { method: 'POST', url: 'Patient' },
+    },
     { request: { method: 'GET', url: 'Patient?identifier=1' } },
   ];
   await ask('transaction', 'POST', '/', { resourceType: 'Bundle', type: 'transaction', entry });
-  await ask('batch', 'POST', '/', { resourceType: 'Bundle', type: 'batch', entry: [...entry, { request: { method: 'GET', url: 'Patient/nobody' } }] });
+  await ask('batch', 'POST', '/', {
+    resourceType: 'Bundle',
+    type: 'batch',
+    entry: [...entry, { request: { method: 'GET', url: 'Patient/nobody' } }],
+  });
   await gateway.stop();
   await postgres.stop();
   return answers;
@@ -99,15 +121,25 @@ describe('the HAPI validator', () => {
   it(
     'finds what is wrong as we do, takes the examples of HL7, and finds no fault with what the gateway answers',
     async ({ skip }) => {
-      const resources = new Map<string, unknown>([['good patient', good], ['good observation', observation], ...Object.entries(wrong), ...(await examples())]);
+      const resources = new Map<string, unknown>([
+        ['good patient', good],
+        ['good observation', observation],
+        ...Object.entries(wrong),
+        ...(await examples()),
+      ]);
       const answers = await gatewayAnswers();
       // One run: starting the validator costs more than validating all of these.
       const { server: verdict, missing } = await orSkip(() => hapi(new Map([...resources, ...answers])));
       if (!verdict) return skip(missing);
-      expect(verdict).toEqual({ status: 1, refused: [...Object.keys(wrong), ...faulty.filter((name) => resources.has(name))].sort() });
+      expect(verdict).toEqual({
+        status: 1,
+        refused: [...Object.keys(wrong), ...faulty.filter((name) => resources.has(name))].sort(),
+      });
 
       const definitions = r4Definitions([]);
-      const refused = [...resources].filter(([, resource]) => definitions.validate(resource as Resource).some(({ severity }) => severity === 'error'));
+      const refused = [...resources].filter(([, resource]) =>
+        definitions.validate(resource as Resource).some(({ severity }) => severity === 'error'),
+      );
       expect(refused.map(([name]) => name).sort()).toEqual(Object.keys(wrong).sort());
     },
     timeoutMs,

@@ -1,4 +1,13 @@
-import { type Bundle, type CapabilityStatement, FhirClient, FhirRequestError, identifierToken, type Patient, type Resource, uidIdentifier } from '@callosum/fhir';
+import {
+  type Bundle,
+  type CapabilityStatement,
+  FhirClient,
+  FhirRequestError,
+  identifierToken,
+  type Patient,
+  type Resource,
+  uidIdentifier,
+} from '@callosum/fhir';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -16,7 +25,8 @@ async function store(name: string, resource: Resource): Promise<void> {
   ids.set((answer.body as Resource).id ?? '', name);
 }
 const idOf = (name: string): string => [...ids].find(([, known]) => known === name)?.[0] ?? '';
-const named = ({ entry }: Bundle): (string | undefined)[] => (entry ?? []).map(({ resource }) => ids.get(resource?.id ?? '')).sort();
+const named = ({ entry }: Bundle): (string | undefined)[] =>
+  (entry ?? []).map(({ resource }) => ids.get(resource?.id ?? '')).sort();
 async function find(query: string): Promise<(string | undefined)[]> {
   const answer = await gateway.send('GET', `/${query}`);
   expect([query, answer.status, JSON.stringify(answer.body)]).toEqual([query, 200, expect.any(String)]);
@@ -37,11 +47,33 @@ beforeAll(async () => {
     gender: 'female',
     birthDate: '1970-03-01',
   });
-  await store('bob', { resourceType: 'Patient', identifier: [{ system: 'urn:oid:9.9', value: 'A-1' }], name: [{ family: 'Lowe' }], gender: 'male', birthDate: '1970-03' });
-  await store('cy', { resourceType: 'Patient', identifier: [{ value: 'A-1' }, { system: 'urn:x', value: 'a|b,c$d\\e' }] });
+  await store('bob', {
+    resourceType: 'Patient',
+    identifier: [{ system: 'urn:oid:9.9', value: 'A-1' }],
+    name: [{ family: 'Lowe' }],
+    gender: 'male',
+    birthDate: '1970-03',
+  });
+  await store('cy', {
+    resourceType: 'Patient',
+    identifier: [{ value: 'A-1' }, { system: 'urn:x', value: 'a|b,c$d\\e' }],
+  });
   const subject = { reference: `Patient/${idOf('ada')}` };
-  await store('study', { resourceType: 'ImagingStudy', status: 'available', subject, identifier: [uidIdentifier(uid)], started: '2024-05-01T10:00:00+02:00', endpoint: [{ reference: 'Endpoint/e1' }] });
-  await store('order', { resourceType: 'ServiceRequest', status: 'active', intent: 'order', subject, identifier: [{ system: 'urn:accessions', value: 'ACC1' }] });
+  await store('study', {
+    resourceType: 'ImagingStudy',
+    status: 'available',
+    subject,
+    identifier: [uidIdentifier(uid)],
+    started: '2024-05-01T10:00:00+02:00',
+    endpoint: [{ reference: 'Endpoint/e1' }],
+  });
+  await store('order', {
+    resourceType: 'ServiceRequest',
+    status: 'active',
+    intent: 'order',
+    subject,
+    identifier: [{ system: 'urn:accessions', value: 'ACC1' }],
+  });
   await store('report', {
     resourceType: 'DiagnosticReport',
     status: 'preliminary',
@@ -56,7 +88,13 @@ beforeAll(async () => {
     subject: { identifier: { system: 'urn:oid:1.2', value: 'A-1' } },
     derivedFrom: [{ reference: `ImagingStudy/${idOf('study')}` }],
   });
-  await store('task', { resourceType: 'Task', status: 'requested', intent: 'order', focus: { reference: `DiagnosticReport/${idOf('report')}` }, for: subject });
+  await store('task', {
+    resourceType: 'Task',
+    status: 'requested',
+    intent: 'order',
+    focus: { reference: `DiagnosticReport/${idOf('report')}` },
+    for: subject,
+  });
   await store('model', { resourceType: 'Device', identifier: [{ system: 'urn:models', value: 'lung-ct@1' }] });
   await store('provenance', {
     resourceType: 'Provenance',
@@ -128,7 +166,12 @@ describe('searches of the path', () => {
 
   it('follow references in every form they are written', async () => {
     const ada = idOf('ada');
-    for (const form of [ada, `Patient/${ada}`, `${gateway.base}/Patient/${ada}`, `https://callosum.example/fhir/Patient/${ada}`]) {
+    for (const form of [
+      ada,
+      `Patient/${ada}`,
+      `${gateway.base}/Patient/${ada}`,
+      `https://callosum.example/fhir/Patient/${ada}`,
+    ]) {
       expect(await find(`ImagingStudy?patient=${form}`)).toEqual(['study']);
       expect(await find(`DiagnosticReport?subject=${form}`)).toEqual(['report']);
     }
@@ -143,7 +186,9 @@ describe('searches of the path', () => {
   });
 
   it('take their criteria from a form too, so that none stands in a URL', async () => {
-    const answer = await gateway.send('POST', '/Patient/_search', 'identifier=urn:oid:1.2|A-1', { 'content-type': 'application/x-www-form-urlencoded' });
+    const answer = await gateway.send('POST', '/Patient/_search', 'identifier=urn:oid:1.2|A-1', {
+      'content-type': 'application/x-www-form-urlencoded',
+    });
     expect(named(answer.body as Bundle)).toEqual(['ada']);
   });
 });
@@ -151,11 +196,19 @@ describe('searches of the path', () => {
 describe('pages', () => {
   it('lead through all matches once, and the client follows them', async () => {
     const names = Array.from({ length: 25 }, (_, n) => `page-${n}`);
-    for (const name of names) await store(name, { resourceType: 'Basic', code: { text: name }, identifier: [{ system: 'urn:pages', value: name }] });
+    for (const name of names)
+      await store(name, {
+        resourceType: 'Basic',
+        code: { text: name },
+        identifier: [{ system: 'urn:pages', value: name }],
+      });
     const first = (await gateway.send('GET', '/Basic?_count=10&_sort=-_lastUpdated')).body as Bundle;
     expect([first.entry?.length, first.total]).toEqual([10, 25]);
     expect(ids.get(first.entry?.[0]?.resource?.id ?? '')).toBe('page-24');
-    const all = await client.searchAll<Resource & { resourceType: 'Basic' }>('Basic', { _count: '10', _sort: '_lastUpdated' });
+    const all = await client.searchAll<Resource & { resourceType: 'Basic' }>('Basic', {
+      _count: '10',
+      _sort: '_lastUpdated',
+    });
     expect(all.map(({ id }) => ids.get(id))).toEqual(names);
     await expect(client.searchAll('Basic', { _count: '10' }, 12)).rejects.toThrow(RangeError);
     const count = (await gateway.send('GET', '/Basic?_summary=count')).body as Bundle;
@@ -181,20 +234,34 @@ describe('CapabilityStatement', () => {
 
 describe('FhirClient against the gateway', () => {
   it('creates once, locks optimistically, sends large bodies and tells errors apart', async () => {
-    const patient: Patient = { resourceType: 'Patient', identifier: [{ system: 'urn:client', value: '1' }], text: { status: 'generated', div: `<div xmlns="http://www.w3.org/1999/xhtml">${'x'.repeat(1_000_000)}</div>` } };
+    const patient: Patient = {
+      resourceType: 'Patient',
+      identifier: [{ system: 'urn:client', value: '1' }],
+      text: { status: 'generated', div: `<div xmlns="http://www.w3.org/1999/xhtml">${'x'.repeat(1_000_000)}</div>` },
+    };
     const criteria = { identifier: 'urn:client|1' };
     const first = await client.create(patient, { ifNoneExist: criteria });
     const second = await client.create(patient, { ifNoneExist: criteria });
     expect([first.created, second.created, second.resource.id]).toEqual([true, false, first.resource.id]);
     const updated = await client.update({ ...first.resource, gender: 'male' as const }, { versionId: '1' });
     expect(updated.meta?.versionId).toBe('2');
-    await expect(client.update(first.resource, { versionId: '1' })).rejects.toMatchObject({ kind: 'conflict', status: 412 });
+    await expect(client.update(first.resource, { versionId: '1' })).rejects.toMatchObject({
+      kind: 'conflict',
+      status: 412,
+    });
     const conditional = await client.conditionalUpdate({ ...patient, gender: 'other' as const }, criteria);
     expect([conditional.id, conditional.meta?.versionId]).toEqual([first.resource.id, '3']);
     await client.delete('Patient', first.resource.id);
     expect(await client.readIfPresent('Patient', first.resource.id)).toBeUndefined();
-    const refused = await client.create({ resourceType: 'Patient', gender: 'M' } as unknown as Patient).catch((error: unknown) => error);
+    const refused = await client
+      .create({ resourceType: 'Patient', gender: 'M' } as unknown as Patient)
+      .catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(FhirRequestError);
-    expect(refused).toMatchObject({ kind: 'invalid', status: 422, issueCodes: ['code-invalid'], expressions: ['Patient.gender'] });
+    expect(refused).toMatchObject({
+      kind: 'invalid',
+      status: 422,
+      issueCodes: ['code-invalid'],
+      expressions: ['Patient.gender'],
+    });
   });
 });

@@ -1,6 +1,15 @@
 import { readFile } from 'node:fs/promises';
 
-import { type Bundle, type BundleEntry, FhirClient, type OperationOutcome, type Patient, resolvedReferences, type Resource, TransactionBuilder } from '@callosum/fhir';
+import {
+  type Bundle,
+  type BundleEntry,
+  FhirClient,
+  type OperationOutcome,
+  type Patient,
+  resolvedReferences,
+  type Resource,
+  TransactionBuilder,
+} from '@callosum/fhir';
 import { startPostgres, testDataPath, type TestPostgres } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -19,16 +28,32 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-const patient = (value: string, more: Partial<Patient> = {}): Patient => ({ resourceType: 'Patient', identifier: [{ system: 'urn:oid:1.2.3', value }], ...more });
-const bundle = (type: 'batch' | 'transaction', ...entry: BundleEntry[]): Bundle => ({ resourceType: 'Bundle', type, entry });
-const post = (body: unknown, headers: Record<string, string> = {}): Promise<Answer> => gateway.send('POST', '/', body, headers);
+const patient = (value: string, more: Partial<Patient> = {}): Patient => ({
+  resourceType: 'Patient',
+  identifier: [{ system: 'urn:oid:1.2.3', value }],
+  ...more,
+});
+const bundle = (type: 'batch' | 'transaction', ...entry: BundleEntry[]): Bundle => ({
+  resourceType: 'Bundle',
+  type,
+  entry,
+});
+const post = (body: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
+  gateway.send('POST', '/', body, headers);
 const entries = (answer: Answer): BundleEntry[] => (answer.body as Bundle).entry ?? [];
 const statuses = (answer: Answer): (string | undefined)[] => entries(answer).map(({ response }) => response?.status);
-const total = async (query: string): Promise<number | undefined> => ((await gateway.send('GET', `/${query}`)).body as Bundle).total;
-const read = async <T extends Resource>(reference: string | undefined): Promise<T> => (await gateway.send('GET', `/${reference ?? ''}`)).body as T;
+const total = async (query: string): Promise<number | undefined> =>
+  ((await gateway.send('GET', `/${query}`)).body as Bundle).total;
+const read = async <T extends Resource>(reference: string | undefined): Promise<T> =>
+  (await gateway.send('GET', `/${reference ?? ''}`)).body as T;
 
 const urn = (n: number): string => `urn:uuid:00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
-const observation = (subject: string): Resource => ({ resourceType: 'Observation', status: 'final', code: { text: 'volume' }, subject: { reference: subject } });
+const observation = (subject: string): Resource => ({
+  resourceType: 'Observation',
+  status: 'final',
+  code: { text: 'volume' },
+  subject: { reference: subject },
+});
 
 describe('conditional create', () => {
   it('gives back the one there is, refuses when there are more', async () => {
@@ -44,12 +69,18 @@ describe('conditional create', () => {
 
   it('makes one of many at the same time, however the condition is written', async () => {
     const conditions = ['identifier=urn:oid:1.2.3|cc-2', 'identifier=cc-2', 'identifier=urn%3Aoid%3A1.2.3%7Ccc-2'];
-    const direct = Array.from({ length: 15 }, (_, n) => gateway.send('POST', '/Patient', patient('cc-2'), { 'if-none-exist': conditions[n % 3] ?? '' }));
+    const direct = Array.from({ length: 15 }, (_, n) =>
+      gateway.send('POST', '/Patient', patient('cc-2'), { 'if-none-exist': conditions[n % 3] ?? '' }),
+    );
     const bundled = Array.from({ length: 15 }, () =>
       post(
         bundle(
           'transaction',
-          { fullUrl: urn(1), resource: patient('cc-2'), request: { method: 'POST', url: 'Patient', ifNoneExist: 'identifier=cc-2' } },
+          {
+            fullUrl: urn(1),
+            resource: patient('cc-2'),
+            request: { method: 'POST', url: 'Patient', ifNoneExist: 'identifier=cc-2' },
+          },
           { resource: observation(urn(1)), request: { method: 'POST', url: 'Observation' } },
         ),
       ),
@@ -76,7 +107,11 @@ describe('conditional update', () => {
   });
 
   it('makes one of many at the same time', async () => {
-    const answers = await Promise.all(Array.from({ length: 20 }, () => gateway.send('PUT', '/Device?identifier=cu-2', { resourceType: 'Device', identifier: [{ value: 'cu-2' }] })));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        gateway.send('PUT', '/Device?identifier=cu-2', { resourceType: 'Device', identifier: [{ value: 'cu-2' }] }),
+      ),
+    );
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
     expect(await total('Device?identifier=cu-2')).toBe(1);
   });
@@ -90,7 +125,10 @@ describe('transaction', () => {
       resourceType: 'ImagingStudy',
       status: 'available',
       subject: { reference: later },
-      text: { status: 'generated', div: `<div xmlns="http://www.w3.org/1999/xhtml"><a href="${later}">patient</a></div>` },
+      text: {
+        status: 'generated',
+        div: `<div xmlns="http://www.w3.org/1999/xhtml"><a href="${later}">patient</a></div>`,
+      },
       identifier: [{ system: 'urn:ietf:rfc:3986', value: later }],
     });
     const request = builder.build();
@@ -98,7 +136,9 @@ describe('transaction', () => {
     const response = await new FhirClient({ baseUrl: gateway.base }).bundle(request);
     const resolved = resolvedReferences(request, response);
     const patientReference = resolved.get(later);
-    const stored = await read<Resource & { subject: unknown; text: { div: string }; identifier: { value: string }[] }>(resolved.get(study.reference));
+    const stored = await read<Resource & { subject: unknown; text: { div: string }; identifier: { value: string }[] }>(
+      resolved.get(study.reference),
+    );
     expect(stored.subject).toEqual({ reference: patientReference });
     expect(stored.text.div).toContain(`href="${patientReference}"`);
     // An identifier is a name, not a link.
@@ -108,8 +148,14 @@ describe('transaction', () => {
   it('does all or nothing', async () => {
     const before = await total('Patient?_total=accurate');
     const bad: readonly BundleEntry[] = [
-      { resource: { resourceType: 'Patient', gender: 'M' } as unknown as Patient, request: { method: 'POST', url: 'Patient' } },
-      { resource: { ...patient('x'), id: 'nobody' }, request: { method: 'PUT', url: 'Patient/nobody', ifMatch: 'W/"3"' } },
+      {
+        resource: { resourceType: 'Patient', gender: 'M' } as unknown as Patient,
+        request: { method: 'POST', url: 'Patient' },
+      },
+      {
+        resource: { ...patient('x'), id: 'nobody' },
+        request: { method: 'PUT', url: 'Patient/nobody', ifMatch: 'W/"3"' },
+      },
       { resource: observation('Patient?identifier=nobody-at-all'), request: { method: 'POST', url: 'Observation' } },
       { resource: observation(urn(99)), request: { method: 'POST', url: 'Observation' } },
       { request: { method: 'GET', url: 'Patient/nobody' } },
@@ -118,7 +164,15 @@ describe('transaction', () => {
     ];
     const answers = [];
     for (const one of bad) {
-      answers.push(await post(bundle('transaction', { fullUrl: urn(1), resource: patient('tx-rollback'), request: { method: 'POST', url: 'Patient' } }, one)));
+      answers.push(
+        await post(
+          bundle(
+            'transaction',
+            { fullUrl: urn(1), resource: patient('tx-rollback'), request: { method: 'POST', url: 'Patient' } },
+            one,
+          ),
+        ),
+      );
     }
     expect(answers.map(({ status }) => status)).toEqual([422, 412, 412, 400, 404, 405, 400]);
     expect(answers.every(({ body }) => (body as Resource).resourceType === 'OperationOutcome')).toBe(true);
@@ -140,7 +194,10 @@ describe('transaction', () => {
     );
     expect(statuses(answer)).toEqual(['200', '200', '201', '204']);
     const inside = entries(answer)[0]?.resource as Bundle;
-    expect(inside.entry?.map(({ resource }) => (resource as Patient).identifier?.[0]?.value).sort()).toEqual(['tx-changed', 'tx-new']);
+    expect(inside.entry?.map(({ resource }) => (resource as Patient).identifier?.[0]?.value).sort()).toEqual([
+      'tx-changed',
+      'tx-new',
+    ]);
     expect(entries(answer)[2]?.response?.location).toMatch(/^Patient\/[^/]+\/_history\/1$/);
   });
 
@@ -148,7 +205,10 @@ describe('transaction', () => {
     const answer = await post(
       bundle(
         'transaction',
-        { resource: observation('Patient?identifier=urn:oid:1.2.3|tx-cond'), request: { method: 'POST', url: 'Observation' } },
+        {
+          resource: observation('Patient?identifier=urn:oid:1.2.3|tx-cond'),
+          request: { method: 'POST', url: 'Observation' },
+        },
         { resource: patient('tx-cond'), request: { method: 'POST', url: 'Patient' } },
       ),
       { prefer: 'return=representation' },
@@ -157,24 +217,45 @@ describe('transaction', () => {
     expect((made as { subject?: unknown }).subject).toEqual({ reference: `Patient/${subject?.id ?? ''}` });
     expect(await total(`Observation?subject=Patient/${subject?.id ?? ''}`)).toBe(1);
     await post(bundle('transaction', { resource: patient('tx-cond'), request: { method: 'POST', url: 'Patient' } }));
-    const ambiguous = await post(bundle('transaction', { resource: observation('Patient?identifier=tx-cond'), request: { method: 'POST', url: 'Observation' } }));
-    expect([ambiguous.status, (ambiguous.body as OperationOutcome).issue?.[0]?.code]).toEqual([412, 'multiple-matches']);
+    const ambiguous = await post(
+      bundle('transaction', {
+        resource: observation('Patient?identifier=tx-cond'),
+        request: { method: 'POST', url: 'Observation' },
+      }),
+    );
+    expect([ambiguous.status, (ambiguous.body as OperationOutcome).issue?.[0]?.code]).toEqual([
+      412,
+      'multiple-matches',
+    ]);
   });
 
   it('refuses two entries about the same resource, and makes one of two equal conditions', async () => {
-    const put: BundleEntry = { resource: { ...patient('tx-twice'), id: 'tx-twice' }, request: { method: 'PUT', url: 'Patient/tx-twice' } };
-    expect((await post(bundle('transaction', put, { request: { method: 'DELETE', url: 'Patient/tx-twice' } }))).status).toBe(400);
+    const put: BundleEntry = {
+      resource: { ...patient('tx-twice'), id: 'tx-twice' },
+      request: { method: 'PUT', url: 'Patient/tx-twice' },
+    };
+    expect(
+      (await post(bundle('transaction', put, { request: { method: 'DELETE', url: 'Patient/tx-twice' } }))).status,
+    ).toBe(400);
     expect((await post(bundle('transaction', put, put))).status).toBe(400);
-    const create: BundleEntry = { resource: patient('tx-once'), request: { method: 'POST', url: 'Patient', ifNoneExist: 'identifier=tx-once' } };
+    const create: BundleEntry = {
+      resource: patient('tx-once'),
+      request: { method: 'POST', url: 'Patient', ifNoneExist: 'identifier=tx-once' },
+    };
     const answer = await post(bundle('transaction', create, create));
     expect(statuses(answer)).toEqual(['201', '200']);
     expect(await total('Patient?identifier=tx-once')).toBe(1);
   });
 
   it('never deadlocks on resources written in opposite order', async () => {
-    const put = (id: string): BundleEntry => ({ resource: { ...patient(id), id }, request: { method: 'PUT', url: `Patient/${id}` } });
+    const put = (id: string): BundleEntry => ({
+      resource: { ...patient(id), id },
+      request: { method: 'PUT', url: `Patient/${id}` },
+    });
     const ids = Array.from({ length: 10 }, (_, n) => `dl-${n}`);
-    const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => post(bundle('transaction', ...(n % 2 ? ids : [...ids].reverse()).map(put)))));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => post(bundle('transaction', ...(n % 2 ? ids : [...ids].reverse()).map(put)))),
+    );
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     expect((await read<Patient>('Patient/dl-0')).meta?.versionId).toBe('20');
   });
@@ -186,7 +267,10 @@ describe('batch', () => {
       bundle(
         'batch',
         { resource: patient('ba-1'), request: { method: 'POST', url: 'Patient' } },
-        { resource: { resourceType: 'Patient', gender: 'M' } as unknown as Patient, request: { method: 'POST', url: 'Patient' } },
+        {
+          resource: { resourceType: 'Patient', gender: 'M' } as unknown as Patient,
+          request: { method: 'POST', url: 'Patient' },
+        },
         { request: { method: 'GET', url: 'Patient/nobody' } },
         { request: { method: 'GET', url: 'Patient?identifier=ba-1' } },
         {},
@@ -202,7 +286,11 @@ describe('batch', () => {
 const synthea = testDataPath('fhir', 'synthea-generated');
 describe.skipIf(!synthea)('a synthetic patient history (shared test data)', () => {
   it('is stored whole, with its conditional references to hospitals and practitioners', async () => {
-    for (const name of ['0-hospitalInformation.json', '1-practitionerInformation.json', 'viral-sepsis-recovered_Piper612.json']) {
+    for (const name of [
+      '0-hospitalInformation.json',
+      '1-practitionerInformation.json',
+      'viral-sepsis-recovered_Piper612.json',
+    ]) {
       const content = await readFile(`${synthea ?? ''}/${name}`, 'utf8');
       const answer = await post(content);
       expect([name, answer.status]).toEqual([name, 200]);

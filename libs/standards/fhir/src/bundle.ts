@@ -12,7 +12,10 @@ export class TransactionBuilder {
   private readonly entries: BundleEntry[] = [];
 
   /** Creates, unless `ifNoneExist` finds one already; more than one match fails the whole transaction. */
-  create<T extends Resource>(resource: T, options: { ifNoneExist?: SearchParams } = {}): Reference<T> & { reference: string } {
+  create<T extends Resource>(
+    resource: T,
+    options: { ifNoneExist?: SearchParams } = {},
+  ): Reference<T> & { reference: string } {
     const fullUrl = `urn:uuid:${newId()}`;
     const ifNoneExist = options.ifNoneExist ? { ifNoneExist: searchQuery(options.ifNoneExist) } : {};
     this.entries.push({ fullUrl, resource, request: { method: 'POST', url: resource.resourceType, ...ifNoneExist } });
@@ -20,7 +23,10 @@ export class TransactionBuilder {
   }
 
   /** Updates by id. @param options.versionId fails the transaction (412) unless this is the current version */
-  update<T extends Resource & { id: string }>(resource: T, options: { versionId?: string } = {}): Reference<T> & { reference: string } {
+  update<T extends Resource & { id: string }>(
+    resource: T,
+    options: { versionId?: string } = {},
+  ): Reference<T> & { reference: string } {
     const url = `${resource.resourceType}/${resource.id}`;
     const ifMatch = options.versionId ? { ifMatch: `W/"${options.versionId}"` } : {};
     this.entries.push({ resource, request: { method: 'PUT', url, ...ifMatch } });
@@ -30,7 +36,11 @@ export class TransactionBuilder {
   /** Updates the one resource the criteria find, creates when they find none. */
   conditionalUpdate<T extends Resource>(resource: T, criteria: SearchParams): Reference<T> & { reference: string } {
     const fullUrl = `urn:uuid:${newId()}`;
-    this.entries.push({ fullUrl, resource, request: { method: 'PUT', url: `${resource.resourceType}?${searchQuery(criteria)}` } });
+    this.entries.push({
+      fullUrl,
+      resource,
+      request: { method: 'PUT', url: `${resource.resourceType}?${searchQuery(criteria)}` },
+    });
     return { reference: fullUrl };
   }
 

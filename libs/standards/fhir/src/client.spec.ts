@@ -3,7 +3,14 @@ import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { errorOutcome, FhirClient, FhirRequestError, FhirUnavailableError, TransactionBuilder, type Patient } from './index.js';
+import {
+  errorOutcome,
+  FhirClient,
+  FhirRequestError,
+  FhirUnavailableError,
+  TransactionBuilder,
+  type Patient,
+} from './index.js';
 
 let server: Server | undefined;
 afterEach(() => {
@@ -12,7 +19,9 @@ afterEach(() => {
 });
 
 /** A server that answers with `answers` in turn and remembers what it was asked. */
-async function serve(...answers: ((response: ServerResponse) => void)[]): Promise<{ client: FhirClient; asked: IncomingMessage[] }> {
+async function serve(
+  ...answers: ((response: ServerResponse) => void)[]
+): Promise<{ client: FhirClient; asked: IncomingMessage[] }> {
   const asked: IncomingMessage[] = [];
   server = createServer((request, response) => {
     request.resume();
@@ -20,7 +29,15 @@ async function serve(...answers: ((response: ServerResponse) => void)[]): Promis
   });
   await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return { client: new FhirClient({ baseUrl: `http://127.0.0.1:${port}/fhir/`, timeoutMs: 300, retryDelayMsMax: 5, accessToken: () => Promise.resolve('secret') }), asked };
+  return {
+    client: new FhirClient({
+      baseUrl: `http://127.0.0.1:${port}/fhir/`,
+      timeoutMs: 300,
+      retryDelayMsMax: 5,
+      accessToken: () => Promise.resolve('secret'),
+    }),
+    asked,
+  };
 }
 const answer =
   (status: number, body: unknown, headers: Record<string, string> = {}) =>
@@ -34,8 +51,16 @@ describe('FhirClient', () => {
     const { client, asked } = await serve(answer(200, patient));
     await client.update(patient, { versionId: '3' });
     await client.create(patient, { ifNoneExist: { identifier: 'urn:a|b c' } });
-    expect(asked[0]).toMatchObject({ method: 'PUT', url: '/fhir/Patient/p', headers: { 'if-match': 'W/"3"', authorization: 'Bearer secret' } });
-    expect(asked[1]).toMatchObject({ method: 'POST', url: '/fhir/Patient', headers: { 'if-none-exist': 'identifier=urn%3Aa%7Cb%20c' } });
+    expect(asked[0]).toMatchObject({
+      method: 'PUT',
+      url: '/fhir/Patient/p',
+      headers: { 'if-match': 'W/"3"', authorization: 'Bearer secret' },
+    });
+    expect(asked[1]).toMatchObject({
+      method: 'POST',
+      url: '/fhir/Patient',
+      headers: { 'if-none-exist': 'identifier=urn%3Aa%7Cb%20c' },
+    });
   });
 
   it('tries reads and updates again when the server is busy', async () => {
@@ -46,7 +71,12 @@ describe('FhirClient', () => {
 
   it('gives up after the last attempt and says it may pass later', async () => {
     const { client, asked } = await serve(busy);
-    await expect(client.read('Patient', 'p')).rejects.toMatchObject({ kind: 'unavailable', status: 503, issueCodes: ['transient'], retryAfterSeconds: 0 });
+    await expect(client.read('Patient', 'p')).rejects.toMatchObject({
+      kind: 'unavailable',
+      status: 503,
+      issueCodes: ['transient'],
+      retryAfterSeconds: 0,
+    });
     expect(asked).toHaveLength(3);
   });
 
@@ -77,9 +107,16 @@ describe('FhirClient', () => {
   });
 
   it('keeps what it asked for and what it was told out of its errors', async () => {
-    const { client } = await serve(answer(422, errorOutcome('code-invalid', 'Mr Secretname is not a code', 'Patient.gender')));
+    const { client } = await serve(
+      answer(422, errorOutcome('code-invalid', 'Mr Secretname is not a code', 'Patient.gender')),
+    );
     const error: unknown = await client.search('Patient', { name: 'Secretname' }).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ kind: 'invalid', status: 422, expressions: ['Patient.gender'], message: 'GET Patient answered 422 (code-invalid, Patient.gender)' });
+    expect(error).toMatchObject({
+      kind: 'invalid',
+      status: 422,
+      expressions: ['Patient.gender'],
+      message: 'GET Patient answered 422 (code-invalid, Patient.gender)',
+    });
     expect(JSON.stringify(error) + String((error as Error).cause)).not.toContain('Secretname');
   });
 
@@ -89,7 +126,13 @@ describe('FhirClient', () => {
   });
 
   it('follows no next link to another host', async () => {
-    const { client } = await serve(answer(200, { resourceType: 'Bundle', type: 'searchset', link: [{ relation: 'next', url: 'http://evil.example/fhir?page=2' }] }));
+    const { client } = await serve(
+      answer(200, {
+        resourceType: 'Bundle',
+        type: 'searchset',
+        link: [{ relation: 'next', url: 'http://evil.example/fhir?page=2' }],
+      }),
+    );
     await expect(client.searchAll('Patient', {})).rejects.toBeInstanceOf(FhirRequestError);
   });
 });

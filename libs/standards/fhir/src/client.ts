@@ -56,7 +56,9 @@ export class FhirClient {
   }
 
   capabilities(signal?: AbortSignal): Promise<CapabilityStatement> {
-    return this.call({ interaction: 'GET metadata', idempotent: true, signal }, (options) => this.client.capabilityStatement(options));
+    return this.call({ interaction: 'GET metadata', idempotent: true, signal }, (options) =>
+      this.client.capabilityStatement(options),
+    );
   }
 
   read<T extends Resource>(resourceType: TypeOf<T>, id: string, signal?: AbortSignal): Promise<WithId<T>> {
@@ -66,7 +68,11 @@ export class FhirClient {
   }
 
   /** Like `read`, but undefined when there is none (404) or it was deleted (410). */
-  async readIfPresent<T extends Resource>(resourceType: TypeOf<T>, id: string, signal?: AbortSignal): Promise<WithId<T> | undefined> {
+  async readIfPresent<T extends Resource>(
+    resourceType: TypeOf<T>,
+    id: string,
+    signal?: AbortSignal,
+  ): Promise<WithId<T> | undefined> {
     try {
       return await this.read<T>(resourceType, id, signal);
     } catch (error) {
@@ -86,18 +92,26 @@ export class FhirClient {
    * All matches, following `next` links of the same server.
    * @param resourcesMax guards memory: reaching it is an error of the query, and throws RangeError
    */
-  async searchAll<T extends Resource>(resourceType: TypeOf<T>, params: SearchParams, resourcesMax = 1_000, signal?: AbortSignal): Promise<WithId<T>[]> {
+  async searchAll<T extends Resource>(
+    resourceType: TypeOf<T>,
+    params: SearchParams,
+    resourcesMax = 1_000,
+    signal?: AbortSignal,
+  ): Promise<WithId<T>[]> {
     const found: WithId<T>[] = [];
     let page = await this.search(resourceType, params, signal);
     for (;;) {
       for (const { resource, search } of page.entry ?? []) {
         if (resource?.resourceType === resourceType && search?.mode !== 'outcome') found.push(resource as WithId<T>);
       }
-      if (found.length > resourcesMax) throw new RangeError(`search of ${resourceType} found more than ${resourcesMax}`);
+      if (found.length > resourcesMax)
+        throw new RangeError(`search of ${resourceType} found more than ${resourcesMax}`);
       const next = page.link?.find(({ relation }) => relation === 'next')?.url;
       if (!next) return found;
       const url = this.sameServer(next, resourceType);
-      page = await this.call({ interaction: `GET ${resourceType}`, idempotent: true, signal }, (options) => this.client.request(url, { options }));
+      page = await this.call({ interaction: `GET ${resourceType}`, idempotent: true, signal }, (options) =>
+        this.client.request(url, { options }),
+      );
     }
   }
 
@@ -109,7 +123,12 @@ export class FhirClient {
     const headers = options.ifNoneExist ? { 'If-None-Exist': searchQuery(options.ifNoneExist) } : {};
     const answer = await this.call<FhirResource>(
       { interaction: `POST ${resource.resourceType}`, idempotent: false, headers, signal: options.signal },
-      (request) => this.client.create({ resourceType: resource.resourceType, body: resource as unknown as FhirResource, options: request }),
+      (request) =>
+        this.client.create({
+          resourceType: resource.resourceType,
+          body: resource as unknown as FhirResource,
+          options: request,
+        }),
     );
     return { resource: answer as unknown as WithId<T>, created: Client.httpFor(answer).response?.status === 201 };
   }
@@ -117,8 +136,10 @@ export class FhirClient {
   update<T extends Resource>(resource: WithId<T>, options: WriteOptions = {}): Promise<WithId<T>> {
     const { resourceType, id } = resource;
     const headers = options.versionId ? { 'If-Match': `W/"${options.versionId}"` } : {};
-    return this.call({ interaction: `PUT ${resourceType}`, idempotent: true, headers, signal: options.signal }, (request) =>
-      this.client.update({ resourceType, id, body: resource as unknown as FhirResource, options: request }),
+    return this.call(
+      { interaction: `PUT ${resourceType}`, idempotent: true, headers, signal: options.signal },
+      (request) =>
+        this.client.update({ resourceType, id, body: resource as unknown as FhirResource, options: request }),
     );
   }
 
@@ -151,7 +172,9 @@ export class FhirClient {
         return (await send(await this.requestOptions(call))) as unknown as T;
       } catch (thrown) {
         const error = translate(call.interaction, thrown, call.signal);
-        const again = error instanceof FhirUnavailableError || (error instanceof FhirRequestError && (error.status === 429 || error.status === 503));
+        const again =
+          error instanceof FhirUnavailableError ||
+          (error instanceof FhirRequestError && (error.status === 429 || error.status === 503));
         if (!again || attempt >= attempts || call.signal?.aborted) throw error;
         await this.pause(attempt, error instanceof FhirRequestError ? error.retryAfterSeconds : undefined, call.signal);
       }
@@ -173,8 +196,13 @@ export class FhirClient {
     };
   }
 
-  private async pause(attempt: number, retryAfterSeconds: number | undefined, signal: AbortSignal | undefined): Promise<void> {
-    const wanted = retryAfterSeconds === undefined ? 200 * 2 ** attempt * (0.5 + Math.random()) : retryAfterSeconds * 1_000;
+  private async pause(
+    attempt: number,
+    retryAfterSeconds: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const wanted =
+      retryAfterSeconds === undefined ? 200 * 2 ** attempt * (0.5 + Math.random()) : retryAfterSeconds * 1_000;
     await sleep(Math.min(wanted, this.options.retryDelayMsMax), undefined, signal ? { signal } : {});
   }
 
@@ -182,7 +210,8 @@ export class FhirClient {
   private sameServer(url: string, resourceType: string): string {
     const base = new URL(`${this.client.baseUrl}/`);
     const absolute = new URL(url, base);
-    if (absolute.origin !== base.origin) throw new FhirRequestError(`GET ${resourceType}`, 502, ['processing'], ['Bundle.link.url']);
+    if (absolute.origin !== base.origin)
+      throw new FhirRequestError(`GET ${resourceType}`, 502, ['processing'], ['Bundle.link.url']);
     return absolute.href;
   }
 }
@@ -211,7 +240,8 @@ function translate(interaction: string, thrown: unknown, signal: AbortSignal | u
   }
   const name = thrown instanceof Error ? thrown.name : '';
   if (name === 'TimeoutError') return new FhirUnavailableError(interaction, 'no answer in time');
-  if (thrown instanceof TypeError || name === 'AbortError') return new FhirUnavailableError(interaction, networkReason(thrown));
+  if (thrown instanceof TypeError || name === 'AbortError')
+    return new FhirUnavailableError(interaction, networkReason(thrown));
   return thrown;
 }
 

@@ -33,7 +33,11 @@ export function dateToDicom(date: string | undefined): string | undefined {
  *   as it is for a time without minutes.
  * @returns undefined when the date is absent or no calendar date
  */
-export function dateTimeFromDicom(da: string | undefined, tm: string | undefined, timezone: string | undefined): string | undefined {
+export function dateTimeFromDicom(
+  da: string | undefined,
+  tm: string | undefined,
+  timezone: string | undefined,
+): string | undefined {
   const date = dateFromDicom(da);
   const time = timeFromDicom(tm);
   if (date?.length !== 10 || !time || !timezone) return date;

@@ -88,7 +88,12 @@ describe('names', () => {
   });
 
   it('choose the official name and cannot break out of their component', () => {
-    expect(humanNamesToDicom([{ use: 'maiden', family: 'Old' }, { use: 'official', family: 'New', given: ['A=B^C\\D'] }])).toBe('New^A B C D');
+    expect(
+      humanNamesToDicom([
+        { use: 'maiden', family: 'Old' },
+        { use: 'official', family: 'New', given: ['A=B^C\\D'] },
+      ]),
+    ).toBe('New^A B C D');
     expect(humanNamesToDicom([{ text: 'Only Text' }])).toBe('Only Text');
     expect(humanNamesToDicom(undefined)).toBe('');
   });
@@ -127,8 +132,12 @@ describe('identifiers', () => {
   });
 
   it('name an issuer by its universal id, else privately to the site, always the same', () => {
-    expect(issuerSystem({ namespaceId: 'HOSP', universalId: '1.2.3', universalIdType: 'ISO' }, 'a')).toBe('urn:oid:1.2.3');
-    expect(issuerSystem({ universalId: 'https://hosp.example/mrn', universalIdType: 'URI' }, 'a')).toBe('https://hosp.example/mrn');
+    expect(issuerSystem({ namespaceId: 'HOSP', universalId: '1.2.3', universalIdType: 'ISO' }, 'a')).toBe(
+      'urn:oid:1.2.3',
+    );
+    expect(issuerSystem({ universalId: 'https://hosp.example/mrn', universalIdType: 'URI' }, 'a')).toBe(
+      'https://hosp.example/mrn',
+    );
     const own = issuerSystem({ namespaceId: 'HOSP' }, 'a');
     // Written down: stored identities depend on it for ever.
     expect(own).toBe('urn:uuid:ae5e850b-2e76-5514-86c6-9db32249b384');

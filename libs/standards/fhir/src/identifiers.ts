@@ -35,7 +35,8 @@ export function issuerSystem(issuer: DicomIssuer, site: string): string | undefi
   const universalId = issuer.universalId?.trim() ?? '';
   const type = issuer.universalIdType?.trim().toUpperCase() ?? '';
   if (type === 'ISO' && isUid(universalId)) return `urn:oid:${universalId}`;
-  if (type === 'UUID' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(universalId)) return `urn:uuid:${universalId.toLowerCase()}`;
+  if (type === 'UUID' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(universalId))
+    return `urn:uuid:${universalId.toLowerCase()}`;
   if (type === 'URI' && /^[a-z][a-z0-9+.-]*:\S+$/i.test(universalId)) return universalId;
   const namespaceId = issuer.namespaceId?.trim() ?? '';
   if (universalId !== '') return privateSystem('universal', site, type, universalId.toLowerCase());

@@ -51,11 +51,15 @@ export function humanNamesToDicom(names: readonly HumanName[] | undefined): stri
   return groups.join('=').replace(/=+$/, '');
 }
 
-const rank = ({ use }: HumanName): number => (use === 'official' ? 0 : use === 'usual' ? 1 : use === 'old' || use === 'maiden' ? 3 : 2);
+const rank = ({ use }: HumanName): number =>
+  use === 'official' ? 0 : use === 'usual' ? 1 : use === 'old' || use === 'maiden' ? 3 : 2;
 
 function toGroup(name: HumanName): string {
   const [first, ...others] = name.given ?? [];
   const components = [name.family, first, others.join(' '), name.prefix?.join(' '), name.suffix?.join(' ')];
-  const text = components.map((component) => (component ?? '').replace(/[\^=\\]/g, ' ').trim()).join('^').replace(/\^+$/, '');
+  const text = components
+    .map((component) => (component ?? '').replace(/[\^=\\]/g, ' ').trim())
+    .join('^')
+    .replace(/\^+$/, '');
   return text || (name.text ?? '').replace(/[\^=\\]/g, ' ').trim();
 }

@@ -1,11 +1,21 @@
 import { describe, expect, it } from 'vitest';
 
-import { identifierToken, parseReference, referenceTo, resolvedReferences, searchQuery, TransactionBuilder } from './index.js';
+import {
+  identifierToken,
+  parseReference,
+  referenceTo,
+  resolvedReferences,
+  searchQuery,
+  TransactionBuilder,
+} from './index.js';
 
 describe('references', () => {
   it.each([
     ['Patient/1', { resourceType: 'Patient', id: '1' }],
-    ['https://ehr.example/r4/Patient/a-1.b/_history/3', { base: 'https://ehr.example/r4', resourceType: 'Patient', id: 'a-1.b', versionId: '3' }],
+    [
+      'https://ehr.example/r4/Patient/a-1.b/_history/3',
+      { base: 'https://ehr.example/r4', resourceType: 'Patient', id: 'a-1.b', versionId: '3' },
+    ],
     ['urn:uuid:0', undefined],
     ['#contained', undefined],
     ['Patient?identifier=1', undefined],
@@ -24,7 +34,9 @@ describe('search values', () => {
   it('are escaped as search syntax, then as URL', () => {
     expect(identifierToken({ system: 'urn:x', value: 'a|b,c' })).toBe('urn:x|a\\|b\\,c');
     expect(identifierToken({ value: '1' })).toBe('|1');
-    expect(searchQuery({ identifier: 'urn:x|1&2', status: ['final', 'amended'] })).toBe('identifier=urn%3Ax%7C1%262&status=final%2Camended');
+    expect(searchQuery({ identifier: 'urn:x|1&2', status: ['final', 'amended'] })).toBe(
+      'identifier=urn%3Ax%7C1%262&status=final%2Camended',
+    );
   });
 });
 
@@ -32,7 +44,10 @@ describe('TransactionBuilder', () => {
   it('gives references that the response resolves', () => {
     const builder = new TransactionBuilder();
     const patient = builder.create({ resourceType: 'Patient' }, { ifNoneExist: { identifier: 'a|b' } });
-    const report = builder.update({ resourceType: 'DiagnosticReport', id: 'r', status: 'final', code: {} }, { versionId: '2' });
+    const report = builder.update(
+      { resourceType: 'DiagnosticReport', id: 'r', status: 'final', code: {} },
+      { versionId: '2' },
+    );
     builder.delete('Task', 't');
     const request = builder.build();
     expect(patient.reference).toMatch(/^urn:uuid:[0-9a-f-]{36}$/);
@@ -44,7 +59,11 @@ describe('TransactionBuilder', () => {
     const resolved = resolvedReferences(request, {
       resourceType: 'Bundle',
       type: 'transaction-response',
-      entry: [{ response: { status: '201', location: 'Patient/7/_history/1' } }, { response: { status: '200', location: 'http://s/fhir/DiagnosticReport/r/_history/3' } }, { response: { status: '204' } }],
+      entry: [
+        { response: { status: '201', location: 'Patient/7/_history/1' } },
+        { response: { status: '200', location: 'http://s/fhir/DiagnosticReport/r/_history/3' } },
+        { response: { status: '204' } },
+      ],
     });
     expect(resolved.get(patient.reference)).toBe('Patient/7');
     expect(resolved.get(report.reference)).toBe('DiagnosticReport/r');

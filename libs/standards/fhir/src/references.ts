@@ -11,7 +11,8 @@ export interface ParsedReference {
   readonly versionId?: string;
 }
 
-const literal = /^(?:(https?:\/\/\S+?)\/)?([A-Z][A-Za-z]{1,63})\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/([A-Za-z0-9\-.]{1,64}))?$/;
+const literal =
+  /^(?:(https?:\/\/\S+?)\/)?([A-Z][A-Za-z]{1,63})\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/([A-Za-z0-9\-.]{1,64}))?$/;
 
 /** Parses "Patient/1", "https://server/fhir/Patient/1/_history/2"; undefined for urn:, #contained, conditional or malformed ones. */
 export function parseReference(reference: string | undefined): ParsedReference | undefined {

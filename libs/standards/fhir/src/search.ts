@@ -14,6 +14,9 @@ export function identifierToken({ system, value }: Identifier): string {
 /** Parameters as a query string without "?", in the order given, percent-encoded. */
 export function searchQuery(params: SearchParams): string {
   return Object.entries(params)
-    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(typeof value === 'string' ? value : value.join(','))}`)
+    .map(
+      ([name, value]) =>
+        `${encodeURIComponent(name)}=${encodeURIComponent(typeof value === 'string' ? value : value.join(','))}`,
+    )
     .join('&');
 }

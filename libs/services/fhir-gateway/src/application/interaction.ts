@@ -37,7 +37,11 @@ const routes: readonly (readonly [HttpMethod, string, Build])[] = [
   ['PUT', ':resourceType/:id', (p) => ({ kind: 'update', resourceType: type(p), id: id(p) })],
   ['DELETE', ':resourceType/:id', (p) => ({ kind: 'delete', resourceType: type(p), id: id(p) })],
   ['GET', ':resourceType/:id/_history', (p, query) => ({ kind: 'history', resourceType: type(p), id: id(p), query })],
-  ['GET', ':resourceType/:id/_history/:vid', (p) => ({ kind: 'vread', resourceType: type(p), id: id(p), versionId: p['vid'] ?? '' })],
+  [
+    'GET',
+    ':resourceType/:id/_history/:vid',
+    (p) => ({ kind: 'vread', resourceType: type(p), id: id(p), versionId: p['vid'] ?? '' }),
+  ],
 ];
 
 const router = new Router<Build, { readonly method: string }>();
@@ -52,12 +56,18 @@ const methods: readonly HttpMethod[] = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH']
 export function parseInteraction(method: string, url: string, isResourceType: (name: string) => boolean): Interaction {
   const [path = '', ...rest] = url.split('?');
   const search = rest.join('?');
-  if (search.length > limits.queryCharsMax) throw badRequest(`a query is limited to ${limits.queryCharsMax} characters`);
+  if (search.length > limits.queryCharsMax)
+    throw badRequest(`a query is limited to ${limits.queryCharsMax} characters`);
   const asked = (method === 'HEAD' ? 'GET' : method) as HttpMethod;
   const found = router.find(asked, path);
   if (!found) {
     const known = methods.some((other) => router.find(other, path) !== undefined);
-    if (known) throw new FhirError(405, 'not-supported', `${methods.includes(asked) ? asked : 'this method'} is not offered here`);
+    if (known)
+      throw new FhirError(
+        405,
+        'not-supported',
+        `${methods.includes(asked) ? asked : 'this method'} is not offered here`,
+      );
     throw new FhirError(404, 'not-found', 'no such path');
   }
   const interaction = found.handler(found.params, new URLSearchParams(search));

@@ -17,7 +17,9 @@ export function lockKeys(writes: readonly CheckedWrite[], definitions: Definitio
     const { resourceType } = interaction;
     if (interaction.kind === 'update' || interaction.kind === 'delete') add(`${resourceType}/${interaction.id}`, true);
     if (criteria) for (const key of conditionKeys(criteria)) add(key, true);
-    if (resource) for (const entry of definitions.index(resource).filter(isIdentifier)) add(identifierKey(resourceType, entry.value ?? ''), false);
+    if (resource)
+      for (const entry of definitions.index(resource).filter(isIdentifier))
+        add(identifierKey(resourceType, entry.value ?? ''), false);
   }
   return [...keys].map(([key, exclusive]) => ({ key, exclusive }));
 }
@@ -25,7 +27,11 @@ export function lockKeys(writes: readonly CheckedWrite[], definitions: Definitio
 const isIdentifier = ({ param, value }: IndexEntry): boolean => param === 'identifier' && value !== undefined;
 
 function conditionKeys({ resourceType, filters }: Criteria): string[] {
-  const codes = filters.flatMap((filter) => (filter.kind === 'token' && filter.param === 'identifier' && !filter.not ? filter.values.flatMap(({ code }) => code ?? []) : []));
+  const codes = filters.flatMap((filter) =>
+    filter.kind === 'token' && filter.param === 'identifier' && !filter.not
+      ? filter.values.flatMap(({ code }) => code ?? [])
+      : [],
+  );
   if (codes.length > 0) return codes.map((code) => identifierKey(resourceType, code));
   return [`${resourceType}?${JSON.stringify(filters)}`];
 }

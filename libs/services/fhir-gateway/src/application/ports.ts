@@ -34,7 +34,11 @@ export interface ResourceReader {
   current(resourceType: string, id: string): Promise<StoredVersion | undefined>;
   version(resourceType: string, id: string, version: number): Promise<StoredVersion | undefined>;
   /** Newest first. */
-  history(resourceType: string, id: string, page: { count: number; offset: number }): Promise<{ versions: readonly StoredVersion[]; total: number }>;
+  history(
+    resourceType: string,
+    id: string,
+    page: { count: number; offset: number },
+  ): Promise<{ versions: readonly StoredVersion[]; total: number }>;
   search(criteria: Criteria): Promise<SearchResult>;
 }
 

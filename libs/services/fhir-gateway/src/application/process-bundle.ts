@@ -17,7 +17,12 @@ interface Entry {
 }
 type ReadInteraction = Extract<Interaction, { kind: 'read' | 'search' }>;
 
-const writeKinds: ReadonlySet<string> = new Set<WriteInteraction['kind']>(['create', 'update', 'conditional-update', 'delete']);
+const writeKinds: ReadonlySet<string> = new Set<WriteInteraction['kind']>([
+  'create',
+  'update',
+  'conditional-update',
+  'delete',
+]);
 
 export interface BundleOptions {
   readonly base: string;
@@ -42,9 +47,12 @@ export class ProcessBundle {
     if (body['resourceType'] !== 'Bundle') throw badRequest('only a Bundle can be posted to the base');
     const entries = body['entry'] ?? [];
     if (!Array.isArray(entries)) throw badRequest('entry must be an array', 'Bundle.entry');
-    if (entries.length > limits.bundleEntriesMax) throw new FhirError(413, 'too-costly', `a Bundle takes at most ${limits.bundleEntriesMax} entries`);
-    if (body['type'] === 'transaction') return { resourceType: 'Bundle', type: 'transaction-response', entry: await this.transaction(entries, options) };
-    if (body['type'] === 'batch') return { resourceType: 'Bundle', type: 'batch-response', entry: await this.batch(entries, options) };
+    if (entries.length > limits.bundleEntriesMax)
+      throw new FhirError(413, 'too-costly', `a Bundle takes at most ${limits.bundleEntriesMax} entries`);
+    if (body['type'] === 'transaction')
+      return { resourceType: 'Bundle', type: 'transaction-response', entry: await this.transaction(entries, options) };
+    if (body['type'] === 'batch')
+      return { resourceType: 'Bundle', type: 'batch-response', entry: await this.batch(entries, options) };
     throw badRequest('only a batch or a transaction can be posted to the base', 'Bundle.type');
   }
 
@@ -55,7 +63,8 @@ export class ProcessBundle {
     const results = await this.writes.run(
       writing.map(({ write }) => write as WriteRequest),
       async (writer: ResourceWriter) => {
-        for (const entry of entries) if (!entry.write) reads.set(entry, await this.read(entry.interaction as ReadInteraction, options, writer));
+        for (const entry of entries)
+          if (!entry.write) reads.set(entry, await this.read(entry.interaction as ReadInteraction, options, writer));
       },
     );
     const byEntry = new Map(writing.map((entry, index) => [entry, results[index]]));
@@ -85,8 +94,11 @@ export class ProcessBundle {
     const request = isObject(raw) ? raw['request'] : undefined;
     if (!isObject(raw) || !isObject(request)) throw badRequest('an entry needs a request', place);
     const { method, url } = request;
-    if (typeof method !== 'string' || typeof url !== 'string') throw badRequest('a request needs a method and a url', `${place}.request`);
-    const interaction = parseInteraction(method, url.replace(/^\//, ''), (name) => this.definitions.isResourceType(name));
+    if (typeof method !== 'string' || typeof url !== 'string')
+      throw badRequest('a request needs a method and a url', `${place}.request`);
+    const interaction = parseInteraction(method, url.replace(/^\//, ''), (name) =>
+      this.definitions.isResourceType(name),
+    );
     if (writeKinds.has(interaction.kind)) {
       const write: WriteRequest = {
         interaction: interaction as WriteInteraction,
@@ -97,13 +109,23 @@ export class ProcessBundle {
       };
       return { interaction, write };
     }
-    if (interaction.kind !== 'read' && interaction.kind !== 'search') throw new FhirError(400, 'not-supported', 'an entry can read, search or write', { expression: `${place}.request` });
+    if (interaction.kind !== 'read' && interaction.kind !== 'search')
+      throw new FhirError(400, 'not-supported', 'an entry can read, search or write', {
+        expression: `${place}.request`,
+      });
     return { interaction };
   }
 
-  private async read(interaction: ReadInteraction, { base }: BundleOptions, reader?: ResourceReader): Promise<BundleEntry> {
+  private async read(
+    interaction: ReadInteraction,
+    { base }: BundleOptions,
+    reader?: ResourceReader,
+  ): Promise<BundleEntry> {
     if (interaction.kind === 'search') {
-      return { resource: await this.reads.search(interaction.resourceType, interaction.query, base, reader), response: { status: '200' } };
+      return {
+        resource: await this.reads.search(interaction.resourceType, interaction.query, base, reader),
+        response: { status: '200' },
+      };
     }
     const version = await this.reads.read(interaction.resourceType, interaction.id, reader);
     return { resource: version.resource, response: { status: '200', ...metadata(version) } };

@@ -4,7 +4,15 @@ import { Inject, Injectable } from '@nestjs/common';
 import { FhirError } from '../domain/fhir-error.js';
 import { limits } from '../domain/limits.js';
 import { parseCriteria } from '../domain/parse-criteria.js';
-import { BASES, DEFINITIONS, type Definitions, RESOURCE_STORE, type ResourceReader, type ResourceStore, type StoredVersion } from './ports.js';
+import {
+  BASES,
+  DEFINITIONS,
+  type Definitions,
+  RESOURCE_STORE,
+  type ResourceReader,
+  type ResourceStore,
+  type StoredVersion,
+} from './ports.js';
 
 /** Read, vread, history and search (R4 http, 3.1.0.2 to 3.1.0.12). `base` is the URL the caller reached us under. */
 @Injectable()
@@ -16,7 +24,11 @@ export class ReadResources {
   ) {}
 
   /** @throws {FhirError} 404, or 410 when it was deleted */
-  async read(resourceType: string, id: string, reader: ResourceReader = this.store): Promise<StoredVersion & { resource: Resource }> {
+  async read(
+    resourceType: string,
+    id: string,
+    reader: ResourceReader = this.store,
+  ): Promise<StoredVersion & { resource: Resource }> {
     return present(await reader.current(resourceType, id));
   }
 
@@ -32,7 +44,8 @@ export class ReadResources {
     const { versions, total } = await this.store.history(resourceType, id, { count, offset });
     if (total === 0) throw new FhirError(404, 'not-found', 'no such resource');
     const path = `${resourceType}/${id}`;
-    const next = offset + count < total ? `${base}/${path}/_history?_count=${count}&_offset=${offset + count}` : undefined;
+    const next =
+      offset + count < total ? `${base}/${path}/_history?_count=${count}&_offset=${offset + count}` : undefined;
     return {
       resourceType: 'Bundle',
       type: 'history',
@@ -47,8 +60,16 @@ export class ReadResources {
     };
   }
 
-  async search(resourceType: string, query: URLSearchParams, base: string, reader: ResourceReader = this.store): Promise<Bundle> {
-    const criteria = parseCriteria(resourceType, query, { parameters: (type) => this.definitions.parameters(type), bases: [...this.bases, base] });
+  async search(
+    resourceType: string,
+    query: URLSearchParams,
+    base: string,
+    reader: ResourceReader = this.store,
+  ): Promise<Bundle> {
+    const criteria = parseCriteria(resourceType, query, {
+      parameters: (type) => this.definitions.parameters(type),
+      bases: [...this.bases, base],
+    });
     const { matches, total } = await reader.search(criteria);
     const page = (offset: number): string => {
       const parameters = new URLSearchParams(query);
@@ -58,13 +79,11 @@ export class ReadResources {
     };
     // One more match than the page holds was asked for: its presence is the next page.
     const more = matches.length > criteria.count && criteria.offset + criteria.count <= limits.searchOffsetMax;
-    const entry = matches.slice(0, criteria.count).map(
-      ({ resource, id }): BundleEntry => ({
-        fullUrl: `${base}/${resourceType}/${id}`,
-        ...(resource ? { resource } : {}),
-        search: { mode: 'match' },
-      }),
-    );
+    const entry = matches.slice(0, criteria.count).map(({ resource, id }): BundleEntry => ({
+      fullUrl: `${base}/${resourceType}/${id}`,
+      ...(resource ? { resource } : {}),
+      search: { mode: 'match' },
+    }));
     return {
       resourceType: 'Bundle',
       type: 'searchset',
@@ -84,7 +103,8 @@ function present(version: StoredVersion | undefined): StoredVersion & { resource
   return { ...version, resource: version.resource };
 }
 
-const positive = (text: string | null): number | undefined => (text && /^\d{1,9}$/.test(text) ? Number(text) : undefined);
+const positive = (text: string | null): number | undefined =>
+  text && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 
 /** ETag and Last-Modified of a version, as a Bundle entry's response states them. */
 export const metadata = ({ version, lastUpdated }: StoredVersion): { etag: string; lastModified: string } => ({

@@ -10,7 +10,16 @@ import { isObject } from '../domain/json.js';
 import { parseCriteria } from '../domain/parse-criteria.js';
 import type { WriteInteraction } from './interaction.js';
 import { lockKeys } from './lock-keys.js';
-import { BASES, DEFINITIONS, type Definitions, RESOURCE_STORE, type ResourceStore, type ResourceWriter, type StoredVersion, type VersionToWrite } from './ports.js';
+import {
+  BASES,
+  DEFINITIONS,
+  type Definitions,
+  RESOURCE_STORE,
+  type ResourceStore,
+  type ResourceWriter,
+  type StoredVersion,
+  type VersionToWrite,
+} from './ports.js';
 
 /** A write as asked for, by HTTP or as a Bundle entry. */
 export interface WriteRequest {
@@ -63,8 +72,13 @@ export class WriteResources {
    * @returns results in the order of the requests
    * @throws {FhirError} 400, 409, 412, 422; nothing was written
    */
-  async run(requests: readonly WriteRequest[], read?: (writer: ResourceWriter) => Promise<void>): Promise<readonly WriteResult[]> {
-    const writes = requests.map((request, index) => this.check(request, requests.length > 1 ? `Bundle.entry[${index}]` : ''));
+  async run(
+    requests: readonly WriteRequest[],
+    read?: (writer: ResourceWriter) => Promise<void>,
+  ): Promise<readonly WriteResult[]> {
+    const writes = requests.map((request, index) =>
+      this.check(request, requests.length > 1 ? `Bundle.entry[${index}]` : ''),
+    );
     return this.store.transaction(lockKeys(writes, this.definitions), async (writer) => {
       const results = new Map<CheckedWrite, WriteResult>();
       const seen = new Set<string>();
@@ -83,30 +97,48 @@ export class WriteResources {
     const { interaction } = request;
     if (interaction.kind === 'delete') return { request };
     const resource = this.checkedResource(request, place);
-    if (interaction.kind === 'conditional-update') return { request, resource, criteria: this.criteria(interaction.resourceType, interaction.query) };
+    if (interaction.kind === 'conditional-update')
+      return { request, resource, criteria: this.criteria(interaction.resourceType, interaction.query) };
     if (interaction.kind === 'create' && request.ifNoneExist !== undefined) {
-      return { request, resource, criteria: this.criteria(interaction.resourceType, new URLSearchParams(request.ifNoneExist.replace(/^\?/, ''))) };
+      return {
+        request,
+        resource,
+        criteria: this.criteria(interaction.resourceType, new URLSearchParams(request.ifNoneExist.replace(/^\?/, ''))),
+      };
     }
     return { request, resource };
   }
 
   private checkedResource({ interaction, body }: WriteRequest, place: string): Resource {
-    if (!isObject(body) || typeof body['resourceType'] !== 'string') throw badRequest('a resource with a resourceType is needed', place || undefined);
-    if (body['resourceType'] !== interaction.resourceType) throw badRequest('resourceType differs from the type in the URL', place || undefined);
+    if (!isObject(body) || typeof body['resourceType'] !== 'string')
+      throw badRequest('a resource with a resourceType is needed', place || undefined);
+    if (body['resourceType'] !== interaction.resourceType)
+      throw badRequest('resourceType differs from the type in the URL', place || undefined);
     const resource = { ...body } as unknown as Resource;
     if (interaction.kind === 'create') delete resource.id; // 3.1.0.8: the server assigns it
     if (interaction.kind === 'update') {
-      if (resource.id !== interaction.id) throw badRequest('the id of the resource differs from the id in the URL', `${interaction.resourceType}.id`);
-      if (!idPattern.test(interaction.id)) throw badRequest('an id has 1 to 64 characters of A-Z a-z 0-9 - .', `${interaction.resourceType}.id`);
+      if (resource.id !== interaction.id)
+        throw badRequest('the id of the resource differs from the id in the URL', `${interaction.resourceType}.id`);
+      if (!idPattern.test(interaction.id))
+        throw badRequest('an id has 1 to 64 characters of A-Z a-z 0-9 - .', `${interaction.resourceType}.id`);
     }
-    const issues = this.definitions.validate(resource).filter(({ severity }) => severity === 'error' || severity === 'fatal');
-    if (issues.length > 0) throw new FhirError(422, issues[0]?.code ?? 'invalid', `${interaction.resourceType} is not valid FHIR R4`, { issues });
+    const issues = this.definitions
+      .validate(resource)
+      .filter(({ severity }) => severity === 'error' || severity === 'fatal');
+    if (issues.length > 0)
+      throw new FhirError(422, issues[0]?.code ?? 'invalid', `${interaction.resourceType} is not valid FHIR R4`, {
+        issues,
+      });
     return resource;
   }
 
   private criteria(resourceType: string, query: URLSearchParams): Criteria {
-    const criteria = parseCriteria(resourceType, query, { parameters: (type) => this.definitions.parameters(type), bases: this.bases });
-    if (criteria.filters.length === 0) throw new FhirError(412, 'required', 'a condition without criteria would match anything');
+    const criteria = parseCriteria(resourceType, query, {
+      parameters: (type) => this.definitions.parameters(type),
+      bases: this.bases,
+    });
+    if (criteria.filters.length === 0)
+      throw new FhirError(412, 'required', 'a condition without criteria would match anything');
     return { ...criteria, count: 1, offset: 0, sort: [], total: false, countOnly: false };
   }
 
@@ -116,13 +148,24 @@ export class WriteResources {
     const current = await writer.currentForUpdate(resourceType, id);
     checkVersion(request, current);
     if (!current?.resource) return { status: 204 };
-    const version: StoredVersion = { resourceType, id, version: current.version + 1, lastUpdated: this.clock.now(), method: 'DELETE' };
+    const version: StoredVersion = {
+      resourceType,
+      id,
+      version: current.version + 1,
+      lastUpdated: this.clock.now(),
+      method: 'DELETE',
+    };
     await writer.write([{ ...version, index: [] }]);
     return { status: 204, version };
   }
 
-  private async resolveTargets(writer: ResourceWriter, writes: readonly CheckedWrite[], seen: Set<string>): Promise<Target[]> {
-    const order = (kind: string): readonly CheckedWrite[] => writes.filter(({ request }) => request.interaction.kind === kind);
+  private async resolveTargets(
+    writer: ResourceWriter,
+    writes: readonly CheckedWrite[],
+    seen: Set<string>,
+  ): Promise<Target[]> {
+    const order = (kind: string): readonly CheckedWrite[] =>
+      writes.filter(({ request }) => request.interaction.kind === kind);
     const targets: Target[] = [];
     const byCriteria = new Map<string, string>();
     for (const write of [...order('create'), ...order('update'), ...order('conditional-update')]) {
@@ -133,7 +176,11 @@ export class WriteResources {
     return targets;
   }
 
-  private async resolveTarget(writer: ResourceWriter, write: CheckedWrite, byCriteria: Map<string, string>): Promise<Target> {
+  private async resolveTarget(
+    writer: ResourceWriter,
+    write: CheckedWrite,
+    byCriteria: Map<string, string>,
+  ): Promise<Target> {
     const { interaction } = write.request;
     const { resourceType } = interaction;
     if (interaction.kind === 'update') {
@@ -152,21 +199,29 @@ export class WriteResources {
     const id = match?.id ?? write.resource?.id ?? newId();
     byCriteria.set(key, id);
     if (interaction.kind === 'create') return match ? { write, id, current: match, keep: true } : { write, id };
-    if (match && write.resource?.id && write.resource.id !== match.id) throw badRequest('the condition matches a resource with another id', `${resourceType}.id`);
+    if (match && write.resource?.id && write.resource.id !== match.id)
+      throw badRequest('the condition matches a resource with another id', `${resourceType}.id`);
     const current = await writer.currentForUpdate(resourceType, id);
     if (match || write.request.ifMatch !== undefined) checkVersion(write.request, current);
-    if (!match && current?.resource) throw new FhirError(409, 'conflict', `a ${resourceType} with this id exists and does not match the condition`);
+    if (!match && current?.resource)
+      throw new FhirError(409, 'conflict', `a ${resourceType} with this id exists and does not match the condition`);
     return { write, id, ...(current ? { current } : {}) };
   }
 
-  private async writeAll(writer: ResourceWriter, targets: readonly Target[], results: Map<CheckedWrite, WriteResult>): Promise<void> {
+  private async writeAll(
+    writer: ResourceWriter,
+    targets: readonly Target[],
+    results: Map<CheckedWrite, WriteResult>,
+  ): Promise<void> {
     const resolve = linkResolver(targets);
     const now = this.clock.now();
     const written = new Map<string, VersionToWrite>();
     const versions: VersionToWrite[] = [];
     for (const target of targets) {
       if (target.keep) continue;
-      const version = this.versionOf(target, now, (resource, fullUrl) => rewriteLinks(resource, (link) => resolve(link, fullUrl)));
+      const version = this.versionOf(target, now, (resource, fullUrl) =>
+        rewriteLinks(resource, (link) => resolve(link, fullUrl)),
+      );
       versions.push(version);
       written.set(`${version.resourceType}/${version.id}`, version);
       results.set(target.write, { status: target.current?.resource ? 200 : 201, version });
@@ -180,17 +235,27 @@ export class WriteResources {
     }
   }
 
-  private versionOf(target: Target, now: Date, rewrite: (resource: Resource, fullUrl: string | undefined) => Resource): VersionToWrite {
+  private versionOf(
+    target: Target,
+    now: Date,
+    rewrite: (resource: Resource, fullUrl: string | undefined) => Resource,
+  ): VersionToWrite {
     const { write, id, current } = target;
     const rewritten = rewrite(write.resource as Resource, write.request.fullUrl);
     for (const reference of referencesIn(rewritten)) {
-      if (reference.startsWith('urn:uuid:')) throw badRequest('a urn:uuid reference points to no entry of this transaction');
+      if (reference.startsWith('urn:uuid:'))
+        throw badRequest('a urn:uuid reference points to no entry of this transaction');
     }
     const version = (current?.version ?? 0) + 1;
     // A clock set back must not make a newer version look older.
     const lastUpdated = current && current.lastUpdated >= now ? new Date(current.lastUpdated.getTime() + 1) : now;
     const { resourceType, id: _id, meta, ...rest } = rewritten as Resource & Record<string, unknown>;
-    const resource = { resourceType, id, meta: { ...meta, versionId: String(version), lastUpdated: lastUpdated.toISOString() }, ...rest } as unknown as Resource;
+    const resource = {
+      resourceType,
+      id,
+      meta: { ...meta, versionId: String(version), lastUpdated: lastUpdated.toISOString() },
+      ...rest,
+    } as unknown as Resource;
     const method = write.request.interaction.kind === 'create' ? 'POST' : 'PUT';
     return { resourceType, id, version, lastUpdated, method, resource, index: this.definitions.index(resource) };
   }
@@ -206,7 +271,8 @@ export class WriteResources {
     for (const reference of new Set(versions.flatMap(({ resource }) => [...referencesIn(resource)]))) {
       const [, type = '', query = ''] = conditionalReference.exec(reference) ?? [];
       if (!type) continue;
-      if (!this.definitions.isResourceType(type)) throw badRequest('a conditional reference names no resource type of R4');
+      if (!this.definitions.isResourceType(type))
+        throw badRequest('a conditional reference names no resource type of R4');
       const { matches } = await writer.search(this.criteria(type, new URLSearchParams(query)));
       const [match, another] = matches;
       if (another) throw multipleMatches(`a conditional reference to ${type} matches more than one`);
@@ -216,7 +282,9 @@ export class WriteResources {
     if (resolved.size === 0) return;
     const amended = versions.flatMap((version): VersionToWrite[] => {
       if (![...referencesIn(version.resource)].some((reference) => resolved.has(reference))) return [];
-      const resource = rewriteLinks(version.resource as Resource, (link, element) => (element === 'reference' ? resolved.get(link) : undefined));
+      const resource = rewriteLinks(version.resource as Resource, (link, element) =>
+        element === 'reference' ? resolved.get(link) : undefined,
+      );
       return [{ ...version, resource, index: this.definitions.index(resource) }];
     });
     await writer.amend(amended);
@@ -240,14 +308,16 @@ function checkVersion({ ifMatch }: WriteRequest, current: StoredVersion | undefi
   if (ifMatch === undefined) return;
   const wanted = /^(?:W\/)?"([^"]+)"$/.exec(ifMatch.trim())?.[1];
   if (wanted === undefined) throw badRequest('If-Match needs the form W/"1"');
-  if (!current?.resource || String(current.version) !== wanted) throw new FhirError(412, 'conflict', 'the resource has another version than If-Match asks for');
+  if (!current?.resource || String(current.version) !== wanted)
+    throw new FhirError(412, 'conflict', 'the resource has another version than If-Match asks for');
 }
 
 /** Turns a fullUrl, or a relative link beside a fullUrl of the same server, into "Type/id". */
 function linkResolver(targets: readonly Target[]): (link: string, fullUrl: string | undefined) => string | undefined {
   const byFullUrl = new Map<string, string>();
   for (const { write, id } of targets) {
-    if (write.request.fullUrl) byFullUrl.set(write.request.fullUrl.toLowerCase(), `${write.request.interaction.resourceType}/${id}`);
+    if (write.request.fullUrl)
+      byFullUrl.set(write.request.fullUrl.toLowerCase(), `${write.request.interaction.resourceType}/${id}`);
   }
   return (link, fullUrl) => {
     const direct = byFullUrl.get(link.toLowerCase());

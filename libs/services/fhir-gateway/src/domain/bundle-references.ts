@@ -9,11 +9,18 @@ export const conditionalReference = /^([A-Z][A-Za-z]{1,63})\?(.+)$/s;
 const linkElements = new Set(['reference', 'url', 'valueUri', 'valueUrl', 'valueUuid']);
 
 /** A copy of the resource in which every link went through `rewrite`; undefined leaves a link as it is. */
-export function rewriteLinks<T extends Resource>(resource: T, rewrite: (link: string, element: string) => string | undefined): T {
+export function rewriteLinks<T extends Resource>(
+  resource: T,
+  rewrite: (link: string, element: string) => string | undefined,
+): T {
   return rewriteValue('', resource, rewrite) as T;
 }
 
-function rewriteValue(element: string, value: unknown, rewrite: (link: string, element: string) => string | undefined): unknown {
+function rewriteValue(
+  element: string,
+  value: unknown,
+  rewrite: (link: string, element: string) => string | undefined,
+): unknown {
   if (Array.isArray(value)) return value.map((item) => rewriteValue(element, item, rewrite));
   if (isObject(value)) {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, rewriteValue(name, item, rewrite)]));
@@ -21,10 +28,13 @@ function rewriteValue(element: string, value: unknown, rewrite: (link: string, e
   if (typeof value !== 'string') return value;
   if (linkElements.has(element)) return rewrite(value, element) ?? value;
   if (element === 'div' && value.includes('urn:uuid:')) {
-    return value.replace(/((?:href|src)=")(urn:uuid:[0-9a-f-]{36})(")/gi, (all, before: string, link: string, after: string) => {
-      const target = rewrite(link, element);
-      return target ? `${before}${target}${after}` : all;
-    });
+    return value.replace(
+      /((?:href|src)=")(urn:uuid:[0-9a-f-]{36})(")/gi,
+      (all, before: string, link: string, after: string) => {
+        const target = rewrite(link, element);
+        return target ? `${before}${target}${after}` : all;
+      },
+    );
   }
   return value;
 }

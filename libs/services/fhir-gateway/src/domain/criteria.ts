@@ -19,7 +19,12 @@ export type Filter =
   | { readonly kind: 'token'; readonly param: string; readonly not: boolean; readonly values: readonly TokenValue[] }
   | { readonly kind: 'reference' | 'uri'; readonly param: string; readonly values: readonly string[] }
   | { readonly kind: 'date'; readonly param: string; readonly values: readonly DateValue[] }
-  | { readonly kind: 'string'; readonly param: string; readonly match: 'starts' | 'contains' | 'exact'; readonly values: readonly string[] }
+  | {
+      readonly kind: 'string';
+      readonly param: string;
+      readonly match: 'starts' | 'contains' | 'exact';
+      readonly values: readonly string[];
+    }
   | { readonly kind: 'missing'; readonly param: string; readonly missing: boolean };
 
 export interface Sort {

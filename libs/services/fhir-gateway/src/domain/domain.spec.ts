@@ -54,7 +54,9 @@ describe('dateSpan', () => {
     ['2024-02-29T10:30:15Z', '2024-02-29T10:30:15Z', '2024-02-29T10:30:16Z'],
     ['2024-02-29T10:30:15.123456Z', '2024-02-29T10:30:15.123Z', '2024-02-29T10:30:15.124Z'],
   ])('%s', (text, from, to) => expect(dateSpan(text)).toEqual({ from: Date.parse(from), to: Date.parse(to) }));
-  it.each(['', 'yesterday', '2024-13', '2024-1', '20240229', '2024-02-29T10'])('%s is none', (text) => expect(dateSpan(text)).toBeUndefined());
+  it.each(['', 'yesterday', '2024-13', '2024-1', '20240229', '2024-02-29T10'])('%s is none', (text) =>
+    expect(dateSpan(text)).toBeUndefined(),
+  );
 });
 
 describe('normaliseText', () => {
@@ -71,16 +73,22 @@ describe('normaliseText', () => {
 });
 
 describe('parseCriteria', () => {
-  const definition = (code: string, kind: 'token' | 'reference' | 'date') => [code, { code, kind, targets: ['Patient', 'Group'], documentation: '', url: '' }] as const;
+  const definition = (code: string, kind: 'token' | 'reference' | 'date') =>
+    [code, { code, kind, targets: ['Patient', 'Group'], documentation: '', url: '' }] as const;
   const context: ParseContext = {
-    parameters: () => new Map([definition('identifier', 'token'), definition('subject', 'reference'), definition('date', 'date')]),
+    parameters: () =>
+      new Map([definition('identifier', 'token'), definition('subject', 'reference'), definition('date', 'date')]),
     bases: ['http://here/fhir'],
   };
   const filters = (query: string) => parseCriteria('Observation', new URLSearchParams(query), context).filters;
 
   it('reads tokens with their escapes', () => {
-    expect(filters('identifier=a%7Cb')).toEqual([{ kind: 'token', param: 'identifier', not: false, values: [{ system: 'a', code: 'b' }] }]);
-    expect(filters('identifier=a\\|b,|c,d|')).toMatchObject([{ values: [{ code: 'a|b' }, { system: '', code: 'c' }, { system: 'd' }] }]);
+    expect(filters('identifier=a%7Cb')).toEqual([
+      { kind: 'token', param: 'identifier', not: false, values: [{ system: 'a', code: 'b' }] },
+    ]);
+    expect(filters('identifier=a\\|b,|c,d|')).toMatchObject([
+      { values: [{ code: 'a|b' }, { system: '', code: 'c' }, { system: 'd' }] },
+    ]);
   });
 
   it('reads references in every form', () => {
@@ -92,7 +100,16 @@ describe('parseCriteria', () => {
   });
 
   it('refuses what it does not know, and never repeats values', () => {
-    for (const query of ['secret=1', 'subject.name=secret', 'identifier:above=secret', '_sort=secret', '_count=secret', 'date=secret', '_include=secret', '_has:secret=1']) {
+    for (const query of [
+      'secret=1',
+      'subject.name=secret',
+      'identifier:above=secret',
+      '_sort=secret',
+      '_count=secret',
+      'date=secret',
+      '_include=secret',
+      '_has:secret=1',
+    ]) {
       expect(() => filters(query)).toThrow(FhirError);
       if (query.startsWith('secret')) continue;
       try {
@@ -101,17 +118,27 @@ describe('parseCriteria', () => {
         expect(String(error)).not.toContain('secret');
       }
     }
-    expect(() => filters(Array.from({ length: limits.searchParametersMax + 1 }, () => 'identifier=1').join('&'))).toThrow(FhirError);
-    expect(() => filters(`identifier=${Array.from({ length: limits.searchValuesMax + 1 }, () => 'x').join(',')}`)).toThrow(FhirError);
+    expect(() =>
+      filters(Array.from({ length: limits.searchParametersMax + 1 }, () => 'identifier=1').join('&')),
+    ).toThrow(FhirError);
+    expect(() =>
+      filters(`identifier=${Array.from({ length: limits.searchValuesMax + 1 }, () => 'x').join(',')}`),
+    ).toThrow(FhirError);
   });
 });
 
 describe('rewriteLinks', () => {
   it('changes links and leaves names and the original alone', () => {
     const link = 'urn:uuid:00000000-0000-4000-8000-000000000001';
-    const resource = { resourceType: 'Observation', subject: { reference: link, identifier: { value: link } }, note: [{ text: link }] } as const;
+    const resource = {
+      resourceType: 'Observation',
+      subject: { reference: link, identifier: { value: link } },
+      note: [{ text: link }],
+    } as const;
     const before = JSON.stringify(resource);
-    const after = rewriteLinks(resource as never, (one) => (one === link ? 'Patient/1' : undefined)) as unknown as typeof resource;
+    const after = rewriteLinks(resource as never, (one) =>
+      one === link ? 'Patient/1' : undefined,
+    ) as unknown as typeof resource;
     expect(after).toEqual({ ...resource, subject: { ...resource.subject, reference: 'Patient/1' } });
     expect(JSON.stringify(resource)).toBe(before);
   });

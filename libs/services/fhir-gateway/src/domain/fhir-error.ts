@@ -23,7 +23,12 @@ export class FhirError extends CallosumError {
     diagnostics: string,
     options: { expression?: string; issues?: readonly OperationOutcomeIssue[]; cause?: unknown } = {},
   ) {
-    super(`fhir.${issueCode}`, kinds[status] ?? 'invalid', diagnostics, options.cause === undefined ? {} : { cause: options.cause });
+    super(
+      `fhir.${issueCode}`,
+      kinds[status] ?? 'invalid',
+      diagnostics,
+      options.cause === undefined ? {} : { cause: options.cause },
+    );
     this.issues = options.issues ?? [issue('error', issueCode, diagnostics, options.expression)];
   }
 }

@@ -4,7 +4,8 @@ import { limits } from './limits.js';
 /** A JSON object whose shape is not known yet. */
 export type JsonObject = Record<string, unknown>;
 
-export const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * Parses FHIR JSON (R4 json, 2.6.2). Nesting is bounded before parsing, so that nothing after it can run out
@@ -38,7 +39,8 @@ function checkDepth(bytes: Buffer): void {
     } else if (byte === quote) inString = true;
     else if (byte === openBrace || byte === openBracket) {
       depth += 1;
-      if (depth > limits.jsonDepthMax) throw new FhirError(400, 'too-long', `nesting is limited to ${limits.jsonDepthMax} levels`);
+      if (depth > limits.jsonDepthMax)
+        throw new FhirError(400, 'too-long', `nesting is limited to ${limits.jsonDepthMax} levels`);
     } else if (byte === closeBrace || byte === closeBracket) depth -= 1;
   }
 }
@@ -53,7 +55,8 @@ function checkNames(value: unknown): void {
     for (const item of value) checkNames(item);
   } else if (isObject(value)) {
     for (const [name, item] of Object.entries(value)) {
-      if (name in Object.prototype || !elementName.test(name)) throw new FhirError(400, 'structure', 'the body has an element name that FHIR does not know');
+      if (name in Object.prototype || !elementName.test(name))
+        throw new FhirError(400, 'structure', 'the body has an element name that FHIR does not know');
       checkNames(item);
     }
   }

@@ -1,4 +1,13 @@
-import { type Criteria, type DatePrefix, datePrefixes, type DateValue, type Filter, type ParameterDefinition, type Sort, type TokenValue } from './criteria.js';
+import {
+  type Criteria,
+  type DatePrefix,
+  datePrefixes,
+  type DateValue,
+  type Filter,
+  type ParameterDefinition,
+  type Sort,
+  type TokenValue,
+} from './criteria.js';
 import { badRequest, notSupported } from './fhir-error.js';
 import { limits } from './limits.js';
 import { dateSpan, normaliseText } from './search-value.js';
@@ -21,13 +30,20 @@ const ignored = new Set(['_format', '_pretty']);
 export function parseCriteria(resourceType: string, query: URLSearchParams, context: ParseContext): Criteria {
   const parameters = context.parameters(resourceType);
   const filters: Filter[] = [];
-  const controls = { sort: [] as Sort[], count: limits.searchCountDefault as number, offset: 0, total: true, countOnly: false };
+  const controls = {
+    sort: [] as Sort[],
+    count: limits.searchCountDefault as number,
+    offset: 0,
+    total: true,
+    countOnly: false,
+  };
   for (const [name, value] of query) {
     if (ignored.has(name) || readControl(name, value, controls)) continue;
     if (value === '') continue; // R4 search: parameters without a value are ignored
     filters.push(parseFilter(name, value, parameters, context));
   }
-  if (filters.length > limits.searchParametersMax) throw badRequest(`a search takes at most ${limits.searchParametersMax} parameters`);
+  if (filters.length > limits.searchParametersMax)
+    throw badRequest(`a search takes at most ${limits.searchParametersMax} parameters`);
   return { resourceType, filters, ...controls };
 }
 
@@ -75,21 +91,37 @@ function parseSort(text: string): Sort {
   return { by, descending: text.startsWith('-') };
 }
 
-function parseFilter(name: string, value: string, parameters: ReadonlyMap<string, ParameterDefinition>, context: ParseContext): Filter {
+function parseFilter(
+  name: string,
+  value: string,
+  parameters: ReadonlyMap<string, ParameterDefinition>,
+  context: ParseContext,
+): Filter {
   const [code = '', modifier] = name.split(':', 2);
   const parameter = parameters.get(code);
   // The name may hold anything a client mistyped: only names of the right form are repeated.
-  if (!parameter) throw notSupported(/^[A-Za-z_][A-Za-z0-9._-]{0,63}$/.test(code) ? `the search parameter ${code} is not supported here` : 'a search parameter is not supported here');
+  if (!parameter)
+    throw notSupported(
+      /^[A-Za-z_][A-Za-z0-9._-]{0,63}$/.test(code)
+        ? `the search parameter ${code} is not supported here`
+        : 'a search parameter is not supported here',
+    );
   if (modifier === 'missing') {
     if (value !== 'true' && value !== 'false') throw badRequest(`${code}:missing must be true or false`);
     return { kind: 'missing', param: code, missing: value === 'true' };
   }
   const values = splitUnescaped(value, ',');
-  if (values.length > limits.searchValuesMax) throw badRequest(`${code} takes at most ${limits.searchValuesMax} alternatives`);
+  if (values.length > limits.searchValuesMax)
+    throw badRequest(`${code} takes at most ${limits.searchValuesMax} alternatives`);
   return filterOfKind(parameter, modifier, values, context);
 }
 
-function filterOfKind(parameter: ParameterDefinition, modifier: string | undefined, values: readonly string[], context: ParseContext): Filter {
+function filterOfKind(
+  parameter: ParameterDefinition,
+  modifier: string | undefined,
+  values: readonly string[],
+  context: ParseContext,
+): Filter {
   const { code: param, kind } = parameter;
   const refuse = (): never => {
     throw notSupported(`the modifier of ${param} is not supported`);
@@ -99,9 +131,14 @@ function filterOfKind(parameter: ParameterDefinition, modifier: string | undefin
       if (modifier !== undefined && modifier !== 'not') return refuse();
       return { kind, param, not: modifier === 'not', values: values.map(parseToken) };
     case 'reference':
-      if (modifier === 'identifier') return { kind: 'token', param: `${param}:identifier`, not: false, values: values.map(parseToken) };
+      if (modifier === 'identifier')
+        return { kind: 'token', param: `${param}:identifier`, not: false, values: values.map(parseToken) };
       if (modifier !== undefined && !/^[A-Z][A-Za-z]+$/.test(modifier)) return refuse();
-      return { kind, param, values: values.flatMap((value) => referenceForms(parameter, modifier, unescape(value), context)) };
+      return {
+        kind,
+        param,
+        values: values.flatMap((value) => referenceForms(parameter, modifier, unescape(value), context)),
+      };
     case 'date':
       if (modifier !== undefined) return refuse();
       return { kind, param, values: values.map((value) => parseDate(param, value)) };
@@ -136,7 +173,12 @@ function parseDate(param: string, text: string): DateValue {
 }
 
 /** The forms under which a reference may be indexed: "1" stands for each type the parameter can point to. */
-function referenceForms(parameter: ParameterDefinition, type: string | undefined, value: string, { bases }: ParseContext): string[] {
+function referenceForms(
+  parameter: ParameterDefinition,
+  type: string | undefined,
+  value: string,
+  { bases }: ParseContext,
+): string[] {
   const base = bases.find((candidate) => value.startsWith(`${candidate}/`));
   const local = base ? value.slice(base.length + 1) : value;
   if (local.includes('/') || local.startsWith('urn:')) return [local.replace(/\/_history\/.*$/, '')];

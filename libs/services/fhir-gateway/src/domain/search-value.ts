@@ -22,7 +22,8 @@ export interface DateSpan {
   readonly to: number;
 }
 
-const datePattern = /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/;
+const datePattern =
+  /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/;
 
 /** Span of "2024", "2024-03", "2024-03-01", "2024-03-01T10:00Z"…; without a zone it is read as UTC. Undefined when malformed. */
 export function dateSpan(text: string): DateSpan | undefined {

@@ -58,7 +58,10 @@ export class R4Definitions implements Definitions {
     for (const [valueSet, values] of Object.entries(tokens)) {
       for (const value of values) {
         const missing = this.unknownCode(valueSet, value);
-        if (missing) issues.push(issue('error', 'code-invalid', `the code is not in the required value set ${valueSet}`, value.path));
+        if (missing)
+          issues.push(
+            issue('error', 'code-invalid', `the code is not in the required value set ${valueSet}`, value.path),
+          );
       }
     }
     return issues.slice(0, issuesMax);
@@ -68,7 +71,8 @@ export class R4Definitions implements Definitions {
   private unknownCode(valueSet: string, { type, value }: TypedValueWithPath): boolean {
     const codes = this.codeLists.expand(valueSet);
     if (!codes || value === undefined || value === null) return false;
-    const known = ({ system, code }: Coding): boolean => code === undefined || codes.has(system ? `${system}|${code}` : code);
+    const known = ({ system, code }: Coding): boolean =>
+      code === undefined || codes.has(system ? `${system}|${code}` : code);
     if (type === 'Coding') return !known(value as Coding);
     if (type === 'CodeableConcept') {
       const { coding } = value as CodeableConcept;
@@ -81,19 +85,27 @@ export class R4Definitions implements Definitions {
 const read = (file: string): Bundle => readJson(`fhir/r4/${file}`) as Bundle;
 
 function concreteTypes(profiles: Bundle): string[] {
-  return (profiles.entry ?? [])
-    .map(({ resource }) => resource as StructureDefinition)
-    .filter(({ resourceType, kind, abstract }) => resourceType === 'StructureDefinition' && kind === 'resource' && !abstract)
-    // The package adds types of later versions (SubscriptionStatus of R4B).
-    .filter(({ derivation, fhirVersion }) => derivation === 'specialization' && fhirVersion === '4.0.1')
-    .map(({ type }) => type ?? '')
-    .filter((type) => isResourceType(type))
-    .sort();
+  return (
+    (profiles.entry ?? [])
+      .map(({ resource }) => resource as StructureDefinition)
+      .filter(
+        ({ resourceType, kind, abstract }) =>
+          resourceType === 'StructureDefinition' && kind === 'resource' && !abstract,
+      )
+      // The package adds types of later versions (SubscriptionStatus of R4B).
+      .filter(({ derivation, fhirVersion }) => derivation === 'specialization' && fhirVersion === '4.0.1')
+      .map(({ type }) => type ?? '')
+      .filter((type) => isResourceType(type))
+      .sort()
+  );
 }
 
 function requiredValueSets(): Set<string> {
   const found = new Set<string>();
-  const visit = (schema: { elements: Record<string, { binding?: { strength?: string; valueSet?: string } }>; innerTypes: readonly unknown[] }): void => {
+  const visit = (schema: {
+    elements: Record<string, { binding?: { strength?: string; valueSet?: string } }>;
+    innerTypes: readonly unknown[];
+  }): void => {
     for (const { binding } of Object.values(schema.elements)) {
       if (binding?.strength === 'required' && binding.valueSet) found.add(binding.valueSet);
     }
@@ -107,7 +119,9 @@ function structuralIssues(resource: Resource, tokens: Record<string, TypedValueW
     return validateResource(resource, { collect: { tokens } });
   } catch (error) {
     if (error instanceof OperationOutcomeError) {
-      return (error.outcome.issue ?? []).map((one) => issue(one.severity ?? 'error', one.code ?? 'structure', one.details?.text ?? 'not valid', one.expression?.[0]));
+      return (error.outcome.issue ?? []).map((one) =>
+        issue(one.severity ?? 'error', one.code ?? 'structure', one.details?.text ?? 'not valid', one.expression?.[0]),
+      );
     }
     throw error;
   }

@@ -1,5 +1,12 @@
 import type { Resource } from '@callosum/fhir';
-import { evalFhirPathTyped, type FhirPathAtom, getExpressionForResourceType, parseFhirPath, toTypedValue, type TypedValue } from '@medplum/core';
+import {
+  evalFhirPathTyped,
+  type FhirPathAtom,
+  getExpressionForResourceType,
+  parseFhirPath,
+  toTypedValue,
+  type TypedValue,
+} from '@medplum/core';
 import type { Period, SearchParameter, Timing } from '@medplum/fhirtypes';
 
 import type { ParameterDefinition } from '../../domain/criteria.js';
@@ -12,8 +19,20 @@ interface Indexed extends ParameterDefinition {
 const kinds: ReadonlySet<string> = new Set<SearchKind>(['token', 'reference', 'date', 'string', 'uri']);
 /** Answered from the resource's own row. */
 const builtIn: readonly ParameterDefinition[] = [
-  { code: '_id', kind: 'token', targets: [], documentation: 'Logical id of the resource', url: 'http://hl7.org/fhir/SearchParameter/Resource-id' },
-  { code: '_lastUpdated', kind: 'date', targets: [], documentation: 'When the version last changed', url: 'http://hl7.org/fhir/SearchParameter/Resource-lastUpdated' },
+  {
+    code: '_id',
+    kind: 'token',
+    targets: [],
+    documentation: 'Logical id of the resource',
+    url: 'http://hl7.org/fhir/SearchParameter/Resource-id',
+  },
+  {
+    code: '_lastUpdated',
+    kind: 'date',
+    targets: [],
+    documentation: 'When the version last changed',
+    url: 'http://hl7.org/fhir/SearchParameter/Resource-lastUpdated',
+  },
 ];
 const builtInCodes = new Set(builtIn.map(({ code }) => code));
 
@@ -30,7 +49,10 @@ export class SearchIndexer {
   parameters(resourceType: string): ReadonlyMap<string, ParameterDefinition> {
     const known = this.definitions.get(resourceType);
     if (known) return known;
-    const map = new Map<string, ParameterDefinition>([...builtIn.map((one) => [one.code, one] as const), ...this.indexed(resourceType)]);
+    const map = new Map<string, ParameterDefinition>([
+      ...builtIn.map((one) => [one.code, one] as const),
+      ...this.indexed(resourceType),
+    ]);
     this.definitions.set(resourceType, map);
     return map;
   }
@@ -51,7 +73,10 @@ export class SearchIndexer {
     if (known) return known;
     const map = new Map<string, Indexed>();
     for (const parameter of this.all) {
-      const applies = parameter.base?.some((base) => (base as string) === resourceType || (base as string) === 'Resource' || (base as string) === 'DomainResource');
+      const applies = parameter.base?.some(
+        (base) =>
+          (base as string) === resourceType || (base as string) === 'Resource' || (base as string) === 'DomainResource',
+      );
       if (!applies || !parameter.expression || !kinds.has(parameter.type) || builtInCodes.has(parameter.code)) continue;
       map.set(parameter.code, compile(resourceType, parameter, parameter.expression));
     }
@@ -66,7 +91,11 @@ export class SearchIndexer {
       case 'reference':
         return this.references(param, value as unknown);
       case 'date':
-        return spans(value as unknown).map(({ from, to }) => ({ param, ...(Number.isFinite(from) ? { from } : {}), ...(Number.isFinite(to) ? { to } : {}) }));
+        return spans(value as unknown).map(({ from, to }) => ({
+          param,
+          ...(Number.isFinite(from) ? { from } : {}),
+          ...(Number.isFinite(to) ? { to } : {}),
+        }));
       case 'string':
         return texts(value as unknown).map((text) => ({ param, text, value: normaliseText(text) }));
       case 'uri':
@@ -77,10 +106,15 @@ export class SearchIndexer {
   private references(param: string, value: unknown): IndexEntry[] {
     // canonical and uri references are plain strings
     if (typeof value === 'string') return [{ param, value: this.relative(value) }];
-    const { reference, identifier } = (value ?? {}) as { reference?: string; identifier?: { system?: string; value?: string } };
+    const { reference, identifier } = (value ?? {}) as {
+      reference?: string;
+      identifier?: { system?: string; value?: string };
+    };
     const entries: IndexEntry[] = [];
-    if (reference && !reference.startsWith('#')) entries.push({ param, value: this.relative(reference).replace(/\/_history\/.*$/, '') });
-    if (identifier?.value) entries.push({ param: `${param}:identifier`, ...token(identifier.system, identifier.value) });
+    if (reference && !reference.startsWith('#'))
+      entries.push({ param, value: this.relative(reference).replace(/\/_history\/.*$/, '') });
+    if (identifier?.value)
+      entries.push({ param: `${param}:identifier`, ...token(identifier.system, identifier.value) });
     return entries;
   }
 
@@ -102,12 +136,20 @@ function compile(resourceType: string, parameter: SearchParameter, expression: s
   };
 }
 
-const token = (system: string | undefined, value: string): { system?: string; value: string } => ({ ...(system ? { system } : {}), value });
+const token = (system: string | undefined, value: string): { system?: string; value: string } => ({
+  ...(system ? { system } : {}),
+  value,
+});
 
 function tokens(type: string, value: unknown): { system?: string; value: string }[] {
   if (typeof value === 'string' || typeof value === 'boolean') return [{ value: String(value) }];
   if (typeof value !== 'object' || value === null) return [];
-  const { system, code, value: text, coding } = value as { system?: string; code?: string; value?: string; coding?: { system?: string; code?: string }[] };
+  const {
+    system,
+    code,
+    value: text,
+    coding,
+  } = value as { system?: string; code?: string; value?: string; coding?: { system?: string; code?: string }[] };
   if (coding) return coding.flatMap((one) => (one.code ? [token(one.system, one.code)] : []));
   // Of a ContactPoint `system` says phone or email: R4 search, token, uses the value alone.
   if (type === 'ContactPoint') return text ? [{ value: text }] : [];
@@ -120,7 +162,12 @@ function spans(value: unknown): DateSpan[] {
   if (typeof value !== 'object' || value === null) return [];
   const { start, end } = value as Period;
   if (start ?? end) {
-    return [{ from: dateSpan(start ?? '')?.from ?? Number.NEGATIVE_INFINITY, to: dateSpan(end ?? '')?.to ?? Number.POSITIVE_INFINITY }];
+    return [
+      {
+        from: dateSpan(start ?? '')?.from ?? Number.NEGATIVE_INFINITY,
+        to: dateSpan(end ?? '')?.to ?? Number.POSITIVE_INFINITY,
+      },
+    ];
   }
   const { event, repeat } = value as Timing;
   const found = (event ?? []).flatMap((one) => spans(one));
@@ -128,10 +175,24 @@ function spans(value: unknown): DateSpan[] {
 }
 
 /** Parts of HumanName and Address that string searches look into (R4 search, string). */
-const textParts = ['text', 'family', 'given', 'prefix', 'suffix', 'line', 'city', 'district', 'state', 'country', 'postalCode'] as const;
+const textParts = [
+  'text',
+  'family',
+  'given',
+  'prefix',
+  'suffix',
+  'line',
+  'city',
+  'district',
+  'state',
+  'country',
+  'postalCode',
+] as const;
 
 function texts(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   if (typeof value !== 'object' || value === null) return [];
-  return textParts.flatMap((part) => (value as Record<string, unknown>)[part] ?? []).filter((text): text is string => typeof text === 'string' && text !== '');
+  return textParts
+    .flatMap((part) => (value as Record<string, unknown>)[part] ?? [])
+    .filter((text): text is string => typeof text === 'string' && text !== '');
 }

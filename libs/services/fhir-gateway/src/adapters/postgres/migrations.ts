@@ -40,8 +40,12 @@ export const fhirGatewayMigrations: Migrations = {
         )`.execute(db);
       await sql`create index search_index_by_resource on search_index (resource_type, id)`.execute(db);
       // text_pattern_ops serves equality and the prefix match of string searches.
-      await sql`create index search_index_by_value on search_index (resource_type, param, value text_pattern_ops)`.execute(db);
-      await sql`create index search_index_by_date on search_index (resource_type, param, low) where low is not null`.execute(db);
+      await sql`create index search_index_by_value on search_index (resource_type, param, value text_pattern_ops)`.execute(
+        db,
+      );
+      await sql`create index search_index_by_date on search_index (resource_type, param, low) where low is not null`.execute(
+        db,
+      );
     },
   },
 };

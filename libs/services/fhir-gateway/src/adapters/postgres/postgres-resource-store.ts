@@ -4,7 +4,15 @@ import { type Database, DatabaseUnavailableError, isTransientDatabaseError } fro
 import type { Resource } from '@callosum/fhir';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
-import type { LockKey, ResourceReader, ResourceStore, ResourceWriter, SearchResult, StoredVersion, VersionToWrite } from '../../application/ports.js';
+import type {
+  LockKey,
+  ResourceReader,
+  ResourceStore,
+  ResourceWriter,
+  SearchResult,
+  StoredVersion,
+  VersionToWrite,
+} from '../../application/ports.js';
 import type { Criteria } from '../../domain/criteria.js';
 import type { IndexEntry } from '../../domain/search-value.js';
 import { exactKey, prefixKey } from './index-value.js';
@@ -36,7 +44,11 @@ export class PostgresResourceStore implements ResourceStore {
     return guarded(() => this.reader.version(resourceType, id, version));
   }
 
-  history(resourceType: string, id: string, page: { count: number; offset: number }): Promise<{ versions: readonly StoredVersion[]; total: number }> {
+  history(
+    resourceType: string,
+    id: string,
+    page: { count: number; offset: number },
+  ): Promise<{ versions: readonly StoredVersion[]; total: number }> {
     return guarded(() => this.reader.history(resourceType, id, page));
   }
 
@@ -71,7 +83,8 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (isTransientDatabaseError(error)) throw new DatabaseUnavailableError('the FHIR store is not available', { cause: error });
+    if (isTransientDatabaseError(error))
+      throw new DatabaseUnavailableError('the FHIR store is not available', { cause: error });
     throw error;
   }
 }
@@ -84,7 +97,11 @@ async function takeLocks(trx: Transaction<FhirGatewayTables>, locks: readonly Lo
     buckets.set(bucket, exclusive || buckets.get(bucket) === true);
   }
   for (const [bucket, exclusive] of [...buckets].sort(([a], [b]) => a - b)) {
-    await (exclusive ? sql`select pg_advisory_xact_lock(${lockSpace}::int, ${bucket}::int)` : sql`select pg_advisory_xact_lock_shared(${lockSpace}::int, ${bucket}::int)`).execute(trx);
+    await (
+      exclusive
+        ? sql`select pg_advisory_xact_lock(${lockSpace}::int, ${bucket}::int)`
+        : sql`select pg_advisory_xact_lock_shared(${lockSpace}::int, ${bucket}::int)`
+    ).execute(trx);
   }
 }
 
@@ -122,14 +139,27 @@ class Rows implements ResourceWriter {
     return row && toVersion(row);
   }
 
-  async history(resourceType: string, id: string, { count, offset }: { count: number; offset: number }): Promise<{ versions: readonly StoredVersion[]; total: number }> {
+  async history(
+    resourceType: string,
+    id: string,
+    { count, offset }: { count: number; offset: number },
+  ): Promise<{ versions: readonly StoredVersion[]; total: number }> {
     const rows = await this.versions(resourceType, id).orderBy('version', 'desc').limit(count).offset(offset).execute();
-    const head = await this.db.selectFrom('resource').select('version').where('resource_type', '=', resourceType).where('id', '=', id).executeTakeFirst();
+    const head = await this.db
+      .selectFrom('resource')
+      .select('version')
+      .where('resource_type', '=', resourceType)
+      .where('id', '=', id)
+      .executeTakeFirst();
     return { versions: rows.map(toVersion), total: head?.version ?? 0 };
   }
 
   private versions(resourceType: string, id: string) {
-    return this.db.selectFrom('resource_version').selectAll().where('resource_type', '=', resourceType).where('id', '=', id);
+    return this.db
+      .selectFrom('resource_version')
+      .selectAll()
+      .where('resource_type', '=', resourceType)
+      .where('id', '=', id);
   }
 
   async search({ resourceType, filters, sort, count, offset, total, countOnly }: Criteria): Promise<SearchResult> {
@@ -138,11 +168,24 @@ class Rows implements ResourceWriter {
       .where('resource.resource_type', '=', resourceType)
       .where('resource.deleted', '=', false)
       .where((eb) => eb.and(filters.map((filter) => filterCondition(eb, resourceType, filter))));
-    const counted = total || countOnly ? await matching.select(({ fn }) => fn.countAll<number>().as('total')).executeTakeFirstOrThrow() : undefined;
+    const counted =
+      total || countOnly
+        ? await matching.select(({ fn }) => fn.countAll<number>().as('total')).executeTakeFirstOrThrow()
+        : undefined;
     if (countOnly) return { matches: [], total: counted?.total ?? 0 };
-    let page = matching.select(['resource.resource_type', 'resource.id', 'resource.version', 'resource.last_updated', 'resource.seq']);
-    for (const { by, descending } of sort) page = page.orderBy(by === '_id' ? 'resource.id' : 'resource.last_updated', descending ? 'desc' : 'asc');
-    page = page.orderBy('resource.seq').limit(count + 1).offset(offset);
+    let page = matching.select([
+      'resource.resource_type',
+      'resource.id',
+      'resource.version',
+      'resource.last_updated',
+      'resource.seq',
+    ]);
+    for (const { by, descending } of sort)
+      page = page.orderBy(by === '_id' ? 'resource.id' : 'resource.last_updated', descending ? 'desc' : 'asc');
+    page = page
+      .orderBy('resource.seq')
+      .limit(count + 1)
+      .offset(offset);
     const heads = await page.execute();
     const contents = await this.contents(resourceType, heads);
     return {
@@ -154,18 +197,33 @@ class Rows implements ResourceWriter {
   private async contents(resourceType: string, heads: readonly { id: string }[]): Promise<Map<string, StoredVersion>> {
     if (heads.length === 0) return new Map();
     const ids = heads.map(({ id }) => id);
-    const rows = await this.joined().where('resource.resource_type', '=', resourceType).where('resource.id', 'in', ids).execute();
+    const rows = await this.joined()
+      .where('resource.resource_type', '=', resourceType)
+      .where('resource.id', 'in', ids)
+      .execute();
     return new Map(rows.map((row) => [row.id, toVersion(row)]));
   }
 
   async write(versions: readonly VersionToWrite[]): Promise<void> {
     const first = versions.filter(({ version }) => version === 1);
-    for (const rows of chunks(first.map((version) => ({ ...keyOf(version), ...headOf(version) })))) await this.db.insertInto('resource').values(rows).execute();
+    for (const rows of chunks(first.map((version) => ({ ...keyOf(version), ...headOf(version) }))))
+      await this.db.insertInto('resource').values(rows).execute();
     for (const version of versions) {
       if (version.version === 1) continue;
-      await this.db.updateTable('resource').set(headOf(version)).where('resource_type', '=', version.resourceType).where('id', '=', version.id).execute();
+      await this.db
+        .updateTable('resource')
+        .set(headOf(version))
+        .where('resource_type', '=', version.resourceType)
+        .where('id', '=', version.id)
+        .execute();
     }
-    const contents = versions.map((one) => ({ ...keyOf(one), version: one.version, method: one.method, last_updated: one.lastUpdated, content: toContent(one.resource) }));
+    const contents = versions.map((one) => ({
+      ...keyOf(one),
+      version: one.version,
+      method: one.method,
+      last_updated: one.lastUpdated,
+      content: toContent(one.resource),
+    }));
     for (const rows of chunks(contents)) await this.db.insertInto('resource_version').values(rows).execute();
     await this.clearIndex(versions.filter(({ version }) => version > 1));
     await this.writeIndex(versions);
@@ -205,10 +263,21 @@ function* chunks<T>(rows: readonly T[]): Generator<T[]> {
 }
 
 const keyOf = ({ resourceType, id }: StoredVersion) => ({ resource_type: resourceType, id });
-const headOf = ({ version, resource, lastUpdated }: StoredVersion) => ({ version, deleted: resource === undefined, last_updated: lastUpdated });
+const headOf = ({ version, resource, lastUpdated }: StoredVersion) => ({
+  version,
+  deleted: resource === undefined,
+  last_updated: lastUpdated,
+});
 const toContent = (resource: Resource | undefined): string | null => (resource ? JSON.stringify(resource) : null);
 
-function toVersion(row: { resource_type: string; id: string; version: number; method: 'POST' | 'PUT' | 'DELETE'; last_updated: Date; content: Resource | null }): StoredVersion {
+function toVersion(row: {
+  resource_type: string;
+  id: string;
+  version: number;
+  method: 'POST' | 'PUT' | 'DELETE';
+  last_updated: Date;
+  content: Resource | null;
+}): StoredVersion {
   return {
     resourceType: row.resource_type,
     id: row.id,
@@ -221,8 +290,10 @@ function toVersion(row: { resource_type: string; id: string; version: number; me
 
 function toIndexRow({ resourceType, id }: VersionToWrite, entry: IndexEntry) {
   // Strings are searched by their beginning and keep their own writing beside the normalised one.
-  const system = entry.text !== undefined ? prefixKey(entry.text) : entry.system === undefined ? null : exactKey(entry.system);
-  const value = entry.value === undefined ? null : entry.text === undefined ? exactKey(entry.value) : prefixKey(entry.value);
+  const system =
+    entry.text !== undefined ? prefixKey(entry.text) : entry.system === undefined ? null : exactKey(entry.system);
+  const value =
+    entry.value === undefined ? null : entry.text === undefined ? exactKey(entry.value) : prefixKey(entry.value);
   return {
     resource_type: resourceType,
     id,

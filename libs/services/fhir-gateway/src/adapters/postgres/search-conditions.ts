@@ -28,7 +28,12 @@ export function filterCondition(eb: Builder, resourceType: string, filter: Filte
   return exists(eb, resourceType, [filter.param], valuesCondition(filter));
 }
 
-function exists(eb: Builder, resourceType: string, params: readonly string[], condition: Condition | undefined): Condition {
+function exists(
+  eb: Builder,
+  resourceType: string,
+  params: readonly string[],
+  condition: Condition | undefined,
+): Condition {
   const rows = eb
     .selectFrom('search_index')
     .select(sql`1`.as('one'))

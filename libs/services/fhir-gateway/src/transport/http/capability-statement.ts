@@ -18,7 +18,8 @@ export function capabilityStatement(definitions: Definitions, base: string, star
     rest: [
       {
         mode: 'server',
-        documentation: 'Unknown search parameters are refused. Token and reference searches are case-sensitive. References are not checked for existence.',
+        documentation:
+          'Unknown search parameters are refused. Token and reference searches are case-sensitive. References are not checked for existence.',
         interaction: [{ code: 'transaction' }, { code: 'batch' }],
         resource: definitions.resourceTypes.map((type) => resourceCapability(type, definitions)),
       },
@@ -30,7 +31,9 @@ function resourceCapability(type: string, definitions: Definitions): CapabilityS
   return {
     type: type as NonNullable<CapabilityStatementRestResource['type']>,
     profile: `http://hl7.org/fhir/StructureDefinition/${type}`,
-    interaction: (['read', 'vread', 'update', 'delete', 'history-instance', 'create', 'search-type'] as const).map((code) => ({ code })),
+    interaction: (['read', 'vread', 'update', 'delete', 'history-instance', 'create', 'search-type'] as const).map(
+      (code) => ({ code }),
+    ),
     versioning: 'versioned-update',
     readHistory: true,
     updateCreate: true,

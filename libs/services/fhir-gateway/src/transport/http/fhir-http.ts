@@ -61,7 +61,14 @@ export class FhirHttp {
     } catch (error) {
       const { status, issues } = describeError(error);
       this.log(interaction, status, error);
-      return { status, headers: { ...(status === 503 ? { 'retry-after': '5' } : {}), ...(status === 413 ? { connection: 'close' } : {}) }, body: outcome(...issues) };
+      return {
+        status,
+        headers: {
+          ...(status === 503 ? { 'retry-after': '5' } : {}),
+          ...(status === 413 ? { connection: 'close' } : {}),
+        },
+        body: outcome(...issues),
+      };
     }
   }
 
@@ -71,9 +78,13 @@ export class FhirHttp {
       case 'capabilities':
         return Promise.resolve(ok(capabilityStatement(this.definitions, base, this.started)));
       case 'read':
-        return this.reads.read(interaction.resourceType, interaction.id).then((version) => versionAnswer(version, request.headers));
+        return this.reads
+          .read(interaction.resourceType, interaction.id)
+          .then((version) => versionAnswer(version, request.headers));
       case 'vread':
-        return this.reads.vread(interaction.resourceType, interaction.id, interaction.versionId).then((version) => versionAnswer(version, request.headers));
+        return this.reads
+          .vread(interaction.resourceType, interaction.id, interaction.versionId)
+          .then((version) => versionAnswer(version, request.headers));
       case 'history':
         return this.reads.history(interaction.resourceType, interaction.id, interaction.query, base).then(ok);
       case 'search':
@@ -85,10 +96,15 @@ export class FhirHttp {
     }
   }
 
-  private async search(interaction: Extract<Interaction, { kind: 'search' }>, request: FhirHttpRequest, base: string): Promise<Bundle> {
+  private async search(
+    interaction: Extract<Interaction, { kind: 'search' }>,
+    request: FhirHttpRequest,
+    base: string,
+  ): Promise<Bundle> {
     if (request.method !== 'POST') return this.reads.search(interaction.resourceType, interaction.query, base);
     const contentType = header(request.headers, 'content-type') ?? '';
-    if (!contentType.startsWith('application/x-www-form-urlencoded')) throw new FhirError(415, 'not-supported', '_search takes application/x-www-form-urlencoded');
+    if (!contentType.startsWith('application/x-www-form-urlencoded'))
+      throw new FhirError(415, 'not-supported', '_search takes application/x-www-form-urlencoded');
     const form = new URLSearchParams((await readBody(request.body)).toString('utf8'));
     for (const [name, value] of interaction.query) form.append(name, value);
     return this.reads.search(interaction.resourceType, form, base);
@@ -100,7 +116,11 @@ export class FhirHttp {
     return ok(await this.bundles.run(body, { base, representation: preferred(request.headers) === 'representation' }));
   }
 
-  private async write(interaction: WriteInteraction, request: FhirHttpRequest, base: string): Promise<FhirHttpResponse> {
+  private async write(
+    interaction: WriteInteraction,
+    request: FhirHttpRequest,
+    base: string,
+  ): Promise<FhirHttpResponse> {
     const deleting = interaction.kind === 'delete';
     if (!deleting) requireJson(header(request.headers, 'content-type'));
     const ifMatch = header(request.headers, 'if-match');
@@ -112,17 +132,26 @@ export class FhirHttp {
       ...(ifNoneExist === undefined ? {} : { ifNoneExist }),
     };
     const [result] = await this.writes.run([write]);
-    if (!result?.version?.resource) return { status: 204, headers: result?.version ? { etag: etag(result.version) } : {} };
+    if (!result?.version?.resource)
+      return { status: 204, headers: result?.version ? { etag: etag(result.version) } : {} };
     const { version, status } = result;
     const location = `${base}/${version.resourceType}/${version.id}/_history/${version.version}`;
-    return { status, headers: { ...versionHeaders(version), location, 'content-location': location }, ...written(version, preferred(request.headers)) };
+    return {
+      status,
+      headers: { ...versionHeaders(version), location, 'content-location': location },
+      ...written(version, preferred(request.headers)),
+    };
   }
 
   /** The base the caller reached us under: links must lead back the same way, also through a port of its own. */
   private baseOf(headers: Headers): string {
     const configured = this.bases[0] ?? '';
     const host = header(headers, 'host') ?? '';
-    if (!/^[A-Za-z0-9.-]{1,255}(:\d{1,5})?$|^\[[0-9a-f:]{2,39}\](:\d{1,5})?$/i.test(host) || new URL(configured).host === host) return configured;
+    if (
+      !/^[A-Za-z0-9.-]{1,255}(:\d{1,5})?$|^\[[0-9a-f:]{2,39}\](:\d{1,5})?$/i.test(host) ||
+      new URL(configured).host === host
+    )
+      return configured;
     return `http://${host}/fhir`;
   }
 
@@ -140,12 +169,16 @@ export class FhirHttp {
 const ok = (body: Resource): FhirHttpResponse => ({ status: 200, headers: {}, body });
 
 const etag = ({ version }: StoredVersion): string => `W/"${version}"`;
-const versionHeaders = (version: StoredVersion): Record<string, string> => ({ etag: etag(version), 'last-modified': version.lastUpdated.toUTCString() });
+const versionHeaders = (version: StoredVersion): Record<string, string> => ({
+  etag: etag(version),
+  'last-modified': version.lastUpdated.toUTCString(),
+});
 
 /** If-None-Match of a conditional read (R4 http, 3.1.0.2.1). */
 function versionAnswer(version: StoredVersion & { resource: Resource }, headers: Headers): FhirHttpResponse {
   const known = header(headers, 'if-none-match');
-  if (known?.split(',').some((one) => one.trim() === etag(version))) return { status: 304, headers: versionHeaders(version) };
+  if (known?.split(',').some((one) => one.trim() === etag(version)))
+    return { status: 304, headers: versionHeaders(version) };
   return { status: 200, headers: versionHeaders(version), body: version.resource };
 }
 
@@ -153,7 +186,9 @@ type Preference = 'minimal' | 'representation' | 'OperationOutcome';
 
 /** `Prefer: return=…` (R4 http, 3.1.0.1.7). */
 function preferred(headers: Headers): Preference | undefined {
-  return /(?:^|[,;\s])return=(minimal|representation|OperationOutcome)(?:$|[,;\s])/.exec(header(headers, 'prefer') ?? '')?.[1] as Preference | undefined;
+  return /(?:^|[,;\s])return=(minimal|representation|OperationOutcome)(?:$|[,;\s])/.exec(
+    header(headers, 'prefer') ?? '',
+  )?.[1] as Preference | undefined;
 }
 
 function written(version: StoredVersion, preference: Preference | undefined): { body?: Resource } {
@@ -166,4 +201,3 @@ function header(headers: Headers, name: string): string | undefined {
   const value = headers[name];
   return typeof value === 'string' || value === undefined ? value : value.join(', ');
 }
-

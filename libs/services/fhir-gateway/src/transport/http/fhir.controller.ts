@@ -5,7 +5,9 @@ import { FhirHttp } from './fhir-http.js';
 
 /** Bodies stay streams: FhirHttp decides by their type and reads them under its own limit. */
 export function configureFhirHttp(fastify: FastifyInstance): void {
-  fastify.addContentTypeParser(['application/json', 'application/fhir+json', '*'], (_request, payload, done) => done(null, payload));
+  fastify.addContentTypeParser(['application/json', 'application/fhir+json', '*'], (_request, payload, done) =>
+    done(null, payload),
+  );
 }
 
 @Controller('fhir')

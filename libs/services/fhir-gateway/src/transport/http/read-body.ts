@@ -8,7 +8,8 @@ export async function readBody(stream: AsyncIterable<Buffer | string>): Promise<
   for await (const chunk of stream) {
     const buffer = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     bytes += buffer.length;
-    if (bytes > limits.bodyBytesMax) throw new FhirError(413, 'too-long', `a body is limited to ${limits.bodyBytesMax} bytes`);
+    if (bytes > limits.bodyBytesMax)
+      throw new FhirError(413, 'too-long', `a body is limited to ${limits.bodyBytesMax} bytes`);
     chunks.push(buffer);
   }
   return Buffer.concat(chunks);
