@@ -3,7 +3,7 @@ import type { DicomDataset, DicomElement } from './dataset.js';
 import { DicomPixelError } from './errors.js';
 import { parseFile, type ParsedFile } from './parse/parse.js';
 import { decodeFrames } from './pixels/decode.js';
-import { imagePixel } from './pixels/layout.js';
+import { imagePixel, nativeFrameBits } from './pixels/layout.js';
 
 export interface DatasetDigest {
   /** SHA-256, lower-case hex, of everything but Pixel Data and group 0002; private attributes count. */
@@ -100,15 +100,22 @@ export async function pixelDigest(source: Uint8Array | ParsedFile): Promise<stri
   return `bytes:${bytesDigest(file, element)}`;
 }
 
+/** Decoded samples held at once. */
+const batchBytes = 64 * 1024 * 1024;
+
 async function samplesDigest(file: ParsedFile): Promise<string> {
   const image = imagePixel(file.dataset);
   const hash = createHash('sha256').update(
     [image.rows, image.columns, image.frames, image.samplesPerPixel, image.bitsAllocated].join(','),
   );
-  // One frame at a time: a multi-frame object decoded at once would not fit.
-  for (let number = 1; number <= image.frames; number++) {
-    const [frame] = await decodeFrames(file, { frameNumbers: [number] });
-    if (frame) hash.update(new Uint8Array(frame.samples.buffer, frame.samples.byteOffset, frame.samples.byteLength));
+  // In batches: all frames at once may not fit, and one at a time finds the layout anew for each.
+  const batch = Math.max(1, Math.floor((batchBytes * 8) / nativeFrameBits(image)));
+  for (let first = 1; first <= image.frames; first += batch) {
+    const count = Math.min(batch, image.frames - first + 1);
+    const frames = await decodeFrames(file, { frameNumbers: Array.from({ length: count }, (_, i) => first + i) });
+    for (const { samples } of frames) {
+      hash.update(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength));
+    }
   }
   return hash.digest('hex');
 }

@@ -185,6 +185,24 @@ describe('frame layout', () => {
     expect(reads).toBe(1);
   });
 
+  it('refuses an offset table or a number of frames larger than any, before reading or making room for it', async () => {
+    const forged = Uint8Array.from(encapsulated([new Uint8Array(0), jpeg(1, 2)]));
+    const parsed = parseHeader(forged, { complete: true });
+    if (parsed === 'need-more' || !parsed.pixelData) throw new Error('complete');
+    new DataView(forged.buffer).setUint32(parsed.pixelData.offset + 4, 0xfffffff0, true);
+    const asked: number[] = [];
+    const read = (offset: number, byteCount: number): Promise<Uint8Array> => {
+      asked.push(byteCount);
+      return Promise.resolve(forged.subarray(offset, offset + byteCount));
+    };
+    await expect(readPixelDataLayout(parsed, read)).rejects.toThrow(DicomPixelError);
+    expect(Math.max(...asked)).toBeLessThan(1024 * 1024);
+    const many = writeFile(datasetOf({ ...image, NumberOfFrames: 2_000_000_000, PixelData: new Uint8Array(4) }), {
+      implementationClassUid: '1.2.3',
+    });
+    await expect(decodeFrames(many)).rejects.toThrow(DicomPixelError);
+  });
+
   it('refuses fragments that fit no number of frames', () => {
     expect(() =>
       pixelDataLayout(encapsulated([new Uint8Array(0), jpeg(1), Uint8Array.of(2, 2), Uint8Array.of(3, 3)])),

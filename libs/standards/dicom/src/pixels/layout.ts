@@ -32,6 +32,8 @@ export interface ImagePixel {
   readonly photometricInterpretation: string;
 }
 
+/** The largest slide image levels have about a million tiles. */
+const framesMax = 4_000_000;
 /** More samples in one frame than any real detector or slide level has: it stops a forged Rows × Columns. */
 const frameSamplesMax = 1024 * 1024 * 1024;
 
@@ -54,6 +56,7 @@ export function imagePixel(dataset: DicomDataset): ImagePixel {
   const broken = (what: string): DicomPixelError =>
     new DicomPixelError('dicom.pixel-data-broken', `${what} (PS3.3 C.7.6.3)`);
   if (image.rows < 1 || image.columns < 1) throw broken('Rows or Columns is absent or 0');
+  if (image.frames > framesMax) throw broken('Number of Frames is more than any object has');
   if (!Number.isInteger(image.frames) || image.frames < 1) throw broken('Number of Frames is no positive number');
   if (![1, 3, 4].includes(image.samplesPerPixel)) throw broken('Samples per Pixel is none of 1, 3 and 4');
   if (![1, 8, 16, 32, 64].includes(image.bitsAllocated)) throw broken('Bits Allocated is none of 1, 8, 16, 32 and 64');
@@ -195,6 +198,9 @@ interface WalkedItems {
   readonly firstFragmentItem: number;
 }
 
+/** An offset table of four million frames. */
+const offsetTableBytesMax = 4 * framesMax;
+
 /** Item headers are read in pieces: small fragments share one read, and a large one is jumped over. */
 const walkBytes = 64 * 1024;
 
@@ -223,10 +229,14 @@ async function walkItems(start: number, read: RangeReader, tableOnly: boolean): 
     const offset = position + 8;
     position = offset + byteCount;
     if (table === undefined) {
+      if (byteCount > offsetTableBytesMax)
+        throw new DicomPixelError('dicom.pixel-data-broken', 'The Basic Offset Table is longer than any');
       table = uint32s(await at(offset, byteCount));
       if (tableOnly) return { table, fragments, starts, firstFragmentItem: position };
       continue;
     }
+    if (fragments.length >= framesMax)
+      throw new DicomPixelError('dicom.pixel-data-broken', 'Pixel Data has more fragments than any object');
     fragments.push({ offset, byteCount });
     starts.push(startsCodeStream(await at(offset, Math.min(4, byteCount)), 0));
   }
