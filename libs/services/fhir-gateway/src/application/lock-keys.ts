@@ -1,7 +1,7 @@
 import type { Criteria } from '../domain/criteria.js';
 import type { IndexEntry } from '../domain/search-value.js';
 import type { Definitions, LockKey } from './ports.js';
-import type { CheckedWrite } from './write-resources.js';
+import type { CheckedWrite } from './write-request.js';
 
 /**
  * What a transaction must hold before it looks: the conditions it decides on, and what it is about to make true.

@@ -9,7 +9,8 @@ import { describeError } from './describe-error.js';
 import { type Interaction, parseInteraction, type WriteInteraction } from './interaction.js';
 import { DEFINITIONS, type Definitions, type ResourceReader, type ResourceWriter } from './ports.js';
 import { metadata, ReadResources } from './read-resources.js';
-import { type WriteRequest, type WriteResult, WriteResources } from './write-resources.js';
+import type { WriteRequest, WriteResult } from './write-request.js';
+import { WriteResources } from './write-resources.js';
 
 interface Entry {
   readonly interaction: Interaction;

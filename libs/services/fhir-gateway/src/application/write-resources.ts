@@ -8,7 +8,6 @@ import type { Criteria } from '../domain/criteria.js';
 import { badRequest, FhirError, multipleMatches } from '../domain/fhir-error.js';
 import { isObject } from '../domain/json.js';
 import { parseCriteria } from '../domain/parse-criteria.js';
-import type { WriteInteraction } from './interaction.js';
 import { lockKeys } from './lock-keys.js';
 import {
   BASES,
@@ -20,39 +19,15 @@ import {
   type StoredVersion,
   type VersionToWrite,
 } from './ports.js';
-
-/** A write as asked for, by HTTP or as a Bundle entry. */
-export interface WriteRequest {
-  readonly interaction: WriteInteraction;
-  /** As received; absent for a delete. */
-  readonly body?: unknown;
-  readonly ifMatch?: string;
-  readonly ifNoneExist?: string;
-  readonly fullUrl?: string;
-}
-
-export interface WriteResult {
-  /** 200, 201, or 204 for a delete. */
-  readonly status: 200 | 201 | 204;
-  /** Absent when a delete found nothing. */
-  readonly version?: StoredVersion;
-}
-
-/** A request whose resource is valid and whose criteria are parsed. */
-export interface CheckedWrite {
-  readonly request: WriteRequest;
-  readonly resource?: Resource;
-  readonly criteria?: Criteria;
-}
-
-/** Where a write goes, once conditions are resolved. */
-interface Target {
-  readonly write: CheckedWrite;
-  readonly id: string;
-  readonly current?: StoredVersion;
-  /** The condition found one: nothing is written. */
-  readonly keep?: boolean;
-}
+import {
+  type CheckedWrite,
+  checkVersion,
+  claim,
+  linkResolver,
+  type Target,
+  type WriteRequest,
+  type WriteResult,
+} from './write-request.js';
 
 /**
  * Creates, updates and deletes, with their conditional forms, all or nothing in one database transaction
@@ -295,34 +270,4 @@ export class WriteResources {
       if (result && version) results.set(write, { ...result, version });
     }
   }
-}
-
-function claim(seen: Set<string>, resourceType: string, id: string): void {
-  const key = `${resourceType}/${id}`;
-  if (seen.has(key)) throw badRequest('two entries of a transaction address the same resource');
-  seen.add(key);
-}
-
-/** If-Match (R4 http, 3.1.0.5): the version must be the current one. */
-function checkVersion({ ifMatch }: WriteRequest, current: StoredVersion | undefined): void {
-  if (ifMatch === undefined) return;
-  const wanted = /^(?:W\/)?"([^"]+)"$/.exec(ifMatch.trim())?.[1];
-  if (wanted === undefined) throw badRequest('If-Match needs the form W/"1"');
-  if (!current?.resource || String(current.version) !== wanted)
-    throw new FhirError(412, 'conflict', 'the resource has another version than If-Match asks for');
-}
-
-/** Turns a fullUrl, or a relative link beside a fullUrl of the same server, into "Type/id". */
-function linkResolver(targets: readonly Target[]): (link: string, fullUrl: string | undefined) => string | undefined {
-  const byFullUrl = new Map<string, string>();
-  for (const { write, id } of targets) {
-    if (write.request.fullUrl)
-      byFullUrl.set(write.request.fullUrl.toLowerCase(), `${write.request.interaction.resourceType}/${id}`);
-  }
-  return (link, fullUrl) => {
-    const direct = byFullUrl.get(link.toLowerCase());
-    if (direct || !fullUrl?.startsWith('http')) return direct;
-    const base = fullUrl.split('/').slice(0, -2).join('/');
-    return byFullUrl.get(`${base}/${link}`.toLowerCase());
-  };
 }

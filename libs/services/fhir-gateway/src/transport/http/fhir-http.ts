@@ -9,7 +9,8 @@ import { type Interaction, parseInteraction, type WriteInteraction } from '../..
 import { BASES, DEFINITIONS, type Definitions, type StoredVersion } from '../../application/ports.js';
 import { ProcessBundle } from '../../application/process-bundle.js';
 import { ReadResources } from '../../application/read-resources.js';
-import { type WriteRequest, WriteResources } from '../../application/write-resources.js';
+import type { WriteRequest } from '../../application/write-request.js';
+import { WriteResources } from '../../application/write-resources.js';
 import { FhirError } from '../../domain/fhir-error.js';
 import { parseJson } from '../../domain/json.js';
 import { capabilityStatement } from './capability-statement.js';
