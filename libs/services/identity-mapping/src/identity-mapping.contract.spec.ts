@@ -339,7 +339,7 @@ describe('publish leases', () => {
   it('of a holder that died are waited out, no longer', async () => {
     const one = study('one');
     await verdict(one);
-    const { leaseId } = await acquire(one, 1_000);
+    const { leaseId } = await acquire(one, 3_000);
     const { change, isChanged } = await startChange(one);
     expect(isChanged()).toBe(false);
     await change;

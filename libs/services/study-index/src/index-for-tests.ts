@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+
+import { imaging } from '@callosum/contracts';
+import { connect, type Database, type DatabaseConfig, migrate } from '@callosum/database';
+import { type Attributes, datasetOf, type DicomJson, parseFile, writeFile } from '@callosum/dicom';
+import { eventTablesMigrations, PostgresOutbox } from '@callosum/event-log';
+import { nameUid, systemClock } from '@callosum/kernel';
+import { sql } from 'kysely';
+
+import { PostgresCompletionStore } from './adapters/completion.js';
+import { PostgresIndexTransaction } from './adapters/index-transaction.js';
+import { studyIndexMigrations } from './adapters/migrations.js';
+import { PostgresIndexQueries } from './adapters/queries.js';
+import { PostgresReindexTarget } from './adapters/reindex-target.js';
+import { PostgresSearchStore } from './adapters/search.js';
+import type { StudyIndexTables } from './adapters/tables.js';
+import { completeDueStudies } from './application/complete-studies.js';
+import { indexInstance, type IndexOutcome } from './application/index-instance.js';
+import { type BlobReader, readInstance } from './application/read-instance.js';
+import { Reindex } from './application/reindex.js';
+import { search } from './application/search.js';
+import type { StoredInstance } from './domain/instance.js';
+import { StudyIndexGrpc } from './transport/study-index.grpc.js';
+
+// For this package's own specs: the index on a real PostgreSQL, fed with objects made here.
+
+/** Long: no deadline passes while a test runs, unless it lets time pass. */
+export const periods = { quietPeriodMs: 3_600_000, releasedQuietPeriodMs: 600_000 };
+export const uid = (name: string): string => nameUid('study-index-spec', name);
+
+export let database: Database<StudyIndexTables>;
+const outbox = new PostgresOutbox({ service: 'study-index' });
+export const blobs = new Map<string, Uint8Array>();
+export const ledger = new Map<string, StoredInstance>();
+/** Bytes asked of blobs, read by read. */
+export const reads: number[] = [];
+/** The archive's promise: bytes of a blob by range. */
+const reader: BlobReader = {
+  read: (key, offset, byteCount) => {
+    reads.push(byteCount);
+    const bytes = blobs.get(key);
+    if (!bytes) throw new Error(`no blob ${key}`);
+    return Promise.resolve(bytes.subarray(offset, offset + byteCount));
+  },
+};
+
+/** A fresh index in an empty database. */
+export async function openIndex(config: DatabaseConfig): Promise<void> {
+  database = connect<StudyIndexTables>(config, 'public', () => undefined);
+  await migrate(database.db as never, 'public', { ...eventTablesMigrations, ...studyIndexMigrations });
+}
+
+export async function clearIndex(): Promise<void> {
+  await sql`truncate outbox, inbox, patient, study, series, instance, release, revision cascade`.execute(database.db);
+  blobs.clear();
+  ledger.clear();
+  reads.length = 0;
+}
+
+export interface Sent {
+  readonly revision?: number;
+  readonly issued?: boolean;
+  readonly source?: string;
+  readonly association?: string;
+}
+
+let clock = Date.parse('2026-11-22T10:00:00Z');
+
+/** Keeps a file as the archive would and gives back what its event says. */
+export function store(bytes: Uint8Array, sent: Sent = {}): StoredInstance {
+  const { dataset, fileMeta } = parseFile(bytes);
+  const sopInstanceUid = dataset.string('SOPInstanceUID') ?? '';
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const key = `default/${sopInstanceUid}/${sha256}`;
+  blobs.set(key, bytes);
+  const stored: StoredInstance = {
+    studyInstanceUid: dataset.string('StudyInstanceUID') ?? '',
+    seriesInstanceUid: dataset.string('SeriesInstanceUID') ?? '',
+    sopInstanceUid,
+    sopClassUid: dataset.string('SOPClassUID') ?? '',
+    transferSyntaxUid: fileMeta.transferSyntaxUid,
+    blob: { key, byteCount: bytes.length, sha256 },
+    instanceRevision: sent.revision ?? 1,
+    issuedByCallosum: sent.issued ?? false,
+    source: sent.source ?? 'CT1',
+    associationId: sent.association ?? 'a1',
+    storedAt: new Date((clock += 1_000)),
+  };
+  ledger.set(sopInstanceUid, stored);
+  return stored;
+}
+
+const patient: Attributes = {
+  PatientID: 'P-1',
+  PatientName: 'Müller^Anna=山田^花子',
+  PatientBirthDate: '19700131',
+  PatientSex: 'F',
+};
+
+export function slice(study: string, series: string, number: number, more: Attributes = {}): Uint8Array {
+  const attributes: Attributes = {
+    SOPClassUID: '1.2.840.10008.5.1.4.1.1.2',
+    SOPInstanceUID: uid(`${study}/${series}/${number}`),
+    StudyInstanceUID: uid(study),
+    SeriesInstanceUID: uid(`${study}/${series}`),
+    StudyDate: '20260102',
+    StudyTime: '101530',
+    AccessionNumber: 'ACC-1',
+    StudyDescription: 'Thorax 100%',
+    Modality: 'CT',
+    SeriesNumber: 2,
+    SeriesDescription: 'axial',
+    InstanceNumber: number,
+    ...patient,
+    Rows: 4,
+    Columns: 4,
+    BitsAllocated: 16,
+    BitsStored: 16,
+    PixelRepresentation: 1,
+    SamplesPerPixel: 1,
+    PhotometricInterpretation: 'MONOCHROME2',
+    ImagePositionPatient: [0, 0, number * 2.5],
+    ImageOrientationPatient: [1, 0, 0, 0, 1, 0],
+    PixelSpacing: [0.7, 0.7],
+    SliceThickness: 2.5,
+    RescaleSlope: 1,
+    RescaleIntercept: -1024,
+    PixelData: new Uint8Array(32).fill(number),
+    ...more,
+  };
+  return writeFile(datasetOf(attributes, { PixelData: 'OW' }), { implementationClassUid: '1.2.3' });
+}
+
+export async function index(stored: StoredInstance): Promise<IndexOutcome> {
+  const record = await readInstance(reader, stored);
+  return database.db
+    .transaction()
+    .execute((trx) => indexInstance(new PostgresIndexTransaction(trx, outbox, systemClock), record, periods));
+}
+export const send = (bytes: Uint8Array, sent: Sent = {}): Promise<IndexOutcome> => index(store(bytes, sent));
+
+export const completion = () => new PostgresCompletionStore(database.db, outbox, systemClock);
+
+/** Deadlines are rows, so time passes for them by moving them. */
+export async function letPass(ms: number): Promise<void> {
+  await sql`update study set quiet_until = quiet_until - make_interval(secs => ${ms / 1_000}::float8)`.execute(
+    database.db,
+  );
+}
+
+export const sweep = (): Promise<number> => completeDueStudies(completion(), () => undefined);
+
+/** The quiet period passes, and the study completes. */
+export async function complete(): Promise<void> {
+  await letPass(periods.quietPeriodMs);
+  if ((await sweep()) === 0) throw new Error('the study did not complete');
+}
+
+export async function events(): Promise<{ topic: string; value: Record<string, unknown> }[]> {
+  const { rows } = await sql<{ topic: string; value: string }>`select topic, value from outbox order by id`.execute(
+    database.db,
+  );
+  await sql`truncate outbox`.execute(database.db);
+  return rows.map(({ topic, value }) => ({ topic, value: JSON.parse(value) as Record<string, unknown> }));
+}
+export const changes = async (): Promise<unknown[]> =>
+  (await events()).map(({ topic, value }) =>
+    topic === 'imaging.study.completed.v1'
+      ? `completed ${String(value['revision'])}`
+      : `${(value['changes'] as string[]).map((change) => change.replace('STUDY_CHANGE_', '').toLowerCase()).join('+')} ${String(value['revision'])}`,
+  );
+
+export const reindex = () =>
+  new Reindex(
+    {
+      count: () => Promise.resolve(ledger.size),
+      current: async function* () {
+        await Promise.resolve();
+        yield* ledger.values();
+      },
+    },
+    (stored) => readInstance(reader, stored),
+    new PostgresReindexTarget(database.db, outbox, systemClock, periods),
+    () => undefined,
+  );
+export const grpc = () =>
+  new StudyIndexGrpc(new PostgresIndexQueries(database.db), new PostgresSearchStore(database.db), reindex());
+
+export async function find(
+  request: Partial<imaging.SearchRequest> & { level: imaging.QueryLevel },
+): Promise<DicomJson[]> {
+  const all = {
+    matches: [],
+    includeTags: [],
+    includeAll: false,
+    limit: 0,
+    offset: 0,
+    fuzzyMatching: false,
+    ...request,
+  };
+  const found: DicomJson[] = [];
+  for await (const dataset of search(new PostgresSearchStore(database.db), all)) found.push(dataset);
+  return found;
+}
+
+export async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const row of rows) all.push(row);
+  return all;
+}

@@ -1,0 +1,107 @@
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import {
+  blobs,
+  changes,
+  clearIndex,
+  collect,
+  complete,
+  database,
+  events,
+  grpc,
+  index,
+  ledger,
+  openIndex,
+  reindex,
+  send,
+  slice,
+  uid,
+  letPass,
+  periods,
+  sweep,
+} from './index-for-tests.js';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  await openIndex(await postgres.createDatabase());
+});
+afterAll(async () => {
+  await database?.close();
+  await postgres?.stop();
+});
+beforeEach(clearIndex);
+
+/** Everything the index says about its content; when a study completed and its revision are history, not content. */
+async function content(): Promise<unknown> {
+  const tables = ['patient', 'study', 'series', 'instance'] as const;
+  const history = ['seen_at', 'completed_at', 'quiet_until', 'traceparent', 'correlation_id', 'revision'];
+  const result: Record<string, unknown> = {};
+  for (const table of tables) {
+    const { rows } = await sql<{
+      row: Record<string, unknown>;
+    }>`select to_jsonb(t) as row from ${sql.table(table)} t order by 1`.execute(database.db);
+    result[table] = rows.map(({ row }) =>
+      Object.fromEntries(Object.entries(row).filter(([name]) => !history.includes(name))),
+    );
+  }
+  return result;
+}
+
+describe('reindex', () => {
+  async function fill(): Promise<void> {
+    for (let number = 1; number <= 4; number++) await send(slice('s', 'a', number));
+    await send(slice('s', 'a', 2, { PatientName: 'Müller^Anne' }), { revision: 2 });
+    await send(slice('s', 'seg', 1, { Modality: 'SEG' }), { issued: true });
+    await send(slice('t', 'a', 1, { PatientID: 'P-9' }), { source: 'MR2' });
+    await send(slice('t', 'a', 2), { source: 'CT1' });
+    await letPass(periods.quietPeriodMs);
+    await sweep();
+  }
+
+  it('of an empty index gives what the events gave', async () => {
+    await fill();
+    const before = await content();
+    await sql`truncate patient, study, series, instance, release, revision cascade`.execute(database.db);
+    const progress = await collect(reindex().run());
+    expect(progress.at(-1)).toEqual({ done: 7, total: 7, failed: 0 });
+    await letPass(periods.quietPeriodMs);
+    await sweep();
+    expect(await content()).toEqual(before);
+  });
+
+  it('of a whole index changes nothing and tells nobody', async () => {
+    await fill();
+    await events();
+    const before = await content();
+    await collect(reindex().run());
+    expect(await content()).toEqual(before);
+    expect(await events()).toEqual([]);
+  });
+
+  it('repairs rows that are wrong, missing or too many, and keeps revisions rising', async () => {
+    await fill();
+    const before = await content();
+    await send(slice('s', 'stray', 1));
+    await complete();
+    await sql`update series set modality = 'XX'`.execute(database.db);
+    await sql`update study set study_description = 'wrong', attributes = '{}'`.execute(database.db);
+    await sql`delete from instance where sop_instance_uid = ${uid('s/a/3')}`.execute(database.db);
+    ledger.delete(uid('s/stray/1'));
+    await collect(reindex().run());
+    await complete();
+    expect(await content()).toEqual(before);
+    expect((await grpc().getStudy({ studyInstanceUid: uid('s') })).study.revision).toBeGreaterThan(2);
+  });
+
+  it('passes over an unreadable object and says so', async () => {
+    await fill();
+    const broken = ledger.get(uid('t/a/1'));
+    if (broken) blobs.set(broken.blob.key, new Uint8Array(broken.blob.byteCount));
+    const before = await content();
+    expect((await collect(reindex().run())).at(-1)).toMatchObject({ done: 7, failed: 1 });
+    expect(await content()).toEqual(before);
+  });
+});
