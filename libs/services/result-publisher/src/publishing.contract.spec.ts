@@ -2,7 +2,16 @@ import { Archive, archiveMigrations } from '@callosum/archive';
 import { inference, imaging } from '@callosum/contracts';
 import { connect, type Database, migrate } from '@callosum/database';
 import { eventTablesMigrations, PostgresOutbox } from '@callosum/event-log';
-import { type Bundle, type DiagnosticReport, FhirClient, FhirUnavailableError, type ImagingStudy, type Observation, type Resource, type Task } from '@callosum/fhir';
+import {
+  type Bundle,
+  type DiagnosticReport,
+  FhirClient,
+  FhirUnavailableError,
+  type ImagingStudy,
+  type Observation,
+  type Resource,
+  type Task,
+} from '@callosum/fhir';
 import { newId, systemClock } from '@callosum/kernel';
 import { FileObjectStore } from '@callosum/object-store';
 import { createLogger } from '@callosum/telemetry';
@@ -32,7 +41,13 @@ import { IndexedArchive, PeersForTests } from './test-support/peers.js';
 import { tinyLabelMap, tinyResult, tinyStudy } from './test-support/phantom.js';
 
 const run = promisify(execFile);
-const java = await orSkip(() => run('java', ['-version']).catch((cause: unknown) => Promise.reject(new MissingPrerequisite('Java is not installed', 'apt-get install openjdk-17-jdk-headless maven', { cause }))));
+const java = await orSkip(() =>
+  run('java', ['-version']).catch((cause: unknown) =>
+    Promise.reject(
+      new MissingPrerequisite('Java is not installed', 'apt-get install openjdk-17-jdk-headless maven', { cause }),
+    ),
+  ),
+);
 /** Every resource any test left in the gateway. */
 const written: Resource[] = [];
 let postgres: TestPostgres;
@@ -51,7 +66,10 @@ const tiny = tinyStudy();
 const labelMap = tinyLabelMap(tiny);
 const result = tinyResult(tiny, labelMap);
 const study = result.studyInstanceUid;
-const fact = () => ({ id: newId(), origin: { correlationId: 'correlation-1', traceparent: `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01` } });
+const fact = () => ({
+  id: newId(),
+  origin: { correlationId: 'correlation-1', traceparent: `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01` },
+});
 
 beforeAll(async () => {
   postgres = await startPostgres();
@@ -102,11 +120,19 @@ beforeEach(async () => {
 });
 
 async function patient(value: string): Promise<string> {
-  const { body } = await gateway.send('POST', '/Patient', { resourceType: 'Patient', identifier: [{ system: 'urn:oid:1.2.3', value }] });
+  const { body } = await gateway.send('POST', '/Patient', {
+    resourceType: 'Patient',
+    identifier: [{ system: 'urn:oid:1.2.3', value }],
+  });
   return `Patient/${(body as Resource).id}`;
 }
 
-const completed = (revision = 1) => recordStudyCompleted(facts, fact(), imaging.StudyCompleted.fromPartial({ studyInstanceUid: study, revision, identityDigest: 'digest-1' }));
+const completed = (revision = 1) =>
+  recordStudyCompleted(
+    facts,
+    fact(),
+    imaging.StudyCompleted.fromPartial({ studyInstanceUid: study, revision, identityDigest: 'digest-1' }),
+  );
 const linked = (patch: { decisionId?: string; identityDigest?: string; patientReference?: string } = {}) => {
   decidedAt += 1000;
   return recordLinked(facts, fact(), {
@@ -121,19 +147,45 @@ const linked = (patch: { decisionId?: string; identityDigest?: string; patientRe
   });
 };
 const quarantined = (at = (decidedAt += 1000)) =>
-  recordQuarantined(facts, fact(), { studyInstanceUid: study, decisionId: 'decision-q', identityDigest: 'digest-1', reasons: [], decidedAt: new Date(at).toISOString() });
+  recordQuarantined(facts, fact(), {
+    studyInstanceUid: study,
+    decisionId: 'decision-q',
+    identityDigest: 'digest-1',
+    reasons: [],
+    decidedAt: new Date(at).toISOString(),
+  });
 
-function jobEvent(patch: Partial<inference.JobCompleted> & { revision?: number; measurements?: typeof result.measurements } = {}): inference.JobCompleted {
+function jobEvent(
+  patch: Partial<inference.JobCompleted> & { revision?: number; measurements?: typeof result.measurements } = {},
+): inference.JobCompleted {
   const { revision = 1, measurements = result.measurements, ...more } = patch;
   return inference.JobCompleted.fromPartial({
     jobId: result.jobId,
     model: result.model,
-    input: { studyInstanceUid: study, studyRevision: revision, seriesInstanceUid: result.seriesInstanceUid, sopInstanceUids: [...result.sopInstanceUids], inputDigest: 'i' },
+    input: {
+      studyInstanceUid: study,
+      studyRevision: revision,
+      seriesInstanceUid: result.seriesInstanceUid,
+      sopInstanceUids: [...result.sopInstanceUids],
+      inputDigest: 'i',
+    },
     result: {
       findings: [...result.findings],
       measurements: [...measurements],
       warnings: [...result.warnings],
-      labelMaps: [{ columns: labelMap.columns, rows: labelMap.rows, slices: labelMap.slices, artifactKey: 'mask', sha256: 'x', segments: labelMap.segments.map((segment) => ({ ...segment, recommendedCielab: [...segment.recommendedCielab] })) }],
+      labelMaps: [
+        {
+          columns: labelMap.columns,
+          rows: labelMap.rows,
+          slices: labelMap.slices,
+          artifactKey: 'mask',
+          sha256: 'x',
+          segments: labelMap.segments.map((segment) => ({
+            ...segment,
+            recommendedCielab: [...segment.recommendedCielab],
+          })),
+        },
+      ],
     },
     resultDigest: result.resultDigest,
     attempt: 1,
@@ -163,10 +215,24 @@ const counts = async () => {
   return Object.fromEntries(await Promise.all(types.map(async (type) => [type, (await all(type)).length] as const)));
 };
 const whole = { ImagingStudy: 1, Endpoint: 1, DiagnosticReport: 1, Observation: 4, Task: 1, Device: 1, Provenance: 1 };
-const nothing = { ImagingStudy: 0, Endpoint: 0, DiagnosticReport: 0, Observation: 0, Task: 0, Device: 0, Provenance: 0 };
+const nothing = {
+  ImagingStudy: 0,
+  Endpoint: 0,
+  DiagnosticReport: 0,
+  Observation: 0,
+  Task: 0,
+  Device: 0,
+  Provenance: 0,
+};
 async function announced(): Promise<{ kind: string; diagnosticReportReference?: string; correlation: string }[]> {
-  const { rows } = await sql<{ value: string; correlation_id: string }>`select value, correlation_id from outbox order by id`.execute(database.db);
-  return rows.map(({ value, correlation_id }) => ({ ...(JSON.parse(value) as { kind: string }), correlation: correlation_id }));
+  const { rows } = await sql<{
+    value: string;
+    correlation_id: string;
+  }>`select value, correlation_id from outbox order by id`.execute(database.db);
+  return rows.map(({ value, correlation_id }) => ({
+    ...(JSON.parse(value) as { kind: string }),
+    correlation: correlation_id,
+  }));
 }
 const makeDue = () => sql`update publication set next_attempt_at = now() where state = 'due'`.execute(database.db);
 const endLeases = () => sql`update study set lease_until = now() - interval '1 second'`.execute(database.db);
@@ -179,7 +245,11 @@ describe('a study without a model', () => {
     expect(await drain()).toEqual(['imaging-study published']);
     const [found] = await all<ImagingStudy>('ImagingStudy');
     expect(found?.identifier?.[0]).toEqual({ system: 'urn:dicom:uid', value: `urn:oid:${study}` });
-    expect([found?.numberOfSeries, found?.numberOfInstances, found?.started]).toEqual([1, 5, '2026-03-01T10:15:00+01:00']);
+    expect([found?.numberOfSeries, found?.numberOfInstances, found?.started]).toEqual([
+      1,
+      5,
+      '2026-03-01T10:15:00+01:00',
+    ]);
     expect(found?.subject?.reference).toBe(peers.decision.patientReference);
     const [endpoint] = await all<Resource & { address?: string }>('Endpoint');
     expect(found?.endpoint?.[0]?.reference).toBe(`Endpoint/${endpoint?.id}`);
@@ -196,12 +266,24 @@ describe('a study without a model', () => {
     expect(await drain()).toEqual(['imaging-study unchanged']);
     const [before] = await all<ImagingStudy>('ImagingStudy');
     peers.revision = 2;
-    peers.instances.set('1.2.3.4', { ...[...tiny.instances.values()][0], '00080018': { vr: 'UI', Value: ['1.2.3.4'] } });
+    peers.instances.set('1.2.3.4', {
+      ...[...tiny.instances.values()][0],
+      '00080018': { vr: 'UI', Value: ['1.2.3.4'] },
+    });
     await completed(2);
     expect(await drain()).toEqual(['imaging-study published']);
     const found = await all<ImagingStudy>('ImagingStudy');
-    expect(found.map(({ id, numberOfInstances, meta }) => [id, numberOfInstances, meta?.versionId])).toEqual([[before?.id, 6, '2']]);
-    await recordStudyUpdated(facts, fact(), imaging.StudyUpdated.fromPartial({ studyInstanceUid: study, changes: [imaging.StudyChange.STUDY_CHANGE_RESULTS] }));
+    expect(found.map(({ id, numberOfInstances, meta }) => [id, numberOfInstances, meta?.versionId])).toEqual([
+      [before?.id, 6, '2'],
+    ]);
+    await recordStudyUpdated(
+      facts,
+      fact(),
+      imaging.StudyUpdated.fromPartial({
+        studyInstanceUid: study,
+        changes: [imaging.StudyChange.STUDY_CHANGE_RESULTS],
+      }),
+    );
     expect(await drain()).toEqual(['imaging-study unchanged']);
   });
 });
@@ -224,17 +306,31 @@ describe('a result', () => {
     const [imagingStudy] = await all<ImagingStudy>('ImagingStudy');
     const observations = await all<Observation>('Observation');
     const [task] = await all<Task>('Task');
-    expect(report).toMatchObject({ status: 'preliminary', subject: { reference: peers.decision.patientReference }, imagingStudy: [{ reference: `ImagingStudy/${imagingStudy?.id}` }] });
+    expect(report).toMatchObject({
+      status: 'preliminary',
+      subject: { reference: peers.decision.patientReference },
+      imagingStudy: [{ reference: `ImagingStudy/${imagingStudy?.id}` }],
+    });
     expect(report?.conclusion).toContain('Warning: The lungs reach the edge of the field of view');
-    expect(report?.result?.map(({ reference }) => reference).sort()).toEqual(observations.map(({ id }) => `Observation/${id}`).sort());
+    expect(report?.result?.map(({ reference }) => reference).sort()).toEqual(
+      observations.map(({ id }) => `Observation/${id}`).sort(),
+    );
     const left = observations.find(({ bodySite }) => bodySite?.text === 'Lung, left');
     expect(left?.valueQuantity).toMatchObject({ system: 'http://unitsofmeasure.org', code: 'mL' });
     expect(left?.valueQuantity?.value).toBeCloseTo(0.050625, 9);
-    expect(task).toMatchObject({ status: 'completed', identifier: [{ value: result.jobId }], output: [{ valueReference: { reference: `DiagnosticReport/${report?.id}` } }] });
+    expect(task).toMatchObject({
+      status: 'completed',
+      identifier: [{ value: result.jobId }],
+      output: [{ valueReference: { reference: `DiagnosticReport/${report?.id}` } }],
+    });
     // Both own series stand in the ImagingStudy the report refers to: nothing it names is missing.
     expect(imagingStudy?.series?.map(({ modality }) => modality?.code).sort()).toEqual(['CT', 'SEG', 'SR']);
-    expect(imagingStudy?.series?.flatMap(({ instance }) => instance?.map(({ uid }) => uid) ?? [])).toEqual(expect.arrayContaining(archive.stored));
-    expect((await announced()).filter(({ kind }) => kind === 'PUBLICATION_KIND_RESULT')).toMatchObject([{ diagnosticReportReference: `DiagnosticReport/${report?.id}` }]);
+    expect(imagingStudy?.series?.flatMap(({ instance }) => instance?.map(({ uid }) => uid) ?? [])).toEqual(
+      expect.arrayContaining(archive.stored),
+    );
+    expect((await announced()).filter(({ kind }) => kind === 'PUBLICATION_KIND_RESULT')).toMatchObject([
+      { diagnosticReportReference: `DiagnosticReport/${report?.id}` },
+    ]);
     expect(peers.leasesHeld).toBe(0);
   });
 
@@ -306,7 +402,13 @@ describe('a result', () => {
     await jobCompleted();
     const { fhir } = dependencies;
     let down = true;
-    dependencies = { ...dependencies, fhir: { transact: (bundle, ms) => (down ? Promise.reject(new FhirUnavailableError('POST transaction', 'refused')) : fhir.transact(bundle, ms)) } };
+    dependencies = {
+      ...dependencies,
+      fhir: {
+        transact: (bundle, ms) =>
+          down ? Promise.reject(new FhirUnavailableError('POST transaction', 'refused')) : fhir.transact(bundle, ms),
+      },
+    };
     expect(await drain()).toEqual(['result retry']);
     await completed();
     expect(await drain()).toEqual(['imaging-study retry']);
@@ -329,9 +431,17 @@ describe('a result', () => {
 
   it('is set aside when the server refuses it for good', async () => {
     await linked();
-    await jobCompleted({ result: inference.InferenceResult.fromPartial({ ...jobEvent().result, labelMaps: [{ ...jobEvent().result?.labelMaps[0], rows: 3 }] }) });
+    await jobCompleted({
+      result: inference.InferenceResult.fromPartial({
+        ...jobEvent().result,
+        labelMaps: [{ ...jobEvent().result?.labelMaps[0], rows: 3 }],
+      }),
+    });
     expect(await drain()).toEqual(['result parked']);
-    const { rows } = await sql<{ state: string; error_code: string }>`select state, error_code from publication`.execute(database.db);
+    const { rows } = await sql<{
+      state: string;
+      error_code: string;
+    }>`select state, error_code from publication`.execute(database.db);
     expect(rows).toEqual([{ state: 'parked', error_code: 'results.unpublishable' }]);
   });
 
@@ -341,13 +451,23 @@ describe('a result', () => {
     await jobCompleted();
     await drain();
     const [before] = await all<DiagnosticReport>('DiagnosticReport');
-    await jobCompleted({ jobId: 'job-2', revision: 2, resultDigest: 'ef'.repeat(32), measurements: result.measurements.slice(0, 2) });
+    await jobCompleted({
+      jobId: 'job-2',
+      revision: 2,
+      resultDigest: 'ef'.repeat(32),
+      measurements: result.measurements.slice(0, 2),
+    });
     expect(await drain()).toEqual(['result published']);
     expect(await counts()).toEqual({ ...whole, Task: 2, Provenance: 2 });
     const [report] = await all<DiagnosticReport>('DiagnosticReport');
     expect([report?.id, report?.status, report?.result?.length]).toEqual([before?.id, 'preliminary', 3]);
     const observations = await all<Observation>('Observation');
-    expect(observations.map(({ status }) => status).sort()).toEqual(['entered-in-error', 'preliminary', 'preliminary', 'preliminary']);
+    expect(observations.map(({ status }) => status).sort()).toEqual([
+      'entered-in-error',
+      'preliminary',
+      'preliminary',
+      'preliminary',
+    ]);
     expect(observations.find(({ status }) => status === 'entered-in-error')?.valueQuantity?.code).toBe('%');
 
     // The first revision's result, replayed late by another job, does not overwrite the second's.
@@ -366,21 +486,40 @@ describe('a result', () => {
     await linked();
     await drain();
     expect(await counts()).toEqual(whole);
-    const moved = [...(await all<DiagnosticReport>('DiagnosticReport')), ...(await all<Observation>('Observation')), ...(await all<ImagingStudy>('ImagingStudy'))];
+    const moved = [
+      ...(await all<DiagnosticReport>('DiagnosticReport')),
+      ...(await all<Observation>('Observation')),
+      ...(await all<ImagingStudy>('ImagingStudy')),
+    ];
     expect(new Set(moved.map(({ subject }) => subject?.reference))).toEqual(new Set([other]));
   });
 });
 
 describe('a job without a result', () => {
   const failed = (reason: inference.JobFailureReason) =>
-    recordJobFailed(facts, fact(), inference.JobFailed.fromPartial({ jobId: result.jobId, model: result.model, input: jobEvent().input, reason, detail: 'the worker gave up', attempts: 3, failedAt: '2026-11-22T03:05:00.000Z' }));
+    recordJobFailed(
+      facts,
+      fact(),
+      inference.JobFailed.fromPartial({
+        jobId: result.jobId,
+        model: result.model,
+        input: jobEvent().input,
+        reason,
+        detail: 'the worker gave up',
+        attempts: 3,
+        failedAt: '2026-11-22T03:05:00.000Z',
+      }),
+    );
 
   it('is a failed Task that says why, and no report', async () => {
     await linked();
     await failed(inference.JobFailureReason.JOB_FAILURE_REASON_ATTEMPTS_EXHAUSTED);
     expect(await drain()).toEqual(['failure published']);
     expect(await counts()).toEqual({ ...nothing, ImagingStudy: 1, Endpoint: 1, Task: 1, Device: 1 });
-    expect((await all<Task>('Task'))[0]).toMatchObject({ status: 'failed', statusReason: { text: 'attempts exhausted: the worker gave up' } });
+    expect((await all<Task>('Task'))[0]).toMatchObject({
+      status: 'failed',
+      statusReason: { text: 'attempts exhausted: the worker gave up' },
+    });
   });
 
   it('is a cancelled Task when a newer job took its place', async () => {
@@ -421,9 +560,15 @@ describe('every resource written', () => {
       const folder = await mkdtemp(join(tmpdir(), 'callosum-fhir-'));
       try {
         const distinct = distinctResources();
-        await Promise.all(distinct.map((resource, index) => writeFile(join(folder, `${index}-${resource.resourceType}.json`), JSON.stringify(resource))));
+        await Promise.all(
+          distinct.map((resource, index) =>
+            writeFile(join(folder, `${index}-${resource.resourceType}.json`), JSON.stringify(resource)),
+          ),
+        );
         const validate = [join(repositoryRoot, 'tools/fhir-validator/validate.mjs'), folder];
-        const { stdout, stderr } = await run(process.execPath, validate).catch((failure: { stdout: string; stderr: string }) => failure);
+        const { stdout, stderr } = await run(process.execPath, validate).catch(
+          (failure: { stdout: string; stderr: string }) => failure,
+        );
         expect(stdout.trim()).toBe('');
         // A validator that did not run says nothing either.
         expect(stderr).toContain(`${distinct.length} resources validated, 0 errors`);

@@ -53,7 +53,8 @@ function traceHeaders(): Record<string, string> {
     {
       provide: PUBLICATIONS,
       inject: [DATABASE, OUTBOX, CLOCK],
-      useFactory: (database: Database<Tables>, outbox: Outbox, clock: Clock) => new PostgresPublications(database, outbox, clock),
+      useFactory: (database: Database<Tables>, outbox: Outbox, clock: Clock) =>
+        new PostgresPublications(database, outbox, clock),
     },
     {
       provide: PUBLISHING,
@@ -69,7 +70,9 @@ function traceHeaders(): Record<string, string> {
         studies: new GrpcStudyReader(studyIndex),
         leases: new GrpcPublishLeases(identity),
         archive: meteredArchive(new ArchivedResults(archive)),
-        fhir: meteredFhir(new FhirServer(new FhirClient({ baseUrl: settings.CALLOSUM_FHIR_URL, headers: traceHeaders }))),
+        fhir: meteredFhir(
+          new FhirServer(new FhirClient({ baseUrl: settings.CALLOSUM_FHIR_URL, headers: traceHeaders })),
+        ),
         labelMaps: new StoredLabelMaps(objects),
         earlierObservations: (claim) => publications.earlierObservations(claim),
         publicUrl: settings.CALLOSUM_PUBLIC_URL,

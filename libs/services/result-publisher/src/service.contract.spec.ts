@@ -54,7 +54,12 @@ beforeAll(async () => {
   gateway = await startGateway(config);
   peers = await PeersForTests.start();
   for (const [uid, dataset] of tiny.instances) peers.instances.set(uid, dataset);
-  await preparePlatform({ admin: config, definitions: [resultPublisher], passwordOf: () => 'secret', eventLogInPostgres: true });
+  await preparePlatform({
+    admin: config,
+    definitions: [resultPublisher],
+    passwordOf: () => 'secret',
+    eventLogInPostgres: true,
+  });
   logDatabase = connect<never>({ ...config, user: 'event_log', password: 'secret' }, 'event_log', () => undefined);
   log = new PostgresEventLog({ db: logDatabase.db, onError: () => undefined });
   service = await startService(resultPublisher, {
@@ -105,7 +110,9 @@ async function untilPublished(): Promise<{ value: string; correlation_id: string
       peers.add(await buffer(await archive.open(blob_key)));
     }
     const { rows } = await sql<{ value: string; correlation_id: string; traceparent: string }>`
-      select value, correlation_id, traceparent from event_log.events where topic = ${topics.resultPublished.name}`.execute(logDatabase.db);
+      select value, correlation_id, traceparent from event_log.events where topic = ${topics.resultPublished.name}`.execute(
+      logDatabase.db,
+    );
     const found = rows.find(({ value }) => value.includes('PUBLICATION_KIND_RESULT'));
     if (found) return found;
     await sleep(100);
@@ -123,21 +130,74 @@ it('takes the facts from the event log, and publishes in the trace of the job', 
   const { sha256 } = await service.app.get<ObjectStore>(OBJECT_STORE).put('default/label-maps/1', voxels());
   expect(sha256).toBe(createHash('sha256').update(labelMap.voxels).digest('hex'));
 
-  await tell(topics.jobCompleted, inference.JobCompleted.fromPartial({
-    jobId: result.jobId,
-    model: result.model,
-    input: { studyInstanceUid: result.studyInstanceUid, studyRevision: 1, seriesInstanceUid: result.seriesInstanceUid, sopInstanceUids: [...result.sopInstanceUids], inputDigest: 'i' },
-    result: {
-      measurements: [...result.measurements],
-      labelMaps: [{ columns: labelMap.columns, rows: labelMap.rows, slices: labelMap.slices, artifactKey: 'default/label-maps/1', sha256, segments: labelMap.segments.map((segment) => ({ ...segment, recommendedCielab: [...segment.recommendedCielab] })) }],
-    },
-    resultDigest: result.resultDigest,
-    completedAt: result.completedAt.toISOString(),
-  }));
-  await tell(topics.studyCompleted, imaging.StudyCompleted.fromPartial({ studyInstanceUid: result.studyInstanceUid, revision: 1, identityDigest: 'digest-1' }));
-  await tell(topics.studyUpdated, imaging.StudyUpdated.fromPartial({ studyInstanceUid: result.studyInstanceUid, revision: 1, changes: [imaging.StudyChange.STUDY_CHANGE_CREATED], identityDigest: 'digest-1' }));
-  await tell(topics.studyQuarantined, identity.StudyQuarantined.fromPartial({ studyInstanceUid: result.studyInstanceUid, decisionId: 'decision-0', identityDigest: 'digest-1', decidedAt: '2026-11-22T03:00:00Z' }));
-  await tell(topics.studyLinked, identity.StudyLinked.fromPartial({ studyInstanceUid: result.studyInstanceUid, decisionId: 'decision-1', patientReference: peers.decision.patientReference, identityDigest: 'digest-1', decidedAt: '2026-11-22T03:00:01Z' }));
+  await tell(
+    topics.jobCompleted,
+    inference.JobCompleted.fromPartial({
+      jobId: result.jobId,
+      model: result.model,
+      input: {
+        studyInstanceUid: result.studyInstanceUid,
+        studyRevision: 1,
+        seriesInstanceUid: result.seriesInstanceUid,
+        sopInstanceUids: [...result.sopInstanceUids],
+        inputDigest: 'i',
+      },
+      result: {
+        measurements: [...result.measurements],
+        labelMaps: [
+          {
+            columns: labelMap.columns,
+            rows: labelMap.rows,
+            slices: labelMap.slices,
+            artifactKey: 'default/label-maps/1',
+            sha256,
+            segments: labelMap.segments.map((segment) => ({
+              ...segment,
+              recommendedCielab: [...segment.recommendedCielab],
+            })),
+          },
+        ],
+      },
+      resultDigest: result.resultDigest,
+      completedAt: result.completedAt.toISOString(),
+    }),
+  );
+  await tell(
+    topics.studyCompleted,
+    imaging.StudyCompleted.fromPartial({
+      studyInstanceUid: result.studyInstanceUid,
+      revision: 1,
+      identityDigest: 'digest-1',
+    }),
+  );
+  await tell(
+    topics.studyUpdated,
+    imaging.StudyUpdated.fromPartial({
+      studyInstanceUid: result.studyInstanceUid,
+      revision: 1,
+      changes: [imaging.StudyChange.STUDY_CHANGE_CREATED],
+      identityDigest: 'digest-1',
+    }),
+  );
+  await tell(
+    topics.studyQuarantined,
+    identity.StudyQuarantined.fromPartial({
+      studyInstanceUid: result.studyInstanceUid,
+      decisionId: 'decision-0',
+      identityDigest: 'digest-1',
+      decidedAt: '2026-11-22T03:00:00Z',
+    }),
+  );
+  await tell(
+    topics.studyLinked,
+    identity.StudyLinked.fromPartial({
+      studyInstanceUid: result.studyInstanceUid,
+      decisionId: 'decision-1',
+      patientReference: peers.decision.patientReference,
+      identityDigest: 'digest-1',
+      decidedAt: '2026-11-22T03:00:01Z',
+    }),
+  );
 
   const published = await untilPublished();
   expect(published.correlation_id).toBe('correlation-7');
@@ -146,9 +206,16 @@ it('takes the facts from the event log, and publishes in the trace of the job', 
   expect(reports.entry?.length).toBe(1);
   const report = reports.entry?.[0]?.resource as DiagnosticReport | undefined;
   expect(published.value).toContain(`DiagnosticReport/${report?.id}`);
-  const ofResult = spans.getFinishedSpans().filter((span) => span.spanContext().traceId === jobTrace).map(({ name }) => name);
-  expect(ofResult).toEqual(expect.arrayContaining([`process ${topics.jobCompleted.name}`, 'publish result', 'write archive', 'write fhir']));
+  const ofResult = spans
+    .getFinishedSpans()
+    .filter((span) => span.spanContext().traceId === jobTrace)
+    .map(({ name }) => name);
+  expect(ofResult).toEqual(
+    expect.arrayContaining([`process ${topics.jobCompleted.name}`, 'publish result', 'write archive', 'write fhir']),
+  );
   // Nobody's name, in no span and no event (the phantom's patient is Tiny^Phantom, TINY-1).
-  expect(JSON.stringify(spans.getFinishedSpans().map(({ attributes, name, status }) => ({ attributes, name, status })))).not.toMatch(/Tiny\^|TINY-1/);
+  expect(
+    JSON.stringify(spans.getFinishedSpans().map(({ attributes, name, status }) => ({ attributes, name, status }))),
+  ).not.toMatch(/Tiny\^|TINY-1/);
   expect(await service.readiness()).toMatchObject({ database: 'ok', eventLog: 'ok' });
 });

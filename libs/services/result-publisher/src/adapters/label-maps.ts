@@ -20,7 +20,8 @@ export class StoredLabelMaps implements LabelMapReader {
     const stored = await this.bytes(artifactKey, byteCount);
     if (digest(stored) === sha256) return stored;
     const plain = await unzip(stored, { maxOutputLength: byteCount }).catch(() => undefined);
-    if (!plain || digest(plain) !== sha256) throw new LabelMapUnreadableError('its digest is not the one the result names');
+    if (!plain || digest(plain) !== sha256)
+      throw new LabelMapUnreadableError('its digest is not the one the result names');
     return plain;
   }
 

@@ -62,7 +62,8 @@ export class GrpcPublishLeases implements PublishLeases {
 
   private refuse(studyInstanceUid: string, error: unknown): never {
     const status = statusOf(error);
-    if (status === Status.FAILED_PRECONDITION || status === Status.NOT_FOUND) throw new LinkNotCurrentError(studyInstanceUid);
+    if (status === Status.FAILED_PRECONDITION || status === Status.NOT_FOUND)
+      throw new LinkNotCurrentError(studyInstanceUid);
     throw peerError('identity-mapping', error);
   }
 }

@@ -30,7 +30,11 @@ export function jobResult(job: inference.JobCompleted, voxels: Uint8Array | unde
     studyInstanceUid: input.studyInstanceUid,
     seriesInstanceUid: input.seriesInstanceUid,
     sopInstanceUids: input.sopInstanceUids,
-    findings: result.findings.map((finding): Finding => ({ ...finding, concept: need(code(finding.concept), 'finding.concept'), findingSite: code(finding.findingSite) })),
+    findings: result.findings.map((finding): Finding => ({
+      ...finding,
+      concept: need(code(finding.concept), 'finding.concept'),
+      findingSite: code(finding.findingSite),
+    })),
     measurements: result.measurements.map((measurement): Measurement => ({
       ...measurement,
       concept: need(code(measurement.concept), 'measurement.concept'),

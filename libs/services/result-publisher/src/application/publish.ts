@@ -53,9 +53,16 @@ const writeMsMax = 25_000;
  * stands on. Repeating it after a crash at any point writes the same objects and resources, not others.
  * @returns undefined when what the server holds is this already
  */
-export async function publish(dependencies: PublishDependencies, claim: ClaimedPublication): Promise<PublicationOutcome | undefined> {
+export async function publish(
+  dependencies: PublishDependencies,
+  claim: ClaimedPublication,
+): Promise<PublicationOutcome | undefined> {
   const study = await currentStudy(dependencies, claim);
-  const lease = await dependencies.leases.acquire(claim.studyInstanceUid, claim.decisionId, claim.jobId ?? 'imaging-study');
+  const lease = await dependencies.leases.acquire(
+    claim.studyInstanceUid,
+    claim.decisionId,
+    claim.jobId ?? 'imaging-study',
+  );
   try {
     switch (claim.kind) {
       case 'imaging-study':
@@ -98,7 +105,11 @@ async function publishFailure(
   const job = inference.JobFailed.fromJSON(claim.payload);
   if (!job.failedAt) throw new MalformedJobError(job.jobId, 'failed_at');
   const superseded = job.reason === inference.JobFailureReason.JOB_FAILURE_REASON_SUPERSEDED;
-  const reason = inference.jobFailureReasonToJSON(job.reason).replace('JOB_FAILURE_REASON_', '').toLowerCase().replaceAll('_', ' ');
+  const reason = inference
+    .jobFailureReasonToJSON(job.reason)
+    .replace('JOB_FAILURE_REASON_', '')
+    .toLowerCase()
+    .replaceAll('_', ' ');
   const bundle = failureTransaction({
     ...studyContext(dependencies, study, lease),
     jobId: job.jobId,
@@ -121,7 +132,12 @@ async function publishResult(
   const documents = buildResultDocuments(result, readSourceSeries(result.sopInstanceUids, instances));
   const stored = documentList(documents);
   await dependencies.archive.store(stored, claim.correlationId);
-  const grown = await untilIndexed(dependencies, claim, study, stored.map(({ sopInstanceUid }) => sopInstanceUid));
+  const grown = await untilIndexed(
+    dependencies,
+    claim,
+    study,
+    stored.map(({ sopInstanceUid }) => sopInstanceUid),
+  );
   const bundle = resultTransaction({
     ...studyContext(dependencies, grown, lease),
     result,
@@ -159,7 +175,11 @@ async function untilIndexed(
   return current;
 }
 
-const studyContext = ({ publicUrl, site }: PublishDependencies, study: StudyContents, { patientReference }: PublishLease): StudyContext => ({
+const studyContext = (
+  { publicUrl, site }: PublishDependencies,
+  study: StudyContents,
+  { patientReference }: PublishLease,
+): StudyContext => ({
   study,
   patientReference,
   publicUrl,

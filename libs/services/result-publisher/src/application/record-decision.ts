@@ -14,16 +14,32 @@ export class IncompleteDecisionError extends CallosumError {
 export function recordLinked(store: FactStore, fact: Fact, message: identity.StudyLinked): Promise<void> {
   const { decisionId, identityDigest, patientReference } = message;
   if (!patientReference) throw new IncompleteDecisionError('patient_reference');
-  return record(store, fact, message, { state: 'linked', decisionId, identityDigest, patientReference, decidedAt: when(message.decidedAt) });
+  return record(store, fact, message, {
+    state: 'linked',
+    decisionId,
+    identityDigest,
+    patientReference,
+    decidedAt: when(message.decidedAt),
+  });
 }
 
 /** Nobody knows whose the study is: nothing of it is published until a person has decided. */
 export function recordQuarantined(store: FactStore, fact: Fact, message: identity.StudyQuarantined): Promise<void> {
   const { decisionId, identityDigest } = message;
-  return record(store, fact, message, { state: 'quarantined', decisionId, identityDigest, decidedAt: when(message.decidedAt) });
+  return record(store, fact, message, {
+    state: 'quarantined',
+    decisionId,
+    identityDigest,
+    decidedAt: when(message.decidedAt),
+  });
 }
 
-function record(store: FactStore, fact: Fact, message: { studyInstanceUid: string }, decision: Decision): Promise<void> {
+function record(
+  store: FactStore,
+  fact: Fact,
+  message: { studyInstanceUid: string },
+  decision: Decision,
+): Promise<void> {
   return store.once(fact, message.studyInstanceUid, async (study) => {
     if (!(await study.decide(decision))) return;
     if (decision.state === 'linked') {

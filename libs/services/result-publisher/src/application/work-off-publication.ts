@@ -22,7 +22,7 @@ export const claimLeaseMs = 120_000;
 const retryMsMin = 500;
 /** A sink that is back after hours is used again within half a minute. */
 const retryMsMax = 30_000;
-/** What a person changes (credentials, a conflicting resource) is worth some more tries before the row is set aside. */
+/** A conflict may be mended by whoever wrote the other resource: worth some more tries before the row is set aside. */
 const refusalsMax = 8;
 
 /**
@@ -58,9 +58,9 @@ export async function workOff(
   }
 }
 
-/** A refused resource stays refused; a conflict or a refusal of our credentials may be mended. */
+/** A refused resource stays refused; credentials that ran out are renewed, and what waits for them is not lost. */
 function isFinal(error: unknown, { attempts }: ClaimedPublication): boolean {
-  if (!(error instanceof CallosumError) || error.retriable) return false;
+  if (!(error instanceof CallosumError) || error.retriable || error.kind === 'forbidden') return false;
   return error.kind === 'invalid' || attempts + 1 >= refusalsMax;
 }
 

@@ -39,8 +39,10 @@ export class PeersForTests {
     } as never);
     server.add(identity.IdentityServiceDefinition, {
       ...unasked('getDecision'),
-      acquirePublishLease: (request: identity.AcquirePublishLeaseRequest) => Promise.resolve(peers().acquire(request.decisionId ?? '')),
-      confirmPublishLease: (request: identity.ConfirmPublishLeaseRequest) => Promise.resolve(peers().confirm(request.leaseId ?? '')),
+      acquirePublishLease: (request: identity.AcquirePublishLeaseRequest) =>
+        Promise.resolve(peers().acquire(request.decisionId ?? '')),
+      confirmPublishLease: (request: identity.ConfirmPublishLeaseRequest) =>
+        Promise.resolve(peers().confirm(request.leaseId ?? '')),
       releasePublishLease: () => {
         peers().leasesHeld -= 1;
         return Promise.resolve({});
@@ -66,8 +68,20 @@ export class PeersForTests {
     const series = new Map<string, imaging.Series>();
     for (const dataset of this.instances.values()) {
       const text = (tag: string): string => String(dataset[tag]?.Value?.[0] ?? '');
-      const found = series.get(text('0020000E')) ?? imaging.Series.fromPartial({ seriesInstanceUid: text('0020000E'), modality: text('00080060'), seriesNumber: Number(text('00200011')) });
-      found.instances.push(imaging.Instance.fromPartial({ sopInstanceUid: text('00080018'), sopClassUid: text('00080016'), instanceNumber: Number(text('00200013')) }));
+      const found =
+        series.get(text('0020000E')) ??
+        imaging.Series.fromPartial({
+          seriesInstanceUid: text('0020000E'),
+          modality: text('00080060'),
+          seriesNumber: Number(text('00200011')),
+        });
+      found.instances.push(
+        imaging.Instance.fromPartial({
+          sopInstanceUid: text('00080018'),
+          sopClassUid: text('00080016'),
+          instanceNumber: Number(text('00200013')),
+        }),
+      );
       series.set(found.seriesInstanceUid, found);
     }
     const [first] = this.instances.values();
@@ -106,7 +120,9 @@ export class PeersForTests {
 
 /** Methods this service never calls: a call of one fails the test that made it. */
 const unasked = (...methods: readonly string[]) =>
-  Object.fromEntries(methods.map((method) => [method, () => Promise.reject(new ServerError(Status.UNIMPLEMENTED, method))]));
+  Object.fromEntries(
+    methods.map((method) => [method, () => Promise.reject(new ServerError(Status.UNIMPLEMENTED, method))]),
+  );
 
 const soon = (): string => new Date(Date.now() + 60_000).toISOString();
 

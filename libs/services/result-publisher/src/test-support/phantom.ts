@@ -25,7 +25,11 @@ const pixelSpacing = [1.5, 0.75] as const;
 const sliceStep = 2.5;
 
 /** Slices whose column axis points to the patient's left (head first) or right (feet first). */
-export function tinyStudy({ feetFirst = false, patientName = 'Tiny^Phantom', slices = 5 }: TinyStudyOptions = {}): TinyStudy {
+export function tinyStudy({
+  feetFirst = false,
+  patientName = 'Tiny^Phantom',
+  slices = 5,
+}: TinyStudyOptions = {}): TinyStudy {
   const study = nameUid('tiny', String(feetFirst));
   const orientation = feetFirst ? [-1, 0, 0, 0, 1, 0] : [1, 0, 0, 0, 1, 0];
   const normalZ = feetFirst ? -1 : 1;
@@ -93,7 +97,8 @@ export function tinyLabelMap(study: TinyStudy, feetFirst = false): LabelMap {
   };
   for (let slice = 0; slice < slices - 1; slice++) {
     for (let row = 1; row < 6; row++) for (let column = 1; column < 5; column++) set(column, row, slice, 2);
-    if (slice > 0) for (let row = 2; row < 4; row++) for (let column = 7; column < 10; column++) set(column, row, slice, 1);
+    if (slice > 0)
+      for (let row = 2; row < 4; row++) for (let column = 7; column < 10; column++) set(column, row, slice, 1);
   }
   return {
     columns: study.columns,
@@ -101,7 +106,14 @@ export function tinyLabelMap(study: TinyStudy, feetFirst = false): LabelMap {
     slices,
     voxels,
     segments: [
-      { number: 1, label: 'Left lung', category: anatomical, type: lung, recommendedCielab: [30000, 40000, 20000], laterality: 'L' },
+      {
+        number: 1,
+        label: 'Left lung',
+        category: anatomical,
+        type: lung,
+        recommendedCielab: [30000, 40000, 20000],
+        laterality: 'L',
+      },
       { number: 2, label: 'Right lung', category: anatomical, type: lung, recommendedCielab: [], laterality: 'R' },
     ],
   };

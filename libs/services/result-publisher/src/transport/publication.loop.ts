@@ -59,7 +59,11 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
     const fields = { study: claim.studyInstanceUid, kind: claim.kind, job: claim.jobId, attempt: claim.attempts + 1 };
     const options = {
       traceparent: claim.traceparent,
-      attributes: { 'callosum.study': claim.studyInstanceUid, 'callosum.publication': claim.kind, ...(claim.jobId ? { 'callosum.job': claim.jobId } : {}) },
+      attributes: {
+        'callosum.study': claim.studyInstanceUid,
+        'callosum.publication': claim.kind,
+        ...(claim.jobId ? { 'callosum.job': claim.jobId } : {}),
+      },
     };
     await withSpan('result-publisher', `publish ${claim.kind}`, options, async (span) => {
       const { end, error } = await workOff(this.publications, this.dependencies, claim);

@@ -47,7 +47,9 @@ export const migrations: Migrations = {
           check ((kind = 'imaging-study') = (job_id is null))
         )`.execute(db);
       // One ImagingStudy a study, however often it is asked for.
-      await sql`create unique index publication_of_study on publication (study_instance_uid) where kind = 'imaging-study'`.execute(db);
+      await sql`create unique index publication_of_study on publication (study_instance_uid) where kind = 'imaging-study'`.execute(
+        db,
+      );
       await sql`create index publication_by_study on publication (study_instance_uid, model_key)`.execute(db);
       await sql`create index publication_due on publication (next_attempt_at) where state = 'due'`.execute(db);
     },

@@ -85,7 +85,12 @@ export class PublicationQueue {
    * Records success in the caller's transaction; a request that came meanwhile stays due.
    * @throws {ClaimLostError} when another worker has the study now
    */
-  protected async record(trx: Transaction<Tables>, claim: ClaimedPublication, outcome: PublicationOutcome, at: Date): Promise<void> {
+  protected async record(
+    trx: Transaction<Tables>,
+    claim: ClaimedPublication,
+    outcome: PublicationOutcome,
+    at: Date,
+  ): Promise<void> {
     await release(trx, claim);
     await trx
       .updateTable('publication')
@@ -128,13 +133,23 @@ export class PublicationQueue {
 
   /** Sets the publication aside for a person. */
   async park(claim: ClaimedPublication, errorCode: string): Promise<void> {
-    await this.finish(claim, { state: 'parked', error_code: errorCode, attempts: claim.attempts + 1, next_attempt_at: null });
+    await this.finish(claim, {
+      state: 'parked',
+      error_code: errorCode,
+      attempts: claim.attempts + 1,
+      next_attempt_at: null,
+    });
   }
 
   private async finish(claim: ClaimedPublication, change: object): Promise<void> {
     await this.db.transaction().execute(async (trx) => {
       await release(trx, claim);
-      await trx.updateTable('publication').set(change).where('id', '=', claim.id).where('wanted', '=', claim.wanted).execute();
+      await trx
+        .updateTable('publication')
+        .set(change)
+        .where('id', '=', claim.id)
+        .where('wanted', '=', claim.wanted)
+        .execute();
     });
   }
 }

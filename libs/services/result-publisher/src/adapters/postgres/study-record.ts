@@ -16,7 +16,11 @@ export class PostgresStudyRecord implements StudyRecord {
   /** Locks the study's row, made when this is the first one hears of it. */
   async lock(): Promise<void> {
     const study = { study_instance_uid: this.studyInstanceUid };
-    await this.trx.insertInto('study').values(study).onConflict((conflict) => conflict.doNothing()).execute();
+    await this.trx
+      .insertInto('study')
+      .values(study)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
     await sql`select 1 from study where study_instance_uid = ${this.studyInstanceUid} for update`.execute(this.trx);
   }
 
@@ -58,7 +62,13 @@ export class PostgresStudyRecord implements StudyRecord {
     const asked = { state: 'waiting' as const, next_attempt_at: null, attempts: 0, ...this.originColumns() };
     await this.trx
       .insertInto('publication')
-      .values({ id: newId(), study_instance_uid: this.studyInstanceUid, kind: 'imaging-study', study_revision: 0, ...asked })
+      .values({
+        id: newId(),
+        study_instance_uid: this.studyInstanceUid,
+        kind: 'imaging-study',
+        study_revision: 0,
+        ...asked,
+      })
       .onConflict((conflict) =>
         conflict
           .column('study_instance_uid')
@@ -91,7 +101,9 @@ export class PostgresStudyRecord implements StudyRecord {
       update publication p set state = 'waiting', wanted = wanted + 1, attempts = 0
       from study s
       where s.study_instance_uid = p.study_instance_uid and s.study_instance_uid = ${this.studyInstanceUid}
-        and s.decision_state = 'linked' and p.state = 'published' and p.patient_reference <> s.patient_reference`.execute(this.trx);
+        and s.decision_state = 'linked' and p.state = 'published' and p.patient_reference <> s.patient_reference`.execute(
+      this.trx,
+    );
   }
 
   async arm(): Promise<void> {
@@ -110,6 +122,10 @@ export class PostgresStudyRecord implements StudyRecord {
 
   private originColumns() {
     const { traceparent, correlationId, causationId } = this.origin;
-    return { traceparent: traceparent ?? null, correlation_id: correlationId ?? null, causation_id: causationId ?? null };
+    return {
+      traceparent: traceparent ?? null,
+      correlation_id: correlationId ?? null,
+      causation_id: causationId ?? null,
+    };
   }
 }

@@ -20,7 +20,8 @@ export function codeItem(code: Code): Dataset {
 
 export const codeSequence = (code: Code): Attribute => sequence(codeItem(code));
 
-export const longString = (text: string): Attribute => attribute('LO', clip(singleValue(text), longStringCharactersMax));
+export const longString = (text: string): Attribute =>
+  attribute('LO', clip(singleValue(text), longStringCharactersMax));
 
 const dcm = (value: string, meaning: string): Code => ({ value, scheme: 'DCM', meaning });
 const sct = (value: string, meaning: string): Code => ({ value, scheme: 'SCT', meaning });

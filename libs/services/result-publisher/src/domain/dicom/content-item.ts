@@ -24,8 +24,12 @@ export function item(
   };
 }
 
-export const code = (relationship: Relationship, concept: Code, value: Code, children: readonly Dataset[] = []): Dataset =>
-  item(relationship, 'CODE', concept, { '0040A168': codeSequence(value) }, children);
+export const code = (
+  relationship: Relationship,
+  concept: Code,
+  value: Code,
+  children: readonly Dataset[] = [],
+): Dataset => item(relationship, 'CODE', concept, { '0040A168': codeSequence(value) }, children);
 
 export const text = (relationship: Relationship, concept: Code, value: string): Dataset =>
   item(relationship, 'TEXT', concept, { '0040A160': attribute('UT', value) });

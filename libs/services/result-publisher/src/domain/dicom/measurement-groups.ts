@@ -104,7 +104,11 @@ const algorithm = ({ model }: JobResult): readonly Dataset[] => [
   text('HAS CONCEPT MOD', concepts.algorithmVersion, model.version),
 ];
 
-function findingSite(site: Code, laterality: Code | undefined, relationship: 'CONTAINS' | 'HAS CONCEPT MOD' = 'CONTAINS'): Dataset {
+function findingSite(
+  site: Code,
+  laterality: Code | undefined,
+  relationship: 'CONTAINS' | 'HAS CONCEPT MOD' = 'CONTAINS',
+): Dataset {
   const children = laterality ? [code('HAS CONCEPT MOD', concepts.laterality, laterality)] : [];
   return code(relationship, concepts.findingSite, site, children);
 }

@@ -16,13 +16,16 @@ const result = tinyResult(study, tinyLabelMap(study));
 describe('bit packing', () => {
   it('puts pixel i of the whole stream at bit i % 8 of byte i / 8, frames without padding, even in length', () => {
     fc.assert(
-      fc.property(fc.array(fc.uint8Array({ minLength: 11, maxLength: 11, max: 3 }), { minLength: 1, maxLength: 9 }), (frames) => {
-        const packer = new BitPacker(frames.length * 11);
-        for (const frame of frames) packer.append(frame, 2);
-        const bits = frames.flatMap((frame) => [...frame].map((voxel) => (voxel === 2 ? 1 : 0)));
-        expect(packer.bytes.length % 2).toBe(0);
-        expect(bits.every((bit, i) => (((packer.bytes[i >> 3] ?? 0) >> (i & 7)) & 1) === bit)).toBe(true);
-      }),
+      fc.property(
+        fc.array(fc.uint8Array({ minLength: 11, maxLength: 11, max: 3 }), { minLength: 1, maxLength: 9 }),
+        (frames) => {
+          const packer = new BitPacker(frames.length * 11);
+          for (const frame of frames) packer.append(frame, 2);
+          const bits = frames.flatMap((frame) => [...frame].map((voxel) => (voxel === 2 ? 1 : 0)));
+          expect(packer.bytes.length % 2).toBe(0);
+          expect(bits.every((bit, i) => (((packer.bytes[i >> 3] ?? 0) >> (i & 7)) & 1) === bit)).toBe(true);
+        },
+      ),
       { seed: 3, numRuns: 50 },
     );
   });
@@ -47,7 +50,12 @@ describe('documents of a result', () => {
       buildResultDocuments(result, readSourceSeries(corrected.sopInstanceUids, corrected.instances)),
       buildResultDocuments({ ...result, resultDigest: 'cd'.repeat(32) }, source),
       buildResultDocuments({ ...result, jobId: 'another' }, source),
-    ].flatMap(({ segmentation, report }) => [segmentation?.sopInstanceUid, segmentation?.seriesInstanceUid, report.sopInstanceUid, report.seriesInstanceUid]);
+    ].flatMap(({ segmentation, report }) => [
+      segmentation?.sopInstanceUid,
+      segmentation?.seriesInstanceUid,
+      report.sopInstanceUid,
+      report.seriesInstanceUid,
+    ]);
     expect(new Set(uids).size).toBe(16);
     expect(uids.every((uid) => uid !== undefined && isUid(uid) && uid.startsWith('2.25.'))).toBe(true);
   });
@@ -65,7 +73,9 @@ describe('documents of a result', () => {
   });
 
   it('stand in the timezone the source names', () => {
-    const shifted = new Map([...study.instances].map(([uid, dataset]) => [uid, { ...dataset, '00080201': { vr: 'SH', Value: ['-0500'] } }]));
+    const shifted = new Map(
+      [...study.instances].map(([uid, dataset]) => [uid, { ...dataset, '00080201': { vr: 'SH', Value: ['-0500'] } }]),
+    );
     const { report } = buildResultDocuments(result, readSourceSeries(study.sopInstanceUids, shifted));
     const { dataset } = parseFile(report.bytes);
     expect([dataset.string('ContentDate'), dataset.string('ContentTime')]).toEqual(['20261121', '220405.678000']);
@@ -75,7 +85,9 @@ describe('documents of a result', () => {
   it('hold frames of non-empty slices only, each with its segment identified per frame', () => {
     const { dataset } = parseFile(buildResultDocuments(result, source).segmentation?.bytes ?? Buffer.of());
     const frames = dataset.sequence('PerFrameFunctionalGroupsSequence');
-    const numbers = frames.map((frame) => frame.sequence('SegmentIdentificationSequence')[0]?.number('ReferencedSegmentNumber'));
+    const numbers = frames.map((frame) =>
+      frame.sequence('SegmentIdentificationSequence')[0]?.number('ReferencedSegmentNumber'),
+    );
     // Segment 1 lies in slices 1 to 3 of 5, segment 2 in slices 0 to 3.
     expect(numbers).toEqual([1, 1, 1, 2, 2, 2, 2]);
     expect(dataset.number('NumberOfFrames')).toBe(7);
@@ -84,7 +96,10 @@ describe('documents of a result', () => {
 
   it('leave the SEG out when no voxel is set, and the report refers to none', () => {
     const empty = tinyLabelMap(study);
-    const documents = buildResultDocuments(tinyResult(study, { ...empty, voxels: new Uint8Array(empty.voxels.length) }), source);
+    const documents = buildResultDocuments(
+      tinyResult(study, { ...empty, voxels: new Uint8Array(empty.voxels.length) }),
+      source,
+    );
     expect(documents.segmentation).toBeUndefined();
     const evidence = parseFile(documents.report.bytes).dataset.sequence('CurrentRequestedProcedureEvidenceSequence')[0];
     expect(evidence?.sequence('ReferencedSeriesSequence').length).toBe(1);
@@ -92,7 +107,11 @@ describe('documents of a result', () => {
 
   it('refuse a label map off the source grid, and a source that lost an instance', () => {
     const map = tinyLabelMap(study);
-    expect(() => buildResultDocuments({ ...result, labelMap: { ...map, rows: 8 } }, source)).toThrow(UnpublishableResultError);
-    expect(() => readSourceSeries([...study.sopInstanceUids, '1.2.3'], study.instances)).toThrow(UnpublishableResultError);
+    expect(() => buildResultDocuments({ ...result, labelMap: { ...map, rows: 8 } }, source)).toThrow(
+      UnpublishableResultError,
+    );
+    expect(() => readSourceSeries([...study.sopInstanceUids, '1.2.3'], study.instances)).toThrow(
+      UnpublishableResultError,
+    );
   });
 });

@@ -40,7 +40,10 @@ export function buildResultDocuments(result: JobResult, source: SourceSeries): R
       sopClassUid: segmentationStorage,
       sopInstanceUid: segmentation.sopInstanceUid,
       seriesInstanceUid: segmentation.seriesInstanceUid,
-      bytes: writeFile({ ...segmentation.dataset, '7FE00010': { vr: 'OB', bytes: segmentation.pixelData } }, implementation),
+      bytes: writeFile(
+        { ...segmentation.dataset, '7FE00010': { vr: 'OB', bytes: segmentation.pixelData } },
+        implementation,
+      ),
     },
     report: {
       sopClassUid: comprehensive3dSrStorage,

@@ -47,7 +47,8 @@ export function buildSegmentation(
   requireSameGrid(labelMap, source);
   const frames = framesOf(labelMap, source);
   if (frames.length === 0) return undefined;
-  if (frames.length > framesMax) throw new UnpublishableResultError(`${frames.length} frames are more than ${framesMax}`);
+  if (frames.length > framesMax)
+    throw new UnpublishableResultError(`${frames.length} frames are more than ${framesMax}`);
   const dataset: Dataset = {
     ...source.copied,
     ...identification(result, source, uids),
@@ -92,7 +93,9 @@ function framesOf(labelMap: LabelMap, source: SourceSeries): readonly Frame[] {
     return values;
   });
   return labelMap.segments.flatMap((segment) =>
-    source.slices.flatMap((slice, sliceIndex) => (seen[sliceIndex]?.[segment.number] ? [{ segment, slice, sliceIndex }] : [])),
+    source.slices.flatMap((slice, sliceIndex) =>
+      seen[sliceIndex]?.[segment.number] ? [{ segment, slice, sliceIndex }] : [],
+    ),
   );
 }
 
@@ -231,7 +234,9 @@ function frameGroups({ segment, slice, sliceIndex }: Frame): Dataset {
 export function spacingBetweenSlices({ orientation, slices }: SourceSeries): number {
   const [rx = 0, ry = 0, rz = 0, cx = 0, cy = 0, cz = 0] = orientation;
   const normal = [ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx];
-  const along = slices.map(({ position }) => position.reduce((sum, value, axis) => sum + value * (normal[axis] ?? 0), 0));
+  const along = slices.map(({ position }) =>
+    position.reduce((sum, value, axis) => sum + value * (normal[axis] ?? 0), 0),
+  );
   const steps = along.slice(1).map((value, index) => Math.abs(value - (along[index] ?? 0)));
   const middle = steps.sort((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
   // Differences of decimal strings carry binary noise; a nanometre is below any scanner.

@@ -56,7 +56,10 @@ export const identifierSystems = {
 } as const;
 
 /** A name-based identifier: the same parts give the same one, so that a repeated write finds what it wrote before. */
-export const namedIdentifier = (system: string, ...parts: readonly string[]): Required<Pick<Identifier, 'system' | 'value'>> => ({
+export const namedIdentifier = (
+  system: string,
+  ...parts: readonly string[]
+): Required<Pick<Identifier, 'system' | 'value'>> => ({
   system,
   value: nameUuid(system, ...parts),
 });

@@ -37,7 +37,13 @@ export function observations(context: ObservationContext): Observation[] {
 const observationIdentifier = ({ result, study }: ObservationContext, id: string): ReturnType<typeof namedIdentifier> =>
   namedIdentifier(identifierSystems.observation, study.studyInstanceUid, result.model.vendor, result.model.modelId, id);
 
-function common(context: ObservationContext, id: string): Pick<Observation, 'resourceType' | 'identifier' | 'status' | 'category' | 'subject' | 'issued' | 'device' | 'derivedFrom'> & { effectiveDateTime?: string } {
+function common(
+  context: ObservationContext,
+  id: string,
+): Pick<
+  Observation,
+  'resourceType' | 'identifier' | 'status' | 'category' | 'subject' | 'issued' | 'device' | 'derivedFrom'
+> & { effectiveDateTime?: string } {
   const { result, study, patientReference, device, imagingStudy } = context;
   const effective = dateTimeFromDicom(study.studyDate, study.studyTime, study.timezoneOffsetFromUtc);
   return {
@@ -77,7 +83,10 @@ function siteOf(measurement: Measurement, result: JobResult): CodeableConcept | 
   return site && bodySite(site, measurement.laterality || (segment?.laterality ?? ''));
 }
 
-const segmentOf = (measurement: Measurement, result: JobResult): NonNullable<JobResult['labelMap']>['segments'][number] | undefined =>
+const segmentOf = (
+  measurement: Measurement,
+  result: JobResult,
+): NonNullable<JobResult['labelMap']>['segments'][number] | undefined =>
   result.labelMap?.segments.find(({ number }) => number === measurement.segmentNumber);
 
 /** Six significant digits: more would claim an accuracy no mask has. */
@@ -87,7 +96,9 @@ const rounded = (value: number): string => String(Number(value.toPrecision(6)));
 export function measurementText(measurement: Measurement, result: JobResult): string {
   const segment = segmentOf(measurement, result);
   const side = lateralityCode(measurement.laterality)?.meaning.toLowerCase();
-  const where = segment ? segment.label || segment.type.meaning : [measurement.findingSite?.meaning, side].filter(Boolean).join(', ');
+  const where = segment
+    ? segment.label || segment.type.meaning
+    : [measurement.findingSite?.meaning, side].filter(Boolean).join(', ');
   return `${measurement.concept.meaning}${where ? `, ${where}` : ''}: ${rounded(measurement.value)} ${measurement.unit.value}`;
 }
 
@@ -99,7 +110,9 @@ export function findingText({ concept: { meaning }, present, probability }: Find
 
 function findingObservation(finding: Finding, index: number, context: ObservationContext): Observation {
   // Two findings may share a concept; then their place tells them apart.
-  const twins = context.result.findings.slice(0, index).filter(({ concept: other }) => other.value === finding.concept.value).length;
+  const twins = context.result.findings
+    .slice(0, index)
+    .filter(({ concept: other }) => other.value === finding.concept.value).length;
   return {
     ...common(context, `finding ${finding.concept.scheme} ${finding.concept.value} ${twins}`),
     text: narrative(findingText(finding)),

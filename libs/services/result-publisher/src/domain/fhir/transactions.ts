@@ -60,7 +60,11 @@ function put<T extends Named>(transaction: TransactionBuilder, resource: T, iden
 
 function putStudy(transaction: TransactionBuilder, context: StudyContext): Entry<ReturnType<typeof imagingStudy>> {
   const endpoint = put(transaction, wadoEndpoint(context.publicUrl, context.site));
-  return put(transaction, imagingStudy(context.study, context.patientReference, endpoint), uidIdentifier(context.study.studyInstanceUid));
+  return put(
+    transaction,
+    imagingStudy(context.study, context.patientReference, endpoint),
+    uidIdentifier(context.study.studyInstanceUid),
+  );
 }
 
 /** The study alone: ImagingStudy and Endpoint. */
@@ -92,7 +96,15 @@ export function resultTransaction(context: ResultContext): PublicationBundle {
     transaction,
     diagnosticReport({ result, study, patientReference, imagingStudy: studyEntry, observations: observationEntries }),
   );
-  const task = putTask(transaction, context, result, { status: 'completed', report }, result.completedAt, studyEntry, device);
+  const task = putTask(
+    transaction,
+    context,
+    result,
+    { status: 'completed', report },
+    result.completedAt,
+    studyEntry,
+    device,
+  );
   const publication = `${result.jobId}`;
   transaction.conditionalUpdate(
     provenance({
@@ -127,7 +139,13 @@ export function failureTransaction(context: FailureContext): PublicationBundle {
   const studyEntry = putStudy(transaction, context);
   const device = put(transaction, modelDevice(context.model));
   const task = putTask(transaction, context, context, context.outcome, context.endedAt, studyEntry, device);
-  return { bundle: transaction.build(), imagingStudy: studyEntry.reference, observations: [], task: task.reference, writtenObservations: [] };
+  return {
+    bundle: transaction.build(),
+    imagingStudy: studyEntry.reference,
+    observations: [],
+    task: task.reference,
+    writtenObservations: [],
+  };
 }
 
 function putTask(
@@ -141,7 +159,10 @@ function putTask(
 ): Entry<ReturnType<typeof jobTask>> {
   const { patientReference, scheduledAt } = context;
   const { jobId, model } = job;
-  return put(transaction, jobTask({ jobId, model, patientReference, imagingStudy: study, device, scheduledAt, endedAt, outcome }));
+  return put(
+    transaction,
+    jobTask({ jobId, model, patientReference, imagingStudy: study, device, scheduledAt, endedAt, outcome }),
+  );
 }
 
 /** Earlier observations without a successor: they were never true of what the report now says. */
