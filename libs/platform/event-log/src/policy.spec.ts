@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 
 import { backoffMs, defaultBackoff, isTransient } from './backoff.js';
 import { fromMessage, toMessage } from './kafka/headers.js';
+import { topicConfigs } from './kafka/topics.js';
 import { partitionOf } from './partition.js';
-import { fact } from './test-support/collect.js';
+import { fact, topic } from './test-support/collect.js';
 
 const seed = 20261122;
 
@@ -80,6 +81,13 @@ describe('Kafka records', () => {
       }),
       { seed },
     );
+  });
+
+  it('are kept by the time of their append, not of the fact: an old fact must not expire unread', () => {
+    expect(toMessage(fact('k', 1, { time: new Date('2001-01-01') }))).not.toHaveProperty('timestamp');
+    for (const { configEntries } of topicConfigs([topic as never], 1)) {
+      expect(configEntries).toContainEqual({ name: 'message.timestamp.type', value: 'LogAppendTime' });
+    }
   });
 
   it('of a foreign writer become events that will be parked: named by their place, without NUL', () => {

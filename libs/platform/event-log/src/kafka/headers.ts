@@ -2,12 +2,15 @@ import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
 
 import type { LogEvent } from '../event.js';
 
-/** CloudEvents 1.0, Kafka protocol binding, binary content mode: attributes are headers, the value is the data. */
+/**
+ * CloudEvents 1.0, Kafka protocol binding, binary content mode: attributes are headers, the value is the data.
+ * The record's own timestamp is left to the time of appending: Kafka deletes by it, and a fact that waited long
+ * in an outbox, or comes from a clock that is wrong, would be gone before anybody read it.
+ */
 export function toMessage(event: LogEvent): Message {
   return {
     key: event.key,
     value: event.value,
-    timestamp: String(event.time.getTime()),
     headers: {
       ce_specversion: '1.0',
       ce_id: event.id,

@@ -25,7 +25,7 @@ export interface KafkaEventLogOptions {
 const acksAll = -1;
 /** A broker's answer to one request; with the retries an append fails after about twenty seconds. */
 const requestTimeoutMs = 10_000;
-const appendRetry = { initialRetryTime: 100, retries: 6, maxRetryTime: 5_000 };
+const appendRetry = { initialRetryTime: 200, retries: 8, maxRetryTime: 5_000 };
 
 /** The event log of production: Kafka through kafkajs. */
 export class KafkaEventLog implements EventLog {

@@ -35,6 +35,8 @@ function config(topic: string, partitions: number, retentionDays: number, replic
     replicationFactor,
     configEntries: [
       { name: 'retention.ms', value: String(retentionDays * dayMs) },
+      // Retention counts from the append, whatever clock the producer has.
+      { name: 'message.timestamp.type', value: 'LogAppendTime' },
       // With three replicas an acknowledged event is on two disks or more.
       { name: 'min.insync.replicas', value: String(Math.min(2, replicationFactor)) },
     ],
