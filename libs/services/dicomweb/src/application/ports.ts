@@ -1,0 +1,59 @@
+import type { Readable } from 'node:stream';
+
+import type { imaging } from '@callosum/contracts';
+
+/** A study, one of its series, or one instance of it. */
+export interface Selection {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid?: string;
+  readonly sopInstanceUid?: string;
+}
+
+/** A current instance as the archive keeps it. */
+export interface KeptInstance {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly sopInstanceUid: string;
+  readonly transferSyntaxUid: string;
+  readonly blobKey: string;
+  readonly byteCount: number;
+}
+
+/** The archive's ledger and blobs: what is stored, before the index knows of it too. */
+export interface KeptInstances {
+  /** In the order they came; empty when there are none. */
+  locate(selection: Selection): Promise<readonly KeptInstance[]>;
+  open(blobKey: string, range?: { readonly offset: number; readonly length?: number }): Promise<Readable>;
+}
+
+/** What study-index answers. */
+export interface StudyIndexReader {
+  /** DICOM JSON by SOPInstanceUID, in instance order; empty when the index does not know the selection. */
+  metadata(selection: Selection): AsyncIterable<{ readonly sopInstanceUid: string; readonly dicomJson: string }>;
+  /** Undefined when the index does not know the instance. */
+  pixelData(selection: Required<Selection>): Promise<imaging.PixelDataLayout | undefined>;
+  search(request: imaging.SearchRequest): AsyncIterable<string>;
+}
+
+/** How an object went into the archive. */
+export interface StoredObject {
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly status: 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels';
+}
+
+export interface IntakeContext {
+  /** Name of the sender. */
+  readonly source: string;
+  /** One a request. */
+  readonly transferId: string;
+  /** The study the object must belong to. */
+  readonly studyInstanceUid: string | undefined;
+}
+
+export interface ObjectIntake {
+  /** @throws {CallosumError} kind `unavailable` when the archive cannot store now, `invalid` when the object is wrong */
+  store(body: AsyncIterable<Uint8Array>, context: IntakeContext): Promise<StoredObject>;
+}

@@ -1,0 +1,48 @@
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+
+import { parseFile, toDicomJson, writeFile } from '@callosum/dicom';
+import { nameUid } from '@callosum/kernel';
+
+import { type Accepted, chooseInstanceForm, type InstanceForm } from '../domain/accept.js';
+import { NotAcceptableError, NotFoundError } from '../domain/errors.js';
+import type { KeptInstance, KeptInstances, Selection } from './ports.js';
+
+export interface InstanceBody {
+  readonly instance: KeptInstance;
+  readonly transferSyntaxUid: string;
+  readonly multipart: boolean;
+  open(): Promise<Readable | Uint8Array>;
+}
+
+/** Callosum as the writer of a file (PS3.7 D.3.3.2): a UUID-derived UID, fixed. */
+const implementationClassUid = nameUid('callosum', 'implementation-class');
+const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
+
+/** Stored instances as application/dicom (PS3.18 10.4.1.1.1). */
+export class ReadInstances {
+  constructor(private readonly kept: KeptInstances) {}
+
+  /** @throws {NotFoundError} @throws {NotAcceptableError} when one of them cannot be given as accepted */
+  async read(selection: Selection, accepted: readonly Accepted[]): Promise<InstanceBody[]> {
+    const instances = await this.kept.locate(selection);
+    if (instances.length === 0) throw new NotFoundError('the resource');
+    return instances.map((instance) => {
+      const { form, multipart } = chooseInstanceForm(accepted, instance.transferSyntaxUid);
+      if (!multipart && instances.length > 1) throw new NotAcceptableError('several instances are given as multipart/related');
+      return {
+        instance,
+        multipart,
+        transferSyntaxUid: form === 'stored' ? instance.transferSyntaxUid : explicitVrLittleEndian,
+        open: () => this.#open(instance, form),
+      };
+    });
+  }
+
+  async #open(instance: KeptInstance, form: InstanceForm): Promise<Readable | Uint8Array> {
+    const stored = await this.kept.open(instance.blobKey);
+    if (form === 'stored') return stored;
+    const file = parseFile(await buffer(stored));
+    return writeFile(toDicomJson(file.dataset, { inlineBytesMax: Infinity }), { implementationClassUid });
+  }
+}

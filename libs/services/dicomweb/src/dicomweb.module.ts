@@ -1,0 +1,48 @@
+import type { Archive } from '@callosum/archive';
+import { ARCHIVE, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@callosum/runtime';
+import { Module } from '@nestjs/common';
+
+import { ArchiveInstances } from './adapters/archive-instances.js';
+import { StudyIndexGrpc } from './adapters/study-index-grpc.js';
+import type { StudyIndexReader } from './application/ports.js';
+import { ReadInstances } from './application/read-instances.js';
+import { ReadMetadata } from './application/read-metadata.js';
+import { ReadPixels } from './application/read-pixels.js';
+import { StoreInstances } from './application/store-instances.js';
+import type { DicomwebSettings } from './settings.js';
+import { ARCHIVE_INSTANCES, STUDY_INDEX_READER } from './tokens.js';
+import { QidoController } from './transport/http/qido.controller.js';
+import { StowController } from './transport/http/stow.controller.js';
+import { ViewerController } from './transport/http/viewer.controller.js';
+import { WadoController } from './transport/http/wado.controller.js';
+
+@Module({
+  controllers: [StowController, QidoController, WadoController, ViewerController],
+  providers: [
+    { provide: ARCHIVE_INSTANCES, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveInstances(archive) },
+    { provide: STUDY_INDEX_READER, inject: [STUDY_INDEX], useFactory: (client: StudyIndexClient) => new StudyIndexGrpc(client) },
+    {
+      provide: StoreInstances,
+      inject: [ARCHIVE_INSTANCES, SETTINGS],
+      useFactory: (archive: ArchiveInstances, settings: DicomwebSettings) =>
+        new StoreInstances(archive, {
+          partsMax: settings.CALLOSUM_STOW_PARTS_MAX,
+          partBytesMax: settings.CALLOSUM_STOW_PART_BYTES_MAX,
+          bytesMax: settings.CALLOSUM_STOW_REQUEST_BYTES_MAX,
+        }),
+    },
+    { provide: ReadInstances, inject: [ARCHIVE_INSTANCES], useFactory: (archive: ArchiveInstances) => new ReadInstances(archive) },
+    {
+      provide: ReadMetadata,
+      inject: [ARCHIVE_INSTANCES, STUDY_INDEX_READER, SETTINGS],
+      useFactory: (archive: ArchiveInstances, index: StudyIndexReader, settings: DicomwebSettings) =>
+        new ReadMetadata(archive, index, settings.CALLOSUM_INDEX_WAIT_MS),
+    },
+    {
+      provide: ReadPixels,
+      inject: [ARCHIVE_INSTANCES, STUDY_INDEX_READER],
+      useFactory: (archive: ArchiveInstances, index: StudyIndexReader) => new ReadPixels(archive, index),
+    },
+  ],
+})
+export class DicomwebModule {}

@@ -1,0 +1,36 @@
+import { CallosumError } from '@callosum/kernel';
+
+/** Thrown when a request cannot be understood (PS3.18 Table 8.5-1: 400). */
+export class BadRequestError extends CallosumError {
+  constructor(reason: string) {
+    super('dicomweb.bad-request', 'invalid', reason);
+  }
+}
+
+/** Thrown when a request passes a limit (413). */
+export class TooLargeError extends CallosumError {
+  constructor(reason: string) {
+    super('dicomweb.too-large', 'invalid', reason);
+  }
+}
+
+/** Thrown when no representation can be given that the client accepts (406). */
+export class NotAcceptableError extends CallosumError {
+  constructor(reason: string) {
+    super('dicomweb.not-acceptable', 'invalid', reason);
+  }
+}
+
+/** Thrown when the payload's media type is not one the resource takes (415). */
+export class UnsupportedMediaTypeError extends CallosumError {
+  constructor(reason: string) {
+    super('dicomweb.unsupported-media-type', 'invalid', reason);
+  }
+}
+
+/** Thrown when what the path names is not there (404). */
+export class NotFoundError extends CallosumError {
+  constructor(what: string) {
+    super('dicomweb.not-found', 'not-found', `${what} is not here`);
+  }
+}

@@ -1,0 +1,154 @@
+import { BadRequestError, TooLargeError } from './errors.js';
+
+export interface MultipartLimits {
+  readonly partsMax: number;
+  readonly partBytesMax: number;
+  readonly bytesMax: number;
+}
+
+export interface MultipartPart {
+  /** Header names lower-case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** The part's bytes; read to its end, or left: the reader skips what was not read. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** RFC 2046 5.1.1. */
+const boundaryPattern = /^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/;
+/** A part's header block; content type, location and a description are some hundred bytes. */
+const headerBytesMax = 16 * 1024;
+/** Bytes a sender may put before the first boundary. */
+const preambleBytesMax = 64 * 1024;
+const crlf = Buffer.from('\r\n');
+const blankLine = Buffer.from('\r\n\r\n');
+
+/**
+ * Reads multipart/related (RFC 2387, RFC 2046 5.1) as a stream: one part at a time, memory bounded by one chunk of the
+ * source and a boundary. The source is only read on as the part's consumer asks for more.
+ */
+export class MultipartReader {
+  readonly #delimiter: Buffer;
+  readonly #source: AsyncIterator<Uint8Array>;
+  #buffer: Buffer = Buffer.alloc(0);
+  #received = 0;
+  #sourceEnded = false;
+
+  /** @throws {BadRequestError} for a boundary that is none */
+  constructor(
+    source: AsyncIterable<Uint8Array>,
+    boundary: string,
+    private readonly limits: MultipartLimits,
+  ) {
+    if (!boundaryPattern.test(boundary)) throw new BadRequestError('the multipart boundary is missing or not valid');
+    this.#delimiter = Buffer.from(`\r\n--${boundary}`);
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** @throws {BadRequestError} malformed or cut off, @throws {TooLargeError} past a limit */
+  async *parts(): AsyncGenerator<MultipartPart> {
+    // The first delimiter may stand at the very beginning: a line end before it makes all delimiters alike.
+    this.#buffer = Buffer.from(crlf);
+    await this.#skipPreamble();
+    for (let count = 1; !(await this.#atClose()); count++) {
+      if (count > this.limits.partsMax) throw new TooLargeError(`more than ${this.limits.partsMax} parts`);
+      const headers = await this.#headers();
+      const body = this.#body();
+      yield { headers, body };
+      // Whatever the consumer left of the part; already finished generators end at once.
+      while (!(await body.next()).done);
+    }
+  }
+
+  async #skipPreamble(): Promise<void> {
+    for (;;) {
+      const at = this.#buffer.indexOf(this.#delimiter);
+      if (at >= 0) {
+        this.#buffer = this.#buffer.subarray(at + this.#delimiter.length);
+        return;
+      }
+      if (this.#buffer.length > preambleBytesMax) throw new BadRequestError('the boundary does not begin the request');
+      if (!(await this.#more())) throw new BadRequestError('the request holds no part with its boundary');
+    }
+  }
+
+  /** After a delimiter: "--" closes, a line end opens a part. Blanks may stand before the line end. */
+  async #atClose(): Promise<boolean> {
+    for (;;) {
+      const text = this.#buffer.subarray(0, 64).toString('latin1');
+      if (text.startsWith('--')) return true;
+      const padding = /^[ \t]*\r\n/.exec(text);
+      if (padding) {
+        // The line end stays: a part without headers begins with the blank line it is part of.
+        this.#buffer = this.#buffer.subarray(padding[0].length - crlf.length);
+        return false;
+      }
+      if (text.length >= 64 || !/^[ \t]*\r?$|^-$/.test(text)) throw new BadRequestError('a multipart boundary is malformed');
+      if (!(await this.#more())) throw new BadRequestError('the request is cut off');
+    }
+  }
+
+  async #headers(): Promise<ReadonlyMap<string, string>> {
+    for (;;) {
+      const end = this.#buffer.indexOf(blankLine);
+      if (end >= 0 && end <= headerBytesMax) {
+        const text = this.#buffer.subarray(crlf.length, Math.max(end, crlf.length)).toString('latin1');
+        // The line end before a delimiter that follows at once belongs to the delimiter.
+        this.#buffer = this.#buffer.subarray(end + blankLine.length);
+        return parseHeaders(text);
+      }
+      if (this.#buffer.length > headerBytesMax) throw new TooLargeError('the headers of a part are too long');
+      if (!(await this.#more())) throw new BadRequestError('the request is cut off');
+    }
+  }
+
+  async *#body(): AsyncGenerator<Uint8Array> {
+    let bytes = 0;
+    const count = (chunk: Buffer): Buffer => {
+      bytes += chunk.length;
+      if (bytes > this.limits.partBytesMax) throw new TooLargeError(`a part is larger than ${this.limits.partBytesMax} bytes`);
+      return chunk;
+    };
+    for (;;) {
+      const at = this.#buffer.indexOf(this.#delimiter);
+      if (at >= 0) {
+        const last = this.#buffer.subarray(0, at);
+        this.#buffer = this.#buffer.subarray(at + this.#delimiter.length);
+        if (last.length > 0) yield count(last);
+        return;
+      }
+      // A delimiter may have begun at the end of what is here.
+      const safe = this.#buffer.length - this.#delimiter.length + 1;
+      if (safe > 0) {
+        const chunk = this.#buffer.subarray(0, safe);
+        this.#buffer = this.#buffer.subarray(safe);
+        yield count(chunk);
+      }
+      if (!(await this.#more())) throw new BadRequestError('the request is cut off');
+    }
+  }
+
+  async #more(): Promise<boolean> {
+    if (this.#sourceEnded) return false;
+    const { value, done } = await this.#source.next();
+    if (done) {
+      this.#sourceEnded = true;
+      return false;
+    }
+    this.#received += value.length;
+    if (this.#received > this.limits.bytesMax) throw new TooLargeError(`the request is larger than ${this.limits.bytesMax} bytes`);
+    this.#buffer = this.#buffer.length === 0 ? Buffer.from(value.buffer, value.byteOffset, value.length) : Buffer.concat([this.#buffer, value]);
+    return true;
+  }
+}
+
+function parseHeaders(text: string): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>();
+  // A folded line continues the one before it (RFC 5322 2.2.3).
+  for (const line of text.replace(/\r\n[ \t]+/g, ' ').split('\r\n')) {
+    if (line === '') continue;
+    const colon = line.indexOf(':');
+    if (colon <= 0) throw new BadRequestError('a header of a part cannot be read');
+    headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim());
+  }
+  return headers;
+}

@@ -1,0 +1,65 @@
+import { type DicomJson, tagOf } from '@callosum/dicom';
+import type { CallosumError } from '@callosum/kernel';
+
+export interface StoredReference {
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly status: 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels';
+}
+
+/** One object of a request: stored, or why not. */
+export interface StoreResult {
+  readonly stored?: StoredReference;
+  /** Failure Reason (0008,1197), PS3.18 Table I.2-2. */
+  readonly failureReason?: number;
+}
+
+/** PS3.18 Table I.2-2, PS3.4 Table B.2-1. */
+export const failureReasons = {
+  outOfResources: 0xa700,
+  doesNotMatchSopClass: 0xa900,
+  cannotUnderstand: 0xc000,
+} as const;
+/** Warning Reason (0008,1196): Coercion of Data Elements is B000, Elements Discarded B006; B007 does not match SOP Class. */
+const conflictingPixelsWarning = 0xb007;
+
+export function failureReasonOf(error: CallosumError): number {
+  if (error.kind === 'unavailable') return failureReasons.outOfResources;
+  return error.code === 'archive.uid-mismatch' ? failureReasons.doesNotMatchSopClass : failureReasons.cannotUnderstand;
+}
+
+/**
+ * Status and Store Instances Response Module (PS3.18 10.5.3, Annex I.2): 200 when all are durable, 202 when some are or
+ * one came with a warning, 409 when none is, 503 when none is because the archive cannot store now.
+ */
+export function storeResponse(results: readonly StoreResult[], baseUrl: string): { status: number; dataset: DicomJson } {
+  const stored = results.flatMap((result) => (result.stored ? [result.stored] : []));
+  const failures = results.flatMap(({ failureReason }) => (failureReason === undefined ? [] : [failureReason]));
+  const dataset: DicomJson = {};
+  const studies = new Set(stored.map(({ studyInstanceUid }) => studyInstanceUid));
+  const [study] = studies;
+  if (study !== undefined && studies.size === 1) dataset[tagOf('RetrieveURL')] = { vr: 'UR', Value: [`${baseUrl}/studies/${study}`] };
+  if (stored.length > 0) dataset[tagOf('ReferencedSOPSequence')] = { vr: 'SQ', Value: stored.map((one) => reference(one, baseUrl)) };
+  // Nothing is known of an object that could not be read: its failure names no SOP Instance (Other Failures Sequence).
+  if (failures.length > 0) {
+    dataset['0008119A'] = { vr: 'SQ', Value: failures.map((reason) => ({ [tagOf('FailureReason')]: { vr: 'US', Value: [reason] } })) };
+  }
+  return { status: statusOf(stored, failures), dataset };
+}
+
+function reference(one: StoredReference, baseUrl: string): DicomJson {
+  const url = `${baseUrl}/studies/${one.studyInstanceUid}/series/${one.seriesInstanceUid}/instances/${one.sopInstanceUid}`;
+  return {
+    [tagOf('ReferencedSOPClassUID')]: { vr: 'UI', Value: [one.sopClassUid] },
+    [tagOf('ReferencedSOPInstanceUID')]: { vr: 'UI', Value: [one.sopInstanceUid] },
+    [tagOf('RetrieveURL')]: { vr: 'UR', Value: [url] },
+    ...(one.status === 'conflicting-pixels' ? { [tagOf('WarningReason')]: { vr: 'US', Value: [conflictingPixelsWarning] } } : {}),
+  };
+}
+
+function statusOf(stored: readonly StoredReference[], failures: readonly number[]): number {
+  if (stored.length === 0) return failures.every((reason) => reason === failureReasons.outOfResources) ? 503 : 409;
+  return failures.length > 0 || stored.some(({ status }) => status === 'conflicting-pixels') ? 202 : 200;
+}

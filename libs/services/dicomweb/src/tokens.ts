@@ -1,0 +1,4 @@
+/** `StudyIndexReader` of application/ports. */
+export const STUDY_INDEX_READER = Symbol('dicomweb.study-index-reader');
+/** `ArchiveInstances`: the archive behind both ports. */
+export const ARCHIVE_INSTANCES = Symbol('dicomweb.archive-instances');

@@ -1,0 +1,31 @@
+import { CallosumError } from '@callosum/kernel';
+import { httpStatusOf, LOGGER } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+
+import { NotAcceptableError, TooLargeError, UnsupportedMediaTypeError } from '../../domain/errors.js';
+
+/** Errors as PS3.18 8.5 wants them: the status says it, a Warning-like plain text explains it to people. */
+@Catch()
+export class DicomwebErrorFilter implements ExceptionFilter {
+  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const status = statusOf(error);
+    if (status >= 500) this.logger.error({ err: error, status }, 'dicomweb.failed');
+    if (reply.sent) return;
+    if (status === 503) void reply.header('retry-after', '5');
+    const text = error instanceof CallosumError && status < 500 ? error.message : 'the request could not be served';
+    void reply.code(status).type('text/plain; charset=utf-8').send(`${text}\n`);
+  }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof NotAcceptableError) return 406;
+  if (error instanceof TooLargeError) return 413;
+  if (error instanceof UnsupportedMediaTypeError) return 415;
+  if (error instanceof CallosumError) return httpStatusOf[error.kind];
+  return error instanceof HttpException ? error.getStatus() : 500;
+}

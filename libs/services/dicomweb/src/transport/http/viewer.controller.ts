@@ -1,0 +1,83 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { extname, resolve, sep } from 'node:path';
+
+import { SETTINGS } from '@callosum/runtime';
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+import type { DicomwebSettings } from '../../settings.js';
+import { viewerConfig } from './viewer-config.js';
+
+const types: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.ico': 'image/x-icon',
+  '.jpg': 'image/jpeg',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.map': 'application/json',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+  '.ttf': 'font/ttf',
+  '.wasm': 'application/wasm',
+  '.webmanifest': 'application/manifest+json',
+  '.woff': 'font/woff',
+  '.woff2': 'font/woff2',
+};
+
+/** SharedArrayBuffer, which the viewer's decoders use, needs an isolated page; nothing may come from elsewhere. */
+const headers = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+  'cross-origin-resource-policy': 'same-origin',
+  'content-security-policy':
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; " +
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' data: blob:",
+  'x-content-type-options': 'nosniff',
+} as const;
+
+/** OHIF as it was built, at /viewer: its files, our configuration, and index.html for the paths of its own router. */
+@Controller('viewer')
+export class ViewerController {
+  readonly #folder: string;
+
+  constructor(@Inject(SETTINGS) settings: DicomwebSettings) {
+    this.#folder = resolve(settings.CALLOSUM_VIEWER_DIR);
+  }
+
+  @Get(['', '*'])
+  async file(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    void reply.headers(headers);
+    const path = decode(request.url.split('?', 1)[0] ?? '').replace(/^\/viewer\/?/, '');
+    if (path === 'app-config.js') return void reply.type('text/javascript; charset=utf-8').send(viewerConfig);
+    const file = await this.#find(path);
+    if (file === undefined) {
+      const text = 'the viewer is not installed here (CALLOSUM_VIEWER_DIR); npm start fetches it\n';
+      return void reply.code(503).type('text/plain; charset=utf-8').send(text);
+    }
+    void reply.type(types[extname(file)] ?? 'application/octet-stream');
+    // Names of built files hold their hash; the pages that name them do not.
+    void reply.header('cache-control', /\.[0-9a-f]{16,}\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache');
+    void reply.send(createReadStream(file));
+  }
+
+  async #find(path: string): Promise<string | undefined> {
+    const index = resolve(this.#folder, 'index.html');
+    const asked = resolve(this.#folder, path);
+    const inside = asked.startsWith(this.#folder + sep);
+    for (const file of inside && path !== '' ? [asked, index] : [index]) {
+      const found = await stat(file).catch(() => undefined);
+      if (found?.isFile()) return file;
+    }
+    return undefined;
+  }
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,142 @@
+import { Readable } from 'node:stream';
+
+import { isUid } from '@callosum/kernel';
+import { Controller, Get, Inject, Param, Req, Res, UseFilters } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+import { type InstanceBody, ReadInstances } from '../../application/read-instances.js';
+import { ReadMetadata } from '../../application/read-metadata.js';
+import { ReadPixels } from '../../application/read-pixels.js';
+import type { Selection } from '../../application/ports.js';
+import { type Accepted, chooseFrameForm, readAccept } from '../../domain/accept.js';
+import { BadRequestError, NotAcceptableError } from '../../domain/errors.js';
+import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
+import { multipartBody } from './multipart-body.js';
+
+interface Path {
+  readonly study: string;
+  readonly series?: string;
+  readonly instance?: string;
+}
+
+/** WADO-RS, PS3.18 10.4. */
+@Controller('dicom-web/studies/:study')
+@UseFilters(DicomwebErrorFilter)
+export class WadoController {
+  constructor(
+    @Inject(ReadInstances) private readonly instances: ReadInstances,
+    @Inject(ReadMetadata) private readonly metadata: ReadMetadata,
+    @Inject(ReadPixels) private readonly pixels: ReadPixels,
+  ) {}
+
+  @Get()
+  study(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Path): Promise<void> {
+    return this.#retrieve(request, reply, path);
+  }
+
+  @Get('series/:series')
+  series(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Path): Promise<void> {
+    return this.#retrieve(request, reply, path);
+  }
+
+  @Get('series/:series/instances/:instance')
+  instance(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Path): Promise<void> {
+    return this.#retrieve(request, reply, path);
+  }
+
+  @Get('metadata')
+  studyMetadata(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Path): Promise<void> {
+    return this.#describe(request, reply, path);
+  }
+
+  @Get('series/:series/metadata')
+  seriesMetadata(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Path): Promise<void> {
+    return this.#describe(request, reply, path);
+  }
+
+  @Get('series/:series/instances/:instance/metadata')
+  instanceMetadata(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Path): Promise<void> {
+    return this.#describe(request, reply, path);
+  }
+
+  @Get('series/:series/instances/:instance/frames/:frames')
+  async frames(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param() path: Required<Path>,
+    @Param('frames') list: string,
+  ): Promise<void> {
+    const instance = await this.pixels.instance(selectionOf(path) as Required<Selection>);
+    const { contentType, multipart } = chooseFrameForm(acceptedBy(request), instance.transferSyntaxUid);
+    const frames = this.pixels.frames(instance, list);
+    // The first frame is read before the answer begins, so that a wrong number is a 404 and not a broken body.
+    const first = await frames.next();
+    if (first.done) throw new BadRequestError('no frame was asked for');
+    const all = async function* () {
+      yield { contentType, open: () => Promise.resolve(first.value) };
+      for await (const frame of frames) yield { contentType, open: () => Promise.resolve(frame) };
+    };
+    if (multipart) return send(reply, multipartBody(contentType.split(';')[0] ?? '', all()));
+    if (list.includes(',')) throw new NotAcceptableError('several frames are given as multipart/related');
+    void reply.type(contentType).send(first.value);
+  }
+
+  @Get('series/:series/instances/:instance/bulkdata/*')
+  async bulkData(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Required<Path>): Promise<void> {
+    const selection = selectionOf(path) as Required<Selection>;
+    const instance = await this.pixels.instance(selection);
+    const attribute = /\/bulkdata\/([^?]*)/.exec(request.url)?.[1] ?? '';
+    const isPixelData = attribute.toUpperCase() === '7FE00010';
+    const accepted = acceptedBy(request);
+    const form = isPixelData
+      ? chooseFrameForm(accepted, instance.transferSyntaxUid)
+      : { contentType: 'application/octet-stream', multipart: accepted[0]?.type === 'multipart/related' || accepted[0]?.type === '*/*' };
+    const bytes = await this.pixels.bulkData(instance, attribute);
+    if (!form.multipart) return void reply.type(form.contentType).send(bytes);
+    const part = { contentType: form.contentType, open: () => Promise.resolve(bytes) };
+    return send(reply, multipartBody(form.contentType.split(';')[0] ?? '', [part]));
+  }
+
+  async #retrieve(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
+    const bodies = await this.instances.read(selectionOf(path), acceptedBy(request));
+    const typeOf = (body: InstanceBody): string => `application/dicom; transfer-syntax=${body.transferSyntaxUid}`;
+    const [only] = bodies;
+    if (only && !only.multipart) return void reply.type(typeOf(only)).send(await only.open());
+    send(reply, multipartBody('application/dicom', bodies.map((body) => ({ contentType: typeOf(body), open: () => body.open() }))));
+  }
+
+  async #describe(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
+    const takes = acceptedBy(request).some(({ type }) => ['application/dicom+json', 'application/json', 'application/*', '*/*'].includes(type));
+    if (!takes) throw new NotAcceptableError('metadata is given as application/dicom+json');
+    const datasets = this.metadata.read(selectionOf(path));
+    const first = await datasets.next();
+    const text = async function* (): AsyncGenerator<string> {
+      yield '[';
+      if (!first.done) yield first.value;
+      for await (const dataset of datasets) yield `,${dataset}`;
+      yield ']';
+    };
+    void reply.type('application/dicom+json').send(Readable.from(text(), { objectMode: false }));
+  }
+}
+
+function send(reply: FastifyReply, { contentType, body }: { contentType: string; body: Readable }): void {
+  void reply.type(contentType).send(body);
+}
+
+/** @throws {BadRequestError} for what is no UID */
+function selectionOf({ study, series, instance }: Path): Selection {
+  for (const uid of [study, series, instance]) {
+    if (uid !== undefined && !isUid(uid)) throw new BadRequestError('the path holds something that is no UID');
+  }
+  return {
+    studyInstanceUid: study,
+    ...(series === undefined ? {} : { seriesInstanceUid: series }),
+    ...(instance === undefined ? {} : { sopInstanceUid: instance }),
+  };
+}
+
+function acceptedBy(request: FastifyRequest): Accepted[] {
+  const query = new URL(request.url, 'http://localhost').searchParams.get('accept') ?? undefined;
+  return readAccept(request.headers.accept, query);
+}
