@@ -4,14 +4,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import {
   blobs,
-  changes,
   clearIndex,
   collect,
   complete,
   database,
   events,
   grpc,
-  index,
   ledger,
   openIndex,
   reindex,

@@ -4,7 +4,7 @@ import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { clearIndex, database, find, index, openIndex, send, slice, uid } from './index-for-tests.js';
+import { clearIndex, database, find, openIndex, send, slice, uid } from './index-for-tests.js';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
