@@ -1,6 +1,7 @@
 import { imaging, topics } from '@callosum/contracts';
 import type { Outbox } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
+import { withSpan } from '@callosum/telemetry';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
 import type { CompletedStudy, CompletionStore, Release } from '../application/complete-studies.js';
@@ -80,11 +81,12 @@ export class PostgresCompletionStore implements CompletionStore {
       identityDigest: due.identity_digest,
       completedAt: completedAt.toISOString(),
     };
-    const context = {
-      ...(due.correlation_id ? { correlationId: due.correlation_id } : {}),
-      ...(due.traceparent ? { traceparent: due.traceparent } : {}),
-    };
-    await this.outbox.add(trx as never, topics.studyCompleted, message, context);
+    const context = due.correlation_id ? { correlationId: due.correlation_id } : {};
+    const attributes = { 'dicom.study_instance_uid': due.study_instance_uid };
+    // The study waited as a row; its completion goes on in the trace of the instance that came last.
+    await withSpan('study-index', 'study.complete', { traceparent: due.traceparent ?? undefined, attributes }, () =>
+      this.outbox.add(trx, topics.studyCompleted, message, context),
+    );
     return { studyInstanceUid: due.study_instance_uid, revision: due.revision, seriesCount: series.length };
   }
 

@@ -192,7 +192,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
     progress: StudyProgress;
     changes: imaging.StudyChange[];
   }): Promise<void> {
-    await this.outbox.add(this.trx as never, topics.studyUpdated, {
+    await this.outbox.add(this.trx, topics.studyUpdated, {
       studyInstanceUid: update.studyInstanceUid,
       revision: update.progress.revision,
       changes: update.changes,
