@@ -1,1 +1,4 @@
-export {};
+import { fhirGateway } from '@callosum/fhir-gateway-service';
+import { runService } from '@callosum/runtime';
+
+await runService(fhirGateway);

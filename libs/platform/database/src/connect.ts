@@ -43,6 +43,8 @@ export function connect<DB>(
   });
   // Without a listener an idle connection that the server closes ends the process.
   pool.on('error', onIdleError);
+  // One that is checked out between two queries (a transaction the server cuts) has only its own listeners.
+  pool.on('connect', (client) => client.on('error', onIdleError));
   const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
   return { db, pool, schema, close: () => db.destroy() };
 }

@@ -135,7 +135,6 @@ describe('errors', () => {
       () => undefined,
     );
     const client = await database.pool.connect();
-    client.on('error', () => undefined);
     await client.query('begin');
     await new Promise((resolve) => setTimeout(resolve, 600));
     const cut: unknown = await client.query('select 1').catch((error: unknown) => error);

@@ -3,6 +3,8 @@ import { type EventLog, KafkaEventLog, PostgresEventLog } from '@callosum/event-
 import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 
+import type { ServiceDefinition } from './definition.js';
+import { eventLogSchema } from './roles.js';
 import type { PlatformSettings } from './settings.js';
 
 /** A pool under the service's role whose connections see `schema` first. */
@@ -19,10 +21,24 @@ export function openDatabase(schema: string, role: string, settings: PlatformSet
   return connect<never>(config, schema, (err) => logger.warn({ err }, 'database.connection-lost'));
 }
 
+export interface OpenEventLog {
+  readonly log: EventLog;
+  close(): Promise<void>;
+}
+
+/** Reading, moving the position, appending, and one to spare. */
+const logPoolMax = 4;
+
 /** The log the settings name, ready to append. Kafka's missing topics are created from the catalogue. */
-export async function openEventLog(service: string, settings: PlatformSettings, database: Database<never>, logger: Logger): Promise<EventLog> {
+export async function openEventLog(definition: ServiceDefinition, settings: PlatformSettings, logger: Logger): Promise<OpenEventLog> {
+  const service = definition.name;
   const onError = (err: unknown): void => logger.warn({ err }, 'event-log.trouble');
-  if (settings.CALLOSUM_EVENT_LOG === 'postgres') return new PostgresEventLog({ db: database.db, onError });
+  if (settings.CALLOSUM_EVENT_LOG === 'postgres') {
+    // A pool of its own: handlers that hold all of the service's connections must not keep the log from reading on.
+    const pool = openDatabase(eventLogSchema, definition.schema, { ...settings, CALLOSUM_DATABASE_POOL_MAX: logPoolMax }, logger);
+    const log = new PostgresEventLog({ db: pool.db, onError });
+    return { log, close: () => log.close().finally(() => pool.close()) };
+  }
   const log = new KafkaEventLog({
     brokers: settings.CALLOSUM_KAFKA_BROKERS.split(',').map((broker) => broker.trim()),
     clientId: `callosum-${service}`,
@@ -32,7 +48,7 @@ export async function openEventLog(service: string, settings: PlatformSettings, 
     onLog: ({ namespace, log: { message } }) => logger.debug({ namespace, message }, 'kafka.log'),
   });
   await log.ensureTopics();
-  return log;
+  return { log, close: () => log.close() };
 }
 
 export function openObjectStore(settings: PlatformSettings): ObjectStore {

@@ -65,8 +65,8 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
     closers.push(() => database.close());
     await migrate(database.db, definition.schema, { ...eventTablesMigrations, ...definition.migrations });
 
-    const log = await openEventLog(definition.name, settings, database, logger);
-    closers.push(() => log.close());
+    const { log, close: closeLog } = await openEventLog(definition, settings, logger);
+    closers.push(closeLog);
     const objectStore = openObjectStore(settings);
     const relay = new OutboxRelay({ db: database.db, log, schema: definition.schema, onError: relayFailed(logger) });
     const outbox = new PostgresOutbox({
