@@ -15,9 +15,11 @@ export class ByteChannel implements AsyncIterable<Uint8Array> {
     await new Promise<void>((resolve) => (this.#wakeWriter = resolve));
   }
 
+  /** No more chunks come, or nobody reads them any more: a writer that waits goes on. */
   end(): void {
     this.#ended = true;
     this.#wakeReader?.();
+    this.#wakeWriter?.();
   }
 
   /** The reader's iteration throws `error`. */
