@@ -9,10 +9,11 @@ export interface Backoff {
 }
 
 /**
- * About ten seconds in all: long enough for a failover of PostgreSQL or a pod's restart, short enough that a
- * partition does not stand still for one event. Longer outages belong to rows with a deadline.
+ * About four minutes in all: a dependency that restarts or fails over fails every event alike, so standing still
+ * loses nothing, while parking would leave a person with thousands of healthy facts to replay. Waits of one event
+ * alone belong to rows with a deadline.
  */
-export const defaultBackoff: Backoff = { attemptsMax: 8, initialMs: 100, capMs: 5_000 };
+export const defaultBackoff: Backoff = { attemptsMax: 70, initialMs: 100, capMs: 5_000 };
 
 /** Wait after `attempt` failed calls: doubled each time, capped, then a random half taken off against herds. */
 export function backoffMs(backoff: Backoff, attempt: number, random: () => number = Math.random): number {

@@ -24,7 +24,8 @@ export function createPeerClients(
 ): PeerClients {
   const channels: Channel[] = [];
   const open = (address: string): Channel => {
-    const channel = createChannel(address, undefined, {
+    // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
+    const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'), undefined, {
       'grpc.max_receive_message_length': messageBytesMax,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 5_000,
