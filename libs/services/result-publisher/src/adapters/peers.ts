@@ -19,7 +19,7 @@ export class GrpcStudyReader implements StudyReader {
       throw peerError('study-index', error);
     });
     if (!study) throw new StudyNotIndexedError(studyInstanceUid);
-    return study satisfies imaging.Study;
+    return contentsOf(study);
   }
 
   async instances(studyInstanceUid: string, seriesInstanceUid: string): Promise<ReadonlyMap<string, Dataset>> {
@@ -33,6 +33,31 @@ export class GrpcStudyReader implements StudyReader {
     }
     return found;
   }
+}
+
+/** What a publication says of a study and no more: its digest must not change with where a blob lies. */
+function contentsOf(study: imaging.Study): StudyContents {
+  const { studyInstanceUid, revision, studyDate, studyTime, studyDescription, timezoneOffsetFromUtc, identityDigest } = study;
+  return {
+    studyInstanceUid,
+    revision,
+    studyDate,
+    studyTime,
+    studyDescription,
+    timezoneOffsetFromUtc,
+    identityDigest,
+    series: study.series.map((series) => ({
+      seriesInstanceUid: series.seriesInstanceUid,
+      modality: series.modality,
+      seriesNumber: series.seriesNumber,
+      seriesDescription: series.seriesDescription,
+      bodyPartExamined: series.bodyPartExamined,
+      laterality: series.laterality,
+      seriesDate: series.seriesDate,
+      seriesTime: series.seriesTime,
+      instances: series.instances.map(({ sopInstanceUid, sopClassUid, instanceNumber }) => ({ sopInstanceUid, sopClassUid, instanceNumber })),
+    })),
+  };
 }
 
 /** Longer than an attempt waits for the index and FHIR together; a decision that changes waits no longer than this. */

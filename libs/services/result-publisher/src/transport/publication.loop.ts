@@ -69,7 +69,7 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
       const { end, error } = await workOff(this.publications, this.dependencies, claim);
       span.setAttribute('callosum.outcome', end);
       if (end === 'parked') this.log.error({ ...fields, err: error }, 'publication.parked');
-      else if (end === 'retry') this.log.warn({ ...fields, code: errorCode(error) }, 'publication.delayed');
+      else if (end === 'retry') this.log.warn({ ...fields, code: errorCode(error), err: error }, 'publication.delayed');
       else this.log.info({ ...fields, outcome: end }, 'publication.done');
     });
     // The study is free again: what else is due for it need not wait for the next poll.
