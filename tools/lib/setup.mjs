@@ -21,7 +21,11 @@ function nodeIsNew(version) {
   return major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1]);
 }
 
-/** Runs `npm ci` when the lock file differs from the last one installed. */
+/**
+ * Installs what the lock file says when it differs from what was installed last. `npm install --no-save` and not
+ * `npm ci`: the latter refuses a lock file that lacks optional packages of other platforms, which a registry that does
+ * not hold them leaves out (docs/adr/0002). Versions and hashes are the lock file's in both.
+ */
 export function install() {
   const lock = readFileSync(join(root, 'package-lock.json'));
   const digest = createHash('sha256').update(lock).digest('hex');
@@ -29,12 +33,12 @@ export function install() {
   say('installing dependencies (once; a minute or two) …');
   const started = Date.now();
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const result = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const result = spawnSync(npm, ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
-  if (result.status !== 0) fail(`npm ci failed${result.error ? `: ${result.error.message}` : ''}`);
+  if (result.status !== 0) fail(`npm install failed${result.error ? `: ${result.error.message}` : ''}`);
   hydrateEmbeddedPostgres();
   writeFileSync(stamp, digest);
   say(`dependencies installed in ${Math.round((Date.now() - started) / 1000)} s`);
