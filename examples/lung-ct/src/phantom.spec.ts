@@ -1,0 +1,77 @@
+import { buildVolume, decodeFrames, parseFile } from '@callosum/dicom';
+import { generateThoraxPhantom, type ThoraxPhantom, type ThoraxPhantomOptions } from '@callosum/phantom';
+import { describe, expect, it } from 'vitest';
+import { analyseLungs, type LungAnalysis, type LungVolume } from './index.js';
+
+async function volumeOf({ study }: ThoraxPhantom): Promise<LungVolume> {
+  const axial = study.instances.filter(({ seriesInstanceUid }) => seriesInstanceUid === study.axialSeriesUid);
+  const slices = axial.map(async ({ bytes }) => {
+    const file = parseFile(bytes);
+    const [frame] = await decodeFrames(file);
+    return { header: file.dataset, samples: frame?.samples ?? new Int16Array(0) };
+  });
+  const { header, data } = buildVolume(await Promise.all(slices));
+  return { ...header, data };
+}
+
+/** Dice of one label against the truth, which has the same numbers for right and left. */
+function diceOf(found: Uint8Array, truth: Uint8Array, label: number): number {
+  let [both, sum] = [0, 0];
+  for (let index = 0; index < truth.length; index++) {
+    const isFound = found[index] === label;
+    const isTrue = truth[index] === label;
+    if (isFound && isTrue) both++;
+    sum += Number(isFound) + Number(isTrue);
+  }
+  return (2 * both) / sum;
+}
+
+async function analysed(options: ThoraxPhantomOptions): Promise<{ phantom: ThoraxPhantom; analysis: LungAnalysis }> {
+  const phantom = generateThoraxPhantom(options);
+  return { phantom, analysis: analyseLungs(await volumeOf(phantom)) };
+}
+
+describe('lungs of the thorax phantom', () => {
+  const cases: readonly (ThoraxPhantomOptions & { readonly title: string })[] = [
+    { title: 'head first', slices: 60, matrix: 192 },
+    { title: 'feet first, slices shuffled', patientPosition: 'FFS', shuffled: true, slices: 60, matrix: 192 },
+    { title: 'another seed', seed: 7, slices: 72, matrix: 160 },
+    { title: 'a third seed, 6 mm slices, shuffled', seed: 20261122, slices: 48, matrix: 192, shuffled: true },
+    { title: 'feet first, a fourth seed', seed: 99, patientPosition: 'FFS', slices: 60, matrix: 160 },
+  ];
+  it.each(cases)('are measured within 3 %, left is left: $title', async ({ title: _, ...options }) => {
+    const { phantom, analysis } = await analysed(options);
+    for (const side of ['right', 'left', 'both'] as const) {
+      const truth = phantom.truth[side];
+      const measured = analysis.measurements[side];
+      expect(Math.abs((measured?.volumeMl ?? 0) / truth.volumeMl - 1)).toBeLessThan(0.03);
+      expect(Math.abs((measured?.laa950Percent ?? NaN) - truth.laa950Percent)).toBeLessThan(0.25);
+    }
+    expect(diceOf(analysis.labelMap, phantom.truth.labels, 1)).toBeGreaterThan(0.99);
+    expect(diceOf(analysis.labelMap, phantom.truth.labels, 2)).toBeGreaterThan(0.99);
+    expect(analysis.warnings).toEqual([]);
+  });
+
+  it('hold no airway, no gas of the stomach and nothing outside the body', async () => {
+    const { phantom, analysis } = await analysed({ slices: 60, matrix: 192 });
+    const { labels } = phantom.truth;
+    let [airway, other, lung] = [0, 0, 0];
+    analysis.labelMap.forEach((label, index) => {
+      if (label === 0) return;
+      lung++;
+      if (labels[index] === 3) airway++;
+      else if (labels[index] === 0) other++;
+    });
+    expect(airway / lung).toBeLessThan(0.001);
+    expect(other / lung).toBeLessThan(0.01);
+  });
+});
+
+describe('speed', () => {
+  it('takes 256 × 256 × 80 in less than four seconds', async () => {
+    const volume = await volumeOf(generateThoraxPhantom());
+    const started = performance.now();
+    analyseLungs(volume);
+    expect(performance.now() - started).toBeLessThan(4000);
+  });
+});
