@@ -43,9 +43,7 @@ const partitions = 12;
 /** Two weeks: a consumer may be down over a holiday week and still catch up. */
 const retentionDays = 14;
 
-function topic<M>(
-  definition: Omit<Topic<M>, 'partitions' | 'retentionDays'>,
-): Topic<M> {
+function topic<M>(definition: Omit<Topic<M>, 'partitions' | 'retentionDays'>): Topic<M> {
   return Object.freeze({ ...definition, partitions, retentionDays });
 }
 
