@@ -1,6 +1,7 @@
 export * from './missing-prerequisite.js';
 export * from './postgres.js';
 export * from './kafka.js';
+export type { TestKafka } from './test-kafka.js';
 export * from './s3.js';
 export * from './test-data.js';
 export { freePort, accepts, startProcess, type ServerProcess, type ServerCommand } from './processes.js';

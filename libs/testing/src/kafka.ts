@@ -9,18 +9,11 @@ import { promisify } from 'node:util';
 import { dockerIsUsable, startKafkaContainer } from './docker.js';
 import { MissingPrerequisite } from './missing-prerequisite.js';
 import { freePort, startProcess, type ServerProcess } from './processes.js';
+import type { TestKafka } from './test-kafka.js';
 import { cachedTool } from './tools-folder.js';
 
 const run = promisify(execFile);
 export const kafkaVersion = '3.9.1';
-
-export interface TestKafka {
-  /** "host:port" */
-  readonly brokers: readonly string[];
-  /** Kills the broker, waits `downMs`, and starts it again on the same port with what it had on disk. */
-  restart(downMs: number): Promise<void>;
-  stop(): Promise<void>;
-}
 
 /**
  * A real Kafka broker in KRaft mode: a container where Docker answers, else a process from its Maven Central
@@ -39,7 +32,11 @@ async function requireJava(): Promise<void> {
     const major = Number(/version "(\d+)/.exec(stderr + stdout)?.[1] ?? 0);
     if (major < 17) throw new Error(`java is version ${major}`);
   } catch (cause) {
-    throw new MissingPrerequisite('Kafka for tests needs Java 17 or later', 'apt-get install openjdk-17-jre-headless, or start Docker', { cause });
+    throw new MissingPrerequisite(
+      'Kafka for tests needs Java 17 or later',
+      'apt-get install openjdk-17-jre-headless, or start Docker',
+      { cause },
+    );
   }
 }
 
@@ -56,9 +53,16 @@ ${dependency('org.apache.kafka', 'kafka_2.13', kafkaVersion)}
 ${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
 </dependencies></project>`,
     );
-    await run('mvn', ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${folder}`], { cwd: work, timeout: 540_000 });
+    await run('mvn', ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${folder}`], {
+      cwd: work,
+      timeout: 540_000,
+    });
   } catch (cause) {
-    throw new MissingPrerequisite('Kafka’s jars could not be fetched', 'apt-get install maven and let it reach Maven Central, or start Docker', { cause });
+    throw new MissingPrerequisite(
+      'Kafka’s jars could not be fetched',
+      'apt-get install maven and let it reach Maven Central, or start Docker',
+      { cause },
+    );
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -15,8 +15,7 @@ export class MissingPrerequisite extends Error {
 
 /** A server that was started, or the reason why its suites are skipped. */
 export type Prerequisite<S> =
-  | { readonly server: S; readonly missing?: undefined }
-  | { readonly server?: undefined; readonly missing: string };
+  { readonly server: S; readonly missing?: undefined } | { readonly server?: undefined; readonly missing: string };
 
 /**
  * For suites: starts a server, or gives the reason to skip and prints it. In CI (environment variable CI)

@@ -60,7 +60,18 @@ async function startServer(dir: string, port: number): Promise<ServerProcess> {
     await mkdir(data);
     return startProcess({
       command: gateway,
-      args: ['--access', credentials.accessKeyId, '--secret', credentials.secretAccessKey, '--region', region, '--port', `127.0.0.1:${port}`, 'posix', data],
+      args: [
+        '--access',
+        credentials.accessKeyId,
+        '--secret',
+        credentials.secretAccessKey,
+        '--region',
+        region,
+        '--port',
+        `127.0.0.1:${port}`,
+        'posix',
+        data,
+      ],
       ...ready,
     });
   }
@@ -105,7 +116,9 @@ async function versitygw(): Promise<string | undefined> {
 async function motoServer(): Promise<string | undefined> {
   try {
     return await cachedTool('moto', async (staging) => {
-      await run('python3', ['-m', 'pip', 'install', '--quiet', '--target', staging, 'moto[server]>=5,<6'], { timeout: 300_000 });
+      await run('python3', ['-m', 'pip', 'install', '--quiet', '--target', staging, 'moto[server]>=5,<6'], {
+        timeout: 300_000,
+      });
     });
   } catch {
     return undefined;

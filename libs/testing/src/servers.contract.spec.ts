@@ -36,7 +36,12 @@ describe('servers for tests', () => {
     const { server, missing } = await orSkip(startS3);
     if (!server) return skip(missing);
     const { endpoint, region, accessKeyId, secretAccessKey, bucket: Bucket } = server;
-    const client = new S3Client({ endpoint, region, credentials: { accessKeyId, secretAccessKey }, forcePathStyle: true });
+    const client = new S3Client({
+      endpoint,
+      region,
+      credentials: { accessKeyId, secretAccessKey },
+      forcePathStyle: true,
+    });
     await client.send(new PutObjectCommand({ Bucket, Key: 'a/b', Body: 'pixels' }));
     const got = await client.send(new GetObjectCommand({ Bucket, Key: 'a/b' }));
     expect(await got.Body?.transformToString()).toBe('pixels');

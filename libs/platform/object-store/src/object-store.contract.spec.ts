@@ -18,7 +18,7 @@ import {
   S3ObjectStore,
 } from './index.js';
 
-// eslint-disable-next-line @typescript-eslint/require-await -- an async source, as the network gives it
+// An async source, as the network gives it.
 async function* chunks(...parts: Uint8Array[]): AsyncIterable<Uint8Array> {
   yield* parts;
 }

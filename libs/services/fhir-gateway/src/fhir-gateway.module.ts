@@ -1,11 +1,12 @@
 import type { Database } from '@callosum/database';
-import { DATABASE, PLATFORM_SETTINGS, type PlatformSettings } from '@callosum/runtime';
+import type { Clock } from '@callosum/kernel';
+import { CLOCK, DATABASE, PLATFORM_SETTINGS, type PlatformSettings } from '@callosum/runtime';
 import { Module } from '@nestjs/common';
 
 import { r4Definitions } from './adapters/definitions/r4-definitions.js';
 import { PostgresResourceStore } from './adapters/postgres/postgres-resource-store.js';
 import type { FhirGatewayTables } from './adapters/postgres/tables.js';
-import { BASES, DEFINITIONS, RESOURCE_STORE } from './application/ports.js';
+import { BASES, DEFINITIONS, type Definitions, RESOURCE_STORE, type ResourceStore } from './application/ports.js';
 import { ProcessBundle } from './application/process-bundle.js';
 import { ReadResources } from './application/read-resources.js';
 import { WriteResources } from './application/write-resources.js';
@@ -33,7 +34,12 @@ import { FhirController } from './transport/http/fhir.controller.js';
       useFactory: (database: Database<FhirGatewayTables>) => new PostgresResourceStore(database),
     },
     ReadResources,
-    WriteResources,
+    {
+      provide: WriteResources,
+      inject: [RESOURCE_STORE, DEFINITIONS, BASES, CLOCK],
+      useFactory: (store: ResourceStore, definitions: Definitions, bases: readonly string[], clock: Clock) =>
+        new WriteResources(store, definitions, bases, clock),
+    },
     ProcessBundle,
     FhirHttp,
   ],

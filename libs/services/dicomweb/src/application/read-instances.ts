@@ -19,6 +19,9 @@ export interface InstanceBody {
 const implementationClassUid = nameUid('callosum', 'implementation-class');
 const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
 
+/** An object is rewritten in memory; deflated ones grow. Larger objects are compressed and never rewritten. */
+const rewriteBytesMax = 512 * 1024 * 1024;
+
 /** Stored instances as application/dicom (PS3.18 10.4.1.1.1). */
 export class ReadInstances {
   constructor(private readonly kept: KeptInstances) {}
@@ -28,8 +31,10 @@ export class ReadInstances {
     const instances = await this.kept.locate(selection);
     if (instances.length === 0) throw new NotFoundError('the resource');
     return instances.map((instance) => {
-      const { form, multipart } = chooseInstanceForm(accepted, instance.transferSyntaxUid);
-      if (!multipart && instances.length > 1) throw new NotAcceptableError('several instances are given as multipart/related');
+      const { form, multipart } = chooseInstanceForm(accepted, instance.transferSyntaxUid, instances.length > 1);
+      if (form !== 'stored' && instance.byteCount > rewriteBytesMax) {
+        throw new NotAcceptableError('the instance is too large to be rewritten: ask with transfer-syntax=* for it as it is');
+      }
       return {
         instance,
         multipart,

@@ -6,8 +6,8 @@ import { parseFile, toDicomJson } from '@callosum/dicom';
 import { NotFoundError } from '../domain/errors.js';
 import type { KeptInstance, KeptInstances, Selection, StudyIndexReader } from './ports.js';
 
-/** How often the index is asked again while it catches up. */
-const pollMs = 50;
+/** How often the index is asked again while it catches up: each time it reads the whole selection. */
+const pollMs = 250;
 
 /**
  * Metadata of what is stored (PS3.18 10.4.1.1.2). The archive's ledger says what exists; the index has it ready. What
@@ -26,19 +26,13 @@ export class ReadMetadata {
     const instances = await this.kept.locate(selection);
     if (instances.length === 0) throw new NotFoundError('the resource');
     const wanted = new Map(instances.map((instance) => [instance.sopInstanceUid, instance]));
-    const known = await this.#indexed(selection, wanted);
-    for (const [uid, json] of known) {
-      if (wanted.delete(uid)) yield json;
+    for (const deadline = Date.now() + this.indexWaitMs; ; await sleep(pollMs)) {
+      for await (const { sopInstanceUid, dicomJson } of this.index.metadata(selection)) {
+        if (wanted.delete(sopInstanceUid)) yield dicomJson;
+      }
+      if (wanted.size === 0 || Date.now() >= deadline) break;
     }
     for (const instance of wanted.values()) yield await this.#fromBlob(instance);
-  }
-
-  async #indexed(selection: Selection, wanted: ReadonlyMap<string, KeptInstance>): Promise<ReadonlyMap<string, string>> {
-    for (const deadline = Date.now() + this.indexWaitMs; ; await sleep(pollMs)) {
-      const known = new Map<string, string>();
-      for await (const { sopInstanceUid, dicomJson } of this.index.metadata(selection)) known.set(sopInstanceUid, dicomJson);
-      if ([...wanted.keys()].every((uid) => known.has(uid)) || Date.now() >= deadline) return known;
-    }
   }
 
   async #fromBlob(instance: KeptInstance): Promise<string> {

@@ -31,14 +31,16 @@ export class StoreInstances {
 
   /** @throws {BadRequestError} @throws {TooLargeError} @throws {UnsupportedMediaTypeError} before anything was stored */
   async store(request: StoreRequest): Promise<StoreAnswer> {
-    if (request.studyInstanceUid !== undefined && !isUid(request.studyInstanceUid)) throw new BadRequestError('the study is no UID');
+    if (request.studyInstanceUid !== undefined && !isUid(request.studyInstanceUid))
+      throw new BadRequestError('the study is no UID');
     const results: StoreResult[] = [];
     const transferId = newId();
     try {
       for await (const body of this.#objects(request)) results.push(await this.#storeOne(body, request, transferId));
     } catch (error) {
       // What was stored before the request broke stays stored: the answer must say so.
-      if (!results.some((result) => result.failureReason === undefined) || !(error instanceof CallosumError)) throw error;
+      if (!results.some((result) => result.failureReason === undefined) || !(error instanceof CallosumError))
+        throw error;
       results.push({ failureReason: failureReasonOf(error) });
     }
     if (results.length === 0) throw new BadRequestError('the request holds no object');
@@ -51,7 +53,8 @@ export class StoreInstances {
       yield limited(request.body, this.limits.partBytesMax);
       return;
     }
-    if (media?.type !== 'multipart/related') throw new UnsupportedMediaTypeError('send multipart/related or application/dicom');
+    if (media?.type !== 'multipart/related')
+      throw new UnsupportedMediaTypeError('send multipart/related or application/dicom');
     const root = media.parameters.get('type')?.toLowerCase() ?? 'application/dicom';
     if (root !== 'application/dicom') throw new UnsupportedMediaTypeError('objects are taken as application/dicom');
     const reader = new MultipartReader(request.body, media.parameters.get('boundary') ?? '', this.limits);
@@ -65,7 +68,11 @@ export class StoreInstances {
   async #storeOne(body: AsyncIterable<Uint8Array>, request: StoreRequest, transferId: string): Promise<StoreResult> {
     const watched = new WatchedSource(body);
     try {
-      const stored = await this.intake.store(watched, { source: request.source, transferId, studyInstanceUid: request.studyInstanceUid });
+      const stored = await this.intake.store(watched, {
+        source: request.source,
+        transferId,
+        studyInstanceUid: request.studyInstanceUid,
+      });
       return { stored };
     } catch (error) {
       // The request itself is broken: nothing after it can be read.
@@ -78,7 +85,7 @@ export class StoreInstances {
 
 /** Tells a broken request from an archive that refuses. */
 class WatchedSource implements AsyncIterable<Uint8Array> {
-  failure: unknown;
+  failure: CallosumError | undefined;
 
   constructor(private readonly source: AsyncIterable<Uint8Array>) {}
 
@@ -92,11 +99,13 @@ class WatchedSource implements AsyncIterable<Uint8Array> {
   }
 }
 
+/** Reads the source by hand: `for await` would close it on an error, and with the request its answer. */
 async function* limited(source: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array> {
+  const chunks = source[Symbol.asyncIterator]();
   let bytes = 0;
-  for await (const chunk of source) {
-    bytes += chunk.length;
+  for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+    bytes += next.value.length;
     if (bytes > bytesMax) throw new TooLargeError(`the object is larger than ${bytesMax} bytes`);
-    yield chunk;
+    yield next.value;
   }
 }

@@ -12,6 +12,10 @@ export interface Accepted {
   readonly transferSyntax: string | undefined;
 }
 
+/** True when DICOM JSON is taken, under its own name or that of JSON (PS3.18 8.7.3.2). */
+export const takesDicomJson = (accepted: readonly Accepted[]): boolean =>
+  accepted.some(({ type }) => type === 'application/json' || matches(type, 'application/dicom+json'));
+
 /** No header accepts anything. The `accept` query parameter, where given, comes first (PS3.18 8.3.3.1). */
 export function readAccept(header: string | undefined, query: string | undefined): Accepted[] {
   const text = [query, header].filter((part) => part !== undefined && part !== '').join(',');
@@ -35,17 +39,25 @@ export type InstanceForm = 'stored' | 'explicit-little-endian';
 /**
  * Picks the form of stored instances for an Accept header (PS3.18 8.7.3.5.2). `transfer-syntax=*` is the stored
  * bytes; without the parameter Explicit VR Little Endian is meant, which compressed objects cannot be given in.
+ * @param several more than one instance is answered, which only multipart/related can hold
  * @throws {NotAcceptableError}
  */
-export function chooseInstanceForm(accepted: readonly Accepted[], storedSyntax: string): { form: InstanceForm; multipart: boolean } {
+export function chooseInstanceForm(
+  accepted: readonly Accepted[],
+  storedSyntax: string,
+  several: boolean,
+): { form: InstanceForm; multipart: boolean } {
   for (const choice of accepted) {
     const multipart = choice.type === 'multipart/related' && (choice.partType === undefined || matches(choice.partType, 'application/dicom'));
     const single = choice.type === 'application/dicom';
-    if (!multipart && !single && choice.type !== '*/*') continue;
+    if (!multipart && !(single && !several) && choice.type !== '*/*') continue;
     const form = formFor(choice.transferSyntax, storedSyntax);
     if (form) return { form, multipart: !single };
   }
-  throw new NotAcceptableError(`the instance is stored in transfer syntax ${storedSyntax}; ask with transfer-syntax=* for it as it is`);
+  throw new NotAcceptableError(
+    `instances are given as multipart/related; type="application/dicom" (one also as application/dicom); this one is stored in ` +
+      `transfer syntax ${storedSyntax}: ask with transfer-syntax=* for it as it is`,
+  );
 }
 
 function formFor(asked: string | undefined, stored: string): InstanceForm | undefined {

@@ -6,7 +6,7 @@ import { MultipartReader } from './multipart-reader.js';
 
 const limits = { partsMax: 10, partBytesMax: 10_000, bytesMax: 100_000 };
 
-// eslint-disable-next-line @typescript-eslint/require-await -- an async source, as the network gives it
+// An async source, as the network gives it.
 async function* slices(bytes: Uint8Array, size: number): AsyncIterable<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }

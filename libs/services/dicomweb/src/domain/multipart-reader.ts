@@ -32,6 +32,8 @@ export class MultipartReader {
   #buffer: Buffer = Buffer.alloc(0);
   #received = 0;
   #sourceEnded = false;
+  /** True while the bytes ahead belong to a part's body, read or not. */
+  #inBody = false;
 
   /** @throws {BadRequestError} for a boundary that is none */
   constructor(
@@ -52,10 +54,10 @@ export class MultipartReader {
     for (let count = 1; !(await this.#atClose()); count++) {
       if (count > this.limits.partsMax) throw new TooLargeError(`more than ${this.limits.partsMax} parts`);
       const headers = await this.#headers();
-      const body = this.#body();
-      yield { headers, body };
-      // Whatever the consumer left of the part; already finished generators end at once.
-      while (!(await body.next()).done);
+      this.#inBody = true;
+      yield { headers, body: this.#body() };
+      // Whatever the consumer left of the part. Its generator may be closed in the middle: a new one goes on from there.
+      for await (const _left of this.#body());
     }
   }
 
@@ -108,11 +110,12 @@ export class MultipartReader {
       if (bytes > this.limits.partBytesMax) throw new TooLargeError(`a part is larger than ${this.limits.partBytesMax} bytes`);
       return chunk;
     };
-    for (;;) {
+    while (this.#inBody) {
       const at = this.#buffer.indexOf(this.#delimiter);
       if (at >= 0) {
         const last = this.#buffer.subarray(0, at);
         this.#buffer = this.#buffer.subarray(at + this.#delimiter.length);
+        this.#inBody = false;
         if (last.length > 0) yield count(last);
         return;
       }

@@ -1,7 +1,5 @@
 import { idPattern, type Resource } from '@callosum/fhir';
 import { type Clock, newId } from '@callosum/kernel';
-import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK } from '@callosum/runtime';
 
 import { conditionalReference, referencesIn, rewriteLinks } from '../domain/bundle-references.js';
 import type { Criteria } from '../domain/criteria.js';
@@ -10,10 +8,7 @@ import { isObject } from '../domain/json.js';
 import { parseCriteria } from '../domain/parse-criteria.js';
 import { lockKeys } from './lock-keys.js';
 import {
-  BASES,
-  DEFINITIONS,
   type Definitions,
-  RESOURCE_STORE,
   type ResourceStore,
   type ResourceWriter,
   type StoredVersion,
@@ -33,13 +28,12 @@ import {
  * Creates, updates and deletes, with their conditional forms, all or nothing in one database transaction
  * (R4 http, 3.1.0.11.2). A single HTTP write is a transaction of one.
  */
-@Injectable()
 export class WriteResources {
   constructor(
-    @Inject(RESOURCE_STORE) private readonly store: ResourceStore,
-    @Inject(DEFINITIONS) private readonly definitions: Definitions,
-    @Inject(BASES) private readonly bases: readonly string[],
-    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly store: ResourceStore,
+    private readonly definitions: Definitions,
+    private readonly bases: readonly string[],
+    private readonly clock: Clock,
   ) {}
 
   /**

@@ -5,8 +5,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import type { StudyIndexReader } from '../../application/ports.js';
 import { type QidoLevel, readQuery } from '../../domain/qido.js';
+import { takesDicomJson } from '../../domain/accept.js';
+import { NotAcceptableError } from '../../domain/errors.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { STUDY_INDEX_READER } from '../../tokens.js';
+import { acceptedBy } from './accepted-by.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 
 const queryLevels: Record<QidoLevel, imaging.QueryLevel> = {
@@ -68,6 +71,7 @@ export class QidoController {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<void> {
+    if (!takesDicomJson(acceptedBy(request))) throw new NotAcceptableError('search results are given as application/dicom+json');
     const parameters = new URL(request.url, 'http://localhost').searchParams;
     const query = readQuery(level, path, parameters, this.settings.CALLOSUM_QIDO_LIMIT_MAX);
     const found: string[] = [];

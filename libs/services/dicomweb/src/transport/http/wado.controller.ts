@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 
+import { ExplicitVRLittleEndian } from '@callosum/dicom';
 import { isUid } from '@callosum/kernel';
 import { Controller, Get, Inject, Param, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -8,8 +9,9 @@ import { type InstanceBody, ReadInstances } from '../../application/read-instanc
 import { ReadMetadata } from '../../application/read-metadata.js';
 import { ReadPixels } from '../../application/read-pixels.js';
 import type { Selection } from '../../application/ports.js';
-import { type Accepted, chooseFrameForm, readAccept } from '../../domain/accept.js';
+import { type Accepted, chooseFrameForm, type FrameForm, takesDicomJson } from '../../domain/accept.js';
 import { BadRequestError, NotAcceptableError } from '../../domain/errors.js';
+import { acceptedBy } from './accepted-by.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 import { multipartBody } from './multipart-body.js';
 
@@ -86,15 +88,18 @@ export class WadoController {
     const selection = selectionOf(path) as Required<Selection>;
     const instance = await this.pixels.instance(selection);
     const attribute = /\/bulkdata\/([^?]*)/.exec(request.url)?.[1] ?? '';
-    const isPixelData = attribute.toUpperCase() === '7FE00010';
-    const accepted = acceptedBy(request);
-    const form = isPixelData
-      ? chooseFrameForm(accepted, instance.transferSyntaxUid)
-      : { contentType: 'application/octet-stream', multipart: accepted[0]?.type === 'multipart/related' || accepted[0]?.type === '*/*' };
-    const bytes = await this.pixels.bulkData(instance, attribute);
-    if (!form.multipart) return void reply.type(form.contentType).send(bytes);
-    const part = { contentType: form.contentType, open: () => Promise.resolve(bytes) };
-    return send(reply, multipartBody(form.contentType.split(';')[0] ?? '', [part]));
+    const form = this.#bulkForm(acceptedBy(request), attribute, instance.transferSyntaxUid);
+    const values = await this.pixels.bulkData(instance, attribute);
+    const [value] = values;
+    if (!form.multipart && value && values.length === 1) return void reply.type(form.contentType).send(value);
+    if (!form.multipart) throw new NotAcceptableError('compressed frames are given as multipart/related');
+    const parts = values.map((bytes) => ({ contentType: form.contentType, open: () => Promise.resolve(bytes) }));
+    return send(reply, multipartBody(form.contentType.split(';')[0] ?? '', parts));
+  }
+
+  /** Pixel Data leaves as frames do; any other value as octets. */
+  #bulkForm(accepted: readonly Accepted[], attribute: string, transferSyntaxUid: string): FrameForm {
+    return chooseFrameForm(accepted, attribute.toUpperCase() === '7FE00010' ? transferSyntaxUid : ExplicitVRLittleEndian);
   }
 
   async #retrieve(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
@@ -106,8 +111,7 @@ export class WadoController {
   }
 
   async #describe(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
-    const takes = acceptedBy(request).some(({ type }) => ['application/dicom+json', 'application/json', 'application/*', '*/*'].includes(type));
-    if (!takes) throw new NotAcceptableError('metadata is given as application/dicom+json');
+    if (!takesDicomJson(acceptedBy(request))) throw new NotAcceptableError('metadata is given as application/dicom+json');
     const datasets = this.metadata.read(selectionOf(path));
     const first = await datasets.next();
     const text = async function* (): AsyncGenerator<string> {
@@ -134,9 +138,4 @@ function selectionOf({ study, series, instance }: Path): Selection {
     ...(series === undefined ? {} : { seriesInstanceUid: series }),
     ...(instance === undefined ? {} : { sopInstanceUid: instance }),
   };
-}
-
-function acceptedBy(request: FastifyRequest): Accepted[] {
-  const query = new URL(request.url, 'http://localhost').searchParams.get('accept') ?? undefined;
-  return readAccept(request.headers.accept, query);
 }
