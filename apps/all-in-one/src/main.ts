@@ -99,6 +99,7 @@ async function main(): Promise<void> {
     writeRunFile(dataDir, {
       pid: process.pid,
       httpUrl: `http://${host}:${http.port}`,
+      studyIndexGrpc: common.CALLOSUM_STUDY_INDEX_GRPC,
       database: { host: postgres.host, port: postgres.port, name: postgres.database },
       observer: { user: 'observer', password: passwordOf('observer') },
     });
