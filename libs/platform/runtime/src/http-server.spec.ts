@@ -1,0 +1,73 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { UnauthenticatedBindError } from '@callosum/config';
+import type { Telemetry } from '@callosum/telemetry';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { type RunningHttpServer, serveHttp } from './http-server.js';
+import type { RunningService } from './start-service.js';
+
+const telemetry: Telemetry = {
+  handleMetrics: (_request, response) => response.end('callosum_up 1\n'),
+  shutdown: () => Promise.resolve(),
+};
+
+function service(name: string, prefixes: string[], state: { crashed?: boolean; readiness?: Record<string, string> } = {}): RunningService {
+  return {
+    name,
+    httpPrefixes: prefixes,
+    grpcAddress: undefined,
+    app: undefined as never,
+    handle: (request: IncomingMessage, response: ServerResponse) => response.end(`${name} ${request.url}`),
+    crashed: () => state.crashed ?? false,
+    readiness: () => Promise.resolve(state.readiness ?? { database: 'ok' }),
+    close: () => Promise.resolve(),
+  };
+}
+
+let server: RunningHttpServer | undefined;
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+
+async function start(services: RunningService[], started = true) {
+  server = await serveHttp({ host: '127.0.0.1', port: 0, telemetry, services: () => services, started: () => started });
+  const base = `http://127.0.0.1:${server.port}`;
+  return (path: string) => fetch(base + path);
+}
+
+describe('the one router', () => {
+  it('sends a path to the service with the longest prefix, and only at a path boundary', async () => {
+    const get = await start([service('a', ['/api']), service('b', ['/api/identity']), service('c', ['/fhir'])]);
+    expect(await (await get('/api/identity/quarantine?x=1')).text()).toBe('b /api/identity/quarantine?x=1');
+    expect(await (await get('/api/other')).text()).toBe('a /api/other');
+    expect(await (await get('/fhir')).text()).toBe('c /fhir');
+    expect((await get('/fhirish')).status).toBe(404);
+  });
+
+  it('answers metrics, liveness and readiness itself', async () => {
+    const get = await start([service('a', ['/'])]);
+    expect(await (await get('/metrics')).text()).toBe('callosum_up 1\n');
+    expect((await get('/healthz')).status).toBe(200);
+    expect((await get('/readyz')).status).toBe(200);
+  });
+
+  it('is not ready before everything was started, nor while a dependency fails', async () => {
+    expect((await (await start([service('a', [])], false))('/readyz')).status).toBe(503);
+    await server?.close();
+    const response = await (await start([service('a', []), service('b', [], { readiness: { database: 'failing' } })]))('/readyz');
+    expect(response.status).toBe(503);
+    expect(await response.json()).toEqual({ status: 'failing', services: { a: { database: 'ok' }, b: { database: 'failing' } } });
+  });
+
+  it('fails liveness once a consumer has stopped for good', async () => {
+    const get = await start([service('a', [], { crashed: true })]);
+    expect((await get('/healthz')).status).toBe(503);
+  });
+
+  it('refuses an address that others can reach', async () => {
+    const open = serveHttp({ host: '0.0.0.0', port: 0, telemetry, services: () => [], started: () => true });
+    await expect(open).rejects.toBeInstanceOf(UnauthenticatedBindError);
+  });
+});
