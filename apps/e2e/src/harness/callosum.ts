@@ -50,7 +50,9 @@ export class Callosum {
     if (this.options.worker !== false) await this.startWorker(env);
   }
 
-  startWorker(env: NodeJS.ProcessEnv = { ...process.env, CALLOSUM_WORKER_TARGET: `127.0.0.1:${this.grpcPort}` }): Promise<void> {
+  startWorker(
+    env: NodeJS.ProcessEnv = { ...process.env, CALLOSUM_WORKER_TARGET: `127.0.0.1:${this.grpcPort}` },
+  ): Promise<void> {
     this.#worker = this.#launch('examples/lung-ct/dist/main.js', env, 'lung-ct.log');
     return Promise.resolve();
   }
@@ -62,15 +64,15 @@ export class Callosum {
   /** kill -9 of everything: services, database server, worker. */
   async killAll(): Promise<void> {
     const groups = [this.#main, this.#worker].filter((group) => group !== undefined);
-    for (const group of groups) group.kill('SIGKILL');
+    for (const group of groups) group.kill();
     await Promise.all(groups.map(({ exited }) => exited));
     this.#main = undefined;
     this.#worker = undefined;
   }
 
   async stop(): Promise<number | null> {
-    this.#worker?.kill('SIGTERM');
-    this.#main?.kill('SIGTERM');
+    this.#worker?.terminate();
+    this.#main?.terminate();
     await this.#worker?.exited;
     const code = (await this.#main?.exited) ?? null;
     this.#main = undefined;

@@ -44,13 +44,36 @@ export async function reportsOf(httpUrl: string, studyInstanceUid: string): Prom
 }
 
 /** Waits until `probe` gives something. @throws with `what` when it does not in time */
-export async function eventually<T>(what: string, timeoutMs: number, probe: () => Promise<T | undefined | false>): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  timeoutMs: number,
+  probe: () => Promise<T | undefined | false>,
+): Promise<T> {
+  let cause: unknown;
   for (const deadline = Date.now() + timeoutMs; ; await sleep(250)) {
-    const value = await probe().catch(() => undefined);
+    const value = await probe().catch((error: unknown) => {
+      cause = error;
+      return undefined;
+    });
     if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`not in ${timeoutMs / 1000} s: ${what}`);
+    if (Date.now() > deadline) throw new Error(`not in ${timeoutMs / 1000} s: ${what}`, { cause });
   }
 }
 
 export const waitForReport = (httpUrl: string, studyInstanceUid: string, timeoutMs = 120_000): Promise<FhirResource> =>
-  eventually(`a report for ${studyInstanceUid}`, timeoutMs, async () => (await reportsOf(httpUrl, studyInstanceUid))[0]);
+  eventually(
+    `a report for ${studyInstanceUid}`,
+    timeoutMs,
+    async () => (await reportsOf(httpUrl, studyInstanceUid))[0],
+  );
+
+/** Every resource of every type the server knows, as it is now. */
+export async function everyResource(httpUrl: string): Promise<FhirResource[]> {
+  interface Capabilities {
+    readonly rest: readonly { readonly resource: readonly { readonly type: string }[] }[];
+  }
+  const { rest } = await fhirGet<Capabilities>(httpUrl, 'metadata');
+  const found: FhirResource[] = [];
+  for (const { type } of rest[0]?.resource ?? []) found.push(...(await fhirSearch(httpUrl, `${type}?_count=200`)));
+  return found;
+}

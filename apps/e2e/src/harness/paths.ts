@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,4 +15,9 @@ export function testData(...parts: readonly string[]): string | undefined {
 export const python = process.env['CALLOSUM_PYTHON'] ?? join(root, '.tools', 'python', 'bin', 'python');
 
 /** A new empty folder that the database's system user can enter. */
-export const newFolder = (name: string): string => mkdtempSync(join(tmpdir(), `callosum-e2e-${name}-`));
+export function newFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `callosum-e2e-${name}-`));
+  // mkdtemp makes it private, and the database of a root user runs as another.
+  chmodSync(folder, 0o755);
+  return folder;
+}

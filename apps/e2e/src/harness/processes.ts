@@ -8,7 +8,11 @@ export interface Finished {
 }
 
 /** Runs a program to its end. Never rejects: the exit code is the caller's to judge. */
-export function run(command: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number } = {}): Promise<Finished> {
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number } = {},
+): Promise<Finished> {
   return new Promise((resolve) => {
     execFile(
       command,
@@ -30,26 +34,31 @@ export function run(command: string, args: readonly string[], options: { env?: N
 export interface Group {
   readonly pid: number;
   readonly exited: Promise<number | null>;
-  /** Sends the signal to the process and everything it started. */
-  kill(signal: NodeJS.Signals): void;
+  /** SIGKILL to the process and everything it started. */
+  kill(): void;
+  /** SIGTERM to the process alone: it ends what it started, in its own order. */
+  terminate(): void;
 }
 
 /** Starts a program as leader of a process group of its own, so that a kill reaches whatever it started. */
-export function startGroup(command: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd: string, log: number): Group {
+export function startGroup(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  log: number,
+): Group {
   const child = spawn(command, [...args], { env, cwd, detached: true, stdio: ['ignore', log, log] });
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const pid = child.pid ?? 0;
-  return {
-    pid,
-    exited,
-    kill: (signal) => {
-      try {
-        process.kill(-pid, signal);
-      } catch {
-        // Already gone.
-      }
-    },
+  const signal = (to: number, name: NodeJS.Signals): void => {
+    try {
+      process.kill(to, name);
+    } catch {
+      // Already gone.
+    }
   };
+  return { pid, exited, kill: () => signal(-pid, 'SIGKILL'), terminate: () => signal(pid, 'SIGTERM') };
 }
 
 /** A TCP port nobody listens on now. */

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import pg from 'pg';
+
+import type { Callosum } from './callosum.js';
+
+interface RunFile {
+  readonly database: { readonly host: string; readonly port: number; readonly name: string };
+}
+
+/** Asks the embedded database as its administrator: what no service shows from outside (facts, parked work). */
+export async function query<Row extends pg.QueryResultRow>(
+  { dataDir }: Pick<Callosum, 'dataDir'>,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  const { database } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as RunFile;
+  const client = new pg.Client({
+    host: database.host,
+    port: database.port,
+    database: database.name,
+    user: 'postgres',
+    password: readFileSync(join(dataDir, 'postgres.password'), 'utf8').trim(),
+  });
+  await client.connect();
+  try {
+    return (await client.query<Row>(sql, [...values])).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** How many facts of a topic name the study, whatever their key. */
+export async function factCount(
+  system: Pick<Callosum, 'dataDir'>,
+  topic: string,
+  studyInstanceUid: string,
+): Promise<number> {
+  const rows = await query<{ count: string }>(
+    system,
+    'select count(*) as count from event_log.events where topic = $1 and value like $2',
+    [topic, `%"${studyInstanceUid}"%`],
+  );
+  return Number(rows[0]?.count ?? 0);
+}
+
+/** Everything set aside for a person to look at, in every service's schema: group, topic and why. */
+export async function parked(system: Pick<Callosum, 'dataDir'>): Promise<string[]> {
+  const schemas = await query<{ schema: string }>(
+    system,
+    "select table_schema as schema from information_schema.tables where table_name = 'parked' order by 1",
+  );
+  const found: string[] = [];
+  for (const { schema } of schemas) {
+    const rows = await query<{ line: string }>(
+      system,
+      `select consumer_group || ' ' || topic || ' ' || coalesce(error_code, '') as line from "${schema}".parked`,
+    );
+    found.push(...rows.map(({ line }) => `${schema}: ${line}`));
+  }
+  return found;
+}
