@@ -20,7 +20,11 @@ import { WadoController } from './transport/http/wado.controller.js';
   controllers: [StowController, QidoController, WadoController, ViewerController],
   providers: [
     { provide: ARCHIVE_INSTANCES, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveInstances(archive) },
-    { provide: STUDY_INDEX_READER, inject: [STUDY_INDEX], useFactory: (client: StudyIndexClient) => new StudyIndexGrpc(client) },
+    {
+      provide: STUDY_INDEX_READER,
+      inject: [STUDY_INDEX],
+      useFactory: (client: StudyIndexClient) => new StudyIndexGrpc(client),
+    },
     {
       provide: StoreInstances,
       inject: [ARCHIVE_INSTANCES, SETTINGS],
@@ -31,7 +35,11 @@ import { WadoController } from './transport/http/wado.controller.js';
           bytesMax: settings.CALLOSUM_STOW_REQUEST_BYTES_MAX,
         }),
     },
-    { provide: ReadInstances, inject: [ARCHIVE_INSTANCES], useFactory: (archive: ArchiveInstances) => new ReadInstances(archive) },
+    {
+      provide: ReadInstances,
+      inject: [ARCHIVE_INSTANCES],
+      useFactory: (archive: ArchiveInstances) => new ReadInstances(archive),
+    },
     {
       provide: ReadMetadata,
       inject: [ARCHIVE_INSTANCES, STUDY_INDEX_READER, SETTINGS],

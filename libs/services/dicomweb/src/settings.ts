@@ -17,7 +17,9 @@ export const dicomwebSettings = z.object({
   CALLOSUM_STOW_PARTS_MAX: wholeNumber(1, 1_000_000).default(100_000).describe('Most objects of one STOW-RS request'),
   CALLOSUM_INDEX_WAIT_MS: wholeNumber(0, 60_000)
     .default(2_000)
-    .describe('How long a read waits for the index to know what is already stored, before it reads the blobs themselves'),
+    .describe(
+      'How long a read waits for the index to know what is already stored, before it reads the blobs themselves',
+    ),
   CALLOSUM_QIDO_LIMIT_MAX: wholeNumber(1, 10_000).default(1_000).describe('Most results of one QIDO-RS answer'),
 });
 export type DicomwebSettings = z.output<typeof dicomwebSettings>;

@@ -1,6 +1,13 @@
 import type { Archive } from '@callosum/archive';
 
-import type { IntakeContext, KeptInstance, KeptInstances, ObjectIntake, Selection, StoredObject } from '../application/ports.js';
+import type {
+  IntakeContext,
+  KeptInstance,
+  KeptInstances,
+  ObjectIntake,
+  Selection,
+  StoredObject,
+} from '../application/ports.js';
 
 /** The archive behind both ports: where objects go in, and where they are read. */
 export class ArchiveInstances implements KeptInstances, ObjectIntake {
@@ -26,7 +33,9 @@ export class ArchiveInstances implements KeptInstances, ObjectIntake {
     const writer = this.archive.begin({ origin: 'stow', source: context.source, correlationId: context.transferId });
     try {
       for await (const chunk of body) await writer.write(chunk);
-      return await writer.commit(context.studyInstanceUid === undefined ? {} : { studyInstanceUid: context.studyInstanceUid });
+      return await writer.commit(
+        context.studyInstanceUid === undefined ? {} : { studyInstanceUid: context.studyInstanceUid },
+      );
     } catch (error) {
       await writer.abort();
       throw error;

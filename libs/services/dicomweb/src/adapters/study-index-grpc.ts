@@ -30,7 +30,8 @@ export class StudyIndexGrpc implements StudyIndexReader {
 
   async pixelData(selection: Required<Selection>): Promise<imaging.PixelDataLayout | undefined> {
     try {
-      for await (const { pixelData } of this.client.locateInstances(scope(selection), { deadline: streamDeadlineMs })) return pixelData;
+      for await (const { pixelData } of this.client.locateInstances(scope(selection), { deadline: streamDeadlineMs }))
+        return pixelData;
       return undefined;
     } catch (error) {
       if (isNotFound(error)) return undefined;

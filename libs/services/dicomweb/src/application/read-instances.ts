@@ -33,7 +33,9 @@ export class ReadInstances {
     return instances.map((instance) => {
       const { form, multipart } = chooseInstanceForm(accepted, instance.transferSyntaxUid, instances.length > 1);
       if (form !== 'stored' && instance.byteCount > rewriteBytesMax) {
-        throw new NotAcceptableError('the instance is too large to be rewritten: ask with transfer-syntax=* for it as it is');
+        throw new NotAcceptableError(
+          'the instance is too large to be rewritten: ask with transfer-syntax=* for it as it is',
+        );
       }
       return {
         instance,

@@ -1,13 +1,18 @@
 import { buffer } from 'node:stream/consumers';
 
 import type { imaging } from '@callosum/contracts';
-import { type DicomDataset, parseFile, pixelDataLayout } from '@callosum/dicom';
+import {
+  type DicomDataset,
+  imagePixel,
+  nativeFrameBits,
+  parseFile,
+  pixelDataLayout,
+  transferSyntaxOf,
+} from '@callosum/dicom';
 
 import { BadRequestError, NotFoundError } from '../domain/errors.js';
+import { nativeFrame, readFrameList } from '../domain/frames.js';
 import type { KeptInstance, KeptInstances, Selection, StudyIndexReader } from './ports.js';
-
-/** Frames of one request: a viewer asks for some, a client that wants all takes the instance. */
-const framesMax = 1_000;
 
 /** Frames and bulk data of one instance (PS3.18 10.4.1.1.4, 10.4.1.1.5). */
 export class ReadPixels {
@@ -27,33 +32,67 @@ export class ReadPixels {
   async *frames(instance: KeptInstance, list: string): AsyncGenerator<Uint8Array> {
     const numbers = readFrameList(list);
     const layout = await this.index.pixelData(instance);
-    if (layout && !needsWholeObject(instance.transferSyntaxUid)) yield* this.#byRange(instance, layout, numbers);
+    if (layout && (await this.#areRanges(instance, layout, numbers))) yield* this.#byRange(instance, layout, numbers);
     else yield* this.#fromBlob(instance, numbers);
   }
 
-  /** The value of a bulk attribute; of Pixel Data all frames. `path` as in BulkDataURI. @throws {NotFoundError} */
-  async bulkData(instance: KeptInstance, path: string): Promise<Uint8Array> {
-    if (!/^[0-9A-F]{8}(\/\d{1,6}\/[0-9A-F]{8}){0,16}$/i.test(path)) throw new BadRequestError('the path names no attribute');
+  /**
+   * The values a bulk attribute is sent as: one, or one a frame for compressed Pixel Data. `path` as in BulkDataURI.
+   * @throws {NotFoundError}
+   */
+  async bulkData(instance: KeptInstance, path: string): Promise<readonly Uint8Array[]> {
+    if (!/^[0-9A-F]{8}(\/\d{1,6}\/[0-9A-F]{8}){0,16}$/i.test(path))
+      throw new BadRequestError('the path names no attribute');
     const file = parseFile(await buffer(await this.kept.open(instance.blobKey)));
-    let dataset: DicomDataset | undefined = file.dataset;
     const steps = path.toUpperCase().split('/');
+    const tag = steps.at(-1) ?? '';
+    if (steps.length === 1 && tag === file.pixelData?.tag && file.transferSyntax.encapsulated) {
+      return pixelDataLayout(file).frames.map((ranges) => joined(file.bytes, ranges));
+    }
+    let dataset: DicomDataset | undefined = file.dataset;
     for (let step = 0; step + 2 < steps.length; step += 2) {
       dataset = dataset?.sequence(steps[step] ?? '')[Number(steps[step + 1])];
     }
-    const tag = steps.at(-1) ?? '';
-    const bytes = tag === file.pixelData?.tag && file.transferSyntax.encapsulated ? undefined : dataset?.bytes(tag);
-    if (bytes) return bytes;
-    if (tag !== file.pixelData?.tag) throw new NotFoundError('the attribute');
-    const layout = pixelDataLayout(file);
-    return Buffer.concat(layout.frames.flat().map(({ offset, byteCount }) => file.bytes.subarray(offset, offset + byteCount)));
+    const value = dataset?.bytes(tag);
+    if (!value) throw new NotFoundError('the attribute');
+    return [value];
   }
 
-  async *#byRange(instance: KeptInstance, layout: imaging.PixelDataLayout, numbers: readonly number[]): AsyncGenerator<Uint8Array> {
+  /**
+   * False for frames that are no range of the blob: of deflated and big-endian objects, and those that begin inside a
+   * byte. Also where the index cannot say how many native frames there are: a range past the last one is other bytes.
+   */
+  async #areRanges(
+    instance: KeptInstance,
+    layout: imaging.PixelDataLayout,
+    numbers: readonly number[],
+  ): Promise<boolean> {
+    const { bigEndian, deflated } = transferSyntaxOf(instance.transferSyntaxUid);
+    if (bigEndian || deflated) return false;
+    const last = Math.max(...numbers);
+    if (layout.encapsulated || last === 1) return true;
+    for await (const { dicomJson } of this.index.metadata(instance)) {
+      const dataset = JSON.parse(dicomJson) as Record<string, { readonly Value?: readonly unknown[] } | undefined>;
+      const number = (tag: string): number => Number(dataset[tag]?.Value?.[0] ?? Number.NaN);
+      const [frames, bitsAllocated] = [number('00280008'), number('00280100')];
+      return bitsAllocated >= 8 && last <= frames;
+    }
+    return false;
+  }
+
+  async *#byRange(
+    instance: KeptInstance,
+    layout: imaging.PixelDataLayout,
+    numbers: readonly number[],
+  ): AsyncGenerator<Uint8Array> {
+    const nativeFrameBytes = Number(layout.nativeFrameBytes);
     for (const number of numbers) {
       const ranges = layout.encapsulated
-        ? (layout.frames[number - 1]?.fragments ?? []).map(({ offset, byteCount }) => ({ offset: Number(offset), length: Number(byteCount) }))
-        : [{ offset: Number(layout.nativeOffset) + (number - 1) * Number(layout.nativeFrameBytes), length: Number(layout.nativeFrameBytes) }];
-      if (ranges.length === 0) throw new NotFoundError(`frame ${number}`);
+        ? (layout.frames[number - 1]?.fragments ?? []).map(({ offset, byteCount }) => ({
+            offset: Number(offset),
+            length: Number(byteCount),
+          }))
+        : [{ offset: Number(layout.nativeOffset) + (number - 1) * nativeFrameBytes, length: nativeFrameBytes }];
       const parts: Uint8Array[] = [];
       for (const range of ranges) parts.push(await buffer(await this.kept.open(instance.blobKey, range)));
       const frame = Buffer.concat(parts);
@@ -64,30 +103,22 @@ export class ReadPixels {
 
   async *#fromBlob(instance: KeptInstance, numbers: readonly number[]): AsyncGenerator<Uint8Array> {
     const file = parseFile(await buffer(await this.kept.open(instance.blobKey)));
-    const layout = pixelDataLayout(file);
+    if (!file.pixelData) throw new NotFoundError('pixel data');
+    const { encapsulated, frames } = pixelDataLayout(file);
+    const image = imagePixel(file.dataset);
+    const value = file.dataset.bytes(file.pixelData.tag) ?? new Uint8Array();
     for (const number of numbers) {
-      const ranges = layout.encapsulated
-        ? (layout.frames[number - 1] ?? [])
-        : [{ offset: layout.nativeOffset + (number - 1) * layout.nativeFrameBytes, byteCount: layout.nativeFrameBytes }];
-      const frame = Buffer.concat(ranges.map(({ offset, byteCount }) => file.bytes.subarray(offset, offset + byteCount)));
-      if (frame.length === 0 || number > (file.dataset.number('NumberOfFrames') ?? 1)) throw new NotFoundError(`frame ${number}`);
-      yield file.transferSyntax.bigEndian ? swapped(frame, file.dataset.number('BitsAllocated') ?? 8) : frame;
+      const ranges = frames[number - 1];
+      const native = (): Uint8Array | undefined =>
+        number > image.frames ? undefined : nativeFrame(value, number, nativeFrameBits(image));
+      const frame = encapsulated ? ranges && joined(file.bytes, ranges) : native();
+      if (!frame) throw new NotFoundError(`frame ${number}`);
+      yield frame;
     }
   }
 }
 
-/** Deflated frames are no range of the file; big-endian samples must be turned round. */
-const needsWholeObject = (transferSyntaxUid: string): boolean =>
-  transferSyntaxUid === '1.2.840.10008.1.2.1.99' || transferSyntaxUid === '1.2.840.10008.1.2.2';
-
-function swapped(frame: Buffer, bitsAllocated: number): Buffer {
-  if (bitsAllocated === 16) return Buffer.from(frame).swap16();
-  return bitsAllocated === 32 ? Buffer.from(frame).swap32() : frame;
-}
-
-function readFrameList(list: string): number[] {
-  const numbers = list.split(',').map(Number);
-  const good = numbers.length <= framesMax && numbers.every((number) => Number.isInteger(number) && number >= 1 && number < 2 ** 31);
-  if (!good) throw new BadRequestError('the frame list is not a list of frame numbers from 1');
-  return numbers;
-}
+const joined = (
+  bytes: Uint8Array,
+  ranges: readonly { readonly offset: number; readonly byteCount: number }[],
+): Uint8Array => Buffer.concat(ranges.map(({ offset, byteCount }) => bytes.subarray(offset, offset + byteCount)));

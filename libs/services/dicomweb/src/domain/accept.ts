@@ -19,7 +19,8 @@ export const takesDicomJson = (accepted: readonly Accepted[]): boolean =>
 /** No header accepts anything. The `accept` query parameter, where given, comes first (PS3.18 8.3.3.1). */
 export function readAccept(header: string | undefined, query: string | undefined): Accepted[] {
   const text = [query, header].filter((part) => part !== undefined && part !== '').join(',');
-  const types = text === '' ? [{ type: '*/*', parameters: new Map(), quality: 1 } satisfies MediaType] : parseMediaTypes(text);
+  const types =
+    text === '' ? [{ type: '*/*', parameters: new Map(), quality: 1 } satisfies MediaType] : parseMediaTypes(text);
   return types
     .filter(({ quality }) => quality > 0)
     .map((media, index) => ({ media, index }))
@@ -48,7 +49,9 @@ export function chooseInstanceForm(
   several: boolean,
 ): { form: InstanceForm; multipart: boolean } {
   for (const choice of accepted) {
-    const multipart = choice.type === 'multipart/related' && (choice.partType === undefined || matches(choice.partType, 'application/dicom'));
+    const multipart =
+      choice.type === 'multipart/related' &&
+      (choice.partType === undefined || matches(choice.partType, 'application/dicom'));
     const single = choice.type === 'application/dicom';
     if (!multipart && !(single && !several) && choice.type !== '*/*') continue;
     const form = formFor(choice.transferSyntax, storedSyntax);

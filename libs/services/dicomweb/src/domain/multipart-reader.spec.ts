@@ -22,17 +22,27 @@ async function read(bytes: Uint8Array, boundary: string, size = 7, bounds = limi
 }
 
 function write(boundary: string, bodies: readonly Uint8Array[]): Buffer {
-  const parts = bodies.flatMap((body) => [Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`), body, Buffer.from('\r\n')]);
+  const parts = bodies.flatMap((body) => [
+    Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`),
+    body,
+    Buffer.from('\r\n'),
+  ]);
   return Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)]);
 }
 
 describe('MultipartReader', () => {
   it('gives back any bodies, whatever the size of the chunks they come in', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 5 }), fc.integer({ min: 1, max: 50 }), async (bodies, size) => {
-        const parts = await read(write('b0undary', bodies), 'b0undary', size);
-        expect(parts.map(({ body }) => body.toString('hex'))).toEqual(bodies.map((body) => Buffer.from(body).toString('hex')));
-      }),
+      fc.asyncProperty(
+        fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 1, max: 50 }),
+        async (bodies, size) => {
+          const parts = await read(write('b0undary', bodies), 'b0undary', size);
+          expect(parts.map(({ body }) => body.toString('hex'))).toEqual(
+            bodies.map((body) => Buffer.from(body).toString('hex')),
+          );
+        },
+      ),
       { seed: 6, numRuns: 200 },
     );
   });
@@ -43,15 +53,34 @@ describe('MultipartReader', () => {
   });
 
   it('skips a preamble and what a consumer leaves unread', async () => {
-    const bytes = Buffer.concat([Buffer.from('preamble\r\n'), write('b', [Buffer.alloc(500, 1), Buffer.from('second')])]);
+    const bytes = Buffer.concat([
+      Buffer.from('preamble\r\n'),
+      write('b', [Buffer.alloc(500, 1), Buffer.from('second')]),
+    ]);
     const types: string[] = [];
-    for await (const { headers } of new MultipartReader(slices(bytes, 11), 'b', limits).parts()) types.push(headers.get('content-type') ?? '');
+    for await (const { headers } of new MultipartReader(slices(bytes, 11), 'b', limits).parts())
+      types.push(headers.get('content-type') ?? '');
     expect(types).toEqual(['application/dicom', 'application/dicom']);
+  });
+
+  it('goes on with the next part when a consumer gives up in the middle of one', async () => {
+    const bytes = write('b', [Buffer.alloc(500, 1), Buffer.from('second'), Buffer.alloc(500, 3)]);
+    const firsts: number[] = [];
+    for await (const { body } of new MultipartReader(slices(bytes, 11), 'b', limits).parts()) {
+      for await (const chunk of body) {
+        firsts.push(chunk[0] ?? 0);
+        break;
+      }
+    }
+    expect(firsts).toEqual([1, 's'.charCodeAt(0), 3]);
   });
 
   it('reads folded headers and any case', async () => {
     const bytes = Buffer.from('--b\r\nCONTENT-type: application/dicom;\r\n transfer-syntax=1.2\r\n\r\nx\r\n--b--');
-    expect((await read(bytes, 'b'))[0]).toEqual({ type: 'application/dicom; transfer-syntax=1.2', body: Buffer.from('x') });
+    expect((await read(bytes, 'b'))[0]).toEqual({
+      type: 'application/dicom; transfer-syntax=1.2',
+      body: Buffer.from('x'),
+    });
   });
 
   it.each([
@@ -70,7 +99,9 @@ describe('MultipartReader', () => {
     ['bytes of a part', { ...limits, partBytesMax: 10 }],
     ['bytes of the request', { ...limits, bytesMax: 50 }],
   ])('stops at too many %s', async (_name, bounds) => {
-    await expect(read(write('b', [Buffer.alloc(50), Buffer.alloc(50)]), 'b', 7, bounds)).rejects.toBeInstanceOf(TooLargeError);
+    await expect(read(write('b', [Buffer.alloc(50), Buffer.alloc(50)]), 'b', 7, bounds)).rejects.toBeInstanceOf(
+      TooLargeError,
+    );
   });
 
   it('stops at endless headers', async () => {

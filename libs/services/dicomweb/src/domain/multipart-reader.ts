@@ -84,7 +84,8 @@ export class MultipartReader {
         this.#buffer = this.#buffer.subarray(padding[0].length - crlf.length);
         return false;
       }
-      if (text.length >= 64 || !/^[ \t]*\r?$|^-$/.test(text)) throw new BadRequestError('a multipart boundary is malformed');
+      if (text.length >= 64 || !/^[ \t]*\r?$|^-$/.test(text))
+        throw new BadRequestError('a multipart boundary is malformed');
       if (!(await this.#more())) throw new BadRequestError('the request is cut off');
     }
   }
@@ -107,7 +108,8 @@ export class MultipartReader {
     let bytes = 0;
     const count = (chunk: Buffer): Buffer => {
       bytes += chunk.length;
-      if (bytes > this.limits.partBytesMax) throw new TooLargeError(`a part is larger than ${this.limits.partBytesMax} bytes`);
+      if (bytes > this.limits.partBytesMax)
+        throw new TooLargeError(`a part is larger than ${this.limits.partBytesMax} bytes`);
       return chunk;
     };
     while (this.#inBody) {
@@ -138,8 +140,12 @@ export class MultipartReader {
       return false;
     }
     this.#received += value.length;
-    if (this.#received > this.limits.bytesMax) throw new TooLargeError(`the request is larger than ${this.limits.bytesMax} bytes`);
-    this.#buffer = this.#buffer.length === 0 ? Buffer.from(value.buffer, value.byteOffset, value.length) : Buffer.concat([this.#buffer, value]);
+    if (this.#received > this.limits.bytesMax)
+      throw new TooLargeError(`the request is larger than ${this.limits.bytesMax} bytes`);
+    this.#buffer =
+      this.#buffer.length === 0
+        ? Buffer.from(value.buffer, value.byteOffset, value.length)
+        : Buffer.concat([this.#buffer, value]);
     return true;
   }
 }

@@ -34,7 +34,10 @@ export function readQuery(
   let limit = limitMax;
   let offset = 0;
   let fuzzyMatching = false;
-  for (const [keyword, uid] of [['StudyInstanceUID', path.studyInstanceUid], ['SeriesInstanceUID', path.seriesInstanceUid]] as const) {
+  for (const [keyword, uid] of [
+    ['StudyInstanceUID', path.studyInstanceUid],
+    ['SeriesInstanceUID', path.seriesInstanceUid],
+  ] as const) {
     if (uid === undefined) continue;
     if (!isUid(uid)) throw new BadRequestError(`the ${keyword} of the path is no UID`);
     matches.push({ tag: tag(keyword), value: uid });
@@ -75,6 +78,7 @@ function tag(keywordOrTag: string): string {
 
 function wholeNumber(name: string, text: string, min: number): number {
   const value = Number(text);
-  if (!/^\d{1,9}$/.test(text) || value < min || value > offsetMax) throw new BadRequestError(`${name} is no usable number`);
+  if (!/^\d{1,9}$/.test(text) || value < min || value > offsetMax)
+    throw new BadRequestError(`${name} is no usable number`);
   return value;
 }

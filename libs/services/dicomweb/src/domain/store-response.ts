@@ -34,17 +34,25 @@ export function failureReasonOf(error: CallosumError): number {
  * Status and Store Instances Response Module (PS3.18 10.5.3, Annex I.2): 200 when all are durable, 202 when some are or
  * one came with a warning, 409 when none is, 503 when none is because the archive cannot store now.
  */
-export function storeResponse(results: readonly StoreResult[], baseUrl: string): { status: number; dataset: DicomJson } {
+export function storeResponse(
+  results: readonly StoreResult[],
+  baseUrl: string,
+): { status: number; dataset: DicomJson } {
   const stored = results.flatMap((result) => (result.stored ? [result.stored] : []));
   const failures = results.flatMap(({ failureReason }) => (failureReason === undefined ? [] : [failureReason]));
   const dataset: DicomJson = {};
   const studies = new Set(stored.map(({ studyInstanceUid }) => studyInstanceUid));
   const [study] = studies;
-  if (study !== undefined && studies.size === 1) dataset[tagOf('RetrieveURL')] = { vr: 'UR', Value: [`${baseUrl}/studies/${study}`] };
-  if (stored.length > 0) dataset[tagOf('ReferencedSOPSequence')] = { vr: 'SQ', Value: stored.map((one) => reference(one, baseUrl)) };
+  if (study !== undefined && studies.size === 1)
+    dataset[tagOf('RetrieveURL')] = { vr: 'UR', Value: [`${baseUrl}/studies/${study}`] };
+  if (stored.length > 0)
+    dataset[tagOf('ReferencedSOPSequence')] = { vr: 'SQ', Value: stored.map((one) => reference(one, baseUrl)) };
   // Nothing is known of an object that could not be read: its failure names no SOP Instance (Other Failures Sequence).
   if (failures.length > 0) {
-    dataset['0008119A'] = { vr: 'SQ', Value: failures.map((reason) => ({ [tagOf('FailureReason')]: { vr: 'US', Value: [reason] } })) };
+    dataset['0008119A'] = {
+      vr: 'SQ',
+      Value: failures.map((reason) => ({ [tagOf('FailureReason')]: { vr: 'US', Value: [reason] } })),
+    };
   }
   return { status: statusOf(stored, failures), dataset };
 }
@@ -55,7 +63,9 @@ function reference(one: StoredReference, baseUrl: string): DicomJson {
     [tagOf('ReferencedSOPClassUID')]: { vr: 'UI', Value: [one.sopClassUid] },
     [tagOf('ReferencedSOPInstanceUID')]: { vr: 'UI', Value: [one.sopInstanceUid] },
     [tagOf('RetrieveURL')]: { vr: 'UR', Value: [url] },
-    ...(one.status === 'conflicting-pixels' ? { [tagOf('WarningReason')]: { vr: 'US', Value: [conflictingPixelsWarning] } } : {}),
+    ...(one.status === 'conflicting-pixels'
+      ? { [tagOf('WarningReason')]: { vr: 'US', Value: [conflictingPixelsWarning] } }
+      : {}),
   };
 }
 

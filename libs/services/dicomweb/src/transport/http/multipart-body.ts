@@ -11,7 +11,10 @@ export interface BodyPart {
  * A multipart/related body (RFC 2387) as a stream: nothing is read before the client has taken what came before.
  * @param rootType media type of the parts, as the `type` parameter
  */
-export function multipartBody(rootType: string, parts: AsyncIterable<BodyPart> | Iterable<BodyPart>): { contentType: string; body: Readable } {
+export function multipartBody(
+  rootType: string,
+  parts: AsyncIterable<BodyPart> | Iterable<BodyPart>,
+): { contentType: string; body: Readable } {
   const boundary = `callosum-${randomUUID()}`;
   const body = async function* (): AsyncGenerator<Uint8Array> {
     for await (const part of parts) {

@@ -46,12 +46,20 @@ export class QidoController {
   }
 
   @Get('studies/:study/series')
-  seriesOfStudy(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('study') studyInstanceUid: string): Promise<void> {
+  seriesOfStudy(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('study') studyInstanceUid: string,
+  ): Promise<void> {
     return this.#search('series', { studyInstanceUid }, request, reply);
   }
 
   @Get('studies/:study/instances')
-  instancesOfStudy(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('study') studyInstanceUid: string): Promise<void> {
+  instancesOfStudy(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('study') studyInstanceUid: string,
+  ): Promise<void> {
     return this.#search('instance', { studyInstanceUid }, request, reply);
   }
 
@@ -71,15 +79,24 @@ export class QidoController {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<void> {
-    if (!takesDicomJson(acceptedBy(request))) throw new NotAcceptableError('search results are given as application/dicom+json');
+    if (!takesDicomJson(acceptedBy(request)))
+      throw new NotAcceptableError('search results are given as application/dicom+json');
     const parameters = new URL(request.url, 'http://localhost').searchParams;
     const query = readQuery(level, path, parameters, this.settings.CALLOSUM_QIDO_LIMIT_MAX);
     const found: string[] = [];
-    const message = imaging.SearchRequest.fromPartial({ ...query, level: queryLevels[level], matches: [...query.matches], includeTags: [...query.includeTags] });
+    const message = imaging.SearchRequest.fromPartial({
+      ...query,
+      level: queryLevels[level],
+      matches: [...query.matches],
+      includeTags: [...query.includeTags],
+    });
     for await (const json of this.index.search(message)) found.push(this.#withRetrieveUrl(json, level));
     if (found.length === 0) return void reply.code(204).send();
     if (found.length === query.limit) {
-      void reply.header('warning', `299 callosum "there may be more results; ask with offset=${query.offset + found.length}"`);
+      void reply.header(
+        'warning',
+        `299 callosum "there may be more results; ask with offset=${query.offset + found.length}"`,
+      );
     }
     void reply.type('application/dicom+json').send(`[${found.join(',')}]`);
   }

@@ -20,7 +20,11 @@ export class StowController {
   }
 
   @Post(':study')
-  storeInStudy(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('study') study: string): Promise<void> {
+  storeInStudy(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('study') study: string,
+  ): Promise<void> {
     return this.#store(request, reply, study);
   }
 

@@ -58,7 +58,10 @@ export class ViewerController {
     }
     void reply.type(types[extname(file)] ?? 'application/octet-stream');
     // Names of built files hold their hash; the pages that name them do not.
-    void reply.header('cache-control', /\.[0-9a-f]{16,}\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache');
+    void reply.header(
+      'cache-control',
+      /\.[0-9a-f]{16,}\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    );
     void reply.send(createReadStream(file));
   }
 

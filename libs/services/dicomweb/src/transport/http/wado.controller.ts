@@ -84,7 +84,11 @@ export class WadoController {
   }
 
   @Get('series/:series/instances/:instance/bulkdata/*')
-  async bulkData(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Required<Path>): Promise<void> {
+  async bulkData(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param() path: Required<Path>,
+  ): Promise<void> {
     const selection = selectionOf(path) as Required<Selection>;
     const instance = await this.pixels.instance(selection);
     const attribute = /\/bulkdata\/([^?]*)/.exec(request.url)?.[1] ?? '';
@@ -99,7 +103,10 @@ export class WadoController {
 
   /** Pixel Data leaves as frames do; any other value as octets. */
   #bulkForm(accepted: readonly Accepted[], attribute: string, transferSyntaxUid: string): FrameForm {
-    return chooseFrameForm(accepted, attribute.toUpperCase() === '7FE00010' ? transferSyntaxUid : ExplicitVRLittleEndian);
+    return chooseFrameForm(
+      accepted,
+      attribute.toUpperCase() === '7FE00010' ? transferSyntaxUid : ExplicitVRLittleEndian,
+    );
   }
 
   async #retrieve(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
@@ -107,11 +114,18 @@ export class WadoController {
     const typeOf = (body: InstanceBody): string => `application/dicom; transfer-syntax=${body.transferSyntaxUid}`;
     const [only] = bodies;
     if (only && !only.multipart) return void reply.type(typeOf(only)).send(await only.open());
-    send(reply, multipartBody('application/dicom', bodies.map((body) => ({ contentType: typeOf(body), open: () => body.open() }))));
+    send(
+      reply,
+      multipartBody(
+        'application/dicom',
+        bodies.map((body) => ({ contentType: typeOf(body), open: () => body.open() })),
+      ),
+    );
   }
 
   async #describe(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
-    if (!takesDicomJson(acceptedBy(request))) throw new NotAcceptableError('metadata is given as application/dicom+json');
+    if (!takesDicomJson(acceptedBy(request)))
+      throw new NotAcceptableError('metadata is given as application/dicom+json');
     const datasets = this.metadata.read(selectionOf(path));
     const first = await datasets.next();
     const text = async function* (): AsyncGenerator<string> {

@@ -1,0 +1,84 @@
+import { CallosumError } from '@callosum/kernel';
+import { describe, expect, it } from 'vitest';
+
+import { failureReasonOf, failureReasons, type StoredReference, storeResponse } from './store-response.js';
+
+const base = 'https://here/dicom-web';
+const reference = (
+  sopInstanceUid: string,
+  status: StoredReference['status'] = 'stored',
+  studyInstanceUid = '1.2',
+): StoredReference => ({
+  sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
+  sopInstanceUid,
+  studyInstanceUid,
+  seriesInstanceUid: '1.3',
+  status,
+});
+
+describe('storeResponse', () => {
+  it('is 200 when all are stored, and says where each is', () => {
+    const { status, dataset } = storeResponse(
+      [{ stored: reference('1.4') }, { stored: reference('1.5', 'duplicate') }],
+      base,
+    );
+    expect(status).toBe(200);
+    expect(dataset['00081190']).toEqual({ vr: 'UR', Value: [`${base}/studies/1.2`] });
+    expect(dataset['00081199']?.Value).toMatchObject([
+      {
+        '00081150': { Value: ['1.2.840.10008.5.1.4.1.1.2'] },
+        '00081155': { Value: ['1.4'] },
+        '00081190': { Value: [`${base}/studies/1.2/series/1.3/instances/1.4`] },
+      },
+      { '00081155': { Value: ['1.5'] } },
+    ]);
+    expect(dataset['0008119A']).toBeUndefined();
+  });
+
+  it('names no study when the objects are of several', () => {
+    const { dataset } = storeResponse(
+      [{ stored: reference('1.4') }, { stored: reference('1.5', 'stored', '1.9') }],
+      base,
+    );
+    expect(dataset['00081190']).toBeUndefined();
+  });
+
+  it('is 202 when some failed, with their reasons', () => {
+    const { status, dataset } = storeResponse(
+      [{ stored: reference('1.4') }, { failureReason: failureReasons.cannotUnderstand }],
+      base,
+    );
+    expect(status).toBe(202);
+    expect(dataset['0008119A']).toEqual({ vr: 'SQ', Value: [{ '00081197': { vr: 'US', Value: [0xc000] } }] });
+  });
+
+  it('is 202 with a warning when other pixels were here under the same UID', () => {
+    const { status, dataset } = storeResponse([{ stored: reference('1.4', 'conflicting-pixels') }], base);
+    expect(status).toBe(202);
+    expect(dataset['00081199']?.Value).toMatchObject([{ '00081196': { vr: 'US' } }]);
+  });
+
+  it('is 200 without a warning for a correction', () => {
+    expect(storeResponse([{ stored: reference('1.4', 'correction') }], base).status).toBe(200);
+  });
+
+  it('is 409 when none is stored, 503 when the archive could not store any', () => {
+    const [full, broken] = [
+      { failureReason: failureReasons.outOfResources },
+      { failureReason: failureReasons.cannotUnderstand },
+    ];
+    expect(storeResponse([broken], base).status).toBe(409);
+    expect(storeResponse([full, broken], base).status).toBe(409);
+    expect(storeResponse([full, full], base).status).toBe(503);
+  });
+});
+
+describe('failureReasonOf', () => {
+  it.each([
+    ['unavailable', 'archive.any', 0xa700],
+    ['invalid', 'archive.uid-mismatch', 0xa900],
+    ['invalid', 'dicom.parse', 0xc000],
+  ] as const)('%s %s', (kind, code, reason) => {
+    expect(failureReasonOf(new (class extends CallosumError {})(code, kind, 'x'))).toBe(reason);
+  });
+});
