@@ -1,1 +1,21 @@
-export {};
+import { defineService } from '@callosum/runtime';
+
+import { migrations } from './adapters/postgres/migrations.js';
+import { InferenceOrchestratorModule } from './inference-orchestrator.module.js';
+import { orchestratorSettings } from './settings.js';
+import { WorkerServer } from './transport/worker-server.js';
+
+/** Keeps the models, decides which series each reads, and hands jobs to vendors' workers over gRPC. */
+export const inferenceOrchestrator = defineService({
+  name: 'inference-orchestrator',
+  settings: orchestratorSettings,
+  schema: 'inference_orchestrator',
+  migrations,
+  usesArchive: false,
+  module: InferenceOrchestratorModule,
+  httpPrefixes: ['/api/inference'],
+  ready: (app) =>
+    app.get(WorkerServer).port === undefined
+      ? Promise.reject(new Error('the worker port does not listen'))
+      : Promise.resolve(),
+});

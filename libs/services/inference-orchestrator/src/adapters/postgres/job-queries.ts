@@ -1,0 +1,57 @@
+import type { Database } from '@callosum/database';
+import { sql } from 'kysely';
+
+import type { Tables } from './tables.js';
+
+/** A study has a handful of models, each with a handful of revisions. */
+const jobsMax = 500;
+/** Results live on in the archive and in FHIR; a job row older than this tells nobody anything. */
+const retentionDays = 90;
+const pruneRowsMax = 1_000;
+
+/** What people and metrics ask about jobs. */
+export class JobQueries {
+  constructor(private readonly database: Database<Tables>) {}
+
+  /** A study's jobs, newest first. */
+  async ofStudy(studyInstanceUid: string) {
+    const rows = await this.database.db
+      .selectFrom('job')
+      .selectAll()
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .orderBy('scheduled_at', 'desc')
+      .limit(jobsMax)
+      .execute();
+    return rows.map((row) => ({
+      jobId: row.id,
+      modelId: row.model_id,
+      modelVersion: row.model_version,
+      studyRevision: row.study_revision,
+      seriesInstanceUid: row.series_instance_uid,
+      slices: row.slices,
+      state: row.state,
+      attempts: row.attempts,
+      workerInstanceId: row.worker_instance_id,
+      progress: row.progress,
+      stage: row.stage,
+      lastFailure: row.error_code,
+      selectionEvidence: row.evidence,
+      scheduledAt: row.scheduled_at,
+      endedAt: row.ended_at,
+    }));
+  }
+
+  async queuedByModel(): Promise<{ modelId: string; count: number }[]> {
+    const { rows } = await sql<{ modelId: string; count: number }>`
+      select m.model_id as "modelId", count(j.id)::float8 as count
+      from model m left join job j on j.model_id = m.model_id and j.model_version = m.version and j.state = 'queued'
+      group by m.model_id`.execute(this.database.db);
+    return rows;
+  }
+
+  /** Removes jobs that ended long ago. */
+  async prune(): Promise<void> {
+    await sql`delete from job where id in (select id from job
+      where ended_at < now() - make_interval(days => ${retentionDays}) limit ${pruneRowsMax})`.execute(this.database.db);
+  }
+}

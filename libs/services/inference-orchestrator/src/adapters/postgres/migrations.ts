@@ -1,0 +1,81 @@
+import type { Migrations } from '@callosum/database';
+import { sql } from 'kysely';
+
+/** Tables of the schema `inference_orchestrator`. */
+export const migrations: Migrations = {
+  '0001-models-and-jobs': {
+    async up(db) {
+      await sql`
+        create table model (
+          model_id text not null,
+          version text not null,
+          manifest jsonb not null,
+          first_registered_at timestamptz not null default now(),
+          registered_at timestamptz not null default now(),
+          backfill_from timestamptz,
+          backfill_next_at timestamptz,
+          primary key (model_id, version)
+        )`.execute(db);
+      await sql`
+        create table study (
+          study_instance_uid text primary key,
+          revision integer not null,
+          completed_at timestamptz not null,
+          traceparent text,
+          correlation_id text,
+          causation_id text
+        )`.execute(db);
+      await sql`create index study_completed_at on study (completed_at)`.execute(db);
+      await sql`
+        create table job (
+          id uuid primary key,
+          study_instance_uid text not null,
+          study_revision integer not null,
+          series_instance_uid text not null,
+          sop_instance_uids text[] not null,
+          input_digest text not null,
+          columns integer not null,
+          rows integer not null,
+          slices integer not null,
+          model_id text not null,
+          model_version text not null,
+          evidence text[] not null,
+          state text not null default 'queued'
+            check (state in ('queued', 'running', 'completed', 'failed', 'superseded')),
+          attempts integer not null default 0,
+          fencing_token bigint not null default 0,
+          next_attempt_at timestamptz default now(),
+          lease_until timestamptz,
+          deadline_at timestamptz,
+          worker_instance_id text,
+          progress double precision,
+          stage text,
+          error_code text,
+          result_digest text,
+          traceparent text,
+          correlation_id text,
+          causation_id text,
+          scheduled_at timestamptz not null default now(),
+          attempt_started_at timestamptz,
+          ended_at timestamptz,
+          foreign key (model_id, model_version) references model,
+          check ((state = 'queued') = (next_attempt_at is not null)),
+          check ((state = 'running') = (lease_until is not null))
+        )`.execute(db);
+      await sql`create unique index job_input on job (study_instance_uid, model_id, input_digest)
+        where state <> 'superseded'`.execute(db);
+      await sql`create index job_queue on job (model_id, model_version, next_attempt_at) where state = 'queued'`.execute(db);
+      await sql`create index job_leases on job (lease_until) where state = 'running'`.execute(db);
+      await sql`create index job_ended on job (ended_at) where ended_at is not null`.execute(db);
+      await sql`
+        create table label_map (
+          job_id uuid not null references job on delete cascade,
+          sha256 text not null,
+          object_key text not null,
+          labels smallint[] not null,
+          stored_at timestamptz not null default now(),
+          primary key (job_id, sha256)
+        )`.execute(db);
+    },
+  },
+};

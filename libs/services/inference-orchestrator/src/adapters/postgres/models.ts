@@ -1,0 +1,57 @@
+import { worker } from '@callosum/contracts';
+import type { Database } from '@callosum/database';
+import { type Kysely, sql, type Transaction } from 'kysely';
+
+import type { Models } from '../../application/ports.js';
+import { type Manifest, parseManifest } from '../../domain/manifest.js';
+import type { Tables } from './tables.js';
+
+/**
+ * Registrations and completed studies meet under this lock: a study that completes while a model registers is seen
+ * by one of them. Advisory locks are the database's, so the first number names this service.
+ */
+const registrationLock = sql.raw('1_229_340_748, 1');
+
+export const lockForStudy = (trx: Transaction<Tables>): Promise<unknown> =>
+  sql`select pg_advisory_xact_lock_shared(${registrationLock})`.execute(trx);
+
+export class PostgresModels implements Models {
+  constructor(
+    private readonly database: Database<Tables>,
+    private readonly backfillMs: number,
+  ) {}
+
+  /** Keeps the manifest, newest word first. A model seen for the first time will be offered recent studies. */
+  async register(raw: worker.Manifest): Promise<Manifest> {
+    const manifest = parseManifest(raw);
+    const { modelId, version } = manifest.model;
+    const json = JSON.stringify(worker.Manifest.toJSON(raw));
+    await this.database.db.transaction().execute(async (trx) => {
+      await sql`select pg_advisory_xact_lock(${registrationLock})`.execute(trx);
+      await sql`
+        insert into model (model_id, version, manifest, backfill_from, backfill_next_at)
+        values (${modelId}, ${version}, ${json}, now() - make_interval(secs => ${this.backfillMs / 1000}), now())
+        on conflict (model_id, version) do update
+        set manifest = excluded.manifest, registered_at = now()`.execute(trx);
+    });
+    return manifest;
+  }
+
+  current(): Promise<readonly Manifest[]> {
+    return currentModels(this.database.db);
+  }
+}
+
+/** Of each model the version that registered last. */
+export async function currentModels(db: Kysely<Tables>): Promise<readonly Manifest[]> {
+  const rows = await db
+    .selectFrom('model')
+    .distinctOn('model_id')
+    .select('manifest')
+    .orderBy('model_id')
+    .orderBy('registered_at', 'desc')
+    .execute();
+  return rows.map(({ manifest }) => manifestOf(manifest));
+}
+
+export const manifestOf = (json: object): Manifest => parseManifest(worker.Manifest.fromJSON(json));

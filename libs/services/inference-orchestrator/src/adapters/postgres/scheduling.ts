@@ -1,0 +1,222 @@
+import { type Topic, topics } from '@callosum/contracts';
+import type { Database } from '@callosum/database';
+import { Inbox, type Outbox } from '@callosum/event-log';
+import { type Clock, newId } from '@callosum/kernel';
+import { sql, type Transaction } from 'kysely';
+
+import type { Origin, StudyJobs } from '../../application/ports.js';
+import type { Manifest } from '../../domain/manifest.js';
+import type { ExistingJob } from '../../domain/scheduling.js';
+import type { SelectedInput } from '../../domain/selection.js';
+import { findJob, jobFailed } from './jobs.js';
+import { currentModels, lockForStudy } from './models.js';
+import type { Tables } from './tables.js';
+
+export const consumerGroup = 'inference-orchestrator';
+
+export interface CompletedStudy {
+  readonly studyInstanceUid: string;
+  readonly revision: number;
+  readonly completedAt: Date;
+}
+
+/** Studies waiting for a model that has just registered. */
+export interface Backfill {
+  readonly modelId: string;
+  readonly version: string;
+  /** Of the version that registered last: it gets the jobs. */
+  readonly manifest: Manifest;
+  readonly studies: readonly (CompletedStudy & Origin)[];
+}
+
+/** A model whose backfill failed half-way is tried again after this time. */
+const backfillRetrySeconds = 10;
+
+/** Completed studies and the jobs that follow from them. */
+export class PostgresScheduling {
+  constructor(
+    private readonly database: Database<Tables>,
+    private readonly outbox: Outbox,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Records that a study is complete and runs `work` in the same transaction; not at all when the event's effect is
+   * committed already, or a later revision is known.
+   */
+  async completed(
+    event: { readonly id: string },
+    study: CompletedStudy,
+    origin: Origin,
+    work: (jobs: StudyJobs) => Promise<void>,
+  ): Promise<void> {
+    const { studyInstanceUid, revision, completedAt } = study;
+    await this.database.db.transaction().execute(async (trx) => {
+      if (!(await Inbox.once(trx, consumerGroup, event))) return;
+      await lockForStudy(trx);
+      const { numAffectedRows } = await sql`
+        insert into study (study_instance_uid, revision, completed_at, traceparent, correlation_id, causation_id)
+        values (${studyInstanceUid}, ${revision}, ${completedAt}, ${origin.traceparent ?? null},
+          ${origin.correlationId ?? null}, ${origin.causationId ?? null})
+        on conflict (study_instance_uid) do update
+        set revision = excluded.revision, completed_at = excluded.completed_at, traceparent = excluded.traceparent,
+          correlation_id = excluded.correlation_id, causation_id = excluded.causation_id
+        where study.revision <= excluded.revision`.execute(trx);
+      if (numAffectedRows === 1n) await work(this.jobsOf(trx, studyInstanceUid, origin));
+    });
+  }
+
+  /** Takes a model that has recent studies still to be considered; another replica leaves it alone for a while. */
+  async claimBackfill(): Promise<Backfill | undefined> {
+    const { rows } = await sql<{ model_id: string; version: string; backfill_from: Date }>`
+      update model set backfill_next_at = now() + make_interval(secs => ${backfillRetrySeconds})
+      where (model_id, version) = (select model_id, version from model where backfill_next_at <= now()
+        order by backfill_next_at limit 1 for update skip locked)
+      returning model_id, version, backfill_from`.execute(this.database.db);
+    const [row] = rows;
+    if (!row) return undefined;
+    const manifest = (await currentModels(this.database.db)).find(({ model }) => model.modelId === row.model_id);
+    if (!manifest) return undefined;
+    const studies = await this.database.db
+      .selectFrom('study')
+      .selectAll()
+      .where('completed_at', '>=', row.backfill_from)
+      .orderBy('completed_at')
+      .execute();
+    return {
+      modelId: row.model_id,
+      version: row.version,
+      manifest,
+      studies: studies.map((study) => ({
+        studyInstanceUid: study.study_instance_uid,
+        revision: study.revision,
+        completedAt: study.completed_at,
+        traceparent: study.traceparent ?? undefined,
+        correlationId: study.correlation_id ?? undefined,
+        causationId: study.causation_id ?? undefined,
+      })),
+    };
+  }
+
+  async backfilled({ modelId, version }: Backfill): Promise<void> {
+    await this.database.db
+      .updateTable('model')
+      .set({ backfill_from: null, backfill_next_at: null })
+      .where('model_id', '=', modelId)
+      .where('version', '=', version)
+      .execute();
+  }
+
+  /** Runs `work` unless the study has completed again meanwhile, which considers every model anyway. */
+  async reconsider(study: CompletedStudy & Origin, work: (jobs: StudyJobs) => Promise<void>): Promise<void> {
+    await this.database.db.transaction().execute(async (trx) => {
+      const row = await trx
+        .selectFrom('study')
+        .select('revision')
+        .where('study_instance_uid', '=', study.studyInstanceUid)
+        .forUpdate()
+        .executeTakeFirst();
+      if (row?.revision === study.revision) await work(this.jobsOf(trx, study.studyInstanceUid, study));
+    });
+  }
+
+  /** Forgets studies no model can be given any more. */
+  async forgetStudies(olderThanMs: number): Promise<void> {
+    await sql`delete from study where completed_at < now() - make_interval(secs => ${olderThanMs / 1000})`.execute(
+      this.database.db,
+    );
+  }
+
+  private jobsOf(trx: Transaction<Tables>, studyInstanceUid: string, origin: Origin): StudyJobs {
+    return new PostgresStudyJobs(trx, this.outbox, this.clock, studyInstanceUid, origin);
+  }
+}
+
+class PostgresStudyJobs implements StudyJobs {
+  constructor(
+    private readonly trx: Transaction<Tables>,
+    private readonly outbox: Outbox,
+    private readonly clock: Clock,
+    private readonly studyInstanceUid: string,
+    private readonly origin: Origin,
+  ) {}
+
+  models(): Promise<readonly Manifest[]> {
+    return currentModels(this.trx);
+  }
+
+  async existing(modelId: string): Promise<readonly ExistingJob[]> {
+    const rows = await this.trx
+      .selectFrom('job')
+      .select(['id', 'state', 'model_version', 'input_digest'])
+      .where('study_instance_uid', '=', this.studyInstanceUid)
+      .where('model_id', '=', modelId)
+      .where('state', '<>', 'superseded')
+      .forUpdate()
+      .execute();
+    return rows.map((row) => ({
+      id: row.id,
+      state: row.state as ExistingJob['state'],
+      modelVersion: row.model_version,
+      inputDigest: row.input_digest,
+    }));
+  }
+
+  async schedule({ model }: Manifest, input: SelectedInput, studyRevision: number): Promise<string> {
+    const id = newId();
+    const { traceparent, correlationId, causationId } = this.origin;
+    const scheduledAt = this.clock.now();
+    await this.trx
+      .insertInto('job')
+      .values({
+        id,
+        study_instance_uid: this.studyInstanceUid,
+        study_revision: studyRevision,
+        series_instance_uid: input.seriesInstanceUid,
+        sop_instance_uids: [...input.sopInstanceUids],
+        input_digest: input.inputDigest,
+        columns: input.columns,
+        rows: input.rows,
+        slices: input.slices,
+        model_id: model.modelId,
+        model_version: model.version,
+        evidence: [...input.evidence],
+        next_attempt_at: sql`now()`,
+        scheduled_at: scheduledAt,
+        traceparent: traceparent ?? null,
+        correlation_id: correlationId ?? null,
+        causation_id: causationId ?? null,
+      })
+      .execute();
+    const { seriesInstanceUid, sopInstanceUids, inputDigest } = input;
+    const { studyInstanceUid } = this;
+    await this.tell(topics.jobScheduled, {
+      jobId: id,
+      model,
+      input: { studyInstanceUid, studyRevision, seriesInstanceUid, sopInstanceUids: [...sopInstanceUids], inputDigest },
+      selectionEvidence: [...input.evidence],
+      scheduledAt: scheduledAt.toISOString(),
+    });
+    return id;
+  }
+
+  async supersede(jobId: string): Promise<void> {
+    await this.trx
+      .updateTable('job')
+      .set({ state: 'superseded', lease_until: null, next_attempt_at: null, ended_at: sql`now()` })
+      .where('id', '=', jobId)
+      .execute();
+    const job = await findJob(this.trx, jobId);
+    if (!job) return;
+    const detail = 'the input the model would read has changed, or a newer version of the model takes it';
+    await this.tell(topics.jobFailed, jobFailed(job, 'SUPERSEDED', detail, this.clock.now()));
+  }
+
+  private tell<M>(topic: Topic<M>, message: M): Promise<void> {
+    const { correlationId, causationId } = this.origin;
+    return this.outbox.add(this.trx, topic, message, {
+      ...(correlationId ? { correlationId } : {}),
+      ...(causationId ? { causationId } : {}),
+    });
+  }
+}

@@ -1,0 +1,77 @@
+import type { ColumnType, Generated } from 'kysely';
+
+type Moment = ColumnType<Date, Date | string, Date | string>;
+
+export interface ModelTable {
+  model_id: string;
+  version: string;
+  /** ProtoJSON of `callosum.worker.v1.Manifest`. */
+  manifest: ColumnType<object, string, string>;
+  first_registered_at: Generated<Date>;
+  /** The version of a model that registered last gets its new jobs. */
+  registered_at: Generated<Date>;
+  /** Studies completed since then are still to be offered to it; null once they were. */
+  backfill_from: Moment | null;
+  backfill_next_at: Moment | null;
+}
+
+/** Studies that completed, for models that register later. */
+export interface StudyTable {
+  study_instance_uid: string;
+  revision: number;
+  completed_at: Moment;
+  traceparent: string | null;
+  correlation_id: string | null;
+  causation_id: string | null;
+}
+
+export type JobState = 'queued' | 'running' | 'completed' | 'failed' | 'superseded';
+
+export interface JobTable {
+  id: string;
+  study_instance_uid: string;
+  study_revision: number;
+  series_instance_uid: string;
+  sop_instance_uids: string[];
+  input_digest: string;
+  columns: number;
+  rows: number;
+  slices: number;
+  model_id: string;
+  model_version: string;
+  evidence: string[];
+  state: Generated<JobState>;
+  attempts: Generated<number>;
+  /** Rises with each offer: a frame with an older one is refused. */
+  fencing_token: Generated<number>;
+  next_attempt_at: Moment | null;
+  lease_until: Moment | null;
+  deadline_at: Moment | null;
+  worker_instance_id: string | null;
+  progress: number | null;
+  stage: string | null;
+  error_code: string | null;
+  result_digest: string | null;
+  traceparent: string | null;
+  correlation_id: string | null;
+  causation_id: string | null;
+  scheduled_at: Generated<Date>;
+  attempt_started_at: Moment | null;
+  ended_at: Moment | null;
+}
+
+/** Label maps workers wrote for a job, by digest. */
+export interface LabelMapTable {
+  job_id: string;
+  sha256: string;
+  object_key: string;
+  labels: number[];
+  stored_at: Generated<Date>;
+}
+
+export interface Tables {
+  model: ModelTable;
+  study: StudyTable;
+  job: JobTable;
+  label_map: LabelMapTable;
+}

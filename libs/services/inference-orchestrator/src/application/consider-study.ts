@@ -1,0 +1,32 @@
+import type { Manifest } from '../domain/manifest.js';
+import { decideJobs } from '../domain/scheduling.js';
+import { type IndexedStudy, selectInput } from '../domain/selection.js';
+import type { StudyJobs } from './ports.js';
+
+export interface Scheduled {
+  readonly jobIds: readonly string[];
+  readonly supersededIds: readonly string[];
+}
+
+/**
+ * Decides which models read a complete study, and leaves the jobs that follow. Doing it again changes nothing.
+ * @param models those to decide for
+ */
+export async function considerStudy(
+  jobs: StudyJobs,
+  study: IndexedStudy,
+  revision: number,
+  models: readonly Manifest[],
+): Promise<Scheduled> {
+  const jobIds: string[] = [];
+  const supersededIds: string[] = [];
+  for (const manifest of models) {
+    const { input } = selectInput(study, manifest);
+    const { modelId, version } = manifest.model;
+    const { supersede, schedule } = decideJobs(await jobs.existing(modelId), input?.inputDigest, version);
+    for (const id of supersede) await jobs.supersede(id);
+    supersededIds.push(...supersede);
+    if (schedule && input) jobIds.push(await jobs.schedule(manifest, input, revision));
+  }
+  return { jobIds, supersededIds };
+}

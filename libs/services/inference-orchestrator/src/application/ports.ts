@@ -1,0 +1,113 @@
+import type { inference, worker } from '@callosum/contracts';
+
+import type { AfterAttempt, AttemptFailure } from '../domain/attempt.js';
+import type { Manifest } from '../domain/manifest.js';
+import type { ExistingJob } from '../domain/scheduling.js';
+import type { IndexedStudy, SelectedInput } from '../domain/selection.js';
+
+/** Trace and correlation of the fact that asked for work. */
+export interface Origin {
+  readonly traceparent?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly causationId?: string | undefined;
+}
+
+/** A job under one fencing token. */
+export interface Job extends Origin {
+  readonly id: string;
+  readonly studyInstanceUid: string;
+  readonly studyRevision: number;
+  readonly seriesInstanceUid: string;
+  /** In slice order. */
+  readonly sopInstanceUids: readonly string[];
+  readonly inputDigest: string;
+  readonly grid: { readonly columns: number; readonly rows: number; readonly slices: number };
+  readonly manifest: Manifest;
+  readonly state: 'queued' | 'running' | 'completed' | 'failed' | 'superseded';
+  /** Attempts made, the running one included. */
+  readonly attempts: number;
+  readonly fencingToken: bigint;
+  readonly resultDigest: string | undefined;
+  readonly scheduledAt: Date;
+  readonly attemptStartedAt: Date | undefined;
+}
+
+export interface HeldJob {
+  readonly jobId: string;
+  readonly fencingToken: bigint;
+}
+
+/** Where a job's input lies. */
+export interface LocatedInstance {
+  readonly sopInstanceUid: string;
+  readonly blobKey: string;
+  readonly blobByteCount: number;
+  readonly blobSha256: string;
+}
+
+/** What study-index says. */
+export interface Studies {
+  /** @throws {StudyUnavailableError} @throws {StudyNotIndexedError} */
+  study(studyInstanceUid: string): Promise<IndexedStudy>;
+  /** Current source instances of a series. @throws {StudyUnavailableError} */
+  locate(studyInstanceUid: string, seriesInstanceUid: string): Promise<readonly LocatedInstance[]>;
+}
+
+/** One study's jobs, locked for the length of one decision. */
+export interface StudyJobs {
+  /** Of each model the version that registered last. */
+  models(): Promise<readonly Manifest[]>;
+  existing(modelId: string): Promise<readonly ExistingJob[]>;
+  schedule(manifest: Manifest, input: SelectedInput, studyRevision: number): Promise<string>;
+  supersede(jobId: string): Promise<void>;
+}
+
+/** Attempts at jobs: rows with a lease and a fencing token. */
+export interface Attempts {
+  /** Takes the longest due job of the model for this worker, with a higher token. */
+  claim(manifest: Manifest, workerInstanceId: string): Promise<Job | undefined>;
+  /** @throws {StaleFencingTokenError} unless the job runs under this token */
+  held(held: HeldJob): Promise<Job>;
+  /** The job as it is, whoever holds it; undefined when there is none. */
+  find(jobId: string): Promise<Job | undefined>;
+  /** Renews leases that have not run out. @returns ids of the jobs that are still this worker's */
+  renew(workerInstanceId: string, jobs: readonly HeldJob[]): Promise<ReadonlySet<string>>;
+  /** Of `jobs`, ids that run under that token, whatever their lease. */
+  running(jobs: readonly HeldJob[]): Promise<ReadonlySet<string>>;
+  /** @returns false when the token is stale */
+  progress(held: HeldJob, fraction: number, stage: string): Promise<boolean>;
+  /**
+   * State and event in one transaction.
+   * @returns false when the job no longer runs under this token
+   */
+  complete(job: Job, result: inference.InferenceResult, resultDigest: string): Promise<boolean>;
+  /**
+   * Ends an attempt without a result; the job is queued again or fails with its event.
+   * @returns undefined when the job no longer runs under this token, or is not expired after all
+   */
+  fail(held: HeldJob, failure: AttemptFailure, detail: string): Promise<AfterAttempt | undefined>;
+}
+
+/** Label maps of jobs: bytes in the object store, one row each. */
+export interface LabelMaps {
+  /** Distinct labels of each label map stored for the job, by digest. */
+  labelsOf(jobId: string): Promise<ReadonlyMap<string, readonly number[]>>;
+  keyOf(jobId: string, sha256: string): Promise<string | undefined>;
+  /**
+   * Streams the bytes into the object store.
+   * @param labels read once the source has ended
+   * @returns lower-case hex SHA-256
+   */
+  store(jobId: string, source: AsyncIterable<Uint8Array>, labels: () => readonly number[]): Promise<string>;
+}
+
+/** Bytes of stored instances. */
+export interface Blobs {
+  read(key: string, offset: number, byteCount: number): Promise<Uint8Array>;
+}
+
+/** Models by registration; rows outlive their workers. */
+export interface Models {
+  register(raw: worker.Manifest): Promise<Manifest>;
+  current(): Promise<readonly Manifest[]>;
+}

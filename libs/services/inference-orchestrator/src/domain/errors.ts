@@ -1,0 +1,77 @@
+import { CallosumError } from '@callosum/kernel';
+
+/** Thrown when a worker's manifest cannot be served; the text names the field, for the vendor. */
+export class InvalidManifestError extends CallosumError {
+  constructor(problem: string) {
+    super('inference.invalid-manifest', 'invalid', problem);
+  }
+}
+
+/** Thrown when a result does not hold together; names the field, never its value. */
+export class InvalidResultError extends CallosumError {
+  constructor(problem: string) {
+    super('inference.invalid-result', 'invalid', problem);
+  }
+}
+
+/** Thrown when the caller does not hold the job (any more): another attempt has it, or it has ended. */
+export class StaleFencingTokenError extends CallosumError {
+  constructor(jobId: string) {
+    super('inference.stale-fencing-token', 'conflict', `job ${jobId} is not held under this fencing token`);
+  }
+}
+
+/** Thrown when a job's series cannot be made into the volume its model reads; another try gives the same. */
+export class InputUnusableError extends CallosumError {
+  constructor(problem: string, options?: { cause?: unknown }) {
+    super('inference.input-unusable', 'invalid', problem, options);
+  }
+}
+
+/** Thrown when the index shows other bytes for the job's instances than it was scheduled with: a newer job is on its way. */
+export class InputChangedError extends CallosumError {
+  constructor(jobId: string) {
+    super('inference.input-changed', 'conflict', `the input of job ${jobId} has changed since it was scheduled`);
+  }
+}
+
+/** Thrown when a label map is not on the grid of its job's input, or has more or fewer bytes than it. */
+export class LabelMapMismatchError extends CallosumError {
+  constructor(problem: string) {
+    super('inference.label-map-mismatch', 'invalid', problem);
+  }
+}
+
+/** Thrown when a job has stored as many label maps as one job may. */
+export class TooManyLabelMapsError extends CallosumError {
+  constructor(jobId: string) {
+    super('inference.too-many-label-maps', 'conflict', `job ${jobId} has stored too many label maps`);
+  }
+}
+
+/** Thrown when study-index does not know a study it told of (it is being rebuilt), or does not answer. */
+export class StudyUnavailableError extends CallosumError {
+  constructor(studyInstanceUid: string, options?: { cause?: unknown }) {
+    super('inference.study-unavailable', 'unavailable', `study ${studyInstanceUid} cannot be read now`, options);
+  }
+}
+
+/** Thrown when somebody asks about a study the index does not know. */
+export class StudyNotIndexedError extends CallosumError {
+  constructor(studyInstanceUid: string) {
+    super('inference.study-not-indexed', 'not-found', `study ${studyInstanceUid} is not indexed`);
+  }
+}
+
+/** Thrown when a request's parameter is malformed, or names a model nobody registered. */
+export class MalformedRequestError extends CallosumError {
+  constructor(problem: string) {
+    super('inference.malformed-request', 'invalid', problem);
+  }
+}
+
+export class ModelNotFoundError extends CallosumError {
+  constructor() {
+    super('inference.model-not-found', 'not-found', 'no such model has registered');
+  }
+}

@@ -1,0 +1,106 @@
+import type { Database } from '@callosum/database';
+import type { Outbox } from '@callosum/event-log';
+import { type Clock, newId } from '@callosum/kernel';
+import type { ObjectStore } from '@callosum/object-store';
+import {
+  CLOCK,
+  DATABASE,
+  LOGGER,
+  OBJECT_STORE,
+  OUTBOX,
+  PLATFORM_SETTINGS,
+  type PlatformSettings,
+  SETTINGS,
+  STUDY_INDEX,
+  type StudyIndexClient,
+} from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
+import { Module } from '@nestjs/common';
+
+import { StoredBlobs } from './adapters/blobs.js';
+import { StoredLabelMaps } from './adapters/label-maps.js';
+import { PostgresAttempts } from './adapters/postgres/attempts.js';
+import { JobQueries } from './adapters/postgres/job-queries.js';
+import { PostgresModels } from './adapters/postgres/models.js';
+import { PostgresScheduling } from './adapters/postgres/scheduling.js';
+import type { Tables } from './adapters/postgres/tables.js';
+import { GrpcStudies } from './adapters/studies.js';
+import type { Attempts, Blobs, LabelMaps, Models, Studies } from './application/ports.js';
+import type { OrchestratorSettings } from './settings.js';
+import { ATTEMPTS, BLOBS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, STUDIES, WAKER } from './tokens.js';
+import { InferenceHttp } from './transport/inference.http.js';
+import { StudyCompletedEvents } from './transport/study-completed.events.js';
+import { UpkeepLoop } from './transport/upkeep.loop.js';
+import { Waker } from './transport/waker.js';
+import { WorkerServer } from './transport/worker-server.js';
+import { WorkerGrpc } from './transport/worker.grpc.js';
+
+@Module({
+  controllers: [StudyCompletedEvents, InferenceHttp],
+  providers: [
+    UpkeepLoop,
+    WorkerServer,
+    { provide: WAKER, useFactory: () => new Waker() },
+    { provide: STUDIES, inject: [STUDY_INDEX], useFactory: (client: StudyIndexClient) => new GrpcStudies(client) },
+    { provide: BLOBS, inject: [OBJECT_STORE], useFactory: (objects: ObjectStore) => new StoredBlobs(objects) },
+    { provide: JOB_QUERIES, inject: [DATABASE], useFactory: (database: Database<Tables>) => new JobQueries(database) },
+    {
+      provide: LABEL_MAPS,
+      inject: [DATABASE, OBJECT_STORE, PLATFORM_SETTINGS],
+      useFactory: (database: Database<Tables>, objects: ObjectStore, { CALLOSUM_SITE }: PlatformSettings) =>
+        new StoredLabelMaps(database, objects, CALLOSUM_SITE),
+    },
+    {
+      provide: MODELS,
+      inject: [DATABASE, SETTINGS],
+      useFactory: (database: Database<Tables>, settings: OrchestratorSettings) =>
+        new PostgresModels(database, settings.CALLOSUM_MODEL_BACKFILL_MS),
+    },
+    {
+      provide: SCHEDULING,
+      inject: [DATABASE, OUTBOX, CLOCK],
+      useFactory: (database: Database<Tables>, outbox: Outbox, clock: Clock) =>
+        new PostgresScheduling(database, outbox, clock),
+    },
+    {
+      provide: ATTEMPTS,
+      inject: [DATABASE, OUTBOX, CLOCK, SETTINGS],
+      useFactory: (database: Database<Tables>, outbox: Outbox, clock: Clock, settings: OrchestratorSettings) =>
+        new PostgresAttempts(database, outbox, clock, {
+          attemptsMax: settings.CALLOSUM_JOB_ATTEMPTS_MAX,
+          leaseMs: settings.CALLOSUM_JOB_LEASE_MS,
+          attemptMsMax: settings.CALLOSUM_JOB_ATTEMPT_MS_MAX,
+        }),
+    },
+    {
+      provide: WorkerGrpc,
+      inject: [ATTEMPTS, LABEL_MAPS, MODELS, STUDIES, BLOBS, WAKER, CLOCK, LOGGER, SETTINGS],
+      useFactory: (
+        attempts: Attempts,
+        labelMaps: LabelMaps,
+        models: Models,
+        studies: Studies,
+        blobs: Blobs,
+        waker: Waker,
+        clock: Clock,
+        log: Logger,
+        settings: OrchestratorSettings,
+      ) =>
+        new WorkerGrpc({
+          attempts,
+          labelMaps,
+          models,
+          studies,
+          blobs,
+          waker,
+          clock,
+          log,
+          orchestratorInstanceId: newId(),
+          heartbeatMs: settings.CALLOSUM_WORKER_HEARTBEAT_MS,
+          leaseMs: settings.CALLOSUM_JOB_LEASE_MS,
+          attemptMsMax: settings.CALLOSUM_JOB_ATTEMPT_MS_MAX,
+        }),
+    },
+  ],
+})
+export class InferenceOrchestratorModule {}

@@ -1,0 +1,23 @@
+import { port, wholeNumber } from '@callosum/config';
+import { z } from 'zod';
+
+const hourMs = 3_600_000;
+
+export const orchestratorSettings = z.object({
+  CALLOSUM_GRPC_HOST: z.string().default('127.0.0.1').describe('Address the worker gRPC port binds to'),
+  CALLOSUM_GRPC_PORT: port().default(50_051).describe('gRPC port AI workers connect to'),
+  CALLOSUM_WORKER_HEARTBEAT_MS: wholeNumber(50, 60_000)
+    .default(2_000)
+    .describe('How often a worker is asked for a sign of life, in milliseconds'),
+  CALLOSUM_JOB_LEASE_MS: wholeNumber(100, hourMs)
+    .default(10_000)
+    .describe('A job whose worker was silent for this long is offered again, in milliseconds'),
+  CALLOSUM_JOB_ATTEMPTS_MAX: wholeNumber(1, 20).default(3).describe('How often a job is offered at most'),
+  CALLOSUM_JOB_ATTEMPT_MS_MAX: wholeNumber(100, 24 * hourMs)
+    .default(hourMs / 2)
+    .describe('One attempt may take this long, whatever its manifest says, in milliseconds'),
+  CALLOSUM_MODEL_BACKFILL_MS: wholeNumber(0, 24 * hourMs)
+    .default(600_000)
+    .describe('A model that registers for the first time gets studies completed within this time, in milliseconds'),
+});
+export type OrchestratorSettings = z.output<typeof orchestratorSettings>;

@@ -1,0 +1,37 @@
+import type { worker } from '@callosum/contracts';
+import { errorMessage } from '@callosum/kernel';
+
+import { InvalidManifestError, InvalidResultError, StaleFencingTokenError } from '../domain/errors.js';
+
+export type Outbound = NonNullable<worker.OrchestratorMessage['message']>;
+
+/** Stable codes of refusals: those of the contract, and what else can be wrong with a frame. */
+export type RefusalCode =
+  | 'stale-fencing-token'
+  | 'invalid-result'
+  | 'invalid-manifest'
+  | 'not-registered'
+  | 'already-registered'
+  | 'invalid-frame';
+
+export const refusal = (jobId: string, code: RefusalCode, detail: string): Outbound => ({
+  $case: 'refusal',
+  value: { jobId, code, detail },
+});
+
+/** The refusal an error stands for; undefined when it is no fault of the frame. */
+export function refusalOf(jobId: string, error: unknown): Outbound | undefined {
+  const code = refusalCode(error);
+  return code && refusal(jobId, code, errorMessage(error));
+}
+
+function refusalCode(error: unknown): RefusalCode | undefined {
+  if (error instanceof StaleFencingTokenError) return 'stale-fencing-token';
+  if (error instanceof InvalidResultError) return 'invalid-result';
+  return error instanceof InvalidManifestError ? 'invalid-manifest' : undefined;
+}
+
+export const duration = (ms: number): { seconds: bigint; nanos: number } => ({
+  seconds: BigInt(Math.floor(ms / 1000)),
+  nanos: Math.round((ms % 1000) * 1e6),
+});

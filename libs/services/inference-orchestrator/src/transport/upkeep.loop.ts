@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { type Logger, withSpan } from '@callosum/telemetry';
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+
+import { jobMetrics } from '../adapters/metrics.js';
+import type { PostgresAttempts } from '../adapters/postgres/attempts.js';
+import type { JobQueries } from '../adapters/postgres/job-queries.js';
+import type { CompletedStudy, PostgresScheduling } from '../adapters/postgres/scheduling.js';
+import { considerStudy } from '../application/consider-study.js';
+import type { Origin, Studies } from '../application/ports.js';
+import type { Manifest } from '../domain/manifest.js';
+import { StudyNotIndexedError } from '../domain/errors.js';
+import type { OrchestratorSettings } from '../settings.js';
+import { ATTEMPTS, JOB_QUERIES, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
+import type { Waker } from './waker.js';
+
+/** A lease that ran out is noticed within this time. */
+const sweepMs = 250;
+const pauseAfterErrorMs = 1_000;
+const measureEveryMs = 5_000;
+const pruneEveryMs = 600_000;
+
+/** What time does to jobs: leases end, new models catch up, old rows go. Every deadline is a row. */
+@Injectable()
+export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private stopped = false;
+  private running: Promise<void> = Promise.resolve();
+  private measuredAt = 0;
+  private prunedAt = 0;
+
+  constructor(
+    @Inject(ATTEMPTS) private readonly attempts: PostgresAttempts,
+    @Inject(SCHEDULING) private readonly scheduling: PostgresScheduling,
+    @Inject(JOB_QUERIES) private readonly queries: JobQueries,
+    @Inject(STUDIES) private readonly studies: Studies,
+    @Inject(WAKER) private readonly waker: Waker,
+    @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.running = this.run();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    this.waker.wake();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopped) {
+      const { turn } = this.waker;
+      try {
+        await this.endExpired();
+        await this.backfill();
+        await this.measureAndPrune();
+        await this.waker.wait(turn, sweepMs);
+      } catch (err) {
+        this.log.error({ err }, 'upkeep.failed');
+        await sleep(pauseAfterErrorMs);
+      }
+    }
+  }
+
+  private async endExpired(): Promise<void> {
+    const expired = await this.attempts.expired();
+    for (const { jobId, fencingToken, failure, traceparent } of expired) {
+      const options = { traceparent, attributes: { 'callosum.job': jobId, 'callosum.failure': failure } };
+      const detail = failure === 'deadline-exceeded' ? 'the attempt took too long' : 'the worker went silent';
+      const after = await withSpan(service, 'end attempt', options, () =>
+        this.attempts.fail({ jobId, fencingToken }, failure, detail),
+      );
+      if (after) this.log.warn({ job: jobId, failure, state: after.state }, 'attempt.expired');
+    }
+    if (expired.length > 0) this.waker.wake();
+  }
+
+  /** A model that registered for the first time gets what completed shortly before. */
+  private async backfill(): Promise<void> {
+    for (;;) {
+      const claimed = await this.scheduling.claimBackfill();
+      if (!claimed) return;
+      for (const study of claimed.studies) await this.reconsider(study, claimed.manifest);
+      await this.scheduling.backfilled(claimed);
+      this.log.info({ model: claimed.modelId, studies: claimed.studies.length }, 'model.backfilled');
+      this.waker.wake();
+    }
+  }
+
+  private async reconsider(completed: CompletedStudy & Origin, manifest: Manifest): Promise<void> {
+    const { studyInstanceUid, revision, traceparent } = completed;
+    const options = { traceparent, attributes: { 'callosum.study': studyInstanceUid, 'callosum.revision': revision } };
+    await withSpan(service, 'schedule jobs', options, async () => {
+      const study = await this.studies.study(studyInstanceUid).catch((error: unknown) => {
+        if (error instanceof StudyNotIndexedError) return undefined;
+        throw error;
+      });
+      if (!study || study.revision > revision) return;
+      await this.scheduling.reconsider(completed, async (jobs) => {
+        await considerStudy(jobs, study, revision, [manifest]);
+      });
+    });
+  }
+
+  private async measureAndPrune(): Promise<void> {
+    const now = Date.now();
+    if (now - this.measuredAt > measureEveryMs) {
+      jobMetrics.depths(await this.queries.queuedByModel());
+      this.measuredAt = now;
+    }
+    if (now - this.prunedAt > pruneEveryMs) {
+      await this.queries.prune();
+      await this.scheduling.forgetStudies(this.settings.CALLOSUM_MODEL_BACKFILL_MS);
+      this.prunedAt = now;
+    }
+  }
+}

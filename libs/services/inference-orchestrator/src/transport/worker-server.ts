@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { assertBindAllowed } from '@callosum/config';
+import { worker } from '@callosum/contracts';
+import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { grpcServerMiddleware, type Logger } from '@callosum/telemetry';
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { createServer, type Server } from 'nice-grpc';
+
+import type { OrchestratorSettings } from '../settings.js';
+import { service } from '../tokens.js';
+import { WorkerGrpc } from './worker.grpc.js';
+
+/** A label map's chunk is at most 1 MiB, a result 500 kB: twice the larger. */
+const messageBytesMax = 2 * 1024 * 1024;
+/** A silent connection is asked for a sign of life, and dropped without one: half-open streams hold no slot. */
+const keepaliveMs = 10_000;
+/** Volumes being read may finish this long after the drain began. */
+const drainMs = 5_000;
+
+/** The port vendors' workers dial: a server of its own, apart from the services' internal one. */
+@Injectable()
+export class WorkerServer implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private server: Server | undefined;
+  private boundPort: number | undefined;
+
+  constructor(
+    @Inject(WorkerGrpc) private readonly workers: WorkerGrpc,
+    @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  /** Undefined until it listens. */
+  get port(): number | undefined {
+    return this.boundPort;
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { CALLOSUM_GRPC_HOST: host, CALLOSUM_GRPC_PORT: port } = this.settings;
+    assertBindAllowed('CALLOSUM_GRPC_HOST', host);
+    const onError = (err: unknown, path: string): void => this.log.warn({ err, path }, 'worker.call-failed');
+    const server = createServer({
+      'grpc.max_receive_message_length': messageBytesMax,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveMs,
+    }).use(grpcServerMiddleware(service, onError));
+    server.add(worker.WorkerServiceDefinition, this.workers);
+    this.boundPort = await server.listen(`${host}:${port}`);
+    this.server = server;
+    this.log.info({ port: this.boundPort }, 'worker.listening');
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    const { server } = this;
+    if (!server) return;
+    this.server = undefined;
+    this.workers.drain();
+    const late = new AbortController();
+    await Promise.race([server.shutdown(), sleep(drainMs, undefined, { signal: late.signal }).catch(() => undefined)]);
+    late.abort();
+    server.forceShutdown();
+  }
+}

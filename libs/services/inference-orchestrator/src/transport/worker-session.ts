@@ -1,0 +1,258 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { inference, worker } from '@callosum/contracts';
+import { backoffMs, defaultBackoff, isTransient } from '@callosum/event-log';
+import type { Clock } from '@callosum/kernel';
+import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
+
+import { completeJob } from '../application/complete-job.js';
+import type { Attempts, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
+import { attemptMs } from '../domain/attempt.js';
+import { StaleFencingTokenError } from '../domain/errors.js';
+import { isPlainText, type Manifest } from '../domain/manifest.js';
+import { service } from '../tokens.js';
+import { duration, type Outbound, refusal, refusalOf } from './messages.js';
+import { Outgoing } from './outgoing.js';
+import type { Waker } from './waker.js';
+
+export interface SessionDependencies {
+  readonly attempts: Attempts;
+  readonly labelMaps: LabelMaps;
+  readonly models: Models;
+  readonly waker: Waker;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly orchestratorInstanceId: string;
+  readonly heartbeatMs: number;
+  readonly leaseMs: number;
+  readonly attemptMsMax: number;
+}
+
+/** Answers that wait for a worker to read them; then its own frames wait. */
+const outgoingMax = 256;
+/** Jobs that another replica scheduled, and retries whose pause is over, are seen within this time. */
+const pollMs = 1_000;
+const pauseAfterErrorMs = 1_000;
+/** A worker holds at most its slots; a heartbeat that names far more is no heartbeat. */
+const heldMax = 256;
+const stageCharactersMax = 64;
+const detailCharactersMax = 500;
+
+type Inbound = NonNullable<worker.WorkerMessage['message']>;
+type FrameOfJob = Exclude<Inbound, { $case: 'register' | 'heartbeat' }>;
+
+/** One worker's open stream: its registration, the jobs it holds, and what goes back to it. */
+export class WorkerSession {
+  readonly outgoing = new Outgoing<Outbound>(outgoingMax);
+  private registration: { readonly manifest: Manifest; readonly workerInstanceId: string } | undefined;
+  private readonly held = new Map<string, bigint>();
+
+  constructor(private readonly with_: SessionDependencies) {}
+
+  end(error?: unknown): void {
+    this.outgoing.end(error);
+    this.with_.waker.wake();
+  }
+
+  /** Handles the worker's frames one after the other, until it ends the stream or one cannot be handled at all. */
+  async read(frames: AsyncIterable<worker.WorkerMessage>): Promise<void> {
+    try {
+      for await (const { message } of frames) {
+        await this.outgoing.room();
+        if (this.outgoing.isEnded) return;
+        await this.handlePatiently(message);
+      }
+      this.end();
+    } catch (error) {
+      this.end(error);
+    }
+  }
+
+  /** Offers jobs while slots are free, and takes back those that are no longer the worker's. */
+  async offer(): Promise<void> {
+    const { waker, log } = this.with_;
+    while (!this.outgoing.isEnded) {
+      const { turn } = waker;
+      try {
+        await this.cancelLost();
+        while (await this.offerOne()) continue;
+        await waker.wait(turn, pollMs);
+      } catch (err) {
+        log.warn({ err }, 'worker.offer-failed');
+        await sleep(pauseAfterErrorMs);
+      }
+    }
+  }
+
+  /** A database that fails over must not cost a finished result. Handling a frame twice is harmless. */
+  private async handlePatiently(frame: Inbound | undefined): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.handle(frame);
+      } catch (error) {
+        if (!isTransient(error) || attempt >= defaultBackoff.attemptsMax || this.outgoing.isEnded) throw error;
+        await sleep(backoffMs(defaultBackoff, attempt));
+      }
+    }
+  }
+
+  private async handle(frame: Inbound | undefined): Promise<void> {
+    if (!frame?.value) return this.say(refusal('', 'invalid-frame', 'the frame holds no message this version knows'));
+    if (frame.$case === 'register') return this.register(frame.value);
+    if (!this.registration) return this.say(refusal('', 'not-registered', 'register first'));
+    if (frame.$case === 'heartbeat') return this.heartbeat(frame.value);
+    const { jobId } = frame.value;
+    try {
+      await this.handleJob(frame);
+    } catch (error) {
+      const answer = refusalOf(jobId, error);
+      if (!answer) throw error;
+      this.release(jobId, frame.value.fencingToken);
+      this.with_.log.warn({ job: jobId, frame: frame.$case, err: error }, 'worker.frame-refused');
+      this.say(answer);
+    }
+  }
+
+  private async register({ manifest: raw, workerInstanceId, heldJobs }: worker.Register): Promise<void> {
+    const { models, attempts, log, waker, orchestratorInstanceId, heartbeatMs, leaseMs } = this.with_;
+    if (this.registration) return this.say(refusal('', 'already-registered', 'a stream registers once'));
+    if (!raw) return this.say(refusal('', 'invalid-manifest', 'manifest is missing'));
+    if (!/^[\x21-\x7e]{1,128}$/.test(workerInstanceId))
+      return this.say(refusal('', 'invalid-manifest', 'worker_instance_id must be 1 to 128 visible ASCII characters'));
+    let manifest: Manifest;
+    try {
+      manifest = await models.register(raw);
+    } catch (error) {
+      const answer = refusalOf('', error);
+      if (!answer) throw error;
+      return this.say(answer);
+    }
+    const jobs = heldJobs.slice(0, heldMax);
+    const resumed = await attempts.renew(workerInstanceId, jobs);
+    for (const { jobId, fencingToken } of jobs) if (resumed.has(jobId)) this.held.set(jobId, fencingToken);
+    this.registration = { manifest, workerInstanceId };
+    const { modelId, version } = manifest.model;
+    log.info({ model: modelId, version, worker: workerInstanceId, resumed: resumed.size }, 'worker.registered');
+    this.say({
+      $case: 'registered',
+      value: {
+        orchestratorInstanceId,
+        heartbeatInterval: duration(heartbeatMs),
+        leaseDuration: duration(leaseMs),
+        resumedJobIds: [...resumed],
+      },
+    });
+    waker.wake();
+  }
+
+  private async heartbeat({ jobs }: worker.Heartbeat): Promise<void> {
+    if (!this.registration) return;
+    const asked = jobs.slice(0, heldMax);
+    const renewed = await this.with_.attempts.renew(this.registration.workerInstanceId, asked);
+    const lost = asked.filter(({ jobId }) => !renewed.has(jobId));
+    for (const { jobId, fencingToken } of lost) this.release(jobId, fencingToken);
+    this.say({ $case: 'heartbeatAck', value: { lostJobIds: lost.map(({ jobId }) => jobId) } });
+  }
+
+  private async handleJob(frame: FrameOfJob): Promise<void> {
+    const held: HeldJob = frame.value;
+    switch (frame.$case) {
+      case 'accept':
+        return this.accept(held);
+      case 'progress':
+        return this.progress(held, frame.value);
+      case 'complete':
+        return this.complete(held, frame.value.result);
+      case 'fail':
+        return this.fail(held, frame.value);
+    }
+  }
+
+  private async accept(held: HeldJob): Promise<void> {
+    const renewed = await this.with_.attempts.renew(this.registration?.workerInstanceId ?? '', [held]);
+    if (!renewed.has(held.jobId)) throw new StaleFencingTokenError(held.jobId);
+  }
+
+  private async progress(held: HeldJob, { fraction, stage }: worker.Progress): Promise<void> {
+    const sane = fraction >= 0 && fraction <= 1 && stage.length <= stageCharactersMax && isPlainText(stage);
+    if (!sane)
+      return this.say(refusal(held.jobId, 'invalid-frame', 'fraction must be 0 to 1, stage at most 64 characters'));
+    if (!(await this.with_.attempts.progress(held, fraction, stage))) throw new StaleFencingTokenError(held.jobId);
+  }
+
+  private async complete(held: HeldJob, result: inference.InferenceResult | undefined): Promise<void> {
+    const { attempts, log } = this.with_;
+    const traceparent = (await attempts.find(held.jobId))?.traceparent;
+    const options = { traceparent, attributes: { 'callosum.job': held.jobId } };
+    const given = result ?? { findings: [], measurements: [], labelMaps: [], warnings: [], startedAt: undefined, finishedAt: undefined };
+    const job = await withSpan(service, 'accept result', options, () => completeJob(this.with_, held, given));
+    log.info({ job: job.id, study: job.studyInstanceUid, attempt: job.attempts }, 'job.completed');
+    this.say({ $case: 'accepted', value: { jobId: held.jobId } });
+    this.release(held.jobId, held.fencingToken);
+  }
+
+  private async fail(held: HeldJob, { kind, detail }: worker.FailJob): Promise<void> {
+    const { attempts, log } = this.with_;
+    const job = await attempts.held(held);
+    const failure = (kind as string) === 'FAILURE_KIND_INPUT_UNUSABLE' ? 'input-unusable' : 'transient';
+    const said = isPlainText(detail) ? detail.slice(0, detailCharactersMax) : '';
+    const options = { traceparent: job.traceparent, attributes: { 'callosum.job': job.id, 'callosum.failure': failure } };
+    const after = await withSpan(service, 'end attempt', options, () => attempts.fail(held, failure, said));
+    if (!after) throw new StaleFencingTokenError(held.jobId);
+    log.warn({ job: job.id, failure, attempt: job.attempts, state: after.state }, 'attempt.failed');
+    this.release(held.jobId, held.fencingToken);
+  }
+
+  private async offerOne(): Promise<boolean> {
+    const { registration, outgoing } = this;
+    if (!registration || outgoing.isEnded || this.held.size >= registration.manifest.slots) return false;
+    const job = await this.with_.attempts.claim(registration.manifest, registration.workerInstanceId);
+    if (!job) return false;
+    this.held.set(job.id, job.fencingToken);
+    const options = {
+      traceparent: job.traceparent,
+      attributes: { 'callosum.job': job.id, 'callosum.attempt': job.attempts, 'callosum.study': job.studyInstanceUid },
+    };
+    await withSpan(service, 'offer job', options, () => Promise.resolve(this.say(this.offerOf(job, registration.manifest))));
+    return true;
+  }
+
+  private offerOf(job: Job, manifest: Manifest): Outbound {
+    return {
+      $case: 'offer',
+      value: {
+        jobId: job.id,
+        fencingToken: job.fencingToken,
+        attempt: job.attempts,
+        deadline: duration(attemptMs(manifest.attemptMsMax, this.with_.attemptMsMax)),
+        traceparent: currentTraceparent() ?? job.traceparent ?? '',
+        studyInstanceUid: job.studyInstanceUid,
+        seriesInstanceUid: job.seriesInstanceUid,
+      },
+    };
+  }
+
+  /** Superseded, taken by the deadline, or given to another worker after the lease. */
+  private async cancelLost(): Promise<void> {
+    const jobs = [...this.held].map(([jobId, fencingToken]) => ({ jobId, fencingToken }));
+    if (jobs.length === 0) return;
+    const running = await this.with_.attempts.running(jobs);
+    for (const { jobId, fencingToken } of jobs) {
+      // A frame handled meanwhile may have ended it already.
+      if (running.has(jobId) || this.held.get(jobId) !== fencingToken) continue;
+      this.release(jobId, fencingToken);
+      const state = (await this.with_.attempts.find(jobId))?.state;
+      if (state !== 'completed') this.say({ $case: 'cancel', value: { jobId, reason: state ?? 'unknown' } });
+    }
+  }
+
+  private release(jobId: string, fencingToken: bigint): void {
+    if (this.held.get(jobId) !== fencingToken) return;
+    this.held.delete(jobId);
+    this.with_.waker.wake();
+  }
+
+  private say(message: Outbound): void {
+    this.outgoing.push(message);
+  }
+}

@@ -1,0 +1,129 @@
+import { worker } from '@callosum/contracts';
+import { errorCode } from '@callosum/kernel';
+import { contextOf, withSpan } from '@callosum/telemetry';
+import { context, SpanStatusCode, trace } from '@opentelemetry/api';
+import { type CallContext, ServerError, Status } from 'nice-grpc';
+
+import type { Blobs, Job, Studies } from '../application/ports.js';
+import { readVolume, type VolumePart } from '../application/read-volume.js';
+import { writeLabelMap } from '../application/write-label-map.js';
+import { InputUnusableError, LabelMapMismatchError } from '../domain/errors.js';
+import { service } from '../tokens.js';
+import { type SessionDependencies, WorkerSession } from './worker-session.js';
+
+export interface WorkerGrpcDependencies extends SessionDependencies {
+  readonly studies: Studies;
+  readonly blobs: Blobs;
+}
+
+/** callosum.worker.v1.WorkerService. */
+export class WorkerGrpc implements worker.WorkerServiceImplementation {
+  private readonly sessions = new Set<WorkerSession>();
+  private draining = false;
+
+  constructor(private readonly with_: WorkerGrpcDependencies) {}
+
+  /** Ends every stream; workers reconnect to another replica and resume within their leases. */
+  drain(): void {
+    this.draining = true;
+    for (const session of this.sessions) session.end();
+  }
+
+  async *connect(frames: AsyncIterable<worker.WorkerMessage>, { signal }: CallContext) {
+    if (this.draining) throw new ServerError(Status.UNAVAILABLE, 'draining');
+    const session = new WorkerSession(this.with_);
+    const abort = (): void => session.end();
+    signal.addEventListener('abort', abort);
+    this.sessions.add(session);
+    // Neither rejects: what fails ends the stream.
+    void session.read(frames);
+    const offering = session.offer();
+    try {
+      for await (const message of session.outgoing) yield { message };
+    } finally {
+      session.end();
+      signal.removeEventListener('abort', abort);
+      this.sessions.delete(session);
+      await offering;
+    }
+  }
+
+  async *readVolume(request: worker.ReadVolumeRequest) {
+    const { attempts } = this.with_;
+    const job = await attempts.held(request);
+    try {
+      for await (const part of traced(job, 'read volume', readVolume(this.with_, job))) {
+        yield { part: toPart(part) };
+      }
+    } catch (error) {
+      if (error instanceof InputUnusableError) await this.refuseInput(job, error);
+      throw error;
+    }
+  }
+
+  async writeLabelMap(requests: AsyncIterable<worker.WriteLabelMapRequest>) {
+    const iterator = requests[Symbol.asyncIterator]();
+    const first = await iterator.next();
+    const part = first.done === true ? undefined : first.value.part;
+    if (part?.$case !== 'header') throw new LabelMapMismatchError('the first message carries no header');
+    const traceparent = (await this.with_.attempts.find(part.value.jobId))?.traceparent;
+    const options = { traceparent, attributes: { 'callosum.job': part.value.jobId } };
+    const sha256 = await withSpan(service, 'write label map', options, () =>
+      writeLabelMap(this.with_, part.value, dataOf(iterator)),
+    );
+    return { sha256 };
+  }
+
+  private async refuseInput({ id, fencingToken, traceparent }: Job, error: InputUnusableError): Promise<void> {
+    const options = { traceparent, attributes: { 'callosum.job': id, 'callosum.failure': 'input-unusable' } };
+    await withSpan(service, 'end attempt', options, () =>
+      this.with_.attempts.fail({ jobId: id, fencingToken }, 'input-unusable', error.message),
+    );
+    this.with_.waker.wake();
+  }
+}
+
+async function* dataOf(iterator: AsyncIterator<worker.WriteLabelMapRequest>): AsyncGenerator<Uint8Array> {
+  for (let step = await iterator.next(); step.done !== true; step = await iterator.next()) {
+    if (step.value.part?.$case !== 'data') throw new LabelMapMismatchError('a message after the header carries no data');
+    yield step.value.part.value;
+  }
+}
+
+function toPart({ header, data }: VolumePart): NonNullable<worker.ReadVolumeResponse['part']> {
+  if (data) return { $case: 'data', value: data };
+  const { voxelType, irregularities, byteCount } = header;
+  return {
+    $case: 'header',
+    value: {
+      ...header,
+      affine: [...header.affine],
+      spacingMm: [...header.spacingMm],
+      sopInstanceUids: [...header.sopInstanceUids],
+      voxelType: voxelType === 'INT16' ? worker.VoxelType.VOXEL_TYPE_INT16 : worker.VoxelType.VOXEL_TYPE_FLOAT32,
+      irregularities: irregularities.map((one) => worker.VolumeIrregularity[`VOLUME_IRREGULARITY_${one}`]),
+      byteCount: BigInt(byteCount),
+    },
+  };
+}
+
+/** A stream in a span of the job's trace; each step runs inside it. */
+async function* traced<T>(job: Job, name: string, stream: AsyncGenerator<T>): AsyncGenerator<T> {
+  const parent = job.traceparent ? contextOf(job.traceparent) : context.active();
+  const attributes = { 'callosum.service': service, 'callosum.job': job.id, 'callosum.study': job.studyInstanceUid };
+  const span = trace.getTracer(`callosum.${service}`).startSpan(name, { attributes }, parent);
+  const active = trace.setSpan(parent, span);
+  try {
+    for (;;) {
+      const step = await context.with(active, () => stream.next());
+      if (step.done === true) return;
+      yield step.value;
+    }
+  } catch (error) {
+    span.setStatus({ code: SpanStatusCode.ERROR, message: errorCode(error) });
+    throw error;
+  } finally {
+    await stream.return(undefined);
+    span.end();
+  }
+}
