@@ -1,1 +1,62 @@
-export {};
+import { parseArgs } from 'node:util';
+
+import { errorMessage } from '@callosum/kernel';
+
+import { studyIndexAddress } from './address.js';
+import { UsageError } from './errors.js';
+import { reindex } from './reindex.js';
+
+/** A day: ten million instances at the hundred or so a second that headers are read from a spinning disk. */
+const timeoutSecondsDefault = 86_400;
+
+const help = `callosum <command>
+
+  reindex             rebuild the study index from the archive's blobs, beside the running system
+    --address ADDRESS   where study-index answers: host:port or unix:PATH
+                        (default: CALLOSUM_STUDY_INDEX_GRPC, else the system running on CALLOSUM_DATA_DIR)
+    --timeout SECONDS   give up after this time (default ${timeoutSecondsDefault})
+
+  --help              this text
+
+Ends with 0 when all is done, 1 when it failed or some instances could not be read, 2 when it was asked wrongly.
+`;
+
+/** Runs one command line and gives the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    process.stderr.write(`callosum: ${errorMessage(error)}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(args);
+  if (values.help || positionals.length === 0) {
+    process.stdout.write(help);
+    return values.help ? 0 : 2;
+  }
+  if (positionals.length !== 1 || positionals[0] !== 'reindex')
+    throw new UsageError(`unknown command "${positionals.join(' ')}"`);
+  const seconds = Number(values.timeout ?? timeoutSecondsDefault);
+  if (!(seconds > 0 && seconds <= 1_000_000)) throw new UsageError('--timeout is a number of seconds, 1000000 at most');
+  const failed = await reindex({
+    address: studyIndexAddress(values.address, process.env),
+    timeoutMs: Math.ceil(seconds * 1000),
+    say: (line) => process.stdout.write(`${line}\n`),
+  });
+  return failed === 0 ? 0 : 1;
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { help: { type: 'boolean', short: 'h' }, address: { type: 'string' }, timeout: { type: 'string' } },
+    });
+  } catch (error) {
+    throw new UsageError(errorMessage(error).replace(/\.$/, ''));
+  }
+}

@@ -8,28 +8,31 @@ import { type ServiceName, serviceNames, topicByName, topicCatalogue, topics } f
 
 const libs = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What is deployed of a package: neither specs nor what only they use. */
-function sources(folder: string): string {
+/** The files that are deployed of a package: neither specs nor what only they use. */
+function sources(folder: string): string[] {
   return readdirSync(join(libs, folder, 'src'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.ts$/.test(entry.name) && !/\.spec\.ts$|-for-tests\.ts$/.test(entry.name))
     .filter((entry) => !entry.parentPath.includes('test-support'))
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
-    .join('\n');
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
 }
 
-/** Keys of `topics` that code adds to an outbox. */
-function added(code: string): Set<string> {
-  return new Set([...code.matchAll(/outbox\s*\.add\(\s*[\w.]+,\s*topics\.(\w+)/gi)].map((match) => match[1] ?? ''));
+/** Keys of `topics` that stand in a file that adds to an outbox, other than as the name of a handler's pattern. */
+function added(files: readonly string[]): Set<string> {
+  const adding = files.filter((file) => /outbox\s*\.add\(/i.test(file));
+  return new Set(
+    adding.flatMap((file) => [...file.matchAll(/\btopics\.(\w+)\b(?!\.name)/g)].map((match) => match[1] ?? '')),
+  );
 }
 
-const codeOf = new Map(serviceNames.map((name) => [name, sources(`services/${name}`)] as const));
-const code = (service: ServiceName): string => codeOf.get(service) ?? '';
+const filesOf = new Map(serviceNames.map((name) => [name, sources(`services/${name}`)] as const));
+const files = (service: ServiceName): string[] => filesOf.get(service) ?? [];
+const code = (service: ServiceName): string => files(service).join('\n');
 const archiveAdds = added(sources('platform/archive'));
 /** A service stores when it writes through the archive it was given; reading alone adds nothing. */
 const stores = (service: ServiceName): boolean =>
   /usesArchive: true/.test(code(service)) && /archive\s*\.\s*(store|begin)\(/.test(code(service));
 const produces = (service: ServiceName, key: string): boolean =>
-  added(code(service)).has(key) || (archiveAdds.has(key) && stores(service));
+  added(files(service)).has(key) || (archiveAdds.has(key) && stores(service));
 
 const handlers = (service: ServiceName): string[] =>
   [...code(service).matchAll(/@EventPattern(?:<[^>]*>)?\(([^)]*)\)/g)].map((match) => (match[1] ?? '').trim());

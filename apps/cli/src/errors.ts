@@ -1,0 +1,26 @@
+import { CallosumError } from '@callosum/kernel';
+
+/** Thrown when the command line cannot be understood. */
+export class UsageError extends CallosumError {
+  constructor(message: string) {
+    super('cli.usage', 'invalid', `${message}; "callosum --help" shows what there is`);
+  }
+}
+
+/** Thrown when no system runs on the data folder. */
+export class NotRunningError extends CallosumError {
+  constructor(dataDir: string) {
+    super(
+      'cli.not-running',
+      'unavailable',
+      `no system runs on ${dataDir}: start it ("npm start"), set CALLOSUM_DATA_DIR to its data folder, or give --address`,
+    );
+  }
+}
+
+/** Thrown when a service cannot be reached, or gives up. */
+export class ServiceFailedError extends CallosumError {
+  constructor(service: string, address: string, reason: string) {
+    super('cli.service-failed', 'unavailable', `${service} at ${address}: ${reason}`);
+  }
+}

@@ -1,0 +1,55 @@
+import { imaging } from '@callosum/contracts';
+import { type ClientError, createChannel, createClient, Status } from 'nice-grpc';
+
+import { ServiceFailedError } from './errors.js';
+
+export interface ReindexOptions {
+  /** "host:port" or "unix:path". */
+  readonly address: string;
+  /** The run is given up after this time; what was rebuilt stays. */
+  readonly timeoutMs: number;
+  readonly say: (line: string) => void;
+}
+
+/** A line a second is enough to see that it goes on. */
+const sayEveryMs = 1000;
+
+/**
+ * Asks study-index to rebuild itself from the archive's blobs, and tells how far it is.
+ * @returns how many instances could not be read; their rows were left as they are
+ * @throws {ServiceFailedError}
+ */
+export async function reindex({ address, timeoutMs, say }: ReindexOptions): Promise<number> {
+  // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
+  const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'));
+  const client = createClient(imaging.StudyIndexServiceDefinition, channel);
+  const started = Date.now();
+  let last: imaging.ReindexResponse | undefined;
+  let saidAt = 0;
+  try {
+    for await (const progress of client.reindex({}, { signal: AbortSignal.timeout(timeoutMs) })) {
+      last = progress;
+      if (Date.now() - saidAt < sayEveryMs) continue;
+      saidAt = Date.now();
+      say(`${progress.instancesDone} of ${progress.instancesTotal} instances${unreadable(progress)}`);
+    }
+  } catch (error) {
+    throw new ServiceFailedError('study-index', address, reasonOf(error, timeoutMs));
+  } finally {
+    channel.close();
+  }
+  if (!last) throw new ServiceFailedError('study-index', address, 'ended without an answer');
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  say(`index rebuilt from ${last.instancesDone} instances in ${seconds} s${unreadable(last)}`);
+  return Number(last.instancesFailed);
+}
+
+const unreadable = ({ instancesFailed }: imaging.ReindexResponse): string =>
+  instancesFailed > 0n ? `, ${instancesFailed} unreadable (their rows are left; study-index logs each)` : '';
+
+function reasonOf(error: unknown, timeoutMs: number): string {
+  if (error instanceof Error && error.name === 'AbortError') return `not done after ${timeoutMs / 1000} s, given up`;
+  const { code, details, message } = error as Partial<ClientError>;
+  if (code === Status.UNAVAILABLE) return `does not answer (${details ?? ''})`;
+  return code === undefined ? (message ?? String(error)) : `${Status[code]}: ${details ?? ''}`;
+}
