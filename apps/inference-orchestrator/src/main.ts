@@ -1,1 +1,4 @@
-export {};
+import { inferenceOrchestrator } from '@callosum/inference-orchestrator-service';
+import { runService } from '@callosum/runtime';
+
+await runService(inferenceOrchestrator);
