@@ -1,1 +1,19 @@
-export {};
+import { RegistrationRefusedError, runWorker, startWorkerTelemetry } from '@callosum/worker-sdk';
+import { handleJob } from './handle-job.js';
+import { manifest } from './manifest.js';
+
+const telemetry = startWorkerTelemetry({ serviceName: 'lung-ct', serviceVersion: manifest.model.version });
+const running = runWorker({
+  target: process.env['CALLOSUM_WORKER_TARGET'] ?? '127.0.0.1:50051',
+  manifest,
+  handle: (job) => handleJob(job),
+});
+try {
+  await running.stopped;
+} catch (error) {
+  if (!(error instanceof RegistrationRefusedError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+} finally {
+  await telemetry.shutdown();
+}

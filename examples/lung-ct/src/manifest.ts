@@ -26,6 +26,6 @@ export const manifest = {
   outputs: ['label-map', 'measurements'],
   slots: 1,
   // 512 × 512 × 1,024: two bytes a voxel and five of masks make 1.8 GiB, and no chest needs more slices.
-  volumeLimits: { acceptsGantryTilt: true, voxelsMax: 512 * 512 * 1024 },
+  volumeLimits: { voxelsMax: 512 * 512 * 1024 },
   attemptDurationMaxMs: 5 * 60_000,
 } as const satisfies Manifest;

@@ -12,56 +12,36 @@ export function dilate(grid: Grid, mask: Uint8Array, value: number, radiusMm: nu
   const reach = Int32Array.from({ length: halfRows + 1 }, (_, dy) =>
     Math.floor(Math.sqrt(Math.max(0, radiusMm ** 2 - (dy * grid.rowMm) ** 2)) / grid.columnMm),
   );
-  const distance = new Uint16Array(columns * rows);
   for (let slice = 0; slice < slices; slice++) {
-    const base = slice * columns * rows;
-    if (!rowDistances(mask, value, base, columns, rows, distance)) continue;
-    for (let row = 0; row < rows; row++) {
-      const low = Math.max(0, row - halfRows);
-      const high = Math.min(rows - 1, row + halfRows);
-      for (let other = low; other <= high; other++) {
+    // All runs of the slice first: what is set from here on is no source.
+    const runs = runsOf(mask, value, slice * rows * columns, (slice + 1) * rows * columns, columns);
+    for (let n = 0; n < runs.length; n += 2) {
+      const start = runs[n] ?? 0;
+      const line = Math.floor(start / columns);
+      const row = line - slice * rows;
+      const column = start - line * columns;
+      const endColumn = (runs[n + 1] ?? 0) - line * columns;
+      for (let other = Math.max(0, row - halfRows); other <= Math.min(rows - 1, row + halfRows); other++) {
         const within = reach[Math.abs(other - row)] ?? 0;
-        const from = other * columns;
-        const to = base + row * columns;
-        for (let column = 0; column < columns; column++) {
-          if ((distance[from + column] ?? 0) <= within) mask[to + column] = value;
-        }
+        const from = (slice * rows + other) * columns;
+        mask.fill(value, from + Math.max(0, column - within), from + Math.min(columns, endColumn + within));
       }
     }
   }
 }
 
-const far = 0xffff;
-
-/** Columns from each pixel to the nearest one of `value` in its row; false when the slice has none. */
-function rowDistances(
-  mask: Uint8Array,
-  value: number,
-  base: number,
-  columns: number,
-  rows: number,
-  distance: Uint16Array,
-): boolean {
-  let isAny = false;
-  for (let row = 0; row < rows; row++) {
-    const at = row * columns;
-    let last = far;
-    for (let column = 0; column < columns; column++) {
-      if (mask[base + at + column] === value) {
-        last = 0;
-        isAny = true;
-      } else if (last < far) last++;
-      distance[at + column] = last;
-    }
-    last = far;
-    for (let column = columns - 1; column >= 0; column--) {
-      const forward = distance[at + column] ?? far;
-      if (forward === 0) last = 0;
-      else if (last < far) last++;
-      if (last < forward) distance[at + column] = last;
+/** Start and end index of every run of `value`, row by row. */
+function runsOf(mask: Uint8Array, value: number, from: number, to: number, columns: number): number[] {
+  const runs: number[] = [];
+  for (let line = from; line < to; line += columns) {
+    for (let index = line; index < line + columns; index++) {
+      if (mask[index] !== value) continue;
+      const start = index;
+      while (index < line + columns && mask[index] === value) index++;
+      runs.push(start, index);
     }
   }
-  return isAny;
+  return runs;
 }
 
 /** Holes of a 0/1 mask: in each slice, what is unset and not connected to the slice's border becomes set. */

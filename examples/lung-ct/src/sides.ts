@@ -112,32 +112,44 @@ function splitTouching(grid: Grid, lungs: Uint8Array, bodyMiddleMm: number): boo
 }
 
 /** Gives every voxel of the lungs the side nearest to it along a way inside the lungs. */
-function growBack({ columns, rows, slices }: Grid, lungs: Uint8Array, sides: Uint8Array): void {
-  const plane = columns * rows;
+function growBack(grid: Grid, lungs: Uint8Array, sides: Uint8Array): void {
+  const neighbours = new Int32Array(6);
   let front: number[] = [];
-  for (let index = 0; index < sides.length; index++) if (sides[index] !== 0) front.push(index);
+  // Growth starts from where something was worn off: a thin shell, not whole lungs.
+  for (let index = 0; index < sides.length; index++) {
+    if (lungs[index] === 1 && sides[index] === 0) {
+      const count = neighboursOf(grid, index, neighbours);
+      for (let n = 0; n < count; n++) if ((sides[neighbours[n] ?? 0] ?? 0) !== 0) front.push(neighbours[n] ?? 0);
+    }
+  }
   while (front.length > 0) {
     const next: number[] = [];
     for (const index of front) {
-      const column = index % columns;
-      const row = Math.floor(index / columns) % rows;
-      const slice = Math.floor(index / plane);
-      const visit = (isThere: boolean, neighbour: number): void => {
-        if (!isThere || lungs[neighbour] !== 1 || sides[neighbour] !== 0) return;
+      const count = neighboursOf(grid, index, neighbours);
+      for (let n = 0; n < count; n++) {
+        const neighbour = neighbours[n] ?? 0;
+        if (lungs[neighbour] !== 1 || sides[neighbour] !== 0) continue;
         sides[neighbour] = sides[index] ?? 0;
         next.push(neighbour);
-      };
-      visit(column > 0, index - 1);
-      visit(column < columns - 1, index + 1);
-      visit(row > 0, index - columns);
-      visit(row < rows - 1, index + columns);
-      visit(slice > 0, index - plane);
-      visit(slice < slices - 1, index + plane);
+      }
     }
     front = next;
   }
-  for (let index = 0; index < lungs.length; index++) {
-    // What the growth cannot reach is a crumb lost by wearing off: it goes to neither lung.
-    if (lungs[index] === 1) lungs[index] = sides[index] ?? 0;
-  }
+  // What the growth cannot reach are crumbs that wearing off parted from both: they go to neither lung.
+  for (let index = 0; index < lungs.length; index++) if (lungs[index] === 1) lungs[index] = sides[index] ?? 0;
+}
+
+/** Writes the neighbours by face into `out`; returns how many there are. */
+function neighboursOf({ columns, rows, slices }: Grid, index: number, out: Int32Array): number {
+  const plane = columns * rows;
+  const column = index % columns;
+  const row = Math.floor(index / columns) % rows;
+  let count = 0;
+  if (column > 0) out[count++] = index - 1;
+  if (column < columns - 1) out[count++] = index + 1;
+  if (row > 0) out[count++] = index - columns;
+  if (row < rows - 1) out[count++] = index + columns;
+  if (index >= plane) out[count++] = index - plane;
+  if (index < plane * (slices - 1)) out[count++] = index + plane;
+  return count;
 }
