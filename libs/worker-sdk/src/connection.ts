@@ -66,7 +66,10 @@ export class Connection {
   /** Registers and converses until the stream ends. Throws why it broke. */
   async converse(register: worker.Register): Promise<void> {
     this.send({ $case: 'register', value: register });
-    this.#timer = setTimeout(() => this.cut(new ConnectionLostError('no answer to the registration')), registerTimeoutMs);
+    this.#timer = setTimeout(
+      () => this.cut(new ConnectionLostError('no answer to the registration')),
+      registerTimeoutMs,
+    );
     try {
       for await (const { message } of this.client.connect(this.#frames, { signal: this.#abort.signal })) {
         if (message) this.#hear(message);

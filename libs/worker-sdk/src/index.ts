@@ -10,7 +10,13 @@ export {
   RegistrationRefusedError,
   type AbortReason,
 } from './errors.js';
-export { defineManifest, type Manifest, type ModelIdentity, type SeriesSelection, type VolumeLimits } from './manifest.js';
+export {
+  defineManifest,
+  type Manifest,
+  type ModelIdentity,
+  type SeriesSelection,
+  type VolumeLimits,
+} from './manifest.js';
 export type { Code, Finding, JobResult, LabelMap, Laterality, Measurement, Segment, Warning } from './result.js';
 export type { Volume, VolumeIrregularity } from './volume.js';
 export type { Dimensions } from './label-map.js';

@@ -46,7 +46,8 @@ export class JobBook {
 
   /** The jobs whose lease is to go on: not those just given back. */
   renewable(): Map<string, bigint> {
-    const given = (job: HeldJob): boolean => job.outcome?.$case === 'fail' && job.outcomeSentAfterHeartbeat !== undefined;
+    const given = (job: HeldJob): boolean =>
+      job.outcome?.$case === 'fail' && job.outcomeSentAfterHeartbeat !== undefined;
     return new Map([...this.#jobs.values()].filter((job) => !given(job)).map((job) => [job.jobId, job.fencingToken]));
   }
 
@@ -77,6 +78,10 @@ export class JobBook {
         return this.#forget(message.value.jobId);
       case 'refusal':
         return this.#refused(message.value);
+      case 'registered':
+      case 'heartbeatAck':
+        // The connection's own.
+        return;
     }
   }
 
@@ -109,7 +114,8 @@ export class JobBook {
   async emptied(withinMs: number): Promise<void> {
     const enough = new AbortController();
     const check = (): void => {
-      const said = (job: HeldJob): boolean => job.outcome?.$case === 'fail' && job.outcomeSentAfterHeartbeat !== undefined;
+      const said = (job: HeldJob): boolean =>
+        job.outcome?.$case === 'fail' && job.outcomeSentAfterHeartbeat !== undefined;
       if ([...this.#jobs.values()].every(said)) enough.abort();
     };
     this.#waiters.add(check);
@@ -200,7 +206,8 @@ export class JobBook {
     job.settle();
     if (this.#jobs.get(job.jobId) !== job) return;
     job.outcome = outcome;
-    if (outcome.$case === 'fail') job.log.warn({ kind: outcome.value.kind, detail: outcome.value.detail }, 'job.failed');
+    if (outcome.$case === 'fail')
+      job.log.warn({ kind: outcome.value.kind, detail: outcome.value.detail }, 'job.failed');
     else job.log.info({}, 'job.finished');
     this.#sendOutcome(job);
   }

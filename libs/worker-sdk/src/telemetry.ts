@@ -59,7 +59,11 @@ const setter: TextMapSetter<Record<string, string>> = {
 
 /** A context whose parent is the given traceparent; the root context when there is none or it is malformed. */
 export function contextOf(traceparent: string): Context {
-  return propagator.extract(ROOT_CONTEXT, { traceparent }, { get: (c, key) => c[key as 'traceparent'], keys: () => [] });
+  return propagator.extract(
+    ROOT_CONTEXT,
+    { traceparent },
+    { get: (c, key) => c[key as 'traceparent'], keys: () => [] },
+  );
 }
 
 /** The span's context as W3C traceparent; undefined outside any trace. */

@@ -127,7 +127,7 @@ class Worker {
   }
 
   async #keepConnected(): Promise<void> {
-    for (let failures = 0; !this.#closed.signal.aborted; ) {
+    for (let failures = 0; !this.#closed.signal.aborted;) {
       try {
         await this.#converse(() => (failures = 0));
       } catch (error) {
@@ -143,7 +143,10 @@ class Worker {
     const connection: Connection = new Connection(this.#client, {
       registered: (message) => {
         onRegistered();
-        this.#log.info({ orchestrator: message.orchestratorInstanceId, resumed: message.resumedJobIds }, 'worker.registered');
+        this.#log.info(
+          { orchestrator: message.orchestratorInstanceId, resumed: message.resumedJobIds },
+          'worker.registered',
+        );
         this.#jobs.connected(connection, held, message.resumedJobIds);
       },
       heard: (message) => this.#hear(connection, message),
