@@ -242,7 +242,9 @@ export class WorkerSession {
       if (running.has(jobId) || this.held.get(jobId) !== fencingToken) continue;
       this.release(jobId, fencingToken);
       const state = (await this.with_.attempts.find(jobId))?.state;
-      if (state !== 'completed') this.say({ $case: 'cancel', value: { jobId, reason: state ?? 'unknown' } });
+      if (state === 'completed') continue;
+      const reason = state === 'superseded' || state === 'failed' ? state : 'lease-lost';
+      this.say({ $case: 'cancel', value: { jobId, reason } });
     }
   }
 
