@@ -1,16 +1,22 @@
 import { errorCode } from '@callosum/kernel';
 import { withSpan } from '@callosum/telemetry';
-import { metrics } from '@opentelemetry/api';
+import { type Histogram, metrics } from '@opentelemetry/api';
 
 import type { FhirSink, ResultArchive } from '../application/ports.js';
 
 const service = 'result-publisher';
 
-const duration = metrics.getMeter(`callosum.${service}`).createHistogram('callosum.publish.duration', {
-  description: 'Time one write to a sink took, by sink and outcome',
-  unit: 's',
-  advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
-});
+let made: Histogram | undefined;
+
+/** Made with the first write, not when this file is loaded: a meter asked for before telemetry starts records nothing. */
+function duration(): Histogram {
+  made ??= metrics.getMeter(`callosum.${service}`).createHistogram('callosum.publish.duration', {
+    description: 'Time one write to a sink took, by sink and outcome',
+    unit: 's',
+    advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
+  });
+  return made;
+}
 
 async function metered<T>(sink: 'archive' | 'fhir', work: () => Promise<T>): Promise<T> {
   const startedAt = performance.now();
@@ -21,7 +27,7 @@ async function metered<T>(sink: 'archive' | 'fhir', work: () => Promise<T>): Pro
     outcome = errorCode(error);
     throw error;
   } finally {
-    duration.record((performance.now() - startedAt) / 1000, { 'callosum.sink': sink, 'callosum.outcome': outcome });
+    duration().record((performance.now() - startedAt) / 1000, { 'callosum.sink': sink, 'callosum.outcome': outcome });
   }
 }
 
