@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { lockDataFolder } from '@callosum/config';
+import { lockDataFolder, parseSettings } from '@callosum/config';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@callosum/database';
 import { errorMessage } from '@callosum/kernel';
-import { preparePlatform, type RunningService, serveHttp, startService } from '@callosum/runtime';
+import { platformSettings, preparePlatform, type RunningService, serveHttp, startService } from '@callosum/runtime';
 import { createLogger, startTelemetry } from '@callosum/telemetry';
 
 import { rolePasswords } from './secrets.js';
@@ -22,15 +22,18 @@ const socketPathMax = 100;
  */
 async function main(): Promise<void> {
   const env = process.env;
+  const settings = parseSettings(platformSettings, env);
+  // Every service reads its own again; a bad one is told before a database is started for it.
+  for (const definition of services) parseSettings(definition.settings, env);
   const dataDir = resolve(env['CALLOSUM_DATA_DIR'] || '.callosum');
-  const host = env['CALLOSUM_HTTP_HOST'] || '127.0.0.1';
-  const httpPort = Number(env['CALLOSUM_HTTP_PORT'] || 8080);
-  const logger = createLogger('all-in-one', env['CALLOSUM_LOG_LEVEL'] || 'info');
+  const host = settings.CALLOSUM_HTTP_HOST;
+  const httpPort = settings.CALLOSUM_HTTP_PORT;
+  const logger = createLogger('all-in-one', settings.CALLOSUM_LOG_LEVEL);
   const release = lockDataFolder(dataDir);
   const telemetry = startTelemetry({
     serviceName: 'callosum',
     serviceVersion: '0.1.0',
-    site: env['CALLOSUM_SITE'] || 'default',
+    site: settings.CALLOSUM_SITE,
     ...(env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? { otlpEndpoint: env['OTEL_EXPORTER_OTLP_ENDPOINT'] } : {}),
   });
   const running: RunningService[] = [];

@@ -31,6 +31,16 @@ export async function query<Row extends pg.QueryResultRow>(
   }
 }
 
+/** How many objects of a study the archive acknowledged, every version counted. */
+export async function keptCount(system: Pick<Callosum, 'dataDir'>, studyInstanceUid: string): Promise<number> {
+  const rows = await query<{ count: string }>(
+    system,
+    'select count(*) as count from archive.intake where study_instance_uid = $1',
+    [studyInstanceUid],
+  );
+  return Number(rows[0]?.count ?? 0);
+}
+
 /** How many facts of a topic name the study, whatever their key. */
 export async function factCount(
   system: Pick<Callosum, 'dataDir'>,

@@ -1,0 +1,279 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { tinySeries } from '@callosum/phantom';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { Callosum } from './harness/callosum.js';
+import { keptCount, parked } from './harness/database.js';
+import { newFolder } from './harness/paths.js';
+import { run } from './harness/processes.js';
+import { runPython } from './harness/python.js';
+import { instancesOf, retrieve, storescu } from './harness/studies.js';
+
+/** Sends a file's dataset cut to `keep` bytes by C-STORE and prints the status that came back. */
+const sendCut = `
+import json, struct, sys
+from io import BytesIO
+from pynetdicom import AE
+from pynetdicom.dimse_primitives import C_STORE
+from pydicom import dcmread
+port, path, keep = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+raw = open(path, 'rb').read()
+dataset = raw[144 + struct.unpack('<I', raw[140:144])[0]:]
+meta = dcmread(path, stop_before_pixels=True)
+ae = AE('E2E-CUT')
+ae.add_requested_context(meta.SOPClassUID, meta.file_meta.TransferSyntaxUID)
+association = ae.associate('127.0.0.1', port, ae_title='CALLOSUM')
+request = C_STORE()
+request.MessageID = 1
+request.Priority = 2
+request.AffectedSOPClassUID = meta.SOPClassUID
+request.AffectedSOPInstanceUID = meta.SOPInstanceUID
+request.DataSet = BytesIO(dataset[:keep])
+association._reactor_checkpoint.clear()
+association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
+_, response = association.dimse.get_msg(block=True)
+association._reactor_checkpoint.set()
+status = response.Status if response is not None else None
+association.release()
+print(json.dumps({'status': status, 'sent': len(dataset[:keep]), 'whole': len(dataset)}))
+`;
+
+const write = (name: string, bytes: Uint8Array): string => {
+  const path = join(newFolder('object'), name);
+  writeFileSync(path, bytes);
+  return path;
+};
+
+const blobs = ({ dataDir }: Callosum): string[] =>
+  readdirSync(join(dataDir, 'objects'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name);
+
+describe('bad input to a running system', () => {
+  let system: Callosum;
+  beforeAll(async () => {
+    system = await Callosum.start('bad-input', { worker: false });
+    const [first] = tinySeries({ slices: 1, salt: 'first' });
+    expect((await storescu(system, [write('first.dcm', first?.bytes ?? new Uint8Array())])).code).toBe(0);
+  });
+  afterAll(() => system.stop());
+
+  it.each([
+    ['in the middle of its attributes', 0.3],
+    ['in the middle of its pixels', 0.95],
+  ])('refuses an object that ends %s, keeps nothing of it, and takes the next one', async (_, share) => {
+    const [object] = tinySeries({ slices: 1, salt: `cut-${share}`, overrides: { Rows: 64, Columns: 64 } });
+    if (!object) throw new Error('no object');
+    const path = write('object.dcm', object.bytes);
+    const before = blobs(system);
+    const keep = Math.floor(object.bytes.length * share);
+
+    const { status, sent, whole } = await runPython<{ status: number | null; sent: number; whole: number }>(sendCut, [
+      String(system.dimsePort),
+      path,
+      String(keep),
+    ]);
+    expect(sent).toBeLessThan(whole);
+    // PS3.4 section GG.4 / table B.2-1: Cxxx, cannot understand.
+    expect(status === null ? 'no response' : (status & 0xf000).toString(16)).toBe('c000');
+    expect(blobs(system)).toEqual(before);
+    expect(await keptCount(system, object.studyInstanceUid)).toBe(0);
+    expect(await instancesOf(system.httpUrl, object.studyInstanceUid)).toEqual([]);
+
+    const next = await storescu(system, [path]);
+    expect(next.code, next.stderr).toBe(0);
+    expect(await keptCount(system, object.studyInstanceUid)).toBe(1);
+  });
+
+  it('rejects an association that calls another AE title, 1/1/7, and accepts the next', async () => {
+    const [object] = tinySeries({ slices: 1, salt: 'wrong-aet' });
+    if (!object) throw new Error('no object');
+    const path = write('object.dcm', object.bytes);
+    const refused = await storescu(system, [path], { calledAet: 'OTHER' });
+    expect(refused.code).not.toBe(0);
+    const said = refused.stdout + refused.stderr;
+    expect(said).toContain('Rejected Permanent');
+    expect(said).toContain('Service User');
+    expect(said).toContain('Called AE Title Not Recognized');
+    expect(await keptCount(system, object.studyInstanceUid)).toBe(0);
+    expect((await storescu(system, [path])).code).toBe(0);
+  });
+
+  it('answers a STOW-RS body that is no DICOM with a reason, and goes on', async () => {
+    const answer = await stow(system.httpUrl, [Buffer.from('this is no DICOM object')]);
+    expect(answer.status).toBe(409);
+    const [object] = tinySeries({ slices: 1, salt: 'after-junk' });
+    expect((await stow(system.httpUrl, [object?.bytes ?? new Uint8Array()])).status).toBe(200);
+    expect((await fetch(`${system.httpUrl}/readyz`)).status).toBe(200);
+    expect(await parked(system)).toEqual([]);
+  });
+});
+
+/** Without a mount of its own a disk cannot be filled; elsewhere the setting that guards it is used. */
+const mountPrefix = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
+
+describe('a full disk', () => {
+  let system: Callosum;
+  let objects = '';
+  let mounted = false;
+  const privileged = (...words: string[]): ReturnType<typeof run> => {
+    const [command = '', ...args] = [...mountPrefix, ...words];
+    return run(command, args);
+  };
+  const kept = tinySeries({ slices: 1, salt: 'kept' })[0];
+  const late = tinySeries({ slices: 1, salt: 'late', overrides: { Rows: 512, Columns: 512 } })[0];
+
+  beforeAll(async () => {
+    const dataDir = newFolder('full-disk');
+    objects = join(dataDir, 'objects');
+    mkdirSync(objects);
+    const owner = `uid=${process.getuid?.() ?? 0}`;
+    mounted = (await privileged('mount', '-t', 'tmpfs', '-o', `size=4m,${owner}`, 'tmpfs', objects)).code === 0;
+    if (!mounted) return;
+    system = await Callosum.start('full-disk', {
+      dataDir,
+      worker: false,
+      // Nothing but the disk itself refuses.
+      env: { CALLOSUM_DISK_FREE_BYTES_MIN: '0' },
+    });
+  });
+  afterAll(async () => {
+    if (!mounted) return;
+    await system.stop();
+    await privileged('umount', objects);
+  });
+
+  it('refuses with A700 and 503, still reads, and takes the same objects once there is space', async (context) => {
+    if (!mounted) context.skip('a small file system cannot be mounted here: run as root, or allow sudo mount');
+    if (!kept || !late) throw new Error('no objects');
+    expect((await storescu(system, [write('kept.dcm', kept.bytes)])).code).toBe(0);
+    const filler = join(objects, 'filler');
+    await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k']);
+
+    const path = write('late.dcm', late.bytes);
+    const refused = await storescu(system, [path]);
+    expect(refused.stdout + refused.stderr).toMatch(/A700|Out ?of ?Resources/i);
+    expect((await stow(system.httpUrl, [late.bytes])).status).toBe(503);
+    expect(await keptCount(system, late.studyInstanceUid)).toBe(0);
+    await reads(system);
+
+    rmSync(filler);
+    const accepted = await storescu(system, [path]);
+    expect(accepted.code, accepted.stdout + accepted.stderr).toBe(0);
+    expect(await keptCount(system, late.studyInstanceUid)).toBe(1);
+    expect((await stow(system.httpUrl, [late.bytes])).status).toBe(200);
+    expect(await keptCount(system, late.studyInstanceUid)).toBe(1);
+  });
+
+  it('refuses below CALLOSUM_DISK_FREE_BYTES_MIN, before the disk is full', async () => {
+    if (!kept || !late) throw new Error('no objects');
+    const dataDir = newFolder('low-disk');
+    const roomy = await Callosum.start('low-disk', { dataDir, worker: false });
+    expect((await storescu(roomy, [write('kept.dcm', kept.bytes)])).code).toBe(0);
+    await roomy.stop();
+    const tight = await Callosum.start('low-disk', {
+      dataDir,
+      worker: false,
+      env: { CALLOSUM_DISK_FREE_BYTES_MIN: String(2 ** 50) },
+    });
+    const refused = await storescu(tight, [write('late.dcm', late.bytes)]);
+    expect(refused.stdout + refused.stderr).toMatch(/A700|Out ?of ?Resources/i);
+    expect((await stow(tight.httpUrl, [late.bytes])).status).toBe(503);
+    await reads(tight);
+    await tight.stop();
+  });
+
+  async function reads(from: Callosum): Promise<void> {
+    if (!kept) throw new Error('no object');
+    const [instance] = await instancesOf(from.httpUrl, kept.studyInstanceUid);
+    if (!instance) throw new Error('the kept object is not listed');
+    const bytes = await retrieve(from.httpUrl, kept.studyInstanceUid, instance);
+    expect(Buffer.from(bytes).includes(Buffer.from(kept.sopInstanceUid))).toBe(true);
+    expect((await fetch(`${from.httpUrl}/fhir/metadata`)).status).toBe(200);
+  }
+});
+
+describe('settings that cannot be used', () => {
+  const start = (env: NodeJS.ProcessEnv): ReturnType<typeof run> =>
+    run(process.execPath, ['apps/all-in-one/dist/main.js'], {
+      timeoutMs: 90_000,
+      env: {
+        CALLOSUM_DATA_DIR: newFolder('settings'),
+        CALLOSUM_HTTP_PORT: '0',
+        CALLOSUM_DIMSE_PORT: '0',
+        CALLOSUM_GRPC_PORT: '0',
+        ...env,
+      },
+    });
+
+  it.each(['CALLOSUM_HTTP_HOST', 'CALLOSUM_DIMSE_HOST', 'CALLOSUM_GRPC_HOST'])(
+    'does not start with %s open to other machines',
+    async (setting) => {
+      const { code, stderr } = await start({ [setting]: '0.0.0.0' });
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(setting);
+      expect(stderr).toContain('authentication');
+    },
+  );
+
+  it.each([
+    { CALLOSUM_HTTP_PORT: 'eighty-4711', CALLOSUM_LOG_LEVEL: 'loud-4711', CALLOSUM_SITE: 'Not A Site 4711' },
+    { CALLOSUM_QUIET_PERIOD_MS: 'soon-4711' },
+    { CALLOSUM_DIMSE_AE: 'FAR-TOO-LONG-AN-AE-TITLE-4711' },
+  ])(
+    'does not start with a bad one, names all of a service, and does not repeat their values: %o',
+    async (settings) => {
+      const { code, stdout, stderr } = await start(settings);
+      expect(code).not.toBe(0);
+      for (const setting of Object.keys(settings)) expect(stderr).toContain(setting);
+      expect(stdout + stderr).not.toContain('4711');
+    },
+  );
+});
+
+describe('npm start --study with files that are no DICOM', () => {
+  const command = async (folder: string, ...options: string[]): ReturnType<typeof run> => {
+    const dataDir = newFolder('start-study');
+    const ports = { CALLOSUM_HTTP_PORT: '0', CALLOSUM_DIMSE_PORT: '0', CALLOSUM_GRPC_PORT: '0' };
+    return run(process.execPath, ['tools/start.mjs', '--study', folder, '--once', ...options], {
+      env: { CALLOSUM_DATA_DIR: dataDir, ...ports },
+    });
+  };
+
+  it('ends with the reason when there is no DICOM file at all', async () => {
+    const folder = newFolder('junk');
+    writeFileSync(join(folder, 'notes.txt'), 'nothing to see');
+    writeFileSync(join(folder, 'empty.dcm'), '');
+    const { code, stderr } = await command(folder);
+    expect(code).not.toBe(0);
+    expect(code).not.toBeNull();
+    expect(stderr).toContain('notes.txt');
+    expect(stderr).toContain('empty.dcm');
+    expect(stderr).toContain('no DICOM file');
+  });
+
+  it('ends with the reason when the folder is not there', async () => {
+    const { code, stderr } = await command('/nowhere/at/all');
+    expect(code).toBe(1);
+    expect(stderr).toContain('/nowhere/at/all');
+  });
+});
+
+async function stow(httpUrl: string, objects: readonly Uint8Array[]): Promise<Response> {
+  const boundary = 'e2e-boundary';
+  const parts = objects.flatMap((object) => [
+    Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`),
+    Buffer.from(object),
+    Buffer.from('\r\n'),
+  ]);
+  return fetch(`${httpUrl}/dicom-web/studies`, {
+    method: 'POST',
+    headers: {
+      'content-type': `multipart/related; type="application/dicom"; boundary=${boundary}`,
+      accept: 'application/dicom+json',
+    },
+    body: Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)]),
+  });
+}
