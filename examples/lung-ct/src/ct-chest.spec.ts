@@ -39,12 +39,13 @@ function maskOfSeg(path: string, { header }: Volume): Uint8Array {
 describe.skipIf(!existsSync(study))('a real chest CT (49 slices of 512 × 512, lower chest to upper abdomen)', () => {
   let volume: Volume;
   let analysis: LungAnalysis;
-  let elapsedMs = 0;
+  let coreMs = 0;
   beforeAll(async () => {
     volume = await readVolume(study);
-    const started = performance.now();
+    // Time of the processor, not of the clock: other tests may run beside this one.
+    const started = process.cpuUsage();
     analysis = analyseLungs({ ...volume.header, data: volume.data });
-    elapsedMs = performance.now() - started;
+    coreMs = process.cpuUsage(started).user / 1000;
   });
 
   it('agrees with the reference segmentation: Dice at least 0.90', () => {
@@ -72,8 +73,8 @@ describe.skipIf(!existsSync(study))('a real chest CT (49 slices of 512 × 512, l
     ]);
   });
 
-  it('takes less than ten seconds', () => {
-    expect(elapsedMs).toBeLessThan(10_000);
+  it('takes less than ten seconds of one core', () => {
+    expect(coreMs).toBeLessThan(10_000);
   });
 });
 

@@ -68,10 +68,11 @@ describe('lungs of the thorax phantom', () => {
 });
 
 describe('speed', () => {
-  it('takes 256 × 256 × 80 in less than four seconds', async () => {
+  it('takes 256 × 256 × 80 in less than four seconds of one core', async () => {
     const volume = await volumeOf(generateThoraxPhantom());
-    const started = performance.now();
+    // Time of the processor, not of the clock: other tests may run beside this one.
+    const started = process.cpuUsage();
     analyseLungs(volume);
-    expect(performance.now() - started).toBeLessThan(4000);
+    expect(process.cpuUsage(started).user).toBeLessThan(4_000_000);
   });
 });
