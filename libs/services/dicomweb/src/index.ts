@@ -14,6 +14,7 @@ export const dicomweb = defineService({
   httpPrefixes: ['/dicom-web', '/viewer'],
   // Bodies stay streams: STOW-RS reads them part by part under its own limits.
   configureHttp: (fastify) => {
-    fastify.addContentTypeParser(['application/json', '*'], (_request, payload, done) => done(null, payload));
+    fastify.removeAllContentTypeParsers();
+    fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   },
 });

@@ -1,11 +1,12 @@
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 
-import { parseFile, toDicomJson, writeFile } from '@callosum/dicom';
+import { parseFile, writeFile } from '@callosum/dicom';
 import { nameUid } from '@callosum/kernel';
 
 import { type Accepted, chooseInstanceForm, type InstanceForm } from '../domain/accept.js';
 import { NotAcceptableError, NotFoundError } from '../domain/errors.js';
+import { asWritten } from '../domain/rewrite.js';
 import type { KeptInstance, KeptInstances, Selection } from './ports.js';
 
 export interface InstanceBody {
@@ -50,6 +51,6 @@ export class ReadInstances {
     const stored = await this.kept.open(instance.blobKey);
     if (form === 'stored') return stored;
     const file = parseFile(await buffer(stored));
-    return writeFile(toDicomJson(file.dataset, { inlineBytesMax: Infinity }), { implementationClassUid });
+    return writeFile(asWritten(file.dataset), { implementationClassUid });
   }
 }

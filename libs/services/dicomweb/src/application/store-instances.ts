@@ -99,13 +99,11 @@ class WatchedSource implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** Reads the source by hand: `for await` would close it on an error, and with the request its answer. */
 async function* limited(source: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array> {
-  const chunks = source[Symbol.asyncIterator]();
   let bytes = 0;
-  for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
-    bytes += next.value.length;
+  for await (const chunk of source) {
+    bytes += chunk.length;
     if (bytes > bytesMax) throw new TooLargeError(`the object is larger than ${bytesMax} bytes`);
-    yield next.value;
+    yield chunk;
   }
 }

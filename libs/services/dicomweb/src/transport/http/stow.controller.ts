@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { StoreInstances } from '../../application/store-instances.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
+import { RequestBody } from './request-body.js';
 
 /** STOW-RS, PS3.18 10.5. */
 @Controller('dicom-web/studies')
@@ -29,13 +30,16 @@ export class StowController {
   }
 
   async #store(request: FastifyRequest, reply: FastifyReply, studyInstanceUid: string | undefined): Promise<void> {
-    const { status, dataset } = await this.stores.store({
-      contentType: request.headers['content-type'] ?? '',
-      body: request.raw,
-      studyInstanceUid,
-      source: 'stow',
-      baseUrl: `${this.settings.CALLOSUM_PUBLIC_URL}/dicom-web`,
-    });
+    const body = new RequestBody(request.raw);
+    const { status, dataset } = await this.stores
+      .store({
+        contentType: request.headers['content-type'] ?? '',
+        body,
+        studyInstanceUid,
+        source: 'stow',
+        baseUrl: `${this.settings.CALLOSUM_PUBLIC_URL}/dicom-web`,
+      })
+      .finally(() => body.drain());
     if (status === 503) void reply.header('retry-after', '5');
     void reply.code(status).type('application/dicom+json').send(JSON.stringify(dataset));
   }

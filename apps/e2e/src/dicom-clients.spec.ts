@@ -1,0 +1,337 @@
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { parseFile } from '@callosum/dicom';
+import { tinyCt } from '@callosum/phantom';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { Callosum } from './harness/callosum.js';
+import { asStored, type DicomJson, folderOf, qido, stow, textAt, wadoFolder, wadoParts } from './harness/dicomweb.js';
+import { eventually } from './harness/fhir.js';
+import { newFolder, python, root, testData } from './harness/paths.js';
+import { run } from './harness/processes.js';
+import { smallPhantom, storescu, writeStudy } from './harness/studies.js';
+
+interface Judgement {
+  readonly instances: number;
+  readonly elements: number;
+  readonly private: number;
+  readonly sequences: number;
+  readonly differences: readonly string[];
+}
+
+/** What pydicom says of it. */
+async function judge(...args: readonly string[]): Promise<Judgement> {
+  const { code, stdout, stderr } = await run(python, [join(root, 'apps/e2e/peers/dicom_equal.py'), ...args]);
+  if (code !== 0) throw new Error(`dicom_equal.py ${args[0] ?? ''}: ${stderr.slice(-2000)}`);
+  return JSON.parse(stdout) as Judgement;
+}
+
+const filesOf = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.dcm'))
+    .sort()
+    .map((name) => join(folder, name));
+
+interface Uids {
+  readonly study: string;
+  readonly series: string;
+  readonly instance: string;
+}
+
+function uidsOf(bytes: Uint8Array): Uids {
+  const { dataset } = parseFile(bytes);
+  const uid = (keyword: string): string => dataset.string(keyword) ?? '';
+  return { study: uid('StudyInstanceUID'), series: uid('SeriesInstanceUID'), instance: uid('SOPInstanceUID') };
+}
+
+const instancePath = ({ study, series, instance }: Uids): string =>
+  `studies/${study}/series/${series}/instances/${instance}`;
+
+const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
+
+describe("other people's clients", () => {
+  let system: Callosum;
+  beforeAll(async () => {
+    system = await Callosum.start('clients', { worker: false });
+  });
+  afterAll(() => system.stop());
+
+  describe('a CT sent by storescu', () => {
+    const ct = testData('studies', 'ct-chest');
+    const folder = ct ?? writeStudy(smallPhantom({ uidSalt: 'clients' }));
+    const files = filesOf(folder).map((path) => readFileSync(path));
+    const uids = files.map(uidsOf);
+    const [first] = uids as [Uids];
+    const seriesCount = new Set(uids.map(({ series }) => series)).size;
+
+    beforeAll(async () => {
+      const sent = await storescu(system, [folder]);
+      expect(sent.code, sent.stderr).toBe(0);
+    });
+
+    it('is retrieved at once, equal element by element, private ones too', async () => {
+      // Not a moment is given to the index: what was acknowledged is there.
+      const judgement = await judge('files', folder, await wadoFolder(system.httpUrl, `studies/${first.study}`));
+      expect(judgement.differences).toEqual([]);
+      expect(judgement.instances).toBe(files.length);
+      if (ct !== undefined) {
+        expect(judgement.private).toBeGreaterThan(files.length);
+        expect(judgement.sequences).toBeGreaterThan(0);
+      }
+    });
+
+    it('is found at every level, with counts', async () => {
+      const study = await eventually('the whole study in QIDO', 20_000, async () => {
+        const [found] = await qido(system.httpUrl, `studies?StudyInstanceUID=${first.study}`);
+        return Number(textAt(found, '00201208')) === files.length && found;
+      });
+      expect(Number(textAt(study, '00201206'))).toBe(seriesCount);
+      expect(textAt(study, '00081190')).toBe(`${system.httpUrl}/dicom-web/studies/${first.study}`);
+      expect(study['00080061']?.Value).toEqual(['CT']);
+      const series = await qido(system.httpUrl, `studies/${first.study}/series`);
+      expect(series.map((one) => textAt(one, '0020000E')).sort()).toEqual(
+        [...new Set(uids.map((one) => one.series))].sort(),
+      );
+      const instances = await qido(system.httpUrl, `studies/${first.study}/instances?limit=500`);
+      expect(instances.map((one) => textAt(one, '00080018')).sort()).toEqual(uids.map((one) => one.instance).sort());
+      const ofSeries = await qido(system.httpUrl, `studies/${first.study}/series/${first.series}/instances`);
+      expect(ofSeries).toHaveLength(uids.filter((one) => one.series === first.series).length);
+    });
+
+    it('is found by name, ID and date as a person types them, page by page', async () => {
+      const { dataset } = parseFile(files[0] ?? new Uint8Array());
+      const name = dataset.string('PatientName') ?? '';
+      for (const query of [
+        `PatientName=${name.slice(0, 5).toLowerCase()}*`,
+        `PatientID=${dataset.string('PatientID') ?? ''}`,
+        `StudyDate=${dataset.string('StudyDate') ?? ''}-`,
+        `00080061=CT`,
+      ]) {
+        const found = await qido(system.httpUrl, `studies?${query}`);
+        expect(
+          found.map((one) => textAt(one, '0020000D')),
+          query,
+        ).toContain(first.study);
+      }
+      expect(await qido(system.httpUrl, 'studies?PatientID=NOBODY')).toEqual([]);
+      const pages: string[] = [];
+      for (let offset = 0; offset < files.length; offset += 20) {
+        const page = await qido(system.httpUrl, `studies/${first.study}/instances?limit=20&offset=${offset}`);
+        pages.push(...page.map((one) => textAt(one, '00080018')));
+      }
+      expect([...pages].sort()).toEqual(uids.map((one) => one.instance).sort());
+    });
+
+    it('is retrieved by series and by instance', async () => {
+      const series = uids.flatMap((one, i) => (one.series === first.series ? [files[i] ?? new Uint8Array()] : []));
+      const got = await wadoFolder(system.httpUrl, `studies/${first.study}/series/${first.series}`);
+      expect(await judge('files', folderOf(series), got)).toMatchObject({
+        instances: series.length,
+        differences: [],
+      });
+      const one = await fetch(`${system.httpUrl}/dicom-web/${instancePath(first)}`, {
+        headers: { accept: 'application/dicom; transfer-syntax=*' },
+      });
+      expect(one.headers.get('content-type')).toContain('application/dicom');
+      const single = folderOf([Buffer.from(await one.arrayBuffer())]);
+      expect(await judge('files', folderOf(files.slice(0, 1)), single)).toMatchObject({
+        instances: 1,
+        differences: [],
+      });
+    });
+
+    it('gives its frames as the bytes of Pixel Data', async () => {
+      for (const [i, uid] of uids.slice(0, 5).entries()) {
+        const accept = 'multipart/related; type="application/octet-stream"; transfer-syntax=*';
+        const parts = await wadoParts(system.httpUrl, `${instancePath(uid)}/frames/1`, accept);
+        expect(parts).toHaveLength(1);
+        const pixels = parseFile(files[i] ?? new Uint8Array()).dataset.bytes('PixelData') ?? new Uint8Array();
+        expect(parts[0]?.bytes.equals(pixels)).toBe(true);
+      }
+    });
+
+    it('gives metadata that pydicom reads, bulk data behind its links', async () => {
+      const response = await fetch(`${system.httpUrl}/dicom-web/studies/${first.study}/metadata`);
+      expect(response.headers.get('content-type')).toContain('application/dicom+json');
+      const path = join(newFolder('metadata'), 'metadata.json');
+      writeFileSync(path, await response.text());
+      expect(await judge('json', folder, path, system.httpUrl)).toMatchObject({
+        instances: files.length,
+        differences: [],
+      });
+    });
+
+    it('answers wrong requests with what is wrong', async () => {
+      const get = async (path: string, accept = '*/*'): Promise<number> =>
+        (await fetch(`${system.httpUrl}/dicom-web/${path}`, { headers: { accept } })).status;
+      expect(await get('studies/1.2.3')).toBe(404);
+      expect(await get(`studies/${first.study}/series/1.2.3/metadata`)).toBe(404);
+      expect(await get(`${instancePath(first)}/frames/2`)).toBe(404);
+      expect(await get(`${instancePath(first)}/bulkdata/00420011`)).toBe(404);
+      expect(await get('studies/not-a-uid')).toBe(400);
+      expect(await get(`${instancePath(first)}/frames/0`)).toBe(400);
+      expect(await get('studies?limit=many')).toBe(400);
+      expect(await get('studies?NoSuchAttribute=1')).toBe(400);
+      expect(await get(`studies/${first.study}`, 'image/png')).toBe(406);
+      expect(await get(`studies/${first.study}`, 'application/dicom')).toBe(406);
+      expect(await get(`studies/${first.study}/metadata`, 'text/html')).toBe(406);
+      expect(await get('studies', 'text/html')).toBe(406);
+    });
+  });
+
+  describe('STOW-RS', () => {
+    const mr = testData('studies', 'mr-t1');
+    const bytes =
+      mr === undefined
+        ? tinyCt({ StudyInstanceUID: '2.25.71', SeriesInstanceUID: '2.25.72', SOPInstanceUID: '2.25.73' }).bytes
+        : readFileSync(filesOf(mr)[0] ?? '');
+    const uids = uidsOf(bytes);
+
+    it('stores a slice; the same again is success and no second instance', async () => {
+      for (let time = 0; time < 2; time++) {
+        const { status, dataset } = await stow(system.httpUrl, [bytes]);
+        expect(status).toBe(200);
+        const [reference] = (dataset['00081199']?.Value ?? []) as DicomJson[];
+        expect(textAt(reference, '00081155')).toBe(uids.instance);
+        expect(textAt(reference, '00081190')).toBe(`${system.httpUrl}/dicom-web/${instancePath(uids)}`);
+      }
+      await eventually(
+        'the slice in QIDO',
+        20_000,
+        async () => (await qido(system.httpUrl, `studies/${uids.study}/instances`)).length > 0,
+      );
+      expect(await qido(system.httpUrl, `studies/${uids.study}/instances`)).toHaveLength(1);
+      const judgement = await judge('files', folderOf([bytes]), await wadoFolder(system.httpUrl, instancePath(uids)));
+      expect(judgement.differences).toEqual([]);
+    });
+
+    it('keeps the good objects of a request and names the bad ones', async () => {
+      const [one, other] = ['2.25.81', '2.25.82'].map((uid) =>
+        tinyCt({ StudyInstanceUID: '2.25.80', SeriesInstanceUID: '2.25.83', SOPInstanceUID: uid }),
+      ) as [ReturnType<typeof tinyCt>, ReturnType<typeof tinyCt>];
+      const cut = bytes.subarray(0, Math.floor(bytes.length / 2));
+      const { status, dataset } = await stow(system.httpUrl, [one.bytes, Buffer.from('no DICOM'), cut, other.bytes]);
+      expect(status).toBe(202);
+      const stored = (dataset['00081199']?.Value ?? []) as DicomJson[];
+      expect(stored.map((reference) => textAt(reference, '00081155'))).toEqual(['2.25.81', '2.25.82']);
+      expect(dataset['0008119A']?.Value).toHaveLength(2);
+      expect(await wadoParts(system.httpUrl, 'studies/2.25.80', asStored)).toHaveLength(2);
+    });
+
+    it('refuses with 409 when nothing could be stored, and what belongs to another study', async () => {
+      expect((await stow(system.httpUrl, [Buffer.from('no DICOM')])).status).toBe(409);
+      const stray = tinyCt({ StudyInstanceUID: '2.25.90', SeriesInstanceUID: '2.25.91', SOPInstanceUID: '2.25.92' });
+      expect((await stow(system.httpUrl, [stray.bytes], 'studies/2.25.99')).status).toBe(409);
+      expect((await fetch(`${system.httpUrl}/dicom-web/studies/2.25.90`)).status).toBe(404);
+    });
+
+    it('answers requests that are none with 400 and 415', async () => {
+      const post = async (contentType: string, body: string | Uint8Array): Promise<number> => {
+        const headers = { 'content-type': contentType };
+        return (
+          await fetch(`${system.httpUrl}/dicom-web/studies`, { method: 'POST', headers, body: Buffer.from(body) })
+        ).status;
+      };
+      expect(await post('application/json', '{}')).toBe(415);
+      expect(await post('multipart/related; type="image/jpeg"; boundary=x', '--x--')).toBe(415);
+      expect(await post('multipart/related; type="application/dicom"', '--x--')).toBe(400);
+      expect(await post('multipart/related; type="application/dicom"; boundary=x', '--x--')).toBe(400);
+      expect(await post('multipart/related; type="application/dicom"; boundary=x', '--x\r\n\r\nabc')).toBe(400);
+      // A large body that nobody wants is answered too, not cut off.
+      expect(await post('text/plain', new Uint8Array(20_000_000))).toBe(415);
+    });
+  });
+
+  const codecs = testData('codecs');
+  describe.skipIf(codecs === undefined)('objects of every transfer syntax', () => {
+    const files = codecs === undefined ? [] : filesOf(codecs);
+    const named = (name: string): Buffer => readFileSync(join(codecs ?? '', name));
+
+    beforeAll(async () => {
+      const { status } = await stow(
+        system.httpUrl,
+        files.map((path) => readFileSync(path)),
+      );
+      expect(status).toBe(200);
+    });
+
+    it('come back as they are', async () => {
+      const sent = newFolder('codecs');
+      for (const path of files) cpSync(path, join(sent, path.split('/').at(-1) ?? ''));
+      const got: Buffer[] = [];
+      for (const path of files) {
+        const uids = uidsOf(readFileSync(path));
+        const [part] = await wadoParts(system.httpUrl, instancePath(uids), asStored);
+        if (part) got.push(part.bytes);
+      }
+      const judgement = await judge('files', sent, folderOf(got));
+      expect(judgement).toMatchObject({ instances: files.length, differences: [] });
+    });
+
+    it.each(['implicit-le', 'explicit-be', 'deflated', 'explicit-le'])(
+      'come as Explicit VR Little Endian when no syntax is named: %s',
+      async (syntax) => {
+        const objects = ['ct', 'mr'].map((kind) => named(`${kind}-${syntax}.dcm`));
+        const got: Buffer[] = [];
+        for (const bytes of objects) {
+          const [part] = await wadoParts(
+            system.httpUrl,
+            instancePath(uidsOf(bytes)),
+            'multipart/related; type="application/dicom"',
+          );
+          expect(part?.contentType).toContain(explicitVrLittleEndian);
+          if (part) got.push(part.bytes);
+        }
+        expect(await judge('pixels', folderOf(objects), folderOf(got))).toMatchObject({
+          instances: 2,
+          differences: [],
+        });
+      },
+    );
+
+    it('give native frames little-endian, whatever they were', async () => {
+      const accept = 'multipart/related; type="application/octet-stream"';
+      for (const kind of ['ct', 'mr']) {
+        const pixels = parseFile(named(`${kind}-explicit-le.dcm`)).dataset.bytes('PixelData') ?? new Uint8Array();
+        for (const syntax of ['implicit-le', 'explicit-be', 'deflated', 'explicit-le']) {
+          const path = instancePath(uidsOf(named(`${kind}-${syntax}.dcm`)));
+          const [frame] = await wadoParts(system.httpUrl, `${path}/frames/1`, accept);
+          expect(frame?.bytes.equals(pixels), `${kind} ${syntax}`).toBe(true);
+          const [bulk] = await wadoParts(system.httpUrl, `${path}/bulkdata/7FE00010`, accept);
+          expect(bulk?.bytes.equals(pixels), `${kind} ${syntax} as bulk data`).toBe(true);
+        }
+      }
+    });
+
+    it('give compressed frames as they are encoded, fragments joined, by list and as bulk data', async () => {
+      for (const name of ['ct-mf-fragments-bot.dcm', 'ct-mf-no-bot.dcm', 'ct-rle.dcm', 'ct-htj2k-lossless.dcm']) {
+        const path = instancePath(uidsOf(named(name)));
+        const accept = 'multipart/related; type="application/octet-stream"; transfer-syntax=*';
+        const count = parseFile(named(name)).dataset.number('NumberOfFrames') ?? 1;
+        const list = Array.from({ length: count }, (_, i) => i + 1).join();
+        for (const resource of [`frames/${list}`, 'bulkdata/7FE00010']) {
+          const parts = await wadoParts(system.httpUrl, `${path}/${resource}`, accept);
+          expect(parts).toHaveLength(count);
+          const got = folderOf(parts.map(({ bytes }) => bytes));
+          expect((await judge('frames', join(codecs ?? '', name), got)).differences, `${name} ${resource}`).toEqual([]);
+        }
+      }
+    });
+
+    it('are not given uncompressed under a wrong name', async () => {
+      const path = instancePath(uidsOf(named('ct-j2k-lossless.dcm')));
+      for (const [resource, accept] of [
+        [path, 'multipart/related; type="application/dicom"'],
+        [`${path}/frames/1`, 'multipart/related; type="application/octet-stream"'],
+      ] as const) {
+        const { status } = await fetch(`${system.httpUrl}/dicom-web/${resource}`, { headers: { accept } });
+        expect(status).toBe(406);
+      }
+    });
+  });
+
+  it('needs no person afterwards: nothing failed on the server', () => {
+    expect(system.logs()).not.toContain('dicomweb.failed');
+  });
+});
