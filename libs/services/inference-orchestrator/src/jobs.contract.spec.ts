@@ -65,7 +65,12 @@ const simpleResult = inference.InferenceResult.fromPartial({ measurements: [meas
 const fresh = (name: string) => {
   const bodyPart = newId().slice(0, 8).toUpperCase();
   const series = tinySeries({ salt: newId(), overrides: { BodyPartExamined: bodyPart } });
-  return { model: manifest(`${name}-${bodyPart}`, bodyPart), bodyPart, series, bytes: series.map(({ bytes }) => bytes) };
+  return {
+    model: manifest(`${name}-${bodyPart}`, bodyPart),
+    bodyPart,
+    series,
+    bytes: series.map(({ bytes }) => bytes),
+  };
 };
 
 describe('a study through a model', () => {
@@ -397,11 +402,13 @@ describe('which jobs there are', () => {
       `/api/inference/selection/${study.studyInstanceUid}?model=${encodeURIComponent(id)}`,
     );
     expect(status).toBe(200);
-    const [explained] = (body as { models: { seriesInstanceUid: null; series: { seriesInstanceUid: string; reasons: string[] }[] }[] }).models;
+    const [explained] = (
+      body as { models: { seriesInstanceUid: null; series: { seriesInstanceUid: string; reasons: string[] }[] }[] }
+    ).models;
     expect(explained?.seriesInstanceUid).toBeNull();
-    expect(explained?.series.find(({ seriesInstanceUid }) => seriesInstanceUid === study.axialSeriesUid)?.reasons).toEqual(
-      ['slice-count'],
-    );
+    expect(
+      explained?.series.find(({ seriesInstanceUid }) => seriesInstanceUid === study.axialSeriesUid)?.reasons,
+    ).toEqual(['slice-count']);
     const { body: jobs } = await orchestrator.get(`/api/inference/jobs?study=${study.studyInstanceUid}`);
     expect((jobs as { jobs: { modelId: string }[] }).jobs.filter(({ modelId }) => modelId === id)).toEqual([]);
     expect((await orchestrator.get('/api/inference/jobs?study=x')).status).toBe(400);

@@ -4,7 +4,12 @@ import type { ObjectStore } from '@callosum/object-store';
 import { sql } from 'kysely';
 
 import type { LabelMaps } from '../application/ports.js';
+import { jobRetentionDays } from './postgres/job-queries.js';
 import type { Tables } from './postgres/tables.js';
+
+/** A worker that writes while its job ends meets no missing row. */
+const lingerSeconds = 600;
+const pruneRowsMax = 1_000;
 
 /**
  * Label maps in the object store under `<site>/results/<job>/`. The digest is known only once the bytes are stored,
@@ -45,5 +50,24 @@ export class StoredLabelMaps implements LabelMaps {
     // The same bytes were stored by an earlier attempt.
     if (numAffectedRows === 0n) await this.objects.delete(key);
     return sha256;
+  }
+
+  /** Removes what no accepted result names, once its job has ended, and everything of jobs that are to be pruned. */
+  async prune(): Promise<number> {
+    const { rows } = await sql<{ job_id: string; sha256: string; object_key: string }>`
+      select l.job_id, l.sha256, l.object_key from label_map l join job j on j.id = l.job_id
+      where (j.ended_at < now() - make_interval(secs => ${lingerSeconds}) and l.object_key is distinct from j.artifact_key)
+        or j.ended_at < now() - make_interval(days => ${jobRetentionDays})
+      limit ${pruneRowsMax}`.execute(this.database.db);
+    for (const { job_id, sha256, object_key } of rows) {
+      // The object first: a row that stays is found again, an object without a row is not.
+      await this.objects.delete(object_key);
+      await this.database.db
+        .deleteFrom('label_map')
+        .where('job_id', '=', job_id)
+        .where('sha256', '=', sha256)
+        .execute();
+    }
+    return rows.length;
   }
 }

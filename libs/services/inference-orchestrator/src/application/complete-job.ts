@@ -60,7 +60,9 @@ export async function completeJob(
 /** Over the canonical result: ProtoJSON with sorted names, where the label map is its digest and not its place. */
 export function digestOf(result: inference.InferenceResult): string {
   const placeless = { ...result, labelMaps: result.labelMaps.map((map) => ({ ...map, artifactKey: '' })) };
-  return createHash('sha256').update(canonicalJson(inference.InferenceResult.toJSON(placeless))).digest('hex');
+  return createHash('sha256')
+    .update(canonicalJson(inference.InferenceResult.toJSON(placeless)))
+    .digest('hex');
 }
 
 function canonicalJson(value: unknown): string {

@@ -1,10 +1,5 @@
 /** Why an attempt ended without a result. */
-export type AttemptFailure =
-  | 'lease-expired'
-  | 'deadline-exceeded'
-  | 'invalid-result'
-  | 'transient'
-  | 'input-unusable';
+export type AttemptFailure = 'lease-expired' | 'deadline-exceeded' | 'invalid-result' | 'transient' | 'input-unusable';
 
 /** `JobFailureReason` of the contract, without its prefix. */
 export type FailureReason = 'ATTEMPTS_EXHAUSTED' | 'INVALID_RESULT' | 'INPUT_UNUSABLE' | 'SUPERSEDED';

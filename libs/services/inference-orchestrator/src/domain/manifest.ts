@@ -106,10 +106,9 @@ export function parseManifest(raw: RawManifest): Manifest {
   require(selection.orientation in orientations, 'selection.orientation is unknown');
   require(selection.preference in preferences, 'selection.preference is unknown');
   require(selection.bodyParts.length <= bodyPartsMax, `selection.body_parts has more than ${bodyPartsMax} terms`);
-  require(
-    selection.bodyParts.every((term) => /^[A-Z0-9_ ]{1,16}$/.test(term)),
-    'selection.body_parts must be upper-case terms of at most 16 characters',
-  );
+  require(selection.bodyParts.every((term) =>
+    /^[A-Z0-9_ ]{1,16}$/.test(term),
+  ), 'selection.body_parts must be upper-case terms of at most 16 characters');
   bounds('slice_spacing', selection.sliceSpacingMinMm, selection.sliceSpacingMaxMm, spacingMmMax);
   bounds('slice_count', selection.sliceCountMin, selection.sliceCountMax, slicesMax);
   require(Number.isInteger(raw.slots) && raw.slots >= 1 && raw.slots <= slotsMax, `slots must be 1 to ${slotsMax}`);
@@ -138,14 +137,18 @@ function modelOf(model: ModelIdentity | undefined): ModelIdentity {
   if (!model) throw new InvalidManifestError('model is missing');
   require(idPattern.test(model.modelId), 'model.model_id must be 1 to 64 letters, digits, dots, dashes or underscores');
   require(versionPattern.test(model.version), 'model.version must be 1 to 64 letters, digits, dots, dashes or pluses');
-  for (const [field, text] of [['name', model.name], ['vendor', model.vendor]] as const) {
-    require(text.trim() !== '' && text.length <= nameCharactersMax, `model.${field} must be 1 to ${nameCharactersMax} characters`);
+  for (const [field, text] of [
+    ['name', model.name],
+    ['vendor', model.vendor],
+  ] as const) {
+    require(text.trim() !== '' &&
+      text.length <= nameCharactersMax, `model.${field} must be 1 to ${nameCharactersMax} characters`);
     require(isPlainText(text), `model.${field} holds control characters`);
   }
-  require(
-    model.intendedUse.length <= intendedUseCharactersMax && isPlainText(model.intendedUse),
-    `model.intended_use must be plain text of at most ${intendedUseCharactersMax} characters`,
-  );
+  require(model.intendedUse.length <= intendedUseCharactersMax &&
+    isPlainText(
+      model.intendedUse,
+    ), `model.intended_use must be plain text of at most ${intendedUseCharactersMax} characters`);
   const { modelId, version, name, vendor, intendedUse } = model;
   return { modelId, version, name, vendor, intendedUse };
 }
@@ -176,7 +179,6 @@ function durationMs(duration: RawManifest['attemptDurationMax']): number | undef
 
 /** Without control characters (tab and line breaks aside): it goes into DICOM and FHIR text. */
 export function isPlainText(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- control characters are what this looks for
   return !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text);
 }
 

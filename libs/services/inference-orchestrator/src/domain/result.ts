@@ -72,10 +72,8 @@ const clockSkewMs = 24 * 3_600_000;
  * @throws {InvalidResultError} naming the first field that does not
  */
 export function checkResult(result: RawResult, context: ResultContext): void {
-  require(
-    result.findings.length + result.measurements.length + result.labelMaps.length + result.warnings.length > 0,
-    'result is empty',
-  );
+  require(result.findings.length + result.measurements.length + result.labelMaps.length + result.warnings.length >
+    0, 'result is empty');
   atMost('findings', result.findings, findingsMax);
   atMost('measurements', result.measurements, measurementsMax);
   atMost('label_maps', result.labelMaps, 1);

@@ -94,7 +94,9 @@ export function inputDigest(
 ): string {
   const parts = instances.map(({ sopInstanceUid, blobSha256 }) => [sopInstanceUid, blobSha256]);
   parts.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
-  return createHash('sha256').update(JSON.stringify([modelId, seriesInstanceUid, parts])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([modelId, seriesInstanceUid, parts]))
+    .digest('hex');
 }
 
 function evidenceOf(taken: string, verdicts: readonly SeriesVerdict[]): string[] {

@@ -43,7 +43,11 @@ export class OrchestratorForTests {
       passwordOf: () => 'secret',
       eventLogInPostgres: true,
     });
-    const logDatabase = connect<never>({ ...config, user: 'event_log', password: 'secret' }, 'event_log', () => undefined);
+    const logDatabase = connect<never>(
+      { ...config, user: 'event_log', password: 'secret' },
+      'event_log',
+      () => undefined,
+    );
     const log = new PostgresEventLog({ db: logDatabase.db, onError: () => undefined });
     const service = await startReplica(config, index, folder, settings);
     return new OrchestratorForTests(service, index, config, logDatabase, log, folder);

@@ -73,7 +73,12 @@ export class StudyIndexForTests {
   }
 
   /** Other bytes behind an instance, as a disk that lies would give: the index keeps its word about them. */
-  async corrupt(objects: ObjectStore, studyInstanceUid: string, sopInstanceUid: string, bytes: Uint8Array): Promise<void> {
+  async corrupt(
+    objects: ObjectStore,
+    studyInstanceUid: string,
+    sopInstanceUid: string,
+    bytes: Uint8Array,
+  ): Promise<void> {
     const blob = this.studies.get(studyInstanceUid)?.get(sopInstanceUid)?.instance.blob;
     if (!blob) throw new Error('not shown');
     await objects.delete(blob.key);

@@ -69,8 +69,8 @@ export class WorkerForTests {
     voxels: Uint8Array,
   ): Promise<string> {
     const { columns, rows, slices } = grid;
-    // eslint-disable-next-line @typescript-eslint/require-await -- a request stream must be async
     async function* parts() {
+      await Promise.resolve();
       yield { part: { $case: 'header' as const, value: { ...job, columns, rows, slices } } };
       for (let at = 0; at < voxels.length; at += 1024 * 1024)
         yield { part: { $case: 'data' as const, value: voxels.subarray(at, at + 1024 * 1024) } };
@@ -106,7 +106,11 @@ export class WorkerForTests {
 export const held = ({ jobId, fencingToken }: worker.HeldJob): worker.HeldJob => ({ jobId, fencingToken });
 
 /** A model of axial CT of one body part, so that tests on one service do not meet. */
-export function manifest(modelId: string, bodyPart = 'CHEST', changes: Parameters<typeof worker.Manifest.fromPartial>[0] = {}): worker.Manifest {
+export function manifest(
+  modelId: string,
+  bodyPart = 'CHEST',
+  changes: Parameters<typeof worker.Manifest.fromPartial>[0] = {},
+): worker.Manifest {
   return worker.Manifest.fromPartial({
     model: { modelId, version: '1.0.0', name: 'Test model', vendor: 'Phantoms', intendedUse: 'Tests' },
     selection: {

@@ -5,7 +5,7 @@
 export class Outgoing<T> implements AsyncIterable<T> {
   private readonly messages: T[] = [];
   private ended = false;
-  private error: unknown;
+  private error: Error | undefined;
   private changed: () => void = () => undefined;
   private change = this.nextChange();
 
@@ -22,7 +22,7 @@ export class Outgoing<T> implements AsyncIterable<T> {
   }
 
   /** Ends the stream after what was pushed; with an error when one is given. */
-  end(error?: unknown): void {
+  end(error?: Error): void {
     if (this.ended) return;
     this.ended = true;
     this.error = error;
@@ -40,7 +40,7 @@ export class Outgoing<T> implements AsyncIterable<T> {
         this.changed();
         yield message;
       } else if (this.ended) {
-        if (this.error !== undefined) throw this.error;
+        if (this.error) throw this.error;
         return;
       } else {
         await this.change;

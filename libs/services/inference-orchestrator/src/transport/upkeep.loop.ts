@@ -4,6 +4,7 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
+import type { StoredLabelMaps } from '../adapters/label-maps.js';
 import { jobMetrics } from '../adapters/metrics.js';
 import type { PostgresAttempts } from '../adapters/postgres/attempts.js';
 import type { JobQueries } from '../adapters/postgres/job-queries.js';
@@ -13,7 +14,7 @@ import type { Origin, Studies } from '../application/ports.js';
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
-import { ATTEMPTS, JOB_QUERIES, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
+import { ATTEMPTS, JOB_QUERIES, LABEL_MAPS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
 import type { Waker } from './waker.js';
 
 /** A lease that ran out is noticed within this time. */
@@ -34,6 +35,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     @Inject(ATTEMPTS) private readonly attempts: PostgresAttempts,
     @Inject(SCHEDULING) private readonly scheduling: PostgresScheduling,
     @Inject(JOB_QUERIES) private readonly queries: JobQueries,
+    @Inject(LABEL_MAPS) private readonly labelMaps: StoredLabelMaps,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
@@ -112,6 +114,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
       this.measuredAt = now;
     }
     if (now - this.prunedAt > pruneEveryMs) {
+      await this.labelMaps.prune();
       await this.queries.prune();
       await this.scheduling.forgetStudies(this.settings.CALLOSUM_MODEL_BACKFILL_MS);
       this.prunedAt = now;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { inference, worker } from '@callosum/contracts';
 import { backoffMs, defaultBackoff, isTransient } from '@callosum/event-log';
-import type { Clock } from '@callosum/kernel';
+import { type Clock, errorMessage } from '@callosum/kernel';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
 
 import { completeJob } from '../application/complete-job.js';
@@ -49,7 +49,7 @@ export class WorkerSession {
 
   constructor(private readonly with_: SessionDependencies) {}
 
-  end(error?: unknown): void {
+  end(error?: Error): void {
     this.outgoing.end(error);
     this.with_.waker.wake();
   }
@@ -64,7 +64,7 @@ export class WorkerSession {
       }
       this.end();
     } catch (error) {
-      this.end(error);
+      this.end(error instanceof Error ? error : new Error(errorMessage(error)));
     }
   }
 
@@ -184,7 +184,14 @@ export class WorkerSession {
     const { attempts, log } = this.with_;
     const traceparent = (await attempts.find(held.jobId))?.traceparent;
     const options = { traceparent, attributes: { 'callosum.job': held.jobId } };
-    const given = result ?? { findings: [], measurements: [], labelMaps: [], warnings: [], startedAt: undefined, finishedAt: undefined };
+    const given = result ?? {
+      findings: [],
+      measurements: [],
+      labelMaps: [],
+      warnings: [],
+      startedAt: undefined,
+      finishedAt: undefined,
+    };
     const job = await withSpan(service, 'accept result', options, () => completeJob(this.with_, held, given));
     log.info({ job: job.id, study: job.studyInstanceUid, attempt: job.attempts }, 'job.completed');
     this.say({ $case: 'accepted', value: { jobId: held.jobId } });
@@ -196,7 +203,10 @@ export class WorkerSession {
     const job = await attempts.held(held);
     const failure = (kind as string) === 'FAILURE_KIND_INPUT_UNUSABLE' ? 'input-unusable' : 'transient';
     const said = isPlainText(detail) ? detail.slice(0, detailCharactersMax) : '';
-    const options = { traceparent: job.traceparent, attributes: { 'callosum.job': job.id, 'callosum.failure': failure } };
+    const options = {
+      traceparent: job.traceparent,
+      attributes: { 'callosum.job': job.id, 'callosum.failure': failure },
+    };
     const after = await withSpan(service, 'end attempt', options, () => attempts.fail(held, failure, said));
     if (!after) throw new StaleFencingTokenError(held.jobId);
     log.warn({ job: job.id, failure, attempt: job.attempts, state: after.state }, 'attempt.failed');
@@ -213,7 +223,9 @@ export class WorkerSession {
       traceparent: job.traceparent,
       attributes: { 'callosum.job': job.id, 'callosum.attempt': job.attempts, 'callosum.study': job.studyInstanceUid },
     };
-    await withSpan(service, 'offer job', options, () => Promise.resolve(this.say(this.offerOf(job, registration.manifest))));
+    await withSpan(service, 'offer job', options, () =>
+      Promise.resolve(this.say(this.offerOf(job, registration.manifest))),
+    );
     return true;
   }
 

@@ -85,7 +85,8 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
 
 async function* dataOf(iterator: AsyncIterator<worker.WriteLabelMapRequest>): AsyncGenerator<Uint8Array> {
   for (let step = await iterator.next(); step.done !== true; step = await iterator.next()) {
-    if (step.value.part?.$case !== 'data') throw new LabelMapMismatchError('a message after the header carries no data');
+    if (step.value.part?.$case !== 'data')
+      throw new LabelMapMismatchError('a message after the header carries no data');
     yield step.value.part.value;
   }
 }

@@ -98,7 +98,7 @@ export class PostgresAttempts implements Attempts {
     const accepted = await this.database.db.transaction().execute(async (trx) => {
       const { numAffectedRows } = await sql`
         update job set state = 'completed', result_digest = ${resultDigest}, lease_until = null, progress = 1,
-          ended_at = now()
+          artifact_key = ${result.labelMaps[0]?.artifactKey ?? null}, ended_at = now()
         where state = 'running' and ${isOneOf([{ jobId: job.id, fencingToken: job.fencingToken }])}`.execute(trx);
       if (numAffectedRows !== 1n) return false;
       await this.outbox.add(
@@ -134,12 +134,7 @@ export class PostgresAttempts implements Attempts {
       }
       await sql`update job set state = 'failed', lease_until = null, error_code = ${failure}, ended_at = now()
         where id = ${job.id}`.execute(trx);
-      await this.outbox.add(
-        trx,
-        topics.jobFailed,
-        jobFailed(job, after.reason, detail, this.clock.now()),
-        origin(job),
-      );
+      await this.outbox.add(trx, topics.jobFailed, jobFailed(job, after.reason, detail, this.clock.now()), origin(job));
       return { job, after };
     });
     if (!ended) return undefined;
@@ -171,11 +166,7 @@ export class PostgresAttempts implements Attempts {
 }
 
 /** The job with its row locked; undefined when it does not run under this token, or is not expired after all. */
-async function lockRunning(
-  trx: Transaction<Tables>,
-  held: HeldJob,
-  failure: AttemptFailure,
-): Promise<Job | undefined> {
+async function lockRunning(trx: Transaction<Tables>, held: HeldJob, failure: AttemptFailure): Promise<Job | undefined> {
   const known = wellFormed([held]);
   if (known.length === 0) return undefined;
   const { rows } = await sql<{ lease_until: Date; deadline_at: Date; now: Date }>`

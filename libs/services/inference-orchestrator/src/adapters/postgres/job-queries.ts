@@ -3,10 +3,10 @@ import { sql } from 'kysely';
 
 import type { Tables } from './tables.js';
 
+/** Results live on in the archive and in FHIR: an older job tells nobody anything, and its label map is not read again. */
+export const jobRetentionDays = 90;
 /** A study has a handful of models, each with a handful of revisions. */
 const jobsMax = 500;
-/** Results live on in the archive and in FHIR; a job row older than this tells nobody anything. */
-const retentionDays = 90;
 const pruneRowsMax = 1_000;
 
 /** What people and metrics ask about jobs. */
@@ -52,6 +52,7 @@ export class JobQueries {
   /** Removes jobs that ended long ago. */
   async prune(): Promise<void> {
     await sql`delete from job where id in (select id from job
-      where ended_at < now() - make_interval(days => ${retentionDays}) limit ${pruneRowsMax})`.execute(this.database.db);
+      where ended_at < now() - make_interval(days => ${jobRetentionDays})
+        and not exists (select from label_map where job_id = job.id) limit ${pruneRowsMax})`.execute(this.database.db);
   }
 }

@@ -64,7 +64,9 @@ export const migrations: Migrations = {
         )`.execute(db);
       await sql`create unique index job_input on job (study_instance_uid, model_id, input_digest)
         where state <> 'superseded'`.execute(db);
-      await sql`create index job_queue on job (model_id, model_version, next_attempt_at) where state = 'queued'`.execute(db);
+      await sql`create index job_queue on job (model_id, model_version, next_attempt_at) where state = 'queued'`.execute(
+        db,
+      );
       await sql`create index job_leases on job (lease_until) where state = 'running'`.execute(db);
       await sql`create index job_ended on job (ended_at) where ended_at is not null`.execute(db);
       await sql`
@@ -76,6 +78,14 @@ export const migrations: Migrations = {
           stored_at timestamptz not null default now(),
           primary key (job_id, sha256)
         )`.execute(db);
+    },
+  },
+  '0002-accepted-label-map': {
+    async up(db) {
+      await sql`alter table job add column artifact_key text`.execute(db);
+      await sql`alter table label_map drop constraint label_map_job_id_fkey`.execute(db);
+      await sql`alter table label_map add foreign key (job_id) references job`.execute(db);
+      await sql`create index label_map_stored_at on label_map (stored_at)`.execute(db);
     },
   },
 };

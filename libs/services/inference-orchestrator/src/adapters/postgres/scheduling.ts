@@ -32,6 +32,11 @@ export interface Backfill {
 /** A model whose backfill failed half-way is tried again after this time. */
 const backfillRetrySeconds = 10;
 
+/** What waits for an older version of a model goes to the one that registers now, however long ago it was. */
+const hasQueuedJob = (modelId: string) =>
+  sql<boolean>`exists (select from job where job.study_instance_uid = study.study_instance_uid
+    and job.model_id = ${modelId} and job.state = 'queued')`;
+
 /** Completed studies and the jobs that follow from them. */
 export class PostgresScheduling {
   constructor(
@@ -80,7 +85,7 @@ export class PostgresScheduling {
     const studies = await this.database.db
       .selectFrom('study')
       .selectAll()
-      .where('completed_at', '>=', row.backfill_from)
+      .where((where) => where.or([where('completed_at', '>=', row.backfill_from), hasQueuedJob(row.model_id)]))
       .orderBy('completed_at')
       .execute();
     return {
@@ -122,7 +127,8 @@ export class PostgresScheduling {
 
   /** Forgets studies no model can be given any more. */
   async forgetStudies(olderThanMs: number): Promise<void> {
-    await sql`delete from study where completed_at < now() - make_interval(secs => ${olderThanMs / 1000})`.execute(
+    await sql`delete from study where completed_at < now() - make_interval(secs => ${olderThanMs / 1000})
+      and not exists (select from job where job.study_instance_uid = study.study_instance_uid and state = 'queued')`.execute(
       this.database.db,
     );
   }

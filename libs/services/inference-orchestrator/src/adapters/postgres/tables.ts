@@ -52,6 +52,8 @@ export interface JobTable {
   stage: string | null;
   error_code: string | null;
   result_digest: string | null;
+  /** Object of the accepted result's label map. */
+  artifact_key: string | null;
   traceparent: string | null;
   correlation_id: string | null;
   causation_id: string | null;

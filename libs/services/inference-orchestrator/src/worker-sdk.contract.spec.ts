@@ -1,0 +1,77 @@
+import { topics } from '@callosum/contracts';
+import { newId } from '@callosum/kernel';
+import { generateThoraxPhantom } from '@callosum/phantom';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { type Job, type RunningWorker, runWorker } from '@callosum/worker-sdk';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { OrchestratorForTests, until } from './test-support/orchestrator.js';
+
+let postgres: TestPostgres;
+let orchestrator: OrchestratorForTests;
+let vendor: RunningWorker | undefined;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  orchestrator = await OrchestratorForTests.start(postgres);
+});
+afterAll(async () => {
+  await vendor?.stop();
+  await orchestrator?.stop();
+  await postgres?.stop();
+});
+
+const lung = { value: '39607008', scheme: 'SCT', meaning: 'Lung' };
+
+/** What a vendor writes: everything under −400 HU is "lung". */
+async function threshold(job: Job) {
+  const volume = await job.readVolume();
+  job.progress(0.5, 'threshold');
+  const labels = Uint8Array.from(volume.data, (hu) => (hu < -400 ? 1 : 0));
+  const { columns, rows, slices } = volume;
+  const sha256 = await job.writeLabelMap(labels, { columns, rows, slices });
+  const segment = {
+    number: 1,
+    label: 'Air',
+    category: { value: '123037004', scheme: 'SCT', meaning: 'Anatomical Structure' },
+    type: lung,
+  };
+  const voxels = labels.reduce((sum, label) => sum + label, 0);
+  return {
+    labelMaps: [{ columns, rows, slices, sha256, segments: [segment] }],
+    measurements: [
+      {
+        id: 'volume',
+        concept: { value: '118565006', scheme: 'SCT', meaning: 'Volume' },
+        value: (voxels * volume.voxelVolumeMm3) / 1000,
+        unit: { value: 'mL', scheme: 'UCUM', meaning: 'milliliter' },
+        segmentNumber: 1,
+      },
+    ],
+  };
+}
+
+it('serves a worker written with the SDK, whichever of both starts first', async () => {
+  const { study } = generateThoraxPhantom({ slices: 12, matrix: 64, uidSalt: newId() });
+  await orchestrator.complete(study.instances.map(({ bytes }) => bytes));
+  await until('the study', async () =>
+    orchestrator.database.db.selectFrom('study').select('revision').executeTakeFirst(),
+  );
+  vendor = runWorker({
+    target: orchestrator.workerAddress,
+    manifest: {
+      model: { modelId: 'threshold', version: '1.0.0', name: 'Threshold', vendor: 'Phantoms', intendedUse: 'Tests' },
+      selection: { modality: 'CT', orientation: 'axial', bodyParts: ['CHEST'] },
+      outputs: ['label-map', 'measurements'],
+      attemptDurationMaxMs: 60_000,
+    },
+    handle: threshold,
+    stopOnSignals: false,
+    logger: silent,
+  });
+  const [completed] = await orchestrator.untilEvents(topics.jobCompleted, study.studyInstanceUid);
+  expect(completed?.message.input?.seriesInstanceUid).toBe(study.axialSeriesUid);
+  expect(completed?.message.result?.measurements[0]?.value).toBeGreaterThan(1000);
+  const [map] = completed?.message.result?.labelMaps ?? [];
+  expect((await orchestrator.objects.head(map?.artifactKey ?? '')).byteCount).toBe(64 * 64 * 12);
+});
