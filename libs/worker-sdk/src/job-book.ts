@@ -223,7 +223,8 @@ export class JobBook {
     const job = this.#jobs.get(jobId);
     this.log.warn({ jobId, code }, 'job.refused');
     // Progress that is refused for its form ends no job, and no result that was sent after it.
-    if ((job?.outcome && code !== 'invalid-frame') || code.endsWith('stale-fencing-token')) this.#drop(jobId, 'lease-lost');
+    if ((job?.outcome && code !== 'invalid-frame') || code.endsWith('stale-fencing-token'))
+      this.#drop(jobId, 'lease-lost');
   }
 
   #drop(jobId: string, reason: AbortReason, fencingToken?: bigint): void {

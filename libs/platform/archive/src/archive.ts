@@ -3,14 +3,14 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 
 import { type Database, isTransientDatabaseError } from '@callosum/database';
-import { comparePixels, type DatasetDigest, datasetDigest } from '@callosum/dicom';
+import { comparePixels, type DatasetDigest, datasetDigest, DicomParseError, DicomPixelError } from '@callosum/dicom';
 import { activeTraceparent, type Outbox } from '@callosum/event-log';
 import { CallosumError, type Clock, systemClock } from '@callosum/kernel';
 import type { ByteRange, ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 import type { Kysely } from 'kysely';
 
-import { ArchiveUnavailableError } from './errors.js';
+import { ArchiveUnavailableError, SweepRefusedError } from './errors.js';
 import { GroupCommit } from './group-commit.js';
 import { InstanceStream, type InstanceUids, type WrittenInstance } from './instance-writer.js';
 import { type Intake, Ledger, type LedgerEntry, type PendingRow } from './ledger.js';
@@ -63,6 +63,10 @@ export interface InstanceSelection {
 
 /** Rows read at once when all of the archive is walked. */
 const pageRows = 500;
+/** Deleted by one sweep; the rest waits for the next. */
+const sweptMax = 100_000;
+/** An outage of the database under load leaves about so many; more than that must be fewer than the kept ones. */
+const orphansExpectedMax = 10_000;
 /** Objects compared in memory when a second one of a UID arrives; a larger pair is kept as conflicting. */
 const compareBytesMax = 512 * 1024 * 1024;
 
@@ -83,7 +87,7 @@ export class Archive {
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger;
     this.#ledger = new Ledger(this.#db, options.outbox, options.site);
-    this.#commits = new GroupCommit((rows) => this.#ledger.insertNew(rows));
+    this.#commits = new GroupCommit((rows) => this.#ledger.insertNew(rows), passesLater);
   }
 
   /** Opens the archive for one object. */
@@ -179,18 +183,35 @@ export class Archive {
   /**
    * Deletes blobs that no row names and that are older than `ageMs`: what failed between blob and commit.
    * @returns how many
+   * @throws {SweepRefusedError} when the blobs without a row are so many that it is the rows that are missing
    */
   async sweep(ageMs: number): Promise<number> {
-    let swept = 0;
     const before = this.#clock.now().getTime() - ageMs;
+    const orphans: string[] = [];
+    let named = 0;
+    for await (const keys of this.#oldBlobs(before)) {
+      const known = await this.#ledger.named(keys);
+      named += known.size;
+      orphans.push(...keys.filter((key) => !known.has(key)));
+      if (orphans.length >= sweptMax) break;
+    }
+    if (orphans.length > 0 && (named === 0 || orphans.length > Math.max(orphansExpectedMax, named))) {
+      throw new SweepRefusedError(orphans.length);
+    }
+    for (const key of orphans) await this.#store.delete(key);
+    return orphans.length;
+  }
+
+  async *#oldBlobs(before: number): AsyncGenerator<string[]> {
+    let keys: string[] = [];
     for await (const { key, modifiedAt } of this.#store.list(`${this.#site}/blobs/`)) {
       if (modifiedAt.getTime() >= before) continue;
-      const row = await this.#db.selectFrom('intake').select('id').where('blob_key', '=', key).executeTakeFirst();
-      if (row) continue;
-      await this.#store.delete(key);
-      swept++;
+      keys.push(key);
+      if (keys.length < pageRows) continue;
+      yield keys;
+      keys = [];
     }
-    return swept;
+    yield keys;
   }
 
   /** "default/blobs/2026-11-22/3f/<uuid>": a day's folder is never too large for a file system. */
@@ -242,10 +263,21 @@ export class Archive {
   }
 
   async #digests(blobKey: string, byteCount: number): Promise<DatasetDigest> {
-    if (byteCount > compareBytesMax) return { attributesDigest: `blob:${blobKey}`, pixelDigest: `blob:${blobKey}` };
-    return datasetDigest(await buffer(await this.#store.get(blobKey)));
+    const incomparable = { attributesDigest: `blob:${blobKey}`, pixelDigest: `blob:${blobKey}` };
+    if (byteCount > compareBytesMax) return incomparable;
+    const bytes = await buffer(await this.#store.get(blobKey));
+    try {
+      return await datasetDigest(bytes);
+    } catch (error) {
+      // Its header could be read and the rest cannot: kept beside the others, and a person is told.
+      if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable;
+      throw error;
+    }
   }
 }
+
+const passesLater = (error: unknown): boolean =>
+  error instanceof CallosumError ? error.retriable : isTransientDatabaseError(error);
 
 /** What a sender may try again later, in one class; every other error says something about the object. */
 function asUnavailable(error: unknown): unknown {

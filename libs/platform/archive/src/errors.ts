@@ -27,3 +27,10 @@ export class TruncatedObjectError extends CallosumError {
     super('archive.truncated', 'invalid', 'the object is cut off');
   }
 }
+
+/** Thrown when a sweep would delete what looks like an archive whose ledger was lost: a person must look. */
+export class SweepRefusedError extends CallosumError {
+  constructor(orphans: number) {
+    super('archive.sweep-refused', 'conflict', `${String(orphans)} blobs have no row: is this the right database?`);
+  }
+}

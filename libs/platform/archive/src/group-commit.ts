@@ -17,7 +17,14 @@ export class GroupCommit {
   readonly #queue: Waiting[] = [];
   #running = false;
 
-  constructor(private readonly insert: (rows: readonly PendingRow[]) => Promise<ReadonlySet<string>>) {}
+  /**
+   * @param insert one transaction for all rows; gives the UIDs that had a row before
+   * @param passesLater whether an error is about the database and not about a row
+   */
+  constructor(
+    private readonly insert: (rows: readonly PendingRow[]) => Promise<ReadonlySet<string>>,
+    private readonly passesLater: (error: unknown) => boolean,
+  ) {}
 
   /** Resolves true when the row is committed, false when its UID had a row before. */
   add(row: PendingRow): Promise<boolean> {
@@ -30,15 +37,20 @@ export class GroupCommit {
   async #run(): Promise<void> {
     this.#running = true;
     while (this.#queue.length > 0) {
-      const batch = this.#take();
-      try {
-        const known = await this.insert(batch.map(({ row }) => row));
-        for (const { row, resolve } of batch) resolve(!known.has(row.written.sopInstanceUid));
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
+      await this.#commit(this.#take());
     }
     this.#running = false;
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const known = await this.insert(batch.map(({ row }) => row));
+      for (const { row, resolve } of batch) resolve(!known.has(row.written.sopInstanceUid));
+    } catch (error) {
+      // One row that PostgreSQL refuses must not fail its neighbours: each is tried alone.
+      if (batch.length > 1 && !this.passesLater(error)) for (const waiting of batch) await this.#commit([waiting]);
+      else for (const { reject } of batch) reject(error);
+    }
   }
 
   /** The oldest rows, one of each UID: a second object of a UID waits until the first is decided. */

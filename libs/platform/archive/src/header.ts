@@ -29,7 +29,9 @@ export async function pixelDataEnds(header: ParsedHeader, total: number, tail: B
   // The header of a deflated object is only read when all of it could be inflated.
   if (!pixelData || transferSyntax.deflated) return true;
   if (pixelData.byteCount !== undefined) return pixelData.offset + pixelData.byteCount <= total;
-  if (tail.includes(sequenceDelimiter)) return true;
+  // Not in the header: sequences there may end with the same delimiter.
+  const pixelsInTail = Math.max(0, pixelData.offset - (total - tail.length));
+  if (tail.includes(sequenceDelimiter, pixelsInTail)) return true;
   if (total > headerBytesMax) return false;
   try {
     parseFile(await buffer(await store.get(key)));

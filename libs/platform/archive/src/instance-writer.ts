@@ -33,6 +33,7 @@ export class InstanceStream {
   readonly #channel = new ByteChannel();
   readonly #put: Promise<StoredObject>;
   readonly #datasetHash = createHash('sha256');
+  #room = Buffer.alloc(0);
   #prefix = Buffer.alloc(0);
   #tail = Buffer.alloc(0);
   #total = 0;
@@ -77,7 +78,7 @@ export class InstanceStream {
         ...uids,
         transferSyntaxUid: header.fileMeta.transferSyntaxUid,
         blob,
-        datasetSha256: this.#datasetHash.digest('hex'),
+        datasetSha256: this.#datasetSha256(header, blob),
       };
     } catch (error) {
       await this.store.delete(this.key);
@@ -85,15 +86,34 @@ export class InstanceStream {
     }
   }
 
+  /**
+   * File meta information may lie about its length, or not state it: then another stretch was hashed, perhaps none,
+   * and two different objects would pass as one. The digest of the whole file stands in.
+   */
+  #datasetSha256(header: ParsedHeader, blob: StoredObject): string {
+    return header.datasetOffset === this.#datasetOffset ? this.#datasetHash.digest('hex') : `file:${blob.sha256}`;
+  }
+
   #remember(bytes: Uint8Array): void {
     const before = this.#total;
     this.#total += bytes.length;
-    if (this.#prefix.length < prefixBytesMax) {
-      this.#prefix = Buffer.concat([this.#prefix, bytes.subarray(0, prefixBytesMax - this.#prefix.length)]);
-    }
+    if (this.#prefix.length < prefixBytesMax) this.#extendPrefix(bytes);
     const tail = Buffer.concat([this.#tail, bytes.subarray(Math.max(0, bytes.length - tailBytesMax))]);
     this.#tail = tail.subarray(Math.max(0, tail.length - tailBytesMax));
     this.#hashDataset(bytes, before);
+  }
+
+  /** Room doubles: a sender of tiny fragments must not make us copy a mebibyte for each. */
+  #extendPrefix(bytes: Uint8Array): void {
+    const have = this.#prefix.length;
+    const length = Math.min(prefixBytesMax, have + bytes.length);
+    if (length > this.#room.length) {
+      const room = Buffer.alloc(Math.min(prefixBytesMax, Math.max(length, this.#room.length * 2)));
+      this.#prefix.copy(room);
+      this.#room = room;
+    }
+    this.#room.set(bytes.subarray(0, length - have), have);
+    this.#prefix = this.#room.subarray(0, length);
   }
 
   /** Hashes what lies behind file meta information, whose length its first element states (PS3.10 7.1). */

@@ -54,7 +54,8 @@ export class Ledger {
       const inserted = await trx
         .insertInto('intake')
         .values(rows)
-        .onConflict((conflict) => conflict.columns(['site', 'sop_instance_uid', 'revision']).doNothing())
+        // Of any unique index: with one named, two that insert a UID at the same moment can collide on another.
+        .onConflict((conflict) => conflict.doNothing())
         .returningAll()
         .execute();
       const byUid = new Map(inserted.map((entry) => [entry.sop_instance_uid, entry]));
@@ -74,8 +75,15 @@ export class Ledger {
       const current = decision === 'correction';
       const uid = row.written.sopInstanceUid;
       const issued = await this.#issued(trx, [uid]);
-      const existing = await trx.selectFrom('intake').select(['id', 'revision']).where('site', '=', this.site).where('sop_instance_uid', '=', uid).forUpdate().execute();
-      if (Math.max(...existing.map((entry) => entry.revision)) !== revision - 1) return false;
+      await this.#lock(trx, uid);
+      // A statement of its own, with a snapshot taken behind the lock: it sees what the holder before us committed.
+      const { newest } = await trx
+        .selectFrom('intake')
+        .select((select) => select.fn.max('revision').as('newest'))
+        .where('site', '=', this.site)
+        .where('sop_instance_uid', '=', uid)
+        .executeTakeFirstOrThrow();
+      if (newest !== revision - 1) return false;
       if (current) {
         await trx.updateTable('intake').set({ current: false }).where('site', '=', this.site).where('sop_instance_uid', '=', uid).where('current', '=', true).execute();
       }
@@ -84,16 +92,29 @@ export class Ledger {
         attributes_digest: digests.attributesDigest,
         pixel_digest: digests.pixelDigest,
       };
-      const inserted = await trx
-        .insertInto('intake')
-        .values(values)
-        .onConflict((conflict) => conflict.columns(['site', 'sop_instance_uid', 'revision']).doNothing())
-        .returningAll()
-        .executeTakeFirst();
-      if (!inserted) return false;
+      const inserted = await trx.insertInto('intake').values(values).returningAll().executeTakeFirstOrThrow();
       await this.#announce(trx, inserted, row);
       return true;
     });
+  }
+
+  /** Those of these blobs that a row names. */
+  async named(blobKeys: readonly string[]): Promise<ReadonlySet<string>> {
+    if (blobKeys.length === 0) return new Set();
+    const rows = await this.db.selectFrom('intake').select('blob_key').where('blob_key', 'in', blobKeys).execute();
+    return new Set(rows.map((row) => row.blob_key));
+  }
+
+  /** Further objects of one UID take their turns: its first row, which is never deleted, is the lock. */
+  async #lock(trx: Transaction<ArchiveTables>, sopInstanceUid: string): Promise<void> {
+    await trx
+      .selectFrom('intake')
+      .select('id')
+      .where('site', '=', this.site)
+      .where('sop_instance_uid', '=', sopInstanceUid)
+      .where('revision', '=', 1)
+      .forUpdate()
+      .execute();
   }
 
   kept(sopInstanceUid: string): Promise<LedgerEntry[]> {

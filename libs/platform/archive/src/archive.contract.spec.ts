@@ -1,0 +1,311 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+
+import type { Attributes } from '@callosum/dicom';
+import type { DatabaseConfig } from '@callosum/database';
+import { newId, uuidToUid } from '@callosum/kernel';
+import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
+import { tinyCt } from '@callosum/phantom';
+import { orSkip, startPostgres, startS3, type TestPostgres, type TestS3 } from '@callosum/testing';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { Archive, Intake } from './index.js';
+import { type OpenArchive, openArchive, prepareArchive } from './test-support/open-archive.js';
+
+const run = promisify(execFile);
+const [postgres, s3] = await Promise.all([orSkip(startPostgres), orSkip(startS3)]);
+const dcmtk = await run('dcmcrle', ['--version']).then(
+  () => undefined,
+  () => 'DCMTK is not installed',
+);
+const folder = await mkdtemp(join(tmpdir(), 'callosum-archive-'));
+afterAll(async () => {
+  await postgres.server?.stop();
+  await s3.server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const intake: Intake = { origin: 'dimse', source: 'CT1', associationId: 'a-1', correlationId: 'c-1' };
+const newUid = (): string => uuidToUid(newId());
+const ct = (sopInstanceUid: string, storedValue = 1024, more: Attributes = {}): Uint8Array =>
+  tinyCt({ SOPInstanceUID: sopInstanceUid, ...more }, storedValue).bytes;
+
+const stores: { name: string; missing: string | undefined; open: () => ObjectStore }[] = [
+  {
+    name: 'files',
+    missing: undefined,
+    open: () => new FileObjectStore({ root: join(folder, 'objects'), diskFreeBytesMin: 0 }),
+  },
+  { name: 'S3', missing: s3.missing, open: () => new S3ObjectStore(s3.server as TestS3) },
+];
+
+for (const { name, missing, open } of stores) {
+  const reason = postgres.missing ?? missing;
+  describe.skipIf(reason)(`Archive on ${name}${reason ? ` (${reason})` : ''}`, () => {
+    let objects: ObjectStore;
+    let config: DatabaseConfig;
+    let here: OpenArchive;
+    let there: OpenArchive;
+    let archive: Archive;
+
+    beforeAll(async () => {
+      objects = open();
+      config = await (postgres.server as TestPostgres).createDatabase();
+      await prepareArchive(config);
+      here = openArchive(config, objects);
+      there = openArchive(config, objects);
+      archive = here.archive;
+    });
+    afterAll(async () => {
+      await here.database.close();
+      await there.database.close();
+    });
+
+    interface Row {
+      readonly revision: number;
+      readonly current: boolean;
+      readonly decision: string;
+      readonly blob_key: string;
+      readonly issued_by_callosum: boolean;
+      readonly xmin: string;
+    }
+    const rowsOf = async (uid: string): Promise<Row[]> =>
+      (
+        await sql<Row>`select *, xmin::text from intake where sop_instance_uid = ${uid} order by revision`.execute(
+          here.database.db,
+        )
+      ).rows;
+    const eventsOf = async (uid: string): Promise<Record<string, unknown>[]> => {
+      const { rows } = await sql<{ key: string; value: string; correlation_id: string; xmin: string }>`
+        select key, value, correlation_id, xmin::text from outbox order by id`.execute(here.database.db);
+      return rows
+        .map(({ value, ...rest }) => ({ ...rest, ...(JSON.parse(value) as Record<string, unknown>) }))
+        .filter((event) => (event as { sopInstanceUid?: string }).sopInstanceUid === uid);
+    };
+    const blobs = async (): Promise<string[]> => {
+      const keys: string[] = [];
+      for await (const { key } of objects.list('default/')) keys.push(key);
+      return keys.sort();
+    };
+
+    it('keeps the bytes as they came, with row and fact in one transaction', async () => {
+      const uid = newUid();
+      const bytes = ct(uid);
+      const { studyInstanceUid, seriesInstanceUid } = tinyCt({ SOPInstanceUID: uid });
+      const outcome = await archive.store(bytes, intake);
+      expect(outcome).toMatchObject({ status: 'stored', sopInstanceUid: uid, studyInstanceUid, seriesInstanceUid });
+      const [row] = await rowsOf(uid);
+      expect(row).toMatchObject({ revision: 1, current: true, origin: 'dimse', source: 'CT1', association_id: 'a-1' });
+      const events = await eventsOf(uid);
+      expect(events).toMatchObject([
+        {
+          key: studyInstanceUid,
+          correlation_id: 'c-1',
+          studyInstanceUid,
+          seriesInstanceUid,
+          instanceRevision: 1,
+          current: true,
+          origin: 'INSTANCE_ORIGIN_DIMSE',
+          source: 'CT1',
+          associationId: 'a-1',
+          blob: { key: row?.blob_key, byteCount: String(bytes.length) },
+        },
+      ]);
+      expect(events[0]?.['xmin']).toBe(row?.xmin);
+      expect(await buffer(await archive.open(row?.blob_key ?? ''))).toEqual(Buffer.from(bytes));
+    });
+
+    it('answers a second sending of the same dataset with success: no row, no fact, no blob', async () => {
+      const uid = newUid();
+      await archive.store(ct(uid), intake);
+      const before = await blobs();
+      expect((await archive.store(ct(uid), { ...intake, source: 'PACS' })).status).toBe('duplicate');
+      expect(await rowsOf(uid)).toHaveLength(1);
+      expect(await eventsOf(uid)).toHaveLength(1);
+      expect(await blobs()).toEqual(before);
+    });
+
+    it('keeps a correction (same pixels, other attributes) as the current one, and tells of it', async () => {
+      const uid = newUid();
+      await archive.store(ct(uid), intake);
+      expect((await archive.store(ct(uid, 1024, { PatientName: 'CORRECTED^NAME' }), intake)).status).toBe('correction');
+      expect(await rowsOf(uid)).toMatchObject([
+        { revision: 1, current: false, decision: 'stored' },
+        { revision: 2, current: true, decision: 'correction' },
+      ]);
+      expect(await eventsOf(uid)).toMatchObject([{ current: true }, { current: true, instanceRevision: 2 }]);
+      const located = await archive.locate({ studyInstanceUid: tinyCt().studyInstanceUid, sopInstanceUid: uid });
+      expect(located).toMatchObject([{ revision: 2 }]);
+      // The first one, sent again, is known already: nothing flips back.
+      expect((await archive.store(ct(uid), intake)).status).toBe('duplicate');
+      expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([false, true]);
+    });
+
+    it('keeps other pixels beside the first, which stays current', async () => {
+      const uid = newUid();
+      await archive.store(ct(uid, 1), intake);
+      expect((await archive.store(ct(uid, 2), intake)).status).toBe('conflicting-pixels');
+      expect(await rowsOf(uid)).toMatchObject([{ current: true }, { current: false, decision: 'conflicting-pixels' }]);
+      // ProtoJSON leaves false out.
+      expect((await eventsOf(uid)).map((event) => [event['instanceRevision'], event['current'] ?? false])).toEqual([
+        [1, true],
+        [2, false],
+      ]);
+      expect((await archive.store(ct(uid, 2), intake)).status).toBe('duplicate');
+    });
+
+    it.skipIf(dcmtk)('knows the same dataset in another lossless transfer syntax', async () => {
+      const uid = newUid();
+      const [plain, out] = [join(folder, `${uid}.dcm`), join(folder, `${uid}-out.dcm`)];
+      await writeFile(plain, ct(uid));
+      await archive.store(await readFile(plain), intake);
+      for (const command of [
+        ['dcmcrle', '-uc'],
+        ['dcmcjpls', '-uc'],
+        ['dcmconv', '+ti'],
+        ['dcmconv', '+tb'],
+      ]) {
+        const [tool = '', ...options] = command[0] === 'dcmconv' ? command : [command[0] ?? ''];
+        await run(tool, [...options, plain, out]);
+        const outcome = await archive.store(await readFile(out), intake);
+        expect([tool, options, outcome.status]).toEqual([tool, options, 'duplicate']);
+        expect(outcome.transferSyntaxUid).not.toBe('1.2.840.10008.1.2.1');
+      }
+      expect(await eventsOf(uid)).toHaveLength(1);
+    });
+
+    it('decides once between two senders of one object, also at two replicas', async () => {
+      for (let round = 0; round < 10; round++) {
+        const uid = newUid();
+        const outcomes = await Promise.all(
+          [archive, there.archive, archive, there.archive].map((one) => one.store(ct(uid), intake)),
+        );
+        expect(outcomes.map(({ status }) => status).sort()).toEqual(['duplicate', 'duplicate', 'duplicate', 'stored']);
+        expect(await eventsOf(uid)).toHaveLength(1);
+      }
+    });
+
+    it('keeps every one of several different objects of a UID, with one current, at two replicas', async () => {
+      for (let round = 0; round < 10; round++) {
+        const uid = newUid();
+        await archive.store(ct(uid), intake);
+        const sent = ['A', 'B', 'C', 'D'].map((patientName, at) =>
+          (at % 2 ? archive : there.archive).store(ct(uid, 1024, { PatientName: patientName }), intake),
+        );
+        const outcomes = await Promise.all(sent);
+        expect(outcomes.map(({ status }) => status)).toEqual(Array(4).fill('correction'));
+        const rows = await rowsOf(uid);
+        expect(rows.map(({ revision }) => revision)).toEqual([1, 2, 3, 4, 5]);
+        expect(rows.map(({ current }) => current)).toEqual([false, false, false, false, true]);
+        expect(await eventsOf(uid)).toHaveLength(5);
+      }
+    });
+
+    it('gives two objects of a UID that arrive at once and differ in their pixels to one first and one conflict', async () => {
+      const uid = newUid();
+      const outcomes = await Promise.all([archive.store(ct(uid, 1), intake), there.archive.store(ct(uid, 2), intake)]);
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['conflicting-pixels', 'stored']);
+      expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([true, false]);
+    });
+
+    it('marks what Callosum issued, also when others send it', async () => {
+      const [ours, theirs] = [newUid(), newUid()];
+      await archive.issue([ours]);
+      await archive.issue([ours]);
+      for (const uid of [ours, theirs]) await there.archive.store(ct(uid), { origin: 'stow', source: 'PACS' });
+      expect(await eventsOf(ours)).toMatchObject([{ issuedByCallosum: true, origin: 'INSTANCE_ORIGIN_STOW' }]);
+      expect((await eventsOf(theirs))[0]?.['issuedByCallosum'] ?? false).toBe(false);
+      await archive.store(ct(ours, 1024, { PatientName: 'COERCED' }), { origin: 'dimse', source: 'PACS' });
+      expect((await rowsOf(ours)).map((row) => row.issued_by_callosum)).toEqual([true, true]);
+    });
+
+    it('lets instances that finish together share commits', async () => {
+      const uids = Array.from({ length: 200 }, newUid);
+      const outcomes = await Promise.all(uids.map((uid) => archive.store(ct(uid), intake)));
+      expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['stored']));
+      const { rows } = await sql<{ commits: number; count: number }>`
+        select count(distinct xmin::text)::float8 as commits, count(*)::float8 as count
+        from intake where sop_instance_uid = any(${uids})`.execute(here.database.db);
+      expect(rows[0]?.count).toBe(200);
+      expect(rows[0]?.commits).toBeLessThan(100);
+    });
+
+    it('sweeps blobs that no row names once they are old enough, and no others', async () => {
+      const uid = newUid();
+      await archive.store(ct(uid), intake);
+      const orphan = 'default/blobs/2026-01-01/aa/orphan';
+      await objects.put(
+        orphan,
+        (async function* () {
+          await Promise.resolve();
+          yield Buffer.from('left by a crash');
+        })(),
+      );
+      const before = await blobs();
+      expect(await archive.sweep(60_000)).toBe(0);
+      expect(await blobs()).toEqual(before);
+      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      expect(await archive.sweep(1_000)).toBe(1);
+      expect(await blobs()).toEqual(before.filter((key) => key !== orphan));
+    });
+
+    it('refuses to sweep when the ledger it asks knows none of the blobs', async () => {
+      const empty = await (postgres.server as TestPostgres).createDatabase();
+      await prepareArchive(empty);
+      const wrong = openArchive(empty, objects);
+      const before = await blobs();
+      await expect(wrong.archive.sweep(-1_000)).rejects.toMatchObject({ code: 'archive.sweep-refused' });
+      expect(await blobs()).toEqual(before);
+      await wrong.database.close();
+    });
+
+    it('does not take two objects for one because their file meta information lies about its length', async () => {
+      for (const lie of [0x00ffffff, 4]) {
+        const uid = newUid();
+        const lying = (storedValue: number): Buffer => {
+          const bytes = Buffer.from(ct(uid, storedValue));
+          bytes.writeUInt32LE(lie, 140);
+          return bytes;
+        };
+        const outcomes: string[] = [];
+        for (const value of [1, 2]) {
+          outcomes.push(
+            await archive.store(lying(value), intake).then(
+              (it) => it.status,
+              () => 'refused',
+            ),
+          );
+        }
+        expect([
+          ['stored', 'conflicting-pixels'],
+          ['refused', 'refused'],
+        ]).toContainEqual(outcomes);
+      }
+    });
+
+    it('holds a large object in bounded memory, whole', async () => {
+      const uid = newUid();
+      const small = ct(uid);
+      const pixelBytes = 300 * 1024 * 1024;
+      const head = Buffer.from(small.subarray(0, small.length - 128));
+      head.writeUInt32LE(pixelBytes, head.length - 4);
+      const writer = archive.begin(intake);
+      const chunk = Buffer.alloc(256 * 1024, 7);
+      await writer.write(head);
+      const before = process.memoryUsage().rss;
+      let peak = 0;
+      for (let sent = 0; sent < pixelBytes; sent += chunk.length) {
+        await writer.write(chunk);
+        peak = Math.max(peak, process.memoryUsage().rss - before);
+      }
+      expect((await writer.commit()).status).toBe('stored');
+      expect((await objects.head((await rowsOf(uid))[0]?.blob_key ?? '')).byteCount).toBe(head.length + pixelBytes);
+      expect(peak).toBeLessThan(128 * 1024 * 1024);
+    });
+  });
+}
