@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { inference, topics, worker } from '@callosum/contracts';
 import { buildVolume, decodeFrames, parseFile } from '@callosum/dicom';
 import { newId } from '@callosum/kernel';
-import { generateThoraxPhantom, tinyCt, tinySeries } from '@callosum/phantom';
+import { generateThoraxPhantom, tinyCt } from '@callosum/phantom';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { startNodeSdk } from '@opentelemetry/sdk-node';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
+import { fresh, measurement, sct, simpleResult } from './test-support/fixtures.js';
 import { addressOf, eventTrace, failures, OrchestratorForTests, timing, until } from './test-support/orchestrator.js';
 import { held, manifest, WorkerForTests } from './test-support/worker.js';
 
@@ -50,27 +51,6 @@ const registered = async (given: worker.Manifest, instanceId?: string): Promise<
   one.register(given);
   await one.take('registered');
   return one;
-};
-
-const sct = (value: string, meaning: string): inference.Code => ({ value, scheme: 'SCT', meaning });
-const measurement = inference.Measurement.fromPartial({
-  id: 'volume',
-  concept: sct('118565006', 'Volume'),
-  value: 12.5,
-  unit: { value: 'mL', scheme: 'UCUM', meaning: 'milliliter' },
-});
-const simpleResult = inference.InferenceResult.fromPartial({ measurements: [measurement] });
-
-/** Every test its own model and study: they share one service. */
-const fresh = (name: string) => {
-  const bodyPart = newId().slice(0, 8).toUpperCase();
-  const series = tinySeries({ salt: newId(), overrides: { BodyPartExamined: bodyPart } });
-  return {
-    model: manifest(`${name}-${bodyPart}`, bodyPart),
-    bodyPart,
-    series,
-    bytes: series.map(({ bytes }) => bytes),
-  };
 };
 
 describe('a study through a model', () => {

@@ -2,7 +2,7 @@ import { topics } from '@callosum/contracts';
 import { newId } from '@callosum/kernel';
 import { generateThoraxPhantom } from '@callosum/phantom';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
-import { type Job, type RunningWorker, runWorker } from '@callosum/worker-sdk';
+import { type Job, type RunningWorker, runWorker, type WorkerLogger } from '@callosum/worker-sdk';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { OrchestratorForTests, until } from './test-support/orchestrator.js';
@@ -21,6 +21,8 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
+const quiet = (): void => undefined;
+const silent: WorkerLogger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 const lung = { value: '39607008', scheme: 'SCT', meaning: 'Lung' };
 
 /** What a vendor writes: everything under −400 HU is "lung". */

@@ -1,0 +1,146 @@
+import { topics, worker } from '@callosum/contracts';
+import { ObjectNotFoundError } from '@callosum/object-store';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
+import { createChannel, createClient } from 'nice-grpc';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+
+import type { StoredLabelMaps } from './adapters/label-maps.js';
+import { fresh, sct, simpleResult } from './test-support/fixtures.js';
+import { OrchestratorForTests, until } from './test-support/orchestrator.js';
+import { held, WorkerForTests } from './test-support/worker.js';
+import { LABEL_MAPS } from './tokens.js';
+
+let postgres: TestPostgres;
+let orchestrator: OrchestratorForTests;
+const workers: WorkerForTests[] = [];
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  orchestrator = await OrchestratorForTests.start(postgres);
+});
+afterEach(() => {
+  for (const one of workers.splice(0)) one.close();
+});
+afterAll(async () => {
+  await orchestrator?.stop();
+  await postgres?.stop();
+});
+
+async function registered(manifest: worker.Manifest): Promise<WorkerForTests> {
+  const one = new WorkerForTests(orchestrator.workerAddress);
+  workers.push(one);
+  one.register(manifest);
+  await one.take('registered');
+  return one;
+}
+
+it('gives what waits for an old version to the new one, however long ago the study came', async () => {
+  const { model, bytes } = fresh('upgrade');
+  (await registered(model)).close();
+  const study = await orchestrator.complete(bytes);
+  await orchestrator.untilEvents(topics.jobScheduled, study);
+  // Longer ago than any backfill reaches.
+  await sql`update study set completed_at = now() - interval '3 days' where study_instance_uid = ${study}`.execute(
+    orchestrator.database.db,
+  );
+  const identity = { ...(model.model ?? raise()), version: '2.0.0' };
+  const upgraded = await registered({ ...model, model: identity });
+  // The old worker's stream may still have been open when the study came: then its offer's lease runs out first.
+  const offer = await upgraded.takeOffer();
+  expect(offer.studyInstanceUid).toBe(study);
+  upgraded.send({ $case: 'complete', value: { ...held(offer), result: simpleResult } });
+  await upgraded.take('accepted');
+  const [completed] = await orchestrator.untilEvents(topics.jobCompleted, study);
+  expect(completed?.message.model?.version).toBe('2.0.0');
+});
+
+it('never gives one job to two workers, nor a worker more than its slots', async () => {
+  const { model, bytes } = fresh('slots');
+  const both = [await registered({ ...model, slots: 2 }), await registered({ ...model, slots: 2 })];
+  const others = Array.from({ length: 5 }, () => fresh('slots'));
+  const studies = [bytes, ...others.map(({ series }) => series.map(({ bytes: own }) => own))];
+  // Same body part, so that the one model reads them all.
+  await registeredAsAny(model);
+  const uids = await Promise.all(studies.map((instances) => orchestrator.complete(instances)));
+  await Promise.all(uids.map((uid) => orchestrator.untilEvents(topics.jobScheduled, uid)));
+  await until('four offers', () => offersOf(both).length >= 4 || undefined);
+  expect(both.map((one) => offersOf([one]).length)).toEqual([2, 2]);
+  expect(new Set(offersOf(both)).size).toBe(4);
+});
+
+it('removes label maps no accepted result names, and keeps the one it does', async () => {
+  const { model, bytes } = fresh('prune');
+  const one = await registered(model);
+  const study = await orchestrator.complete(bytes);
+  const offer = await one.takeOffer();
+  const grid = { columns: 8, rows: 8, slices: 6 };
+  await one.writeLabelMap(held(offer), grid, new Uint8Array(8 * 8 * 6));
+  const sha256 = await one.writeLabelMap(held(offer), grid, new Uint8Array(8 * 8 * 6).fill(1));
+  const segment = { number: 1, label: 'Lung', category: sct('1', 'a'), type: sct('2', 'b') };
+  const result = { ...simpleResult, labelMaps: [{ ...grid, sha256, artifactKey: 'mine', segments: [segment] }] };
+  one.send({
+    $case: 'complete',
+    value: worker.CompleteJob.fromPartial({ ...held(offer), result }),
+  });
+  await one.take('accepted');
+  const { db } = orchestrator.database;
+  const rows = await db.selectFrom('label_map').selectAll().where('job_id', '=', offer.jobId).execute();
+  const labelMaps = orchestrator.service.app.get<StoredLabelMaps>(LABEL_MAPS);
+  await labelMaps.prune();
+  expect(rows).toHaveLength(2);
+  await sql`update job set ended_at = now() - interval '1 hour' where id = ${offer.jobId}`.execute(db);
+  expect(await labelMaps.prune()).toBe(1);
+  const [completed] = await orchestrator.untilEvents(topics.jobCompleted, study);
+  const kept = completed?.message.result?.labelMaps[0]?.artifactKey ?? '';
+  expect(kept).not.toBe('mine');
+  await orchestrator.objects.head(kept);
+  const gone = rows.find(({ object_key }) => object_key !== kept)?.object_key ?? '';
+  await expect(orchestrator.objects.head(gone)).rejects.toThrow(ObjectNotFoundError);
+});
+
+it('ends a stream of bytes that are no message, and no other', async () => {
+  const { model, bytes } = fresh('garbage');
+  const one = await registered(model);
+  const { connect } = worker.WorkerServiceDefinition.methods;
+  const garbled = {
+    ...worker.WorkerServiceDefinition,
+    methods: {
+      connect: {
+        ...connect,
+        requestType: { ...connect.requestType, encode: () => ({ finish: () => Uint8Array.of(0x0a, 0xff, 0xff) }) },
+      },
+    },
+  };
+  const channel = createChannel(orchestrator.workerAddress);
+  const client = createClient(garbled as unknown as typeof worker.WorkerServiceDefinition, channel);
+  async function* frames() {
+    await Promise.resolve();
+    yield {};
+  }
+  await expect(
+    (async () => {
+      for await (const message of client.connect(frames())) expect(message).toBeUndefined();
+    })(),
+  ).rejects.toThrow();
+  channel.close();
+  await orchestrator.complete(bytes);
+  expect((await one.takeOffer()).attempt).toBe(1);
+});
+
+/** Lets the model read any body part from now on. */
+async function registeredAsAny(model: worker.Manifest): Promise<void> {
+  const selection = { ...(model.selection ?? raise()), bodyParts: [] };
+  const registrar = await registered({ ...model, selection });
+  registrar.close();
+  workers.splice(workers.indexOf(registrar), 1);
+}
+
+const offersOf = (some: readonly WorkerForTests[]): string[] =>
+  some.flatMap(({ received }) =>
+    received.flatMap((message) => (message.$case === 'offer' ? [message.value.jobId] : [])),
+  );
+
+function raise(): never {
+  throw new Error('absent');
+}
