@@ -182,14 +182,16 @@ export class Archive {
 
   /**
    * Deletes blobs that no row names and that are older than `ageMs`: what failed between blob and commit.
+   * @param signal ends it early, with the signal's reason
    * @returns how many
    * @throws {SweepRefusedError} when the blobs without a row are so many that it is the rows that are missing
    */
-  async sweep(ageMs: number): Promise<number> {
+  async sweep(ageMs: number, signal?: AbortSignal): Promise<number> {
     const before = this.#clock.now().getTime() - ageMs;
     const orphans: string[] = [];
     let named = 0;
     for await (const keys of this.#oldBlobs(before)) {
+      signal?.throwIfAborted();
       const known = await this.#ledger.named(keys);
       named += known.size;
       orphans.push(...keys.filter((key) => !known.has(key)));
@@ -198,7 +200,10 @@ export class Archive {
     if (orphans.length > 0 && (named === 0 || orphans.length > Math.max(orphansExpectedMax, named))) {
       throw new SweepRefusedError(orphans.length);
     }
-    for (const key of orphans) await this.#store.delete(key);
+    for (const key of orphans) {
+      signal?.throwIfAborted();
+      await this.#store.delete(key);
+    }
     return orphans.length;
   }
 

@@ -20,6 +20,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createServer, type Server } from 'nice-grpc';
 
+import { ArchiveSweeper } from './archive-sweeper.js';
 import { createPeerClients } from './clients.js';
 import type { ServiceDefinition } from './definition.js';
 import { ProblemFilter } from './http-errors.js';
@@ -159,7 +160,11 @@ function openArchive(
     site: settings.CALLOSUM_SITE,
     onAdd: () => relay.expect(),
   });
-  return new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
+  const archive = new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
+  const connection = database.pool.options;
+  const sweeper = new ArchiveSweeper({ archive, connection, site: settings.CALLOSUM_SITE, logger }).start();
+  closers.push(() => sweeper.close());
+  return archive;
 }
 
 async function createApplication(

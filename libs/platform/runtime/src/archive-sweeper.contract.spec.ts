@@ -1,0 +1,74 @@
+import { connect } from '@callosum/database';
+import { orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
+import { createLogger } from '@callosum/telemetry';
+import pg from 'pg';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
+
+import { ArchiveSweeper } from './archive-sweeper.js';
+
+const postgres = await orSkip(startPostgres);
+
+describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (${postgres.missing})` : ''}`, () => {
+  const sweepers: ArchiveSweeper[] = [];
+  const pool = connect<never>(
+    (postgres.server as TestPostgres | undefined)?.admin ?? ({} as TestPostgres['admin']),
+    'sweep_test',
+    () => undefined,
+  );
+  afterAll(async () => {
+    await pool.close();
+    await postgres.server?.stop();
+  });
+  afterEach(async () => {
+    for (const sweeper of sweepers.splice(0)) await sweeper.close();
+  });
+
+  function start(sweep: (ageMs: number) => Promise<number>, site = 'default'): ArchiveSweeper {
+    const sweeper = new ArchiveSweeper({
+      archive: { sweep },
+      // As the runtime hands it over: the options of the archive's pool.
+      connection: pool.pool.options,
+      site,
+      logger: createLogger('test', 'silent'),
+      firstAfterMs: 0,
+      everyMs: 20,
+    });
+    sweepers.push(sweeper);
+    return sweeper.start();
+  }
+  const until = (holds: () => boolean): Promise<void> =>
+    vi.waitFor(() => expect(holds()).toBe(true), { timeout: 10_000 });
+
+  it('runs at one replica of a site, with the age of a day, and goes over to another when that one ends', async () => {
+    const counts = [0, 0];
+    const ages = new Set<number>();
+    const count = (replica: 0 | 1) => (ageMs: number) => {
+      ages.add(ageMs);
+      counts[replica] = (counts[replica] ?? 0) + 1;
+      return Promise.resolve(0);
+    };
+    const first = start(count(0));
+    await until(() => (counts[0] ?? 0) > 2);
+    start(count(1));
+    const before = counts[0] ?? 0;
+    await until(() => (counts[0] ?? 0) > before + 10);
+    expect(counts[1]).toBe(0);
+    await first.close();
+    await until(() => (counts[1] ?? 0) > 2);
+    expect([...ages]).toEqual([24 * 3_600_000]);
+  });
+
+  it('goes on after a sweep that failed and after its connection was cut', async () => {
+    let sweeps = 0;
+    start(() => (++sweeps === 1 ? Promise.reject(new Error('the store is away')) : Promise.resolve(0)), 'other');
+    await until(() => sweeps > 3);
+    const admin = new pg.Client(postgres.server?.admin);
+    await admin.connect();
+    await admin.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'callosum sweep_test'",
+    );
+    await admin.end();
+    const before = sweeps;
+    await until(() => sweeps > before + 3);
+  });
+});
