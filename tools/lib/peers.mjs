@@ -30,7 +30,7 @@ export function preparePeers() {
   }
   const missing = programs.filter(({ command }) => !has(command)).map(({ command, debian }) => `${command}: apt-get install ${debian}`);
   if (has('python3') && !preparePython()) missing.push(`python packages: python3 -m venv ${venv} && pip install ${python.join(' ')}`);
-  process.env.CALLOSUM_PYTHON = join(venv, 'bin', 'python');
+  process.env.CALLOSUM_TEST_PYTHON = join(venv, 'bin', 'python');
   return missing;
 }
 

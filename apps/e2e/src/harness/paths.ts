@@ -12,7 +12,7 @@ export function testData(...parts: readonly string[]): string | undefined {
 }
 
 /** The Python with pydicom, pynetdicom and highdicom that `npm test` prepares. */
-export const python = process.env['CALLOSUM_PYTHON'] ?? join(root, '.tools', 'python', 'bin', 'python');
+export const python = process.env['CALLOSUM_TEST_PYTHON'] ?? join(root, '.tools', 'python', 'bin', 'python');
 
 /** A new empty folder that the database's system user can enter. */
 export function newFolder(name: string): string {

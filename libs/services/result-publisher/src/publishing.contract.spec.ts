@@ -1,5 +1,5 @@
 import { Archive, archiveMigrations } from '@callosum/archive';
-import { inference, imaging } from '@callosum/contracts';
+import { identity, imaging, inference } from '@callosum/contracts';
 import { connect, type Database, migrate } from '@callosum/database';
 import { eventTablesMigrations, PostgresOutbox } from '@callosum/event-log';
 import {
@@ -140,7 +140,7 @@ const linked = (patch: { decisionId?: string; identityDigest?: string; patientRe
     decisionId: peers.decision.id,
     patientReference: peers.decision.patientReference,
     identityDigest: 'digest-1',
-    decidedBy: 1,
+    decidedBy: identity.DecidedBy.DECIDED_BY_RULES,
     provisional: false,
     decidedAt: new Date(decidedAt).toISOString(),
     ...patch,
