@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { topics, worker } from '@callosum/contracts';
 import { ObjectNotFoundError } from '@callosum/object-store';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
@@ -35,18 +37,23 @@ async function registered(manifest: worker.Manifest): Promise<WorkerForTests> {
   return one;
 }
 
-it('gives what waits for an old version to the new one, however long ago the study came', async () => {
+it.each([
+  ['what waits for an old version', false],
+  ['what an old version took and lost', true],
+])('gives %s to the new one, however long ago the study came', async (_what, taken) => {
   const { model, bytes } = fresh('upgrade');
-  (await registered(model)).close();
+  const old = await registered(model);
+  if (!taken) await closed(old);
   const study = await orchestrator.complete(bytes);
   await orchestrator.untilEvents(topics.jobScheduled, study);
+  if (taken) await old.takeOffer();
   // Longer ago than any backfill reaches.
   await sql`update study set completed_at = now() - interval '3 days' where study_instance_uid = ${study}`.execute(
     orchestrator.database.db,
   );
   const identity = { ...(model.model ?? raise()), version: '2.0.0' };
   const upgraded = await registered({ ...model, model: identity });
-  // The old worker's stream may still have been open when the study came: then its offer's lease runs out first.
+  await closed(old);
   const offer = await upgraded.takeOffer();
   expect(offer.studyInstanceUid).toBe(study);
   upgraded.send({ $case: 'complete', value: { ...held(offer), result: simpleResult } });
@@ -128,11 +135,18 @@ it('ends a stream of bytes that are no message, and no other', async () => {
   expect((await one.takeOffer()).attempt).toBe(1);
 });
 
+/** Closed, and known to be so by the orchestrator: its stream has ended. */
+async function closed(one: WorkerForTests): Promise<void> {
+  one.close();
+  await one.ended;
+  await sleep(200);
+}
+
 /** Lets the model read any body part from now on. */
 async function registeredAsAny(model: worker.Manifest): Promise<void> {
   const selection = { ...(model.selection ?? raise()), bodyParts: [] };
   const registrar = await registered({ ...model, selection });
-  registrar.close();
+  await closed(registrar);
   workers.splice(workers.indexOf(registrar), 1);
 }
 

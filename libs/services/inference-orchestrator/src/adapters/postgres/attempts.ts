@@ -130,6 +130,7 @@ export class PostgresAttempts implements Attempts {
       if (after.state === 'queued') {
         await sql`update job set state = 'queued', next_attempt_at = now() + ${seconds(after.retryAfterMs)},
           lease_until = null, error_code = ${failure} where id = ${job.id}`.execute(trx);
+        await handOver(trx, job);
         return { job, after };
       }
       await sql`update job set state = 'failed', lease_until = null, error_code = ${failure}, ended_at = now()
@@ -184,3 +185,11 @@ const origin = ({ correlationId, causationId }: Job) => ({
   ...(correlationId ? { correlationId } : {}),
   ...(causationId ? { causationId } : {}),
 });
+
+/** A job that waits again while a newer version of its model has registered goes to that one: nobody else may be left. */
+async function handOver(trx: Transaction<Tables>, { manifest: { model } }: Job): Promise<void> {
+  await sql`
+    update model set backfill_from = coalesce(backfill_from, now()), backfill_next_at = now()
+    where model_id = ${model.modelId} and version <> ${model.version}
+      and registered_at = (select max(registered_at) from model where model_id = ${model.modelId})`.execute(trx);
+}

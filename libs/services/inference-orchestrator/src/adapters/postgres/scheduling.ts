@@ -128,7 +128,7 @@ export class PostgresScheduling {
   /** Forgets studies no model can be given any more. */
   async forgetStudies(olderThanMs: number): Promise<void> {
     await sql`delete from study where completed_at < now() - make_interval(secs => ${olderThanMs / 1000})
-      and not exists (select from job where job.study_instance_uid = study.study_instance_uid and state = 'queued')`.execute(
+      and not exists (select from job where job.study_instance_uid = study.study_instance_uid and state in ('queued', 'running'))`.execute(
       this.database.db,
     );
   }
