@@ -32,7 +32,7 @@ export function storescu(
   { calledAet = 'CALLOSUM', callingAet = 'E2E' }: StorescuOptions = {},
 ): Promise<Finished> {
   const peer = ['-aec', calledAet, '-aet', callingAet, '127.0.0.1', String(dimsePort)];
-  return run('storescu', ['-v', '+sd', '+r', ...peer, ...paths], {
+  return run('storescu', ['-v', '-R', '+sd', '+r', ...peer, ...paths], {
     env: { TCP_NODELAY: '1' },
     timeoutMs: 60_000,
   });
