@@ -22,7 +22,7 @@ const sameService = '^libs/services/$1/';
 export default {
   forbidden: [
     { name: 'no-cycles', comment: 'A cycle has no bottom to start reading from.', severity: 'error', from: { pathNot: 'generated' }, to: { circular: true } },
-    only('apps-are-thin', 'apps → services, platform, contracts, kernel', '^apps/([^/]+)/', ['^apps/$1/', within('libs/services'), platform, contracts, kernel], `${tests}|^apps/e2e/`),
+    only('apps-are-thin', 'apps → services, platform, contracts, kernel', '^apps/([^/]+)/src/', ['^apps/$1/', within('libs/services'), platform, contracts, kernel], `${tests}|^apps/e2e/`),
     only('services-meet-through-contracts', 'a service → platform, standards, contracts, kernel; never another service', service, [sameService, platform, standards, contracts, kernel], tests),
     only('domain-is-pure', 'domain → kernel, standards', '^libs/services/([^/]+)/src/domain/', ['^libs/services/$1/src/domain/', kernel, standards], tests),
     only('application-knows-no-adapter', 'application → domain, contracts, kernel, standards', '^libs/services/([^/]+)/src/application/', ['^libs/services/$1/src/(application|domain)/', contracts, kernel, standards], tests),
