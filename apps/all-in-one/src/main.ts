@@ -30,6 +30,8 @@ async function main(): Promise<void> {
   const httpPort = settings.CALLOSUM_HTTP_PORT;
   const logger = createLogger('all-in-one', settings.CALLOSUM_LOG_LEVEL);
   const release = lockDataFolder(dataDir);
+  // Sockets a killed process left behind: nobody listens on them, the lock says so, and a bind would fail on them.
+  rmSync(socketFolder(dataDir), { recursive: true, force: true });
   const telemetry = startTelemetry({
     serviceName: 'callosum',
     serviceVersion: '0.1.0',
@@ -98,7 +100,6 @@ async function main(): Promise<void> {
         }),
       );
     }
-    started = true;
     writeRunFile(dataDir, {
       pid: process.pid,
       httpUrl: `http://${host}:${http.port}`,
@@ -106,6 +107,7 @@ async function main(): Promise<void> {
       database: { host: postgres.host, port: postgres.port, name: postgres.database },
       observer: { user: 'observer', password: passwordOf('observer') },
     });
+    started = true;
     logger.info({ httpPort: http.port, dataDir }, 'ready');
   } catch (error) {
     logger.fatal({ err: error }, 'start.failed');
@@ -114,9 +116,11 @@ async function main(): Promise<void> {
   }
 }
 
-/** A local socket for a service's internal gRPC; one a killed process left behind is removed. */
+const socketFolder = (dataDir: string): string => join(dataDir, 'run');
+
+/** A local socket for a service's internal gRPC. */
 function socket(dataDir: string, name: string): string {
-  const folder = join(dataDir, 'run');
+  const folder = socketFolder(dataDir);
   const inside = join(folder, `${name}.sock`);
   const path = inside.length <= socketPathMax ? inside : join(tmpdir(), `callosum-${process.pid}-${name}.sock`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });

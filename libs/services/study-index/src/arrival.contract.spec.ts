@@ -62,6 +62,25 @@ describe('a study that arrives', () => {
     expect((await changes()).filter((change) => change === 'completed 1')).toHaveLength(8);
   });
 
+  it('waits for quiet anew when its quiet period ended while nobody listened', async () => {
+    await send(slice('s', 'a', 1));
+    await letPass(periods.quietPeriodMs);
+    // The process starts again; what was acknowledged meanwhile is still in the log.
+    await completion().restartOverdueQuietPeriods();
+    expect(await sweep()).toBe(0);
+    await send(slice('s', 'a', 2));
+    await complete();
+    expect(await changes()).toEqual(['created 1', 'completed 1']);
+  });
+
+  it('keeps a quiet period that is still running when another replica starts', async () => {
+    await send(slice('s', 'a', 1));
+    await letPass(periods.quietPeriodMs - 1_000);
+    await completion().restartOverdueQuietPeriods();
+    await letPass(1_000);
+    expect(await sweep()).toBe(1);
+  });
+
   it('puts no name, Patient ID, accession number or birth date into events', async () => {
     await send(slice('s', 'a', 1));
     await complete();

@@ -139,7 +139,7 @@ export async function index(stored: StoredInstance): Promise<IndexOutcome> {
 }
 export const send = (bytes: Uint8Array, sent: Sent = {}): Promise<IndexOutcome> => index(store(bytes, sent));
 
-export const completion = () => new PostgresCompletionStore(database.db, outbox, systemClock);
+export const completion = () => new PostgresCompletionStore(database.db, outbox, systemClock, periods.quietPeriodMs);
 
 /** Deadlines are rows, so time passes for them by moving them. */
 export async function letPass(ms: number): Promise<void> {

@@ -34,9 +34,9 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
     { provide: BLOBS, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveSource(archive) },
     {
       provide: COMPLETION,
-      inject: [DATABASE, OUTBOX, CLOCK],
-      useFactory: ({ db }: Database<StudyIndexTables>, outbox: Outbox, clock: Clock) =>
-        new PostgresCompletionStore(db, outbox, clock),
+      inject: [DATABASE, OUTBOX, CLOCK, QUIET_PERIODS],
+      useFactory: ({ db }: Database<StudyIndexTables>, outbox: Outbox, clock: Clock, { quietPeriodMs }: QuietPeriods) =>
+        new PostgresCompletionStore(db, outbox, clock, quietPeriodMs),
     },
     {
       provide: Reindex,

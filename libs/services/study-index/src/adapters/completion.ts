@@ -18,6 +18,7 @@ export class PostgresCompletionStore implements CompletionStore {
     private readonly db: Kysely<StudyIndexTables>,
     private readonly outbox: Outbox,
     private readonly clock: Clock,
+    private readonly quietPeriodMs: number,
   ) {}
 
   /**
@@ -88,6 +89,15 @@ export class PostgresCompletionStore implements CompletionStore {
       this.outbox.add(trx, topics.studyCompleted, message, context),
     );
     return { studyInstanceUid: due.study_instance_uid, revision: due.revision, seriesCount: series.length };
+  }
+
+  async restartOverdueQuietPeriods(): Promise<void> {
+    await this.db
+      .updateTable('study')
+      .set({ quiet_until: sql`now() + make_interval(secs => ${this.quietPeriodMs}::float8 / 1000)` })
+      .where('state', '=', 'receiving')
+      .where('quiet_until', '<=', sql<Date>`now()`)
+      .execute();
   }
 
   async forgetOldReleases(): Promise<void> {

@@ -17,6 +17,11 @@ export interface CompletedStudy {
 export interface CompletionStore {
   /** Completes one study whose quiet period is over, together with the fact that tells of it; undefined when none is due. */
   completeNextDue(): Promise<CompletedStudy | undefined>;
+  /**
+   * Gives studies whose quiet period ended unattended a new one. Once, at start: while nobody read the log, instances
+   * may have arrived that are acknowledged and not indexed yet, and the study would complete without them.
+   */
+  restartOverdueQuietPeriods(): Promise<void>;
   forgetOldReleases(): Promise<void>;
 }
 

@@ -18,6 +18,7 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
   private releasesForgottenAt = 0;
+  private resumed = false;
 
   constructor(
     @Inject(COMPLETION) private readonly store: CompletionStore,
@@ -43,6 +44,8 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
 
   private async sweep(): Promise<void> {
     try {
+      if (!this.resumed) await this.store.restartOverdueQuietPeriods();
+      this.resumed = true;
       await completeDueStudies(this.store, ({ studyInstanceUid, revision, seriesCount }) => {
         this.log.info({ study: studyInstanceUid, revision, seriesCount }, 'study.completed');
       });
