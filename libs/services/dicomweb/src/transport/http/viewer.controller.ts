@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { extname, resolve, sep } from 'node:path';
 
 import { SETTINGS } from '@callosum/runtime';
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import { hasPaths, withBase } from '../../domain/viewer-base.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { viewerConfig } from './viewer-config.js';
 
@@ -62,7 +63,8 @@ export class ViewerController {
       'cache-control',
       /\.[0-9a-f]{16,}\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache',
     );
-    void reply.send(createReadStream(file));
+    const extension = extname(file);
+    void reply.send(hasPaths(extension) ? withBase(await readFile(file), extension) : createReadStream(file));
   }
 
   async #find(path: string): Promise<string | undefined> {
