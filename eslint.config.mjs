@@ -2,7 +2,19 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/node_modules/**', '**/dist/**', '**/generated/**', '.nx/**', '.tools/**', '.callosum/**', '**/*.mjs', '**/*.d.ts', 'tools/planted/**'] },
+  {
+    ignores: [
+      '**/node_modules/**',
+      '**/dist/**',
+      '**/generated/**',
+      '.nx/**',
+      '.tools/**',
+      '.callosum/**',
+      '**/*.mjs',
+      '**/*.d.ts',
+      'tools/planted/**',
+    ],
+  },
   {
     files: ['**/*.ts'],
     plugins: { '@typescript-eslint': tseslint.plugin },
@@ -12,7 +24,10 @@ export default tseslint.config(
     },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
-      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { arguments: false, attributes: false } }],
+      '@typescript-eslint/no-misused-promises': [
+        'error',
+        { checksVoidReturn: { arguments: false, attributes: false } },
+      ],
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/ban-ts-comment': ['error', { 'ts-expect-error': 'allow-with-description' }],
@@ -24,5 +39,8 @@ export default tseslint.config(
     },
   },
   // People read what these print.
-  { files: ['tools/**/*.ts', 'apps/cli/**/*.ts', 'apps/all-in-one/**/*.ts', 'examples/**/*.ts'], rules: { 'no-console': 'off' } },
+  {
+    files: ['tools/**/*.ts', 'apps/cli/**/*.ts', 'apps/all-in-one/**/*.ts', 'examples/**/*.ts'],
+    rules: { 'no-console': 'off' },
+  },
 );

@@ -9,12 +9,16 @@ import config from '../.dependency-cruiser.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 async function violations(baseDir, folders) {
-  const { output } = await cruise(folders, {
-    ...config.options,
-    ruleSet: { forbidden: config.forbidden },
-    validate: true,
-    baseDir,
-  }, config.options.enhancedResolveOptions);
+  const { output } = await cruise(
+    folders,
+    {
+      ...config.options,
+      ruleSet: { forbidden: config.forbidden },
+      validate: true,
+      baseDir,
+    },
+    config.options.enhancedResolveOptions,
+  );
   return { found: output.summary.violations, modules: output.summary.totalCruised };
 }
 
@@ -26,5 +30,7 @@ const bitten = new Set(planted.found.map(({ rule }) => rule.name));
 const blunt = config.forbidden.map(({ name }) => name).filter((name) => !bitten.has(name));
 for (const name of blunt) console.error(`the rule ${name} lets its planted violation pass`);
 
-console.log(`${real.modules} modules, ${config.forbidden.length} rules, ${real.found.length} violations, ${blunt.length} blunt rules`);
+console.log(
+  `${real.modules} modules, ${config.forbidden.length} rules, ${real.found.length} violations, ${blunt.length} blunt rules`,
+);
 process.exit(real.found.length + blunt.length > 0 ? 1 : 0);

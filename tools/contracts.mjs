@@ -13,7 +13,11 @@ const generated = join(root, 'libs/contracts/src/generated');
 const command = process.argv[2] ?? 'check';
 
 function run(...args) {
-  const { status } = spawnSync(buf, args, { cwd: join(root, 'proto'), stdio: 'inherit', shell: process.platform === 'win32' });
+  const { status } = spawnSync(buf, args, {
+    cwd: join(root, 'proto'),
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) process.exit(1);
 }
 
@@ -35,7 +39,10 @@ if (command === 'generate') {
   run('lint');
   run('breaking', '--against', 'baseline.binpb');
   const fresh = mkdtempSync(join(tmpdir(), 'callosum-contracts-'));
-  const config = readFileSync(join(root, 'proto/buf.gen.yaml'), 'utf8').replace('../libs/contracts/src/generated', fresh);
+  const config = readFileSync(join(root, 'proto/buf.gen.yaml'), 'utf8').replace(
+    '../libs/contracts/src/generated',
+    fresh,
+  );
   run('generate', '--template', JSON.stringify(yamlToTemplate(config)));
   const want = contents(fresh);
   const have = contents(generated);

@@ -25,7 +25,11 @@ function write(path, text) {
 
 const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ');
 const table = (head, rows) =>
-  [`| ${head.join(' | ')} |`, `|${head.map(() => '---').join('|')}|`, ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`)].join('\n');
+  [
+    `| ${head.join(' | ')} |`,
+    `|${head.map(() => '---').join('|')}|`,
+    ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`),
+  ].join('\n');
 
 function topicsPage() {
   const rows = topicCatalogue.map((topic) => [
@@ -33,7 +37,9 @@ function topicsPage() {
     topic.key,
     `\`${topic.type}\``,
     topic.producers.join(', '),
-    topic.consumers.map((consumer) => (typeof consumer === 'string' ? consumer : `external: ${consumer.external}`)).join(', '),
+    topic.consumers
+      .map((consumer) => (typeof consumer === 'string' ? consumer : `external: ${consumer.external}`))
+      .join(', '),
     topic.partitions,
     topic.retentionDays,
   ]);

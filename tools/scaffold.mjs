@@ -9,7 +9,10 @@ if (!dir || !name) {
   process.exit(2);
 }
 mkdirSync(join(dir, 'src'), { recursive: true });
-const up = dir.split('/').map(() => '..').join('/');
+const up = dir
+  .split('/')
+  .map(() => '..')
+  .join('/');
 const write = (file, value) => {
   const path = join(dir, file);
   if (!existsSync(path)) writeFileSync(path, JSON.stringify(value, null, 2) + '\n');
@@ -21,9 +24,7 @@ write('package.json', {
   private: true,
   license: 'Apache-2.0',
   type: 'module',
-  ...(isApp
-    ? {}
-    : { exports: { '.': { types: './dist/index.d.ts', default: './dist/index.js' } } }),
+  ...(isApp ? {} : { exports: { '.': { types: './dist/index.d.ts', default: './dist/index.js' } } }),
 });
 write('tsconfig.json', {
   extends: `${up}/tsconfig.base.json`,

@@ -18,7 +18,9 @@ const bin = (name) => join(root, 'node_modules', '.bin', name);
 
 function record(name, passed, failed, skipped, seconds) {
   results.push({ name, passed, failed, skipped });
-  say(`${failed > 0 ? 'FAILED' : 'ok    '}  ${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''} (${seconds} s)`);
+  say(
+    `${failed > 0 ? 'FAILED' : 'ok    '}  ${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''} (${seconds} s)`,
+  );
 }
 
 /** A check is one test: it passes when the command exits with 0. */
@@ -40,14 +42,25 @@ function suite(name) {
   rmSync(report, { force: true });
   const { status } = spawnSync(
     process.execPath,
-    [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+    [
+      join(root, 'node_modules', 'vitest', 'vitest.mjs'),
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ],
     { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, CALLOSUM_SUITE: name } },
   );
   const seconds = Math.round((Date.now() - begin) / 1000);
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numFailedTestSuites, testResults } = JSON.parse(readFileSync(report, 'utf8'));
-    const brokenFiles = testResults.filter((file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed')).length;
-    const failed = numFailedTests + brokenFiles + (status !== 0 && numFailedTests + brokenFiles + numFailedTestSuites === 0 ? 1 : 0);
+    const { numPassedTests, numFailedTests, numPendingTests, numFailedTestSuites, testResults } = JSON.parse(
+      readFileSync(report, 'utf8'),
+    );
+    const brokenFiles = testResults.filter(
+      (file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'),
+    ).length;
+    const failed =
+      numFailedTests + brokenFiles + (status !== 0 && numFailedTests + brokenFiles + numFailedTestSuites === 0 ? 1 : 0);
     record(name, numPassedTests, failed, numPendingTests, seconds);
   } catch {
     record(name, 0, 1, 0, seconds);
@@ -68,7 +81,15 @@ await fetchViewer();
 check('references', process.execPath, ['tools/sync.mjs', '--check']);
 check('types', bin('tsc'), ['-p', 'tsconfig.check.json']);
 check('lint', bin('eslint'), ['.', '--max-warnings', '0', '--cache', '--cache-location', '.nx/eslintcache']);
-check('format', bin('prettier'), ['--check', '--log-level', 'warn', '--cache', '--cache-location', '.nx/prettiercache', '.']);
+check('format', bin('prettier'), [
+  '--check',
+  '--log-level',
+  'warn',
+  '--cache',
+  '--cache-location',
+  '.nx/prettiercache',
+  '.',
+]);
 check('boundaries', process.execPath, ['tools/boundaries.mjs']);
 check('contracts', process.execPath, ['tools/contracts.mjs', 'check']);
 check('docs', process.execPath, ['tools/docs.mjs', '--check']);

@@ -26,10 +26,15 @@ export function preparePeers() {
   const absent = programs.filter(({ command }) => !has(command));
   if (absent.length > 0 && process.env.CI && has('apt-get')) {
     say(`installing ${absent.map(({ debian }) => debian).join(', ')} …`);
-    sh(`apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${absent.map(({ debian }) => debian).join(' ')} >/dev/null`);
+    sh(
+      `apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${absent.map(({ debian }) => debian).join(' ')} >/dev/null`,
+    );
   }
-  const missing = programs.filter(({ command }) => !has(command)).map(({ command, debian }) => `${command}: apt-get install ${debian}`);
-  if (has('python3') && !preparePython()) missing.push(`python packages: python3 -m venv ${venv} && pip install ${python.join(' ')}`);
+  const missing = programs
+    .filter(({ command }) => !has(command))
+    .map(({ command, debian }) => `${command}: apt-get install ${debian}`);
+  if (has('python3') && !preparePython())
+    missing.push(`python packages: python3 -m venv ${venv} && pip install ${python.join(' ')}`);
   process.env.CALLOSUM_TEST_PYTHON = join(venv, 'bin', 'python');
   return missing;
 }

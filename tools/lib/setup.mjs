@@ -59,7 +59,10 @@ export async function onNode24() {
     return;
   }
   const carried = [join(bin, 'node'), join(bin, 'node.exe')].find((path) => existsSync(path));
-  if (!carried) fail(`Node ${nodeMin.join('.')} or newer is needed (this is ${process.version}) and none is carried for ${process.platform} ${process.arch}`);
+  if (!carried)
+    fail(
+      `Node ${nodeMin.join('.')} or newer is needed (this is ${process.version}) and none is carried for ${process.platform} ${process.arch}`,
+    );
   const child = spawn(carried, process.argv.slice(1), {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` },

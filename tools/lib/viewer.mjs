@@ -2,7 +2,16 @@
 // its own dependency tree is large and only needed to build it.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -28,8 +37,11 @@ export async function fetchViewer() {
       shell: process.platform === 'win32',
     });
     const tarball = readdirSync(staging).find((name) => name.endsWith('.tgz'));
-    if (pack.status !== 0 || !tarball) return say('the viewer could not be fetched: /viewer will say so; everything else works');
-    const digest = createHash('sha512').update(readFileSync(join(staging, tarball))).digest('base64');
+    if (pack.status !== 0 || !tarball)
+      return say('the viewer could not be fetched: /viewer will say so; everything else works');
+    const digest = createHash('sha512')
+      .update(readFileSync(join(staging, tarball)))
+      .digest('base64');
     if (digest !== sha512) throw new Error(`the viewer's package is not the one that was reviewed (sha512 ${digest})`);
     await unpack(join(staging, tarball), staging);
     renameSync(join(staging, 'package', 'dist'), viewerDir);

@@ -11,7 +11,11 @@ interface Resource {
 const resultModalities = { seg: 'SEG', sr: 'SR' } as const;
 
 /** The published result of a study that was sent before: it makes no new facts, so it is read where it lies. */
-export async function alreadyPublished(system: System, studyInstanceUid: string, elapsedMs: number): Promise<Published | undefined> {
+export async function alreadyPublished(
+  system: System,
+  studyInstanceUid: string,
+  elapsedMs: number,
+): Promise<Published | undefined> {
   const identifier = encodeURIComponent(`urn:dicom:uid|urn:oid:${studyInstanceUid}`);
   const [study] = await search(system, `ImagingStudy?identifier=${identifier}`);
   if (!study) return undefined;
@@ -40,7 +44,10 @@ async function search(system: System, query: string): Promise<Resource[]> {
 
 async function instanceOf(system: System, study: string, modality: string): Promise<string | null> {
   const url = `${system.dicomwebUrl}/dicom-web/studies/${study}/instances?Modality=${modality}`;
-  const response = await fetch(url, { headers: { accept: 'application/dicom+json' }, signal: AbortSignal.timeout(10_000) });
+  const response = await fetch(url, {
+    headers: { accept: 'application/dicom+json' },
+    signal: AbortSignal.timeout(10_000),
+  });
   if (response.status !== 200) return null;
   const [instance] = (await response.json()) as Record<string, { Value?: string[] }>[];
   return instance?.['00080018']?.Value?.[0] ?? null;

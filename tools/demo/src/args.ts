@@ -33,7 +33,8 @@ export function readArguments(argv: readonly string[]): Arguments {
   });
   const seconds = Number(values.timeout);
   if (!Number.isFinite(seconds) || seconds <= 0) throw new TypeError('--timeout takes a number of seconds');
-  if (values['no-demo'] && (values.once || values.study)) throw new TypeError('--no-demo sends nothing: leave out --once and --study');
+  if (values['no-demo'] && (values.once || values.study))
+    throw new TypeError('--no-demo sends nothing: leave out --once and --study');
   return {
     study: values.study,
     demo: !values['no-demo'],

@@ -23,13 +23,17 @@ export interface Child {
 /** Starts a Node program of the workspace that ends when this process does; its output goes to `logPath`. */
 export function startChild(name: string, script: string, env: NodeJS.ProcessEnv, logPath: string): Child {
   const log = openSync(logPath, 'a');
-  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', '--import', exitWithParent, join(root, script)], {
-    cwd: root,
-    env,
-    // A group of its own: Ctrl-C reaches this process, which then stops its children in order.
-    detached: true,
-    stdio: ['pipe', log, log],
-  });
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--enable-source-maps', '--import', exitWithParent, join(root, script)],
+    {
+      cwd: root,
+      env,
+      // A group of its own: Ctrl-C reaches this process, which then stops its children in order.
+      detached: true,
+      stdio: ['pipe', log, log],
+    },
+  );
   closeSync(log);
   let ended = false;
   const exited = new Promise<number | null>((resolve) => {

@@ -36,10 +36,19 @@ export async function startEmbedded(workers: boolean): Promise<System> {
     const run = JSON.parse(readFileSync(runPath, 'utf8')) as RunFile;
     if (workers) {
       const target = { ...env, CALLOSUM_WORKER_TARGET: `127.0.0.1:${grpcPort}` };
-      children.push(startChild('lung-ct worker', 'examples/lung-ct/dist/main.js', target, join(dataDir, 'lung-ct.log')));
+      children.push(
+        startChild('lung-ct worker', 'examples/lung-ct/dist/main.js', target, join(dataDir, 'lung-ct.log')),
+      );
     }
     const observer = connect<never>(
-      { ...databaseDefaults, host: run.database.host, port: run.database.port, database: run.database.name, ...run.observer, poolMax: 3 },
+      {
+        ...databaseDefaults,
+        host: run.database.host,
+        port: run.database.port,
+        database: run.database.name,
+        ...run.observer,
+        poolMax: 3,
+      },
       'observer',
       () => undefined,
     );
@@ -48,7 +57,11 @@ export async function startEmbedded(workers: boolean): Promise<System> {
       title: `Callosum, all services in one process, data in ${dataDir}`,
       dicomwebUrl: run.httpUrl,
       fhirUrl: `${run.httpUrl}/fhir`,
-      dimse: { host: '127.0.0.1', port: Number(env['CALLOSUM_DIMSE_PORT'] || 11112), aeTitle: env['CALLOSUM_DIMSE_AE'] || 'CALLOSUM' },
+      dimse: {
+        host: '127.0.0.1',
+        port: Number(env['CALLOSUM_DIMSE_PORT'] || 11112),
+        aeTitle: env['CALLOSUM_DIMSE_AE'] || 'CALLOSUM',
+      },
       log,
       failed: watchChildren(children, () => stopping),
       stop: async () => {

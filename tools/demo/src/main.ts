@@ -83,7 +83,11 @@ async function drive(system: System, args: Arguments, studies: readonly StudyToS
 
 async function follow(system: System, watcher: StageWatcher, study: StudyToSend, timeoutMs: number): Promise<Outcome> {
   const { studyInstanceUid, files } = study;
-  printStage(0, 'sending', `${study.description}: ${files.length} instances in ${study.seriesCount} series, study ${studyInstanceUid}`);
+  printStage(
+    0,
+    'sending',
+    `${study.description}: ${files.length} instances in ${study.seriesCount} series, study ${studyInstanceUid}`,
+  );
   const timeout = new AbortController();
   const outcome = watcher.outcome(studyInstanceUid);
   watcher.firstStore();
@@ -120,12 +124,17 @@ async function send(system: System, watcher: StageWatcher, study: StudyToSend): 
       if (stored) return;
       failures++;
       const name = typeof file === 'string' ? file : 'an instance';
-      const why = error?.message ?? `status ${status?.toString(16).toUpperCase().padStart(4, '0') ?? '?'} ${comment ?? ''}`;
+      const why =
+        error?.message ?? `status ${status?.toString(16).toUpperCase().padStart(4, '0') ?? '?'} ${comment ?? ''}`;
       process.stderr.write(`not stored: ${name}: ${why}\n`);
     },
   });
   if (failures === outcomes.length) throw new Error('no instance was accepted');
-  printStage(watcher.elapsedMs(), 'association', `${system.dimse.aeTitle} at ${host}:${port} acknowledged ${outcomes.length - failures} of ${outcomes.length} instances`);
+  printStage(
+    watcher.elapsedMs(),
+    'association',
+    `${system.dimse.aeTitle} at ${host}:${port} acknowledged ${outcomes.length - failures} of ${outcomes.length} instances`,
+  );
 }
 
 /** A study sent again makes no new facts: its report is already there. Never resolves when the facts are new. */

@@ -18,7 +18,8 @@ export async function waitReady(url: string, child: Child): Promise<void> {
       () => false,
     );
     if (good) return;
-    if (Date.now() > deadline) throw new Error(`${child.name} was not ready in ${readyMs / 1000} s:\n${child.logTail()}`);
+    if (Date.now() > deadline)
+      throw new Error(`${child.name} was not ready in ${readyMs / 1000} s:\n${child.logTail()}`);
     await sleep(100);
   }
 }

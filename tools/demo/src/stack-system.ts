@@ -77,7 +77,9 @@ export async function startStack(workers: boolean): Promise<System> {
     await Promise.all(children.map((child) => waitReady(`${url(child.name)}/readyz`, child)));
     if (workers) {
       const target = { ...common, CALLOSUM_WORKER_TARGET: `127.0.0.1:${process.env['CALLOSUM_GRPC_PORT'] || '50051'}` };
-      children.push(startChild('lung-ct worker', 'examples/lung-ct/dist/main.js', target, join(dataDir, 'lung-ct.log')));
+      children.push(
+        startChild('lung-ct worker', 'examples/lung-ct/dist/main.js', target, join(dataDir, 'lung-ct.log')),
+      );
     }
     const log = new KafkaEventLog({ brokers: kafka.brokers, clientId: 'start-command', onError: () => undefined });
     return {

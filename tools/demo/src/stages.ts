@@ -114,33 +114,54 @@ export class StageWatcher {
   }
 
   #studyUpdated(fact: imaging.StudyUpdated): void {
-    this.#stage(fact.studyInstanceUid, 'indexed', `study revision ${fact.revision}: ${fact.changes.map(short('STUDY_CHANGE_')).join(', ')}`);
+    this.#stage(
+      fact.studyInstanceUid,
+      'indexed',
+      `study revision ${fact.revision}: ${fact.changes.map(short('STUDY_CHANGE_')).join(', ')}`,
+    );
   }
 
   #studyCompleted(fact: imaging.StudyCompleted): void {
     const series = fact.series.map(({ modality, instanceCount }) => `${modality} ×${instanceCount}`).join(', ');
-    this.#stage(fact.studyInstanceUid, 'complete', `revision ${fact.revision} by ${short('COMPLETENESS_EVIDENCE_')(fact.evidence)}: ${series}`);
+    this.#stage(
+      fact.studyInstanceUid,
+      'complete',
+      `revision ${fact.revision} by ${short('COMPLETENESS_EVIDENCE_')(fact.evidence)}: ${series}`,
+    );
   }
 
   #studyLinked(fact: identity.StudyLinked): void {
-    this.#stage(fact.studyInstanceUid, 'identity', `linked to ${fact.patientReference}${fact.provisional ? ' (provisional)' : ''}`);
+    this.#stage(
+      fact.studyInstanceUid,
+      'identity',
+      `linked to ${fact.patientReference}${fact.provisional ? ' (provisional)' : ''}`,
+    );
   }
 
   #studyQuarantined(fact: identity.StudyQuarantined): void {
     const reasons = fact.reasons.map(short('QUARANTINE_REASON_')).join(', ');
     this.#stage(fact.studyInstanceUid, 'quarantined', reasons);
-    this.#end(fact.studyInstanceUid, { failure: `the study is quarantined (${reasons}): a person must decide whose it is` });
+    this.#end(fact.studyInstanceUid, {
+      failure: `the study is quarantined (${reasons}): a person must decide whose it is`,
+    });
   }
 
   #jobScheduled(fact: inference.JobScheduled): void {
     const study = fact.input?.studyInstanceUid ?? '';
     this.#studyOfJob.set(fact.jobId, study);
-    this.#stage(study, 'job scheduled', `${fact.model?.modelId} ${fact.model?.version} on series ${fact.input?.seriesInstanceUid}`);
+    this.#stage(
+      study,
+      'job scheduled',
+      `${fact.model?.modelId} ${fact.model?.version} on series ${fact.input?.seriesInstanceUid}`,
+    );
   }
 
   #jobCompleted(fact: inference.JobCompleted): void {
     const numbers = (fact.result?.measurements ?? [])
-      .map((m) => `${m.concept?.meaning}${m.findingSite ? ` (${m.findingSite.meaning})` : ''} ${m.value.toFixed(1)} ${m.unit?.value}`)
+      .map(
+        (m) =>
+          `${m.concept?.meaning}${m.findingSite ? ` (${m.findingSite.meaning})` : ''} ${m.value.toFixed(1)} ${m.unit?.value}`,
+      )
       .join('; ');
     this.#stage(fact.input?.studyInstanceUid ?? '', 'model', `attempt ${fact.attempt}: ${numbers}`);
   }
@@ -159,7 +180,11 @@ export class StageWatcher {
       this.#stage(fact.studyInstanceUid, 'FHIR', `${fact.imagingStudyReference} written`);
     }
     if (fact.kind !== results.PublicationKind.PUBLICATION_KIND_RESULT) return;
-    this.#stage(fact.studyInstanceUid, 'published', `${fact.diagnosticReportReference} with ${fact.observationReferences.length} observations`);
+    this.#stage(
+      fact.studyInstanceUid,
+      'published',
+      `${fact.diagnosticReportReference} with ${fact.observationReferences.length} observations`,
+    );
     this.#end(fact.studyInstanceUid, {
       published: {
         studyInstanceUid: fact.studyInstanceUid,

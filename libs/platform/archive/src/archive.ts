@@ -140,7 +140,8 @@ export class Archive {
       .where('site', '=', this.#site)
       .where('current', '=', true)
       .where('study_instance_uid', '=', selection.studyInstanceUid);
-    if (selection.seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
+    if (selection.seriesInstanceUid !== undefined)
+      query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
     if (selection.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', selection.sopInstanceUid);
     return query.orderBy('id').execute();
   }
@@ -163,7 +164,7 @@ export class Archive {
 
   /** Every current instance, in the order they came. */
   async *current(): AsyncGenerator<LedgerEntry> {
-    for (let after = 0; ; ) {
+    for (let after = 0; ;) {
       const page = await this.#db
         .selectFrom('intake')
         .selectAll()
@@ -252,7 +253,8 @@ export class Archive {
         other.attributesDigest === digests.attributesDigest && comparePixels(other, digests) === 'same';
       if (others.some((other) => same(other.digests))) return 'duplicate';
       const current = others.find(({ entry }) => entry.current);
-      const decision = current && comparePixels(current.digests, digests) === 'same' ? 'correction' : 'conflicting-pixels';
+      const decision =
+        current && comparePixels(current.digests, digests) === 'same' ? 'correction' : 'conflicting-pixels';
       const revision = Math.max(...kept.map((entry) => entry.revision)) + 1;
       if (await this.#ledger.insertRevision(row, decision, revision, digests)) return decision;
     }
@@ -290,5 +292,7 @@ function asUnavailable(error: unknown): unknown {
   if (error instanceof CallosumError) {
     return error.kind === 'unavailable' ? new ArchiveUnavailableError(error.code, { cause: error }) : error;
   }
-  return isTransientDatabaseError(error) ? new ArchiveUnavailableError('the database does not answer', { cause: error }) : error;
+  return isTransientDatabaseError(error)
+    ? new ArchiveUnavailableError('the database does not answer', { cause: error })
+    : error;
 }

@@ -57,7 +57,7 @@ export class GroupCommit {
   #take(): Waiting[] {
     const uids = new Set<string>();
     const batch: Waiting[] = [];
-    for (let index = 0; index < this.#queue.length && batch.length < batchRowsMax; ) {
+    for (let index = 0; index < this.#queue.length && batch.length < batchRowsMax;) {
       const waiting = this.#queue[index];
       const uid = waiting?.row.written.sopInstanceUid ?? '';
       if (!waiting || uids.has(uid)) {

@@ -10,7 +10,12 @@ const growth = 4;
 const sequenceDelimiter = Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]);
 
 /** Reads the header of a stored object whose first `have` bytes were not enough. @throws {DicomParseError} */
-export async function completeHeader(store: ObjectStore, key: string, total: number, have: number): Promise<ParsedHeader> {
+export async function completeHeader(
+  store: ObjectStore,
+  key: string,
+  total: number,
+  have: number,
+): Promise<ParsedHeader> {
   for (let length = have * growth; ; length *= growth) {
     const count = Math.min(length, total);
     if (count > headerBytesMax) throw new DicomParseError('The header is longer than what can be held');
@@ -24,7 +29,13 @@ export async function completeHeader(store: ObjectStore, key: string, total: num
  * True when the object holds all of its Pixel Data. Native: its length says so. Encapsulated: its delimiter is near
  * the end; where it is not, the whole object is read, which is rare (long elements behind the pixels).
  */
-export async function pixelDataEnds(header: ParsedHeader, total: number, tail: Buffer, store: ObjectStore, key: string): Promise<boolean> {
+export async function pixelDataEnds(
+  header: ParsedHeader,
+  total: number,
+  tail: Buffer,
+  store: ObjectStore,
+  key: string,
+): Promise<boolean> {
   const { pixelData, transferSyntax } = header;
   // The header of a deflated object is only read when all of it could be inflated.
   if (!pixelData || transferSyntax.deflated) return true;

@@ -73,7 +73,8 @@ export class InstanceStream {
     try {
       const header = await this.#header();
       const uids = readUids(header, expected);
-      if (!(await pixelDataEnds(header, this.#total, this.#tail, this.store, this.key))) throw new TruncatedObjectError();
+      if (!(await pixelDataEnds(header, this.#total, this.#tail, this.store, this.key)))
+        throw new TruncatedObjectError();
       return {
         ...uids,
         transferSyntaxUid: header.fileMeta.transferSyntaxUid,

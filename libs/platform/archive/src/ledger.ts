@@ -49,7 +49,10 @@ export class Ledger {
     // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
     const sorted = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
     return this.db.transaction().execute(async (trx) => {
-      const issued = await this.#issued(trx, sorted.map(({ written }) => written.sopInstanceUid));
+      const issued = await this.#issued(
+        trx,
+        sorted.map(({ written }) => written.sopInstanceUid),
+      );
       const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
       const inserted = await trx
         .insertInto('intake')
@@ -70,7 +73,12 @@ export class Ledger {
   /**
    * A further object of a known UID. @returns false when another row of the UID came in between: compare again
    */
-  async insertRevision(row: PendingRow, decision: 'correction' | 'conflicting-pixels', revision: number, digests: { attributesDigest: string; pixelDigest: string }): Promise<boolean> {
+  async insertRevision(
+    row: PendingRow,
+    decision: 'correction' | 'conflicting-pixels',
+    revision: number,
+    digests: { attributesDigest: string; pixelDigest: string },
+  ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const current = decision === 'correction';
       const uid = row.written.sopInstanceUid;
@@ -85,7 +93,13 @@ export class Ledger {
         .executeTakeFirstOrThrow();
       if (newest !== revision - 1) return false;
       if (current) {
-        await trx.updateTable('intake').set({ current: false }).where('site', '=', this.site).where('sop_instance_uid', '=', uid).where('current', '=', true).execute();
+        await trx
+          .updateTable('intake')
+          .set({ current: false })
+          .where('site', '=', this.site)
+          .where('sop_instance_uid', '=', uid)
+          .where('current', '=', true)
+          .execute();
       }
       const values = {
         ...this.#row(row, { revision, current, decision, issued }),
@@ -118,14 +132,27 @@ export class Ledger {
   }
 
   kept(sopInstanceUid: string): Promise<LedgerEntry[]> {
-    return this.db.selectFrom('intake').selectAll().where('site', '=', this.site).where('sop_instance_uid', '=', sopInstanceUid).orderBy('revision').execute();
+    return this.db
+      .selectFrom('intake')
+      .selectAll()
+      .where('site', '=', this.site)
+      .where('sop_instance_uid', '=', sopInstanceUid)
+      .orderBy('revision')
+      .execute();
   }
 
   async rememberDigests(id: number, attributesDigest: string, pixelDigest: string): Promise<void> {
-    await this.db.updateTable('intake').set({ attributes_digest: attributesDigest, pixel_digest: pixelDigest }).where('id', '=', id).execute();
+    await this.db
+      .updateTable('intake')
+      .set({ attributes_digest: attributesDigest, pixel_digest: pixelDigest })
+      .where('id', '=', id)
+      .execute();
   }
 
-  #row(pending: PendingRow, decided: { revision: number; current: boolean; decision: IntakeRow['decision']; issued: ReadonlySet<string> }): Insertable<IntakeRow> {
+  #row(
+    pending: PendingRow,
+    decided: { revision: number; current: boolean; decision: IntakeRow['decision']; issued: ReadonlySet<string> },
+  ): Insertable<IntakeRow> {
     const { written, intake, storedAt } = pending;
     return {
       site: this.site,
@@ -152,7 +179,11 @@ export class Ledger {
   }
 
   async #issued(trx: Transaction<ArchiveTables>, uids: readonly string[]): Promise<ReadonlySet<string>> {
-    const rows = await trx.selectFrom('issued_instances').select('sop_instance_uid').where('sop_instance_uid', 'in', uids).execute();
+    const rows = await trx
+      .selectFrom('issued_instances')
+      .select('sop_instance_uid')
+      .where('sop_instance_uid', 'in', uids)
+      .execute();
     return new Set(rows.map((row) => row.sop_instance_uid));
   }
 

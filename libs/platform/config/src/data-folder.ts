@@ -6,7 +6,11 @@ import { CallosumError } from '@callosum/kernel';
 /** Thrown when another living process of Callosum uses the data folder. */
 export class DataFolderInUseError extends CallosumError {
   constructor(folder: string, pid: number) {
-    super('config.data-folder-in-use', 'conflict', `${folder} is in use by process ${pid}; stop it or choose another CALLOSUM_DATA_DIR`);
+    super(
+      'config.data-folder-in-use',
+      'conflict',
+      `${folder} is in use by process ${pid}; stop it or choose another CALLOSUM_DATA_DIR`,
+    );
   }
 }
 

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
-import { assertBindAllowed, describeSettings, flag, parseSettings, port, SettingsError, UnauthenticatedBindError, wholeNumber } from './index.js';
+import {
+  assertBindAllowed,
+  describeSettings,
+  flag,
+  parseSettings,
+  port,
+  SettingsError,
+  UnauthenticatedBindError,
+  wholeNumber,
+} from './index.js';
 
 const schema = z.object({
   CALLOSUM_X_PORT: port().default(8080).describe('Port of X'),

@@ -23,9 +23,7 @@ export function parseSettings<S extends SettingsSchema>(schema: S, env: NodeJS.P
   );
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
-  throw new SettingsError(
-    parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${reason(issue)}`),
-  );
+  throw new SettingsError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${reason(issue)}`));
 }
 
 /** zod's messages of some kinds quote the value; those are put in our own words. */
@@ -49,15 +47,16 @@ function reason(issue: z.core.$ZodIssue): string {
 }
 
 /** Whole number in a range, written in decimal. */
-export const wholeNumber = (min: number, max: number): z.ZodCoercedNumber =>
-  z.coerce.number().int().min(min).max(max);
+export const wholeNumber = (min: number, max: number): z.ZodCoercedNumber => z.coerce.number().int().min(min).max(max);
 
 /** A TCP port; 0 lets the system choose (tests). */
 export const port = (): z.ZodCoercedNumber => wholeNumber(0, 65_535);
 
 /** "true" or "false". */
-export const flag = (): z.ZodPipe<z.ZodEnum<{ true: 'true'; false: 'false' }>, z.ZodTransform<boolean, 'true' | 'false'>> =>
-  z.enum(['true', 'false']).transform((text) => text === 'true');
+export const flag = (): z.ZodPipe<
+  z.ZodEnum<{ true: 'true'; false: 'false' }>,
+  z.ZodTransform<boolean, 'true' | 'false'>
+> => z.enum(['true', 'false']).transform((text) => text === 'true');
 
 export interface SettingDoc {
   readonly name: string;

@@ -18,11 +18,7 @@ const int8 = 20;
  * every count and byte size Callosum keeps fits 2^53, and a larger one throws rather than rounds.
  * Connects lazily: a server that is down shows at the first query.
  */
-export function connect<DB>(
-  config: DatabaseConfig,
-  schema: string,
-  onIdleError: (error: Error) => void,
-): Database<DB> {
+export function connect<DB>(config: DatabaseConfig, schema: string, onIdleError: (error: Error) => void): Database<DB> {
   const pool = new pg.Pool({
     host: config.host,
     port: config.port,

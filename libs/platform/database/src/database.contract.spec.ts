@@ -81,7 +81,10 @@ describe('roles', () => {
   it('reach their own schema and the shared one they use, and no other', async () => {
     const shared = open('shared');
     await migrate(shared.db, 'shared', {
-      '0001': { up: async (db: Kysely<unknown>) => void (await db.schema.createTable('facts').addColumn('n', 'integer').execute()) },
+      '0001': {
+        up: async (db: Kysely<unknown>) =>
+          void (await db.schema.createTable('facts').addColumn('n', 'integer').execute()),
+      },
     });
     const [alpha, beta] = [open('alpha'), open('beta')];
     await beta.pool.query('create table secret (n int)');
@@ -118,7 +121,11 @@ describe('migrations', () => {
 
 describe('errors', () => {
   it('of a server that is gone are transient, of a wrong statement not', async () => {
-    const gone = connect<never>({ ...databaseDefaults, ...server, port: 1, user: 'alpha', password: 'a' }, 'alpha', () => undefined);
+    const gone = connect<never>(
+      { ...databaseDefaults, ...server, port: 1, user: 'alpha', password: 'a' },
+      'alpha',
+      () => undefined,
+    );
     const refused: unknown = await gone.pool.query('select 1').catch((error: unknown) => error);
     expect(isTransientDatabaseError(refused)).toBe(true);
     await gone.close();

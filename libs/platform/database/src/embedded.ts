@@ -70,7 +70,18 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const log = await open(logPath, 'a');
   const child = spawn(
     binaries.postgres,
-    ['-D', clusterDir, '-h', '127.0.0.1', '-p', String(port), '-c', 'unix_socket_directories=', '-c', 'max_connections=150'],
+    [
+      '-D',
+      clusterDir,
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(port),
+      '-c',
+      'unix_socket_directories=',
+      '-c',
+      'max_connections=150',
+    ],
     { ...owner, stdio: ['ignore', log.fd, log.fd], env: serverEnvironment(), cwd: clusterDir },
   );
   await log.close();
@@ -78,7 +89,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const exited = new Promise<void>((resolve) => {
     child.once('exit', (code, signal) => {
       resolve();
-      if (!stopping) options.onExit?.(new DatabaseUnavailableError(`PostgreSQL ended (${String(signal ?? code)}); see ${logPath}`));
+      if (!stopping)
+        options.onExit?.(new DatabaseUnavailableError(`PostgreSQL ended (${String(signal ?? code)}); see ${logPath}`));
     });
   });
   const admin = { host: '127.0.0.1', port, user: 'postgres', password };
@@ -182,7 +194,14 @@ async function adminPassword(clusterDir: string, owner: Owner, binaries: Binarie
   await prepare(fresh, owner);
   await run(
     binaries.initdb,
-    [`--pgdata=${fresh}`, '--username=postgres', '--auth=scram-sha-256', `--pwfile=${secretPath}`, '--encoding=UTF8', '--locale=C'],
+    [
+      `--pgdata=${fresh}`,
+      '--username=postgres',
+      '--auth=scram-sha-256',
+      `--pwfile=${secretPath}`,
+      '--encoding=UTF8',
+      '--locale=C',
+    ],
     { ...owner, env: serverEnvironment(), cwd: fresh },
   );
   await rm(clusterDir, { recursive: true, force: true });
@@ -200,7 +219,8 @@ async function stopLeftover(clusterDir: string, owner: Owner, binaries: Binaries
     env: serverEnvironment(),
     cwd: clusterDir,
   }).catch((cause: unknown) => {
-    if (isAlive(pid)) throw new DatabaseUnavailableError('a PostgreSQL left by an earlier run does not stop', { cause });
+    if (isAlive(pid))
+      throw new DatabaseUnavailableError('a PostgreSQL left by an earlier run does not stop', { cause });
   });
 }
 

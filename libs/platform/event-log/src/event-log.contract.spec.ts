@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { orSkip, spawnTypeScript, startKafka, startPostgres, type TestKafka, type TestPostgres } from '@callosum/testing';
+import {
+  orSkip,
+  spawnTypeScript,
+  startKafka,
+  startPostgres,
+  type TestKafka,
+  type TestPostgres,
+} from '@callosum/testing';
 import { connect, type DatabaseConfig } from '@callosum/database';
 import { newId } from '@callosum/kernel';
 import { Kafka, logLevel } from 'kafkajs';
@@ -85,9 +92,13 @@ describe('Postgres log', () => {
     const admin = connect<unknown>(database, 'event_log', () => undefined);
     const log = new PostgresEventLog({ db: admin.db, onError: () => undefined });
     await log.append([fact(`${prefix}old`, 1), fact(`${prefix}new`, 1)]);
-    await sql`update event_log.events set appended_at = now() - interval '15 days' where key = ${`${prefix}old`}`.execute(admin.db);
+    await sql`update event_log.events set appended_at = now() - interval '15 days' where key = ${`${prefix}old`}`.execute(
+      admin.db,
+    );
     expect(await log.prune()).toBe(1);
-    const { rows } = await sql<{ key: string }>`select key from event_log.events where key like ${`${prefix}%`}`.execute(admin.db);
+    const { rows } = await sql<{
+      key: string;
+    }>`select key from event_log.events where key like ${`${prefix}%`}`.execute(admin.db);
     expect(rows).toEqual([{ key: `${prefix}new` }]);
     await log.close();
     await admin.close();
@@ -138,10 +149,17 @@ describe('Kafka log', async () => {
     const errors: unknown[] = [];
     const { log, close } = openLog({ adapter: 'kafka', brokers: kafka.brokers }, (error) => errors.push(error));
     const service = await openService(database, `s_${newId().replaceAll('-', '')}`);
-    const relay = new OutboxRelay({ db: service.db, log, schema: service.schema, onError: (error) => errors.push(error) }).start();
+    const relay = new OutboxRelay({
+      db: service.db,
+      log,
+      schema: service.schema,
+      onError: (error) => errors.push(error),
+    }).start();
     const outbox = new PostgresOutbox({ service: 'study-index', onAdd: () => relay.expect() });
     const add = (revision: number): Promise<void> =>
-      service.db.transaction().execute((trx) => outbox.add(trx, topic, topic.message.fromJSON({ studyInstanceUid: `${prefix}k`, revision })));
+      service.db
+        .transaction()
+        .execute((trx) => outbox.add(trx, topic, topic.message.fromJSON({ studyInstanceUid: `${prefix}k`, revision })));
     const { events } = await collect(log, `group-${newId()}`, prefix);
     await add(1);
     await until('the first', () => events.length === 1);
@@ -162,7 +180,10 @@ describe('Kafka log', async () => {
 
   it('writes CloudEvents in binary mode: attributes as headers, the value as ProtoJSON', async () => {
     const key = newId();
-    const event = fact(key, 7, { causationId: newId(), traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' });
+    const event = fact(key, 7, {
+      causationId: newId(),
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    });
     const client = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING });
     const consumer = client.consumer({ groupId: `raw-${newId()}` });
     const seen: { headers: Record<string, string>; value: string }[] = [];
@@ -171,7 +192,9 @@ describe('Kafka log', async () => {
     await consumer.run({
       eachMessage: ({ message }) => {
         if (message.key?.toString() === key) {
-          const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]));
+          const headers = Object.fromEntries(
+            Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]),
+          );
           seen.push({ headers, value: String(message.value) });
         }
         return Promise.resolve();
@@ -216,7 +239,10 @@ function contract(target: () => LogTarget): void {
   it('gives back every attribute of an event', async () => {
     const { prefix, group } = scope();
     const { log } = open();
-    const full = fact(`${prefix}é`, 1, { causationId: newId(), traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' });
+    const full = fact(`${prefix}é`, 1, {
+      causationId: newId(),
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    });
     const bare = fact(`${prefix}é`, 2);
     const { events, subscription } = await collect(log, group, prefix);
     await log.append([full, bare]);
@@ -253,7 +279,10 @@ function contract(target: () => LogTarget): void {
       round++;
       await one.log.append(Array.from({ length: 48 }, (_, i) => fact(`${prefix}${i}`, round)));
       const inRound = (events: LogEvent[]): number => events.filter((event) => revisionOf(event) === round).length;
-      await until('a round', () => inRound(first.events) + inRound(second.events) >= 48 && inRound(others.events) >= 48);
+      await until(
+        'a round',
+        () => inRound(first.events) + inRound(second.events) >= 48 && inRound(others.events) >= 48,
+      );
       await sleep(200);
       return Math.min(inRound(first.events), inRound(second.events));
     };
@@ -357,6 +386,8 @@ function contract(target: () => LogTarget): void {
 
 async function cursorSum(db: Parameters<ReturnType<typeof sql>['execute']>[0], group: string): Promise<number> {
   const { rows } = await sql<{ sum: number }>`
-    select coalesce(sum(position), 0)::float8 as sum from event_log.cursors where consumer_group = ${group}`.execute(db);
+    select coalesce(sum(position), 0)::float8 as sum from event_log.cursors where consumer_group = ${group}`.execute(
+    db,
+  );
   return rows[0]?.sum ?? 0;
 }

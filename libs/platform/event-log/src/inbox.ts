@@ -21,7 +21,7 @@ export const Inbox = {
 
   /** Removes rows older than any topic's retention. @returns rows removed */
   async prune(db: QueryExecutorProvider, days: number = inboxRetentionDays): Promise<number> {
-    for (let removed = 0; ; ) {
+    for (let removed = 0; ;) {
       const { numAffectedRows } = await sql`
         delete from inbox where ctid = any (array(
           select ctid from inbox where received_at < now() - make_interval(days => ${days}::int) limit ${pruneRowsMax}

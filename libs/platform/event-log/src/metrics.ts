@@ -9,7 +9,9 @@ export interface ConsumerMetrics {
 /** Made when a consumer starts, not when this file is loaded: meters do not wait for telemetry to start. */
 export function consumerMetrics(group: string): ConsumerMetrics {
   const meter = metrics.getMeter('@callosum/event-log');
-  const events = meter.createCounter('callosum.events', { description: 'Events by what became of one attempt to handle them' });
+  const events = meter.createCounter('callosum.events', {
+    description: 'Events by what became of one attempt to handle them',
+  });
   const age = meter.createHistogram('callosum.events.age', {
     unit: 's',
     description: 'From the fact to the end of its handling: the lag of a consumer as people feel it',

@@ -39,7 +39,8 @@ beforeEach(async () => {
   return () => service.close();
 });
 
-const outboxOf = (outboxRowsMax = 1_000): PostgresOutbox => new PostgresOutbox({ service: 'study-index', outboxRowsMax });
+const outboxOf = (outboxRowsMax = 1_000): PostgresOutbox =>
+  new PostgresOutbox({ service: 'study-index', outboxRowsMax });
 const add = (outbox: PostgresOutbox, ...revisions: number[]): Promise<void> =>
   service.db.transaction().execute(async (trx) => {
     for (const revision of revisions) {
@@ -94,7 +95,9 @@ describe('outbox', () => {
 
   it('refuses an event without a key', async () => {
     const message = topic.message.fromJSON({ revision: 1 });
-    await expect(service.db.transaction().execute((trx) => outboxOf().add(trx, topic, message))).rejects.toMatchObject({ code: 'event-log.invalid-event' });
+    await expect(service.db.transaction().execute((trx) => outboxOf().add(trx, topic, message))).rejects.toMatchObject({
+      code: 'event-log.invalid-event',
+    });
   });
 });
 
@@ -105,7 +108,12 @@ describe('relay', () => {
     const log = memory();
     log.down = true;
     const errors: unknown[] = [];
-    const relay = new OutboxRelay({ db: service.db, log, schema: service.schema, onError: (error) => errors.push(error) }).start();
+    const relay = new OutboxRelay({
+      db: service.db,
+      log,
+      schema: service.schema,
+      onError: (error) => errors.push(error),
+    }).start();
     await until('a failed append', () => errors.length > 0);
     await add(outbox, 3);
     log.down = false;
@@ -116,8 +124,13 @@ describe('relay', () => {
 
   it('of two replicas one sends at a time: nothing twice, nothing out of order', async () => {
     const log = memory();
-    const slow: EventLog = { ...log, append: async (events) => (await new Promise((resolve) => setTimeout(resolve, 5)), log.append(events)) };
-    const relays = [1, 2].map(() => new OutboxRelay({ db: service.db, log: slow, schema: service.schema, onError: () => undefined }).start());
+    const slow: EventLog = {
+      ...log,
+      append: async (events) => (await new Promise((resolve) => setTimeout(resolve, 5)), log.append(events)),
+    };
+    const relays = [1, 2].map(() =>
+      new OutboxRelay({ db: service.db, log: slow, schema: service.schema, onError: () => undefined }).start(),
+    );
     const outbox = outboxOf();
     for (let revision = 1; revision <= 60; revision++) {
       await add(outbox, revision);
@@ -150,7 +163,9 @@ describe('relay', () => {
       ...memory(),
       append: async () => {
         const { rows } = await sql<{ xmin: string; next: string }>`
-          select pg_snapshot_xmin(pg_current_snapshot())::text as xmin, pg_snapshot_xmax(pg_current_snapshot())::text as next`.execute(reader.db);
+          select pg_snapshot_xmin(pg_current_snapshot())::text as xmin, pg_snapshot_xmax(pg_current_snapshot())::text as next`.execute(
+          reader.db,
+        );
         bounds = rows[0];
       },
     };
@@ -182,7 +197,8 @@ describe('relay', () => {
 describe('inbox', () => {
   it('knows an event per group, and forgets it with the rolled back effect', async () => {
     const event = { id: newId() };
-    const once = (group: string): Promise<boolean> => service.db.transaction().execute((trx) => Inbox.once(trx, group, event));
+    const once = (group: string): Promise<boolean> =>
+      service.db.transaction().execute((trx) => Inbox.once(trx, group, event));
     await expect(
       service.db.transaction().execute(async (trx) => {
         expect(await Inbox.once(trx, 'a', event)).toBe(true);
@@ -193,11 +209,16 @@ describe('inbox', () => {
   });
 
   it('outlives every topic, and is pruned after that', async () => {
-    expect(inboxRetentionDays).toBeGreaterThan(Math.max(...Object.values(topics).map(({ retentionDays }) => retentionDays)));
-    const once = (id: string): Promise<boolean> => service.db.transaction().execute((trx) => Inbox.once(trx, 'a', { id }));
+    expect(inboxRetentionDays).toBeGreaterThan(
+      Math.max(...Object.values(topics).map(({ retentionDays }) => retentionDays)),
+    );
+    const once = (id: string): Promise<boolean> =>
+      service.db.transaction().execute((trx) => Inbox.once(trx, 'a', { id }));
     await once('old');
     await once('young');
-    await sql`update inbox set received_at = now() - make_interval(days => ${inboxRetentionDays + 1}::int) where event_id = 'old'`.execute(service.db);
+    await sql`update inbox set received_at = now() - make_interval(days => ${inboxRetentionDays + 1}::int) where event_id = 'old'`.execute(
+      service.db,
+    );
     expect(await Inbox.prune(service.db)).toBe(1);
     expect([await once('old'), await once('young')]).toEqual([true, false]);
   });
@@ -209,7 +230,11 @@ describe('parked work', () => {
     const store = new ParkedStore(service.db, outbox);
     const log = memory();
     const event = fact(`${prefix}k`, 1);
-    const handle = withPolicy({ group: 'identity-mapping', parked: store, dispatch: () => Promise.reject(new Error('a defect')) });
+    const handle = withPolicy({
+      group: 'identity-mapping',
+      parked: store,
+      dispatch: () => Promise.reject(new Error('a defect')),
+    });
     await handle(event);
     await handle(event);
     await new OutboxRelay({ db: service.db, log, schema: service.schema, onError: () => undefined }).sendOnce();
@@ -254,7 +279,13 @@ describe('a subscription that cannot go on', () => {
     const admin = connect<unknown>(own, 'event_log', () => undefined);
     const log = new PostgresEventLog({ db: admin.db, onError: () => undefined });
     let crash: Error | undefined;
-    await log.subscribe({ group: 'g', topics: [topic.name], from: 'earliest', handler: () => Promise.resolve(), onCrash: (error) => (crash = error) });
+    await log.subscribe({
+      group: 'g',
+      topics: [topic.name],
+      from: 'earliest',
+      handler: () => Promise.resolve(),
+      onCrash: (error) => (crash = error),
+    });
     await sql`drop table event_log.events`.execute(admin.db);
     await until('the crash', () => crash !== undefined);
     await log.close();

@@ -111,11 +111,15 @@ export class PostgresOutbox implements Outbox {
 
   async #count(trx: SqlTransaction): Promise<number> {
     const { rows } = await sql<{ bound: number }>`
-      select coalesce((select max(id) from outbox) - (select min(id) from outbox) + 1, 0)::float8 as bound`.execute(trx);
+      select coalesce((select max(id) from outbox) - (select min(id) from outbox) + 1, 0)::float8 as bound`.execute(
+      trx,
+    );
     const bound = rows[0]?.bound ?? 0;
     if (bound < this.#options.outboxRowsMax) return bound;
     const counted = await sql<{ count: number }>`
-      select count(*)::float8 as count from (select 1 from outbox limit ${this.#options.outboxRowsMax}) as waiting`.execute(trx);
+      select count(*)::float8 as count from (select 1 from outbox limit ${this.#options.outboxRowsMax}) as waiting`.execute(
+      trx,
+    );
     return counted.rows[0]?.count ?? 0;
   }
 }

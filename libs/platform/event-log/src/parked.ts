@@ -91,7 +91,9 @@ export class ParkedStore {
       try {
         return await this.#replayAll(parked, handle);
       } finally {
-        await sql`select pg_advisory_unlock(hashtext('callosum.replay'), hashtext(${lockName(parked)}))`.execute(connection);
+        await sql`select pg_advisory_unlock(hashtext('callosum.replay'), hashtext(${lockName(parked)}))`.execute(
+          connection,
+        );
       }
     });
   }
@@ -117,13 +119,17 @@ export class ParkedStore {
 
   async #first({ group, topic, key }: ParkedKey): Promise<(EventRow & { id: number }) | undefined> {
     const { rows } = await sql<EventRow & { id: number }>`
-      select * from parked where consumer_group = ${group} and topic = ${topic} and key = ${key} order by id limit 1`.execute(this.db);
+      select * from parked where consumer_group = ${group} and topic = ${topic} and key = ${key} order by id limit 1`.execute(
+      this.db,
+    );
     return rows[0];
   }
 
   async #count({ group, topic, key }: ParkedKey): Promise<number> {
     const { rows } = await sql<{ count: number }>`
-      select count(*)::int as count from parked where consumer_group = ${group} and topic = ${topic} and key = ${key}`.execute(this.db);
+      select count(*)::int as count from parked where consumer_group = ${group} and topic = ${topic} and key = ${key}`.execute(
+      this.db,
+    );
     return rows[0]?.count ?? 0;
   }
 
@@ -146,6 +152,8 @@ async function lockKey(trx: SqlTransaction, parked: ParkedKey): Promise<void> {
 
 async function tryReplayLock(connection: QueryExecutorProvider, parked: ParkedKey): Promise<boolean> {
   const { rows } = await sql<{ mine: boolean }>`
-    select pg_try_advisory_lock(hashtext('callosum.replay'), hashtext(${lockName(parked)})) as mine`.execute(connection);
+    select pg_try_advisory_lock(hashtext('callosum.replay'), hashtext(${lockName(parked)})) as mine`.execute(
+    connection,
+  );
   return rows[0]?.mine ?? false;
 }

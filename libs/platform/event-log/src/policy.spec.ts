@@ -74,11 +74,16 @@ describe('Kafka records', () => {
 
   it('carry any event there and back', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), fc.string({ unit: 'grapheme' }), fc.uuid(), (key, text, causationId) => {
-        fc.pre(!`${key}${text}`.includes('\0'));
-        const event = fact(key, 1, { value: JSON.stringify({ text }), causationId });
-        expect(fromMessage(event.topic, 3, record(toMessage(event) as never))).toEqual(event);
-      }),
+      fc.property(
+        fc.string({ unit: 'grapheme', minLength: 1 }),
+        fc.string({ unit: 'grapheme' }),
+        fc.uuid(),
+        (key, text, causationId) => {
+          fc.pre(!`${key}${text}`.includes('\0'));
+          const event = fact(key, 1, { value: JSON.stringify({ text }), causationId });
+          expect(fromMessage(event.topic, 3, record(toMessage(event) as never))).toEqual(event);
+        },
+      ),
       { seed },
     );
   });
@@ -92,7 +97,17 @@ describe('Kafka records', () => {
 
   it('of a foreign writer become events that will be parked: named by their place, without NUL', () => {
     const event = fromMessage('t', 3, record({ key: null, value: 'a\0b', headers: {} }));
-    expect(event).toMatchObject({ id: 't/3/42', key: 't/3/42', type: '', value: 'a\uFFFDb', time: new Date(1767323045678) });
-    expect(fromMessage('t', 3, record({ key: 'k', value: null, headers: { ce_time: 'yesterday' } }))).toMatchObject({ key: 'k', value: '', time: new Date(0) });
+    expect(event).toMatchObject({
+      id: 't/3/42',
+      key: 't/3/42',
+      type: '',
+      value: 'a\uFFFDb',
+      time: new Date(1767323045678),
+    });
+    expect(fromMessage('t', 3, record({ key: 'k', value: null, headers: { ce_time: 'yesterday' } }))).toMatchObject({
+      key: 'k',
+      value: '',
+      time: new Date(0),
+    });
   });
 });

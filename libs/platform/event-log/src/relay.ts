@@ -49,7 +49,10 @@ export class OutboxRelay {
 
   start(): this {
     this.#running ??= this.#run();
-    this.#pruning ??= setInterval(() => void Inbox.prune(this.#options.db).catch(this.#options.onError), pruneEveryMs).unref();
+    this.#pruning ??= setInterval(
+      () => void Inbox.prune(this.#options.db).catch(this.#options.onError),
+      pruneEveryMs,
+    ).unref();
     return this;
   }
 
@@ -81,7 +84,9 @@ export class OutboxRelay {
         await sql`delete from outbox where id = any(${rows.map((row) => row.id)}::bigint[])`.execute(connection);
         return rows.length;
       } finally {
-        await sql`select pg_advisory_unlock(hashtext('callosum.outbox'), hashtext(${this.#options.schema}))`.execute(connection);
+        await sql`select pg_advisory_unlock(hashtext('callosum.outbox'), hashtext(${this.#options.schema}))`.execute(
+          connection,
+        );
       }
     });
   }
@@ -95,7 +100,9 @@ export class OutboxRelay {
 
   async #lock(connection: QueryExecutorProvider): Promise<boolean> {
     const { rows } = await sql<{ mine: boolean }>`
-      select pg_try_advisory_lock(hashtext('callosum.outbox'), hashtext(${this.#options.schema})) as mine`.execute(connection);
+      select pg_try_advisory_lock(hashtext('callosum.outbox'), hashtext(${this.#options.schema})) as mine`.execute(
+      connection,
+    );
     return rows[0]?.mine ?? false;
   }
 

@@ -157,7 +157,7 @@ export class FileObjectStore implements ObjectStore {
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.byteLength; ) {
+  for (let written = 0; written < chunk.byteLength;) {
     const { bytesWritten } = await handle.write(chunk, written, chunk.byteLength - written);
     written += bytesWritten;
   }
@@ -179,6 +179,7 @@ function translate(error: unknown, key: string): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code === 'EEXIST') return new ObjectExistsError(key);
   if (code === 'ENOENT') return new ObjectNotFoundError(key);
-  if (typeof code === 'string' && resourceCodes.has(code)) return new ObjectStoreUnavailableError(code, { cause: error });
+  if (typeof code === 'string' && resourceCodes.has(code))
+    return new ObjectStoreUnavailableError(code, { cause: error });
   return error;
 }

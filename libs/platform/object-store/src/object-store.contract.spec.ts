@@ -43,7 +43,11 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const adapters: { name: string; missing: string | undefined; open: () => ObjectStore }[] = [
-  { name: 'files', missing: undefined, open: () => new FileObjectStore({ root: join(folder, 'store'), diskFreeBytesMin: 0 }) },
+  {
+    name: 'files',
+    missing: undefined,
+    open: () => new FileObjectStore({ root: join(folder, 'store'), diskFreeBytesMin: 0 }),
+  },
   { name: 'S3', missing: s3.missing, open: () => new S3ObjectStore(s3.server as TestS3) },
 ];
 
@@ -57,7 +61,11 @@ for (const { name, missing, open } of adapters) {
     it('gives back what was put, whole and by range, with its digest', async () => {
       const bytes = randomBytes(300_000);
       const stored = await store.put('a/one', chunks(bytes.subarray(0, 1000), bytes.subarray(1000)));
-      expect(stored).toEqual({ key: 'a/one', byteCount: 300_000, sha256: createHash('sha256').update(bytes).digest('hex') });
+      expect(stored).toEqual({
+        key: 'a/one',
+        byteCount: 300_000,
+        sha256: createHash('sha256').update(bytes).digest('hex'),
+      });
       expect(await buffer(await store.get('a/one'))).toEqual(bytes);
       expect(await buffer(await store.get('a/one', { offset: 10, length: 20 }))).toEqual(bytes.subarray(10, 30));
       expect(await buffer(await store.get('a/one', { offset: 299_990 }))).toEqual(bytes.subarray(299_990));
@@ -125,25 +133,34 @@ describe('the file store and the disk', () => {
   });
 
   // Mounting needs root; elsewhere the refusal above stands for it.
-  it.runIf(process.getuid?.() === 0)('turns a disk that fills up meanwhile into "unavailable" and leaves nothing behind', async () => {
-    const root = join(folder, 'tiny-disk');
-    mkdirSync(root);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', root]);
-    try {
-      const store = new FileObjectStore({ root, diskFreeBytesMin: 0 });
-      const many = Array.from({ length: 8 }, () => randomBytes(512 * 1024));
-      await expect(store.put('big', chunks(...many))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
-      expect(readdirSync(join(root, '.staging'))).toEqual([]);
-      await expect(store.put('small', chunks(Buffer.from('fits')))).resolves.toMatchObject({ byteCount: 4 });
-    } finally {
-      execFileSync('umount', [root]);
-    }
-  });
+  it.runIf(process.getuid?.() === 0)(
+    'turns a disk that fills up meanwhile into "unavailable" and leaves nothing behind',
+    async () => {
+      const root = join(folder, 'tiny-disk');
+      mkdirSync(root);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', root]);
+      try {
+        const store = new FileObjectStore({ root, diskFreeBytesMin: 0 });
+        const many = Array.from({ length: 8 }, () => randomBytes(512 * 1024));
+        await expect(store.put('big', chunks(...many))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+        expect(readdirSync(join(root, '.staging'))).toEqual([]);
+        await expect(store.put('small', chunks(Buffer.from('fits')))).resolves.toMatchObject({ byteCount: 4 });
+      } finally {
+        execFileSync('umount', [root]);
+      }
+    },
+  );
 });
 
 describe('the S3 store without its server', () => {
   it('says that it is unavailable', async () => {
-    const gone = new S3ObjectStore({ endpoint: 'http://127.0.0.1:1', region: 'us-east-1', bucket: 'b', accessKeyId: 'a', secretAccessKey: 's' });
+    const gone = new S3ObjectStore({
+      endpoint: 'http://127.0.0.1:1',
+      region: 'us-east-1',
+      bucket: 'b',
+      accessKeyId: 'a',
+      secretAccessKey: 's',
+    });
     await expect(gone.put('k', chunks(Buffer.from('x')))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
     await expect(gone.ping()).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
   });

@@ -71,7 +71,12 @@ export class S3ObjectStore implements ObjectStore {
     try {
       const upload = new Upload({
         client: this.#client,
-        params: { Bucket: this.#bucket, Key: key, Body: Readable.from(measured(), { objectMode: false }), IfNoneMatch: '*' },
+        params: {
+          Bucket: this.#bucket,
+          Key: key,
+          Body: Readable.from(measured(), { objectMode: false }),
+          IfNoneMatch: '*',
+        },
         partSize: partBytes,
         queueSize: partsInFlight,
       });
@@ -106,7 +111,9 @@ export class S3ObjectStore implements ObjectStore {
   async head(key: string): Promise<ObjectInfo> {
     assertKey(key);
     try {
-      const { ContentLength, LastModified } = await this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }));
+      const { ContentLength, LastModified } = await this.#client.send(
+        new HeadObjectCommand({ Bucket: this.#bucket, Key: key }),
+      );
       return { key, byteCount: ContentLength ?? 0, modifiedAt: LastModified ?? new Date(0) };
     } catch (error) {
       throw translate(error, key);
@@ -125,7 +132,10 @@ export class S3ObjectStore implements ObjectStore {
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
     try {
-      for await (const page of paginateListObjectsV2({ client: this.#client }, { Bucket: this.#bucket, Prefix: prefix })) {
+      for await (const page of paginateListObjectsV2(
+        { client: this.#client },
+        { Bucket: this.#bucket, Prefix: prefix },
+      )) {
         for (const { Key, Size, LastModified } of page.Contents ?? []) {
           if (Key) yield { key: Key, byteCount: Size ?? 0, modifiedAt: LastModified ?? new Date(0) };
         }

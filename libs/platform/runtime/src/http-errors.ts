@@ -27,7 +27,10 @@ export class ProblemFilter implements ExceptionFilter {
     if (status >= 500) this.logger.error({ err: error, code, status }, 'http.failed');
     if (reply.sent) return;
     if (status === 503) void reply.header('retry-after', '5');
-    void reply.code(status).type('application/problem+json').send({ type: `urn:callosum:${code}`, title: code, status, detail });
+    void reply
+      .code(status)
+      .type('application/problem+json')
+      .send({ type: `urn:callosum:${code}`, title: code, status, detail });
   }
 
   private describe(error: unknown): { status: number; code: string; detail: string } {

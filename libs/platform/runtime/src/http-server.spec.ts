@@ -12,7 +12,11 @@ const telemetry: Telemetry = {
   shutdown: () => Promise.resolve(),
 };
 
-function service(name: string, prefixes: string[], state: { crashed?: boolean; readiness?: Record<string, string> } = {}): RunningService {
+function service(
+  name: string,
+  prefixes: string[],
+  state: { crashed?: boolean; readiness?: Record<string, string> } = {},
+): RunningService {
   return {
     name,
     httpPrefixes: prefixes,
@@ -56,9 +60,14 @@ describe('the one router', () => {
   it('is not ready before everything was started, nor while a dependency fails', async () => {
     expect((await (await start([service('a', [])], false))('/readyz')).status).toBe(503);
     await server?.close();
-    const response = await (await start([service('a', []), service('b', [], { readiness: { database: 'failing' } })]))('/readyz');
+    const response = await (
+      await start([service('a', []), service('b', [], { readiness: { database: 'failing' } })])
+    )('/readyz');
     expect(response.status).toBe(503);
-    expect(await response.json()).toEqual({ status: 'failing', services: { a: { database: 'ok' }, b: { database: 'failing' } } });
+    expect(await response.json()).toEqual({
+      status: 'failing',
+      services: { a: { database: 'ok' }, b: { database: 'failing' } },
+    });
   });
 
   it('fails liveness once a consumer has stopped for good', async () => {

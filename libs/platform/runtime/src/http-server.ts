@@ -40,17 +40,22 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
       .sort((a, b) => b.prefix.length - a.prefix.length)[0]?.service;
 
-  const server = createServer({ headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs }, (request, response) => {
-    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-    if (path === '/healthz') return void answerHealth(options.services(), response);
-    if (path === '/readyz') return void answerReadiness(options, response);
-    if (path === '/metrics') return options.telemetry.handleMetrics(request, response);
-    const service = find(path);
-    if (service) return service.handle(request, response);
-    if (options.pages?.(request, response)) return;
-    response.writeHead(404, { 'content-type': 'application/problem+json' });
-    response.end(JSON.stringify({ type: 'urn:callosum:http.404', title: 'http.404', status: 404, detail: 'nothing is here' }));
-  });
+  const server = createServer(
+    { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
+    (request, response) => {
+      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+      if (path === '/healthz') return void answerHealth(options.services(), response);
+      if (path === '/readyz') return void answerReadiness(options, response);
+      if (path === '/metrics') return options.telemetry.handleMetrics(request, response);
+      const service = find(path);
+      if (service) return service.handle(request, response);
+      if (options.pages?.(request, response)) return;
+      response.writeHead(404, { 'content-type': 'application/problem+json' });
+      response.end(
+        JSON.stringify({ type: 'urn:callosum:http.404', title: 'http.404', status: 404, detail: 'nothing is here' }),
+      );
+    },
+  );
   await listen(server, options.host, options.port);
   return {
     port: (server.address() as AddressInfo).port,
@@ -75,7 +80,11 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 /** Liveness: 503 once a consumer has stopped for good; a restart is the cure. */
 function answerHealth(services: readonly RunningService[], response: ServerResponse): void {
   const dead = services.filter((service) => service.crashed());
-  answer(response, dead.length === 0, Object.fromEntries(services.map((s) => [s.name, s.crashed() ? 'crashed' : 'alive'])));
+  answer(
+    response,
+    dead.length === 0,
+    Object.fromEntries(services.map((s) => [s.name, s.crashed() ? 'crashed' : 'alive'])),
+  );
 }
 
 /** Readiness: each service's dependencies, by name. */
@@ -83,7 +92,8 @@ async function answerReadiness(options: HttpServerOptions, response: ServerRespo
   const checks = await Promise.all(
     options.services().map(async (service) => [service.name, await service.readiness()] as const),
   );
-  const ready = options.started() && checks.every(([, report]) => Object.values(report).every((state) => state === 'ok'));
+  const ready =
+    options.started() && checks.every(([, report]) => Object.values(report).every((state) => state === 'ok'));
   answer(response, ready, Object.fromEntries(checks));
 }
 

@@ -8,7 +8,12 @@ import { eventLogSchema } from './roles.js';
 import type { PlatformSettings } from './settings.js';
 
 /** A pool under the service's role whose connections see `schema` first. */
-export function openDatabase(schema: string, role: string, settings: PlatformSettings, logger: Logger): Database<never> {
+export function openDatabase(
+  schema: string,
+  role: string,
+  settings: PlatformSettings,
+  logger: Logger,
+): Database<never> {
   const config: DatabaseConfig = {
     ...databaseDefaults,
     host: settings.CALLOSUM_DATABASE_HOST,
@@ -30,12 +35,21 @@ export interface OpenEventLog {
 const logPoolMax = 4;
 
 /** The log the settings name, ready to append. Kafka's missing topics are created from the catalogue. */
-export async function openEventLog(definition: ServiceDefinition, settings: PlatformSettings, logger: Logger): Promise<OpenEventLog> {
+export async function openEventLog(
+  definition: ServiceDefinition,
+  settings: PlatformSettings,
+  logger: Logger,
+): Promise<OpenEventLog> {
   const service = definition.name;
   const onError = (err: unknown): void => logger.warn({ err }, 'event-log.trouble');
   if (settings.CALLOSUM_EVENT_LOG === 'postgres') {
     // A pool of its own: handlers that hold all of the service's connections must not keep the log from reading on.
-    const pool = openDatabase(eventLogSchema, definition.schema, { ...settings, CALLOSUM_DATABASE_POOL_MAX: logPoolMax }, logger);
+    const pool = openDatabase(
+      eventLogSchema,
+      definition.schema,
+      { ...settings, CALLOSUM_DATABASE_POOL_MAX: logPoolMax },
+      logger,
+    );
     const log = new PostgresEventLog({ db: pool.db, onError });
     return { log, close: () => log.close().finally(() => pool.close()) };
   }
@@ -53,7 +67,10 @@ export async function openEventLog(definition: ServiceDefinition, settings: Plat
 
 export function openObjectStore(settings: PlatformSettings): ObjectStore {
   if (settings.CALLOSUM_OBJECT_STORE === 'files') {
-    return new FileObjectStore({ root: settings.CALLOSUM_OBJECT_STORE_DIR, diskFreeBytesMin: settings.CALLOSUM_DISK_FREE_BYTES_MIN });
+    return new FileObjectStore({
+      root: settings.CALLOSUM_OBJECT_STORE_DIR,
+      diskFreeBytesMin: settings.CALLOSUM_DISK_FREE_BYTES_MIN,
+    });
   }
   return new S3ObjectStore({
     region: settings.CALLOSUM_S3_REGION,

@@ -39,9 +39,7 @@ export const platformSettings = z.object({
     .describe('Connections one replica opens at most'),
   CALLOSUM_EVENT_LOG: z.enum(['postgres', 'kafka']).default('postgres').describe('Where events go'),
   CALLOSUM_KAFKA_BROKERS: z.string().default('127.0.0.1:9092').describe('Kafka bootstrap servers, comma-separated'),
-  CALLOSUM_KAFKA_REPLICATION: wholeNumber(1, 9)
-    .default(1)
-    .describe('Replicas of a topic that Callosum creates'),
+  CALLOSUM_KAFKA_REPLICATION: wholeNumber(1, 9).default(1).describe('Replicas of a topic that Callosum creates'),
   CALLOSUM_OBJECT_STORE: z.enum(['files', 's3']).default('files').describe('Where blobs are kept'),
   CALLOSUM_OBJECT_STORE_DIR: z.string().default('.callosum/objects').describe('Folder of the blobs (files)'),
   CALLOSUM_DISK_FREE_BYTES_MIN: wholeNumber(0, Number.MAX_SAFE_INTEGER)

@@ -113,7 +113,8 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
           crash = error;
           logger.fatal({ err: error }, 'consumer.crashed');
         },
-        onParked: (event, code, err) => logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
+        onParked: (event, code, err) =>
+          logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
       }),
     );
     await app.startAllMicroservices();
@@ -173,15 +174,23 @@ async function createApplication(
   logger: Logger,
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({ bodyLimit: jsonBodyBytesMax, forceCloseConnections: true });
-  const app = await NestFactory.create<NestFastifyApplication>(PlatformModule.with(definition.module, values), adapter, {
-    bodyParser: false,
-    abortOnError: false,
-    logger: new NestLogger(logger),
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    PlatformModule.with(definition.module, values),
+    adapter,
+    {
+      bodyParser: false,
+      abortOnError: false,
+      logger: new NestLogger(logger),
+    },
+  );
   const fastify = adapter.getInstance();
   definition.configureHttp?.(fastify);
   if (!fastify.hasContentTypeParser('application/json')) {
-    fastify.addContentTypeParser('application/json', { parseAs: 'string' }, fastify.getDefaultJsonParser('error', 'error'));
+    fastify.addContentTypeParser(
+      'application/json',
+      { parseAs: 'string' },
+      fastify.getDefaultJsonParser('error', 'error'),
+    );
   }
   traceHttp(fastify, definition.name);
   app.useGlobalFilters(new ProblemFilter(logger));

@@ -21,7 +21,10 @@ const statusOf: Record<ErrorKind, Status> = {
 };
 
 /** Continues the caller's trace in a span of the method, and turns our errors into gRPC statuses. */
-export function grpcServerMiddleware(service: string, onError: (error: unknown, path: string) => void): ServerMiddleware {
+export function grpcServerMiddleware(
+  service: string,
+  onError: (error: unknown, path: string) => void,
+): ServerMiddleware {
   const tracer = trace.getTracer(`callosum.${service}`);
   return async function* traced<Request, Response>(
     call: ServerMiddlewareCall<Request, Response>,

@@ -55,7 +55,12 @@ afterAll(async () => {
 class Script {
   readonly failures = new Map<number, { error: Error; times: number }>();
   readonly handled: number[] = [];
-  readonly seen: { message: imaging.StudyUpdated; event: LogEvent; current: LogEvent | undefined; traceId: string | undefined }[] = [];
+  readonly seen: {
+    message: imaging.StudyUpdated;
+    event: LogEvent;
+    current: LogEvent | undefined;
+    traceId: string | undefined;
+  }[] = [];
 
   constructor(
     readonly prefix: string,
@@ -72,7 +77,11 @@ class Script {
     await this.database.db.transaction().execute(async (trx) => {
       if (!(await Inbox.once(trx, this.group, event))) return;
       await sql`insert into effects (event_id, note) values (${event.id}, 'done')`.execute(trx);
-      await this.outbox.add(trx, topics.studyCompleted, topics.studyCompleted.message.fromJSON({ studyInstanceUid: message.studyInstanceUid }) as never);
+      await this.outbox.add(
+        trx,
+        topics.studyCompleted,
+        topics.studyCompleted.message.fromJSON({ studyInstanceUid: message.studyInstanceUid }) as never,
+      );
     });
     this.handled.push(message.revision);
   }
@@ -104,7 +113,12 @@ async function startService(target: LogTarget): Promise<Service> {
   const prefix = `${newId()}-`;
   const log = openLog(target);
   const service = await openService(database, `s_${newId().replaceAll('-', '')}`);
-  const relay = new OutboxRelay({ db: service.db, log: log.log, schema: service.schema, onError: () => undefined }).start();
+  const relay = new OutboxRelay({
+    db: service.db,
+    log: log.log,
+    schema: service.schema,
+    onError: () => undefined,
+  }).start();
   const outbox = new PostgresOutbox({ service: 'study-index', onAdd: () => relay.expect() });
   const parked = new ParkedStore(service.db, outbox);
   const script = new Script(prefix, service, outbox, group);
@@ -127,7 +141,11 @@ async function startService(target: LogTarget): Promise<Service> {
   return { app, script, parked, transport, log, group, prefix, close };
 }
 
-async function startNest(controllers: (new (...args: never[]) => object)[], providers: object[], transport: EventLogTransport): Promise<INestApplication> {
+async function startNest(
+  controllers: (new (...args: never[]) => object)[],
+  providers: object[],
+  transport: EventLogTransport,
+): Promise<INestApplication> {
   class Root {}
   Module({ controllers, providers: providers as never })(Root);
   const app = await NestFactory.create(Root, new FastifyAdapter(), { logger: false, abortOnError: false });
@@ -179,9 +197,16 @@ function handlers(target: () => LogTarget): void {
     });
     const edge = trace.getTracer('test').startSpan('association');
     await context.with(trace.setSpan(context.active(), edge), async () => {
-      await script.database.db.transaction().execute((trx) =>
-        script.outbox.add(trx, topics.studyUpdated, topics.studyUpdated.message.fromJSON({ studyInstanceUid: `${prefix}k`, revision: 101 }), { correlationId: 'transfer-1' }),
-      );
+      await script.database.db
+        .transaction()
+        .execute((trx) =>
+          script.outbox.add(
+            trx,
+            topics.studyUpdated,
+            topics.studyUpdated.message.fromJSON({ studyInstanceUid: `${prefix}k`, revision: 101 }),
+            { correlationId: 'transfer-1' },
+          ),
+        );
     });
     edge.end();
     await until('the event that follows', () => sent.length === 1);
@@ -269,16 +294,32 @@ function handlers(target: () => LogTarget): void {
       fact(`${prefix}c`, 1, { type: 'callosum.imaging.v9.Unheard' }),
       fact(`${prefix}d`, 7),
     ]);
-    await until('the good one and three parked', async () => script.handled.includes(7) && (await parked.list(group)).length === 3);
-    const codes = new Map((await parked.list(group)).map((entry) => [entry.event.key.slice(prefix.length), entry.errorCode]));
-    expect(codes).toEqual(new Map([['a', 'event-log.malformed'], ['b', 'event-log.malformed'], ['c', 'event-log.unknown-type']]));
+    await until(
+      'the good one and three parked',
+      async () => script.handled.includes(7) && (await parked.list(group)).length === 3,
+    );
+    const codes = new Map(
+      (await parked.list(group)).map((entry) => [entry.event.key.slice(prefix.length), entry.errorCode]),
+    );
+    expect(codes).toEqual(
+      new Map([
+        ['a', 'event-log.malformed'],
+        ['b', 'event-log.malformed'],
+        ['c', 'event-log.unknown-type'],
+      ]),
+    );
     await service.close();
   });
 }
 
 describe('a service that is wired wrongly does not start', () => {
   const transport = (): EventLogTransport =>
-    new EventLogTransport({ log: undefined as never, group: 'g', parked: undefined as never, onCrash: () => undefined });
+    new EventLogTransport({
+      log: undefined as never,
+      group: 'g',
+      parked: undefined as never,
+      onCrash: () => undefined,
+    });
 
   it('with two handlers for one topic', async () => {
     @Controller()

@@ -92,7 +92,9 @@ export class PostgresEventLog implements EventLog {
       union select topic from unnest(${topicCatalogue.map(({ name }) => name)}::text[]) as topic`.execute(this.#db);
     let removed = 0;
     for (const { topic } of rows) removed += await this.#pruneTopic(topic);
-    await sql`delete from event_log.cursors where owner is null and touched_at < now() - make_interval(days => ${dlqRetentionDays}::int)`.execute(this.#db);
+    await sql`delete from event_log.cursors where owner is null and touched_at < now() - make_interval(days => ${dlqRetentionDays}::int)`.execute(
+      this.#db,
+    );
     return removed;
   }
 
@@ -103,7 +105,7 @@ export class PostgresEventLog implements EventLog {
 
   async #pruneTopic(topic: string): Promise<number> {
     const days = topicCatalogue.find(({ name }) => name === topic)?.retentionDays ?? dlqRetentionDays;
-    for (let removed = 0; ; ) {
+    for (let removed = 0; ;) {
       const { numAffectedRows } = await sql`
         delete from event_log.events where ctid = any (array(
           select ctid from event_log.events

@@ -158,7 +158,12 @@ export class PostgresSubscription implements Subscription {
     const room = this.tuning.bufferedEventsMax - this.#buffered;
     const idle = [...this.#lanes.values()].filter((lane) => !lane.busy && !lane.releasing);
     if (this.#free <= 0 || room <= 0 || idle.length === 0) return 0;
-    const positions = idle.map(({ lease: { topic, partition }, xid, position }) => ({ topic, partition, xid, position }));
+    const positions = idle.map(({ lease: { topic, partition }, xid, position }) => ({
+      topic,
+      partition,
+      xid,
+      position,
+    }));
     const rows = await fetchEvents(this.db, positions, perPartitionMax, room);
     const batches = new Map<Lane, LoggedRow[]>();
     for (const row of rows) {

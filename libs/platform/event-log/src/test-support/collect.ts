@@ -32,7 +32,12 @@ export interface Collected {
 }
 
 /** Subscribes and keeps the events whose key begins with `prefix`: suites share topics, not keys. */
-export async function collect(log: EventLog, group: string, prefix: string, handler?: EventHandler): Promise<Collected> {
+export async function collect(
+  log: EventLog,
+  group: string,
+  prefix: string,
+  handler?: EventHandler,
+): Promise<Collected> {
   const events: LogEvent[] = [];
   const subscription = await log.subscribe({
     group,
@@ -51,7 +56,11 @@ export async function collect(log: EventLog, group: string, prefix: string, hand
 }
 
 /** Waits until `condition` holds; says what it waited for when it does not. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 20_000,
+): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);

@@ -37,7 +37,8 @@ export class GrpcStudyReader implements StudyReader {
 
 /** What a publication says of a study and no more: its digest must not change with where a blob lies. */
 function contentsOf(study: imaging.Study): StudyContents {
-  const { studyInstanceUid, revision, studyDate, studyTime, studyDescription, timezoneOffsetFromUtc, identityDigest } = study;
+  const { studyInstanceUid, revision, studyDate, studyTime, studyDescription, timezoneOffsetFromUtc, identityDigest } =
+    study;
   return {
     studyInstanceUid,
     revision,
@@ -55,7 +56,11 @@ function contentsOf(study: imaging.Study): StudyContents {
       laterality: series.laterality,
       seriesDate: series.seriesDate,
       seriesTime: series.seriesTime,
-      instances: series.instances.map(({ sopInstanceUid, sopClassUid, instanceNumber }) => ({ sopInstanceUid, sopClassUid, instanceNumber })),
+      instances: series.instances.map(({ sopInstanceUid, sopClassUid, instanceNumber }) => ({
+        sopInstanceUid,
+        sopClassUid,
+        instanceNumber,
+      })),
     })),
   };
 }

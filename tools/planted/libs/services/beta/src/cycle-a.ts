@@ -1,1 +1,2 @@
-import './cycle-b.js'; export const a = 1;
+import './cycle-b.js';
+export const a = 1;

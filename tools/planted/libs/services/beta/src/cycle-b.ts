@@ -1,1 +1,2 @@
-import './cycle-a.js'; export const b = 1;
+import './cycle-a.js';
+export const b = 1;
