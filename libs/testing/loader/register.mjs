@@ -10,14 +10,23 @@ import { projects, root } from '../../../tools/workspace.mjs';
 const folders = new Map(projects().map(({ dir, name }) => [name, dir]));
 const { config } = ts.readConfigFile(join(root, 'tsconfig.base.json'), ts.sys.readFile);
 const { options } = ts.convertCompilerOptionsFromJson(
-  { ...config.compilerOptions, module: 'esnext', moduleResolution: 'bundler', composite: false, incremental: false, inlineSourceMap: true, sourceMap: false },
+  {
+    ...config.compilerOptions,
+    module: 'esnext',
+    moduleResolution: 'bundler',
+    composite: false,
+    incremental: false,
+    inlineSourceMap: true,
+    sourceMap: false,
+  },
   root,
 );
 
 registerHooks({
   resolve(specifier, context, next) {
     const folder = folders.get(specifier);
-    if (folder) return { url: pathToFileURL(join(root, folder, 'src/index.ts')).href, format: 'module', shortCircuit: true };
+    if (folder)
+      return { url: pathToFileURL(join(root, folder, 'src/index.ts')).href, format: 'module', shortCircuit: true };
     if (specifier.startsWith('.') && specifier.endsWith('.js') && context.parentURL?.endsWith('.ts')) {
       const source = join(dirname(fileURLToPath(context.parentURL)), specifier.replace(/\.js$/, '.ts'));
       if (existsSync(source)) return { url: pathToFileURL(source).href, format: 'module', shortCircuit: true };

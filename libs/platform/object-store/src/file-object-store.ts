@@ -40,6 +40,11 @@ export class FileObjectStore implements ObjectStore {
       await this.#makeFolder(dirname(path));
       return await this.#write(key, path, source);
     } catch (error) {
+      // A folder that is not there any more: the disk was taken away, and nothing on it is known to be durable.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+        this.#durableFolders.clear();
+        throw new ObjectStoreUnavailableError('the folder of the objects is gone', { cause: error });
+      }
       throw translate(error, key);
     }
   }
