@@ -6,10 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { keptCount, parked } from './harness/database.js';
-import { newFolder } from './harness/paths.js';
-import { run } from './harness/processes.js';
+import { eventually, fhirSearch } from './harness/fhir.js';
+import { type NonsenseWorker, startNonsenseWorker, writeLabelMap } from './harness/nonsense-worker.js';
+import { newFolder, root } from './harness/paths.js';
+import { freePort, run } from './harness/processes.js';
 import { runPython } from './harness/python.js';
-import { instancesOf, retrieve, storescu } from './harness/studies.js';
+import { instancesOf, retrieve, send, smallPhantom, storescu, writeStudy } from './harness/studies.js';
 
 /** Sends a file's dataset cut to `keep` bytes by C-STORE and prints the status that came back. */
 const sendCut = `
@@ -195,9 +197,103 @@ describe('a full disk', () => {
   }
 });
 
+const lung = { value: '39607008', scheme: 'SCT', meaning: 'Lung' };
+const volume = { value: '118565006', scheme: 'SCT', meaning: 'Volume' };
+const segment = (number: number) => ({
+  number,
+  label: 'Lung',
+  category: { value: '123037004', scheme: 'SCT', meaning: 'Anatomical Structure' },
+  type: lung,
+});
+const measurement = (value: number, segmentNumber = 0) => ({
+  measurements: [
+    { id: 'volume', concept: volume, value, unit: { value: 'mL', scheme: 'UCUM', meaning: 'mL' }, segmentNumber },
+  ],
+});
+
+describe('a worker that returns nonsense', () => {
+  let system: Callosum;
+  let refusedUploads: string[];
+  let workers: Record<string, NonsenseWorker>;
+  const study = smallPhantom({ uidSalt: 'nonsense', slices: 24, matrix: 64, patient: { patientId: 'E2E-NONSENSE' } });
+  const uid = study.studyInstanceUid;
+
+  beforeAll(async () => {
+    system = await Callosum.start('nonsense', { worker: false, env: { CALLOSUM_JOB_ATTEMPTS_MAX: '2' } });
+    const start = (modelId: string, result: Parameters<typeof startNonsenseWorker>[2]): NonsenseWorker =>
+      startNonsenseWorker(`127.0.0.1:${system.grpcPort}`, modelId, result);
+    refusedUploads = [];
+    const refused = (upload: Promise<string>): Promise<void> =>
+      upload.then(
+        () => undefined,
+        (error: unknown) => void refusedUploads.push(String(error)),
+      );
+    workers = {
+      'not-a-number': start('not-a-number', () => Promise.resolve(measurement(Number.NaN))),
+      'no-such-segment': start('no-such-segment', () => Promise.resolve(measurement(4711, 7))),
+      'wrong-mask': start('wrong-mask', async (attempt) => {
+        const { columns, rows, slices } = attempt.grid;
+        const smaller = { columns: columns - 1, rows, slices };
+        await refused(writeLabelMap(attempt, smaller, new Uint8Array((columns - 1) * rows * slices)));
+        await refused(writeLabelMap(attempt, attempt.grid, new Uint8Array(columns * rows * slices - 5)));
+        return { labelMaps: [{ ...smaller, sha256: '0'.repeat(64), segments: [segment(1)] }] };
+      }),
+      'undeclared-segment': start('undeclared-segment', async (attempt) => {
+        const { columns, rows, slices } = attempt.grid;
+        const labels = new Uint8Array(columns * rows * slices).fill(9);
+        const sha256 = await writeLabelMap(attempt, attempt.grid, labels);
+        return { labelMaps: [{ ...attempt.grid, sha256, segments: [segment(1)] }] };
+      }),
+    };
+    await send(system, study);
+  });
+  afterAll(async () => {
+    for (const one of Object.values(workers)) one.close();
+    await system.stop();
+  });
+
+  it.each([
+    ['not-a-number', 'measurements[0].value is no finite number'],
+    ['no-such-segment', 'measurements[0].segment_number names no segment'],
+    ['wrong-mask', 'label_maps[0]: not the grid of the input'],
+    ['undeclared-segment', 'label_maps[0] has voxels of segments that are not declared'],
+  ])('%s: is refused with the reason, and the job ends as failed', async (modelId, reason) => {
+    const failed = await eventually(`the job of ${modelId} has failed`, 60_000, async () => {
+      const answer = await fetch(`${system.httpUrl}/api/inference/jobs?study=${uid}`);
+      const { jobs } = (await answer.json()) as { jobs: { jobId: string; modelId: string; state: string }[] };
+      return jobs.find((job) => job.modelId === modelId && job.state === 'failed');
+    });
+    const told = workers[modelId];
+    expect(told?.accepted).toEqual([]);
+    expect(told?.refusals).toEqual([`invalid-result: ${reason}`, `invalid-result: ${reason}`]);
+    const task = await eventually('its Task is failed', 30_000, async () =>
+      (await fhirSearch(system.httpUrl, 'Task')).find((one) =>
+        JSON.stringify(one['identifier']).includes(failed.jobId),
+      ),
+    );
+    expect(task['status']).toBe('failed');
+    expect((task['statusReason'] as { text: string }).text).toContain(reason);
+  });
+
+  it('has its masks refused where they do not fit', () => {
+    expect(refusedUploads).toHaveLength(4);
+    for (const error of refusedUploads) expect(error).toContain('INVALID_ARGUMENT');
+  });
+
+  it('brings nothing into the record but the failures, and the system goes on', async () => {
+    expect(await fhirSearch(system.httpUrl, 'DiagnosticReport')).toEqual([]);
+    expect(await fhirSearch(system.httpUrl, 'Observation')).toEqual([]);
+    expect((await instancesOf(system.httpUrl, uid)).filter(({ modality }) => modality !== 'CT')).toEqual([]);
+    expect(await parked(system)).toEqual([]);
+    expect((await fetch(`${system.httpUrl}/healthz`)).status).toBe(200);
+    expect((await fetch(`${system.httpUrl}/readyz`)).status).toBe(200);
+  });
+});
+
 describe('settings that cannot be used', () => {
   const start = (env: NodeJS.ProcessEnv): ReturnType<typeof run> =>
     run(process.execPath, ['apps/all-in-one/dist/main.js'], {
+      cwd: root,
       timeoutMs: 90_000,
       env: {
         CALLOSUM_DATA_DIR: newFolder('settings'),
@@ -236,11 +332,27 @@ describe('settings that cannot be used', () => {
 describe('npm start --study with files that are no DICOM', () => {
   const command = async (folder: string, ...options: string[]): ReturnType<typeof run> => {
     const dataDir = newFolder('start-study');
-    const ports = { CALLOSUM_HTTP_PORT: '0', CALLOSUM_DIMSE_PORT: '0', CALLOSUM_GRPC_PORT: '0' };
     return run(process.execPath, ['tools/start.mjs', '--study', folder, '--once', ...options], {
-      env: { CALLOSUM_DATA_DIR: dataDir, ...ports },
+      cwd: root,
+      env: {
+        CALLOSUM_DATA_DIR: dataDir,
+        CALLOSUM_HTTP_PORT: String(await freePort()),
+        CALLOSUM_DIMSE_PORT: String(await freePort()),
+        CALLOSUM_GRPC_PORT: String(await freePort()),
+        CALLOSUM_QUIET_PERIOD_MS: '2000',
+      },
     });
   };
+
+  it('names the file that is no DICOM, and publishes the others', async () => {
+    const folder = writeStudy(smallPhantom({ uidSalt: 'beside-junk', patient: { patientId: 'E2E-BESIDE-JUNK' } }));
+    writeFileSync(join(folder, 'notes.txt'), 'taken after the scan');
+    const { code, stdout, stderr } = await command(folder);
+    expect(code, stdout.slice(-2000) + stderr.slice(-2000)).toBe(0);
+    expect(stderr).toMatch(/not sent: \S*notes\.txt: \S/);
+    const last = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    expect(last['diagnosticReport']).toMatch(/^DiagnosticReport\//);
+  });
 
   it('ends with the reason when there is no DICOM file at all', async () => {
     const folder = newFolder('junk');
