@@ -6,7 +6,7 @@ import { type Database, isTransientDatabaseError } from '@callosum/database';
 import { comparePixels, type DatasetDigest, datasetDigest, DicomParseError, DicomPixelError } from '@callosum/dicom';
 import { activeTraceparent, type Outbox } from '@callosum/event-log';
 import { CallosumError, type Clock, systemClock } from '@callosum/kernel';
-import type { ByteRange, ObjectStore } from '@callosum/object-store';
+import { type ByteRange, ObjectExistsError, type ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 import type { Kysely } from 'kysely';
 
@@ -290,7 +290,9 @@ const passesLater = (error: unknown): boolean =>
 function asUnavailable(error: unknown): unknown {
   if (error instanceof ArchiveUnavailableError) return error;
   if (error instanceof CallosumError) {
-    return error.kind === 'unavailable' ? new ArchiveUnavailableError(error.code, { cause: error }) : error;
+    // A blob key is new and random: that it exists means a write of ours whose answer was lost and tried again.
+    const again = error.kind === 'unavailable' || error instanceof ObjectExistsError;
+    return again ? new ArchiveUnavailableError(error.code, { cause: error }) : error;
   }
   return isTransientDatabaseError(error)
     ? new ArchiveUnavailableError('the database does not answer', { cause: error })

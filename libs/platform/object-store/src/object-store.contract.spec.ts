@@ -70,6 +70,7 @@ for (const { name, missing, open } of adapters) {
       expect(await buffer(await store.get('a/one', { offset: 10, length: 20 }))).toEqual(bytes.subarray(10, 30));
       expect(await buffer(await store.get('a/one', { offset: 299_990 }))).toEqual(bytes.subarray(299_990));
       expect(await buffer(await store.get('a/one', { offset: 5, length: 0 }))).toHaveLength(0);
+      expect(await buffer(await store.get('a/one', { offset: 300_000, length: 10 }))).toHaveLength(0);
       expect((await store.head('a/one')).byteCount).toBe(300_000);
     });
 
@@ -130,6 +131,15 @@ describe('the file store and the disk', () => {
     await expect(full.put('l', chunks(Buffer.from('x')))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
     expect((await buffer(await full.get('k'))).toString()).toBe('kept');
     await expect(full.ping()).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+  });
+
+  it('is unavailable when its folder was taken away, and goes on when it is back', async () => {
+    const root = join(folder, 'taken-away');
+    const store = new FileObjectStore({ root, diskFreeBytesMin: 0 });
+    await store.put('x/one', chunks(Buffer.from('x')));
+    rmSync(root, { recursive: true });
+    await expect(store.put('x/two', chunks(Buffer.from('x')))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+    await expect(store.put('x/two', chunks(Buffer.from('x')))).resolves.toMatchObject({ byteCount: 1 });
   });
 
   // Mounting needs root; elsewhere the refusal above stands for it.

@@ -104,6 +104,8 @@ export class S3ObjectStore implements ObjectStore {
       );
       return Body as Readable;
     } catch (error) {
+      // A range behind the end is empty, as on a file system.
+      if (statusOf(error) === 416) return Readable.from([]);
       throw translate(error, key);
     }
   }
@@ -157,8 +159,12 @@ export class S3ObjectStore implements ObjectStore {
 /** The SDK's errors in the port's terms. */
 function translate(error: unknown, key: string): unknown {
   const name = error instanceof Error ? error.name : '';
-  const status = (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+  const status = statusOf(error);
   if (status === 404 || name === 'NoSuchKey' || name === 'NotFound') return new ObjectNotFoundError(key);
-  if (status === 412 || status === 409 || name === 'PreconditionFailed') return new ObjectExistsError(key);
+  // 409 is a write of the same key at the same time: who of the two wins is not known yet.
+  if (status === 412 || name === 'PreconditionFailed') return new ObjectExistsError(key);
   return new ObjectStoreUnavailableError(name || 'no answer', { cause: error });
 }
+
+const statusOf = (error: unknown): number | undefined =>
+  (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;

@@ -3,7 +3,7 @@ import { CallosumError } from '@callosum/kernel';
 import type { StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
-import type { Selection, StudyIndexReader } from '../application/ports.js';
+import type { KeptInstance, Selection, StudyIndexReader } from '../application/ports.js';
 import { BadRequestError } from '../domain/errors.js';
 
 /** Thrown when study-index does not answer. */
@@ -28,10 +28,13 @@ export class StudyIndexGrpc implements StudyIndexReader {
     }
   }
 
-  async pixelData(selection: Required<Selection>): Promise<imaging.PixelDataLayout | undefined> {
+  async pixelData(kept: KeptInstance): Promise<imaging.PixelDataLayout | undefined> {
+    const found = this.client.locateInstances(scope(kept), { deadline: streamDeadlineMs });
     try {
-      for await (const { pixelData } of this.client.locateInstances(scope(selection), { deadline: streamDeadlineMs }))
-        return pixelData;
+      for await (const { instance, pixelData } of found) {
+        // A correction that the index has not read yet: its bytes lie elsewhere.
+        return instance?.blob?.key === kept.blobKey ? pixelData : undefined;
+      }
       return undefined;
     } catch (error) {
       if (isNotFound(error)) return undefined;

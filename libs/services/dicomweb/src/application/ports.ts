@@ -26,12 +26,18 @@ export interface KeptInstances {
   open(blobKey: string, range?: { readonly offset: number; readonly length?: number }): Promise<Readable>;
 }
 
+export interface IndexedMetadata {
+  readonly sopInstanceUid: string;
+  readonly dicomJson: string;
+  readonly blobKey: string;
+}
+
 /** What study-index answers. */
 export interface StudyIndexReader {
-  /** DICOM JSON by SOPInstanceUID, in instance order; empty when the index does not know the selection. */
-  metadata(selection: Selection): AsyncIterable<{ readonly sopInstanceUid: string; readonly dicomJson: string }>;
-  /** Undefined when the index does not know the instance. */
-  pixelData(selection: Required<Selection>): Promise<imaging.PixelDataLayout | undefined>;
+  /** DICOM JSON in instance order, with the blob it was read from; empty when the index does not know the selection. */
+  metadata(selection: Selection): AsyncIterable<IndexedMetadata>;
+  /** Undefined when the index does not know this very blob of the instance. */
+  pixelData(kept: KeptInstance): Promise<imaging.PixelDataLayout | undefined>;
   search(request: imaging.SearchRequest): AsyncIterable<string>;
 }
 

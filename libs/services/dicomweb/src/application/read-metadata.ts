@@ -27,8 +27,9 @@ export class ReadMetadata {
     if (instances.length === 0) throw new NotFoundError('the resource');
     const wanted = new Map(instances.map((instance) => [instance.sopInstanceUid, instance]));
     for (const deadline = Date.now() + this.indexWaitMs; ; await sleep(pollMs)) {
-      for await (const { sopInstanceUid, dicomJson } of this.index.metadata(selection)) {
-        if (wanted.delete(sopInstanceUid)) yield dicomJson;
+      for await (const { sopInstanceUid, dicomJson, blobKey } of this.index.metadata(selection)) {
+        // The dataset of a blob that a correction has replaced is not what the archive holds now.
+        if (wanted.get(sopInstanceUid)?.blobKey === blobKey && wanted.delete(sopInstanceUid)) yield dicomJson;
       }
       if (wanted.size === 0 || Date.now() >= deadline) break;
     }

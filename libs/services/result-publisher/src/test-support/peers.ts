@@ -101,7 +101,12 @@ export class PeersForTests {
     for (const [sopInstanceUid, dataset] of this.instances) {
       if (dataset['0020000E']?.Value?.[0] !== seriesInstanceUid) continue;
       await Promise.resolve();
-      yield { seriesInstanceUid, sopInstanceUid, dicomJson: JSON.stringify({ ...dataset, '7FE00010': undefined }) };
+      yield {
+        seriesInstanceUid,
+        sopInstanceUid,
+        dicomJson: JSON.stringify({ ...dataset, '7FE00010': undefined }),
+        blobKey: 'blob',
+      };
     }
   }
 

@@ -84,6 +84,7 @@ export class PostgresIndexQueries implements IndexQueries {
           seriesInstanceUid: row.series_instance_uid,
           sopInstanceUid: row.sop_instance_uid,
           dicomJson: JSON.stringify(row.metadata),
+          blobKey: row.blob_key,
         };
       }
       after = rows.at(-1);

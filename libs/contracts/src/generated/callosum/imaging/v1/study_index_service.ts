@@ -250,6 +250,8 @@ export interface StreamMetadataResponse {
   sopInstanceUid: string;
   /** One dataset of the DICOM JSON model without bulk data values; file meta is not in it. */
   dicomJson: string;
+  /** The blob it was read from: after a correction the archive may already hold a newer one. */
+  blobKey: string;
 }
 
 export interface LocateInstancesRequest {
@@ -2249,7 +2251,7 @@ export const StreamMetadataRequest: MessageFns<StreamMetadataRequest> = {
 };
 
 function createBaseStreamMetadataResponse(): StreamMetadataResponse {
-  return { seriesInstanceUid: "", sopInstanceUid: "", dicomJson: "" };
+  return { seriesInstanceUid: "", sopInstanceUid: "", dicomJson: "", blobKey: "" };
 }
 
 export const StreamMetadataResponse: MessageFns<StreamMetadataResponse> = {
@@ -2262,6 +2264,9 @@ export const StreamMetadataResponse: MessageFns<StreamMetadataResponse> = {
     }
     if (message.dicomJson !== "") {
       writer.uint32(26).string(message.dicomJson);
+    }
+    if (message.blobKey !== "") {
+      writer.uint32(34).string(message.blobKey);
     }
     return writer;
   },
@@ -2303,6 +2308,14 @@ export const StreamMetadataResponse: MessageFns<StreamMetadataResponse> = {
             message.dicomJson = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.blobKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2332,6 +2345,11 @@ export const StreamMetadataResponse: MessageFns<StreamMetadataResponse> = {
         : isSet(object.dicom_json)
         ? globalThis.String(object.dicom_json)
         : "",
+      blobKey: isSet(object.blobKey)
+        ? globalThis.String(object.blobKey)
+        : isSet(object.blob_key)
+        ? globalThis.String(object.blob_key)
+        : "",
     };
   },
 
@@ -2346,6 +2364,9 @@ export const StreamMetadataResponse: MessageFns<StreamMetadataResponse> = {
     if (message.dicomJson !== "") {
       obj.dicomJson = message.dicomJson;
     }
+    if (message.blobKey !== "") {
+      obj.blobKey = message.blobKey;
+    }
     return obj;
   },
 
@@ -2357,6 +2378,7 @@ export const StreamMetadataResponse: MessageFns<StreamMetadataResponse> = {
     message.seriesInstanceUid = object.seriesInstanceUid ?? "";
     message.sopInstanceUid = object.sopInstanceUid ?? "";
     message.dicomJson = object.dicomJson ?? "";
+    message.blobKey = object.blobKey ?? "";
     return message;
   },
 };
