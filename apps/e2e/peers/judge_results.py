@@ -78,7 +78,7 @@ def code(item) -> str:
 
 
 def describe(item) -> dict:
-    modifiers = item.get("SegmentedPropertyTypeModifierCodeSequence", [])
+    modifiers = item.SegmentedPropertyTypeCodeSequence[0].get("SegmentedPropertyTypeModifierCodeSequence", [])
     return {
         "number": int(item.SegmentNumber),
         "label": item.SegmentLabel,

@@ -70,7 +70,7 @@ async function retrieveResults(httpUrl: string, study: string, sourceSeries: str
 async function judge({ seg, sr, source }: Results, ...options: readonly string[]): Promise<Judgement> {
   const script = join(root, 'apps/e2e/peers/judge_results.py');
   const { code, stdout, stderr } = await run(python, [script, seg, sr, source, ...options]);
-  if (code !== 0) throw new Error(`judge_results.py: ${stderr.slice(-3000)}`);
+  if (code !== 0) throw new Error(`${python} judge_results.py: ${code} ${stderr.slice(-3000)}`);
   return JSON.parse(stdout) as Judgement;
 }
 

@@ -83,6 +83,8 @@ describe('a radiologist opens the study', () => {
     expect(textAt(seg, '00080060')).toBe('SEG');
     const thumbnail = page.locator('[data-cy^="study-browser-thumbnail"]').filter({ hasText: 'SEG' }).first();
     await thumbnail.waitFor({ timeout: 60_000 });
+    // The tour begins when images are there, and catches clicks.
+    await dismissWelcome(page);
     await thumbnail.dblclick();
     const viewport = page.locator('.cornerstone-canvas').first();
     const overlaid = await eventually('a coloured overlay', 90_000, async () => {
