@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { Callosum } from './harness/callosum.js';
+import { factCount, keptCount, parked } from './harness/database.js';
+import { fhirGet, fhirSearch, reportsOf, waitForReport } from './harness/fhir.js';
+import { instancesOf, send, smallPhantom } from './harness/studies.js';
+
+const seed = Number(process.env['CALLOSUM_SEED'] ?? 20261122);
+const kills = Number(process.env['CALLOSUM_KILLS'] ?? 10);
+
+/** Mulberry32: the same seed gives the same moments. */
+function randomOf(state: number): () => number {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/**
+ * kill -9 of the services, the database server and the worker between the acknowledgement and the report. What was
+ * acknowledged is published, once, whatever was under way.
+ */
+describe(`${kills} times kill -9 of everything between acknowledgement and report (CALLOSUM_SEED=${seed})`, () => {
+  const random = randomOf(seed);
+  const studies = Array.from({ length: kills }, (_, i) =>
+    smallPhantom({
+      uidSalt: `kill-${seed}-${i}`,
+      patient: { patientId: `E2E-KILL-${i}`, patientName: `KILL^NUMBER ${i}` },
+    }),
+  );
+  let system: Callosum;
+  let wholeWayMs = 0;
+
+  beforeAll(async () => {
+    process.stdout.write(`CALLOSUM_SEED=${seed} CALLOSUM_KILLS=${kills}\n`);
+    system = await Callosum.start('kill');
+    // How long it takes undisturbed: kills are spread over that time.
+    const calm = smallPhantom({ uidSalt: `kill-${seed}-calm`, patient: { patientId: 'E2E-KILL-CALM' } });
+    await send(system, calm);
+    const acknowledged = Date.now();
+    await waitForReport(system.httpUrl, calm.studyInstanceUid);
+    wholeWayMs = Date.now() - acknowledged;
+  });
+  afterAll(() => system.stop());
+
+  it('publishes each acknowledged study', async () => {
+    for (const [i, study] of studies.entries()) {
+      await send(system, study);
+      // One kill in each tenth of the way, at a random moment of it.
+      const killAfterMs = Math.floor(((i + random()) / kills) * wholeWayMs);
+      await sleep(killAfterMs);
+      const published = (await reportsOf(system.httpUrl, study.studyInstanceUid).catch(() => [])).length;
+      await system.killAll();
+      process.stdout.write(
+        `kill ${i + 1}: ${killAfterMs} of ${wholeWayMs} ms after the acknowledgement, ${published} reports yet\n`,
+      );
+      await system.boot();
+    }
+    for (const { studyInstanceUid } of studies) await waitForReport(system.httpUrl, studyInstanceUid);
+  }, 600_000);
+
+  it('publishes nothing twice and parks nothing', async () => {
+    // Whatever would do it again has had the time: leases of the killed run out within 10 s.
+    await sleep(12_000);
+    for (const { studyInstanceUid: uid, instances } of studies) {
+      const reports = await reportsOf(system.httpUrl, uid);
+      expect(reports).toHaveLength(1);
+      const history = await fhirGet<{ total?: number }>(system.httpUrl, `DiagnosticReport/${reports[0]?.id}/_history`);
+      expect(history.total, 'versions of the report').toBe(1);
+      const identifier = encodeURIComponent(`urn:dicom:uid|urn:oid:${uid}`);
+      expect(await fhirSearch(system.httpUrl, `ImagingStudy?identifier=${identifier}`)).toHaveLength(1);
+      const modalities = (await instancesOf(system.httpUrl, uid)).map(({ modality }) => modality);
+      expect(modalities.filter((modality) => modality === 'CT')).toHaveLength(instances.length);
+      expect(modalities.filter((modality) => modality !== 'CT').sort()).toEqual(['SEG', 'SR']);
+      expect(await keptCount(system, uid)).toBe(instances.length + 2);
+      expect(await factCount(system, 'inference.job.scheduled.v1', uid)).toBe(1);
+      expect(await factCount(system, 'inference.job.failed.v1', uid)).toBe(0);
+    }
+    const waiting = (await (await fetch(`${system.httpUrl}/api/identity/quarantine`)).json()) as {
+      decisions: unknown[];
+    };
+    expect(waiting.decisions).toEqual([]);
+    expect(await parked(system)).toEqual([]);
+  });
+});
