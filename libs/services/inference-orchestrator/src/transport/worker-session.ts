@@ -192,8 +192,11 @@ export class WorkerSession {
       startedAt: undefined,
       finishedAt: undefined,
     };
-    const job = await withSpan(service, 'accept result', options, () => completeJob(this.with_, held, given));
-    log.info({ job: job.id, study: job.studyInstanceUid, attempt: job.attempts }, 'job.completed');
+    await withSpan(service, 'accept result', options, async () => {
+      const job = await completeJob(this.with_, held, given);
+      // Inside: the line carries the study's trace, not that of the stream the worker holds open.
+      log.info({ job: job.id, study: job.studyInstanceUid, attempt: job.attempts }, 'job.completed');
+    });
     this.say({ $case: 'accepted', value: { jobId: held.jobId } });
     this.release(held.jobId, held.fencingToken);
   }
@@ -207,9 +210,11 @@ export class WorkerSession {
       traceparent: job.traceparent,
       attributes: { 'callosum.job': job.id, 'callosum.failure': failure },
     };
-    const after = await withSpan(service, 'end attempt', options, () => attempts.fail(held, failure, said));
-    if (!after) throw new StaleFencingTokenError(held.jobId);
-    log.warn({ job: job.id, failure, attempt: job.attempts, state: after.state }, 'attempt.failed');
+    await withSpan(service, 'end attempt', options, async () => {
+      const after = await attempts.fail(held, failure, said);
+      if (!after) throw new StaleFencingTokenError(held.jobId);
+      log.warn({ job: job.id, failure, attempt: job.attempts, state: after.state }, 'attempt.failed');
+    });
     this.release(held.jobId, held.fencingToken);
   }
 
