@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -37,6 +38,8 @@ describe('a study traced through services in their own processes, Kafka, Postgre
   let ended: Finished;
   let byId: Map<string, Span>;
 
+  const dataDir = newFolder('trace');
+
   beforeAll(async () => {
     collector = await startCollector();
     ended = await run(process.execPath, ['tools/stack.mjs', '--once'], {
@@ -44,7 +47,7 @@ describe('a study traced through services in their own processes, Kafka, Postgre
       timeoutMs: 280_000,
       env: {
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
-        CALLOSUM_DATA_DIR: newFolder('trace'),
+        CALLOSUM_DATA_DIR: dataDir,
         CALLOSUM_HTTP_PORT: String(await freePort()),
         CALLOSUM_DIMSE_PORT: String(await freePort()),
         CALLOSUM_GRPC_PORT: String(await freePort()),
@@ -85,6 +88,19 @@ describe('a study traced through services in their own processes, Kafka, Postgre
         );
       });
     expect(wholeWay).toBe(true);
+  });
+
+  it.each([
+    ['inference-orchestrator', 'job.completed'],
+    ['result-publisher', 'publication.done'],
+  ])('is named by the lines %s logs: %s', (service, message) => {
+    const [association] = collector.spans.filter(({ name }) => name === 'dimse.association');
+    const lines = readFileSync(join(dataDir, 'stack', `${service}.log`), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(`"${message}"`))
+      .map((line) => JSON.parse(line) as { traceId?: string });
+    expect(lines.length).toBeGreaterThan(0);
+    for (const { traceId } of lines) expect(traceId).toBe(association?.traceId);
   });
 
   it('holds nothing of the patient', () => {
