@@ -37,7 +37,6 @@ function afterCorrection() {
   };
   const layout = pixelDataLayout(before.bytes);
   const index: StudyIndexReader = {
-    // eslint-disable-next-line @typescript-eslint/require-await -- the shape of a gRPC stream
     metadata: async function* () {
       yield { sopInstanceUid: instance.sopInstanceUid, dicomJson: '{"old":true}', blobKey: 'old' };
     },
