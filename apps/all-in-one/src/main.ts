@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { lockDataFolder, parseSettings } from '@callosum/config';
+import { assertBindAllowed, lockDataFolder, parseSettings } from '@callosum/config';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@callosum/database';
 import { errorMessage } from '@callosum/kernel';
 import { platformSettings, preparePlatform, type RunningService, serveHttp, startService } from '@callosum/runtime';
@@ -24,7 +24,7 @@ async function main(): Promise<void> {
   const env = process.env;
   const settings = parseSettings(platformSettings, env);
   // Every service reads its own again; a bad one is told before a database is started for it.
-  for (const definition of services) parseSettings(definition.settings, env);
+  for (const definition of services) assertBindsAllowed(parseSettings(definition.settings, env));
   const dataDir = resolve(env['CALLOSUM_DATA_DIR'] || '.callosum');
   const host = settings.CALLOSUM_HTTP_HOST;
   const httpPort = settings.CALLOSUM_HTTP_PORT;
@@ -45,6 +45,7 @@ async function main(): Promise<void> {
     host,
     port: httpPort,
     telemetry,
+    publicUrl: settings.CALLOSUM_PUBLIC_URL,
     services: () => running,
     started: () => started,
     pages: statusPage(() => running),
@@ -113,6 +114,13 @@ async function main(): Promise<void> {
     logger.fatal({ err: error }, 'start.failed');
     process.stderr.write(`callosum: ${errorMessage(error)}\n`);
     await end(1);
+  }
+}
+
+/** Listeners of the services' own, DIMSE and worker gRPC: refused before anything is started. */
+function assertBindsAllowed(settings: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    if (name.endsWith('_HOST') && typeof value === 'string') assertBindAllowed(name, value);
   }
 }
 

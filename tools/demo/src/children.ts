@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,7 +22,9 @@ export interface Child {
 
 /** Starts a Node program of the workspace that ends when this process does; its output goes to `logPath`. */
 export function startChild(name: string, script: string, env: NodeJS.ProcessEnv, logPath: string): Child {
-  const log = openSync(logPath, 'a');
+  // For its owner only: libraries' lines may hold more than ours do.
+  const log = openSync(logPath, 'a', 0o600);
+  const logStart = fstatSync(log).size;
   const child: ChildProcess = spawn(
     process.execPath,
     ['--enable-source-maps', '--import', exitWithParent, join(root, script)],
@@ -51,7 +53,7 @@ export function startChild(name: string, script: string, env: NodeJS.ProcessEnv,
     pid: child.pid ?? 0,
     exited,
     running: () => !ended,
-    logTail: () => readFileSync(logPath, 'utf8').trimEnd().split('\n').slice(-3).join('\n'),
+    logTail: () => tailOf(readFileSync(logPath).subarray(logStart).toString('utf8')),
     stop: async () => {
       if (ended) return;
       child.kill('SIGTERM');
@@ -60,4 +62,11 @@ export function startChild(name: string, script: string, env: NodeJS.ProcessEnv,
       clearTimeout(timer);
     },
   };
+}
+
+/** What a process said to people before it ended, without the log's own lines; those when it said nothing. */
+function tailOf(text: string): string {
+  const lines = text.trimEnd().split('\n');
+  const spoken = lines.filter((line) => !line.startsWith('{') && line.trim() !== '');
+  return (spoken.length > 0 ? spoken : lines).slice(-3).join('\n');
 }

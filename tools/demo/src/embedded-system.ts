@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { connect, databaseDefaults } from '@callosum/database';
@@ -9,6 +9,7 @@ import { waitReady, watchChildren } from './readiness.js';
 import type { System } from './system.js';
 
 interface RunFile {
+  readonly pid: number;
   readonly httpUrl: string;
   readonly database: { host: string; port: number; name: string };
   readonly observer: { user: string; password: string };
@@ -22,7 +23,6 @@ export async function startEmbedded(workers: boolean): Promise<System> {
   const httpPort = env['CALLOSUM_HTTP_PORT'] || '8080';
   const grpcPort = env['CALLOSUM_GRPC_PORT'] || '50051';
   const runPath = join(dataDir, 'run.json');
-  rmSync(runPath, { force: true });
   const children: Child[] = [];
   let stopping = false;
   const stop = async (): Promise<void> => {
@@ -32,8 +32,10 @@ export async function startEmbedded(workers: boolean): Promise<System> {
   try {
     const main = startChild('callosum', 'apps/all-in-one/dist/main.js', env, join(dataDir, 'callosum.log'));
     children.push(main);
-    await waitReady(`http://${env['CALLOSUM_HTTP_HOST'] || '127.0.0.1'}:${httpPort}/readyz`, main);
-    const run = JSON.parse(readFileSync(runPath, 'utf8')) as RunFile;
+    // Another Callosum may answer on the port, or have the folder: only what this child wrote speaks for it.
+    const written = (): boolean => existsSync(runPath) && readRun(runPath).pid === main.pid;
+    await waitReady(`http://${env['CALLOSUM_HTTP_HOST'] || '127.0.0.1'}:${httpPort}/readyz`, main, written);
+    const run = readRun(runPath);
     if (workers) {
       const target = { ...env, CALLOSUM_WORKER_TARGET: `127.0.0.1:${grpcPort}` };
       children.push(
@@ -76,3 +78,5 @@ export async function startEmbedded(workers: boolean): Promise<System> {
     throw error;
   }
 }
+
+const readRun = (path: string): RunFile => JSON.parse(readFileSync(path, 'utf8')) as RunFile;

@@ -14,6 +14,10 @@ import type { System } from './system.js';
 /** Facts of a newly stored instance show well within this; a study without any was sent before. */
 const noNewFactsMs = 3_000;
 
+/** As a shell reports SIGINT. */
+const interruptedCode = 130;
+const parentPollMs = 500;
+
 const out = (line: string): void => void process.stdout.write(`${line}\n`);
 
 function printStage(elapsedMs: number, stage: string, text: string): void {
@@ -30,22 +34,35 @@ export async function run(mode: 'embedded' | 'stack', argv: readonly string[]): 
     return 2;
   }
   let system: System | undefined;
-  const interrupted = new Promise<'interrupted'>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
-  });
+  const interrupted = interruption();
   try {
     const studies = await chooseStudies(args);
     const starting = mode === 'embedded' ? startEmbedded(args.workers) : startStack(args.workers);
     system = await starting;
     out(system.title);
     const code = await Promise.race([drive(system, args, studies), interrupted, system.failed]);
-    return code === 'interrupted' ? 0 : code;
+    if (code !== 'interrupted') return code;
+    if (!args.once) return 0;
+    process.stderr.write('callosum: interrupted before the report was published\n');
+    return interruptedCode;
   } catch (error) {
     process.stderr.write(`callosum: ${errorMessage(error)}\n`);
     return 1;
   } finally {
     await system?.stop();
   }
+}
+
+/** Resolves on SIGINT or SIGTERM, sent once or again, and when the process that started this one is gone. */
+function interruption(): Promise<'interrupted'> {
+  const parent = process.ppid;
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve('interrupted'));
+    // npm hands a signal to its shell, which ends without telling us.
+    setInterval(() => {
+      if (process.ppid !== parent) resolve('interrupted');
+    }, parentPollMs).unref();
+  });
 }
 
 async function chooseStudies(args: Arguments): Promise<readonly StudyToSend[]> {

@@ -5,8 +5,8 @@ import type { Child } from './children.js';
 /** First start initialises a database; crash recovery can take as long. */
 const readyMs = 180_000;
 
-/** Waits until `url` answers 200. @throws with the child's last log lines when it ends first or time runs out */
-export async function waitReady(url: string, child: Child): Promise<void> {
+/** Waits until `url` answers 200 and `also` holds. @throws with the child's last log lines when it ends first or time runs out */
+export async function waitReady(url: string, child: Child, also: () => boolean = () => true): Promise<void> {
   const deadline = Date.now() + readyMs;
   for (;;) {
     if (!child.running()) throw new Error(`${child.name} ended while starting:\n${child.logTail()}`);
@@ -17,7 +17,7 @@ export async function waitReady(url: string, child: Child): Promise<void> {
       },
       () => false,
     );
-    if (good) return;
+    if (good && also()) return;
     if (Date.now() > deadline)
       throw new Error(`${child.name} was not ready in ${readyMs / 1000} s:\n${child.logTail()}`);
     await sleep(100);

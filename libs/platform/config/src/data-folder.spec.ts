@@ -30,6 +30,12 @@ describe('the lock on the data folder', () => {
     lockDataFolder(dir)();
   });
 
+  it('takes over a lock without a name, which a power cut can leave', () => {
+    const dir = folder();
+    writeFileSync(join(dir, 'callosum.lock'), '');
+    lockDataFolder(dir)();
+  });
+
   it('does not take a reused pid for the old holder', () => {
     const dir = folder();
     writeFileSync(join(dir, 'callosum.lock'), `${process.ppid} 1`);

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CallosumError } from '@callosum/kernel';
@@ -22,19 +22,24 @@ export class DataFolderInUseError extends CallosumError {
 export function lockDataFolder(folder: string): () => void {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'callosum.lock');
-  for (;;) {
-    try {
-      const descriptor = openSync(path, 'wx', 0o644);
-      writeFileSync(descriptor, identity(process.pid));
-      closeSync(descriptor);
-      return () => rmSync(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  // Written whole aside and linked into place: a lock that exists names its holder, whatever was killed when.
+  const mine = `${path}.${process.pid}`;
+  writeFileSync(mine, identity(process.pid), { mode: 0o644 });
+  try {
+    for (;;) {
+      try {
+        linkSync(mine, path);
+        return () => rmSync(path, { force: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      }
       const held = readFileSync(path, 'utf8');
       const pid = Number(held.split(' ')[0]);
-      if (pid !== process.pid && identity(pid) === held) throw new DataFolderInUseError(folder, pid);
+      if (held !== '' && pid !== process.pid && identity(pid) === held) throw new DataFolderInUseError(folder, pid);
       rmSync(path, { force: true });
     }
+  } finally {
+    rmSync(mine, { force: true });
   }
 }
 

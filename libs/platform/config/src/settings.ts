@@ -74,7 +74,10 @@ export function describeSettings(schema: SettingsSchema): SettingDoc[] {
       name,
       description: type.meta()?.description ?? '',
       required: !absent.success,
-      ...(absent.success && absent.data !== undefined ? { defaultValue: String(absent.data) } : {}),
+      ...(absent.success && absent.data !== undefined ? { defaultValue: textOf(absent.data) } : {}),
     };
   });
 }
+
+/** As one would write it in the environment. */
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));

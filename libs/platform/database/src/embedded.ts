@@ -80,6 +80,9 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       '-c',
       'unix_socket_directories=',
       '-c',
+      // DETAIL lines quote values.
+      'log_error_verbosity=terse',
+      '-c',
       'max_connections=150',
     ],
     { ...owner, stdio: ['ignore', log.fd, log.fd], env: serverEnvironment(), cwd: clusterDir },

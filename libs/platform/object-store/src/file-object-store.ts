@@ -15,6 +15,9 @@ export interface FileObjectStoreOptions {
 
 /** Beside the objects, on the same file system; never listed. */
 const stagingFolder = '.staging';
+/** Objects are patients' images: nobody else on the machine reads them. */
+const ownerOnlyFile = 0o600;
+const ownerOnlyFolder = 0o700;
 /** How old the answer of statfs may be: a disk does not lose a gibibyte faster. */
 const freeSpaceMaxAgeMs = 1_000;
 
@@ -86,7 +89,7 @@ export class FileObjectStore implements ObjectStore {
   }
 
   async ping(): Promise<void> {
-    await mkdir(this.#root, { recursive: true });
+    await mkdir(this.#root, { recursive: true, mode: ownerOnlyFolder });
     await this.#refuseWhenFull();
   }
 
@@ -101,7 +104,7 @@ export class FileObjectStore implements ObjectStore {
     let byteCount = 0;
     let handle: FileHandle | undefined;
     try {
-      handle = await open(staging, 'wx');
+      handle = await open(staging, 'wx', ownerOnlyFile);
       for await (const chunk of source) {
         hash.update(chunk);
         byteCount += chunk.byteLength;
@@ -122,8 +125,8 @@ export class FileObjectStore implements ObjectStore {
   /** New folders are durable before anything in them is: each parent is flushed after its child was made. */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#durableFolders.has(folder)) return;
-    await mkdir(join(this.#root, stagingFolder), { recursive: true });
-    await mkdir(folder, { recursive: true });
+    await mkdir(join(this.#root, stagingFolder), { recursive: true, mode: ownerOnlyFolder });
+    await mkdir(folder, { recursive: true, mode: ownerOnlyFolder });
     for (let current = folder; current.length >= this.#root.length; current = dirname(current)) {
       await syncFolder(dirname(current));
       if (current === this.#root) break;
@@ -133,7 +136,7 @@ export class FileObjectStore implements ObjectStore {
 
   async #refuseWhenFull(): Promise<void> {
     if (Date.now() - this.#freeChecked.at > freeSpaceMaxAgeMs) {
-      await mkdir(this.#root, { recursive: true });
+      await mkdir(this.#root, { recursive: true, mode: ownerOnlyFolder });
       const { bavail, bsize } = await statfs(this.#root);
       this.#freeChecked = { at: Date.now(), bytes: bavail * bsize };
     }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -131,6 +131,13 @@ describe('the file store and the disk', () => {
     await expect(full.put('l', chunks(Buffer.from('x')))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
     expect((await buffer(await full.get('k'))).toString()).toBe('kept');
     await expect(full.ping()).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+  });
+
+  it('lets nobody but its owner read', async () => {
+    const root = join(folder, 'private');
+    await new FileObjectStore({ root, diskFreeBytesMin: 0 }).put('a/b', chunks(Buffer.from('x')));
+    expect(statSync(root).mode & 0o077).toBe(0);
+    expect(statSync(join(root, 'a', 'b')).mode & 0o077).toBe(0);
   });
 
   it('is unavailable when its folder was taken away, and goes on when it is back', async () => {

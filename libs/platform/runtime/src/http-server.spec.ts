@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 
 import { UnauthenticatedBindError } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
@@ -36,7 +36,14 @@ afterEach(async () => {
 });
 
 async function start(services: RunningService[], started = true) {
-  server = await serveHttp({ host: '127.0.0.1', port: 0, telemetry, services: () => services, started: () => started });
+  server = await serveHttp({
+    host: '127.0.0.1',
+    port: 0,
+    telemetry,
+    publicUrl: 'https://callosum.example',
+    services: () => services,
+    started: () => started,
+  });
   const base = `http://127.0.0.1:${server.port}`;
   return (path: string) => fetch(base + path);
 }
@@ -75,8 +82,38 @@ describe('the one router', () => {
     expect((await get('/healthz')).status).toBe(503);
   });
 
+  it('serves loopback names and the public one, and no other host', async () => {
+    await start([service('a', ['/api'])]);
+    const ask = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        request({ host: '127.0.0.1', port: server?.port, path: '/api', headers: { host } }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        })
+          .on('error', reject)
+          .end();
+      });
+    expect(await ask('localhost:8080')).toBe(200);
+    expect(await ask('[::1]:8080')).toBe(200);
+    expect(await ask('callosum.example')).toBe(200);
+    expect(await ask('evil.example')).toBe(421);
+    expect(await ask('127.0.0.1.evil.example')).toBe(421);
+  });
+
+  it('refuses a null character', async () => {
+    const get = await start([service('a', ['/api'])]);
+    expect((await get('/api?name=%00')).status).toBe(400);
+  });
+
   it('refuses an address that others can reach', async () => {
-    const open = serveHttp({ host: '0.0.0.0', port: 0, telemetry, services: () => [], started: () => true });
+    const open = serveHttp({
+      host: '0.0.0.0',
+      port: 0,
+      telemetry,
+      publicUrl: 'https://callosum.example',
+      services: () => [],
+      started: () => true,
+    });
     await expect(open).rejects.toBeInstanceOf(UnauthenticatedBindError);
   });
 });

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { assertBindAllowed } from '@callosum/config';
+import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
 import type { RunningService } from './start-service.js';
@@ -13,6 +13,8 @@ export interface HttpServerOptions {
   /** Read at each request: services may join while the port is already open. */
   readonly services: () => readonly RunningService[];
   readonly telemetry: Telemetry;
+  /** Base URL people reach the site under: requests for its host are served, beside loopback's. */
+  readonly publicUrl: string;
   /** False until everything that belongs to this process has been started. */
   readonly started: () => boolean;
   /** Answers `/` and whatever no service claims; returns false to leave it at 404. */
@@ -43,6 +45,10 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
   const server = createServer(
     { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
     (request, response) => {
+      if (!isOurHost(request.headers.host, options.publicUrl))
+        return refuse(response, 421, 'this host is not served here');
+      // No text of DICOM or FHIR holds U+0000, and PostgreSQL's cannot.
+      if (/%00/.test(request.url ?? '')) return refuse(response, 400, 'the request holds a null character');
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
       if (path === '/healthz') return void answerHealth(options.services(), response);
       if (path === '/readyz') return void answerReadiness(options, response);
@@ -50,10 +56,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       const service = find(path);
       if (service) return service.handle(request, response);
       if (options.pages?.(request, response)) return;
-      response.writeHead(404, { 'content-type': 'application/problem+json' });
-      response.end(
-        JSON.stringify({ type: 'urn:callosum:http.404', title: 'http.404', status: 404, detail: 'nothing is here' }),
-      );
+      refuse(response, 404, 'nothing is here');
     },
   );
   await listen(server, options.host, options.port);
@@ -65,6 +68,21 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
         server.closeIdleConnections();
       }),
   };
+}
+
+/**
+ * True for loopback names and the site's public one. While loopback is the only protection, a page of another site
+ * whose name resolves to 127.0.0.1 must not read this one (DNS rebinding).
+ */
+function isOurHost(header: string | undefined, publicUrl: string): boolean {
+  if (header === undefined) return false;
+  const hostname = header.replace(/:\d+$/, '').toLowerCase();
+  return isLoopback(hostname) || hostname === new URL(publicUrl).hostname;
+}
+
+function refuse(response: ServerResponse, status: number, detail: string): void {
+  response.writeHead(status, { 'content-type': 'application/problem+json' });
+  response.end(JSON.stringify({ type: `urn:callosum:http.${status}`, title: `http.${status}`, status, detail }));
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

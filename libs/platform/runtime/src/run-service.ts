@@ -38,6 +38,7 @@ async function start(definition: ServiceDefinition): Promise<void> {
     host: settings.CALLOSUM_HTTP_HOST,
     port: settings.CALLOSUM_HTTP_PORT,
     telemetry,
+    publicUrl: settings.CALLOSUM_PUBLIC_URL,
     services: () => running,
     started: () => running.length > 0,
   });

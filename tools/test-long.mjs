@@ -1,0 +1,28 @@
+// npm run test:long -- AREA: the full counts behind the checks of `npm test`, seeded; figures go into docs/benchmarks.
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+import { preparePeers } from './lib/peers.mjs';
+import { fail, prepare, root } from './lib/setup.mjs';
+import { fetchViewer } from './lib/viewer.mjs';
+
+const areas = {
+  fuzz: { suite: 'unit', files: ['libs/standards/dicom/src/fuzz.spec.ts'], env: { CALLOSUM_FUZZ_RUNS: '20000' } },
+  chaos: { suite: 'e2e', files: ['apps/e2e/src/kill.spec.ts'], env: { CALLOSUM_KILLS: '50' } },
+};
+
+const area = areas[process.argv[2]];
+if (!area) fail(`npm run test:long -- AREA, which is one of ${Object.keys(areas).join(', ')}`);
+await prepare();
+preparePeers();
+await fetchViewer();
+const { status } = spawnSync(
+  process.execPath,
+  [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--testTimeout=7200000', ...area.files],
+  {
+    cwd: root,
+    stdio: 'inherit',
+    env: { CALLOSUM_SEED: '20261122', ...area.env, ...process.env, CALLOSUM_SUITE: area.suite },
+  },
+);
+process.exit(status ?? 1);
