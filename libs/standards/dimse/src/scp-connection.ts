@@ -196,7 +196,8 @@ export class ScpConnection implements LibraryEvents {
   /** What ends here never was an association: no handler is told. */
   #reject({ result, source, reason }: AssociationRejection): void {
     this.#library.sendAssociationReject(result, source, reason);
-    this.#over({ how: 'released' });
+    // PS3.8 9.2.3 (AE-8, Sta13): the requestor closes. Closing first, some peers see the end before the reason.
+    this.#over({ how: 'released' }, true);
   }
 
   storeBegun(request: LibraryStoreRequest, context: LibraryPresentationContext): Writable {
@@ -257,14 +258,14 @@ export class ScpConnection implements LibraryEvents {
     this.abort('dimse.malformed-message', AbortReason.InvalidParameterValue);
   }
 
-  #over(end: AssociationEnd): void {
+  #over(end: AssociationEnd, peerCloses = false): void {
     if (this.#end) return;
     this.#end = end;
     clearTimeout(this.#timer);
     if (end.how !== 'released')
       this.#store?.dataset.destroy(new AssociationAbortedError('the association ended inside a C-STORE'));
     // Our last PDU, then the end of our half; the peer's rest is thrown away until it closes, or we do.
-    this.socket.end();
+    if (!peerCloses) this.socket.end();
     this.#timer = setTimeout(() => this.socket.destroy(), this.limits.artimMs);
   }
 

@@ -3,7 +3,8 @@ import json
 import sys
 
 from pydicom import dcmread
-from pynetdicom import AE
+from pynetdicom import AE, evt
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 port, called, files = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 datasets = [dcmread(path) for path in files]
@@ -11,10 +12,15 @@ ae = AE(ae_title="PYNETDICOM")
 ae.add_requested_context("1.2.840.10008.1.1")
 for kind in sorted({(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in datasets}):
     ae.add_requested_context(*kind)
-association = ae.associate("127.0.0.1", port, ae_title=called)
+# Read as it arrives: pynetdicom's negotiation thread may find the connection closed by its own reader before it has
+# looked at the rejection, and then forgets it.
+rejected = []
+def received(event):
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        rejected.extend([event.pdu.result, event.pdu.source, event.pdu.reason_diagnostic])
+association = ae.associate("127.0.0.1", port, ae_title=called, evt_handlers=[(evt.EVT_PDU_RECV, received)])
 if not association.is_established:
-    primitive = association.acceptor.primitive
-    print(json.dumps({"rejected": [primitive.result, primitive.result_source, primitive.diagnostic]}))
+    print(json.dumps({"rejected": rejected}))
     sys.exit(0)
 statuses = [association.send_c_echo().Status]
 statuses += [association.send_c_store(ds).Status for ds in datasets]
