@@ -14,7 +14,7 @@ const areas = {
 const area = areas[process.argv[2]];
 if (!area) fail(`npm run test:long -- AREA, which is one of ${Object.keys(areas).join(', ')}`);
 await prepare();
-preparePeers();
+await preparePeers();
 await fetchViewer();
 const { status } = spawnSync(
   process.execPath,

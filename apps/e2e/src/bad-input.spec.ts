@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { tinySeries } from '@callosum/phantom';
+import { freePort } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
@@ -9,7 +10,7 @@ import { keptCount, parked } from './harness/database.js';
 import { eventually, fhirSearch } from './harness/fhir.js';
 import { type NonsenseWorker, startNonsenseWorker, writeLabelMap } from './harness/nonsense-worker.js';
 import { newFolder, root } from './harness/paths.js';
-import { freePort, run } from './harness/processes.js';
+import { run } from './harness/processes.js';
 import { runPython } from './harness/python.js';
 import { instancesOf, retrieve, send, smallPhantom, storescu, writeStudy } from './harness/studies.js';
 

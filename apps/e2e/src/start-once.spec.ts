@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { freePort } from '@callosum/testing';
 import { describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { fhirGet } from './harness/fhir.js';
 import { newFolder, root, testData } from './harness/paths.js';
-import { type Finished, freePort, run } from './harness/processes.js';
+import { type Finished, run } from './harness/processes.js';
 import { instancesOf } from './harness/studies.js';
 
 interface Published {

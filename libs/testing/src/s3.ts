@@ -9,7 +9,8 @@ import { createGunzip } from 'node:zlib';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 
 import { MissingPrerequisite } from './missing-prerequisite.js';
-import { accepts, freePort, startProcess, type ServerProcess } from './processes.js';
+import { freePort } from './ports.js';
+import { accepts, startProcess, type ServerProcess } from './processes.js';
 import { cachedTool, repositoryRoot } from './tools-folder.js';
 
 const run = promisify(execFile);
@@ -91,7 +92,7 @@ async function startServer(dir: string, port: number): Promise<ServerProcess> {
 }
 
 /** Path of the binary, or undefined when neither the shared tools nor Go can give it. */
-async function versitygw(): Promise<string | undefined> {
+export async function versitygw(): Promise<string | undefined> {
   const packed = join(repositoryRoot, '../shared/tools/versitygw.gz');
   try {
     const folder = await cachedTool('versitygw', async (staging) => {
