@@ -4,8 +4,7 @@ import { join, resolve } from 'node:path';
 import { connect, databaseDefaults } from '@callosum/database';
 import { PostgresEventLog } from '@callosum/event-log';
 
-import { type Child, startChild } from './children.js';
-import { waitReady, watchChildren } from './readiness.js';
+import { type Child, startChild, waitReady, watchChildren } from '@callosum/stack';
 import type { System } from './system.js';
 
 interface RunFile {

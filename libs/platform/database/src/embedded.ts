@@ -34,6 +34,8 @@ export interface EmbeddedPostgres {
   readonly database: string;
   readonly pid: number;
   stop(): Promise<void>;
+  /** Ends the server without a checkpoint, as a crash would ("immediate" shutdown): the next start recovers. */
+  crash(): Promise<void>;
 }
 
 interface Owner {
@@ -107,6 +109,11 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       stopping = true;
       // "Fast" shutdown: sessions end, the checkpoint is written.
       child.kill('SIGINT');
+      await exited;
+    },
+    crash: async () => {
+      stopping = true;
+      child.kill('SIGQUIT');
       await exited;
     },
   };
