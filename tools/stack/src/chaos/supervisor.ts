@@ -42,7 +42,7 @@ export class Supervisor {
   /** Starts every service and the workers, and waits until the services are ready. */
   async start(workers: ReadonlyMap<string, string>): Promise<void> {
     for (const { name } of this.cluster.services) {
-      const start = (preload: readonly string[]): Child => this.cluster.start(name, {}, { preload });
+      const start = (preload: readonly string[]): Child => this.cluster.start(name, { preload });
       this.#add(name, start, this.cluster.addresses.http(name));
     }
     await Promise.all(this.services.map((name) => this.cluster.ready(this.#get(name).child)));
