@@ -7,9 +7,9 @@ import type { System } from './system.js';
 
 /**
  * Each service as its own process, as in production, on a real Kafka, PostgreSQL and S3 server started for it; the
- * reference worker beside them. All of it ends with this process.
+ * reference worker beside them. All of it ends with this process. `given` gives up the start.
  */
-export async function startStack(workers: boolean): Promise<System> {
+export async function startStack(workers: boolean, given: AbortSignal): Promise<System> {
   const dataDir = resolve(process.env['CALLOSUM_DATA_DIR'] || '.callosum', 'stack');
   const cluster = await Cluster.create({ dataDir });
   const children: Child[] = [];
@@ -19,7 +19,12 @@ export async function startStack(workers: boolean): Promise<System> {
     for (const child of [...children].reverse()) await child.stop();
     await cluster.stopServers();
   };
+  given.addEventListener('abort', () => {
+    stopping = true;
+    for (const child of children) void child.stop();
+  });
   try {
+    given.throwIfAborted();
     for (const { name } of cluster.services) children.push(cluster.start(name));
     await Promise.all(children.map((child) => cluster.ready(child)));
     if (workers) children.push(cluster.startWorker('lung-ct', 'examples/lung-ct/dist/main.js'));
