@@ -34,11 +34,13 @@ export async function run(mode: 'embedded' | 'stack', argv: readonly string[]): 
     return 2;
   }
   let system: System | undefined;
+  const giveUp = new AbortController();
   const interrupted = interruption();
+  void interrupted.then(() => giveUp.abort());
   try {
     const studies = await chooseStudies(args);
-    const starting = mode === 'embedded' ? startEmbedded(args.workers) : startStack(args.workers);
-    system = await starting;
+    const start = mode === 'embedded' ? startEmbedded : startStack;
+    system = await start(args.workers, giveUp.signal);
     out(system.title);
     const code = await Promise.race([drive(system, args, studies), interrupted, system.failed]);
     if (code !== 'interrupted') return code;
@@ -46,6 +48,10 @@ export async function run(mode: 'embedded' | 'stack', argv: readonly string[]): 
     process.stderr.write('callosum: interrupted before the report was published\n');
     return interruptedCode;
   } catch (error) {
+    if (giveUp.signal.aborted) {
+      process.stderr.write('callosum: interrupted while it started\n');
+      return interruptedCode;
+    }
     process.stderr.write(`callosum: ${errorMessage(error)}\n`);
     return 1;
   } finally {
@@ -158,7 +164,7 @@ async function send(system: System, watcher: StageWatcher, study: StudyToSend): 
 async function sentBefore(system: System, watcher: StageWatcher, studyInstanceUid: string): Promise<Outcome> {
   await sleep(noNewFactsMs);
   if (watcher.storedCount(studyInstanceUid) === 0) {
-    const published = await alreadyPublished(system, studyInstanceUid, watcher.elapsedMs());
+    const published = await alreadyPublished(system.log, studyInstanceUid, watcher.elapsedMs());
     if (published) {
       printStage(watcher.elapsedMs(), 'already there', 'the same instances were stored before; nothing new happens');
       return { published };

@@ -185,23 +185,26 @@ export class StageWatcher {
       'published',
       `${fact.diagnosticReportReference} with ${fact.observationReferences.length} observations`,
     );
-    this.#end(fact.studyInstanceUid, {
-      published: {
-        studyInstanceUid: fact.studyInstanceUid,
-        patient: fact.patientReference,
-        imagingStudy: fact.imagingStudyReference,
-        diagnosticReport: fact.diagnosticReportReference,
-        observations: fact.observationReferences,
-        seg: fact.segSopInstanceUid || null,
-        sr: fact.srSopInstanceUid || null,
-        elapsedMs: this.elapsedMs(),
-      },
-    });
+    this.#end(fact.studyInstanceUid, { published: publishedOf(fact, this.elapsedMs()) });
   }
 
   #end(study: string, outcome: Outcome): void {
     this.#waiting.get(study)?.(outcome);
   }
+}
+
+/** The fact of a publication as the last line of stdout tells it. */
+export function publishedOf(fact: results.ResultPublished, elapsedMs: number): Published {
+  return {
+    studyInstanceUid: fact.studyInstanceUid,
+    patient: fact.patientReference,
+    imagingStudy: fact.imagingStudyReference,
+    diagnosticReport: fact.diagnosticReportReference,
+    observations: fact.observationReferences,
+    seg: fact.segSopInstanceUid || null,
+    sr: fact.srSopInstanceUid || null,
+    elapsedMs,
+  };
 }
 
 /** "STUDY_CHANGE_CREATED" → "created". */
