@@ -261,6 +261,19 @@ describe('a decision', () => {
     expect(decisions[1]?.supersededAt).toBeDefined();
   });
 
+  it('is never older than the one it replaces, however far behind the clock of its replica is', async () => {
+    const one = study('one');
+    await verdict(one);
+    const slow = new PostgresDecisionStore(database.db, new PostgresOutbox({ service: 'identity-mapping' }), {
+      now: () => new Date(Date.now() - 3_600_000),
+    });
+    study('one', { patientBirthDate: '19800101' });
+    await new JudgeStudy(directory, record(), slow, 'default', {}).run(one);
+    const [linked, quarantined] = await events();
+    expect(quarantined?.['topic']).toBe('identity.study.quarantined.v1');
+    expect(Date.parse(String(quarantined?.['decidedAt']))).toBeGreaterThan(Date.parse(String(linked?.['decidedAt'])));
+  });
+
   it('is made once for one event, however often it is delivered', async () => {
     const one = study('one');
     const event: LogEvent = {
@@ -284,7 +297,18 @@ describe('publish leases', () => {
   const acquire = async (studyUid: string, ms = 5_000) => {
     const { decisionId } = await grpc().getDecision({ studyInstanceUid: studyUid });
     const duration = { seconds: BigInt(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1_000_000 };
-    return grpc().acquirePublishLease({ studyInstanceUid: studyUid, decisionId, holder: 'job-1', duration } as never);
+    return grpc().acquirePublishLease({
+      studyInstanceUid: studyUid,
+      decisionId,
+      holder: 'job-1',
+      duration,
+      purpose: identity.LeasePurpose.LEASE_PURPOSE_UNSPECIFIED,
+    });
+  };
+  const withdrawal = async (studyInstanceUid: string) => {
+    const { decisionId } = await grpc().getDecision({ studyInstanceUid });
+    const purpose = identity.LeasePurpose.LEASE_PURPOSE_WITHDRAW;
+    return grpc().acquirePublishLease({ studyInstanceUid, decisionId, holder: 'c', duration: undefined, purpose });
   };
   async function startChange(one: string) {
     study('one', { patientBirthDate: '19800101' });
@@ -304,9 +328,18 @@ describe('publish leases', () => {
     await verdict(one);
     const lease = await acquire(one);
     expect(lease.patientReference).toBe(await patientOf(one));
-    expect(Date.parse(lease.expiresAt ?? '')).toBeGreaterThan(Date.now());
+    expect(lease.duration).toEqual({ seconds: 5n, nanos: 0 });
+    // Never more than a changed decision waits for, and the row outlasts what was granted by the margin.
+    expect((await acquire(one, 3_600_000)).duration).toEqual({ seconds: 60n, nanos: 0 });
+    const { rows } = await sql<{ ms: number }>`
+      select extract(epoch from lease_until - now())::float8 * 1000 as ms from publish_lease order by lease_until`.execute(
+      database.db,
+    );
+    expect(rows.map(({ ms }) => Math.round(ms / 1_000))).toEqual([10, 65]);
     await expect(
-      grpc().acquirePublishLease({ studyInstanceUid: one, decisionId: newId(), holder: 'x', duration: undefined }),
+      grpc().acquirePublishLease(
+        identity.AcquirePublishLeaseRequest.create({ studyInstanceUid: one, decisionId: newId(), holder: 'x' }),
+      ),
     ).rejects.toMatchObject({
       kind: 'conflict',
     });
@@ -336,14 +369,40 @@ describe('publish leases', () => {
     await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
   });
 
-  it('of a holder that died are waited out, no longer', async () => {
+  it('of a holder that died are waited out, with the margin, no longer', async () => {
     const one = study('one');
     await verdict(one);
-    const { leaseId } = await acquire(one, 3_000);
+    const { leaseId } = await acquire(one, 1_000);
+    const startedAt = performance.now();
     const { change, isChanged } = await startChange(one);
     expect(isChanged()).toBe(false);
     await change;
+    expect(performance.now() - startedAt).toBeGreaterThan(5_500);
     await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
+  });
+
+  it('are given under a quarantine for withdrawing only, and delay its release', async () => {
+    const one = study('one');
+    await verdict(one);
+    await expect(withdrawal(one)).rejects.toMatchObject({ code: 'identity.not-current-link' });
+    const two = study('two', { patientBirthDate: '19800101' });
+    await verdict(two);
+    await expect(acquire(two)).rejects.toMatchObject({ code: 'identity.not-current-link' });
+    const { leaseId, patientReference } = await withdrawal(two);
+    expect(patientReference).toBe('');
+    await grpc().confirmPublishLease({ leaseId });
+    const { decisionId } = await grpc().getDecision({ studyInstanceUid: two });
+    const patient = await patientOf(one);
+    let released = false;
+    const release = http()
+      .resolve(decisionId, { action: 'link', patient, decidedBy: 'a' })
+      .then(() => (released = true));
+    await sleep(300);
+    expect(released).toBe(false);
+    await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
+    await grpc().releasePublishLease({ leaseId });
+    await release;
+    expect(await patientOf(two)).toBe(patient);
   });
 
   it('run out by themselves', async () => {

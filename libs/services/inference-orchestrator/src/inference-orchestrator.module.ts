@@ -1,5 +1,5 @@
 import type { Database } from '@callosum/database';
-import type { Outbox } from '@callosum/event-log';
+import { type Outbox, Waker } from '@callosum/event-log';
 import { type Clock, newId } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
 import {
@@ -31,7 +31,6 @@ import { ATTEMPTS, BLOBS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, STUDIES, 
 import { InferenceHttp } from './transport/inference.http.js';
 import { StudyCompletedEvents } from './transport/study-completed.events.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
-import { Waker } from './transport/waker.js';
 import { WorkerServer } from './transport/worker-server.js';
 import { WorkerGrpc } from './transport/worker.grpc.js';
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
 import { inference, topics, worker } from '@callosum/contracts';
-import { buildVolume, decodeFrames, parseFile } from '@callosum/dicom';
+import { type Attributes, buildVolume, decodeFrames, parseFile } from '@callosum/dicom';
 import { newId } from '@callosum/kernel';
-import { generateThoraxPhantom, tinyCt } from '@callosum/phantom';
+import { generateThoraxPhantom, tinyCt, tinySeries } from '@callosum/phantom';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { startNodeSdk } from '@opentelemetry/sdk-node';
@@ -350,6 +350,26 @@ describe('which jobs there are', () => {
       [first.jobId, 1],
       [second.jobId, 4],
     ]);
+  });
+
+  it('none for a corrected patient, and the one that runs goes on with the corrected images', async () => {
+    const { model, bodyPart } = fresh('corrected');
+    const one = await registered(model);
+    const salt = newId();
+    const slices = (overrides: Attributes) =>
+      tinySeries({ salt, overrides: { BodyPartExamined: bodyPart, ...overrides } }).map(({ bytes }) => bytes);
+    const study = await orchestrator.complete(slices({}));
+    const offer = await one.takeOffer();
+    await orchestrator.complete(slices({ PatientName: 'CORRECTED^NAME', PatientID: 'OTHER' }), 2);
+    await until('revision 2', async () => (await revisionOf(study)) === 2 || undefined);
+    expect((await one.readVolume(held(offer))).header.slices).toBe(6);
+    one.send({ $case: 'complete', value: { ...held(offer), result: simpleResult } });
+    await one.take('accepted');
+    // What the model reads is another matter.
+    await orchestrator.complete(slices({ RescaleIntercept: -1000 }), 3);
+    await one.takeOffer();
+    const scheduled = await orchestrator.events(topics.jobScheduled, study);
+    expect(scheduled.map(({ message }) => message.input?.studyRevision)).toEqual([1, 3]);
   });
 
   it('a model that registers after the study gets it all the same, once', async () => {

@@ -1,6 +1,6 @@
 import type { Archive } from '@callosum/archive';
 import type { Database } from '@callosum/database';
-import type { Outbox } from '@callosum/event-log';
+import { isTransient, type Outbox, Waker } from '@callosum/event-log';
 import { FhirClient } from '@callosum/fhir';
 import type { Clock } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
@@ -28,11 +28,11 @@ import { GrpcPublishLeases, GrpcStudyReader, pause } from './adapters/peers.js';
 import { PostgresFactStore } from './adapters/postgres/fact-store.js';
 import { PostgresPublications } from './adapters/postgres/publications.js';
 import type { Tables } from './adapters/postgres/tables.js';
+import { PostgresWrittenLedger } from './adapters/postgres/written-ledger.js';
 import type { PublishDependencies } from './application/publish.js';
 import { FACTS, PUBLICATIONS, PUBLISHING, WAKER } from './tokens.js';
 import { FactsController } from './transport/events/facts.events.js';
 import { PublicationLoop } from './transport/publication.loop.js';
-import { Waker } from './transport/waker.js';
 
 /** The trace goes on inside the FHIR server. */
 function traceHeaders(): Record<string, string> {
@@ -58,14 +58,14 @@ function traceHeaders(): Record<string, string> {
     },
     {
       provide: PUBLISHING,
-      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, PUBLICATIONS],
+      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, DATABASE],
       useFactory: (
         settings: PlatformSettings,
         studyIndex: StudyIndexClient,
         identity: IdentityClient,
         archive: Archive,
         objects: ObjectStore,
-        publications: PostgresPublications,
+        database: Database<Tables>,
       ): PublishDependencies => ({
         studies: new GrpcStudyReader(studyIndex),
         leases: new GrpcPublishLeases(identity),
@@ -74,7 +74,8 @@ function traceHeaders(): Record<string, string> {
           new FhirServer(new FhirClient({ baseUrl: settings.CALLOSUM_FHIR_URL, headers: traceHeaders })),
         ),
         labelMaps: new StoredLabelMaps(objects),
-        earlierObservations: (claim) => publications.earlierObservations(claim),
+        ledger: new PostgresWrittenLedger(database),
+        isOutage: isTransient,
         publicUrl: settings.CALLOSUM_PUBLIC_URL,
         site: settings.CALLOSUM_SITE,
         pause,

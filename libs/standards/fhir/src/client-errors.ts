@@ -23,7 +23,12 @@ export class FhirRequestError extends CallosumError {
 
 /** Thrown when a FHIR server cannot be reached or does not answer in time. */
 export class FhirUnavailableError extends CallosumError {
-  constructor(interaction: string, reason: string) {
+  constructor(
+    interaction: string,
+    reason: string,
+    /** `not-sent`: no connection came about. `unknown`: the server may have done, or may yet do, what it was asked. */
+    readonly outcome: 'not-sent' | 'unknown' = 'unknown',
+  ) {
     super('fhir.unavailable', 'unavailable', `${interaction}: ${reason}`);
   }
 }

@@ -42,7 +42,7 @@ export interface LocatedInstance {
   readonly sopInstanceUid: string;
   readonly blobKey: string;
   readonly blobByteCount: number;
-  readonly blobSha256: string;
+  readonly contentDigest: string;
 }
 
 /** What study-index says. */

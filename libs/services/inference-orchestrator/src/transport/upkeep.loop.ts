@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Waker } from '@callosum/event-log';
 import { LOGGER, SETTINGS } from '@callosum/runtime';
 import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
@@ -15,7 +16,6 @@ import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
 import { ATTEMPTS, JOB_QUERIES, LABEL_MAPS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
-import type { Waker } from './waker.js';
 
 /** A lease that ran out is noticed within this time. */
 const sweepMs = 250;

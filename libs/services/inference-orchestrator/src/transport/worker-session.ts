@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { inference, worker } from '@callosum/contracts';
-import { backoffMs, defaultBackoff, isTransient } from '@callosum/event-log';
+import { backoffMs, defaultBackoff, isTransient, type Waker } from '@callosum/event-log';
 import { type Clock, errorMessage } from '@callosum/kernel';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
 
@@ -13,7 +13,6 @@ import { isPlainText, type Manifest } from '../domain/manifest.js';
 import { service } from '../tokens.js';
 import { duration, type Outbound, refusal, refusalOf } from './messages.js';
 import { Outgoing } from './outgoing.js';
-import type { Waker } from './waker.js';
 
 export interface SessionDependencies {
   readonly attempts: Attempts;

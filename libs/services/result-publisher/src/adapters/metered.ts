@@ -38,4 +38,5 @@ export const meteredArchive = (archive: ResultArchive): ResultArchive => ({
 
 export const meteredFhir = (fhir: FhirSink): FhirSink => ({
   transact: (bundle, timeoutMs) => metered('fhir', () => fhir.transact(bundle, timeoutMs)),
+  find: (keys) => fhir.find(keys),
 });

@@ -37,3 +37,13 @@ export function holdsInstances(study: StudyContents, sopInstanceUids: readonly s
   const known = new Set(study.series.flatMap(({ instances }) => instances.map(({ sopInstanceUid }) => sopInstanceUid)));
   return sopInstanceUids.every((uid) => known.has(uid));
 }
+
+/** The study without these instances, and without series that held nothing else. */
+export function withoutInstances(study: StudyContents, sopInstanceUids: ReadonlySet<string>): StudyContents {
+  if (sopInstanceUids.size === 0) return study;
+  const series = study.series.flatMap((one) => {
+    const instances = one.instances.filter(({ sopInstanceUid }) => !sopInstanceUids.has(sopInstanceUid));
+    return instances.length > 0 ? [{ ...one, instances }] : [];
+  });
+  return { ...study, series };
+}
