@@ -7,6 +7,7 @@ import { alreadyPublished } from './already-published.js';
 import { type Arguments, readArguments, usage } from './args.js';
 import { startEmbedded } from './embedded-system.js';
 import { startStack } from './stack-system.js';
+import { nothingReads } from './nothing-reads.js';
 import { type Outcome, type Published, StageWatcher } from './stages.js';
 import { phantomStudy, readFolder, type StudyToSend } from './study.js';
 import type { System } from './system.js';
@@ -121,7 +122,9 @@ async function follow(system: System, watcher: StageWatcher, study: StudyToSend,
     );
     const before = sent.then(() => sentBefore(system, watcher, studyInstanceUid));
     before.catch(() => undefined);
-    return await Promise.race([outcome, late, failed, before]);
+    const unread = sent.then(() => nothingReads(system, watcher, studyInstanceUid, timeout.signal));
+    unread.catch(() => undefined);
+    return await Promise.race([outcome, late, failed, before, unread]);
   } finally {
     timeout.abort();
   }

@@ -21,6 +21,7 @@ export async function startStack(workers: boolean): Promise<System> {
   mkdirSync(dataDir, { recursive: true });
   const closers: (() => Promise<void>)[] = [];
   const children: Child[] = [];
+  const startedAt = new Date();
   let stopping = false;
   const stop = async (): Promise<void> => {
     stopping = true;
@@ -86,6 +87,9 @@ export async function startStack(workers: boolean): Promise<System> {
       title: `Callosum, ${services.length} services in their own processes on Kafka, PostgreSQL and S3; logs in ${dataDir}`,
       dicomwebUrl: url('dicomweb'),
       fhirUrl: `${url('fhir-gateway')}/fhir`,
+      inferenceUrl: url('inference-orchestrator'),
+      workers,
+      startedAt,
       dimse: {
         host: '127.0.0.1',
         port: Number(process.env['CALLOSUM_DIMSE_PORT'] || 11112),

@@ -18,7 +18,8 @@ export type Outcome = { readonly published: Published } | { readonly failure: st
 /** Follows studies through the log: prints each stage as it happens, and knows how each ended. */
 export class StageWatcher {
   #subscription: Subscription | undefined;
-  readonly #stored = new Map<string, number>();
+  /** SOP Instance UIDs by study. */
+  readonly #stored = new Map<string, Set<string>>();
   readonly #last = new Map<string, string>();
   readonly #waiting = new Map<string, (outcome: Outcome) => void>();
   readonly #studyOfJob = new Map<string, string>();
@@ -57,9 +58,9 @@ export class StageWatcher {
     return this.#firstStoreAt === undefined ? 0 : Date.now() - this.#firstStoreAt;
   }
 
-  /** Instances of the study the archive told of since the watcher started. */
+  /** Distinct instances of the study the archive told of since the watcher started. */
   storedCount(studyInstanceUid: string): number {
-    return this.#stored.get(studyInstanceUid) ?? 0;
+    return this.#stored.get(studyInstanceUid)?.size ?? 0;
   }
 
   lastStage(studyInstanceUid: string): string {
@@ -103,10 +104,11 @@ export class StageWatcher {
   }
 
   #instanceStored(fact: imaging.InstanceStored): void {
-    const count = this.storedCount(fact.studyInstanceUid) + 1;
-    this.#stored.set(fact.studyInstanceUid, count);
+    const stored = this.#stored.get(fact.studyInstanceUid) ?? new Set();
+    const isFirst = stored.size === 0;
+    this.#stored.set(fact.studyInstanceUid, stored.add(fact.sopInstanceUid));
     if (fact.issuedByCallosum) this.#stage(fact.studyInstanceUid, 'archived result', fact.sopInstanceUid);
-    else if (count === 1) this.#stage(fact.studyInstanceUid, 'stored', 'first instance is durable in the archive');
+    else if (isFirst) this.#stage(fact.studyInstanceUid, 'stored', 'first instance is durable in the archive');
   }
 
   #associationReleased(fact: imaging.AssociationReleased): void {

@@ -382,6 +382,18 @@ describe('which jobs there are', () => {
       `/api/inference/selection/${study.studyInstanceUid}?model=${encodeURIComponent(id)}`,
     );
     expect(status).toBe(200);
+    expect(body).toMatchObject({
+      revision: 1,
+      consideredRevision: 1,
+      models: [
+        {
+          registeredAt: expect.stringMatching(/^\d{4}-.*Z$/) as string,
+          series: expect.arrayContaining([
+            expect.objectContaining({ seriesInstanceUid: study.axialSeriesUid, instanceCount: 12 }),
+          ]) as unknown[],
+        },
+      ],
+    });
     const [explained] = (
       body as { models: { seriesInstanceUid: null; series: { seriesInstanceUid: string; reasons: string[] }[] }[] }
     ).models;

@@ -109,5 +109,17 @@ export interface Blobs {
 /** Models by registration; rows outlive their workers. */
 export interface Models {
   register(raw: worker.Manifest): Promise<Manifest>;
-  current(): Promise<readonly Manifest[]>;
+  /** Of each model the version that registered last. */
+  registered(): Promise<readonly RegisteredModel[]>;
+}
+
+export interface RegisteredModel {
+  readonly manifest: Manifest;
+  readonly registeredAt: Date;
+}
+
+/** Complete studies the models were decided for. */
+export interface ConsideredStudies {
+  /** Revision of the last decision; undefined when there was none, or it was forgotten. */
+  revisionOf(studyInstanceUid: string): Promise<number | undefined>;
 }

@@ -4,7 +4,7 @@ import { Inbox, type Outbox } from '@callosum/event-log';
 import { type Clock, newId } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { Origin, StudyJobs } from '../../application/ports.js';
+import type { ConsideredStudies, Origin, StudyJobs } from '../../application/ports.js';
 import type { Manifest } from '../../domain/manifest.js';
 import type { ExistingJob } from '../../domain/scheduling.js';
 import type { SelectedInput } from '../../domain/selection.js';
@@ -38,7 +38,7 @@ const hasQueuedJob = (modelId: string) =>
     and job.model_id = ${modelId} and job.state = 'queued')`;
 
 /** Completed studies and the jobs that follow from them. */
-export class PostgresScheduling {
+export class PostgresScheduling implements ConsideredStudies {
   constructor(
     private readonly database: Database<Tables>,
     private readonly outbox: Outbox,
@@ -69,6 +69,15 @@ export class PostgresScheduling {
         where study.revision <= excluded.revision`.execute(trx);
       if (numAffectedRows === 1n) await work(this.jobsOf(trx, studyInstanceUid, origin));
     });
+  }
+
+  async revisionOf(studyInstanceUid: string): Promise<number | undefined> {
+    const row = await this.database.db
+      .selectFrom('study')
+      .select('revision')
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .executeTakeFirst();
+    return row?.revision;
   }
 
   /** Takes a model that has recent studies still to be considered; another replica leaves it alone for a while. */
