@@ -2,6 +2,7 @@ import { parseSettings } from '@callosum/config';
 import { datasetOf, writeFile } from '@callosum/dicom';
 import { storeFiles } from '@callosum/dimse';
 import { systemClock } from '@callosum/kernel';
+import { Drain } from '@callosum/runtime';
 import { createLogger, currentTraceparent } from '@callosum/telemetry';
 import { SpanStatusCode } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -67,6 +68,7 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
     new StoreInstance(archive),
     new AnnounceRelease(announcer, systemClock),
     logger,
+    new Drain(1_000),
   );
   await listener.onApplicationBootstrap();
   const to = { host: '127.0.0.1', port: listener.port, calledAet: 'CALLOSUM', callingAet: 'CT1' };
