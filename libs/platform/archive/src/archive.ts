@@ -4,10 +4,10 @@ import { buffer } from 'node:stream/consumers';
 
 import { type Database, isTransientDatabaseError } from '@callosum/database';
 import { comparePixels, type DatasetDigest, datasetDigest, DicomParseError, DicomPixelError } from '@callosum/dicom';
-import { activeTraceparent, type Outbox } from '@callosum/event-log';
+import type { Outbox } from '@callosum/event-log';
 import { CallosumError, type Clock, systemClock } from '@callosum/kernel';
 import { type ByteRange, ObjectExistsError, type ObjectStore } from '@callosum/object-store';
-import type { Logger } from '@callosum/telemetry';
+import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import type { Kysely } from 'kysely';
 
 import { ArchiveUnavailableError, SweepRefusedError } from './errors.js';
@@ -228,7 +228,7 @@ export class Archive {
   }
 
   async #commit(written: WrittenInstance, intake: Intake): Promise<StoreOutcome> {
-    const row: PendingRow = { written, intake, storedAt: this.#clock.now(), traceparent: activeTraceparent() };
+    const row: PendingRow = { written, intake, storedAt: this.#clock.now(), traceparent: currentTraceparent() };
     const status = (await this.#commits.add(row)) ? 'stored' : await this.#decide(row);
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid } = written;
     if (status === 'duplicate') await this.#store.delete(written.blob.key);

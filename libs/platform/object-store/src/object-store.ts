@@ -41,6 +41,8 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
   /** Objects whose key begins with `prefix`, in no promised order. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
+  /** Free space in bytes, where the adapter knows of one. */
+  freeBytes?(): Promise<number>;
   /** Rejects when objects cannot be written now. */
   ping(): Promise<void>;
 }

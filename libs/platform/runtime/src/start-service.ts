@@ -28,6 +28,7 @@ import { ProblemFilter } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { NestLogger } from './nest-logger.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
+import { samplePlatformGauges } from './platform-gauges.js';
 import { PlatformModule } from './platform-module.js';
 import { archiveSchema } from './roles.js';
 import { type PlatformSettings, platformSettings } from './settings.js';
@@ -128,6 +129,16 @@ export async function startService(
     await app.startAllMicroservices();
     relay.start();
     closers.push(() => relay.close());
+    const gauges = samplePlatformGauges({
+      ...definition,
+      service: definition.name,
+      db: database.db,
+      log,
+      objectStore,
+      logger,
+      own: () => definition.gauges?.(app) ?? Promise.resolve([]),
+    });
+    closers.push(() => gauges.close());
     logger.info({ grpc: grpc?.address }, 'service.started');
 
     return {

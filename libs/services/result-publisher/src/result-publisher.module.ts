@@ -23,7 +23,7 @@ import { Module } from '@nestjs/common';
 import { ArchivedResults } from './adapters/archived-results.js';
 import { FhirServer } from './adapters/fhir-server.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
-import { meteredArchive, meteredFhir } from './adapters/metered.js';
+import { meteredArchive, meteredFhir, recordEndToEnd } from './adapters/metered.js';
 import { GrpcPublishLeases, GrpcStudyReader, pause } from './adapters/peers.js';
 import { PostgresFactStore } from './adapters/postgres/fact-store.js';
 import { PostgresPublications } from './adapters/postgres/publications.js';
@@ -78,6 +78,7 @@ function traceHeaders(): Record<string, string> {
         publicUrl: settings.CALLOSUM_PUBLIC_URL,
         site: settings.CALLOSUM_SITE,
         pause,
+        onWritten: recordEndToEnd,
       }),
     },
   ],

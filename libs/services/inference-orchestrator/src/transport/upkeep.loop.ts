@@ -5,7 +5,6 @@ import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
 import type { StoredLabelMaps } from '../adapters/label-maps.js';
-import { jobMetrics } from '../adapters/metrics.js';
 import type { PostgresAttempts } from '../adapters/postgres/attempts.js';
 import type { JobQueries } from '../adapters/postgres/job-queries.js';
 import type { CompletedStudy, PostgresScheduling } from '../adapters/postgres/scheduling.js';
@@ -20,7 +19,6 @@ import type { Waker } from './waker.js';
 /** A lease that ran out is noticed within this time. */
 const sweepMs = 250;
 const pauseAfterErrorMs = 1_000;
-const measureEveryMs = 5_000;
 const pruneEveryMs = 600_000;
 
 /** What time does to jobs: leases end, new models catch up, old rows go. Every deadline is a row. */
@@ -28,7 +26,6 @@ const pruneEveryMs = 600_000;
 export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private stopped = false;
   private running: Promise<void> = Promise.resolve();
-  private measuredAt = 0;
   private prunedAt = 0;
 
   constructor(
@@ -58,7 +55,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
       try {
         await this.endExpired();
         await this.backfill();
-        await this.measureAndPrune();
+        await this.prune();
         await this.waker.wait(turn, sweepMs);
       } catch (err) {
         this.log.error({ err }, 'upkeep.failed');
@@ -107,12 +104,8 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     });
   }
 
-  private async measureAndPrune(): Promise<void> {
+  private async prune(): Promise<void> {
     const now = Date.now();
-    if (now - this.measuredAt > measureEveryMs) {
-      jobMetrics.depths(await this.queries.queuedByModel());
-      this.measuredAt = now;
-    }
     if (now - this.prunedAt > pruneEveryMs) {
       await this.labelMaps.prune();
       await this.queries.prune();

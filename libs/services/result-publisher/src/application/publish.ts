@@ -38,6 +38,8 @@ export interface PublishDependencies {
   readonly publicUrl: string;
   readonly site: string;
   readonly pause: (ms: number) => Promise<void>;
+  /** Told once FHIR holds what the claim asked for. */
+  readonly onWritten?: (claim: ClaimedPublication, study: StudyContents) => void;
 }
 
 /** How long an attempt waits for the index to name the SEG and SR it stored; then the row is tried again later. */
@@ -91,7 +93,9 @@ async function publishStudy(
   lease: PublishLease,
 ): Promise<PublicationOutcome | undefined> {
   const context = studyContext(dependencies, study, lease);
-  const contentDigest = createHash('sha256').update(JSON.stringify(context)).digest('hex');
+  const contentDigest = createHash('sha256')
+    .update(JSON.stringify({ ...context, study: { ...context.study, firstStoredAt: undefined } }))
+    .digest('hex');
   if (contentDigest === claim.contentDigest) return undefined;
   return write(dependencies, claim, studyTransaction(context), study, lease, { contentDigest });
 }
@@ -187,7 +191,7 @@ const studyContext = (
 });
 
 async function write(
-  { fhir }: PublishDependencies,
+  { fhir, onWritten }: PublishDependencies,
   claim: ClaimedPublication,
   publication: PublicationBundle,
   study: StudyContents,
@@ -197,6 +201,7 @@ async function write(
   const remainingMs = await lease.confirm();
   if (remainingMs < writeMsMin) throw new LinkNotCurrentError(claim.studyInstanceUid);
   const response = await fhir.transact(publication.bundle, Math.min(remainingMs, writeMsMax));
+  onWritten?.(claim, study);
   return {
     decisionId: claim.decisionId,
     patientReference: lease.patientReference,
