@@ -90,6 +90,7 @@ async function drive(system: System, args: Arguments, studies: readonly StudyToS
       process.stderr.write(`callosum: no report for study ${study.studyInstanceUid}: ${outcome.failure}\n`);
       code = 1;
     } else {
+      await printConclusion(system, watcher, outcome.published);
       printLinks(system, outcome.published);
       out(JSON.stringify(outcome.published));
     }
@@ -168,6 +169,13 @@ async function sentBefore(system: System, watcher: StageWatcher, studyInstanceUi
     }
   }
   return new Promise<never>(() => undefined);
+}
+
+/** What the report says, a line each: events carry nothing of it. */
+async function printConclusion(system: System, watcher: StageWatcher, { diagnosticReport }: Published): Promise<void> {
+  const response = await fetch(`${system.fhirUrl}/${diagnosticReport}`, { signal: AbortSignal.timeout(10_000) });
+  const { conclusion = '' } = response.ok ? ((await response.json()) as { conclusion?: string }) : {};
+  for (const line of conclusion.split('\n')) if (line) printStage(watcher.elapsedMs(), 'report', line);
 }
 
 function printLinks(system: System, published?: Published): void {

@@ -159,21 +159,19 @@ export class StageWatcher {
   }
 
   #jobCompleted(fact: inference.JobCompleted): void {
-    const numbers = (fact.result?.measurements ?? [])
-      .map(
-        (m) =>
-          `${m.concept?.meaning}${m.findingSite ? ` (${m.findingSite.meaning})` : ''} ${m.value.toFixed(1)} ${m.unit?.value}`,
-      )
-      .join('; ');
-    this.#stage(fact.input?.studyInstanceUid ?? '', 'model', `attempt ${fact.attempt}: ${numbers}`);
+    const { modelId = '', version = '' } = fact.model ?? {};
+    const kilobytes = Math.ceil(Number(fact.resultArtifact?.byteCount ?? 0n) / 1000);
+    const text = `${modelId} ${version} gave a result of ${kilobytes} kB at attempt ${fact.attempt}`;
+    this.#stage(fact.input?.studyInstanceUid ?? '', 'model', text);
   }
 
   #jobFailed(fact: inference.JobFailed): void {
     const study = fact.input?.studyInstanceUid ?? '';
     const reason = short('JOB_FAILURE_REASON_')(fact.reason);
-    this.#stage(study, 'job failed', `${reason}: ${fact.detail}`);
+    const why = [reason, fact.detail].filter((part) => part !== '').join(': ');
+    this.#stage(study, 'job failed', why);
     if (fact.reason !== inference.JobFailureReason.JOB_FAILURE_REASON_SUPERSEDED) {
-      this.#end(study, { failure: `the model's job failed (${reason}): ${fact.detail}` });
+      this.#end(study, { failure: `the model's job failed: ${why}; what the worker said is in its Task` });
     }
   }
 

@@ -21,11 +21,13 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { startGateway, type TestGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
 import { ArchivedResults } from './adapters/archived-results.js';
+import { StoredArtifacts } from './adapters/artifacts.js';
 import { FhirServer } from './adapters/fhir-server.js';
 import { GrpcPublishLeases, GrpcStudyReader } from './adapters/peers.js';
 import { PostgresFactStore } from './adapters/postgres/fact-store.js';
@@ -103,6 +105,7 @@ beforeEach(async () => {
     archive,
     fhir: new FhirServer(new FhirClient({ baseUrl: gateway.base })),
     labelMaps: { read: () => Promise.resolve(labelMap.voxels) },
+    artifacts: new StoredArtifacts(objectStore),
     earlierObservations: (claim) => publications.earlierObservations(claim),
     publicUrl: 'https://callosum.example',
     site: 'default',
@@ -496,7 +499,7 @@ describe('a result', () => {
 });
 
 describe('a job without a result', () => {
-  const failed = (reason: inference.JobFailureReason) =>
+  const failed = (reason: inference.JobFailureReason, said: Partial<inference.JobFailed> = {}) =>
     recordJobFailed(
       facts,
       fact(),
@@ -508,6 +511,7 @@ describe('a job without a result', () => {
         detail: 'the worker gave up',
         attempts: 3,
         failedAt: '2026-11-22T03:05:00.000Z',
+        ...said,
       }),
     );
 
@@ -519,6 +523,21 @@ describe('a job without a result', () => {
     expect((await all<Task>('Task'))[0]).toMatchObject({
       status: 'failed',
       statusReason: { text: 'attempts exhausted: the worker gave up' },
+    });
+  });
+
+  it('says what the worker said, which its fact only refers to', async () => {
+    const bytes = Buffer.from(JSON.stringify({ detail: 'the table is in the field of view' }));
+    const objects = new FileObjectStore({ root: objectsFolder, diskFreeBytesMin: 0 });
+    const { sha256 } = await objects.put('default/results/said', Readable.from([bytes]));
+    await linked();
+    await failed(inference.JobFailureReason.JOB_FAILURE_REASON_INPUT_UNUSABLE, {
+      detail: '',
+      detailArtifact: { key: 'default/results/said', byteCount: BigInt(bytes.length), sha256 },
+    });
+    expect(await drain()).toEqual(['failure published']);
+    expect((await all<Task>('Task'))[0]?.statusReason).toEqual({
+      text: 'input unusable: the table is in the field of view',
     });
   });
 

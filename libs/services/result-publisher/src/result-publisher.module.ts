@@ -23,6 +23,7 @@ import { Module } from '@nestjs/common';
 import { ArchivedResults } from './adapters/archived-results.js';
 import { FhirServer } from './adapters/fhir-server.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
+import { StoredArtifacts } from './adapters/artifacts.js';
 import { meteredArchive, meteredFhir, recordEndToEnd } from './adapters/metered.js';
 import { GrpcPublishLeases, GrpcStudyReader, pause } from './adapters/peers.js';
 import { PostgresFactStore } from './adapters/postgres/fact-store.js';
@@ -74,6 +75,7 @@ function traceHeaders(): Record<string, string> {
           new FhirServer(new FhirClient({ baseUrl: settings.CALLOSUM_FHIR_URL, headers: traceHeaders })),
         ),
         labelMaps: new StoredLabelMaps(objects),
+        artifacts: new StoredArtifacts(objects),
         earlierObservations: (claim) => publications.earlierObservations(claim),
         publicUrl: settings.CALLOSUM_PUBLIC_URL,
         site: settings.CALLOSUM_SITE,

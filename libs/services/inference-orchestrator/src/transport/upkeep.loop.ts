@@ -9,11 +9,11 @@ import type { PostgresAttempts } from '../adapters/postgres/attempts.js';
 import type { JobQueries } from '../adapters/postgres/job-queries.js';
 import type { CompletedStudy, PostgresScheduling } from '../adapters/postgres/scheduling.js';
 import { considerStudy } from '../application/consider-study.js';
-import type { Origin, Studies } from '../application/ports.js';
+import type { Artifacts, Origin, Studies } from '../application/ports.js';
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
-import { ATTEMPTS, JOB_QUERIES, LABEL_MAPS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
+import { ARTIFACTS, ATTEMPTS, JOB_QUERIES, LABEL_MAPS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
 import type { Waker } from './waker.js';
 
 /** A lease that ran out is noticed within this time. */
@@ -33,6 +33,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     @Inject(SCHEDULING) private readonly scheduling: PostgresScheduling,
     @Inject(JOB_QUERIES) private readonly queries: JobQueries,
     @Inject(LABEL_MAPS) private readonly labelMaps: StoredLabelMaps,
+    @Inject(ARTIFACTS) private readonly artifacts: Artifacts,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
@@ -68,9 +69,9 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     const expired = await this.attempts.expired();
     for (const { jobId, fencingToken, failure, traceparent } of expired) {
       const options = { traceparent, attributes: { 'callosum.job': jobId, 'callosum.failure': failure } };
-      const detail = failure === 'deadline-exceeded' ? 'the attempt took too long' : 'the worker went silent';
+      const ours = failure === 'deadline-exceeded' ? 'the attempt took too long' : 'the worker went silent';
       const after = await withSpan(service, 'end attempt', options, () =>
-        this.attempts.fail({ jobId, fencingToken }, failure, detail),
+        this.attempts.fail({ jobId, fencingToken }, failure, { ours }),
       );
       if (after) this.log.warn({ job: jobId, failure, state: after.state }, 'attempt.expired');
     }
@@ -108,7 +109,11 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     const now = Date.now();
     if (now - this.prunedAt > pruneEveryMs) {
       await this.labelMaps.prune();
-      await this.queries.prune();
+      for (const jobId of await this.queries.outlived()) {
+        // Objects first: a row that stays is found again, objects without a row are not.
+        await this.artifacts.forget(jobId);
+        await this.queries.remove(jobId);
+      }
       await this.scheduling.forgetStudies(this.settings.CALLOSUM_MODEL_BACKFILL_MS);
       this.prunedAt = now;
     }

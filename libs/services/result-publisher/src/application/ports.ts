@@ -1,3 +1,4 @@
+import type { inference } from '@callosum/contracts';
 import type { Bundle, Observation } from '@callosum/fhir';
 
 import type { Dataset } from '../domain/dicom/dataset.js';
@@ -41,6 +42,14 @@ export interface ResultArchive {
 export interface FhirSink {
   /** Sends one transaction; aborted after `timeoutMs`, when whether it happened is not known. */
   transact(bundle: Bundle, timeoutMs: number): Promise<Bundle>;
+}
+
+export interface ArtifactReader {
+  /**
+   * The JSON of an artifact: a result, or what a worker said.
+   * @throws {ArtifactUnreadableError} when the bytes are gone or not those of the digest
+   */
+  read(artifact: inference.ArtifactRef): Promise<unknown>;
 }
 
 export interface LabelMapReader {

@@ -18,6 +18,7 @@ import { holdsInstances, type StudyContents } from '../domain/study-contents.js'
 import { LinkNotCurrentError, ResultNotIndexedError } from './errors.js';
 import { jobResult, MalformedJobError, modelOf } from './job-result.js';
 import type {
+  ArtifactReader,
   ClaimedPublication,
   FhirSink,
   LabelMapReader,
@@ -34,6 +35,7 @@ export interface PublishDependencies {
   readonly archive: ResultArchive;
   readonly fhir: FhirSink;
   readonly labelMaps: LabelMapReader;
+  readonly artifacts: ArtifactReader;
   readonly earlierObservations: (claim: ClaimedPublication) => Promise<readonly Observation[]>;
   readonly publicUrl: string;
   readonly site: string;
@@ -114,12 +116,13 @@ async function publishFailure(
     .replace('JOB_FAILURE_REASON_', '')
     .toLowerCase()
     .replaceAll('_', ' ');
+  const said = await failureText(dependencies, job);
   const bundle = failureTransaction({
     ...studyContext(dependencies, study, lease),
     jobId: job.jobId,
     model: modelOf(job.jobId, job.model),
     endedAt: new Date(job.failedAt),
-    outcome: { status: superseded ? 'cancelled' : 'failed', reason: job.detail ? `${reason}: ${job.detail}` : reason },
+    outcome: { status: superseded ? 'cancelled' : 'failed', reason: said ? `${reason}: ${said}` : reason },
   });
   return write(dependencies, claim, bundle, study, lease, {});
 }
@@ -154,7 +157,20 @@ async function publishResult(
   });
 }
 
-async function resultOf({ labelMaps }: PublishDependencies, job: inference.JobCompleted): Promise<JobResult> {
+/** In our words, or the worker's: events do not carry what vendors write. */
+async function failureText({ artifacts }: PublishDependencies, job: inference.JobFailed): Promise<string> {
+  if (!job.detailArtifact) return job.detail;
+  return inference.FailureText.fromJSON(await artifacts.read(job.detailArtifact)).detail;
+}
+
+async function resultOf(
+  { labelMaps, artifacts }: PublishDependencies,
+  fact: inference.JobCompleted,
+): Promise<JobResult> {
+  const { resultArtifact } = fact;
+  const job = resultArtifact
+    ? { ...fact, result: inference.InferenceResult.fromJSON(await artifacts.read(resultArtifact)) }
+    : fact;
   const [map] = job.result?.labelMaps ?? [];
   const voxels = map && (await labelMaps.read(map.artifactKey, map.sha256, map.columns * map.rows * map.slices));
   return jobResult(job, voxels);

@@ -223,8 +223,8 @@ class PostgresStudyJobs implements StudyJobs {
       .execute();
     const job = await findJob(this.trx, jobId);
     if (!job) return;
-    const detail = 'the input the model would read has changed, or a newer version of the model takes it';
-    await this.tell(topics.jobFailed, jobFailed(job, 'SUPERSEDED', detail, this.clock.now()));
+    const ours = 'the input the model would read has changed, or a newer version of the model takes it';
+    await this.tell(topics.jobFailed, jobFailed(job, 'SUPERSEDED', { ours }, this.clock.now()));
   }
 
   private tell<M>(topic: Topic<M>, message: M): Promise<void> {
