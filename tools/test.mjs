@@ -92,6 +92,7 @@ check('format', bin('prettier'), [
 ]);
 check('boundaries', process.execPath, ['tools/boundaries.mjs']);
 check('contracts', process.execPath, ['tools/contracts.mjs', 'check']);
+check('telemetry', process.execPath, ['tools/telemetry.mjs']);
 check('docs', process.execPath, ['tools/docs.mjs', '--check']);
 suite('unit');
 suite('contract');
