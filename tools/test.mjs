@@ -51,6 +51,7 @@ const checks = [
     args: ['--check', '--log-level', 'warn', ...cacheAt('prettiercache'), '.'],
   },
   { name: 'contracts', command: node, args: ['tools/contracts.mjs', 'check'] },
+  { name: 'telemetry', command: node, args: ['tools/telemetry.mjs'] },
   { name: 'docs', command: node, args: ['tools/docs.mjs', '--check'] },
   { name: 'references', command: node, args: ['tools/sync.mjs', '--check'] },
 ].filter(({ name }) => isChosen(name));

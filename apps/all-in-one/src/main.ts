@@ -5,7 +5,15 @@ import { join, resolve } from 'node:path';
 import { assertBindAllowed, lockDataFolder, parseSettings } from '@callosum/config';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@callosum/database';
 import { errorMessage } from '@callosum/kernel';
-import { platformSettings, preparePlatform, type RunningService, serveHttp, startService } from '@callosum/runtime';
+import {
+  Drain,
+  drainProcess,
+  platformSettings,
+  preparePlatform,
+  type RunningService,
+  serveHttp,
+  startService,
+} from '@callosum/runtime';
 import { createLogger, startTelemetry } from '@callosum/telemetry';
 
 import { rolePasswords } from './secrets.js';
@@ -41,6 +49,7 @@ async function main(): Promise<void> {
   const running: RunningService[] = [];
   let started = false;
   let postgres: EmbeddedPostgres | undefined;
+  const drain = new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
   const http = await serveHttp({
     host,
     port: httpPort,
@@ -48,17 +57,15 @@ async function main(): Promise<void> {
     publicUrl: settings.CALLOSUM_PUBLIC_URL,
     services: () => running,
     started: () => started,
+    drain,
     pages: statusPage(() => running),
   });
 
   let ending: Promise<void> | undefined;
   const end = (code: number): Promise<void> =>
     (ending ??= (async () => {
-      logger.info({}, 'draining');
       rmSync(join(dataDir, 'run.json'), { force: true });
-      await http.close();
-      for (const service of [...running].reverse()) await service.close();
-      await telemetry.shutdown();
+      await drainProcess({ drain, http, services: running, telemetry, logger });
       await postgres?.stop();
       release();
       process.exitCode = code;
@@ -93,12 +100,16 @@ async function main(): Promise<void> {
     };
     for (const definition of services) {
       running.push(
-        await startService(definition, {
-          ...common,
-          CALLOSUM_DATABASE_USER: definition.schema,
-          CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
-          CALLOSUM_INTERNAL_GRPC: socket(dataDir, definition.name),
-        }),
+        await startService(
+          definition,
+          {
+            ...common,
+            CALLOSUM_DATABASE_USER: definition.schema,
+            CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
+            CALLOSUM_INTERNAL_GRPC: socket(dataDir, definition.name),
+          },
+          drain,
+        ),
       );
     }
     writeRunFile(dataDir, {

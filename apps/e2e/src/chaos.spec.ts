@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { type ChaosReport, faultsOf, freePort, runChaos } from '@callosum/stack';
+import { type ChaosReport, faultsOf, runChaos } from '@callosum/stack';
+import { freePort } from '@callosum/testing';
 
 import { newFolder } from './harness/paths.js';
 

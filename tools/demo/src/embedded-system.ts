@@ -24,6 +24,7 @@ export async function startEmbedded(workers: boolean, given: AbortSignal): Promi
   const grpcPort = env['CALLOSUM_GRPC_PORT'] || '50051';
   const runPath = join(dataDir, 'run.json');
   const children: Child[] = [];
+  const startedAt = new Date();
   let stopping = false;
   const stop = async (): Promise<void> => {
     stopping = true;
@@ -61,6 +62,9 @@ export async function startEmbedded(workers: boolean, given: AbortSignal): Promi
       title: `Callosum, all services in one process, data in ${dataDir}`,
       dicomwebUrl: run.httpUrl,
       fhirUrl: `${run.httpUrl}/fhir`,
+      inferenceUrl: run.httpUrl,
+      workers,
+      startedAt,
       dimse: {
         host: env['CALLOSUM_DIMSE_HOST'] || '127.0.0.1',
         port: Number(env['CALLOSUM_DIMSE_PORT'] || 11112),

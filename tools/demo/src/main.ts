@@ -7,6 +7,7 @@ import { alreadyPublished } from './already-published.js';
 import { type Arguments, readArguments, usage } from './args.js';
 import { startEmbedded } from './embedded-system.js';
 import { startStack } from './stack-system.js';
+import { nothingReads } from './nothing-reads.js';
 import { type Outcome, type Published, StageWatcher } from './stages.js';
 import { phantomStudy, readFolder, type StudyToSend } from './study.js';
 import type { System } from './system.js';
@@ -95,6 +96,7 @@ async function drive(system: System, args: Arguments, studies: readonly StudyToS
       process.stderr.write(`callosum: no report for study ${study.studyInstanceUid}: ${outcome.failure}\n`);
       code = 1;
     } else {
+      await printConclusion(system, watcher, outcome.published);
       printLinks(system, outcome.published);
       out(JSON.stringify(outcome.published));
     }
@@ -127,7 +129,9 @@ async function follow(system: System, watcher: StageWatcher, study: StudyToSend,
     );
     const before = sent.then(() => sentBefore(system, watcher, studyInstanceUid));
     before.catch(() => undefined);
-    return await Promise.race([outcome, late, failed, before]);
+    const unread = sent.then(() => nothingReads(system, watcher, studyInstanceUid, timeout.signal));
+    unread.catch(() => undefined);
+    return await Promise.race([outcome, late, failed, before, unread]);
   } finally {
     timeout.abort();
   }
@@ -171,6 +175,13 @@ async function sentBefore(system: System, watcher: StageWatcher, studyInstanceUi
     }
   }
   return new Promise<never>(() => undefined);
+}
+
+/** What the report says, a line each: events carry nothing of it. */
+async function printConclusion(system: System, watcher: StageWatcher, { diagnosticReport }: Published): Promise<void> {
+  const response = await fetch(`${system.fhirUrl}/${diagnosticReport}`, { signal: AbortSignal.timeout(10_000) });
+  const { conclusion = '' } = response.ok ? ((await response.json()) as { conclusion?: string }) : {};
+  for (const line of conclusion.split('\n')) if (line) printStage(watcher.elapsedMs(), 'report', line);
 }
 
 function printLinks(system: System, published?: Published): void {

@@ -13,6 +13,7 @@ export async function startStack(workers: boolean, given: AbortSignal): Promise<
   const dataDir = resolve(process.env['CALLOSUM_DATA_DIR'] || '.callosum', 'stack');
   const cluster = await Cluster.create({ dataDir });
   const children: Child[] = [];
+  const startedAt = new Date();
   let stopping = false;
   const stop = async (): Promise<void> => {
     stopping = true;
@@ -34,6 +35,9 @@ export async function startStack(workers: boolean, given: AbortSignal): Promise<
       title: `Callosum, ${cluster.services.length} services in their own processes on Kafka, PostgreSQL and S3; logs in ${dataDir}`,
       dicomwebUrl: cluster.addresses.http('dicomweb'),
       fhirUrl: `${cluster.addresses.http('fhir-gateway')}/fhir`,
+      inferenceUrl: cluster.addresses.http('inference-orchestrator'),
+      workers,
+      startedAt,
       dimse: {
         host: '127.0.0.1',
         port: cluster.addresses.dimsePort,

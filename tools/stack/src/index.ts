@@ -1,5 +1,4 @@
 export { Cluster, type ClusterAddresses, type ClusterOptions } from './cluster/cluster.js';
-export { freePort } from './cluster/free-port.js';
 export { type Child, type ChildOptions, root, startChild } from './cluster/process.js';
 export { waitReady, watchChildren } from './cluster/readiness.js';
 export type { FaultCounts } from './chaos/fault-plan.js';

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 
 import { type Database, isTransientDatabaseError } from '@callosum/database';
-import { activeTraceparent, type Outbox } from '@callosum/event-log';
+import type { Outbox } from '@callosum/event-log';
 import { CallosumError, type Clock, systemClock } from '@callosum/kernel';
 import { type ByteRange, ObjectExistsError, type ObjectStore } from '@callosum/object-store';
-import type { Logger } from '@callosum/telemetry';
+import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import type { Kysely } from 'kysely';
 
 import { newBlobKey } from './blob-key.js';
@@ -221,7 +221,7 @@ export class Archive {
   }
 
   async #commit(written: WrittenInstance, intake: Intake, storedAt: Date): Promise<StoreOutcome> {
-    const row: PendingRow = { written, intake, storedAt, traceparent: activeTraceparent(), revisionFloor: 0 };
+    const row: PendingRow = { written, intake, storedAt, traceparent: currentTraceparent(), revisionFloor: 0 };
     const status = await this.#deposit.settle(row);
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid } = written;
     if (status === 'duplicate') await this.#store.delete(written.blob.key);

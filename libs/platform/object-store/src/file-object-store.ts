@@ -156,11 +156,15 @@ export class FileObjectStore implements ObjectStore {
     this.#durableFolders.add(folder);
   }
 
+  async freeBytes(): Promise<number> {
+    await mkdir(this.#root, { recursive: true, mode: ownerOnlyFolder });
+    const { bavail, bsize } = await statfs(this.#root);
+    return bavail * bsize;
+  }
+
   async #refuseWhenFull(): Promise<void> {
     if (Date.now() - this.#freeChecked.at > freeSpaceMaxAgeMs) {
-      await mkdir(this.#root, { recursive: true, mode: ownerOnlyFolder });
-      const { bavail, bsize } = await statfs(this.#root);
-      this.#freeChecked = { at: Date.now(), bytes: bavail * bsize };
+      this.#freeChecked = { at: Date.now(), bytes: await this.freeBytes() };
     }
     if (this.#freeChecked.bytes < this.#diskFreeBytesMin) {
       throw new ObjectStoreUnavailableError('the disk is nearly full');

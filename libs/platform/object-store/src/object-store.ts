@@ -48,6 +48,8 @@ export interface ObjectStore {
    * @returns how many
    */
   sweepUnfinished(prefix: string, before: Date, signal?: AbortSignal): Promise<number>;
+  /** Free space in bytes, where the adapter knows of one. */
+  freeBytes?(): Promise<number>;
   /** Rejects when objects cannot be written now. */
   ping(): Promise<void>;
 }

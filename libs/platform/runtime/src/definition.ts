@@ -1,6 +1,7 @@
 import type { SettingsSchema } from '@callosum/config';
 import type { ServiceName } from '@callosum/contracts';
 import type { Migrations } from '@callosum/database';
+import type { Reading } from '@callosum/telemetry';
 import type { INestApplicationContext, Type } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
@@ -38,6 +39,8 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
    * (1 MiB) unless the service parses it itself; every other content type is refused with 415.
    */
   readonly configureHttp?: (fastify: FastifyInstance) => void;
+  /** Gauges of its own, read every few seconds: cheap queries. */
+  readonly gauges?: (app: INestApplicationContext) => Promise<readonly Reading[]>;
   /** Extra liveness or readiness: rejects when the service cannot work. */
   readonly ready?: (app: INestApplicationContext) => Promise<void>;
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
+import type { Drain } from './drain.js';
 import type { RunningService } from './start-service.js';
 
 export interface HttpServerOptions {
@@ -17,13 +18,17 @@ export interface HttpServerOptions {
   readonly publicUrl: string;
   /** False until everything that belongs to this process has been started. */
   readonly started: () => boolean;
+  /** Once it began, only probes and metrics are answered; the rest is refused with 503. */
+  readonly drain: Drain;
   /** Answers `/` and whatever no service claims; returns false to leave it at 404. */
   readonly pages?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 export interface RunningHttpServer {
   readonly port: number;
-  /** Stops accepting, lets running requests finish. */
+  /** Resolves when no request runs; those left at the end of the grace are cut off. */
+  drained(): Promise<void>;
+  /** Stops accepting, and cuts off who is left. */
   close(): Promise<void>;
 }
 
@@ -42,6 +47,12 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
       .sort((a, b) => b.prefix.length - a.prefix.length)[0]?.service;
 
+  const running = new Set<ServerResponse>();
+  let idle: () => void = () => undefined;
+  const ended = (response: ServerResponse): void => {
+    running.delete(response);
+    if (running.size === 0) idle();
+  };
   const server = createServer(
     { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
     (request, response) => {
@@ -53,6 +64,9 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       if (path === '/healthz') return void answerHealth(options.services(), response);
       if (path === '/readyz') return void answerReadiness(options, response);
       if (path === '/metrics') return options.telemetry.handleMetrics(request, response);
+      if (options.drain.began.aborted) return refuseDraining(response);
+      running.add(response);
+      response.once('close', () => ended(response));
       const service = find(path);
       if (service) return service.handle(request, response);
       if (options.pages?.(request, response)) return;
@@ -62,10 +76,15 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
   await listen(server, options.host, options.port);
   return {
     port: (server.address() as AddressInfo).port,
+    drained: async () => {
+      if (running.size === 0) return;
+      const lastEnded = new Promise<void>((resolve) => (idle = resolve));
+      await options.drain.within(lastEnded, () => running.forEach(({ socket }) => socket?.destroy()));
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeIdleConnections();
+        server.closeAllConnections();
       }),
   };
 }
@@ -83,6 +102,12 @@ function isOurHost(header: string | undefined, publicUrl: string): boolean {
 function refuse(response: ServerResponse, status: number, detail: string): void {
   response.writeHead(status, { 'content-type': 'application/problem+json' });
   response.end(JSON.stringify({ type: `urn:callosum:http.${status}`, title: `http.${status}`, status, detail }));
+}
+
+/** To a balancer that has not heard yet: ask another replica, on another connection. */
+function refuseDraining(response: ServerResponse): void {
+  response.setHeader('connection', 'close').setHeader('retry-after', '5');
+  refuse(response, 503, 'this process is ending');
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -107,6 +132,7 @@ function answerHealth(services: readonly RunningService[], response: ServerRespo
 
 /** Readiness: each service's dependencies, by name. */
 async function answerReadiness(options: HttpServerOptions, response: ServerResponse): Promise<void> {
+  if (options.drain.began.aborted) return answer(response, false, 'draining');
   const checks = await Promise.all(
     options.services().map(async (service) => [service.name, await service.readiness()] as const),
   );

@@ -3,6 +3,8 @@ import { errorMessage } from '@callosum/kernel';
 import { createLogger, startTelemetry } from '@callosum/telemetry';
 
 import type { ServiceDefinition } from './definition.js';
+import { Drain } from './drain.js';
+import { drainProcess } from './drain-process.js';
 import { serveHttp } from './http-server.js';
 import { platformSettings } from './settings.js';
 import { type RunningService, startService } from './start-service.js';
@@ -34,6 +36,7 @@ async function start(definition: ServiceDefinition): Promise<void> {
     ...(settings.OTEL_EXPORTER_OTLP_ENDPOINT ? { otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT } : {}),
   });
   const running: RunningService[] = [];
+  const drain = new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
   const http = await serveHttp({
     host: settings.CALLOSUM_HTTP_HOST,
     port: settings.CALLOSUM_HTTP_PORT,
@@ -41,17 +44,15 @@ async function start(definition: ServiceDefinition): Promise<void> {
     publicUrl: settings.CALLOSUM_PUBLIC_URL,
     services: () => running,
     started: () => running.length > 0,
+    drain,
   });
   let ending: Promise<void> | undefined;
   const end = (): Promise<void> =>
     (ending ??= (async () => {
-      logger.info({}, 'draining');
-      await http.close();
-      for (const service of running) await service.close();
-      await telemetry.shutdown();
+      await drainProcess({ drain, http, services: running, telemetry, logger });
       setTimeout(() => process.exit(0), 500).unref();
     })());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end());
-  running.push(await startService(definition, process.env));
+  running.push(await startService(definition, process.env, drain));
   logger.info({ httpPort: http.port }, 'ready');
 }

@@ -1,8 +1,11 @@
 import { defineService } from '@callosum/runtime';
+import { reading } from '@callosum/telemetry';
 
+import type { JobQueries } from './adapters/postgres/job-queries.js';
 import { migrations } from './adapters/postgres/migrations.js';
 import { InferenceOrchestratorModule } from './inference-orchestrator.module.js';
 import { orchestratorSettings } from './settings.js';
+import { JOB_QUERIES } from './tokens.js';
 import { WorkerServer } from './transport/worker-server.js';
 
 /** Keeps the models, decides which series each reads, and hands jobs to vendors' workers over gRPC. */
@@ -13,6 +16,12 @@ export const inferenceOrchestrator = defineService({
   migrations,
   usesArchive: false,
   module: InferenceOrchestratorModule,
+  gauges: async (app) => {
+    const depths = await app.get<JobQueries>(JOB_QUERIES).queuedByModel();
+    return depths.map(({ modelId, count }) =>
+      reading('callosum.inference.jobs.queued', count, { 'callosum.model': modelId }),
+    );
+  },
   httpPrefixes: ['/api/inference'],
   ready: (app) =>
     app.get(WorkerServer).port === undefined

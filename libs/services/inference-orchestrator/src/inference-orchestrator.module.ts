@@ -17,6 +17,7 @@ import {
 import type { Logger } from '@callosum/telemetry';
 import { Module } from '@nestjs/common';
 
+import { StoredArtifacts } from './adapters/artifacts.js';
 import { StoredBlobs } from './adapters/blobs.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
 import { PostgresAttempts } from './adapters/postgres/attempts.js';
@@ -25,9 +26,9 @@ import { PostgresModels } from './adapters/postgres/models.js';
 import { PostgresScheduling } from './adapters/postgres/scheduling.js';
 import type { Tables } from './adapters/postgres/tables.js';
 import { GrpcStudies } from './adapters/studies.js';
-import type { Attempts, Blobs, LabelMaps, Models, Studies } from './application/ports.js';
+import type { Artifacts, Attempts, Blobs, LabelMaps, Models, Studies } from './application/ports.js';
 import type { OrchestratorSettings } from './settings.js';
-import { ATTEMPTS, BLOBS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, STUDIES, WAKER } from './tokens.js';
+import { ARTIFACTS, ATTEMPTS, BLOBS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, STUDIES, WAKER } from './tokens.js';
 import { InferenceHttp } from './transport/inference.http.js';
 import { StudyCompletedEvents } from './transport/study-completed.events.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
@@ -48,6 +49,12 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
       inject: [DATABASE, OBJECT_STORE, PLATFORM_SETTINGS],
       useFactory: (database: Database<Tables>, objects: ObjectStore, { CALLOSUM_SITE }: PlatformSettings) =>
         new StoredLabelMaps(database, objects, CALLOSUM_SITE),
+    },
+    {
+      provide: ARTIFACTS,
+      inject: [OBJECT_STORE, PLATFORM_SETTINGS],
+      useFactory: (objects: ObjectStore, { CALLOSUM_SITE }: PlatformSettings) =>
+        new StoredArtifacts(objects, CALLOSUM_SITE),
     },
     {
       provide: MODELS,
@@ -73,10 +80,11 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
     },
     {
       provide: WorkerGrpc,
-      inject: [ATTEMPTS, LABEL_MAPS, MODELS, STUDIES, BLOBS, WAKER, CLOCK, LOGGER, SETTINGS],
+      inject: [ATTEMPTS, LABEL_MAPS, ARTIFACTS, MODELS, STUDIES, BLOBS, WAKER, CLOCK, LOGGER, SETTINGS],
       useFactory: (
         attempts: Attempts,
         labelMaps: LabelMaps,
+        artifacts: Artifacts,
         models: Models,
         studies: Studies,
         blobs: Blobs,
@@ -88,6 +96,7 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
         new WorkerGrpc({
           attempts,
           labelMaps,
+          artifacts,
           models,
           studies,
           blobs,

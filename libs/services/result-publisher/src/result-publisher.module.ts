@@ -23,7 +23,8 @@ import { Module } from '@nestjs/common';
 import { ArchivedResults } from './adapters/archived-results.js';
 import { FhirServer } from './adapters/fhir-server.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
-import { meteredArchive, meteredFhir } from './adapters/metered.js';
+import { StoredArtifacts } from './adapters/artifacts.js';
+import { meteredArchive, meteredFhir, recordEndToEnd } from './adapters/metered.js';
 import { GrpcPublishLeases, GrpcStudyReader, pause } from './adapters/peers.js';
 import { PostgresFactStore } from './adapters/postgres/fact-store.js';
 import { PostgresPublications } from './adapters/postgres/publications.js';
@@ -74,11 +75,13 @@ function traceHeaders(): Record<string, string> {
           new FhirServer(new FhirClient({ baseUrl: settings.CALLOSUM_FHIR_URL, headers: traceHeaders })),
         ),
         labelMaps: new StoredLabelMaps(objects),
+        artifacts: new StoredArtifacts(objects),
         ledger: new PostgresWrittenLedger(database),
         isOutage: isTransient,
         publicUrl: settings.CALLOSUM_PUBLIC_URL,
         site: settings.CALLOSUM_SITE,
         pause,
+        onWritten: recordEndToEnd,
       }),
     },
   ],

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { freePort } from '../cluster/free-port.js';
+import { freePort } from '@callosum/testing';
 import { measurePipeline, type PipelineFigures } from './pipeline.js';
 
 const studiesDefault = 60;

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { freePort } from '../cluster/free-port.js';
+import { freePort } from '@callosum/testing';
 import type { FaultCounts } from './fault-plan.js';
 import { runChaos } from './run-chaos.js';
 

@@ -4,7 +4,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { Balancer } from './balancer.js';
-import { freePort } from './free-port.js';
+import { freePort } from '@callosum/testing';
 
 const opened: { close: () => unknown }[] = [];
 afterEach(async () => {

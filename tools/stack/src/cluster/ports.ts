@@ -1,5 +1,5 @@
 import { Balancer } from './balancer.js';
-import { freePort } from './free-port.js';
+import { freePort } from '@callosum/testing';
 
 /** What a replica of a service listens on. */
 export type Listener = 'http' | 'grpc' | 'dimse' | 'workers';
