@@ -2,7 +2,7 @@ import type { SettingsSchema } from '@callosum/config';
 import type { ServiceName } from '@callosum/contracts';
 import type { Migrations } from '@callosum/database';
 import type { INestApplicationContext, Type } from '@nestjs/common';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
 
 /** A gRPC service and the object that answers it, usually resolved from the Nest container. */
@@ -38,6 +38,8 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
    * (1 MiB) unless the service parses it itself; every other content type is refused with 415.
    */
   readonly configureHttp?: (fastify: FastifyInstance) => void;
+  /** Answers a request whose URL cannot be decoded ("/%zz"), which no route sees; problem+json when not given. */
+  readonly refuseUrl?: (reply: FastifyReply) => void;
   /** Extra liveness or readiness: rejects when the service cannot work. */
   readonly ready?: (app: INestApplicationContext) => Promise<void>;
 }
