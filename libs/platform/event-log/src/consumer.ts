@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '@callosum/kernel';
 
-import { backoffMs, defaultBackoff, isTransient, type Backoff } from './backoff.js';
+import { attemptsMaxFor, backoffMs, defaultBackoff, type Backoff } from './backoff.js';
 import { countEvent } from './metrics.js';
 import { behindParkedCode } from './errors.js';
 import type { EventHandler } from './event-log.js';
@@ -20,7 +20,7 @@ export interface ConsumerPolicyOptions {
 
 /**
  * What happens when handling fails, the same on every adapter: transient errors are tried again with growing
- * pauses, everything else parks at once, and later facts of a parked key park behind it while other keys go on.
+ * pauses, defects a few times within seconds, everything else parks at once, and later facts of a parked key park behind it while other keys go on.
  * The handler it makes rejects only when parking itself fails (no database): then the event is delivered again.
  */
 export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
@@ -39,7 +39,7 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
         countEvent(group, event, 'handled', startedAt);
         return;
       } catch (error) {
-        if (!isTransient(error) || attempt >= backoff.attemptsMax) {
+        if (attempt >= attemptsMaxFor(error, backoff)) {
           const code = errorCode(error);
           await parked.park(group, event, code);
           countEvent(group, event, 'parked', startedAt);

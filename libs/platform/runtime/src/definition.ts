@@ -3,7 +3,7 @@ import type { ServiceName } from '@callosum/contracts';
 import type { Migrations } from '@callosum/database';
 import type { Reading } from '@callosum/telemetry';
 import type { INestApplicationContext, Type } from '@nestjs/common';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
 
 /** A gRPC service and the object that answers it, usually resolved from the Nest container. */
@@ -41,6 +41,8 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
   readonly configureHttp?: (fastify: FastifyInstance) => void;
   /** Gauges of its own, read every few seconds: cheap queries. */
   readonly gauges?: (app: INestApplicationContext) => Promise<readonly Reading[]>;
+  /** Answers a request whose URL cannot be decoded ("/%zz"), which no route sees; problem+json when not given. */
+  readonly refuseUrl?: (reply: FastifyReply) => void;
   /** Extra liveness or readiness: rejects when the service cannot work. */
   readonly ready?: (app: INestApplicationContext) => Promise<void>;
 }

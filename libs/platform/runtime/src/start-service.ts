@@ -18,13 +18,14 @@ import { createLogger, grpcServerMiddleware, type Logger } from '@callosum/telem
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply } from 'fastify';
 import { createServer, type Server } from 'nice-grpc';
 
 import { ArchiveSweeper } from './archive-sweeper.js';
 import { createPeerClients } from './clients.js';
 import type { ServiceDefinition } from './definition.js';
 import { Drain } from './drain.js';
-import { ProblemFilter } from './http-errors.js';
+import { ProblemFilter, refuseUrl } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { NestLogger } from './nest-logger.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
@@ -193,7 +194,12 @@ async function createApplication(
   values: ReadonlyMap<symbol, unknown>,
   logger: Logger,
 ): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: jsonBodyBytesMax, forceCloseConnections: true });
+  const adapter = new FastifyAdapter({
+    bodyLimit: jsonBodyBytesMax,
+    forceCloseConnections: true,
+    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) =>
+      (definition.refuseUrl ?? refuseUrl)(reply),
+  });
   const app = await NestFactory.create<NestFastifyApplication>(
     PlatformModule.with(definition.module, values),
     adapter,

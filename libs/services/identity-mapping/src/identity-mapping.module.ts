@@ -65,6 +65,7 @@ const traceHeaders = (): Record<string, string> => {
       useFactory: ({ CALLOSUM_FHIR_URL }: PlatformSettings) =>
         new FhirPatientRecord(
           new FhirClient({ baseUrl: CALLOSUM_FHIR_URL, timeoutMs: fhirTimeoutMs, headers: traceHeaders }),
+          CALLOSUM_FHIR_URL,
         ),
     },
     {

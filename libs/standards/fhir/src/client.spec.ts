@@ -124,6 +124,21 @@ describe('FhirClient', () => {
     await expect(client.create(patient)).rejects.toMatchObject({ kind: 'unavailable', status: 502 });
   });
 
+  it.each([
+    [408, 'unavailable'],
+    [429, 'unavailable'],
+    [502, 'unavailable'],
+    [503, 'unavailable'],
+    [504, 'unavailable'],
+    [500, 'internal'],
+    [507, 'internal'],
+    [501, 'invalid'],
+    [422, 'invalid'],
+  ])('takes %i for %s', async (status, kind) => {
+    const { client } = await serve(answer(status, errorOutcome('exception', 'x')));
+    await expect(client.create(patient)).rejects.toMatchObject({ status, kind });
+  });
+
   it('follows no next link to another host', async () => {
     const { client } = await serve(
       answer(200, {

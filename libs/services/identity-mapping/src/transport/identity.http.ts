@@ -7,14 +7,17 @@ import { z } from 'zod';
 import type { DecisionQueries } from '../application/decision-queries.js';
 import type { ResolveQuarantine } from '../application/resolve-quarantine.js';
 import type { Decision } from '../domain/decision.js';
-import { MalformedRequestError } from '../domain/errors.js';
+import { MalformedRequestError, UnknownDecisionError } from '../domain/errors.js';
 import { DECISION_QUERIES, RESOLVE_QUARANTINE } from '../tokens.js';
 
 /** A screen of work; people page on with `after`. */
 const pageMax = 200;
 
+/** No control characters, line separators or lone surrogates: PostgreSQL stores no U+0000, and nobody's name holds the others. */
+const oneLine = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u;
+
 const resolution = z.intersection(
-  z.object({ decidedBy: z.string().trim().min(1).max(200) }),
+  z.object({ decidedBy: z.string().trim().min(1).max(200).regex(oneLine) }),
   z.discriminatedUnion('action', [
     z.object({ action: z.literal('link'), patient: z.string().max(200) }),
     z.object({ action: z.literal('create-patient') }),
@@ -57,6 +60,7 @@ export class IdentityHttp {
   @Post('quarantine/:decisionId/resolve')
   @HttpCode(200)
   async resolve(@Param('decisionId') decisionId: string, @Body() body: unknown) {
+    if (!oneLine.test(decisionId)) throw new UnknownDecisionError('of that form');
     const { decidedBy, ...asked } = parse(resolution, body);
     const decision = await this.resolveQuarantine.run(decisionId, asked, decidedBy);
     this.log.info(
