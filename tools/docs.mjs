@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describeSettings } from '@callosum/config';
 import { topicCatalogue } from '@callosum/contracts';
-import { platformSettings } from '@callosum/runtime';
+import { migrationSettings, platformSettings } from '@callosum/runtime';
 import { services } from '@callosum/all-in-one/services';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -72,7 +72,8 @@ value stops the start with the variable's name. In one process (\`npm start\`) a
 database, the stores and the addresses between services are set for them; \`CALLOSUM_DATA_DIR\` (\`.callosum\`) says where data goes.
 
 ${section('Every service', 'Read by each of the seven services.', platformSettings)}
-${own.join('\n')}`;
+${own.join('\n')}
+${section('migrate', "Read by `apps/all-in-one/dist/migrate.js`, beside the database's and the log's settings of every service.", migrationSettings)}`;
 }
 
 function noticesPage() {

@@ -2,6 +2,7 @@ export * from './clients.js';
 export * from './definition.js';
 export * from './http-errors.js';
 export * from './http-server.js';
+export * from './migrate-site.js';
 export * from './prepare-platform.js';
 export * from './run-service.js';
 export * from './settings.js';
