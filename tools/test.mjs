@@ -93,6 +93,7 @@ check('format', bin('prettier'), [
 check('boundaries', process.execPath, ['tools/boundaries.mjs']);
 check('contracts', process.execPath, ['tools/contracts.mjs', 'check']);
 check('docs', process.execPath, ['tools/docs.mjs', '--check']);
+suite('helm');
 suite('unit');
 suite('contract');
 suite('e2e');
