@@ -72,7 +72,12 @@
 - { name: CALLOSUM_OBJECT_STORE_DIR, value: /tmp/objects }
 {{- end }}
 {{- with .fact.grpc }}
-- { name: CALLOSUM_INTERNAL_GRPC, value: "{{ include "callosum.bindHost" $.root }}:{{ .port | int }}" }
+{{- /* What no other service calls is for the command line in the pod itself. */}}
+{{- $called := include "callosum.callers" (dict "root" $.root "name" $.name) | fromYamlArray }}
+- { name: CALLOSUM_INTERNAL_GRPC, value: "{{ ternary (include "callosum.bindHost" $.root) "127.0.0.1" (gt (len $called) 0) }}:{{ .port | int }}" }
+{{- if not $called }}
+- { name: {{ .variable }}, value: "127.0.0.1:{{ .port | int }}" }
+{{- end }}
 {{- end }}
 {{- $facts := include "callosum.facts" .root | fromYaml }}
 {{- range .fact.calls }}

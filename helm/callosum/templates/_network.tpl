@@ -5,9 +5,12 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- define "callosum.ports" -}}
 {{- $values := .root.Values -}}
 {{- $root := .root -}}
+{{- /* Where nothing enforces policies, ports are open all the same. */ -}}
+{{- $anybody := list -}}
+{{- if not $values.networkPolicy.enabled -}}{{- $anybody = list (dict "ipBlock" (dict "cidr" "0.0.0.0/0")) -}}{{- end -}}
 {{- $http := list -}}
 {{- if and .fact.http (ne $values.route.type "none") $values.auth.enabled -}}
-{{- $http = $values.networkPolicy.ingressController -}}
+{{- $http = default $anybody $values.networkPolicy.ingressController -}}
 {{- end -}}
 {{- $callers := list -}}
 {{- if ne .name "all-in-one" -}}
@@ -19,8 +22,8 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- if $http }}
 - { name: http, port: 8080, peers: {{ $http | toJson }} }
 {{- end }}
-{{- with .fact.grpc }}
-- { name: grpc, port: {{ .port | int }}, peers: {{ $callers | toJson }} }
+{{- if and .fact.grpc $callers }}
+- { name: grpc, port: {{ .fact.grpc.port | int }}, peers: {{ $callers | toJson }} }
 {{- end }}
 {{- if and $values.auth.enabled $values.monitoring.enabled .fact.schema }}
 - { name: metrics, port: 9464, peers: {{ $values.networkPolicy.monitoring | toJson }} }
@@ -28,7 +31,7 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- if $values.auth.enabled }}
 {{- range .fact.listeners }}
 {{- $listener := get ($.component.listeners | default dict) .name | default dict }}
-{{- $peers := $listener.from | default list }}
+{{- $peers := default $anybody $listener.from }}
 {{- if eq .name "worker" }}
 {{- range $worker, $_ := $values.workers }}
 {{- $peers = append $peers (dict "podSelector" (dict "matchLabels" (include "callosum.selector" (dict "root" $root "name" (printf "worker-%s" $worker)) | fromYaml))) }}

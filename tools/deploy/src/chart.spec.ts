@@ -339,6 +339,21 @@ describe('what people reach', () => {
     expect([...ingress, ...routes].sort()).toEqual(paths.sort());
   });
 
+  it('is the same where no policies are wanted', () => {
+    const off = {
+      files: ['ci/site.yaml', 'ci/external.yaml'],
+      set: ['--set', 'networkPolicy.enabled=false,networkPolicy.ingressController=null'],
+    };
+    const services = (all: readonly KubernetesObject[]) =>
+      of('Service', all).map(
+        ({ metadata, spec }) =>
+          `${metadata.name} ${(spec['ports'] as { port: number }[]).map(({ port }) => port).join()}`,
+      );
+    const without = objects(off.files, off.set);
+    expect(of('NetworkPolicy', without)).toEqual([]);
+    expect(services(without)).toEqual(services(objects(off.files)));
+  });
+
   it('DICOM comes to a Service that keeps the source address', () => {
     const dimse = of('Service', objects(['ci/site.yaml'])).find(
       ({ metadata }) => metadata.name === 'callosum-dimse-ingest-dimse',

@@ -45,10 +45,11 @@ export interface SiteFacts {
   readonly platformSettings: readonly string[];
 }
 
-/** Where a service is reached by the others: the setting that names its address, and what a client's token is called. */
+/** Where a service's internal gRPC is reached: the setting that names its address. */
 const grpcVariables: Readonly<Record<string, string>> = {
   'study-index': 'CALLOSUM_STUDY_INDEX_GRPC',
   'identity-mapping': 'CALLOSUM_IDENTITY_GRPC',
+  'inference-orchestrator': 'CALLOSUM_INFERENCE_GRPC',
 };
 /** What a module injects or reads when it calls another service. */
 const callsBy: readonly (readonly [callee: ServiceName, sign: RegExp])[] = [
