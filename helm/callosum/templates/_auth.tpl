@@ -66,6 +66,9 @@ Authentication, in one place: values.auth to the settings of the services, and t
 {{/* How a client proves itself to Kafka. dict root, name */}}
 {{- define "callosum.kafkaEnv" -}}
 {{- $kafka := .root.Values.kafka -}}
+{{- if $kafka.smallSite }}
+- { name: CALLOSUM_KAFKA_SMALL_SITE, value: "true" }
+{{- end }}
 {{- if or .root.Values.strimzi.enabled $kafka.tls }}
 - { name: CALLOSUM_KAFKA_TLS, value: "true" }
 {{- end }}

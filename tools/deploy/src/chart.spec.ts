@@ -88,6 +88,7 @@ describe('the chart', () => {
     ['a grace shorter than a drain', ['defaults.terminationGracePeriodSeconds=30'], 'terminationGracePeriodSeconds'],
     ['a route without a host', ['route.type=ingress'], '/route/host'],
     ['SASL on an open line', ['kafka.sasl=scram-sha-512'], '/kafka'],
+    ['a Kafka that loses events with one broker, unless it is wanted', ['kafka.replication=2'], '/kafka/smallSite'],
     ['certificates between services that nobody makes', ['auth.internal=mtls'], '/certificates'],
     ['an AE title of 17 characters', ['dicom.aeTitle=ABCDEFGHIJKLMNOPQ'], '/dicom/aeTitle'],
     [

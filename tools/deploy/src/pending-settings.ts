@@ -4,5 +4,5 @@
  */
 export const pendingSettings: readonly { readonly landed: string; readonly names: RegExp }[] = [
   { landed: 'CALLOSUM_AUTH_OIDC_ISSUER', names: /^CALLOSUM_(AUTH_\w+|METRICS_\w+|DIMSE_AES)$/ },
-  { landed: 'CALLOSUM_KAFKA_TLS', names: /^CALLOSUM_KAFKA_(TLS|TLS_\w+|SASL|USERNAME|PASSWORD)$/ },
+  { landed: 'CALLOSUM_KAFKA_TLS', names: /^CALLOSUM_KAFKA_(SMALL_SITE|TLS|TLS_\w+|SASL|USERNAME|PASSWORD)$/ },
 ];
