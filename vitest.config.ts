@@ -11,14 +11,17 @@ const alias = Object.fromEntries(
     .filter(({ dir }) => !dir.startsWith('apps/') && !dir.startsWith('examples/'))
     .map(({ dir, name }) => [name, join(root, dir, 'src/index.ts') as string]),
 );
+alias['@callosum/all-in-one/services'] = join(root, 'apps/all-in-one/src/services.ts') as string;
 alias['@callosum/example-lung-ct'] = join(root, 'examples/lung-ct/src/index.ts') as string;
 
-// unit: no servers, seconds. contract: ports against real servers and peers. e2e: the whole system from outside.
+const deploy = 'tools/deploy/**/*.spec.ts';
+// helm: the chart, the image's folder and the topic list, with Helm, kubeconform and hadolint. unit: no servers, seconds. contract: ports against real servers and peers. e2e: the whole system from outside.
 const everything = '{apps,examples,libs,tools}/**/*.spec.ts';
 const suites: Record<string, { include: string[]; exclude: string[] }> = {
-  unit: { include: [everything], exclude: ['**/*.contract.spec.ts', 'apps/e2e/**'] },
+  unit: { include: [everything], exclude: ['**/*.contract.spec.ts', 'apps/e2e/**', deploy] },
   contract: { include: ['{apps,examples,libs,tools}/**/*.contract.spec.ts'], exclude: ['apps/e2e/**'] },
   e2e: { include: ['apps/e2e/**/*.spec.ts'], exclude: [] },
+  helm: { include: [deploy], exclude: [] },
 };
 const suite = suites[process.env['CALLOSUM_SUITE'] ?? ''] ?? { include: [everything], exclude: [] };
 const cores = availableParallelism();
@@ -30,6 +33,7 @@ const workers: Record<string, number> = { e2e: Math.min(cores, 4) };
 
 /** The files that take minutes start first, also on a clean checkout, where vitest knows no times: none is left to run alone. */
 const longest = [
+  'chaos.spec.ts',
   'kill.spec.ts',
   'results-validity.spec.ts',
   'trace.spec.ts',

@@ -1,12 +1,14 @@
-// Writes the references that come from code: docs/reference/topics.md, docs/reference/settings.md,
-// docs/reference/telemetry.md and THIRD_PARTY_NOTICES.md. `--check` changes nothing and fails when one is out of date.
+// Writes what comes from code: docs/reference/topics.md, docs/reference/settings.md, docs/reference/telemetry.md,
+// THIRD_PARTY_NOTICES.md, and what deployments read of services and topics (tools/deploy/src/generated-files.ts).
+// `--check` changes nothing and fails when one is out of date.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { describeSettings } from '@callosum/config';
 import { topicCatalogue } from '@callosum/contracts';
-import { platformSettings } from '@callosum/runtime';
+import { generatedFiles } from '@callosum/deploy';
+import { migrationSettings, platformSettings } from '@callosum/runtime';
 import { services } from '@callosum/all-in-one/services';
 import { attributes, metricRegistry } from '@callosum/telemetry';
 
@@ -73,7 +75,8 @@ value stops the start with the variable's name. In one process (\`npm start\`) a
 database, the stores and the addresses between services are set for them; \`CALLOSUM_DATA_DIR\` (\`.callosum\`) says where data goes.
 
 ${section('Every service', 'Read by each of the seven services.', platformSettings)}
-${own.join('\n')}`;
+${own.join('\n')}
+${section('migrate', "Read by `apps/all-in-one/dist/migrate.js`, beside the database's and the log's settings of every service.", migrationSettings)}`;
 }
 
 function telemetryPage() {
@@ -129,4 +132,5 @@ write('docs/reference/topics.md', topicsPage());
 write('docs/reference/settings.md', settingsPage());
 write('docs/reference/telemetry.md', telemetryPage());
 write('THIRD_PARTY_NOTICES.md', noticesPage());
+for (const [path, text] of Object.entries(generatedFiles())) write(path, text);
 if (check && stale > 0) process.exit(1);

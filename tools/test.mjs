@@ -3,6 +3,7 @@
 // not run again, and counted and said to be so; `npm test -- --fresh` runs all (docs/adr/0025).
 import { join } from 'node:path';
 
+import { missingDeployTools } from './lib/deploy-tools.mjs';
 import { prefetchServers, preparePeers } from './lib/peers.mjs';
 import { build, install, onNode24, root, say } from './lib/setup.mjs';
 import { runChecks } from './lib/steps.mjs';
@@ -96,6 +97,9 @@ function keepUnchanged(files, before, after, keep) {
 }
 
 await suite('unit');
+const absent = process.env.CI || !isChosen('helm') ? [] : missingDeployTools();
+for (const line of absent) say(`missing: ${line} (step helm is not run)`);
+if (absent.length === 0) await suite('helm');
 await fetched;
 await suite('contract');
 await suite('e2e');

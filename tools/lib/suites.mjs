@@ -5,9 +5,13 @@ import { join, relative } from 'node:path';
 
 import { root } from './setup.mjs';
 
-/** The suite of a test file, by its path; undefined for what is no test. The same rule as vitest.config.ts has. */
+/**
+ * The suite of a test file, by its path; undefined for what is no test, and for those of deployments, whose inputs lie outside
+ * any project: they run each time. The same rule as vitest.config.ts has.
+ */
 export function suiteOf(path) {
   if (!/^(apps|examples|libs|tools)\/.*\.spec\.ts$/.test(path)) return undefined;
+  if (path.startsWith('tools/deploy/')) return undefined;
   if (path.startsWith('apps/e2e/')) return 'e2e';
   return path.endsWith('.contract.spec.ts') ? 'contract' : 'unit';
 }

@@ -23,6 +23,7 @@ const roles: RoleSpec[] = [
   { role: 'shared', password: 's', schema: 'shared', uses: [] },
   { role: 'alpha', password: 'a', schema: 'alpha', uses: ['shared'] },
   { role: 'beta', password: 'b', schema: 'beta', uses: [] },
+  { role: 'gamma', password: 'g', schema: 'gamma', uses: [] },
 ];
 
 let folder: string;
@@ -135,6 +136,21 @@ describe('migrations', () => {
     await Promise.all(replicas.map(({ db }) => migrate(db, 'beta', migrations)));
     expect(applied).toBe(1);
     await Promise.all(replicas.map(({ close }) => close()));
+  });
+
+  it('of a newer version do not keep the older one from starting; a missing one among its own does', async () => {
+    const create = (name: string) => ({
+      up: async (db: Kysely<unknown>) => void (await db.schema.createTable(name).addColumn('n', 'integer').execute()),
+    });
+    const [first, second, third] = [create('first'), create('second'), create('third')];
+    const { db, pool, close } = open('gamma');
+    await migrate(db, 'gamma', { '0001': first, '0002': second });
+    await migrate(db, 'gamma', { '0001': first });
+    expect((await pool.query('select name from kysely_migration order by 1')).rows).toHaveLength(2);
+    await migrate(db, 'gamma', { '0001': first, '0002': second, '0003': third });
+    await expect(pool.query('select * from third')).resolves.toBeDefined();
+    await expect(migrate(db, 'gamma', { '0001': first, '0003': third })).rejects.toThrow(/0002 is missing/);
+    await close();
   });
 });
 

@@ -4,6 +4,7 @@ export * from './drain.js';
 export * from './drain-process.js';
 export * from './http-errors.js';
 export * from './http-server.js';
+export * from './migrate-site.js';
 export * from './prepare-platform.js';
 export * from './run-service.js';
 export * from './settings.js';
