@@ -46,6 +46,8 @@ export async function startStack(workers: boolean): Promise<System> {
       ...process.env,
       CALLOSUM_EVENT_LOG: 'kafka',
       CALLOSUM_KAFKA_BROKERS: kafka.brokers.join(','),
+      CALLOSUM_KAFKA_REPLICATION: '1',
+      CALLOSUM_KAFKA_SMALL_SITE: 'true',
       CALLOSUM_OBJECT_STORE: 's3',
       CALLOSUM_S3_ENDPOINT: s3.endpoint,
       CALLOSUM_S3_REGION: s3.region,

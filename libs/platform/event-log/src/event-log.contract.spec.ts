@@ -114,8 +114,8 @@ describe('Kafka log', async () => {
   afterAll(() => kafka.stop());
   beforeAll(async () => {
     const log = new KafkaEventLog({ brokers: kafka.brokers, clientId: 'set-up', onError: () => undefined });
-    await log.ensureTopics();
-    await log.ensureTopics();
+    await log.ensureTopics({ replicationFactor: 1, smallSite: true });
+    await log.ensureTopics({ replicationFactor: 1, smallSite: true });
     await log.close();
   });
 

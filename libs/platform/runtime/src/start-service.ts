@@ -2,13 +2,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { Archive } from '@callosum/archive';
 import { parseSettings } from '@callosum/config';
+import { operations } from '@callosum/contracts';
 import { migrate } from '@callosum/database';
 import {
   connectEventLog,
   type EventLog,
   EventLogTransport,
   eventTablesMigrations,
+  operationsMigrations,
+  operationsSet,
   OutboxRelay,
+  ParkedEvents,
   ParkedStore,
   PostgresOutbox,
 } from '@callosum/event-log';
@@ -27,6 +31,7 @@ import { ProblemFilter } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { NestLogger } from './nest-logger.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
+import { ParkedGrpc } from './parked-service.js';
 import { PlatformModule } from './platform-module.js';
 import { archiveSchema } from './roles.js';
 import { type PlatformSettings, platformSettings } from './settings.js';
@@ -36,8 +41,8 @@ import * as tokens from './tokens.js';
 export interface RunningService {
   readonly name: string;
   readonly httpPrefixes: readonly string[];
-  /** Where its internal gRPC server answers; undefined when it has none. */
-  readonly grpcAddress: string | undefined;
+  /** Where its internal gRPC server answers. */
+  readonly grpcAddress: string;
   readonly app: INestApplication;
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** True once a consumer stopped for good. */
@@ -65,6 +70,7 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
     const database = openDatabase(definition.schema, definition.schema, settings, logger);
     closers.push(() => database.close());
     await migrate(database.db, definition.schema, { ...eventTablesMigrations, ...definition.migrations });
+    await migrate(database.db, definition.schema, operationsMigrations, operationsSet);
 
     const { log, close: closeLog } = await openEventLog(definition, settings, logger);
     closers.push(closeLog);
@@ -73,6 +79,7 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
     const outbox = new PostgresOutbox({
       service: definition.name,
       site: settings.CALLOSUM_SITE,
+      outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
       onAdd: () => relay.expect(),
     });
     const peers = createPeerClients(definition.name, {
@@ -98,34 +105,35 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
 
     const app = await createApplication(definition, values, logger);
     closers.push(() => app.close());
-    const grpc = await startGrpc(definition, app, settings, logger);
-    if (grpc) closers.push(() => grpc.server.shutdown());
+    const parked = new ParkedStore(database.db, outbox);
+    const transport = new EventLogTransport({
+      log,
+      group: definition.name,
+      parked,
+      onCrash: (error) => {
+        crash = error;
+        logger.fatal({ err: error }, 'consumer.crashed');
+      },
+      onParked: (event, code, err) =>
+        logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
+    });
+    const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
+    const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);
+    const grpc = await startGrpc(definition, app, parkedGrpc, settings, logger);
+    closers.push(() => grpc.server.shutdown());
     await app.init();
     const fastify = app.getHttpAdapter().getInstance();
     await fastify.ready();
-    connectEventLog(
-      app,
-      new EventLogTransport({
-        log,
-        group: definition.name,
-        parked: new ParkedStore(database.db, outbox),
-        onCrash: (error) => {
-          crash = error;
-          logger.fatal({ err: error }, 'consumer.crashed');
-        },
-        onParked: (event, code, err) =>
-          logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
-      }),
-    );
+    connectEventLog(app, transport);
     await app.startAllMicroservices();
     relay.start();
     closers.push(() => relay.close());
-    logger.info({ grpc: grpc?.address }, 'service.started');
+    logger.info({ grpc: grpc.address }, 'service.started');
 
     return {
       name: definition.name,
       httpPrefixes: definition.httpPrefixes,
-      grpcAddress: grpc?.address,
+      grpcAddress: grpc.address,
       app,
       handle: (request, response) => fastify.routing(request, response),
       crashed: () => crash !== undefined,
@@ -159,6 +167,7 @@ function openArchive(
   const outbox = new PostgresOutbox({
     service: definition.name,
     site: settings.CALLOSUM_SITE,
+    outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
     onAdd: () => relay.expect(),
   });
   const archive = new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
@@ -200,13 +209,14 @@ async function createApplication(
 async function startGrpc(
   definition: ServiceDefinition,
   app: INestApplication,
+  parked: ParkedGrpc,
   settings: PlatformSettings,
   logger: Logger,
-): Promise<{ server: Server; address: string } | undefined> {
-  if (!definition.grpc) return undefined;
+): Promise<{ server: Server; address: string }> {
   const onError = (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed');
   const server = createServer().use(grpcServerMiddleware(definition.name, onError));
-  for (const { definition: grpc, implementation } of definition.grpc(app)) {
+  server.add(operations.ParkedServiceDefinition, parked);
+  for (const { definition: grpc, implementation } of definition.grpc?.(app) ?? []) {
     server.add(grpc, implementation as never);
   }
   const bind = settings.CALLOSUM_INTERNAL_GRPC;
