@@ -1,18 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-import { NotRunningError, UsageError } from './errors.js';
+import { NotRunningError, type ServiceAddress, UsageError } from './errors.js';
 
 interface RunFile {
   readonly studyIndexGrpc?: unknown;
   /** Where each service answers. */
   readonly grpc?: Readonly<Record<string, string>>;
-}
-
-/** "host:port" or "unix:path" of a service's internal gRPC. */
-export interface ServiceAddress {
-  readonly service: string;
-  readonly address: string;
 }
 
 /**

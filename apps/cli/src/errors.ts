@@ -1,7 +1,11 @@
 import { CallosumError } from '@callosum/kernel';
 import { type ClientError, Status } from 'nice-grpc';
 
-import type { ServiceAddress } from './address.js';
+/** "host:port" or "unix:path" of a service's internal gRPC. */
+export interface ServiceAddress {
+  readonly service: string;
+  readonly address: string;
+}
 
 /** Thrown when the command line cannot be understood. */
 export class UsageError extends CallosumError {

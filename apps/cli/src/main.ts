@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 
 import { errorMessage } from '@callosum/kernel';
 
-import { type ServiceAddress, serviceAddresses, studyIndexAddress } from './address.js';
-import { UsageError } from './errors.js';
+import { serviceAddresses, studyIndexAddress } from './address.js';
+import { type ServiceAddress, UsageError } from './errors.js';
 import { ParkedCommands, type ParkedTarget } from './parked.js';
 import { reindex } from './reindex.js';
 

@@ -1,8 +1,7 @@
 import { operations } from '@callosum/contracts';
 import { type Channel, type Client, createChannel, createClient } from 'nice-grpc';
 
-import type { ServiceAddress } from './address.js';
-import { failureOf } from './errors.js';
+import { failureOf, type ServiceAddress } from './errors.js';
 
 type ParkedClient = Client<operations.ParkedServiceDefinition>;
 

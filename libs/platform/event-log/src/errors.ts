@@ -1,6 +1,6 @@
 import { CallosumError } from '@callosum/kernel';
 
-import type { TopicDifference } from './kafka/topic-check.js';
+import type { TopicDifference } from './kafka/topic-difference.js';
 
 /** Thrown when the log cannot be reached or did not acknowledge; whether the events arrived is not known. */
 export class EventLogUnavailableError extends CallosumError {

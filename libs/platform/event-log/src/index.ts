@@ -19,6 +19,6 @@ export type { SubscriptionTuning } from './postgres/subscription.js';
 export * from './kafka/log.js';
 export type { KafkaSasl, KafkaSecurity, KafkaTls } from './kafka/security.js';
 export { kafkaDefaults, type KafkaTuning } from './kafka/subscription.js';
-export type { TopicDifference } from './kafka/topic-check.js';
+export type { TopicDifference } from './kafka/topic-difference.js';
 export { topicConfigs } from './kafka/topics.js';
 export * from './nest/transport.js';

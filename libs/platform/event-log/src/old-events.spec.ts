@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { topicByName, topicCatalogue, type MessageFns, type Topic } from '@callosum/contracts';
+import { topicByName, topicCatalogue, type Topic } from '@callosum/contracts';
 import type { KafkaMessage } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 
@@ -48,7 +48,7 @@ function missing(before: unknown, after: unknown, path: string): string[] {
 }
 
 /** Today's topic with a message that was changed as somebody might. */
-const changed = (topic: Topic<never>, message: Partial<MessageFns<never>>): Topic<never> => ({
+const changed = (topic: Topic<never>, message: Partial<Topic<never>['message']>): Topic<never> => ({
   ...topic,
   message: { ...topic.message, ...message },
 });

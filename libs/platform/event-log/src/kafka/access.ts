@@ -2,6 +2,7 @@ import { EventLogUnavailableError, KafkaAccessError } from '../errors.js';
 
 /** A chain of causes is never this deep, unless it is a ring. */
 const causesMax = 8;
+const closedNames = new Set(['KafkaJSConnectionClosedError', 'KafkaJSBrokerNotFound']);
 /** TLS failures of either side, as Node names them: alerts of the broker, and certificates we do not accept. */
 const tlsCode =
   /^(ERR_SSL|ERR_TLS|EPROTO|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|UNABLE_TO_VERIFY)/;
@@ -25,7 +26,8 @@ export function connectionError(error: unknown, withToken = false): EventLogUnav
     // An alert that came after the handshake (TLS 1.3: the client's certificate) has only a text.
     if (/ssl|tls|certificate/i.test(text) && name.startsWith('KafkaJSConnection'))
       return new KafkaAccessError(`no TLS connection to Kafka: ${text}`, { cause: error });
-    closed ||= name === 'KafkaJSConnectionClosedError' || code === 'ECONNRESET';
+    // After the connections to all of them were closed kafkajs knows no broker any more.
+    closed ||= closedNames.has(name) || code === 'ECONNRESET';
   }
   if (closed && withToken)
     return new KafkaAccessError(

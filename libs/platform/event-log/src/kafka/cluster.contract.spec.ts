@@ -16,10 +16,10 @@ import {
   type EventLog,
   type LogEvent,
 } from '../index.js';
-import { fact, topic, until } from '../test-support/collect.js';
+import { fact, revisionOf, topic, until } from '../test-support/collect.js';
 import { openLog, openService } from '../test-support/logs.js';
 import { KafkaEventLog } from './log.js';
-import type { TopicDifference } from './topic-check.js';
+import type { TopicDifference } from './topic-difference.js';
 
 const quiet = (): void => undefined;
 const dayMs = 86_400_000;
@@ -202,6 +202,7 @@ describe('Kafka on three brokers', async () => {
     }
     const spread = (prefix: string): LogEvent[] => Array.from({ length: 36 }, (_, i) => fact(`${prefix}${i}`, 1));
 
+    // Again where the assigner happens to leave all that is held with the member that holds it.
     it.each([
       ['succeed late', false],
       ['fail late', true],
@@ -213,7 +214,7 @@ describe('Kafka on three brokers', async () => {
         await slow.subscribe();
         const sent = spread(prefix);
         await slow.log.append(sent);
-        await until('handlers run in many partitions', () => slow.began.length >= 8);
+        await until('handlers run in many partitions', () => slow.began.length >= 3);
         const second = member();
         second.release();
         await second.subscribe();
@@ -244,9 +245,9 @@ describe('Kafka on three brokers', async () => {
     it('waits for a handler that ends within drainMs: it is not begun again', async () => {
       const { member, effects, prefix } = await group();
       const first = member({ drainMs: 8_000 });
-      await first.subscribe();
       await first.log.append(spread(prefix));
-      await until('handlers run', () => first.began.length >= 8);
+      await first.subscribe();
+      await until('handlers run', () => first.began.length >= 3);
       const second = member();
       second.release();
       const joining = second.subscribe();
@@ -257,7 +258,7 @@ describe('Kafka on three brokers', async () => {
       await until('all', async () => (await effects()).length === 36);
       const began = [...first.began, ...second.began];
       expect(began.length).toBe(new Set(began).size);
-    }, 60_000);
+    });
 
     it('closes within drainMs though a handler hangs, leaves, and another member goes on at once', async () => {
       const { member, effects, prefix } = await group();
@@ -281,6 +282,72 @@ describe('Kafka on three brokers', async () => {
       expect((await effects()).length).toBe(2);
     }, 60_000);
   });
+
+  it('loses no acknowledged event and no order when leaders move under load, and makes one effect each', async () => {
+    const service = await openService(database, `s_${newId().replaceAll('-', '')}`);
+    closing.push(() => service.close());
+    const name = `group-${newId()}`;
+    const prefix = `${newId()}-`;
+    const writer = open();
+    const seen = new Map<string, number[]>();
+    const reader = async (): Promise<void> => {
+      await open({ sessionTimeoutMs: 6_000 }).subscribe({
+        group: name,
+        topics: [topic.name],
+        from: 'earliest',
+        onCrash: (error) => {
+          throw error;
+        },
+        handler: (event) =>
+          service.db.transaction().execute(async (trx) => {
+            if (!event.key.startsWith(prefix) || !(await Inbox.once(trx, name, event))) return;
+            await sql`insert into effects (event_id, note) values (${event.id}, ${event.key})`.execute(trx);
+            seen.set(event.key, [...(seen.get(event.key) ?? []), revisionOf(event)]);
+          }),
+      });
+    };
+    await reader();
+    await reader();
+    const acknowledged: string[] = [];
+    let revision = 0;
+    let failures = 0;
+    const killAt = 20;
+    let killed: Promise<void> | undefined;
+    const leaders = async (): Promise<number[]> =>
+      (await admin.fetchTopicMetadata({ topics: [topic.name] })).topics[0]?.partitions.map(({ leader }) => leader) ??
+      [];
+    const victim = (await leaders()).includes(2) ? 2 : 3;
+    expect(await leaders()).toContain(victim);
+    while (revision < 60) {
+      revision++;
+      const batch = Array.from({ length: 24 }, (_, i) => fact(`${prefix}${i}`, revision));
+      // As the relay does: the same events again until they are acknowledged.
+      for (;;) {
+        try {
+          await writer.append(batch);
+          break;
+        } catch {
+          failures++;
+        }
+      }
+      acknowledged.push(...batch.map(({ id }) => id));
+      if (revision === killAt) killed = cluster.kill(victim);
+      await sleep(20);
+    }
+    await killed;
+    await until('the leaders to move', async () => !(await leaders()).includes(victim));
+    const effects = async (): Promise<string[]> =>
+      (await sql<{ event_id: string }>`select event_id from effects`.execute(service.db)).rows.map(
+        (row) => row.event_id,
+      );
+    await until('every acknowledged event', async () => (await effects()).length >= acknowledged.length, 60_000);
+    expect((await effects()).sort()).toEqual([...acknowledged].sort());
+    for (const revisions of seen.values()) expect(revisions).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    expect(seen.size).toBe(24);
+    process.stdout.write(
+      `leader move: ${acknowledged.length} events, ${failures} failed appends, broker ${victim} killed\n`,
+    );
+  }, 180_000);
 });
 
 /** As ensureTopics makes the topic of these tests. */

@@ -1,4 +1,11 @@
-import kafkajs, { type Admin, type Kafka, type LogEntry, type Producer, type TopicMessages } from 'kafkajs';
+import kafkajs, {
+  type Admin,
+  type Kafka,
+  type LogEntry,
+  type Producer,
+  type RecordMetadata,
+  type TopicMessages,
+} from 'kafkajs';
 
 import { assertEnvelope } from '../envelope.js';
 import { EventLogUnavailableError, UnsafeKafkaError } from '../errors.js';
@@ -15,7 +22,8 @@ import { toMessage } from './headers.js';
 import { kafkaLag } from './lag.js';
 import { clientSecurity, type KafkaSecurity } from './security.js';
 import { kafkaDefaults, KafkaSubscription, type KafkaTuning } from './subscription.js';
-import { findDifferences, type TopicDifference } from './topic-check.js';
+import { findDifferences } from './topic-check.js';
+import type { TopicDifference } from './topic-difference.js';
 import { createMissingTopics, wantedTopics } from './topics.js';
 
 export interface KafkaEventLogOptions {
@@ -56,6 +64,8 @@ export class KafkaEventLog implements EventLog {
   #producer: Promise<Producer> | undefined;
   #admin: Promise<Admin> | undefined;
   #lastAppend: Promise<unknown> = Promise.resolve();
+  /** "topic/partition" that the append in progress sends to. */
+  readonly #addressed = new Set<string>();
 
   constructor(options: KafkaEventLogOptions) {
     this.#options = options;
@@ -156,7 +166,13 @@ export class KafkaEventLog implements EventLog {
     events.forEach(assertEnvelope);
     try {
       const producer = await this.#connected();
-      await producer.sendBatch({ acks: acksAll, timeout: requestTimeoutMs, topicMessages: byTopic(events) });
+      this.#addressed.clear();
+      const answers = await producer.sendBatch({
+        acks: acksAll,
+        timeout: requestTimeoutMs,
+        topicMessages: byTopic(events),
+      });
+      assertAllAnswered(this.#addressed, answers);
     } catch (cause) {
       // After a failure kafkajs may number the next batch wrongly (#598): a new producer starts a new numbering.
       await this.#dropProducer();
@@ -175,7 +191,14 @@ export class KafkaEventLog implements EventLog {
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       // Named, so that a later default of the library cannot move keys to other partitions.
-      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      createPartitioner: () => {
+        const partitionOf = kafkajs.Partitioners.DefaultPartitioner();
+        return (message) => {
+          const partition = partitionOf(message);
+          this.#addressed.add(`${message.topic}/${partition}`);
+          return partition;
+        };
+      },
       retry: appendRetry,
     });
     await producer.connect();
@@ -187,6 +210,16 @@ export class KafkaEventLog implements EventLog {
     this.#producer = undefined;
     await producer?.then((connected) => connected.disconnect()).catch(this.#options.onError);
   }
+}
+
+/**
+ * kafkajs forgets partitions when leaders move: trying again it skips every broker that has already answered, though the
+ * dead one's partitions are led by one of them now, and resolves without having sent them.
+ */
+function assertAllAnswered(addressed: ReadonlySet<string>, answers: readonly RecordMetadata[]): void {
+  const answered = new Set(answers.map(({ topicName, partition }) => `${topicName}/${partition}`));
+  const missed = [...addressed].filter((place) => !answered.has(place));
+  if (missed.length > 0) throw new Error(`no broker acknowledged ${missed.join(', ')}`);
 }
 
 function byTopic(events: readonly LogEvent[]): TopicMessages[] {

@@ -1,19 +1,8 @@
 import kafkajs, { type Admin } from 'kafkajs';
 
 import { recordBytesMax, valueBytesMax } from '../envelope.js';
+import type { TopicDifference } from './topic-difference.js';
 import { productionInSync, productionReplication, type WantedTopic } from './topics.js';
-
-/** A setting of the live cluster that is not as it should be. */
-export interface TopicDifference {
-  /** Topic, or "broker 1". */
-  readonly where: string;
-  readonly setting: string;
-  readonly wanted: string;
-  readonly found: string;
-  /** `loses`: acknowledged events can vanish. `unreplicated`: the loss of a broker loses or stops. `differs`: neither. */
-  readonly danger: 'loses' | 'unreplicated' | 'differs';
-  readonly why: string;
-}
 
 /** One topic as the cluster has it: replicas of its least replicated partition, and its effective settings. */
 export interface LiveTopic {
