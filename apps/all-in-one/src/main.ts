@@ -116,6 +116,7 @@ async function main(): Promise<void> {
       pid: process.pid,
       httpUrl: `http://${host}:${http.port}`,
       studyIndexGrpc: common.CALLOSUM_STUDY_INDEX_GRPC,
+      grpc: Object.fromEntries(running.map(({ name, grpcAddress }) => [name, grpcAddress])),
       database: { host: postgres.host, port: postgres.port, name: postgres.database },
       observer: { user: 'observer', password: passwordOf('observer') },
     });

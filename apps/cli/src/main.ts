@@ -1,9 +1,11 @@
+import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { errorMessage } from '@callosum/kernel';
 
-import { studyIndexAddress } from './address.js';
-import { UsageError } from './errors.js';
+import { serviceAddresses, studyIndexAddress } from './address.js';
+import { type ServiceAddress, UsageError } from './errors.js';
+import { ParkedCommands, type ParkedTarget } from './parked.js';
 import { reindex } from './reindex.js';
 
 /** A day: ten million instances at the hundred or so a second that headers are read from a spinning disk. */
@@ -18,10 +20,26 @@ const help = `callosum <command>
     --settled SECONDS   blobs younger than this may be about to be acknowledged, and are left alone (default 120)
     --timeout SECONDS   give up after this time (default ${timeoutSecondsDefault})
 
+  parked list         what was set aside for a person: one line a key, the longest parked first
+  parked show         every item of a key
+  parked replay       handle a key's items again, in order and with their ids, for this service only
+  parked drop         give items up for good; who and why are kept beside them
+    --group SERVICE     the service that set it aside (list, replay --all: every service when not given)
+    --topic TOPIC       topic of the events, or "publication"
+    --key KEY           key of the events, or the StudyInstanceUID of publications
+    --all               replay: every key
+    --id ID             drop: only this event
+    --reason TEXT       drop: why; no patient data
+    --by NAME           drop: who (default: the user of this shell)
+    --address SERVICE=ADDRESS   where a service answers; once for each service
+                        (default: CALLOSUM_SERVICES_GRPC, comma-separated, else the system running on CALLOSUM_DATA_DIR)
+
   --help              this text
 
-Ends with 0 when all is done, 1 when it failed or some instances could not be read, 2 when it was asked wrongly.
+Ends with 0 when all is done, 1 when it failed or something is left, 2 when it was asked wrongly.
 `;
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Runs one command line and gives the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -33,21 +51,36 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
+type Values = ReturnType<typeof parse>['values'];
+
 async function dispatch(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse(args);
   if (values.help || positionals.length === 0) {
     process.stdout.write(help);
     return values.help ? 0 : 2;
   }
-  if (positionals.length !== 1 || positionals[0] !== 'reindex')
-    throw new UsageError(`unknown command "${positionals.join(' ')}"`);
+  const command = positionals.join(' ');
+  switch (command) {
+    case 'reindex':
+      return runReindex(values);
+    case 'parked list':
+    case 'parked show':
+    case 'parked replay':
+    case 'parked drop':
+      return runParked(command, values);
+    default:
+      throw new UsageError(`unknown command "${command}"`);
+  }
+}
+
+async function runReindex(values: Values): Promise<number> {
   const seconds = Number(values.timeout ?? timeoutSecondsDefault);
   if (!(seconds > 0 && seconds <= 1_000_000)) throw new UsageError('--timeout is a number of seconds, 1000000 at most');
   const failed = await reindex({
-    address: studyIndexAddress(values.address, process.env),
+    address: studyIndexAddress(values.address?.[0], process.env),
     timeoutMs: Math.ceil(seconds * 1000),
     settledSeconds: wholeSeconds(values.settled),
-    say: (line) => process.stdout.write(`${line}\n`),
+    say,
   });
   return failed === 0 ? 0 : 1;
 }
@@ -58,6 +91,47 @@ function wholeSeconds(given: string | undefined): number | undefined {
   return Number(given);
 }
 
+async function runParked(command: string, values: Values): Promise<number> {
+  const all = serviceAddresses(values.address, process.env);
+  const asked = values.group ? all.filter(({ service }) => service === values.group) : all;
+  if (asked.length === 0) throw new UsageError(`no address of ${values.group ?? 'any service'} is known`);
+  if (command === 'parked list') {
+    let keys = 0;
+    for (const target of asked) keys += await ask(target, (parked) => parked.list(values.topic));
+    if (keys === 0) say('nothing is parked');
+    return 0;
+  }
+  if (command === 'parked replay' && values.all) {
+    let done = true;
+    for (const target of asked) done = (await ask(target, (parked) => parked.replayAll(values.topic))) && done;
+    return done ? 0 : 1;
+  }
+  const target: ParkedTarget = { topic: required(values, 'topic'), key: required(values, 'key') };
+  required(values, 'group');
+  const [service] = asked as [ServiceAddress];
+  if (command === 'parked show') await ask(service, (parked) => parked.show(target));
+  else if (command === 'parked drop') {
+    const order = { reason: required(values, 'reason'), droppedBy: values.by ?? userInfo().username };
+    await ask(service, (parked) => parked.drop({ ...target, ...order, ...(values.id ? { id: values.id } : {}) }));
+  } else return (await ask(service, (parked) => parked.replay(target))) ? 0 : 1;
+  return 0;
+}
+
+async function ask<T>(target: ServiceAddress, question: (parked: ParkedCommands) => Promise<T>): Promise<T> {
+  const parked = ParkedCommands.connect(target, say);
+  try {
+    return await question(parked);
+  } finally {
+    parked.close();
+  }
+}
+
+function required(values: Values, name: 'group' | 'topic' | 'key' | 'reason'): string {
+  const value = values[name];
+  if (!value) throw new UsageError(`--${name} is required`);
+  return value;
+}
+
 function parse(args: readonly string[]) {
   try {
     return parseArgs({
@@ -65,9 +139,16 @@ function parse(args: readonly string[]) {
       allowPositionals: true,
       options: {
         help: { type: 'boolean', short: 'h' },
-        address: { type: 'string' },
+        address: { type: 'string', multiple: true },
         settled: { type: 'string' },
         timeout: { type: 'string' },
+        group: { type: 'string' },
+        topic: { type: 'string' },
+        key: { type: 'string' },
+        all: { type: 'boolean' },
+        id: { type: 'string' },
+        reason: { type: 'string' },
+        by: { type: 'string' },
       },
     });
   } catch (error) {

@@ -1,7 +1,7 @@
 import { imaging } from '@callosum/contracts';
-import { type ClientError, createChannel, createClient, Status } from 'nice-grpc';
+import { createChannel, createClient } from 'nice-grpc';
 
-import { ServiceFailedError } from './errors.js';
+import { failureOf, ServiceFailedError } from './errors.js';
 
 export interface ReindexOptions {
   /** "host:port" or "unix:path". */
@@ -40,7 +40,7 @@ export async function reindex({ address, timeoutMs, settledSeconds, say }: Reind
       );
     }
   } catch (error) {
-    throw new ServiceFailedError('study-index', address, reasonOf(error, timeoutMs));
+    throw failureOf(error, { service: 'study-index', address }, timeoutMs);
   } finally {
     channel.close();
   }
@@ -57,10 +57,3 @@ const ledgerNews = ({ blobsRecovered, blobsUnreadable }: imaging.ReindexResponse
 
 const unreadable = ({ instancesFailed }: imaging.ReindexResponse): string =>
   instancesFailed > 0n ? `, ${instancesFailed} unreadable (their rows are left; study-index logs each)` : '';
-
-function reasonOf(error: unknown, timeoutMs: number): string {
-  if (error instanceof Error && error.name === 'AbortError') return `not done after ${timeoutMs / 1000} s, given up`;
-  const { code, details, message } = error as Partial<ClientError>;
-  if (code === Status.UNAVAILABLE) return `does not answer (${details ?? ''})`;
-  return code === undefined ? (message ?? String(error)) : `${Status[code]}: ${details ?? ''}`;
-}

@@ -1,6 +1,10 @@
 export * from './missing-prerequisite.js';
 export * from './postgres.js';
-export * from './kafka.js';
+export { kafkaVersion, startKafka } from './kafka.js';
+export * from './kafka-cluster.js';
+export * from './kafka-secure.js';
+export * from './certificates.js';
+export * from './token-server.js';
 export type { TestKafka } from './test-kafka.js';
 export * from './s3.js';
 export * from './test-data.js';

@@ -1,5 +1,5 @@
 import { dockerIsUsable } from './docker.js';
-import { kafkaJars } from './kafka.js';
+import { kafkaClasspath } from './kafka.js';
 import { versitygw } from './s3.js';
 
 /**
@@ -8,7 +8,7 @@ import { versitygw } from './s3.js';
  */
 export async function prepareServers(): Promise<void> {
   const kafka = async (): Promise<void> => {
-    if (!(await dockerIsUsable())) await kafkaJars();
+    if (!(await dockerIsUsable())) await kafkaClasspath();
   };
   await Promise.allSettled([kafka(), versitygw()]);
 }

@@ -9,14 +9,19 @@ export type Migrations = Readonly<Record<string, Migration>>;
  * migrates and the others wait. The service's role owns its schema and needs no other right.
  * Migrations of a newer version that were applied before are left alone: during an upgrade, and after a rollback,
  * the older version starts on them, which is why a migration only adds what the version before can live with.
+ * Migrations that two parties add to one schema are numbered apart: each party's `set` has a table of its own for what
+ * it has run.
  * @throws the error of the migration that failed; what was applied before it stays
  */
-export async function migrate(db: Kysely<never>, schema: string, migrations: Migrations): Promise<void> {
+export async function migrate(db: Kysely<never>, schema: string, migrations: Migrations, set?: string): Promise<void> {
   const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => ({ ...(await newerThan(db, schema, migrations)), ...migrations }) },
     migrationTableSchema: schema,
     allowUnorderedMigrations: false,
+    ...(set
+      ? { migrationTableName: `kysely_migration_${set}`, migrationLockTableName: `kysely_migration_${set}_lock` }
+      : {}),
   });
   const { error } = await migrator.migrateToLatest();
   if (error) throw error instanceof Error ? error : new Error(`migration of ${schema} failed`);

@@ -1,6 +1,7 @@
 import type { SettingsSchema } from '@callosum/config';
 import type { ServiceName } from '@callosum/contracts';
 import type { Migrations } from '@callosum/database';
+import type { ParkedWork } from '@callosum/event-log';
 import type { Reading } from '@callosum/telemetry';
 import type { INestApplicationContext, Type } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply } from 'fastify';
@@ -30,8 +31,10 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
    * ones. Background loops start in `onApplicationBootstrap` and end in `beforeApplicationShutdown`.
    */
   readonly module: Type;
-  /** Services on the internal gRPC server; none is started without. */
+  /** Services on the internal gRPC server, beside those of every service (parked work). */
   readonly grpc?: (app: INestApplicationContext) => readonly GrpcBinding[];
+  /** What it sets aside for a person beside events. */
+  readonly parked?: (app: INestApplicationContext) => readonly ParkedWork[];
   /** Path prefixes of its HTTP routes, e.g. ["/dicom-web", "/viewer"]: the one router sends these here. */
   readonly httpPrefixes: readonly string[];
   /**

@@ -21,7 +21,7 @@ function service(
   return {
     name,
     httpPrefixes: prefixes,
-    grpcAddress: undefined,
+    grpcAddress: 'unix:none',
     app: undefined as never,
     handle: (request: IncomingMessage, response: ServerResponse) => response.end(`${name} ${request.url}`),
     crashed: () => state.crashed ?? false,

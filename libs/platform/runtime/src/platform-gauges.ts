@@ -62,10 +62,11 @@ async function parkedReadings(db: QueryExecutorProvider, schema: string, service
 }
 
 async function lagReadings(log: EventLog, group: string): Promise<Reading[]> {
-  const lag = (await log.lag?.(group)) ?? new Map<string, number>();
-  return [...lag].map(([topic, events]) =>
-    reading('callosum.consumer.lag', events, { 'callosum.group': group, 'callosum.topic': topic }),
-  );
+  const byTopic = Map.groupBy(await log.lag(group), ({ topic }) => topic);
+  return [...byTopic].map(([topic, partitions]) => {
+    const events = partitions.reduce((sum, { events: waiting }) => sum + waiting, 0);
+    return reading('callosum.consumer.lag', events, { 'callosum.group': group, 'callosum.topic': topic });
+  });
 }
 
 async function diskReadings(objectStore: ObjectStore): Promise<Reading[]> {

@@ -1,6 +1,9 @@
 import { port, wholeNumber } from '@callosum/config';
 import { databaseDefaults } from '@callosum/database';
+import { outboxRowsMaxDefault } from '@callosum/event-log';
 import { z } from 'zod';
+
+import { kafkaSettings } from './kafka-settings.js';
 
 /** What every service reads, whatever it does. Keys are the environment variables. */
 export const platformSettings = z.object({
@@ -44,8 +47,10 @@ export const platformSettings = z.object({
     .default(databaseDefaults.poolMax)
     .describe('Connections one replica opens at most'),
   CALLOSUM_EVENT_LOG: z.enum(['postgres', 'kafka']).default('postgres').describe('Where events go'),
-  CALLOSUM_KAFKA_BROKERS: z.string().default('127.0.0.1:9092').describe('Kafka bootstrap servers, comma-separated'),
-  CALLOSUM_KAFKA_REPLICATION: wholeNumber(1, 9).default(1).describe('Replicas of a topic that Callosum creates'),
+  ...kafkaSettings,
+  CALLOSUM_OUTBOX_ROWS_MAX: wholeNumber(1_000, 10_000_000)
+    .default(outboxRowsMaxDefault)
+    .describe('Events that may wait in one outbox for the log; beyond, what would add one is refused (A700, 503)'),
   CALLOSUM_OBJECT_STORE: z.enum(['files', 's3']).default('files').describe('Where blobs are kept'),
   CALLOSUM_OBJECT_STORE_DIR: z.string().default('.callosum/objects').describe('Folder of the blobs (files)'),
   CALLOSUM_DISK_FREE_BYTES_MIN: wholeNumber(0, Number.MAX_SAFE_INTEGER)

@@ -2,13 +2,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { Archive } from '@callosum/archive';
 import { parseSettings } from '@callosum/config';
+import { operations } from '@callosum/contracts';
 import { migrate } from '@callosum/database';
 import {
   connectEventLog,
   type EventLog,
   EventLogTransport,
   eventTablesMigrations,
+  operationsMigrations,
+  operationsSet,
   OutboxRelay,
+  ParkedEvents,
   ParkedStore,
   PostgresOutbox,
 } from '@callosum/event-log';
@@ -29,6 +33,7 @@ import { ProblemFilter, refuseUrl } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { NestLogger } from './nest-logger.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
+import { ParkedGrpc } from './parked-service.js';
 import { samplePlatformGauges } from './platform-gauges.js';
 import { PlatformModule } from './platform-module.js';
 import { archiveSchema } from './roles.js';
@@ -39,8 +44,8 @@ import * as tokens from './tokens.js';
 export interface RunningService {
   readonly name: string;
   readonly httpPrefixes: readonly string[];
-  /** Where its internal gRPC server answers; undefined when it has none. */
-  readonly grpcAddress: string | undefined;
+  /** Where its internal gRPC server answers. */
+  readonly grpcAddress: string;
   readonly app: INestApplication;
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** True once a consumer stopped for good. */
@@ -76,6 +81,7 @@ export async function startService(
     const database = openDatabase(definition.schema, definition.schema, settings, logger);
     closers.push(() => database.close());
     await migrate(database.db, definition.schema, { ...eventTablesMigrations, ...definition.migrations });
+    await migrate(database.db, definition.schema, operationsMigrations, operationsSet);
 
     const { log, close: closeLog } = await openEventLog(definition, settings, logger);
     closers.push(closeLog);
@@ -84,6 +90,7 @@ export async function startService(
     const outbox = new PostgresOutbox({
       service: definition.name,
       site: settings.CALLOSUM_SITE,
+      outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
       onAdd: () => relay.expect(),
     });
     const peers = createPeerClients(definition.name, {
@@ -110,15 +117,11 @@ export async function startService(
 
     const app = await createApplication(definition, values, logger);
     closers.push(() => app.close());
-    const grpc = await startGrpc(definition, app, settings, logger);
-    if (grpc) closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
-    await app.init();
-    const fastify = app.getHttpAdapter().getInstance();
-    await fastify.ready();
+    const parked = new ParkedStore(database.db, outbox);
     const transport = new EventLogTransport({
       log,
       group: definition.name,
-      parked: new ParkedStore(database.db, outbox),
+      parked,
       onCrash: (error) => {
         crash = error;
         logger.fatal({ err: error }, 'consumer.crashed');
@@ -126,6 +129,13 @@ export async function startService(
       onParked: (event, code, err) =>
         logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
     });
+    const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
+    const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);
+    const grpc = await startGrpc(definition, app, parkedGrpc, settings, logger);
+    closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
+    await app.init();
+    const fastify = app.getHttpAdapter().getInstance();
+    await fastify.ready();
     connectEventLog(app, transport);
     await app.startAllMicroservices();
     relay.start();
@@ -140,12 +150,12 @@ export async function startService(
       own: () => definition.gauges?.(app) ?? Promise.resolve([]),
     });
     closers.push(() => gauges.close());
-    logger.info({ grpc: grpc?.address }, 'service.started');
+    logger.info({ grpc: grpc.address }, 'service.started');
 
     return {
       name: definition.name,
       httpPrefixes: definition.httpPrefixes,
-      grpcAddress: grpc?.address,
+      grpcAddress: grpc.address,
       app,
       handle: (request, response) => fastify.routing(request, response),
       crashed: () => crash !== undefined,
@@ -180,6 +190,7 @@ function openArchive(
   const outbox = new PostgresOutbox({
     service: definition.name,
     site: settings.CALLOSUM_SITE,
+    outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
     onAdd: () => relay.expect(),
   });
   const archive = new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
@@ -226,13 +237,14 @@ async function createApplication(
 async function startGrpc(
   definition: ServiceDefinition,
   app: INestApplication,
+  parked: ParkedGrpc,
   settings: PlatformSettings,
   logger: Logger,
-): Promise<{ server: Server; address: string } | undefined> {
-  if (!definition.grpc) return undefined;
+): Promise<{ server: Server; address: string }> {
   const onError = (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed');
   const server = createServer().use(grpcServerMiddleware(definition.name, onError));
-  for (const { definition: grpc, implementation } of definition.grpc(app)) {
+  server.add(operations.ParkedServiceDefinition, parked);
+  for (const { definition: grpc, implementation } of definition.grpc?.(app) ?? []) {
     server.add(grpc, implementation as never);
   }
   const bind = settings.CALLOSUM_INTERNAL_GRPC;

@@ -160,6 +160,8 @@ function serverSettings({ kafka, postgres: { admin }, s3 }: Servers): NodeJS.Pro
   return {
     CALLOSUM_EVENT_LOG: 'kafka',
     CALLOSUM_KAFKA_BROKERS: kafka.brokers.join(','),
+    CALLOSUM_KAFKA_REPLICATION: String(Math.min(kafka.brokers.length, 3)),
+    CALLOSUM_KAFKA_SMALL_SITE: String(kafka.brokers.length < 3),
     CALLOSUM_OBJECT_STORE: 's3',
     CALLOSUM_S3_ENDPOINT: s3.endpoint,
     CALLOSUM_S3_REGION: s3.region,

@@ -5,11 +5,18 @@ import { sql, type QueryExecutorProvider } from 'kysely';
 import { dlqRetentionDays } from '../dlq.js';
 import { assertEnvelope } from '../envelope.js';
 import { EventLogUnavailableError } from '../errors.js';
-import type { EventLog, Subscription, SubscriptionOptions } from '../event-log.js';
+import {
+  topicsOfGroup,
+  type EventLog,
+  type PartitionLag,
+  type Subscription,
+  type SubscriptionOptions,
+} from '../event-log.js';
 import type { LogEvent } from '../event.js';
 import { partitionOf, partitionsOf } from '../partition.js';
 import { eventColumns, eventValues } from '../rows.js';
 import type { SqlDatabase } from '../sql.js';
+import { postgresLag } from './lag.js';
 import { PostgresSubscription, subscriptionDefaults, type SubscriptionTuning } from './subscription.js';
 
 export interface PostgresEventLogOptions {
@@ -27,8 +34,6 @@ const insertRowsMax = 1_000;
 /** One statement's work, short enough to hold no reader back. */
 const pruneRowsMax = 5_000;
 const pruneEveryMs = 3_600_000;
-/** Of one partition: beyond, a consumer is far behind, and how far costs too much to count. */
-const lagMax = 10_000;
 
 /** The event log of the embedded mode: durable rows in PostgreSQL. */
 export class PostgresEventLog implements EventLog {
@@ -88,18 +93,8 @@ export class PostgresEventLog implements EventLog {
     });
   }
 
-  async lag(group: string): Promise<ReadonlyMap<string, number>> {
-    const { rows } = await sql<{ topic: string; events: number }>`
-      select c.topic, sum(behind.events)::float8 as events
-      from event_log.cursors c cross join lateral (
-        select count(*) as events from (
-          select 1 from event_log.events e
-          where e.topic = c.topic and e.partition = c.partition and (e.xid, e.position) > (c.xid, c.position)
-          limit ${lagMax}
-        ) as unread
-      ) as behind
-      where c.consumer_group = ${group} group by c.topic`.execute(this.#db);
-    return new Map(rows.map(({ topic, events }) => [topic, events]));
+  lag(group: string, topics: readonly string[] = topicsOfGroup(group)): Promise<PartitionLag[]> {
+    return postgresLag(this.#db, group, topics);
   }
 
   /** Removes events past their topic's retention, and groups nobody has been in for longer. @returns events removed */
