@@ -7,3 +7,5 @@ export * from './test-data.js';
 export { freePort, accepts, startProcess, type ServerProcess, type ServerCommand } from './processes.js';
 export { cachedTool, repositoryRoot } from './tools-folder.js';
 export * from './child.js';
+export * from './oidc.js';
+export * from './certificates.js';
