@@ -1,6 +1,6 @@
 import { imaging } from '@callosum/contracts';
-import { type ClientError, createChannel, createClient, Status } from 'nice-grpc';
 
+import { ask } from './connect.js';
 import { ServiceFailedError } from './errors.js';
 
 export interface ReindexOptions {
@@ -8,6 +8,7 @@ export interface ReindexOptions {
   readonly address: string;
   /** The run is given up after this time; what was rebuilt stays. */
   readonly timeoutMs: number;
+  readonly env: NodeJS.ProcessEnv;
   readonly say: (line: string) => void;
 }
 
@@ -19,25 +20,24 @@ const sayEveryMs = 1000;
  * @returns how many instances could not be read; their rows were left as they are
  * @throws {ServiceFailedError}
  */
-export async function reindex({ address, timeoutMs, say }: ReindexOptions): Promise<number> {
-  // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
-  const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'));
-  const client = createClient(imaging.StudyIndexServiceDefinition, channel);
+export async function reindex({ address, timeoutMs, env, say }: ReindexOptions): Promise<number> {
   const started = Date.now();
   let last: imaging.ReindexResponse | undefined;
   let saidAt = 0;
-  try {
-    for await (const progress of client.reindex({}, { signal: AbortSignal.timeout(timeoutMs) })) {
-      last = progress;
-      if (Date.now() - saidAt < sayEveryMs) continue;
-      saidAt = Date.now();
-      say(`${progress.instancesDone} of ${progress.instancesTotal} instances${unreadable(progress)}`);
+  await ask('study-index', address, imaging.StudyIndexServiceDefinition, env, async (client) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      for await (const progress of client.reindex({}, { signal })) {
+        last = progress;
+        if (Date.now() - saidAt < sayEveryMs) continue;
+        saidAt = Date.now();
+        say(`${progress.instancesDone} of ${progress.instancesTotal} instances${unreadable(progress)}`);
+      }
+    } catch (error) {
+      if (signal.aborted) throw new Error(`not done after ${timeoutMs / 1000} s, given up`, { cause: error });
+      throw error;
     }
-  } catch (error) {
-    throw new ServiceFailedError('study-index', address, reasonOf(error, timeoutMs));
-  } finally {
-    channel.close();
-  }
+  });
   if (!last) throw new ServiceFailedError('study-index', address, 'ended without an answer');
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   say(`index rebuilt from ${last.instancesDone} instances in ${seconds} s${unreadable(last)}`);
@@ -46,10 +46,3 @@ export async function reindex({ address, timeoutMs, say }: ReindexOptions): Prom
 
 const unreadable = ({ instancesFailed }: imaging.ReindexResponse): string =>
   instancesFailed > 0n ? `, ${instancesFailed} unreadable (their rows are left; study-index logs each)` : '';
-
-function reasonOf(error: unknown, timeoutMs: number): string {
-  if (error instanceof Error && error.name === 'AbortError') return `not done after ${timeoutMs / 1000} s, given up`;
-  const { code, details, message } = error as Partial<ClientError>;
-  if (code === Status.UNAVAILABLE) return `does not answer (${details ?? ''})`;
-  return code === undefined ? (message ?? String(error)) : `${Status[code]}: ${details ?? ''}`;
-}

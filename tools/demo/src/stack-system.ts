@@ -42,6 +42,7 @@ export async function startStack(workers: boolean): Promise<System> {
     const url = (name: string): string => `http://127.0.0.1:${ports.get(name)}`;
     const studyIndexGrpc = `127.0.0.1:${await freePort()}`;
     const identityGrpc = `127.0.0.1:${await freePort()}`;
+    const inferenceGrpc = `127.0.0.1:${await freePort()}`;
     const common: NodeJS.ProcessEnv = {
       ...process.env,
       CALLOSUM_EVENT_LOG: 'kafka',
@@ -59,6 +60,7 @@ export async function startStack(workers: boolean): Promise<System> {
       CALLOSUM_PUBLIC_URL: url('dicomweb'),
       CALLOSUM_STUDY_INDEX_GRPC: studyIndexGrpc,
       CALLOSUM_IDENTITY_GRPC: identityGrpc,
+      CALLOSUM_INFERENCE_GRPC: inferenceGrpc,
     };
     const start = (definition: ServiceDefinition): Child =>
       startChild(
@@ -69,7 +71,7 @@ export async function startStack(workers: boolean): Promise<System> {
           CALLOSUM_HTTP_PORT: String(ports.get(definition.name)),
           CALLOSUM_DATABASE_USER: definition.schema,
           CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
-          CALLOSUM_INTERNAL_GRPC: internalGrpc(definition.name, studyIndexGrpc, identityGrpc),
+          CALLOSUM_INTERNAL_GRPC: internalGrpc(definition.name, common),
         },
         join(dataDir, `${definition.name}.log`),
       );
@@ -105,9 +107,11 @@ export async function startStack(workers: boolean): Promise<System> {
   }
 }
 
-function internalGrpc(service: string, studyIndex: string, identity: string): string {
-  if (service === 'study-index') return studyIndex;
-  if (service === 'identity-mapping') return identity;
+/** Where a service answers the others, as they are told; any port for those nobody asks. */
+function internalGrpc(service: string, common: NodeJS.ProcessEnv): string | undefined {
+  if (service === 'study-index') return common['CALLOSUM_STUDY_INDEX_GRPC'];
+  if (service === 'identity-mapping') return common['CALLOSUM_IDENTITY_GRPC'];
+  if (service === 'inference-orchestrator') return common['CALLOSUM_INFERENCE_GRPC'];
   return '127.0.0.1:0';
 }
 

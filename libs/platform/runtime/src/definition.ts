@@ -4,6 +4,7 @@ import type { Migrations } from '@callosum/database';
 import type { INestApplicationContext, Type } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
+import type { z } from 'zod';
 
 /** A gRPC service and the object that answers it, usually resolved from the Nest container. */
 export interface GrpcBinding {
@@ -38,6 +39,8 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
    * (1 MiB) unless the service parses it itself; every other content type is refused with 415.
    */
   readonly configureHttp?: (fastify: FastifyInstance) => void;
+  /** Refuses to start on addresses its own listeners may not bind. @throws {UnauthenticatedBindError} */
+  assertBinds?(settings: z.output<S>): void;
   /** Extra liveness or readiness: rejects when the service cannot work. */
   readonly ready?: (app: INestApplicationContext) => Promise<void>;
 }

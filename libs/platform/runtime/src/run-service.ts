@@ -1,9 +1,11 @@
-import { parseSettings } from '@callosum/config';
+import { oidcConfig } from '@callosum/auth';
+import { isLoopback, parseSettings } from '@callosum/config';
 import { errorMessage } from '@callosum/kernel';
 import { createLogger, startTelemetry } from '@callosum/telemetry';
 
 import type { ServiceDefinition } from './definition.js';
 import { serveHttp } from './http-server.js';
+import { serveMetrics } from './metrics-server.js';
 import { platformSettings } from './settings.js';
 import { type RunningService, startService } from './start-service.js';
 
@@ -34,7 +36,12 @@ async function start(definition: ServiceDefinition): Promise<void> {
     ...(settings.OTEL_EXPORTER_OTLP_ENDPOINT ? { otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT } : {}),
   });
   const running: RunningService[] = [];
+  const authenticated = oidcConfig(settings) !== undefined;
+  if (authenticated && !isLoopback(settings.CALLOSUM_HTTP_HOST)) logger.warn({}, 'http.tls-is-the-ingress');
+  const metrics = await serveMetrics(settings, telemetry);
   const http = await serveHttp({
+    authenticated,
+    metrics: metrics === undefined,
     host: settings.CALLOSUM_HTTP_HOST,
     port: settings.CALLOSUM_HTTP_PORT,
     telemetry,
@@ -48,6 +55,7 @@ async function start(definition: ServiceDefinition): Promise<void> {
       logger.info({}, 'draining');
       await http.close();
       for (const service of running) await service.close();
+      await metrics?.close();
       await telemetry.shutdown();
       setTimeout(() => process.exit(0), 500).unref();
     })());

@@ -1,8 +1,10 @@
+import { worker } from '@callosum/contracts';
 import { defineService } from '@callosum/runtime';
 
 import { migrations } from './adapters/postgres/migrations.js';
 import { InferenceOrchestratorModule } from './inference-orchestrator.module.js';
-import { orchestratorSettings } from './settings.js';
+import { assertWorkerBind, orchestratorSettings } from './settings.js';
+import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { WorkerServer } from './transport/worker-server.js';
 
 /** Keeps the models, decides which series each reads, and hands jobs to vendors' workers over gRPC. */
@@ -14,6 +16,8 @@ export const inferenceOrchestrator = defineService({
   usesArchive: false,
   module: InferenceOrchestratorModule,
   httpPrefixes: ['/api/inference'],
+  grpc: (app) => [{ definition: worker.WorkerCredentialServiceDefinition, implementation: app.get(CredentialsGrpc) }],
+  assertBinds: assertWorkerBind,
   ready: (app) =>
     app.get(WorkerServer).port === undefined
       ? Promise.reject(new Error('the worker port does not listen'))

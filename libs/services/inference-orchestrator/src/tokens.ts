@@ -1,6 +1,7 @@
 /** Providers of this service's own module. */
 export const ATTEMPTS = Symbol('inference-orchestrator.attempts');
 export const BLOBS = Symbol('inference-orchestrator.blobs');
+export const CREDENTIALS = Symbol('inference-orchestrator.credentials');
 export const JOB_QUERIES = Symbol('inference-orchestrator.job-queries');
 export const LABEL_MAPS = Symbol('inference-orchestrator.label-maps');
 export const MODELS = Symbol('inference-orchestrator.models');

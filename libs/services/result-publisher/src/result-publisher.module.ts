@@ -1,4 +1,5 @@
 import type { Archive } from '@callosum/archive';
+import type { Authenticator } from '@callosum/auth';
 import type { Database } from '@callosum/database';
 import type { Outbox } from '@callosum/event-log';
 import { FhirClient } from '@callosum/fhir';
@@ -6,6 +7,7 @@ import type { Clock } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
 import {
   ARCHIVE,
+  AUTHENTICATOR,
   CLOCK,
   DATABASE,
   IDENTITY,
@@ -58,7 +60,7 @@ function traceHeaders(): Record<string, string> {
     },
     {
       provide: PUBLISHING,
-      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, PUBLICATIONS],
+      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, PUBLICATIONS, AUTHENTICATOR],
       useFactory: (
         settings: PlatformSettings,
         studyIndex: StudyIndexClient,
@@ -66,12 +68,19 @@ function traceHeaders(): Record<string, string> {
         archive: Archive,
         objects: ObjectStore,
         publications: PostgresPublications,
+        { fhirToken: accessToken }: Authenticator,
       ): PublishDependencies => ({
         studies: new GrpcStudyReader(studyIndex),
         leases: new GrpcPublishLeases(identity),
         archive: meteredArchive(new ArchivedResults(archive)),
         fhir: meteredFhir(
-          new FhirServer(new FhirClient({ baseUrl: settings.CALLOSUM_FHIR_URL, headers: traceHeaders })),
+          new FhirServer(
+            new FhirClient({
+              baseUrl: settings.CALLOSUM_FHIR_URL,
+              headers: traceHeaders,
+              ...(accessToken ? { accessToken } : {}),
+            }),
+          ),
         ),
         labelMaps: new StoredLabelMaps(objects),
         earlierObservations: (claim) => publications.earlierObservations(claim),

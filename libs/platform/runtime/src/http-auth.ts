@@ -1,0 +1,41 @@
+import { type Authenticator, authorizeHttp, denialOf, type Principal, principalOf, setPrincipal } from '@callosum/auth';
+import { errorCode } from '@callosum/kernel';
+import type { Logger } from '@callosum/telemetry';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { metrics } from '@opentelemetry/api';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+/**
+ * Asks of each request who sends it, before any of its body is read, and keeps the answer for `principalOf`. Routes
+ * are named by template: a path may hold a Patient ID.
+ */
+export function guardHttp(
+  fastify: FastifyInstance,
+  service: string,
+  authenticator: Authenticator,
+  logger: Logger,
+): void {
+  const denied = metrics.getMeter(`callosum.${service}`).createCounter('callosum_auth_denied', {
+    description: 'Calls refused for who made them, by listener and code',
+  });
+  fastify.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+    const path = request.url.split('?', 1)[0] ?? '/';
+    const { method } = request;
+    const route = request.is404 ? undefined : request.routeOptions.url;
+    try {
+      const call = { method, route, path, authorization: request.headers.authorization };
+      setPrincipal(request.raw, await authorizeHttp(authenticator, call));
+    } catch (error) {
+      const denial = denialOf(error, path);
+      if (!denial) throw error;
+      denied.add(1, { listener: 'http', code: denial.code });
+      logger.info({ method, route, status: denial.status, code: errorCode(error) }, 'http.denied');
+      return reply.code(denial.status).headers(denial.headers).send(denial.body);
+    }
+  });
+}
+
+/** Who calls, as a parameter of a controller's method: `@CallerPrincipal() principal: Principal`. */
+export const CallerPrincipal = createParamDecorator((_data: unknown, context: ExecutionContext): Principal =>
+  principalOf(context.switchToHttp().getRequest<FastifyRequest>().raw),
+);
