@@ -197,6 +197,33 @@ describe('a request without a good token', () => {
     );
   });
 
+  it('that comes with a body gets its answer too, unless the body has no end', async () => {
+    const base = await fastify.listen({ port: 0, host: '127.0.0.1' });
+    const post = (bytes: number) =>
+      fetch(`${base}/dicom-web/studies`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/dicom' },
+        body: new Uint8Array(bytes),
+      });
+    expect((await post(8 * 1024 * 1024)).status).toBe(401);
+    const chunk = new Uint8Array(1024 * 1024);
+    let sent = 0;
+    const endless = new ReadableStream<Uint8Array>({ pull: (to) => (sent++, to.enqueue(chunk)) });
+    await fetch(`${base}/dicom-web/studies`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/dicom' },
+      body: endless,
+      duplex: 'half',
+    } as RequestInit).then(
+      (answer) => expect(answer.status).toBe(401),
+      () => undefined,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const then = sent;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(sent).toBe(then);
+  });
+
   it('is a little late by clocks that differ: taken', async () => {
     expect((await ask(await oidc.sign({ ...reader, exp: now - 5, nbf: now + 5 }))).statusCode).toBe(200);
   });

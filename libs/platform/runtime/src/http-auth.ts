@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+
 import { type Authenticator, authorizeHttp, denialOf, type Principal, principalOf, setPrincipal } from '@callosum/auth';
 import { errorCode } from '@callosum/kernel';
 import type { Logger } from '@callosum/telemetry';
@@ -30,9 +32,23 @@ export function guardHttp(
       if (!denial) throw error;
       denied.add(1, { listener: 'http', code: denial.code });
       logger.info({ method, route, status: denial.status, code: errorCode(error) }, 'http.denied');
+      discard(request.raw);
       return reply.code(denial.status).headers(denial.headers).send(denial.body);
     }
   });
+}
+
+/** What is read of a body nobody wants, so that its sender gets to the answer; more would keep us busy for a stranger. */
+const discardBytesMax = 16 * 1024 * 1024;
+const discardMs = 5_000;
+
+/** Many clients look for an answer only when they have sent all, and take a connection closed before that for a failure. */
+function discard(body: IncomingMessage): void {
+  let bytes = 0;
+  const cut = (): void => void body.socket.destroy();
+  const timer = setTimeout(cut, discardMs);
+  body.on('data', (chunk: Buffer) => (bytes += chunk.length) > discardBytesMax && cut());
+  for (const event of ['end', 'close', 'error'] as const) body.on(event, () => clearTimeout(timer));
 }
 
 /** Who calls, as a parameter of a controller's method: `@CallerPrincipal() principal: Principal`. */

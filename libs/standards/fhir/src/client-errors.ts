@@ -31,7 +31,9 @@ export class FhirUnavailableError extends CallosumError {
 function kindOf(status: number): ErrorKind {
   if (status === 404 || status === 410) return 'not-found';
   if (status === 409 || status === 412) return 'conflict';
-  if (status === 401 || status === 403) return 'forbidden';
+  // Credentials that are being exchanged say nothing about what was sent: it may pass later.
+  if (status === 401) return 'unavailable';
+  if (status === 403) return 'forbidden';
   // A remote defect may be mended or load-dependent: worth another attempt later, unlike a refused resource.
   if (status === 408 || status === 429 || (status >= 500 && status !== 501)) return 'unavailable';
   return 'invalid';

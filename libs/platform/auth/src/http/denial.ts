@@ -43,11 +43,10 @@ function denial(
   path: string,
   headers: Readonly<Record<string, string>>,
 ): Denial {
-  // A body that was on its way is not read: the connection ends with the answer.
   const answer = (type: string, body: string): Denial => ({
     status,
     code,
-    headers: { ...headers, connection: 'close', 'cache-control': 'no-store', 'content-type': type },
+    headers: { ...headers, 'cache-control': 'no-store', 'content-type': type },
     body,
   });
   if (under('/fhir', path))

@@ -43,30 +43,28 @@ export class ProviderKeys {
    */
   async find(header: JWTHeaderParameters): ReturnType<ResolveKey> {
     const now = this.clock.now().getTime();
-    if (now - this.#fetchedAt > this.times.maxAgeMs) await this.#refresh(now);
+    const age = now - this.#fetchedAt;
+    if (age > this.times.staleMs) await this.#refresh(now);
+    // Nobody waits for a provider while what it said last is good enough.
+    else if (age > this.times.maxAgeMs && this.#mayAsk(now)) void this.#refresh(now).catch(() => undefined);
     const resolve = this.#resolve;
     if (!resolve) throw new ProviderUnavailableError('the keys of the identity provider are not known yet');
     try {
       return await resolve(header);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || now - this.#triedAt < this.times.coolDownMs) throw error;
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !this.#mayAsk(now)) throw error;
       await this.#refresh(now);
       return (this.#resolve ?? resolve)(header);
     }
   }
 
-  /** One at a time; a failure is forgiven while what is known is not too old. */
-  async #refresh(now: number): Promise<void> {
-    const waited = now - this.#triedAt;
-    // While the provider is away each request would wait for its timeout: only one in a while tries.
-    if (!this.#running && this.#resolve && waited < this.times.coolDownMs && now - this.#fetchedAt < this.times.staleMs)
-      return;
-    this.#running ??= this.#fetch(now).finally(() => (this.#running = undefined));
-    try {
-      await this.#running;
-    } catch (error) {
-      if (!this.#resolve || now - this.#fetchedAt > this.times.staleMs) throw error;
-    }
+  #mayAsk(now: number): boolean {
+    return now - this.#triedAt >= this.times.coolDownMs;
+  }
+
+  /** One at a time: whoever comes meanwhile waits for the same answer. */
+  #refresh(now: number): Promise<void> {
+    return (this.#running ??= this.#fetch(now).finally(() => (this.#running = undefined)));
   }
 
   async #fetch(now: number): Promise<void> {
