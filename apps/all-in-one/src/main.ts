@@ -67,7 +67,7 @@ async function main(): Promise<void> {
     publicUrl: settings.CALLOSUM_PUBLIC_URL,
     services: () => running,
     started: () => started,
-    pages: statusPage(() => running),
+    pages: statusPage(() => running, metrics === undefined),
   });
 
   let ending: Promise<void> | undefined;

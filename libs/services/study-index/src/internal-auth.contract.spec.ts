@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { Authenticator, authSettings, type Caller } from '@callosum/auth';
+import { parseSettings, SettingsError, UnauthenticatedBindError } from '@callosum/config';
+import type { DatabaseConfig } from '@callosum/database';
+import { createPeerClients, preparePlatform, type RunningService, startService } from '@callosum/runtime';
+import { startPostgres, TestAuthority, type TestPostgres } from '@callosum/testing';
+import { Status } from 'nice-grpc';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+
+import { studyIndex } from './index.js';
+
+let postgres: TestPostgres;
+let config: DatabaseConfig;
+let authority: TestAuthority;
+let folder: string;
+let service: RunningService | undefined;
+
+beforeAll(async () => {
+  [postgres, authority, folder] = await Promise.all([
+    startPostgres(),
+    TestAuthority.create(),
+    mkdtemp(join(tmpdir(), 'callosum-internal-')),
+  ]);
+  config = await postgres.createDatabase();
+  await preparePlatform({
+    admin: config,
+    definitions: [studyIndex],
+    passwordOf: () => 'secret',
+    eventLogInPostgres: true,
+  });
+});
+afterEach(async () => {
+  await service?.close();
+  service = undefined;
+});
+afterAll(async () => {
+  await postgres?.stop();
+  await authority?.remove();
+  await rm(folder, { recursive: true });
+});
+
+type Env = Record<string, string>;
+
+async function start(env: Env): Promise<string> {
+  service = await startService(studyIndex, {
+    CALLOSUM_DATABASE_HOST: config.host,
+    CALLOSUM_DATABASE_PORT: String(config.port),
+    CALLOSUM_DATABASE_NAME: config.database,
+    CALLOSUM_DATABASE_PASSWORD: 'secret',
+    CALLOSUM_OBJECT_STORE_DIR: folder,
+    CALLOSUM_INTERNAL_GRPC: '0.0.0.0:0',
+    CALLOSUM_LOG_LEVEL: 'fatal',
+    ...env,
+  });
+  return `localhost:${service.grpcAddress?.split(':')[1]}`;
+}
+
+/** Asks for a study nobody has, with the clients a service is given. @returns the status */
+async function ask(caller: Caller, env: Env, address: string): Promise<string | undefined> {
+  const authenticator = new Authenticator(caller, parseSettings(authSettings, env));
+  const peers = createPeerClients(caller, { studyIndex: address, identity: address }, authenticator);
+  const code = await peers.studyIndex.getStudy({ studyInstanceUid: '1.2.3' }, { deadline: 10_000 }).then(
+    () => Status.OK,
+    (error: { code: Status }) => error.code,
+  );
+  peers.close();
+  return Status[code];
+}
+
+const certificates = async (name: string): Promise<Env> => {
+  const { certFile, keyFile, caFile } = await authority.issue(name, `DNS:localhost,URI:spiffe://callosum/${name}`);
+  return {
+    CALLOSUM_AUTH_INTERNAL_GRPC: 'mtls',
+    CALLOSUM_AUTH_TLS_CERT_FILE: certFile,
+    CALLOSUM_AUTH_TLS_KEY_FILE: keyFile,
+    CALLOSUM_AUTH_TLS_CA_FILE: caFile,
+  };
+};
+
+it('answers services on another address than loopback once they prove themselves by certificates', async () => {
+  const address = await start(await certificates('study-index'));
+  expect(await ask('result-publisher', await certificates('result-publisher'), address)).toBe('NOT_FOUND');
+  expect(await ask('identity-mapping', await certificates('identity-mapping'), address)).toBe('PERMISSION_DENIED');
+  expect(await ask('result-publisher', {}, address)).toBe('UNAVAILABLE');
+});
+
+it('answers them once they prove themselves by tokens', async () => {
+  const keysFile = join(folder, 'keys.json');
+  await writeFile(keysFile, JSON.stringify({ keys: [{ kid: 'a', k: randomBytes(32).toString('base64url') }] }));
+  const tokens = { CALLOSUM_AUTH_INTERNAL_GRPC: 'token', CALLOSUM_AUTH_SERVICE_KEYS_FILE: keysFile };
+  const address = await start(tokens);
+  expect(await ask('inference-orchestrator', tokens, address)).toBe('NOT_FOUND');
+  expect(await ask('fhir-gateway', tokens, address)).toBe('PERMISSION_DENIED');
+  expect(await ask('inference-orchestrator', {}, address)).toBe('UNAUTHENTICATED');
+});
+
+it('does not start there without, nor with half of what is needed', async () => {
+  await expect(start({})).rejects.toBeInstanceOf(UnauthenticatedBindError);
+  await expect(start({ CALLOSUM_AUTH_INTERNAL_GRPC: 'mtls' })).rejects.toBeInstanceOf(SettingsError);
+});
