@@ -94,6 +94,14 @@ describe('a site that asks everybody who they are', () => {
     expect((await get('nobody', path)).status).toBe(403);
   });
 
+  it('tells everybody how to sign in', async () => {
+    const statement = (await (await get(undefined, '/fhir/metadata')).json()) as {
+      rest: { security?: { description?: string; service?: { coding: { code: string }[] }[] } }[];
+    };
+    expect(statement.rest[0]?.security?.service?.[0]?.coding[0]?.code).toBe('OAuth');
+    expect(statement.rest[0]?.security?.description).toContain(oidc.issuer);
+  });
+
   it('rejects an AE it does not know', async () => {
     const folder = writeStudy(study);
     const unknown = await storescu(system, [folder], { callingAet: 'E2E' });

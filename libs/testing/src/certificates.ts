@@ -38,11 +38,14 @@ export class TestAuthority {
 
   /**
    * Makes a certificate, or a new one under the same file names.
-   * @param names as openssl writes them: "DNS:localhost,URI:spiffe://callosum/dicomweb"
+   * @param names as openssl writes them: "DNS:localhost,URI:spiffe://callosum/dicomweb"; '' for a certificate without
    */
   async issue(file: string, names: string): Promise<TestCertificate> {
     const path = (name: string): string => join(this.folder, name);
-    await writeFile(path(`${file}.ext`), `subjectAltName=${names}\nextendedKeyUsage=serverAuth,clientAuth\n`);
+    await writeFile(
+      path(`${file}.ext`),
+      `${names ? `subjectAltName=${names}\n` : ''}extendedKeyUsage=serverAuth,clientAuth\n`,
+    );
     await openssl(this.folder, ['-subj', `/CN=${file}`, '-keyout', `${file}.new.key`, '-out', `${file}.csr`]);
     const signing = ['x509', '-req', '-in', `${file}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'];
     await run('openssl', [...signing, '-days', '2', '-extfile', `${file}.ext`, '-out', `${file}.new.pem`], {

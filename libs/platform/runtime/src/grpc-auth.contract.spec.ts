@@ -120,6 +120,13 @@ describe('certificates', () => {
     expect(await ask('result-publisher', await certified('odd', san), address, claim)).toBe('UNAUTHENTICATED');
   });
 
+  it('without any name prove nothing, whatever the client says beside them', async () => {
+    const address = await serve(await certified('identity-mapping'));
+    const nameless = mtls(await authority.issue('nameless', ''));
+    const claim = { 'callosum-peer-san': 'URI:spiffe://callosum/result-publisher' };
+    expect(await ask('result-publisher', nameless, address, claim)).toBe('UNAUTHENTICATED');
+  });
+
   it('are needed, and of the site’s own authority', async () => {
     const address = await serve(await certified('identity-mapping'));
     const stranger = await TestAuthority.create();

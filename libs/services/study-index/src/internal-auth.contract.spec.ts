@@ -3,12 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { Authenticator, authSettings, type Caller } from '@callosum/auth';
+import { Authenticator, authSettings, type Caller, provesItself } from '@callosum/auth';
 import { parseSettings, SettingsError, UnauthenticatedBindError } from '@callosum/config';
+import { imaging } from '@callosum/contracts';
 import type { DatabaseConfig } from '@callosum/database';
 import { createPeerClients, preparePlatform, type RunningService, startService } from '@callosum/runtime';
-import { startPostgres, TestAuthority, type TestPostgres } from '@callosum/testing';
-import { Status } from 'nice-grpc';
+import { startPostgres, TestAuthority, TestOidc, type TestPostgres } from '@callosum/testing';
+import { createChannel, createClientFactory, Status } from 'nice-grpc';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
 import { studyIndex } from './index.js';
@@ -96,6 +97,45 @@ it('answers them once they prove themselves by tokens', async () => {
   expect(await ask('inference-orchestrator', tokens, address)).toBe('NOT_FOUND');
   expect(await ask('fhir-gateway', tokens, address)).toBe('PERMISSION_DENIED');
   expect(await ask('inference-orchestrator', {}, address)).toBe('UNAUTHENTICATED');
+});
+
+it('takes the token of a person whose role may, and of nobody else', async () => {
+  const audience = 'https://callosum.example/api';
+  const oidc = await TestOidc.start({
+    audience,
+    clients: [
+      { clientId: 'operator', secret: 'a', roles: ['operator'] },
+      { clientId: 'reader', secret: 'b', roles: ['dicom-reader'] },
+    ],
+  });
+  const keysFile = join(folder, 'keys.json');
+  const tokens = {
+    CALLOSUM_AUTH_INTERNAL_GRPC: 'token',
+    CALLOSUM_AUTH_SERVICE_KEYS_FILE: keysFile,
+    CALLOSUM_AUTH_OIDC_ISSUER: oidc.issuer,
+    CALLOSUM_AUTH_OIDC_AUDIENCE: audience,
+  };
+  const address = await start(tokens);
+  const reindex = async (client: string): Promise<string | undefined> => {
+    const cli = new Authenticator('cli', parseSettings(authSettings, {}));
+    const channel = createChannel(address);
+    const asked = createClientFactory()
+      .use(provesItself(cli, 'study-index', await oidc.clientToken(client)))
+      .create(imaging.StudyIndexServiceDefinition, channel)
+      .reindex({}, { signal: AbortSignal.timeout(10_000) });
+    try {
+      let instances = 0n;
+      for await (const { instancesDone } of asked) instances = instancesDone;
+      return `${instances} instances`;
+    } catch (error) {
+      return Status[(error as { code: Status }).code];
+    } finally {
+      channel.close();
+    }
+  };
+  expect(await reindex('operator')).toBe('0 instances');
+  expect(await reindex('reader')).toBe('PERMISSION_DENIED');
+  await oidc.stop();
 });
 
 it('does not start there without, nor with half of what is needed', async () => {
