@@ -309,7 +309,7 @@ describe('a service', () => {
     expect((await ask(other, '/fhir/Patient')).statusCode).toBe(403);
   });
 
-  it('whose key is rotated goes on: both keys are taken while both are in the file', async () => {
+  it('whose key was exchanged at once is refused with the old one, and taken with the new', async () => {
     const token = (await authenticator('result-publisher').fhirToken?.()) ?? '';
     await writeKeys('two');
     const after = serve('fhir-gateway', quick);
