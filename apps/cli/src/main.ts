@@ -12,9 +12,11 @@ const timeoutSecondsDefault = 86_400;
 
 const help = `callosum <command>
 
-  reindex             rebuild the study index from the archive's blobs, beside the running system
+  reindex             rebuild the archive's ledger and the study index from the blobs, beside the running system:
+                      after a damaged index, or a database restored from a backup older than the blobs
     --address ADDRESS   where study-index answers: host:port or unix:PATH
                         (default: CALLOSUM_STUDY_INDEX_GRPC, else the system running on CALLOSUM_DATA_DIR)
+    --settled SECONDS   blobs younger than this may be about to be acknowledged, and are left alone (default 120)
     --timeout SECONDS   give up after this time (default ${timeoutSecondsDefault})
 
   workers issue       make a credential for a vendor's workers and show its token, once
@@ -60,6 +62,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const failed = await reindex({
     address: addressOf('study-index', values.address, process.env),
     timeoutMs: Math.ceil(seconds * 1000),
+    settledSeconds: wholeSeconds(values.settled),
     env: process.env,
     say,
   });
@@ -67,6 +70,12 @@ async function dispatch(args: readonly string[]): Promise<number> {
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function wholeSeconds(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(given)) throw new UsageError('--settled is a whole number of seconds');
+  return Number(given);
+}
 
 function parse(args: readonly string[]) {
   try {
@@ -76,6 +85,7 @@ function parse(args: readonly string[]) {
       options: {
         help: { type: 'boolean', short: 'h' },
         address: { type: 'string' },
+        settled: { type: 'string' },
         timeout: { type: 'string' },
         vendor: { type: 'string' },
         label: { type: 'string' },

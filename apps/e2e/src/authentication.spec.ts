@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { TestOidc } from '@callosum/testing';
+import { freePort, TestOidc } from '@callosum/testing';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { dismissWelcome, launchChromium } from './harness/browser.js';
 import { Callosum } from './harness/callosum.js';
 import { newFolder, root } from './harness/paths.js';
-import { type Finished, freePort, run, startGroup } from './harness/processes.js';
+import { type Finished, run, startGroup } from './harness/processes.js';
 import { smallPhantom, storescu, writeStudy } from './harness/studies.js';
 
 const audience = 'https://callosum.example/api';

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { parseFile } from '@callosum/dicom';
@@ -11,6 +11,7 @@ import { eventually, everyResource, type FhirResource, waitForReport } from './h
 import { newFolder, python, root, testData } from './harness/paths.js';
 import { run } from './harness/processes.js';
 import { instancesOf, send, storescu } from './harness/studies.js';
+import { expectValid } from './harness/validator.js';
 
 interface Segment {
   readonly label: string;
@@ -241,14 +242,6 @@ describe('results that other tools read', () => {
     ]) {
       expect([...types]).toContain(type);
     }
-    const folder = newFolder('fhir');
-    mkdirSync(folder, { recursive: true });
-    for (const resource of resources) {
-      writeFileSync(join(folder, `${resource.resourceType}-${resource.id}.json`), JSON.stringify(resource));
-    }
-    const validator = join(root, 'tools/fhir-validator/validate.mjs');
-    const { code, stdout, stderr } = await run(process.execPath, [validator, folder]);
-    expect(code, `${stdout.slice(-4000)}${stderr.slice(-1000)}`).toBe(0);
-    expect(stderr).toContain(`${resources.length} resources validated, 0 errors`);
+    await expectValid(resources);
   });
 });

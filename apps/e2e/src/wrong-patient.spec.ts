@@ -1,11 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { parseFile } from '@callosum/dicom';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { factCount, parked, query } from './harness/database.js';
-import { everyResource, eventually, fhirSearch, imagingStudyOf, reportsOf, waitForReport } from './harness/fhir.js';
-import { send, smallPhantom } from './harness/studies.js';
+import {
+  everyResource,
+  eventually,
+  type FhirResource,
+  fhirGet,
+  fhirSearch,
+  imagingStudyOf,
+  reportsOf,
+  waitForReport,
+} from './harness/fhir.js';
+import { instancesOf, retrieve, send, smallPhantom } from './harness/studies.js';
+import { expectValid } from './harness/validator.js';
 
 const patientId = 'E2E-4711-77';
 const first = smallPhantom({
@@ -169,4 +180,149 @@ describe('a study under the Patient ID of somebody else', () => {
       Task: 1,
     });
   }
+});
+
+const owner = { patientId: 'E2E-4712-1', patientName: 'FORMER^ANNA', birthDate: '19600203', sex: 'F' } as const;
+const stranger = { patientId: 'E2E-4712-2', patientName: 'STRANGER^BODO', birthDate: '19410506', sex: 'M' } as const;
+/** The same objects, as a PACS sends them after somebody put them under another Patient ID: no pixel differs. */
+const moved = (patientId: string) => smallPhantom({ uidSalt: 'withdrawn', patient: { ...owner, patientId } });
+
+/** A study whose identity is put in question, and corrected, after all of it had been published. */
+describe('a study that turns out to be somebody else’s after publication', () => {
+  const original = moved(owner.patientId);
+  const study = original.studyInstanceUid;
+  const corrected = moved(stranger.patientId);
+  let system: Callosum;
+  let formerPatient: string;
+  let published: FhirResource[];
+  let resultsBefore: string[];
+
+  const isOfPatient = ({ resourceType }: FhirResource): boolean =>
+    ['ImagingStudy', 'DiagnosticReport', 'Observation', 'Task'].includes(resourceType);
+  const asTheyAreNow = (): Promise<FhirResource[]> =>
+    Promise.all(published.map(({ resourceType, id }) => fhirGet(system.httpUrl, `${resourceType}/${id}`)));
+  const statuses = (resources: readonly FhirResource[]) => resources.map(({ status }) => status);
+  const statusesOfTypes = (resources: readonly FhirResource[]): string[] =>
+    resources.map(({ resourceType, status }) => `${resourceType} ${String(status)}`).sort();
+  /** SEG and SR the ImagingStudy names. */
+  const resultsInFhir = async (): Promise<string[]> => {
+    const found = (await imagingStudyOf(system.httpUrl, study))?.['series'] as
+      { modality: { code: string }; instance: { uid: string }[] }[] | undefined;
+    return (found ?? [])
+      .filter(({ modality }) => modality.code !== 'CT')
+      .flatMap(({ instance }) => instance.map(({ uid: one }) => one));
+  };
+
+  beforeAll(async () => {
+    system = await Callosum.start('withdrawn');
+    await send(system, smallPhantom({ uidSalt: 'withdrawn-stranger', patient: stranger }));
+    // Two slices come late: the first job is superseded by one that reads them too, and leaves a Task behind.
+    const late = original.instances.filter(({ seriesInstanceUid }) => seriesInstanceUid === original.axialSeriesUid);
+    const lateUids = new Set(late.slice(-2).map(({ sopInstanceUid }) => sopInstanceUid));
+    const early = original.instances.filter(({ sopInstanceUid }) => !lateUids.has(sopInstanceUid));
+    await send(system, { instances: early });
+    await waitForReport(system.httpUrl, study);
+    await send(system, { instances: late.slice(-2) });
+    await eventually('both jobs are published', 120_000, async () => {
+      const tasks = await fhirSearch(system.httpUrl, 'Task?_count=100');
+      const id = (await imagingStudyOf(system.httpUrl, study))?.id ?? '';
+      return tasks.filter((task) => JSON.stringify(task['focus']).includes(id)).length === 2 && id;
+    });
+    await sleep(3_000);
+    const imagingStudy = await imagingStudyOf(system.httpUrl, study);
+    formerPatient = (imagingStudy?.['subject'] as { reference: string }).reference;
+    published = (await everyResource(system.httpUrl)).filter(
+      (resource) =>
+        isOfPatient(resource) && JSON.stringify([resource['subject'], resource['for']]).includes(`"${formerPatient}"`),
+    );
+    resultsBefore = await resultsInFhir();
+  });
+  afterAll(() => system.stop());
+
+  it('was published whole, with a superseded job’s Task beside the one that stands', () => {
+    const count = (type: string): number => published.filter(({ resourceType }) => resourceType === type).length;
+    expect([count('ImagingStudy'), count('DiagnosticReport'), count('Task')]).toEqual([1, 1, 2]);
+    expect(count('Observation')).toBeGreaterThanOrEqual(6);
+    expect(resultsBefore).toHaveLength(2);
+  });
+
+  it('is withdrawn once it is in question: entered-in-error, and nothing of its findings is left', async () => {
+    // Under the stranger's Patient ID, with the owner's name and birth date.
+    await send(system, corrected);
+    const now = await eventually('everything is withdrawn', 60_000, async () => {
+      const current = await asTheyAreNow();
+      return statuses(current).every((status) => status === 'entered-in-error') && current;
+    });
+    const text = JSON.stringify(now);
+    expect(text).not.toMatch(/valueQuantity|valueCodeableConcept|conclusion|"series"|"output"/);
+    expect(await resultsInFhir()).toEqual([]);
+    expect(new Set(now.map((resource) => JSON.stringify(resource['subject'] ?? resource['for'])))).toEqual(
+      new Set([JSON.stringify({ reference: formerPatient })]),
+    );
+    await expectValid(await everyResource(system.httpUrl));
+  });
+
+  it('comes back once under the Patient a person chose, and nothing of it stays under the former one', async () => {
+    const open = await eventually('it waits for a person', 60_000, async () => {
+      const response = await fetch(`${system.httpUrl}/api/identity/quarantine`);
+      const { decisions } = (await response.json()) as { decisions: Decision[] };
+      return decisions.find(
+        (one) => one.studyInstanceUid === study && one.reasons?.includes('birth-date-contradicts') === true,
+      );
+    });
+    const created = await fetch(`${system.httpUrl}/fhir/Patient`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/fhir+json' },
+      body: JSON.stringify({ resourceType: 'Patient', name: [{ family: 'Rightful' }] }),
+    });
+    const rightful = `Patient/${((await created.json()) as { id: string }).id}`;
+    const answer = await fetch(`${system.httpUrl}/api/identity/quarantine/${open.decisionId}/resolve`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ action: 'link', patient: rightful, decidedBy: 'records office' }),
+    });
+    expect(answer.status).toBe(200);
+    await eventually('it is published again', 60_000, async () => {
+      return (
+        (await asTheyAreNow()).every(({ status }) => status !== 'entered-in-error') &&
+        (await resultsInFhir()).length === 2
+      );
+    });
+    await sleep(3_000);
+    const now = await asTheyAreNow();
+    expect(statusesOfTypes(now)).toEqual(statusesOfTypes(published));
+    const all = await everyResource(system.httpUrl);
+    expect(all.filter((resource) => JSON.stringify(resource).includes(`"${formerPatient}"`))).toEqual([]);
+    const rightfuls = all.filter((resource) => JSON.stringify(resource).includes(`"${rightful}"`));
+    expect(rightfuls.map(({ id }) => id).sort()).toEqual(published.map(({ id }) => id).sort());
+    // What the Provenance of every job speaks of is the rightful Patient's now.
+    const ids = new Set(rightfuls.map(({ resourceType, id }) => `${resourceType}/${id}`));
+    const targets = all
+      .filter(({ resourceType }) => resourceType === 'Provenance')
+      .map((provenance) => (provenance['target'] as { reference: string }[]).map(({ reference }) => reference));
+    const ours = targets.filter((references) => references.some((reference) => ids.has(reference)));
+    expect(ours.length).toBeGreaterThanOrEqual(3);
+    expect(ours.flat().filter((reference) => !ids.has(reference))).toEqual([]);
+    await expectValid(all);
+  });
+
+  it('has SEG and SR of the corrected images, which alone FHIR refers to, without a new job', async () => {
+    const now = await resultsInFhir();
+    expect(now.filter((uid_) => resultsBefore.includes(uid_))).toEqual([]);
+    const stored = (await instancesOf(system.httpUrl, study)).filter(({ sopInstanceUid }) =>
+      now.includes(sopInstanceUid),
+    );
+    expect(stored.map(({ modality }) => modality).sort()).toEqual(['SEG', 'SR']);
+    for (const instance of stored) {
+      const { dataset } = parseFile(await retrieve(system.httpUrl, study, instance));
+      expect([dataset.string('PatientID'), dataset.string('PatientName')]).toEqual([
+        stranger.patientId,
+        owner.patientName,
+      ]);
+    }
+    const all = JSON.stringify(await everyResource(system.httpUrl));
+    for (const old of resultsBefore) expect(all).not.toContain(old);
+    expect(await factCount(system, 'inference.job.scheduled.v1', study)).toBe(2);
+    expect(await parked(system)).toEqual([]);
+  });
 });

@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 
 import { dockerIsUsable, startKafkaContainer } from './docker.js';
 import { MissingPrerequisite } from './missing-prerequisite.js';
-import { freePort, startProcess, type ServerProcess } from './processes.js';
+import { freePort } from './ports.js';
+import { startProcess, type ServerProcess } from './processes.js';
 import type { TestKafka } from './test-kafka.js';
 import { cachedTool } from './tools-folder.js';
 
@@ -21,9 +22,13 @@ export const kafkaVersion = '3.9.1';
  */
 export async function startKafka(): Promise<TestKafka> {
   if (await dockerIsUsable()) return startKafkaContainer(kafkaVersion);
+  return startBroker(`${await kafkaJars()}/*`);
+}
+
+/** Folder of Kafka's jars, fetched on first use. */
+export async function kafkaJars(): Promise<string> {
   await requireJava();
-  const jars = await cachedTool(`kafka-${kafkaVersion}`, fetchJars);
-  return startBroker(`${jars}/*`);
+  return cachedTool(`kafka-${kafkaVersion}`, fetchJars);
 }
 
 async function requireJava(): Promise<void> {
@@ -100,7 +105,7 @@ async function startBroker(classpath: string): Promise<TestKafka> {
       command: 'java',
       args: ['-Xmx512m', '-cp', classpath, 'kafka.Kafka', properties],
       ready: (output) => output.includes('Kafka Server started'),
-      readyTimeoutMs: 90_000,
+      readyTimeoutMs: 150_000,
     });
   let broker = await start();
   return {

@@ -2,8 +2,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { freePort } from '@callosum/testing';
 import { newFolder, root } from './paths.js';
-import { freePort, type Group, startGroup } from './processes.js';
+import { type Group, startGroup } from './processes.js';
 
 export interface CallosumOptions {
   /** Kept over restarts; a new one when not given. */

@@ -36,7 +36,7 @@ describe('settings', () => {
       parse();
     } catch (error) {
       const text = String(error);
-      expect(text).toContain('CALLOSUM_X_PORT');
+      expect(text).toContain('CALLOSUM_X_PORT: must be a number');
       expect(text).toContain('CALLOSUM_X_MS: is required');
       expect(text).toContain('CALLOSUM_X_MODE: must be one of a, b');
       expect(text).not.toMatch(/sesame|secret/);

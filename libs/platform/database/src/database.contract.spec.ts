@@ -1,4 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -55,6 +57,23 @@ describe('the embedded PostgreSQL', () => {
     await close();
     const wrong = new pg.Client({ ...server, password: 'wrong' });
     await expect(wrong.connect()).rejects.toThrow(/password authentication failed/);
+  });
+
+  it('leaves a process alone that has got the id of a server that is gone', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'callosum-database-'));
+    await (await startEmbeddedPostgres({ dataDir, note: () => undefined })).stop();
+    const bystander = spawn('sleep', ['60']);
+    await once(bystander, 'spawn');
+    writeFileSync(join(dataDir, 'postgres', 'postmaster.pid'), `${bystander.pid}\n${join(dataDir, 'postgres')}\n`);
+    const again = await startEmbeddedPostgres({ dataDir, note: () => undefined });
+    expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
+    bystander.kill('SIGKILL');
+    await again.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it('writes a log that its owner alone reads', () => {
+    expect(statSync(join(folder, 'postgres.log')).mode & 0o777).toBe(0o600);
   });
 
   it('takes over the folder of a server whose Callosum was killed, and keeps its rows', async () => {

@@ -34,6 +34,8 @@ export interface EventLog {
   /** Durable when it resolves (Kafka: acks=all). Order of the array is kept per key. */
   append(events: readonly LogEvent[]): Promise<void>;
   subscribe(options: SubscriptionOptions): Promise<Subscription>;
+  /** Events behind a group's position, by topic, where the adapter knows: counted to 10,000 a partition. */
+  lag?(group: string): Promise<ReadonlyMap<string, number>>;
   /** Rejects when the log cannot be reached. */
   ping(): Promise<void>;
   close(): Promise<void>;

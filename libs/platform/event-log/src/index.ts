@@ -10,6 +10,7 @@ export * from './outbox.js';
 export * from './parked.js';
 export * from './relay.js';
 export * from './tables.js';
+export { Waker } from './waker.js';
 export type { SqlDatabase, SqlTransaction } from './sql.js';
 export * from './postgres/log.js';
 export * from './postgres/migrations.js';

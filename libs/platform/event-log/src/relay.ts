@@ -116,6 +116,7 @@ export class OutboxRelay {
   async #run(): Promise<void> {
     let pauseMs = pollMinMs;
     while (!this.#stopping) {
+      const { turn } = this.#waker;
       try {
         const sent = await this.sendOnce();
         pauseMs = sent > 0 || Date.now() < this.#expectUntil ? pollMinMs : Math.min(pollMaxMs, pauseMs * 1.5);
@@ -124,7 +125,7 @@ export class OutboxRelay {
         this.#options.onError(error);
         pauseMs = errorPauseMs;
       }
-      if (!this.#stopping) await this.#waker.pause(pauseMs);
+      if (!this.#stopping) await this.#waker.wait(turn, pauseMs);
     }
   }
 }

@@ -1,27 +1,39 @@
-/** A pause that ends early when somebody knows there is work. One waiter; a wake during work is kept for the next pause. */
+/**
+ * Ends the waits of those who look for work when there may be some. Any number may wait; a call nobody waits for is
+ * seen by the next wait that began looking before it. A missed call costs one poll interval, never work.
+ */
 export class Waker {
-  #pending = false;
-  #end: (() => void) | undefined;
+  #turns = 0;
+  readonly #waiting = new Set<() => void>();
 
-  wake(): void {
-    if (this.#end) this.#end();
-    else this.#pending = true;
+  /** Changes with every call of `wake`: taken before looking for work, it tells whether a call came since. */
+  get turn(): number {
+    return this.#turns;
   }
 
-  /** Resolves to true when woken, false after `ms`. */
-  pause(ms: number): Promise<boolean> {
-    if (this.#pending) {
-      this.#pending = false;
-      return Promise.resolve(true);
-    }
+  wake(): void {
+    this.#turns += 1;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const end of waiting) end();
+  }
+
+  /**
+   * Until the next call of `wake`, or `timeoutMs`; at once when one came since `turn`.
+   * @returns true when woken, false when the time was up
+   */
+  wait(turn: number, timeoutMs: number): Promise<boolean> {
+    if (turn !== this.#turns) return Promise.resolve(true);
     return new Promise((resolve) => {
-      const done = (woken: boolean) => (): void => {
+      const woken = (): void => {
         clearTimeout(timer);
-        this.#end = undefined;
-        resolve(woken);
+        resolve(true);
       };
-      const timer = setTimeout(done(false), ms);
-      this.#end = done(true);
+      const timer = setTimeout(() => {
+        this.#waiting.delete(woken);
+        resolve(false);
+      }, timeoutMs);
+      this.#waiting.add(woken);
     });
   }
 }

@@ -1,8 +1,9 @@
 import type { SettingsSchema } from '@callosum/config';
 import type { ServiceName } from '@callosum/contracts';
 import type { Migrations } from '@callosum/database';
+import type { Reading } from '@callosum/telemetry';
 import type { INestApplicationContext, Type } from '@nestjs/common';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
 import type { z } from 'zod';
 
@@ -41,6 +42,10 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
   readonly configureHttp?: (fastify: FastifyInstance) => void;
   /** Refuses to start on addresses its own listeners may not bind. @throws {UnauthenticatedBindError} */
   assertBinds?(settings: z.output<S>): void;
+  /** Gauges of its own, read every few seconds: cheap queries. */
+  readonly gauges?: (app: INestApplicationContext) => Promise<readonly Reading[]>;
+  /** Answers a request whose URL cannot be decoded ("/%zz"), which no route sees; problem+json when not given. */
+  readonly refuseUrl?: (reply: FastifyReply) => void;
   /** Extra liveness or readiness: rejects when the service cannot work. */
   readonly ready?: (app: INestApplicationContext) => Promise<void>;
 }

@@ -2,9 +2,8 @@ import type { IncomingMessage } from 'node:http';
 
 import { type Authenticator, authorizeHttp, denialOf, type Principal, principalOf, setPrincipal } from '@callosum/auth';
 import { errorCode } from '@callosum/kernel';
-import type { Logger } from '@callosum/telemetry';
+import { count, type Logger } from '@callosum/telemetry';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { metrics } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /**
@@ -17,9 +16,6 @@ export function guardHttp(
   authenticator: Authenticator,
   logger: Logger,
 ): void {
-  const denied = metrics.getMeter(`callosum.${service}`).createCounter('callosum_auth_denied', {
-    description: 'Calls refused for who made them, by listener and code',
-  });
   fastify.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     const path = request.url.split('?', 1)[0] ?? '/';
     const { method } = request;
@@ -30,7 +26,8 @@ export function guardHttp(
     } catch (error) {
       const denial = denialOf(error, path);
       if (!denial) throw error;
-      denied.add(1, { listener: 'http', code: denial.code });
+      const labels = { 'callosum.service': service, 'callosum.listener': 'http', 'error.type': denial.code };
+      count('callosum.auth.denied', 1, labels);
       logger.info({ method, route, status: denial.status, code: errorCode(error) }, 'http.denied');
       discard(request.raw);
       return reply.code(denial.status).headers(denial.headers).send(denial.body);

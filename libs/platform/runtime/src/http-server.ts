@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
+import type { Drain } from './drain.js';
 import type { RunningService } from './start-service.js';
 
 export interface HttpServerOptions {
@@ -21,13 +22,17 @@ export interface HttpServerOptions {
   readonly metrics: boolean;
   /** False until everything that belongs to this process has been started. */
   readonly started: () => boolean;
+  /** Once it began, only probes and metrics are answered; the rest is refused with 503. */
+  readonly drain: Drain;
   /** Answers `/` and whatever no service claims; returns false to leave it at 404. */
   readonly pages?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 export interface RunningHttpServer {
   readonly port: number;
-  /** Stops accepting, lets running requests finish. */
+  /** Resolves when no request runs; those left at the end of the grace are cut off. */
+  drained(): Promise<void>;
+  /** Stops accepting, and cuts off who is left. */
   close(): Promise<void>;
 }
 
@@ -46,6 +51,12 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
       .sort((a, b) => b.prefix.length - a.prefix.length)[0]?.service;
 
+  const running = new Set<ServerResponse>();
+  let idle: () => void = () => undefined;
+  const ended = (response: ServerResponse): void => {
+    running.delete(response);
+    if (running.size === 0) idle();
+  };
   const server = createServer(
     { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
     (request, response) => {
@@ -59,6 +70,9 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       // No text of DICOM or FHIR holds U+0000, and PostgreSQL's cannot.
       if (/%00/.test(request.url ?? '')) return refuse(response, 400, 'the request holds a null character');
       if (options.metrics && path === '/metrics') return options.telemetry.handleMetrics(request, response);
+      if (options.drain.began.aborted) return refuseDraining(response);
+      running.add(response);
+      response.once('close', () => ended(response));
       const service = find(path);
       if (service) return service.handle(request, response);
       if (options.pages?.(request, response)) return;
@@ -68,10 +82,15 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
   await listen(server, options.host, options.port);
   return {
     port: (server.address() as AddressInfo).port,
+    drained: async () => {
+      if (running.size === 0) return;
+      const lastEnded = new Promise<void>((resolve) => (idle = resolve));
+      await options.drain.within(lastEnded, () => running.forEach(({ socket }) => socket?.destroy()));
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeIdleConnections();
+        server.closeAllConnections();
       }),
   };
 }
@@ -99,6 +118,12 @@ function refuse(response: ServerResponse, status: number, detail: string): void 
   response.end(JSON.stringify({ type: `urn:callosum:http.${status}`, title: `http.${status}`, status, detail }));
 }
 
+/** To a balancer that has not heard yet: ask another replica, on another connection. */
+function refuseDraining(response: ServerResponse): void {
+  response.setHeader('connection', 'close').setHeader('retry-after', '5');
+  refuse(response, 503, 'this process is ending');
+}
+
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -121,6 +146,7 @@ function answerHealth(services: readonly RunningService[], response: ServerRespo
 
 /** Readiness: each service's dependencies, by name. */
 async function answerReadiness(options: HttpServerOptions, response: ServerResponse): Promise<void> {
+  if (options.drain.began.aborted) return answer(response, false, 'draining');
   const checks = await Promise.all(
     options.services().map(async (service) => [service.name, await service.readiness()] as const),
   );

@@ -1,5 +1,7 @@
 export * from './clients.js';
 export * from './definition.js';
+export * from './drain.js';
+export * from './drain-process.js';
 export { CallerPrincipal } from './http-auth.js';
 export * from './http-errors.js';
 export * from './http-server.js';

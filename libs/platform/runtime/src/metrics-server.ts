@@ -5,7 +5,6 @@ import { oidcConfig } from '@callosum/auth';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
-import type { RunningHttpServer } from './http-server.js';
 import type { PlatformSettings } from './settings.js';
 
 /** Where Prometheus exporters of OpenTelemetry listen by convention. */
@@ -29,11 +28,16 @@ export function assertMetricsBind(settings: PlatformSettings): void {
   });
 }
 
+export interface RunningMetricsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
 /** /metrics on a port of its own, and nothing else; undefined where it stays on the HTTP port. */
 export async function serveMetrics(
   settings: PlatformSettings,
   telemetry: Telemetry,
-): Promise<RunningHttpServer | undefined> {
+): Promise<RunningMetricsServer | undefined> {
   const port = metricsPort(settings);
   assertMetricsBind(settings);
   if (port === undefined) return undefined;

@@ -41,6 +41,7 @@ export async function openEventLog(
   logger: Logger,
 ): Promise<OpenEventLog> {
   const service = definition.name;
+  const tuning = { drainMs: settings.CALLOSUM_DRAIN_GRACE_MS };
   const onError = (err: unknown): void => logger.warn({ err }, 'event-log.trouble');
   if (settings.CALLOSUM_EVENT_LOG === 'postgres') {
     // A pool of its own: handlers that hold all of the service's connections must not keep the log from reading on.
@@ -50,7 +51,7 @@ export async function openEventLog(
       { ...settings, CALLOSUM_DATABASE_POOL_MAX: logPoolMax },
       logger,
     );
-    const log = new PostgresEventLog({ db: pool.db, onError });
+    const log = new PostgresEventLog({ db: pool.db, onError, tuning });
     return { log, close: () => log.close().finally(() => pool.close()) };
   }
   const log = new KafkaEventLog({
@@ -58,6 +59,7 @@ export async function openEventLog(
     clientId: `callosum-${service}`,
     replicationFactor: settings.CALLOSUM_KAFKA_REPLICATION,
     onError,
+    tuning,
     // kafkajs' entries name topics, groups and brokers; never values.
     onLog: ({ namespace, log: { message } }) => logger.debug({ namespace, message }, 'kafka.log'),
   });

@@ -14,6 +14,12 @@ export const platformSettings = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'])
     .default('info')
     .describe('Least severity that is logged'),
+  CALLOSUM_DRAIN_GRACE_MS: wholeNumber(0, 600_000)
+    .default(20_000)
+    .describe(
+      'How long running work may go on after SIGTERM, in milliseconds; what is left is abandoned and closed within 5 s more. ' +
+        'Both together stay below the grace of the process manager (30 s in Kubernetes)',
+    ),
   CALLOSUM_HTTP_HOST: z.string().default('127.0.0.1').describe('Address the HTTP port binds to'),
   CALLOSUM_HTTP_PORT: port().default(8080).describe('HTTP port'),
   CALLOSUM_METRICS_HOST: z.string().default('127.0.0.1').describe('Address the metrics port binds to'),

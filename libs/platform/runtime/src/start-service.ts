@@ -26,16 +26,19 @@ import { createLogger, grpcServerMiddleware, type Logger } from '@callosum/telem
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply } from 'fastify';
 import { type ChannelOptions, createServer, type Server } from 'nice-grpc';
 
 import { ArchiveSweeper } from './archive-sweeper.js';
 import { createPeerClients } from './clients.js';
 import type { ServiceDefinition } from './definition.js';
+import { Drain } from './drain.js';
 import { guardHttp } from './http-auth.js';
-import { ProblemFilter } from './http-errors.js';
+import { ProblemFilter, refuseUrl } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { NestLogger } from './nest-logger.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
+import { samplePlatformGauges } from './platform-gauges.js';
 import { PlatformModule } from './platform-module.js';
 import { archiveSchema } from './roles.js';
 import { type PlatformSettings, platformSettings } from './settings.js';
@@ -53,7 +56,9 @@ export interface RunningService {
   crashed(): boolean;
   /** Each dependency by name: "ok", or the code of what is wrong. */
   readiness(): Promise<Record<string, string>>;
-  /** Drains: no new events or calls, running ones end, then everything is closed. */
+  /** Takes no new events; resolves when those being handled have ended, or the grace has. */
+  drain(): Promise<void>;
+  /** Running work ends, or is abandoned at the end of the grace; then everything is closed. */
   close(): Promise<void>;
 }
 
@@ -63,9 +68,15 @@ const jsonBodyBytesMax = 1024 * 1024;
 /**
  * Starts one service: settings, database and migrations, log, stores, Nest application, gRPC, consumers, relay.
  * What was opened before a failure is closed again.
+ * @param processDrain of the process it shares with others; its own when not given
  */
-export async function startService(definition: ServiceDefinition, env: NodeJS.ProcessEnv): Promise<RunningService> {
+export async function startService(
+  definition: ServiceDefinition,
+  env: NodeJS.ProcessEnv,
+  processDrain?: Drain,
+): Promise<RunningService> {
   const settings = parseSettings(platformSettings, env);
+  const drain = processDrain ?? new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
   const own = parseSettings(definition.settings, env);
   const logger = createLogger(definition.name, settings.CALLOSUM_LOG_LEVEL);
   const authenticator = openAuthenticator(definition, settings, logger);
@@ -100,6 +111,7 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
       [tokens.PLATFORM_SETTINGS, settings],
       [tokens.AUTHENTICATOR, authenticator],
       [tokens.CLOCK, systemClock],
+      [tokens.DRAIN, drain],
       [tokens.LOGGER, logger],
       [tokens.STUDY_INDEX, peers.studyIndex],
       [tokens.IDENTITY, peers.identity],
@@ -112,27 +124,35 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
     const app = await createApplication(definition, values, authenticator, logger);
     closers.push(() => app.close());
     const grpc = await startGrpc(definition, app, settings, authenticator, logger);
-    if (grpc) closers.push(() => grpc.server.shutdown());
+    if (grpc) closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
     await app.init();
     const fastify = app.getHttpAdapter().getInstance();
     await fastify.ready();
-    connectEventLog(
-      app,
-      new EventLogTransport({
-        log,
-        group: definition.name,
-        parked: new ParkedStore(database.db, outbox),
-        onCrash: (error) => {
-          crash = error;
-          logger.fatal({ err: error }, 'consumer.crashed');
-        },
-        onParked: (event, code, err) =>
-          logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
-      }),
-    );
+    const transport = new EventLogTransport({
+      log,
+      group: definition.name,
+      parked: new ParkedStore(database.db, outbox),
+      onCrash: (error) => {
+        crash = error;
+        logger.fatal({ err: error }, 'consumer.crashed');
+      },
+      onParked: (event, code, err) =>
+        logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
+    });
+    connectEventLog(app, transport);
     await app.startAllMicroservices();
     relay.start();
     closers.push(() => relay.close());
+    const gauges = samplePlatformGauges({
+      ...definition,
+      service: definition.name,
+      db: database.db,
+      log,
+      objectStore,
+      logger,
+      own: () => definition.gauges?.(app) ?? Promise.resolve([]),
+    });
+    closers.push(() => gauges.close());
     logger.info({ grpc: grpc?.address }, 'service.started');
 
     return {
@@ -148,10 +168,11 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
           eventLog: () => log.ping(),
           service: () => definition.ready?.(app) ?? Promise.resolve(),
         }),
-      close: () => closeAll(closers, logger),
+      drain: () => drain.within(transport.close()).catch((err: unknown) => logger.warn({ err }, 'close.failed')),
+      close: () => closeAll(closers, drain, logger),
     };
   } catch (error) {
-    await closeAll(closers, logger);
+    await closeAll(closers, drain, logger);
     throw error;
   }
 }
@@ -206,7 +227,12 @@ async function createApplication(
   authenticator: Authenticator,
   logger: Logger,
 ): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: jsonBodyBytesMax, forceCloseConnections: true });
+  const adapter = new FastifyAdapter({
+    bodyLimit: jsonBodyBytesMax,
+    forceCloseConnections: true,
+    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) =>
+      (definition.refuseUrl ?? refuseUrl)(reply),
+  });
   const app = await NestFactory.create<NestFastifyApplication>(
     PlatformModule.with(definition.module, values),
     adapter,
@@ -274,10 +300,11 @@ async function readiness(checks: Readonly<Record<string, () => Promise<unknown>>
   return Object.fromEntries(states);
 }
 
-async function closeAll(closers: (() => Promise<unknown> | void)[], logger: Logger): Promise<void> {
+async function closeAll(closers: (() => Promise<unknown> | void)[], drain: Drain, logger: Logger): Promise<void> {
+  drain.begin();
   for (const close of closers.reverse()) {
     try {
-      await close();
+      await drain.within(Promise.resolve(close()));
     } catch (err) {
       logger.warn({ err }, 'close.failed');
     }

@@ -45,11 +45,6 @@ export const dimseIngestSettings = z.object({
   CALLOSUM_DIMSE_IDLE_TIMEOUT_MS: wholeNumber(1_000, 3_600_000)
     .default(scpLimits.idleTimeoutMs)
     .describe('An association whose peer is silent for this long is aborted, in milliseconds'),
-  CALLOSUM_DIMSE_DRAIN_MS: wholeNumber(0, 600_000)
-    .default(20_000)
-    .describe(
-      'How long associations may go on when the service stops, in milliseconds; less than the grace of the process manager',
-    ),
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;
 

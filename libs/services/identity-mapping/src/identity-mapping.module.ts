@@ -72,6 +72,7 @@ const traceHeaders = (): Record<string, string> => {
             headers: traceHeaders,
             ...(accessToken ? { accessToken } : {}),
           }),
+          CALLOSUM_FHIR_URL,
         ),
     },
     {

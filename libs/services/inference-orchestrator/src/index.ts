@@ -1,9 +1,12 @@
 import { worker } from '@callosum/contracts';
 import { defineService } from '@callosum/runtime';
+import { reading } from '@callosum/telemetry';
 
+import type { JobQueries } from './adapters/postgres/job-queries.js';
 import { migrations } from './adapters/postgres/migrations.js';
 import { InferenceOrchestratorModule } from './inference-orchestrator.module.js';
 import { assertWorkerBind, orchestratorSettings } from './settings.js';
+import { JOB_QUERIES } from './tokens.js';
 import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { WorkerServer } from './transport/worker-server.js';
 
@@ -15,6 +18,12 @@ export const inferenceOrchestrator = defineService({
   migrations,
   usesArchive: false,
   module: InferenceOrchestratorModule,
+  gauges: async (app) => {
+    const depths = await app.get<JobQueries>(JOB_QUERIES).queuedByModel();
+    return depths.map(({ modelId, count }) =>
+      reading('callosum.inference.jobs.queued', count, { 'callosum.model': modelId }),
+    );
+  },
   httpPrefixes: ['/api/inference'],
   grpc: (app) => [{ definition: worker.WorkerCredentialServiceDefinition, implementation: app.get(CredentialsGrpc) }],
   assertBinds: assertWorkerBind,

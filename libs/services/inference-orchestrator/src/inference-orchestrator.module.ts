@@ -1,5 +1,5 @@
 import type { Database } from '@callosum/database';
-import type { Outbox } from '@callosum/event-log';
+import { type Outbox, Waker } from '@callosum/event-log';
 import { type Clock, newId } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
 import {
@@ -17,6 +17,7 @@ import {
 import type { Logger } from '@callosum/telemetry';
 import { Module } from '@nestjs/common';
 
+import { StoredArtifacts } from './adapters/artifacts.js';
 import { StoredBlobs } from './adapters/blobs.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
 import { PostgresAttempts } from './adapters/postgres/attempts.js';
@@ -26,14 +27,24 @@ import { PostgresModels } from './adapters/postgres/models.js';
 import { PostgresScheduling } from './adapters/postgres/scheduling.js';
 import type { Tables } from './adapters/postgres/tables.js';
 import { GrpcStudies } from './adapters/studies.js';
-import type { Attempts, Blobs, Credentials, LabelMaps, Models, Studies } from './application/ports.js';
+import type { Artifacts, Attempts, Blobs, Credentials, LabelMaps, Models, Studies } from './application/ports.js';
 import type { OrchestratorSettings } from './settings.js';
-import { ATTEMPTS, BLOBS, CREDENTIALS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, STUDIES, WAKER } from './tokens.js';
+import {
+  ARTIFACTS,
+  ATTEMPTS,
+  BLOBS,
+  CREDENTIALS,
+  JOB_QUERIES,
+  LABEL_MAPS,
+  MODELS,
+  SCHEDULING,
+  STUDIES,
+  WAKER,
+} from './tokens.js';
 import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { InferenceHttp } from './transport/inference.http.js';
 import { StudyCompletedEvents } from './transport/study-completed.events.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
-import { Waker } from './transport/waker.js';
 import { WorkerServer } from './transport/worker-server.js';
 import { WorkerGrpc } from './transport/worker.grpc.js';
 
@@ -63,6 +74,12 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
         new StoredLabelMaps(database, objects, CALLOSUM_SITE),
     },
     {
+      provide: ARTIFACTS,
+      inject: [OBJECT_STORE, PLATFORM_SETTINGS],
+      useFactory: (objects: ObjectStore, { CALLOSUM_SITE }: PlatformSettings) =>
+        new StoredArtifacts(objects, CALLOSUM_SITE),
+    },
+    {
       provide: MODELS,
       inject: [DATABASE, SETTINGS],
       useFactory: (database: Database<Tables>, settings: OrchestratorSettings) =>
@@ -86,10 +103,11 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
     },
     {
       provide: WorkerGrpc,
-      inject: [ATTEMPTS, LABEL_MAPS, MODELS, STUDIES, BLOBS, WAKER, CLOCK, LOGGER, SETTINGS],
+      inject: [ATTEMPTS, LABEL_MAPS, ARTIFACTS, MODELS, STUDIES, BLOBS, WAKER, CLOCK, LOGGER, SETTINGS],
       useFactory: (
         attempts: Attempts,
         labelMaps: LabelMaps,
+        artifacts: Artifacts,
         models: Models,
         studies: Studies,
         blobs: Blobs,
@@ -101,6 +119,7 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
         new WorkerGrpc({
           attempts,
           labelMaps,
+          artifacts,
           models,
           studies,
           blobs,

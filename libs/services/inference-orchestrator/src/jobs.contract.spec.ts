@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
 import { inference, topics, worker } from '@callosum/contracts';
-import { buildVolume, decodeFrames, parseFile } from '@callosum/dicom';
+import { type Attributes, buildVolume, decodeFrames, parseFile } from '@callosum/dicom';
 import { newId } from '@callosum/kernel';
-import { generateThoraxPhantom, tinyCt } from '@callosum/phantom';
+import { generateThoraxPhantom, tinyCt, tinySeries } from '@callosum/phantom';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { startNodeSdk } from '@opentelemetry/sdk-node';
@@ -136,7 +136,8 @@ describe('a study through a model', () => {
     expect(completed?.message.input?.sopInstanceUids).toEqual(expected.header.sopInstanceUids);
     expect(completed?.correlation_id).toBe(`correlation of ${study.studyInstanceUid}`);
     expect(completed?.traceparent.split('-')[1]).toBe(eventTrace);
-    const [map] = completed?.message.result?.labelMaps ?? [];
+    expect(completed?.message.result).toBeUndefined();
+    const [map] = (await orchestrator.resultOf(completed?.message)).labelMaps;
     expect(map?.artifactKey).toMatch(new RegExp(`^default/results/${offer.jobId}/`));
     expect((await orchestrator.objects.head(map?.artifactKey ?? '')).byteCount).toBe(voxels.length);
     const names = spans.getFinishedSpans().filter((span) => span.spanContext().traceId === eventTrace);
@@ -220,8 +221,9 @@ describe('leases', () => {
     expect(failed?.message).toMatchObject({
       reason: failures.JOB_FAILURE_REASON_ATTEMPTS_EXHAUSTED,
       attempts: 3,
-      detail: 'out of memory',
+      detail: '',
     });
+    expect(await orchestrator.artifact(failed?.message.detailArtifact)).toEqual({ detail: 'out of memory' });
   });
 
   it('takes a job from a worker that heartbeats past the deadline', async () => {
@@ -352,6 +354,26 @@ describe('which jobs there are', () => {
     ]);
   });
 
+  it('none for a corrected patient, and the one that runs goes on with the corrected images', async () => {
+    const { model, bodyPart } = fresh('corrected');
+    const one = await registered(model);
+    const salt = newId();
+    const slices = (overrides: Attributes) =>
+      tinySeries({ salt, overrides: { BodyPartExamined: bodyPart, ...overrides } }).map(({ bytes }) => bytes);
+    const study = await orchestrator.complete(slices({}));
+    const offer = await one.takeOffer();
+    await orchestrator.complete(slices({ PatientName: 'CORRECTED^NAME', PatientID: 'OTHER' }), 2);
+    await until('revision 2', async () => (await revisionOf(study)) === 2 || undefined);
+    expect((await one.readVolume(held(offer))).header.slices).toBe(6);
+    one.send({ $case: 'complete', value: { ...held(offer), result: simpleResult } });
+    await one.take('accepted');
+    // What the model reads is another matter.
+    await orchestrator.complete(slices({ RescaleIntercept: -1000 }), 3);
+    await one.takeOffer();
+    const scheduled = await orchestrator.events(topics.jobScheduled, study);
+    expect(scheduled.map(({ message }) => message.input?.studyRevision)).toEqual([1, 3]);
+  });
+
   it('a model that registers after the study gets it all the same, once', async () => {
     const { model, bytes } = fresh('late');
     const study = await orchestrator.complete(bytes);
@@ -382,6 +404,18 @@ describe('which jobs there are', () => {
       `/api/inference/selection/${study.studyInstanceUid}?model=${encodeURIComponent(id)}`,
     );
     expect(status).toBe(200);
+    expect(body).toMatchObject({
+      revision: 1,
+      consideredRevision: 1,
+      models: [
+        {
+          registeredAt: expect.stringMatching(/^\d{4}-.*Z$/) as string,
+          series: expect.arrayContaining([
+            expect.objectContaining({ seriesInstanceUid: study.axialSeriesUid, instanceCount: 12 }),
+          ]) as unknown[],
+        },
+      ],
+    });
     const [explained] = (
       body as { models: { seriesInstanceUid: null; series: { seriesInstanceUid: string; reasons: string[] }[] }[] }
     ).models;

@@ -1,4 +1,5 @@
 /** Providers of this service's own module. */
+export const ARTIFACTS = Symbol('inference-orchestrator.artifacts');
 export const ATTEMPTS = Symbol('inference-orchestrator.attempts');
 export const BLOBS = Symbol('inference-orchestrator.blobs');
 export const CREDENTIALS = Symbol('inference-orchestrator.credentials');

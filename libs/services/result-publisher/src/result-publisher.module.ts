@@ -1,7 +1,7 @@
 import type { Archive } from '@callosum/archive';
 import type { Authenticator } from '@callosum/auth';
 import type { Database } from '@callosum/database';
-import type { Outbox } from '@callosum/event-log';
+import { isTransient, type Outbox, Waker } from '@callosum/event-log';
 import { FhirClient } from '@callosum/fhir';
 import type { Clock } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
@@ -25,16 +25,17 @@ import { Module } from '@nestjs/common';
 import { ArchivedResults } from './adapters/archived-results.js';
 import { FhirServer } from './adapters/fhir-server.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
-import { meteredArchive, meteredFhir } from './adapters/metered.js';
+import { StoredArtifacts } from './adapters/artifacts.js';
+import { meteredArchive, meteredFhir, recordEndToEnd } from './adapters/metered.js';
 import { GrpcPublishLeases, GrpcStudyReader, pause } from './adapters/peers.js';
 import { PostgresFactStore } from './adapters/postgres/fact-store.js';
 import { PostgresPublications } from './adapters/postgres/publications.js';
 import type { Tables } from './adapters/postgres/tables.js';
+import { PostgresWrittenLedger } from './adapters/postgres/written-ledger.js';
 import type { PublishDependencies } from './application/publish.js';
 import { FACTS, PUBLICATIONS, PUBLISHING, WAKER } from './tokens.js';
 import { FactsController } from './transport/events/facts.events.js';
 import { PublicationLoop } from './transport/publication.loop.js';
-import { Waker } from './transport/waker.js';
 
 /** The trace goes on inside the FHIR server. */
 function traceHeaders(): Record<string, string> {
@@ -60,14 +61,14 @@ function traceHeaders(): Record<string, string> {
     },
     {
       provide: PUBLISHING,
-      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, PUBLICATIONS, AUTHENTICATOR],
+      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, DATABASE, AUTHENTICATOR],
       useFactory: (
         settings: PlatformSettings,
         studyIndex: StudyIndexClient,
         identity: IdentityClient,
         archive: Archive,
         objects: ObjectStore,
-        publications: PostgresPublications,
+        database: Database<Tables>,
         { fhirToken: accessToken }: Authenticator,
       ): PublishDependencies => ({
         studies: new GrpcStudyReader(studyIndex),
@@ -83,10 +84,13 @@ function traceHeaders(): Record<string, string> {
           ),
         ),
         labelMaps: new StoredLabelMaps(objects),
-        earlierObservations: (claim) => publications.earlierObservations(claim),
+        artifacts: new StoredArtifacts(objects),
+        ledger: new PostgresWrittenLedger(database),
+        isOutage: isTransient,
         publicUrl: settings.CALLOSUM_PUBLIC_URL,
         site: settings.CALLOSUM_SITE,
         pause,
+        onWritten: recordEndToEnd,
       }),
     },
   ],

@@ -7,6 +7,7 @@ export * from './parse/limits.js';
 export * from './parse/parse.js';
 export * from './json.js';
 export * from './attributes.js';
+export * from './attribute-levels.js';
 export * from './write.js';
 export * from './geometry/slice.js';
 export * from './geometry/stack.js';

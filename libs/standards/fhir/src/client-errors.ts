@@ -23,7 +23,12 @@ export class FhirRequestError extends CallosumError {
 
 /** Thrown when a FHIR server cannot be reached or does not answer in time. */
 export class FhirUnavailableError extends CallosumError {
-  constructor(interaction: string, reason: string) {
+  constructor(
+    interaction: string,
+    reason: string,
+    /** `not-sent`: no connection came about. `unknown`: the server may have done, or may yet do, what it was asked. */
+    readonly outcome: 'not-sent' | 'unknown' = 'unknown',
+  ) {
     super('fhir.unavailable', 'unavailable', `${interaction}: ${reason}`);
   }
 }
@@ -34,7 +39,8 @@ function kindOf(status: number): ErrorKind {
   // Credentials that are being exchanged say nothing about what was sent: it may pass later.
   if (status === 401) return 'unavailable';
   if (status === 403) return 'forbidden';
-  // A remote defect may be mended or load-dependent: worth another attempt later, unlike a refused resource.
-  if (status === 408 || status === 429 || (status >= 500 && status !== 501)) return 'unavailable';
-  return 'invalid';
+  // The server, or a proxy before it, says that it is busy, away or too slow: the same call may pass later.
+  if ([408, 429, 502, 503, 504].includes(status)) return 'unavailable';
+  // Any other 5xx is a defect over there, most often about this one request: waiting does not mend it.
+  return status >= 500 && status !== 501 ? 'internal' : 'invalid';
 }

@@ -240,10 +240,22 @@ function translate(interaction: string, thrown: unknown, signal: AbortSignal | u
   }
   const name = thrown instanceof Error ? thrown.name : '';
   if (name === 'TimeoutError') return new FhirUnavailableError(interaction, 'no answer in time');
-  if (thrown instanceof TypeError || name === 'AbortError')
-    return new FhirUnavailableError(interaction, networkReason(thrown));
+  if (thrown instanceof TypeError || name === 'AbortError') {
+    const reason = networkReason(thrown);
+    return new FhirUnavailableError(interaction, reason, unconnected.has(reason) ? 'not-sent' : 'unknown');
+  }
   return thrown;
 }
+
+/** Failures of the connection itself: nothing of the request left this machine. */
+const unconnected: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
 
 function networkReason(thrown: unknown): string {
   const code = ((thrown as { cause?: { code?: unknown } }).cause ?? {}).code;

@@ -18,6 +18,8 @@ const instance = `${series}/instances/:instance`;
 export const routes: Readonly<Record<string, Rule>> = {
   'POST /dicom-web/studies': dicomWriter,
   'POST /dicom-web/studies/:study': dicomWriter,
+  'POST /dicom-web/from/:source/studies': dicomWriter,
+  'POST /dicom-web/from/:source/studies/:study': dicomWriter,
   'GET /dicom-web/studies': dicomReader,
   'GET /dicom-web/series': dicomReader,
   'GET /dicom-web/instances': dicomReader,

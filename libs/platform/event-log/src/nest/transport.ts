@@ -1,5 +1,6 @@
 import { topicByName, type Topic } from '@callosum/contracts';
 import { errorCode } from '@callosum/kernel';
+import { contextOf } from '@callosum/telemetry';
 import type { INestApplication } from '@nestjs/common';
 import {
   BaseRpcContext,
@@ -14,7 +15,7 @@ import { isObservable, lastValueFrom, type Observable } from 'rxjs';
 
 import type { Backoff } from '../backoff.js';
 import { withPolicy } from '../consumer.js';
-import { traceContextOf, whileHandling } from '../context.js';
+import { whileHandling } from '../context.js';
 import { HandlerSetupError, MalformedEventError, UnknownEventTypeError } from '../errors.js';
 import type { EventLog, Subscription } from '../event-log.js';
 import type { LogEvent } from '../event.js';
@@ -130,7 +131,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
       'callosum.topic': event.topic,
       'callosum.group': this.#options.group,
     };
-    const parent = traceContextOf(event.traceparent);
+    const parent = contextOf(event.traceparent);
     return tracer.startActiveSpan(`process ${event.topic}`, { kind: SpanKind.CONSUMER, attributes }, parent, (span) =>
       inSpan(span, () => whileHandling(event, () => this.#call(event))),
     );

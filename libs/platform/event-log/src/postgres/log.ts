@@ -27,6 +27,8 @@ const insertRowsMax = 1_000;
 /** One statement's work, short enough to hold no reader back. */
 const pruneRowsMax = 5_000;
 const pruneEveryMs = 3_600_000;
+/** Of one partition: beyond, a consumer is far behind, and how far costs too much to count. */
+const lagMax = 10_000;
 
 /** The event log of the embedded mode: durable rows in PostgreSQL. */
 export class PostgresEventLog implements EventLog {
@@ -84,6 +86,20 @@ export class PostgresEventLog implements EventLog {
     await sql`select 1 from event_log.members limit 1`.execute(this.#db).catch((cause: unknown) => {
       throw new EventLogUnavailableError('the event log does not answer', { cause });
     });
+  }
+
+  async lag(group: string): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await sql<{ topic: string; events: number }>`
+      select c.topic, sum(behind.events)::float8 as events
+      from event_log.cursors c cross join lateral (
+        select count(*) as events from (
+          select 1 from event_log.events e
+          where e.topic = c.topic and e.partition = c.partition and (e.xid, e.position) > (c.xid, c.position)
+          limit ${lagMax}
+        ) as unread
+      ) as behind
+      where c.consumer_group = ${group} group by c.topic`.execute(this.#db);
+    return new Map(rows.map(({ topic, events }) => [topic, events]));
   }
 
   /** Removes events past their topic's retention, and groups nobody has been in for longer. @returns events removed */

@@ -94,6 +94,7 @@ export class PostgresSubscription implements Subscription {
   async #run(): Promise<void> {
     let pauseMs = this.tuning.pollMinMs;
     while (!this.#stopping) {
+      const { turn } = this.waker;
       try {
         if (Date.now() >= this.#renewAt) await this.#renew();
         const fetched = await this.#poll();
@@ -105,7 +106,7 @@ export class PostgresSubscription implements Subscription {
       }
       if (this.#stopping) return;
       const untilRenewal = Math.max(1, this.#renewAt - Date.now());
-      if (await this.waker.pause(Math.min(pauseMs, untilRenewal))) pauseMs = this.tuning.pollMinMs;
+      if (await this.waker.wait(turn, Math.min(pauseMs, untilRenewal))) pauseMs = this.tuning.pollMinMs;
     }
   }
 

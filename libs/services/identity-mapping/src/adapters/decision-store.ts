@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { currentEvent, Inbox, type Outbox } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
+import { count, record } from '@callosum/telemetry';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
 import type { DecisionCommit, DecisionStore, IdentifierLock, KnownIdentifier } from '../application/ports.js';
@@ -10,7 +11,7 @@ import type { Decision } from '../domain/decision.js';
 import { DecisionContentionError } from '../domain/errors.js';
 import type { PatientIdentifier } from '../domain/identifier.js';
 import { toDecision, toRow } from './decision-rows.js';
-import { leaseMsMax } from './lease-store.js';
+import { leaseMarginMs, leaseMsMax } from './lease-store.js';
 import type { IdentityTables } from './tables.js';
 import { tell } from './tell.js';
 
@@ -21,7 +22,17 @@ const lockMs = 180_000;
 const lockWaitMs = 30_000;
 /** What a change may take beside the leases it waits out; then leases are given again, and its commit is refused. */
 const changeMarginMs = 15_000;
+/** The longest a lease is waited out for: what was granted at most, and what is kept beyond. */
+const leaseWaitMs = leaseMsMax + leaseMarginMs;
 const pollMs = 25;
+
+function countDecision({ decision: { verdict, decider }, expected }: DecisionCommit): void {
+  const by = { 'callosum.decided_by': decider.by };
+  count('callosum.identity.decisions', 1, { 'callosum.outcome': verdict.state, ...by });
+  if (verdict.state !== 'linked' || decider.by !== 'person' || !expected) return;
+  // How long the study waited for the person; a link by rules is measured from the fact that asked for it.
+  record('callosum.identity.link.duration', Math.max(0, Date.now() - expected.decidedAt.getTime()) / 1000, by);
+}
 
 /** Decisions in PostgreSQL. All deadlines count on the database's clock. */
 export class PostgresDecisionStore implements DecisionStore {
@@ -108,15 +119,16 @@ export class PostgresDecisionStore implements DecisionStore {
 
   async commit(commit: DecisionCommit): Promise<void> {
     const { expected } = commit;
-    if (expected?.verdict.state === 'linked') await this.clearLeases(expected.decisionId);
+    if (expected) await this.clearLeases(expected.decisionId);
     try {
       await this.db.transaction().execute((trx) => this.write(trx, commit));
     } catch (error) {
-      if (expected?.verdict.state === 'linked') await this.abandonChange(expected.decisionId);
+      if (expected) await this.abandonChange(expected.decisionId);
       // Two first decisions of one study, or two answers to one quarantine: the other one was faster.
       if ((error as { code?: unknown }).code === '23505') throw new DecisionContentionError();
       throw error;
     }
+    countDecision(commit);
   }
 
   /** No lease is given any more, none can be confirmed, and those that were confirmed are waited out (rule 3). */
@@ -124,7 +136,7 @@ export class PostgresDecisionStore implements DecisionStore {
     await this.db.transaction().execute(async (trx) => {
       await trx
         .updateTable('decision')
-        .set({ changing_until: sql`now() + make_interval(secs => ${(leaseMsMax + changeMarginMs) / 1_000}::float8)` })
+        .set({ changing_until: sql`now() + make_interval(secs => ${(leaseWaitMs + changeMarginMs) / 1_000}::float8)` })
         .where('decision_id', '=', decisionId)
         .where('superseded_at', 'is', null)
         .execute();
@@ -136,7 +148,7 @@ export class PostgresDecisionStore implements DecisionStore {
         .execute();
     });
     for (let waitedMs = 0; await this.isLeased(this.db, decisionId); waitedMs += pollMs) {
-      if (waitedMs > leaseMsMax + changeMarginMs) throw new DecisionContentionError();
+      if (waitedMs > leaseWaitMs + changeMarginMs) throw new DecisionContentionError();
       await sleep(pollMs);
     }
   }
@@ -172,7 +184,7 @@ export class PostgresDecisionStore implements DecisionStore {
     if (event && !(await Inbox.once(trx, group, event))) return;
     if (lock) await holdLock(trx, lock);
     await this.supersede(trx, decision.studyInstanceUid, expected);
-    const decidedAt = this.clock.now();
+    const decidedAt = after(expected?.decidedAt, this.clock.now());
     await trx.insertInto('decision').values(toRow(decision, decidedAt)).execute();
     if (mapping) {
       const values = { patient_reference: mapping.patient };
@@ -192,7 +204,7 @@ export class PostgresDecisionStore implements DecisionStore {
   ): Promise<void> {
     const current = await trx
       .selectFrom('decision')
-      .select(['decision_id', 'state', sql<boolean>`coalesce(changing_until > now(), false)`.as('isChanging')])
+      .select(['decision_id', sql<boolean>`coalesce(changing_until > now(), false)`.as('isChanging')])
       .where('study_instance_uid', '=', studyInstanceUid)
       .where('superseded_at', 'is', null)
       .forUpdate()
@@ -200,8 +212,7 @@ export class PostgresDecisionStore implements DecisionStore {
     if (current?.decision_id !== expected?.decisionId) throw new DecisionContentionError();
     if (!current) return;
     // Were the change too slow, leases may have been given again since.
-    if (current.state === 'linked' && (!current.isChanging || (await this.isLeased(trx, current.decision_id))))
-      throw new DecisionContentionError();
+    if (!current.isChanging || (await this.isLeased(trx, current.decision_id))) throw new DecisionContentionError();
     await trx
       .updateTable('decision')
       .set({ superseded_at: this.clock.now(), changing_until: null })
@@ -209,6 +220,13 @@ export class PostgresDecisionStore implements DecisionStore {
       .execute();
   }
 }
+
+/**
+ * Links and quarantines travel on two topics, and their consumers put them in order by this moment: a replica whose
+ * clock is behind must not make its decision look older than the one it replaces.
+ */
+const after = (before: Date | undefined, now: Date): Date =>
+  before && before >= now ? new Date(before.getTime() + 1) : now;
 
 /** @throws {DecisionContentionError} when the lock ran out and somebody else may judge by the identifier now */
 async function holdLock(trx: Transaction<IdentityTables>, lock: IdentifierLock): Promise<void> {

@@ -39,8 +39,16 @@ export class IdentityGrpc implements identity.IdentityServiceImplementation {
       ? Number(request.duration.seconds) * 1_000 + request.duration.nanos / 1e6
       : leaseMsDefault;
     if (durationMs <= 0) throw new MalformedRequestError('duration is not positive');
-    const lease = await this.leases.acquire(request.studyInstanceUid, request.decisionId, request.holder, durationMs);
-    return { leaseId: lease.leaseId, patientReference: lease.patient, expiresAt: lease.expiresAt.toISOString() };
+    const { studyInstanceUid, decisionId, holder } = request;
+    const purpose = request.purpose === identity.LeasePurpose.LEASE_PURPOSE_WITHDRAW ? 'withdraw' : 'publish';
+    const lease = await this.leases.acquire({ studyInstanceUid, decisionId, holder, durationMs, purpose });
+    const seconds = Math.floor(lease.durationMs / 1_000);
+    return {
+      leaseId: lease.leaseId,
+      patientReference: lease.patient ?? '',
+      expiresAt: lease.expiresAt.toISOString(),
+      duration: { seconds: BigInt(seconds), nanos: Math.floor((lease.durationMs - seconds * 1_000) * 1e6) },
+    };
   }
 
   async confirmPublishLease({

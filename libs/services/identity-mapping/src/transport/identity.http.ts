@@ -8,15 +8,18 @@ import { z } from 'zod';
 import type { DecisionQueries } from '../application/decision-queries.js';
 import type { ResolveQuarantine } from '../application/resolve-quarantine.js';
 import type { Decision } from '../domain/decision.js';
-import { MalformedRequestError } from '../domain/errors.js';
+import { MalformedRequestError, UnknownDecisionError } from '../domain/errors.js';
 import { DECISION_QUERIES, RESOLVE_QUARANTINE } from '../tokens.js';
 
 /** A screen of work; people page on with `after`. */
 const pageMax = 200;
 
+/** No control characters, line separators or lone surrogates: PostgreSQL stores no U+0000, and nobody's name holds the others. */
+const oneLine = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u;
+
 const resolution = z.intersection(
   // Who decided comes from the token; only where nobody is asked for one may people say who they are.
-  z.object({ decidedBy: z.string().trim().min(1).max(200).optional() }),
+  z.object({ decidedBy: z.string().trim().min(1).max(200).regex(oneLine).optional() }),
   z.discriminatedUnion('action', [
     z.object({ action: z.literal('link'), patient: z.string().max(200) }),
     z.object({ action: z.literal('create-patient') }),
@@ -63,6 +66,7 @@ export class IdentityHttp {
     @Body() body: unknown,
     @CallerPrincipal() { kind, subject }: Principal = anonymous,
   ) {
+    if (!oneLine.test(decisionId)) throw new UnknownDecisionError('of that form');
     const { decidedBy: said, ...asked } = parse(resolution, body);
     const decidedBy = kind === 'anonymous' ? said : subject;
     if (!decidedBy) throw new MalformedRequestError('not usable: decidedBy');

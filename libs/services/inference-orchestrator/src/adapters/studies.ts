@@ -1,4 +1,6 @@
-import type { imaging } from '@callosum/contracts';
+import { createHash } from 'node:crypto';
+
+import { type DicomJson, levelOfTag } from '@callosum/dicom';
 import type { StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
@@ -15,14 +17,22 @@ export class GrpcStudies implements Studies {
       throw peerError(studyInstanceUid, error);
     });
     if (!study) throw new StudyNotIndexedError(studyInstanceUid);
+    const contents = await this.contents(studyInstanceUid);
     return {
       studyInstanceUid,
       revision: study.revision,
-      series: study.series.map((series) => ({ ...series, instances: series.instances.map(toInstance) })),
+      series: study.series.map((series) => ({
+        ...series,
+        instances: series.instances.map((instance) => ({
+          ...instance,
+          contentDigest: contents.get(instance.sopInstanceUid) ?? '',
+        })),
+      })),
     };
   }
 
   async locate(studyInstanceUid: string, seriesInstanceUid: string): Promise<readonly LocatedInstance[]> {
+    const contents = await this.contents(studyInstanceUid, seriesInstanceUid);
     const located: LocatedInstance[] = [];
     try {
       for await (const { instance } of this.client.locateInstances({ studyInstanceUid, seriesInstanceUid })) {
@@ -31,7 +41,7 @@ export class GrpcStudies implements Studies {
           sopInstanceUid: instance.sopInstanceUid,
           blobKey: instance.blob.key,
           blobByteCount: Number(instance.blob.byteCount),
-          blobSha256: instance.blob.sha256,
+          contentDigest: contents.get(instance.sopInstanceUid) ?? '',
         });
       }
     } catch (error) {
@@ -39,9 +49,49 @@ export class GrpcStudies implements Studies {
     }
     return located;
   }
+
+  /** Digests of what a model reads of each instance, by SOPInstanceUID; of all series unless one is named. */
+  private async contents(studyInstanceUid: string, seriesInstanceUid?: string): Promise<ReadonlyMap<string, string>> {
+    const digests = new Map<string, string>();
+    const request = { studyInstanceUid, ...(seriesInstanceUid ? { seriesInstanceUid } : {}) };
+    try {
+      for await (const { sopInstanceUid, dicomJson } of this.client.streamMetadata(request)) {
+        digests.set(sopInstanceUid, contentDigest(JSON.parse(dicomJson) as DicomJson));
+      }
+    } catch (error) {
+      throw new StudyUnavailableError(studyInstanceUid, { cause: error });
+    }
+    return digests;
+  }
 }
 
-const toInstance = (instance: imaging.Instance) => ({ ...instance, blobSha256: instance.blob?.sha256 ?? '' });
+/**
+ * When and by whom an object was written or changed, which says nothing about its image: Instance Creation Date and
+ * Time, Instance Coercion DateTime, Contributing Equipment, Modified and Original Attributes Sequence, and the digital
+ * signatures over them (PS3.3 C.12.1).
+ */
+const historyTags: ReadonlySet<string> = new Set([
+  '00080012',
+  '00080013',
+  '00080014',
+  '00080015',
+  '0018A001',
+  '04000550',
+  '04000561',
+  '4FFE0001',
+  'FFFAFFFA',
+]);
+
+/**
+ * Digest of an instance without whose it is: a corrected patient name is no other input. The samples need not be in it:
+ * those of the current object of a SOPInstanceUID never change (rule 2).
+ */
+function contentDigest(metadata: DicomJson): string {
+  const read = Object.entries(metadata)
+    .filter(([tag]) => levelOfTag(tag) !== 'study' && !historyTags.has(tag))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(read)).digest('hex');
+}
 
 function peerError(studyInstanceUid: string, cause: unknown): Error {
   return cause instanceof ClientError && cause.code === Status.NOT_FOUND

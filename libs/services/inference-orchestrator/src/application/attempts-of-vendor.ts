@@ -28,7 +28,7 @@ export function attemptsOfVendor(attempts: Attempts, vendor: string | undefined)
       await held(asked);
       return attempts.progress(asked, fraction, stage);
     },
-    complete: (job, result, resultDigest) => attempts.complete(job, result, resultDigest),
+    complete: (job, accepted) => attempts.complete(job, accepted),
     fail: async (asked, failure, detail) => {
       await held(asked);
       return attempts.fail(asked, failure, detail);

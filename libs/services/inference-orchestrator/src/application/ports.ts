@@ -42,7 +42,7 @@ export interface LocatedInstance {
   readonly sopInstanceUid: string;
   readonly blobKey: string;
   readonly blobByteCount: number;
-  readonly blobSha256: string;
+  readonly contentDigest: string;
 }
 
 /** What study-index says. */
@@ -60,6 +60,14 @@ export interface StudyJobs {
   existing(modelId: string): Promise<readonly ExistingJob[]>;
   schedule(manifest: Manifest, input: SelectedInput, studyRevision: number): Promise<string>;
   supersede(jobId: string): Promise<void>;
+}
+
+/** A result that holds together, stored. */
+export interface AcceptedResult {
+  readonly artifact: inference.ArtifactRef;
+  readonly digest: string;
+  /** Object of its label map, when it has one. */
+  readonly labelMapKey: string | undefined;
 }
 
 /** Attempts at jobs: rows with a lease and a fencing token. */
@@ -80,12 +88,12 @@ export interface Attempts {
    * State and event in one transaction.
    * @returns false when the job no longer runs under this token
    */
-  complete(job: Job, result: inference.InferenceResult, resultDigest: string): Promise<boolean>;
+  complete(job: Job, accepted: AcceptedResult): Promise<boolean>;
   /**
    * Ends an attempt without a result; the job is queued again or fails with its event.
    * @returns undefined when the job no longer runs under this token, or is not expired after all
    */
-  fail(held: HeldJob, failure: AttemptFailure, detail: string): Promise<AfterAttempt | undefined>;
+  fail(held: HeldJob, failure: AttemptFailure, text: FailureText): Promise<AfterAttempt | undefined>;
 }
 
 /** Label maps of jobs: bytes in the object store, one row each. */
@@ -101,6 +109,17 @@ export interface LabelMaps {
   store(jobId: string, source: AsyncIterable<Uint8Array>, labels: () => readonly number[]): Promise<string>;
 }
 
+/** What workers wrote, apart from events: free text may hold what nobody can check for patient data. */
+export interface Artifacts {
+  /** The same content again is the same object. */
+  store(jobId: string, json: unknown): Promise<inference.ArtifactRef>;
+  /** Deletes all of a job's. */
+  forget(jobId: string): Promise<void>;
+}
+
+/** Why an attempt failed, for people: in our words, or a reference to the worker's. */
+export type FailureText = { readonly ours: string } | { readonly worker: inference.ArtifactRef };
+
 /** Bytes of stored instances. */
 export interface Blobs {
   read(key: string, offset: number, byteCount: number): Promise<Uint8Array>;
@@ -114,7 +133,19 @@ export interface Models {
    * @throws {VendorMismatchError} when the manifest, or the model until now, is another vendor's
    */
   register(raw: worker.Manifest, vendor?: string): Promise<Manifest>;
-  current(): Promise<readonly Manifest[]>;
+  /** Of each model the version that registered last. */
+  registered(): Promise<readonly RegisteredModel[]>;
+}
+
+export interface RegisteredModel {
+  readonly manifest: Manifest;
+  readonly registeredAt: Date;
+}
+
+/** Complete studies the models were decided for. */
+export interface ConsideredStudies {
+  /** Revision of the last decision; undefined when there was none, or it was forgotten. */
+  revisionOf(studyInstanceUid: string): Promise<number | undefined>;
 }
 
 export interface NewCredential {

@@ -61,7 +61,7 @@ export async function* readVolume(dependencies: ReadVolumeDependencies, job: Job
 const isUnusable = (error: unknown): error is Error =>
   error instanceof DicomParseError || error instanceof DicomPixelError || error instanceof GeometryError;
 
-/** The very bytes the job was scheduled with, in the order it was scheduled with. */
+/** The very images the job was scheduled with, in the order it was scheduled with. */
 function inSliceOrder(job: Job, located: readonly LocatedInstance[]): LocatedInstance[] {
   const byUid = new Map(located.map((one) => [one.sopInstanceUid, one]));
   const ordered = job.sopInstanceUids.flatMap((uid) => byUid.get(uid) ?? []);

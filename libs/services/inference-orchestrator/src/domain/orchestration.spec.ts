@@ -79,7 +79,7 @@ describe('selection', () => {
         .map((one) => ({
           ...instanceGeometry(parseFile(one.bytes).dataset),
           issuedByCallosum: false,
-          blobSha256: one.sopInstanceUid,
+          contentDigest: one.sopInstanceUid,
         })),
     })),
   };
@@ -117,14 +117,16 @@ describe('selection', () => {
     );
   });
 
-  it('has another digest for other bytes, and for another model', () => {
+  it('has another digest for other contents, and for another model', () => {
     const instances = [
-      { sopInstanceUid: '1.1', blobSha256: 'a' },
-      { sopInstanceUid: '1.2', blobSha256: 'b' },
+      { sopInstanceUid: '1.1', contentDigest: 'a' },
+      { sopInstanceUid: '1.2', contentDigest: 'b' },
     ];
     const digest = inputDigest('m', '1', instances);
     expect(inputDigest('m', '1', [...instances].reverse())).toBe(digest);
-    expect(inputDigest('m', '1', [{ sopInstanceUid: '1.1', blobSha256: 'c' }, ...instances.slice(1)])).not.toBe(digest);
+    expect(inputDigest('m', '1', [{ sopInstanceUid: '1.1', contentDigest: 'c' }, ...instances.slice(1)])).not.toBe(
+      digest,
+    );
     expect(inputDigest('n', '1', instances)).not.toBe(digest);
   });
 });

@@ -4,10 +4,10 @@ import { type InstanceGeometry, type SelectableSeries, selectVolumeSeries, type 
 
 import { type Manifest, slicesMax } from './manifest.js';
 
-/** An instance as the index describes it, with the digest of its bytes. */
+/** An instance as the index describes it, with the digest of what a model reads of it: not of whose it is. */
 export interface IndexedInstance extends InstanceGeometry {
   readonly issuedByCallosum: boolean;
-  readonly blobSha256: string;
+  readonly contentDigest: string;
 }
 
 export interface IndexedSeries extends Omit<SelectableSeries, 'instances'> {
@@ -90,9 +90,9 @@ export function selectInput(study: IndexedStudy, manifest: Manifest): Selection 
 export function inputDigest(
   modelId: string,
   seriesInstanceUid: string,
-  instances: readonly { readonly sopInstanceUid: string; readonly blobSha256: string }[],
+  instances: readonly { readonly sopInstanceUid: string; readonly contentDigest: string }[],
 ): string {
-  const parts = instances.map(({ sopInstanceUid, blobSha256 }) => [sopInstanceUid, blobSha256]);
+  const parts = instances.map(({ sopInstanceUid, contentDigest }) => [sopInstanceUid, contentDigest]);
   parts.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
   return createHash('sha256')
     .update(JSON.stringify([modelId, seriesInstanceUid, parts]))

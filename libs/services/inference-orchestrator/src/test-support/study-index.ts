@@ -1,5 +1,5 @@
 import { imaging } from '@callosum/contracts';
-import { instanceGeometry, parseFile } from '@callosum/dicom';
+import { instanceGeometry, parseFile, toDicomJson } from '@callosum/dicom';
 import type { ObjectStore } from '@callosum/object-store';
 import { createServer, type Server, ServerError, Status } from 'nice-grpc';
 
@@ -8,6 +8,7 @@ interface Shown {
   readonly modality: string;
   readonly bodyPart: string;
   readonly instance: imaging.Instance;
+  readonly dicomJson: string;
 }
 
 /** study-index as this service meets it: what a test put into the object store, by study. */
@@ -31,7 +32,7 @@ export class StudyIndexForTests {
     server.add(imaging.StudyIndexServiceDefinition, {
       getDemographics: unasked,
       search: unasked,
-      streamMetadata: unasked,
+      streamMetadata: (request: imaging.StreamMetadataRequest) => index().metadata(request),
       reindex: unasked,
       getStudy: ({ studyInstanceUid }: imaging.GetStudyRequest) =>
         Promise.resolve({ study: index().study(studyInstanceUid ?? '') }),
@@ -58,6 +59,7 @@ export class StudyIndexForTests {
       seriesInstanceUid: dataset.string('SeriesInstanceUID') ?? '',
       modality: dataset.string('Modality') ?? '',
       bodyPart: dataset.string('BodyPartExamined') ?? '',
+      dicomJson: JSON.stringify(toDicomJson(dataset, { omitBulkData: true })),
       instance: imaging.Instance.fromPartial({
         ...geometry,
         imageType: [...geometry.imageType],
@@ -99,6 +101,15 @@ export class StudyIndexForTests {
     }
     const revision = this.revisions.get(studyInstanceUid) ?? 1;
     return imaging.Study.fromPartial({ studyInstanceUid, revision, series: [...series.values()] });
+  }
+
+  private async *metadata({ studyInstanceUid, seriesInstanceUid }: imaging.StreamMetadataRequest) {
+    await Promise.resolve();
+    for (const { dicomJson, ...shown } of this.studies.get(studyInstanceUid ?? '')?.values() ?? []) {
+      const { sopInstanceUid } = shown.instance;
+      if (!seriesInstanceUid || shown.seriesInstanceUid === seriesInstanceUid)
+        yield imaging.StreamMetadataResponse.fromPartial({ ...shown, sopInstanceUid, dicomJson });
+    }
   }
 
   private async *locate({ studyInstanceUid, seriesInstanceUid }: imaging.LocateInstancesRequest) {

@@ -1,5 +1,5 @@
 import { type imaging, topics } from '@callosum/contracts';
-import type { EventLogContext } from '@callosum/event-log';
+import type { EventLogContext, Waker } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
 import { CLOCK, LOGGER } from '@callosum/runtime';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
@@ -11,7 +11,6 @@ import { considerStudy } from '../application/consider-study.js';
 import type { Studies } from '../application/ports.js';
 import { StudyNotIndexedError, StudyUnavailableError } from '../domain/errors.js';
 import { SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
-import type { Waker } from './waker.js';
 
 /** A study is complete: the models that read it get their jobs. */
 @Controller()

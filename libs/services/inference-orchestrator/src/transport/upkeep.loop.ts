@@ -1,26 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Waker } from '@callosum/event-log';
 import { LOGGER, SETTINGS } from '@callosum/runtime';
 import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
 import type { StoredLabelMaps } from '../adapters/label-maps.js';
-import { jobMetrics } from '../adapters/metrics.js';
 import type { PostgresAttempts } from '../adapters/postgres/attempts.js';
 import type { JobQueries } from '../adapters/postgres/job-queries.js';
 import type { CompletedStudy, PostgresScheduling } from '../adapters/postgres/scheduling.js';
 import { considerStudy } from '../application/consider-study.js';
-import type { Origin, Studies } from '../application/ports.js';
+import type { Artifacts, Origin, Studies } from '../application/ports.js';
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
-import { ATTEMPTS, JOB_QUERIES, LABEL_MAPS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
-import type { Waker } from './waker.js';
+import { ARTIFACTS, ATTEMPTS, JOB_QUERIES, LABEL_MAPS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
 
 /** A lease that ran out is noticed within this time. */
 const sweepMs = 250;
 const pauseAfterErrorMs = 1_000;
-const measureEveryMs = 5_000;
 const pruneEveryMs = 600_000;
 
 /** What time does to jobs: leases end, new models catch up, old rows go. Every deadline is a row. */
@@ -28,7 +26,6 @@ const pruneEveryMs = 600_000;
 export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private stopped = false;
   private running: Promise<void> = Promise.resolve();
-  private measuredAt = 0;
   private prunedAt = 0;
 
   constructor(
@@ -36,6 +33,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     @Inject(SCHEDULING) private readonly scheduling: PostgresScheduling,
     @Inject(JOB_QUERIES) private readonly queries: JobQueries,
     @Inject(LABEL_MAPS) private readonly labelMaps: StoredLabelMaps,
+    @Inject(ARTIFACTS) private readonly artifacts: Artifacts,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
@@ -58,7 +56,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
       try {
         await this.endExpired();
         await this.backfill();
-        await this.measureAndPrune();
+        await this.prune();
         await this.waker.wait(turn, sweepMs);
       } catch (err) {
         this.log.error({ err }, 'upkeep.failed');
@@ -71,9 +69,9 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     const expired = await this.attempts.expired();
     for (const { jobId, fencingToken, failure, traceparent } of expired) {
       const options = { traceparent, attributes: { 'callosum.job': jobId, 'callosum.failure': failure } };
-      const detail = failure === 'deadline-exceeded' ? 'the attempt took too long' : 'the worker went silent';
+      const ours = failure === 'deadline-exceeded' ? 'the attempt took too long' : 'the worker went silent';
       const after = await withSpan(service, 'end attempt', options, () =>
-        this.attempts.fail({ jobId, fencingToken }, failure, detail),
+        this.attempts.fail({ jobId, fencingToken }, failure, { ours }),
       );
       if (after) this.log.warn({ job: jobId, failure, state: after.state }, 'attempt.expired');
     }
@@ -107,15 +105,15 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     });
   }
 
-  private async measureAndPrune(): Promise<void> {
+  private async prune(): Promise<void> {
     const now = Date.now();
-    if (now - this.measuredAt > measureEveryMs) {
-      jobMetrics.depths(await this.queries.queuedByModel());
-      this.measuredAt = now;
-    }
     if (now - this.prunedAt > pruneEveryMs) {
       await this.labelMaps.prune();
-      await this.queries.prune();
+      for (const jobId of await this.queries.outlived()) {
+        // Objects first: a row that stays is found again, objects without a row are not.
+        await this.artifacts.forget(jobId);
+        await this.queries.remove(jobId);
+      }
       await this.scheduling.forgetStudies(this.settings.CALLOSUM_MODEL_BACKFILL_MS);
       this.prunedAt = now;
     }

@@ -1,6 +1,5 @@
 import { errorCode } from '@callosum/kernel';
-import type { Logger } from '@callosum/telemetry';
-import { metrics } from '@opentelemetry/api';
+import { count, type Logger } from '@callosum/telemetry';
 import { type CallContext, ServerError, type ServerMiddleware, type ServerMiddlewareCall, Status } from 'nice-grpc';
 
 import { checkCredential, type WorkerIdentity } from '../application/check-credential.js';
@@ -18,9 +17,6 @@ export interface WorkerContext {
 /** Asks workers for their credential with every call, and ends their calls once it is revoked or has expired. */
 export function workerAuth(credentials: Credentials, required: boolean, log: Logger): ServerMiddleware<WorkerContext> {
   const watch = new CredentialWatch(credentials, log);
-  const denied = metrics.getMeter(`callosum.${service}`).createCounter('callosum_auth_denied', {
-    description: 'Calls refused for who made them, by listener and code',
-  });
   return async function* authenticated<Request, Response>(
     call: ServerMiddlewareCall<Request, Response, WorkerContext>,
     context: CallContext,
@@ -28,7 +24,11 @@ export function workerAuth(credentials: Credentials, required: boolean, log: Log
     if (!required) return yield* call.next(call.request, { ...context, worker: undefined });
     const worker = await checkCredential(credentials, context.metadata.get('authorization')).catch((error: unknown) => {
       if (!(error instanceof CredentialRefusedError)) throw error;
-      denied.add(1, { listener: 'workers', code: errorCode(error) });
+      count('callosum.auth.denied', 1, {
+        'callosum.service': service,
+        'callosum.listener': 'workers',
+        'error.type': errorCode(error),
+      });
       throw unauthenticated(error);
     });
     const { ended, forget } = watch.follow(worker.credentialId);

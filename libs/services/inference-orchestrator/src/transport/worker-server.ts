@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { tlsServerCredentials } from '@callosum/auth';
 import { worker } from '@callosum/contracts';
-import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { DRAIN, type Drain, LOGGER, SETTINGS } from '@callosum/runtime';
 import { grpcServerMiddleware, type Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { createServer, type Server } from 'nice-grpc';
@@ -17,8 +15,6 @@ import { WorkerGrpc } from './worker.grpc.js';
 const messageBytesMax = 2 * 1024 * 1024;
 /** A silent connection is asked for a sign of life, and dropped without one: half-open streams hold no slot. */
 const keepaliveMs = 10_000;
-/** Volumes being read may finish this long after the drain began. */
-const drainMs = 5_000;
 
 /** The port vendors' workers dial: a server of its own, apart from the services' internal one. */
 @Injectable()
@@ -31,6 +27,7 @@ export class WorkerServer implements OnApplicationBootstrap, BeforeApplicationSh
     @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
     @Inject(CREDENTIALS) private readonly credentials: Credentials,
     @Inject(LOGGER) private readonly log: Logger,
+    @Inject(DRAIN) private readonly drain: Drain,
   ) {}
 
   /** Undefined until it listens. */
@@ -55,6 +52,7 @@ export class WorkerServer implements OnApplicationBootstrap, BeforeApplicationSh
     this.boundPort = await server.listen(`${host}:${port}`, tls && tlsServerCredentials(tls));
     this.server = server;
     this.log.info({ port: this.boundPort, tls: tls !== undefined, credentials: required }, 'worker.listening');
+    this.drain.onBegin(() => this.workers.drain());
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -62,9 +60,7 @@ export class WorkerServer implements OnApplicationBootstrap, BeforeApplicationSh
     if (!server) return;
     this.server = undefined;
     this.workers.drain();
-    const late = new AbortController();
-    await Promise.race([server.shutdown(), sleep(drainMs, undefined, { signal: late.signal }).catch(() => undefined)]);
-    late.abort();
-    server.forceShutdown();
+    // Volumes being read and masks being written may come to their end.
+    await this.drain.within(server.shutdown(), () => server.forceShutdown());
   }
 }

@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { inference, worker } from '@callosum/contracts';
-import { backoffMs, defaultBackoff, isTransient } from '@callosum/event-log';
+import { backoffMs, defaultBackoff, isTransient, type Waker } from '@callosum/event-log';
 import { type Clock, errorMessage } from '@callosum/kernel';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
 
 import { completeJob } from '../application/complete-job.js';
-import type { Attempts, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
+import type { Artifacts, Attempts, FailureText, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
 import { attemptMs } from '../domain/attempt.js';
 import { StaleFencingTokenError } from '../domain/errors.js';
 import { isPlainText, type Manifest } from '../domain/manifest.js';
 import { service } from '../tokens.js';
 import { duration, type Outbound, refusal, refusalOf } from './messages.js';
 import { Outgoing } from './outgoing.js';
-import type { Waker } from './waker.js';
 
 export interface SessionDependencies {
   readonly attempts: Attempts;
   readonly labelMaps: LabelMaps;
+  readonly artifacts: Artifacts;
   readonly models: Models;
   readonly waker: Waker;
   readonly clock: Clock;
@@ -207,17 +207,23 @@ export class WorkerSession {
     const { attempts, log } = this.with_;
     const job = await attempts.held(held);
     const failure = (kind as string) === 'FAILURE_KIND_INPUT_UNUSABLE' ? 'input-unusable' : 'transient';
-    const said = isPlainText(detail) ? detail.slice(0, detailCharactersMax) : '';
+    const text = await this.textOf(job.id, detail);
     const options = {
       traceparent: job.traceparent,
       attributes: { 'callosum.job': job.id, 'callosum.failure': failure },
     };
     await withSpan(service, 'end attempt', options, async () => {
-      const after = await attempts.fail(held, failure, said);
+      const after = await attempts.fail(held, failure, text);
       if (!after) throw new StaleFencingTokenError(held.jobId);
       log.warn({ job: job.id, failure, attempt: job.attempts, state: after.state }, 'attempt.failed');
     });
     this.release(held.jobId, held.fencingToken);
+  }
+
+  /** What the worker says goes no way but the artifact's: it may hold what nobody can check. */
+  private async textOf(jobId: string, detail: string): Promise<FailureText> {
+    const said = isPlainText(detail) ? detail.slice(0, detailCharactersMax) : '';
+    return said === '' ? { ours: '' } : { worker: await this.with_.artifacts.store(jobId, { detail: said }) };
   }
 
   private async offerOne(): Promise<boolean> {

@@ -85,7 +85,7 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
   private async refuseInput({ id, fencingToken, traceparent }: Job, error: InputUnusableError): Promise<void> {
     const options = { traceparent, attributes: { 'callosum.job': id, 'callosum.failure': 'input-unusable' } };
     await withSpan(service, 'end attempt', options, () =>
-      this.with_.attempts.fail({ jobId: id, fencingToken }, 'input-unusable', error.message),
+      this.with_.attempts.fail({ jobId: id, fencingToken }, 'input-unusable', { ours: error.message }),
     );
     this.with_.waker.wake();
   }

@@ -1,12 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { imaging } from '@callosum/contracts';
+import { identity, type imaging } from '@callosum/contracts';
 import type { IdentityClient, StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
 import { LinkNotCurrentError, PeerUnavailableError, StudyNotIndexedError } from '../application/errors.js';
-import type { PublishLease, PublishLeases, StudyReader } from '../application/ports.js';
+import type {
+  ClaimedPublication,
+  LeasePurpose,
+  PublishLease,
+  PublishLeases,
+  StudyReader,
+} from '../application/ports.js';
 import type { Dataset } from '../domain/dicom/dataset.js';
+import { type Clocks, LeaseWindow, systemClocks } from '../domain/lease-window.js';
 import type { StudyContents } from '../domain/study-contents.js';
 
 /** study-index over gRPC. */
@@ -47,6 +54,7 @@ function contentsOf(study: imaging.Study): StudyContents {
     studyDescription,
     timezoneOffsetFromUtc,
     identityDigest,
+    firstStoredAt: study.firstStoredAt === undefined ? undefined : new Date(study.firstStoredAt),
     series: study.series.map((series) => ({
       seriesInstanceUid: series.seriesInstanceUid,
       modality: series.modality,
@@ -65,38 +73,57 @@ function contentsOf(study: imaging.Study): StudyContents {
   };
 }
 
-/** Longer than an attempt waits for the index and FHIR together; a decision that changes waits no longer than this. */
+/** Longer than an attempt waits for the index and FHIR together; a decision that changes waits hardly longer than this. */
 const leaseSeconds = 60;
 
 /** identity-mapping's publish leases over gRPC. */
 export class GrpcPublishLeases implements PublishLeases {
-  constructor(private readonly client: IdentityClient) {}
+  constructor(
+    private readonly client: IdentityClient,
+    private readonly clocks: Clocks = systemClocks,
+  ) {}
 
-  async acquire(studyInstanceUid: string, decisionId: string, holder: string): Promise<PublishLease> {
-    const request = { studyInstanceUid, decisionId, holder, duration: { seconds: BigInt(leaseSeconds), nanos: 0 } };
-    const { leaseId, patientReference } = await this.client
-      .acquirePublishLease(request)
-      .catch((error: unknown) => this.refuse(studyInstanceUid, error));
+  async acquire(
+    { studyInstanceUid, decisionId, jobId, kind }: ClaimedPublication,
+    purpose: LeasePurpose,
+  ): Promise<PublishLease> {
+    const refuse = refusalOf(studyInstanceUid);
+    const window = new LeaseWindow(this.clocks);
+    const { leaseId, patientReference, duration } = await this.client
+      .acquirePublishLease({
+        studyInstanceUid,
+        decisionId,
+        holder: jobId ?? kind,
+        duration: { seconds: BigInt(leaseSeconds), nanos: 0 },
+        purpose: purposes[purpose],
+      })
+      .catch(refuse);
+    // Without a duration there is nothing to count: a grantor of an older version gets no write.
+    const grantedMs = duration ? Number(duration.seconds) * 1_000 + duration.nanos / 1e6 : 0;
+    if (purpose === 'publish' && !patientReference) throw new LinkNotCurrentError(studyInstanceUid);
     return {
       patientReference,
-      confirm: async () => {
-        const { expiresAt } = await this.client
-          .confirmPublishLease({ leaseId })
-          .catch((error: unknown) => this.refuse(studyInstanceUid, error));
-        return expiresAt ? new Date(expiresAt).getTime() - Date.now() : 0;
-      },
+      confirm: async () => void (await this.client.confirmPublishLease({ leaseId }).catch(refuse)),
+      remainingMs: () => window.remainingMs(grantedMs),
       // A lease that cannot be given back runs out by itself.
       release: () => this.client.releasePublishLease({ leaseId }).then(nothing, nothing),
     };
   }
+}
 
-  private refuse(studyInstanceUid: string, error: unknown): never {
+const purposes = {
+  publish: identity.LeasePurpose.LEASE_PURPOSE_PUBLISH,
+  withdraw: identity.LeasePurpose.LEASE_PURPOSE_WITHDRAW,
+} as const satisfies Record<LeasePurpose, identity.LeasePurpose>;
+
+const refusalOf =
+  (studyInstanceUid: string) =>
+  (error: unknown): never => {
     const status = statusOf(error);
     if (status === Status.FAILED_PRECONDITION || status === Status.NOT_FOUND)
       throw new LinkNotCurrentError(studyInstanceUid);
     throw peerError('identity-mapping', error);
-  }
-}
+  };
 
 const nothing = (): void => undefined;
 const statusOf = (error: unknown): Status | undefined => (error instanceof ClientError ? error.code : undefined);

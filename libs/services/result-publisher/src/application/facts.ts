@@ -10,7 +10,7 @@ export interface Decision {
 }
 
 export interface JobPublication {
-  readonly kind: Exclude<PublicationKind, 'imaging-study'>;
+  readonly kind: Exclude<PublicationKind, 'imaging-study' | 'correction'>;
   readonly jobId: string;
   readonly modelKey: string;
   readonly studyRevision: number;
@@ -29,8 +29,14 @@ export interface StudyRecord {
   wantStudy(): Promise<void>;
   /** Asks for a job's result or failure; a job's first outcome stands. */
   wantJob(job: JobPublication): Promise<void>;
+  /** Asks for what was ever written of the study to be brought in line with the decision; nothing when nothing was. */
+  wantCorrection(): Promise<void>;
   /** Asks again for what was published under another Patient than the linked one. */
   moveToLinkedPatient(): Promise<void>;
+  /** Asks again for everything that was published: it is being withdrawn, and a later link lets it go. */
+  holdBackPublished(): Promise<void>;
+  /** Has the results published so far compared with their source again, and built again when that was corrected. */
+  recheckResults(): Promise<void>;
   /** Lets go what waited for a link, and holds back what is due without one. */
   arm(): Promise<void>;
 }

@@ -1,7 +1,10 @@
+import type { inference } from '@callosum/contracts';
 import type { Bundle, Observation } from '@callosum/fhir';
 
+import type { FailureCounts } from '../domain/attempts.js';
 import type { Dataset } from '../domain/dicom/dataset.js';
 import type { ResultDocument } from '../domain/dicom/result-documents.js';
+import type { PatientResource, ResourceKey } from '../domain/fhir/patient-resources.js';
 import type { StudyContents } from '../domain/study-contents.js';
 
 /** Reads what study-index knows of current instances. */
@@ -14,18 +17,21 @@ export interface StudyReader {
 
 /** Permission to write under one decision, which a changed decision waits out (rule 3). */
 export interface PublishLease {
+  /** Of the linked Patient; '' under a quarantine. */
   readonly patientReference: string;
-  /**
-   * Milliseconds the caller may write from now.
-   * @throws {LinkNotCurrentError} when the decision changed: nothing may be written
-   */
-  confirm(): Promise<number>;
+  /** @throws {LinkNotCurrentError} when the decision changed or the lease ran out: nothing may be written */
+  confirm(): Promise<void>;
+  /** Milliseconds the holder may go on writing, never more than the grantor waits. */
+  remainingMs(): number;
   release(): Promise<void>;
 }
 
+/** To write for the linked Patient, or to take back what a quarantine forbids. */
+export type LeasePurpose = 'publish' | 'withdraw';
+
 export interface PublishLeases {
-  /** @throws {LinkNotCurrentError} when the decision is not the study's current link */
-  acquire(studyInstanceUid: string, decisionId: string, holder: string): Promise<PublishLease>;
+  /** @throws {LinkNotCurrentError} when the decision is not the study's current one, or not of the purpose's kind */
+  acquire(claim: ClaimedPublication, purpose: LeasePurpose): Promise<PublishLease>;
 }
 
 /** The archive as the sink of DICOM results. */
@@ -39,8 +45,35 @@ export interface ResultArchive {
 
 /** The FHIR server results go to. */
 export interface FhirSink {
-  /** Sends one transaction; aborted after `timeoutMs`, when whether it happened is not known. */
+  /**
+   * Sends one transaction; aborted after `timeoutMs`.
+   * @throws {FhirUnavailableError} whose `outcome` says whether the server may have got it
+   */
   transact(bundle: Bundle, timeoutMs: number): Promise<Bundle>;
+  /** The resources these identifiers name, as they are now; those that are not there are left out. */
+  find(keys: readonly ResourceKey[]): Promise<readonly PatientResource[]>;
+}
+
+/** What of a study was given to others, remembered before it is: a crash in between must not make it forgotten. */
+export interface WrittenLedger {
+  /** @throws {ClaimLostError} when another worker has the study now */
+  aboutToWrite(claim: ClaimedPublication, keys: readonly ResourceKey[]): Promise<void>;
+  /** @throws {ClaimLostError} when another worker has the study now */
+  aboutToIssue(claim: ClaimedPublication, sopInstanceUids: readonly string[]): Promise<void>;
+  /** Every FHIR resource of the study that was ever about to be written. */
+  written(studyInstanceUid: string): Promise<readonly ResourceKey[]>;
+  /** Own SEG and SR that no published result of the study stands on; what `claim` itself makes is among them. */
+  outdatedInstances(claim: ClaimedPublication): Promise<ReadonlySet<string>>;
+  /** Observations that other results of the same study and model ever wrote. */
+  earlierObservations(claim: ClaimedPublication): Promise<readonly Observation[]>;
+}
+
+export interface ArtifactReader {
+  /**
+   * The JSON of an artifact: a result, or what a worker said.
+   * @throws {ArtifactUnreadableError} when the bytes are gone or not those of the digest
+   */
+  read(artifact: inference.ArtifactRef): Promise<unknown>;
 }
 
 export interface LabelMapReader {
@@ -58,7 +91,8 @@ export interface Origin {
   readonly causationId?: string | undefined;
 }
 
-export type PublicationKind = 'imaging-study' | 'result' | 'failure';
+/** `correction`: what was written under an earlier decision is withdrawn, or moved to the Patient linked now. */
+export type PublicationKind = 'imaging-study' | 'result' | 'failure' | 'correction';
 
 /** A publication claimed for one attempt, with the decision it may be published under. */
 export interface ClaimedPublication extends Origin {
@@ -72,11 +106,16 @@ export interface ClaimedPublication extends Origin {
   readonly payload?: unknown;
   /** How often it was asked for: a request that came meanwhile is not answered by this attempt. */
   readonly wanted: number;
-  /** Attempts that failed before this one. */
-  readonly attempts: number;
-  /** Of what was written last, to leave an unchanged ImagingStudy alone. */
+  /** How earlier attempts failed since it was asked for. */
+  readonly failures: FailureCounts;
+  /** Of what was written last, to leave alone what has not changed; undefined when that may not stand any more. */
   readonly contentDigest?: string | undefined;
+  /** Relative reference of the report it wrote; undefined when it never wrote one. */
+  readonly diagnosticReport?: string | undefined;
+  readonly imagingStudy?: string | undefined;
+  readonly decision: 'linked' | 'quarantined';
   readonly decisionId: string;
+  readonly decidedAt: Date;
   readonly identityDigest: string;
   /** Fencing token of the claim. */
   readonly fence: number;

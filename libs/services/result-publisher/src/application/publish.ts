@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
 import { inference } from '@callosum/contracts';
-import type { Observation } from '@callosum/fhir';
 
 import { buildResultDocuments, type ResultDocuments } from '../domain/dicom/result-documents.js';
+import { builderVersion } from '../domain/dicom/result-uids.js';
 import { readSourceSeries } from '../domain/dicom/source-series.js';
 import {
   failureTransaction,
@@ -12,12 +12,14 @@ import {
   resultTransaction,
   type StudyContext,
   studyTransaction,
+  supersededTransaction,
 } from '../domain/fhir/transactions.js';
 import type { JobResult } from '../domain/result.js';
-import { holdsInstances, type StudyContents } from '../domain/study-contents.js';
+import { holdsInstances, type StudyContents, withoutInstances } from '../domain/study-contents.js';
 import { LinkNotCurrentError, ResultNotIndexedError } from './errors.js';
 import { jobResult, MalformedJobError, modelOf } from './job-result.js';
 import type {
+  ArtifactReader,
   ClaimedPublication,
   FhirSink,
   LabelMapReader,
@@ -26,7 +28,9 @@ import type {
   PublishLeases,
   ResultArchive,
   StudyReader,
+  WrittenLedger,
 } from './ports.js';
+import { underLease, writeFhir } from './write-fhir.js';
 
 export interface PublishDependencies {
   readonly studies: StudyReader;
@@ -34,19 +38,20 @@ export interface PublishDependencies {
   readonly archive: ResultArchive;
   readonly fhir: FhirSink;
   readonly labelMaps: LabelMapReader;
-  readonly earlierObservations: (claim: ClaimedPublication) => Promise<readonly Observation[]>;
+  readonly artifacts: ArtifactReader;
+  readonly ledger: WrittenLedger;
+  /** Tells errors of libraries that say a dependency is away. */
+  readonly isOutage: (error: unknown) => boolean;
   readonly publicUrl: string;
   readonly site: string;
   readonly pause: (ms: number) => Promise<void>;
+  /** Told once FHIR holds what the claim asked for. */
+  readonly onWritten?: (claim: ClaimedPublication, study: StudyContents) => void;
 }
 
 /** How long an attempt waits for the index to name the SEG and SR it stored; then the row is tried again later. */
 const retrievableWithinMs = 10_000;
 const retrievablePollMs = 100;
-/** A FHIR transaction needs this much of the lease: less, and the decision might change under it. */
-const writeMsMin = 2_000;
-/** A transaction of a large study takes seconds; longer means the server hangs. */
-const writeMsMax = 25_000;
 
 /**
  * One attempt at one publication: archive first, then FHIR in one transaction, under a lease on the decision it
@@ -58,23 +63,32 @@ export async function publish(
   claim: ClaimedPublication,
 ): Promise<PublicationOutcome | undefined> {
   const study = await currentStudy(dependencies, claim);
-  const lease = await dependencies.leases.acquire(
-    claim.studyInstanceUid,
-    claim.decisionId,
-    claim.jobId ?? 'imaging-study',
+  return underLease(dependencies, claim, 'publish', (lease) =>
+    claim.kind === 'result'
+      ? publishResult(dependencies, claim, study, lease)
+      : claim.kind === 'failure'
+        ? publishFailure(dependencies, claim, study, lease)
+        : publishStudy(dependencies, claim, study, lease),
   );
-  try {
-    switch (claim.kind) {
-      case 'imaging-study':
-        return await publishStudy(dependencies, claim, study, lease);
-      case 'failure':
-        return await publishFailure(dependencies, claim, study, lease);
-      case 'result':
-        return await publishResult(dependencies, claim, study, lease);
-    }
-  } finally {
-    await lease.release();
-  }
+}
+
+/**
+ * One attempt at what is left of a result that a later one has replaced: its Task. What it reported is the later
+ * one's now.
+ */
+export async function publishSuperseded(dependencies: PublishDependencies, claim: ClaimedPublication): Promise<void> {
+  const { imagingStudy, diagnosticReport } = claim;
+  // It was replaced before anything of it was written.
+  if (!imagingStudy || !diagnosticReport) return;
+  await currentStudy(dependencies, claim);
+  const job = inference.JobCompleted.fromJSON(claim.payload);
+  const { jobId, model, completedAt: endedAt } = jobResult(job, undefined);
+  await underLease(dependencies, claim, 'publish', async (lease) => {
+    const { patientReference } = lease;
+    const scheduledAt = job.scheduledAt ? new Date(job.scheduledAt) : undefined;
+    const context = { jobId, model, scheduledAt, endedAt, patientReference, imagingStudy, diagnosticReport };
+    await writeFhir(dependencies, claim, lease, supersededTransaction(context));
+  });
 }
 
 /** The link holds for the identity attributes it was judged on, and for no others (rule 3). */
@@ -84,17 +98,31 @@ async function currentStudy({ studies }: PublishDependencies, claim: ClaimedPubl
   return study;
 }
 
+/** The study as FHIR may show it: of Callosum's own objects those only that a published result stands on. */
+async function presentable(
+  { ledger }: PublishDependencies,
+  claim: ClaimedPublication,
+  study: StudyContents,
+  own: readonly string[] = [],
+): Promise<StudyContents> {
+  const outdated = new Set(await ledger.outdatedInstances(claim));
+  for (const uid of own) outdated.delete(uid);
+  return withoutInstances(study, outdated);
+}
+
 async function publishStudy(
   dependencies: PublishDependencies,
   claim: ClaimedPublication,
   study: StudyContents,
   lease: PublishLease,
 ): Promise<PublicationOutcome | undefined> {
-  const context = studyContext(dependencies, study, lease);
-  const contentDigest = createHash('sha256').update(JSON.stringify(context)).digest('hex');
+  const context = studyContext(dependencies, await presentable(dependencies, claim, study), lease);
+  const contentDigest = digestOf({ ...context, study: { ...context.study, firstStoredAt: undefined } });
   if (contentDigest === claim.contentDigest) return undefined;
   return write(dependencies, claim, studyTransaction(context), study, lease, { contentDigest });
 }
+
+const digestOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
 async function publishFailure(
   dependencies: PublishDependencies,
@@ -110,47 +138,68 @@ async function publishFailure(
     .replace('JOB_FAILURE_REASON_', '')
     .toLowerCase()
     .replaceAll('_', ' ');
+  const said = await failureText(dependencies, job);
   const bundle = failureTransaction({
-    ...studyContext(dependencies, study, lease),
+    ...studyContext(dependencies, await presentable(dependencies, claim, study), lease),
     jobId: job.jobId,
     model: modelOf(job.jobId, job.model),
     endedAt: new Date(job.failedAt),
-    outcome: { status: superseded ? 'cancelled' : 'failed', reason: job.detail ? `${reason}: ${job.detail}` : reason },
+    outcome: { status: superseded ? 'cancelled' : 'failed', reason: said ? `${reason}: ${said}` : reason },
   });
   return write(dependencies, claim, bundle, study, lease, {});
 }
 
+/**
+ * A result is built again when what it copies from its source has changed: other bytes get other UIDs, and FHIR
+ * refers to the new objects only.
+ */
 async function publishResult(
   dependencies: PublishDependencies,
   claim: ClaimedPublication,
   study: StudyContents,
   lease: PublishLease,
-): Promise<PublicationOutcome> {
+): Promise<PublicationOutcome | undefined> {
   const job = inference.JobCompleted.fromJSON(claim.payload);
+  if (!job.input) throw new MalformedJobError(job.jobId, 'input');
+  const { studyInstanceUid, seriesInstanceUid, sopInstanceUids } = job.input;
+  const instances = await dependencies.studies.instances(studyInstanceUid, seriesInstanceUid);
+  const source = readSourceSeries(sopInstanceUids, instances);
+  const contentDigest = digestOf([source.digest, builderVersion, job.resultDigest, lease.patientReference]);
+  if (contentDigest === claim.contentDigest) return undefined;
   const result = await resultOf(dependencies, job);
-  const instances = await dependencies.studies.instances(result.studyInstanceUid, result.seriesInstanceUid);
-  const documents = buildResultDocuments(result, readSourceSeries(result.sopInstanceUids, instances));
+  const documents = buildResultDocuments(result, source);
   const stored = documentList(documents);
+  const own = stored.map(({ sopInstanceUid }) => sopInstanceUid);
+  await dependencies.ledger.aboutToIssue(claim, own);
   await dependencies.archive.store(stored, claim.correlationId);
-  const grown = await untilIndexed(
-    dependencies,
-    claim,
-    study,
-    stored.map(({ sopInstanceUid }) => sopInstanceUid),
-  );
+  const grown = await untilIndexed(dependencies, claim, study, own);
   const bundle = resultTransaction({
-    ...studyContext(dependencies, grown, lease),
+    ...studyContext(dependencies, await presentable(dependencies, claim, grown, own), lease),
     result,
     scheduledAt: job.scheduledAt ? new Date(job.scheduledAt) : undefined,
-    earlierObservations: await dependencies.earlierObservations(claim),
+    earlierObservations: await dependencies.ledger.earlierObservations(claim),
   });
   return write(dependencies, claim, bundle, grown, lease, {
+    contentDigest,
     segSopInstanceUid: documents.segmentation?.sopInstanceUid ?? '',
     srSopInstanceUid: documents.report.sopInstanceUid,
   });
 }
 
-async function resultOf({ labelMaps }: PublishDependencies, job: inference.JobCompleted): Promise<JobResult> {
+/** In our words, or the worker's: events do not carry what vendors write. */
+async function failureText({ artifacts }: PublishDependencies, job: inference.JobFailed): Promise<string> {
+  if (!job.detailArtifact) return job.detail;
+  return inference.FailureText.fromJSON(await artifacts.read(job.detailArtifact)).detail;
+}
+
+async function resultOf(
+  { labelMaps, artifacts }: PublishDependencies,
+  fact: inference.JobCompleted,
+): Promise<JobResult> {
+  const { resultArtifact } = fact;
+  const job = resultArtifact
+    ? { ...fact, result: inference.InferenceResult.fromJSON(await artifacts.read(resultArtifact)) }
+    : fact;
   const [map] = job.result?.labelMaps ?? [];
   const voxels = map && (await labelMaps.read(map.artifactKey, map.sha256, map.columns * map.rows * map.slices));
   return jobResult(job, voxels);
@@ -187,16 +236,15 @@ const studyContext = (
 });
 
 async function write(
-  { fhir }: PublishDependencies,
+  dependencies: PublishDependencies,
   claim: ClaimedPublication,
   publication: PublicationBundle,
   study: StudyContents,
   lease: PublishLease,
   outcome: Partial<PublicationOutcome>,
 ): Promise<PublicationOutcome> {
-  const remainingMs = await lease.confirm();
-  if (remainingMs < writeMsMin) throw new LinkNotCurrentError(claim.studyInstanceUid);
-  const response = await fhir.transact(publication.bundle, Math.min(remainingMs, writeMsMax));
+  const response = await writeFhir(dependencies, claim, lease, publication.bundle);
+  dependencies.onWritten?.(claim, study);
   return {
     decisionId: claim.decisionId,
     patientReference: lease.patientReference,

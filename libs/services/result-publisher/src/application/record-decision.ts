@@ -23,7 +23,10 @@ export function recordLinked(store: FactStore, fact: Fact, message: identity.Stu
   });
 }
 
-/** Nobody knows whose the study is: nothing of it is published until a person has decided. */
+/**
+ * Nobody knows whose the study is: what was published is withdrawn, and nothing of it is published until a person has
+ * decided.
+ */
 export function recordQuarantined(store: FactStore, fact: Fact, message: identity.StudyQuarantined): Promise<void> {
   const { decisionId, identityDigest } = message;
   return record(store, fact, message, {
@@ -42,9 +45,12 @@ function record(
 ): Promise<void> {
   return store.once(fact, message.studyInstanceUid, async (study) => {
     if (!(await study.decide(decision))) return;
+    await study.wantCorrection();
     if (decision.state === 'linked') {
       await study.moveToLinkedPatient();
       if (await study.completed()) await study.wantStudy();
+    } else {
+      await study.holdBackPublished();
     }
     await study.arm();
   });

@@ -17,6 +17,7 @@ export function recordStudyCompleted(store: FactStore, fact: Fact, message: imag
   return store.once(fact, message.studyInstanceUid, async (study) => {
     if (message.identityDigest) await study.identityDigest(message.identityDigest);
     await study.completed(message.revision);
+    await study.recheckResults();
     await study.wantStudy();
     await study.arm();
   });

@@ -1,8 +1,10 @@
-import { CallosumError, errorCode } from '@callosum/kernel';
+import { errorCode } from '@callosum/kernel';
 
-import { ClaimLostError, LinkNotCurrentError } from './errors.js';
+import { afterFailure, type FailureCounts } from '../domain/attempts.js';
+import { correct } from './correct.js';
+import { ClaimLostError } from './errors.js';
 import type { ClaimedPublication, PublicationOutcome } from './ports.js';
-import { publish, type PublishDependencies } from './publish.js';
+import { publish, type PublishDependencies, publishSuperseded } from './publish.js';
 
 /** Where claimed publications come from and their outcome goes. */
 export interface Publications {
@@ -11,7 +13,7 @@ export interface Publications {
   /** Records the outcome and the fact of it, in one transaction. */
   succeed(claim: ClaimedPublication, outcome: PublicationOutcome): Promise<void>;
   settle(claim: ClaimedPublication, state: 'published' | 'superseded'): Promise<void>;
-  retry(claim: ClaimedPublication, errorCode: string, delayMs: number): Promise<void>;
+  retry(claim: ClaimedPublication, errorCode: string, failures: FailureCounts, delayMs: number): Promise<void>;
   park(claim: ClaimedPublication, errorCode: string): Promise<void>;
 }
 
@@ -19,11 +21,6 @@ export type AttemptEnd = 'published' | 'unchanged' | 'superseded' | 'retry' | 'p
 
 /** An attempt is over well before: reading, 10 s for the index, 25 s for FHIR. */
 export const claimLeaseMs = 120_000;
-const retryMsMin = 500;
-/** A sink that is back after hours is used again within half a minute. */
-const retryMsMax = 30_000;
-/** A conflict may be mended by whoever wrote the other resource: worth some more tries before the row is set aside. */
-const refusalsMax = 8;
 
 /**
  * One attempt at a claimed publication, and what becomes of its row: published, tried again with growing pauses while
@@ -36,36 +33,34 @@ export async function workOff(
   claim: ClaimedPublication,
 ): Promise<{ end: AttemptEnd; error?: unknown }> {
   try {
-    if (claim.kind === 'result' && (await publications.isOutdated(claim))) {
-      await publications.settle(claim, 'superseded');
-      return { end: 'superseded' };
-    }
-    const outcome = await publish(dependencies, claim);
-    if (!outcome) {
-      await publications.settle(claim, 'published');
-      return { end: 'unchanged' };
-    }
-    await publications.succeed(claim, outcome);
-    return { end: 'published' };
+    return { end: await attempt(publications, dependencies, claim) };
   } catch (error) {
     if (error instanceof ClaimLostError) throw error;
-    if (isFinal(error, claim)) {
-      await publications.park(claim, errorCode(error));
+    const after = afterFailure(claim.failures, error, dependencies.isOutage);
+    if ('park' in after) {
+      await publications.park(claim, after.park);
       return { end: 'parked', error };
     }
-    await publications.retry(claim, errorCode(error), retryDelayMs(claim, error));
+    await publications.retry(claim, errorCode(error), after.failures, after.retryAfterMs);
     return { end: 'retry', error };
   }
 }
 
-/** A refused resource stays refused; credentials that ran out are renewed, and what waits for them is not lost. */
-function isFinal(error: unknown, { attempts }: ClaimedPublication): boolean {
-  if (!(error instanceof CallosumError) || error.retriable || error.kind === 'forbidden') return false;
-  return error.kind === 'invalid' || attempts + 1 >= refusalsMax;
-}
-
-function retryDelayMs({ attempts }: ClaimedPublication, error: unknown): number {
-  // A new decision makes the row due at once; this is for a decision we heard of before the index was read.
-  const base = error instanceof LinkNotCurrentError ? retryMsMin * 2 : retryMsMin;
-  return Math.min(base * 2 ** Math.min(attempts, 10), retryMsMax);
+async function attempt(
+  publications: Publications,
+  dependencies: PublishDependencies,
+  claim: ClaimedPublication,
+): Promise<AttemptEnd> {
+  if (claim.kind === 'result' && (await publications.isOutdated(claim))) {
+    await publishSuperseded(dependencies, claim);
+    await publications.settle(claim, 'superseded');
+    return 'superseded';
+  }
+  const outcome = await (claim.kind === 'correction' ? correct : publish)(dependencies, claim);
+  if (!outcome) {
+    await publications.settle(claim, 'published');
+    return 'unchanged';
+  }
+  await publications.succeed(claim, outcome);
+  return 'published';
 }

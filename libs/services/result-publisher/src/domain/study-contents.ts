@@ -12,6 +12,8 @@ export interface StudyContents {
   /** A link holds for exactly this digest. */
   readonly identityDigest: string;
   readonly series: readonly SeriesContents[];
+  /** When its first instance was stored; not part of what is published. */
+  readonly firstStoredAt?: Date | undefined;
 }
 
 export interface SeriesContents {
@@ -36,4 +38,14 @@ export interface InstanceContents {
 export function holdsInstances(study: StudyContents, sopInstanceUids: readonly string[]): boolean {
   const known = new Set(study.series.flatMap(({ instances }) => instances.map(({ sopInstanceUid }) => sopInstanceUid)));
   return sopInstanceUids.every((uid) => known.has(uid));
+}
+
+/** The study without these instances, and without series that held nothing else. */
+export function withoutInstances(study: StudyContents, sopInstanceUids: ReadonlySet<string>): StudyContents {
+  if (sopInstanceUids.size === 0) return study;
+  const series = study.series.flatMap((one) => {
+    const instances = one.instances.filter(({ sopInstanceUid }) => !sopInstanceUids.has(sopInstanceUid));
+    return instances.length > 0 ? [{ ...one, instances }] : [];
+  });
+  return { ...study, series };
 }

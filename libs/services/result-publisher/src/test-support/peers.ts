@@ -10,6 +10,7 @@ import type { Dataset } from '../domain/dicom/dataset.js';
 export class PeersForTests {
   readonly instances = new Map<string, Dataset>();
   readonly clients: PeerClients;
+  /** The current decision; without a Patient it is a quarantine. */
   decision = { id: 'decision-1', patientReference: 'Patient/none' };
   identityDigest = 'digest-1';
   revision = 1;
@@ -39,8 +40,7 @@ export class PeersForTests {
     } as never);
     server.add(identity.IdentityServiceDefinition, {
       ...unasked('getDecision'),
-      acquirePublishLease: (request: identity.AcquirePublishLeaseRequest) =>
-        Promise.resolve(peers().acquire(request.decisionId ?? '')),
+      acquirePublishLease: (request: identity.AcquirePublishLeaseRequest) => Promise.resolve(peers().acquire(request)),
       confirmPublishLease: (request: identity.ConfirmPublishLeaseRequest) =>
         Promise.resolve(peers().confirm(request.leaseId ?? '')),
       releasePublishLease: () => {
@@ -110,10 +110,17 @@ export class PeersForTests {
     }
   }
 
-  private acquire(decisionId: string): identity.AcquirePublishLeaseResponse {
-    if (decisionId !== this.decision.id) throw new ServerError(Status.FAILED_PRECONDITION, 'not the current link');
+  private acquire({
+    decisionId,
+    purpose,
+    duration,
+  }: identity.AcquirePublishLeaseRequest): identity.AcquirePublishLeaseResponse {
+    const { id, patientReference } = this.decision;
+    const withdraws = purpose === identity.LeasePurpose.LEASE_PURPOSE_WITHDRAW;
+    if (decisionId !== id || withdraws !== (patientReference === ''))
+      throw new ServerError(Status.FAILED_PRECONDITION, 'not the current decision, or not of that kind');
     this.leasesHeld += 1;
-    return { leaseId: decisionId, patientReference: this.decision.patientReference, expiresAt: soon() };
+    return { leaseId: id, patientReference, duration, expiresAt: soon() };
   }
 
   private confirm(leaseId: string): identity.ConfirmPublishLeaseResponse {

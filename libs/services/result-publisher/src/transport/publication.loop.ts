@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Waker } from '@callosum/event-log';
 import { errorCode } from '@callosum/kernel';
 import { LOGGER } from '@callosum/runtime';
 import { type Logger, withSpan } from '@callosum/telemetry';
@@ -9,7 +10,6 @@ import type { ClaimedPublication } from '../application/ports.js';
 import type { PublishDependencies } from '../application/publish.js';
 import { claimLeaseMs, type Publications, workOff } from '../application/work-off-publication.js';
 import { PUBLICATIONS, PUBLISHING, WAKER } from '../tokens.js';
-import type { Waker } from './waker.js';
 
 /** Studies worked on at once by one replica: each mostly waits for the index or the FHIR server. */
 const workers = 4;
@@ -56,7 +56,12 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
 
   /** Continues the trace of the fact that asked for it, however long ago that was. */
   private async attempt(claim: ClaimedPublication): Promise<void> {
-    const fields = { study: claim.studyInstanceUid, kind: claim.kind, job: claim.jobId, attempt: claim.attempts + 1 };
+    const fields = {
+      study: claim.studyInstanceUid,
+      kind: claim.kind,
+      job: claim.jobId,
+      attempt: attemptsOf(claim) + 1,
+    };
     const options = {
       traceparent: claim.traceparent,
       attributes: {
@@ -76,3 +81,6 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
     this.waker.wake();
   }
 }
+
+const attemptsOf = ({ failures: { outages, refusals, defects } }: ClaimedPublication): number =>
+  outages + refusals + defects;

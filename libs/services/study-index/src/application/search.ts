@@ -1,9 +1,8 @@
-import { dictionaryEntry } from '@callosum/dicom';
+import { dictionaryEntry, levelOfTag } from '@callosum/dicom';
 import { imaging } from '@callosum/contracts';
 
 import { MalformedMatchError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
-import { levelOf } from '../domain/levels.js';
 import { type Condition, type MatchForm, readMatch } from '../domain/match.js';
 
 export type Level = 'study' | 'series' | 'instance';
@@ -74,7 +73,7 @@ function readConditions(request: imaging.SearchRequest, level: Level): SearchQue
 }
 
 /** Modalities in Study is computed from the series, yet belongs to the study. */
-const levelOfKey = (tag: string): Level => (tag === '00080061' ? 'study' : levelOf(tag));
+const levelOfKey = (tag: string): Level => (tag === '00080061' ? 'study' : levelOfTag(tag));
 
 const timeKeys: ReadonlySet<string> = new Set(['00080030', '00080031']);
 const numericKeys: ReadonlySet<string> = new Set(['00200011', '00200013']);
@@ -167,4 +166,4 @@ function toDataset(row: SearchRow, { level, all, tags }: Returned): DicomJson {
   return Object.fromEntries(Object.entries(dataset).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const levelIsReturned = (tag: string, level: Level): boolean => depth[levelOf(tag)] <= depth[level];
+const levelIsReturned = (tag: string, level: Level): boolean => depth[levelOfTag(tag)] <= depth[level];

@@ -38,7 +38,7 @@ export class ImagingEvents {
     const outcome = await this.database.db.transaction().execute(async (trx) => {
       if (!(await Inbox.once(trx, group, context.event))) return 'known';
       const transaction = new PostgresIndexTransaction(trx, this.outbox, this.clock, provenanceOf(context.event));
-      return indexInstance(transaction, record, this.periods);
+      return indexInstance(transaction, record, this.periods, message.revisionFloor);
     });
     this.log.debug({ sop: record.sopInstanceUid, study: record.studyInstanceUid, outcome }, 'instance.indexed');
   }

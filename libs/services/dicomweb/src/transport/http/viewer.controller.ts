@@ -1,14 +1,16 @@
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { extname, resolve, sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 
 import { oidcConfig } from '@callosum/auth';
 import { PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-import { hasPaths, withBase } from '../../domain/viewer-base.js';
 import type { DicomwebSettings } from '../../settings.js';
+import { ViewerFiles } from './viewer-files.js';
 import { viewerConfig } from './viewer-config.js';
 
 const types: Readonly<Record<string, string>> = {
@@ -48,7 +50,11 @@ export class ViewerController {
   readonly #config: string;
   readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(@Inject(SETTINGS) settings: DicomwebSettings, @Inject(PLATFORM_SETTINGS) platform: PlatformSettings) {
+  constructor(
+    @Inject(SETTINGS) settings: DicomwebSettings,
+    @Inject(PLATFORM_SETTINGS) platform: PlatformSettings,
+    @Inject(ViewerFiles) private readonly files: ViewerFiles,
+  ) {
     this.#folder = resolve(settings.CALLOSUM_VIEWER_DIR);
     const oidc = oidcConfig(platform);
     this.#headers = headersFor(oidc?.issuer);
@@ -78,8 +84,13 @@ export class ViewerController {
       'cache-control',
       /\.[0-9a-f]{16,}\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache',
     );
-    const extension = extname(file);
-    void reply.send(hasPaths(extension) ? withBase(await readFile(file), extension) : createReadStream(file));
+    const { etag, compressed } = await this.files.prepare(file);
+    void reply.header('etag', etag).header('vary', 'accept-encoding');
+    if (matches(request.headers['if-none-match'], etag)) return void reply.code(304).send();
+    if (compressed === undefined) return void reply.send(createReadStream(file));
+    if (!acceptsGzip(request.headers['accept-encoding']))
+      return void reply.send(Readable.from([compressed]).pipe(createGunzip()));
+    void reply.header('content-encoding', 'gzip').send(compressed);
   }
 
   async #find(path: string): Promise<string | undefined> {
@@ -93,6 +104,13 @@ export class ViewerController {
     return undefined;
   }
 }
+
+/** RFC 9110 13.1.2: compared weakly, so that the same file in another coding counts as the same. */
+const matches = (asked: string | undefined, etag: string): boolean =>
+  (asked ?? '').split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag);
+
+const acceptsGzip = (accepted: string | undefined): boolean =>
+  (accepted ?? '').split(',').some((one) => /^\s*(gzip|\*)\s*(;\s*q=(0\.0*[1-9]\d*|1(\.0*)?)\s*)?$/i.test(one));
 
 function decode(path: string): string {
   try {

@@ -1,6 +1,18 @@
+import { Readable } from 'node:stream';
+
 import { type Attributes, datasetOf, writeFile } from '@callosum/dicom';
-import { AssociationRejectedError, echo, isStored, readPart10, type ScuOptions, storeFiles } from '@callosum/dimse';
+import {
+  AssociationRejectedError,
+  echo,
+  isStored,
+  PeerUnreachableError,
+  readPart10,
+  ScuAssociation,
+  type ScuOptions,
+  storeFiles,
+} from '@callosum/dimse';
 import { CallosumError, systemClock } from '@callosum/kernel';
+import { Drain } from '@callosum/runtime';
 import { createLogger } from '@callosum/telemetry';
 import { parseSettings, UnauthenticatedBindError } from '@callosum/config';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -17,6 +29,7 @@ let archive: MemoryArchive;
 let announcer: MemoryAnnouncer;
 let listener: DimseListener;
 let logLines: string[];
+let drain: Drain;
 
 beforeEach(() => start());
 afterEach(() => listener.beforeApplicationShutdown());
@@ -25,18 +38,16 @@ async function start(changes: Record<string, string> = {}): Promise<void> {
   archive = new MemoryArchive();
   announcer = new MemoryAnnouncer();
   logLines = [];
+  drain = new Drain(300);
   const logger = createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) });
-  const settings = parseSettings(dimseIngestSettings, {
-    CALLOSUM_DIMSE_PORT: '0',
-    CALLOSUM_DIMSE_DRAIN_MS: '100',
-    ...changes,
-  });
+  const settings = parseSettings(dimseIngestSettings, { CALLOSUM_DIMSE_PORT: '0', ...changes });
   listener = new DimseListener(
     settings,
     new StoreInstance(archive),
     new AnnounceRelease(announcer, systemClock),
     new AdmitPeer(settings.CALLOSUM_DIMSE_AES, new NetworkAddresses()),
     logger,
+    drain,
   );
   await listener.onApplicationBootstrap();
 }
@@ -171,6 +182,29 @@ describe('an AE', () => {
       assertDimseBind(parseSettings(dimseIngestSettings, { CALLOSUM_DIMSE_HOST: '0.0.0.0', ...changes }));
     expect(bind({})).toThrow(UnauthenticatedBindError);
     expect(bind({ CALLOSUM_DIMSE_AES: '[{"aet":"CT1","host":"10.0.0.0/8"}]' })).not.toThrow();
+  });
+});
+
+describe('when the process is asked to end', () => {
+  it('no new association is taken, an open one stores on, and one that stays open is aborted at the end of the grace', async () => {
+    const context = { abstractSyntaxUid: attributes.SOPClassUID, transferSyntaxUids: ['1.2.840.10008.1.2.1'] };
+    const open = await ScuAssociation.open(to(), [context]);
+    const idle = await ScuAssociation.open(to(), [context]);
+    drain.begin();
+    const beganAt = Date.now();
+    await expect(echo(to())).rejects.toBeInstanceOf(PeerUnreachableError);
+    const { sopClassUid, sopInstanceUid, transferSyntaxUid, datasetOffset } = await readPart10(file());
+    const contextId = open.contextFor(sopClassUid, transferSyntaxUid);
+    const dataset = Readable.from([file().subarray(datasetOffset)]);
+    expect(await open.store(contextId, sopClassUid, sopInstanceUid, () => dataset)).toMatchObject({ status: 0 });
+    await open.release();
+    await until(() => announcer.announced.length === 1);
+    await listener.beforeApplicationShutdown();
+    expect(Date.now() - beganAt).toBeGreaterThanOrEqual(290);
+    expect(Date.now() - beganAt).toBeLessThan(3_000);
+    const ends = logLines.map((line) => JSON.parse(line) as { msg: string; code?: string });
+    expect(ends.filter(({ msg }) => msg === 'assoc.aborted').map(({ code }) => code)).toEqual(['dimse.shutting-down']);
+    idle.abort();
   });
 });
 

@@ -8,7 +8,7 @@ import {
   rejectionText,
   type ScpServer,
 } from '@callosum/dimse';
-import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { DRAIN, type Drain, LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
@@ -24,6 +24,7 @@ import { DimseMetrics } from './metrics.js';
 export class DimseListener implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #metrics = new DimseMetrics();
   #server: ScpServer | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
@@ -31,6 +32,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     @Inject(AnnounceRelease) private readonly announceRelease: AnnounceRelease,
     @Inject(AdmitPeer) private readonly admitPeer: AdmitPeer,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(DRAIN) private readonly drain: Drain,
   ) {}
 
   /** The port that listens; another than the setting's when that is 0. */
@@ -54,10 +56,16 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
       },
     });
     this.logger.info({ host, port: this.port, aet }, 'dimse.listening');
+    this.drain.onBegin(() => void this.#close());
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.#server?.close(this.settings.CALLOSUM_DIMSE_DRAIN_MS);
+    await this.#close();
+  }
+
+  /** No new associations from now on; open ones have what is left of the grace. */
+  #close(): Promise<void> {
+    return (this.#closing ??= this.#server?.close(this.drain.remainingMs) ?? Promise.resolve());
   }
 
   async #accept(association: AssociationInfo): Promise<AssociationHandler | AssociationRejection> {

@@ -55,7 +55,7 @@ function resourceCapability(type: string, definitions: Definitions): CapabilityS
     readHistory: true,
     updateCreate: true,
     conditionalCreate: true,
-    conditionalRead: 'not-supported',
+    conditionalRead: 'not-match',
     conditionalUpdate: true,
     conditionalDelete: 'not-supported',
     referencePolicy: ['literal', 'logical'],

@@ -128,11 +128,13 @@ export class FhirHttp {
     const deleting = interaction.kind === 'delete';
     if (!deleting) requireJson(header(request.headers, 'content-type'));
     const ifMatch = header(request.headers, 'if-match');
+    const ifNoneMatch = header(request.headers, 'if-none-match');
     const ifNoneExist = header(request.headers, 'if-none-exist');
     const write: WriteRequest = {
       interaction,
       ...(deleting ? {} : { body: parseJson(await readBody(request.body)) }),
       ...(ifMatch === undefined ? {} : { ifMatch }),
+      ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
       ...(ifNoneExist === undefined ? {} : { ifNoneExist }),
     };
     const [result] = await this.writes.run([write]);

@@ -49,10 +49,15 @@ export class JobQueries {
     return rows;
   }
 
-  /** Removes jobs that ended long ago. */
-  async prune(): Promise<void> {
-    await sql`delete from job where id in (select id from job
+  /** Jobs that ended long ago, and whose label maps are gone. */
+  async outlived(): Promise<readonly string[]> {
+    const { rows } = await sql<{ id: string }>`select id from job
       where ended_at < now() - make_interval(days => ${jobRetentionDays})
-        and not exists (select from label_map where job_id = job.id) limit ${pruneRowsMax})`.execute(this.database.db);
+        and not exists (select from label_map where job_id = job.id) limit ${pruneRowsMax}`.execute(this.database.db);
+    return rows.map(({ id }) => id);
+  }
+
+  async remove(jobId: string): Promise<void> {
+    await this.database.db.deleteFrom('job').where('id', '=', jobId).execute();
   }
 }

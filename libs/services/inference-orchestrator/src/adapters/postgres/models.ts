@@ -2,7 +2,7 @@ import { worker } from '@callosum/contracts';
 import type { Database } from '@callosum/database';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
-import type { Models } from '../../application/ports.js';
+import type { Models, RegisteredModel } from '../../application/ports.js';
 import { VendorMismatchError } from '../../domain/errors.js';
 import { type Manifest, parseManifest } from '../../domain/manifest.js';
 import type { Tables } from './tables.js';
@@ -41,21 +41,24 @@ export class PostgresModels implements Models {
     return manifest;
   }
 
-  current(): Promise<readonly Manifest[]> {
-    return currentModels(this.database.db);
+  registered(): Promise<readonly RegisteredModel[]> {
+    return registeredModels(this.database.db);
   }
 }
 
 /** Of each model the version that registered last. */
-export async function currentModels(db: Kysely<Tables>): Promise<readonly Manifest[]> {
+export const currentModels = async (db: Kysely<Tables>): Promise<readonly Manifest[]> =>
+  (await registeredModels(db)).map(({ manifest }) => manifest);
+
+async function registeredModels(db: Kysely<Tables>): Promise<readonly RegisteredModel[]> {
   const rows = await db
     .selectFrom('model')
     .distinctOn('model_id')
-    .select('manifest')
+    .select(['manifest', 'registered_at'])
     .orderBy('model_id')
     .orderBy('registered_at', 'desc')
     .execute();
-  return rows.map(({ manifest }) => manifestOf(manifest));
+  return rows.map((row) => ({ manifest: manifestOf(row.manifest), registeredAt: row.registered_at }));
 }
 
 export const manifestOf = (json: object): Manifest => parseManifest(worker.Manifest.fromJSON(json));

@@ -1,5 +1,8 @@
 import type { Migrations } from '@callosum/database';
-import { sql } from 'kysely';
+import { type Identifier, type Observation, uidIdentifier } from '@callosum/fhir';
+import { type Kysely, sql } from 'kysely';
+
+import { identifierSystems, namedIdentifier } from '../../domain/fhir/coding.js';
 
 /** Tables of the schema `result_publisher`. */
 export const migrations: Migrations = {
@@ -54,4 +57,64 @@ export const migrations: Migrations = {
       await sql`create index publication_due on publication (next_attempt_at) where state = 'due'`.execute(db);
     },
   },
+  '0002-corrections': {
+    async up(db) {
+      await sql`
+        alter table publication
+          drop constraint publication_kind_check,
+          drop constraint publication_check1,
+          add constraint publication_kind check (kind in ('imaging-study', 'result', 'failure', 'correction')),
+          add constraint publication_of_job check ((kind in ('imaging-study', 'correction')) = (job_id is null)),
+          add column refusals integer not null default 0,
+          add column defects integer not null default 0,
+          add column seg_sop_instance_uid text,
+          add column sr_sop_instance_uid text`.execute(db);
+      // One row brings in line what stands of a study, whatever it was asked for.
+      await sql`create unique index publication_of_correction on publication (study_instance_uid) where kind = 'correction'`.execute(
+        db,
+      );
+      await sql`
+        create table written_resource (
+          study_instance_uid text not null references study,
+          resource_type text not null,
+          system text not null,
+          value text not null,
+          primary key (study_instance_uid, resource_type, system, value)
+        )`.execute(db);
+      await sql`
+        create table issued_instance (
+          sop_instance_uid text primary key,
+          study_instance_uid text not null references study,
+          publication_id uuid not null references publication
+        )`.execute(db);
+      await sql`create index issued_instance_of_study on issued_instance (study_instance_uid)`.execute(db);
+      await rememberWritten(db);
+    },
+  },
 };
+
+/** What was written before there was a ledger of it, by the names it was written under. */
+async function rememberWritten(db: Kysely<unknown>): Promise<void> {
+  const { rows } = await sql<{
+    study: string;
+    job: string | null;
+    model: string | null;
+    observations: readonly Observation[] | null;
+  }>`
+    select study_instance_uid as study, job_id as job, model_key as model, observations
+    from publication where published_at is not null`.execute(db);
+  for (const { study, job, model, observations } of rows) {
+    const names: [string, Identifier][] = [['ImagingStudy', uidIdentifier(study)]];
+    if (job) names.push(['Task', { system: identifierSystems.job, value: job }]);
+    if (model && observations) {
+      const [vendor = '', modelId = ''] = JSON.parse(model) as string[];
+      names.push(['DiagnosticReport', namedIdentifier(identifierSystems.report, study, vendor, modelId)]);
+    }
+    for (const { identifier } of observations ?? []) if (identifier?.[0]) names.push(['Observation', identifier[0]]);
+    for (const [type, { system = '', value = '' }] of names) {
+      await sql`insert into written_resource values (${study}, ${type}, ${system}, ${value}) on conflict do nothing`.execute(
+        db,
+      );
+    }
+  }
+}

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
-import type { Observation } from '@callosum/fhir';
 
 import { ClaimLostError } from '../../application/errors.js';
 import type { ClaimedPublication, PublicationKind, PublicationOutcome } from '../../application/ports.js';
+import { type FailureCounts, noFailures } from '../../domain/attempts.js';
 import type { Tables } from './tables.js';
 
 interface ClaimedRow {
@@ -15,12 +15,18 @@ interface ClaimedRow {
   payload: unknown;
   wanted: number;
   attempts: number;
+  refusals: number;
+  defects: number;
+  imaging_study_reference: string | null;
+  diagnostic_report_reference: string | null;
   content_digest: string | null;
   traceparent: string | null;
   correlation_id: string | null;
   causation_id: string | null;
   decision_id: string;
+  decision_state: 'linked' | 'quarantined';
   decision_digest: string;
+  decided_at: Date;
   fence: number;
 }
 
@@ -30,43 +36,34 @@ export class PublicationQueue {
 
   /**
    * Takes the longest due publication of a study nobody works on, for `leaseMs`. Its study is leased, not the row:
-   * two publications of one study write the same ImagingStudy.
+   * two publications of one study write the same ImagingStudy. What was written under an earlier decision is brought
+   * in line before anything new is written; of a study's rows due at the same time results come first, for the
+   * ImagingStudy names the objects they stand on.
    */
   async claim(leaseMs: number): Promise<ClaimedPublication | undefined> {
     const { rows } = await sql<ClaimedRow>`
       with candidate as (
         select p.id, s.study_instance_uid
         from publication p join study s using (study_instance_uid)
-        where p.state = 'due' and p.next_attempt_at <= now() and s.decision_state = 'linked'
+        where p.state = 'due' and p.next_attempt_at <= now()
+          and (s.decision_state = 'linked' or (s.decision_state = 'quarantined' and p.kind = 'correction'))
           and (s.lease_until is null or s.lease_until < now())
-        order by p.next_attempt_at limit 1
+        order by (p.kind = 'correction') desc, p.next_attempt_at, (p.kind = 'imaging-study') limit 1
         for update of s, p skip locked
       ), taken as (
         update study s set lease_until = now() + make_interval(secs => ${leaseMs / 1000}), fence = s.fence + 1
         from candidate c where s.study_instance_uid = c.study_instance_uid
-        returning c.id, s.decision_id, s.decision_digest, s.fence
+        returning c.id, s.decision_state, s.decision_id, s.decision_digest, s.decided_at, s.fence
       )
       select p.id, p.kind, p.study_instance_uid, p.job_id, p.model_key, p.study_revision, p.payload, p.wanted, p.attempts,
-        p.content_digest, p.traceparent, p.correlation_id, p.causation_id, t.decision_id, t.decision_digest, t.fence
+        p.refusals, p.defects, p.imaging_study_reference, p.diagnostic_report_reference, p.content_digest,
+        p.traceparent, p.correlation_id, p.causation_id, t.decision_state, t.decision_id, t.decision_digest, t.decided_at, t.fence
       from taken t join publication p on p.id = t.id`.execute(this.db);
     const [row] = rows;
     return row && toClaimed(row);
   }
 
-  /** Observations written for earlier revisions of the same study and model. */
-  async earlierObservations({ id, studyInstanceUid, modelKey }: ClaimedPublication): Promise<readonly Observation[]> {
-    const rows = await this.db
-      .selectFrom('publication')
-      .select('observations')
-      .where('study_instance_uid', '=', studyInstanceUid)
-      .where('model_key', '=', modelKey ?? '')
-      .where('state', '=', 'published')
-      .where('id', '<>', id)
-      .execute();
-    return rows.flatMap(({ observations }) => observations ?? []);
-  }
-
-  /** True when a later revision of the same study and model was published already. */
+  /** True when a later revision of the same study and model was published already, even if it is on its way again. */
   async isOutdated({ studyInstanceUid, modelKey, studyRevision }: ClaimedPublication): Promise<boolean> {
     const row = await this.db
       .selectFrom('publication')
@@ -74,7 +71,7 @@ export class PublicationQueue {
       .where('study_instance_uid', '=', studyInstanceUid)
       .where('model_key', '=', modelKey ?? '')
       .where('kind', '=', 'result')
-      .where('state', '=', 'published')
+      .where('published_at', 'is not', null)
       .where('study_revision', '>', studyRevision)
       .limit(1)
       .executeTakeFirst();
@@ -95,15 +92,17 @@ export class PublicationQueue {
     await trx
       .updateTable('publication')
       .set({
-        attempts: 0,
-        error_code: null,
-        content_digest: outcome.contentDigest,
+        ...noFailuresColumns,
+        // Asked for again meanwhile, maybe because it must not stand: then it is written again whatever it says.
+        content_digest: sql<string>`case when wanted = ${claim.wanted} then ${outcome.contentDigest} end`,
         decision_id: outcome.decisionId,
         patient_reference: outcome.patientReference,
         study_revision: outcome.studyRevision,
         imaging_study_reference: outcome.imagingStudy,
         diagnostic_report_reference: outcome.diagnosticReport,
         observations: JSON.stringify(outcome.writtenObservations),
+        seg_sop_instance_uid: outcome.segSopInstanceUid,
+        sr_sop_instance_uid: outcome.srSopInstanceUid,
         published_at: at,
       })
       .where('id', '=', claim.id)
@@ -119,29 +118,32 @@ export class PublicationQueue {
 
   /** Ends the claim without a publication: nothing to do, or a later revision stands already. */
   async settle(claim: ClaimedPublication, state: 'published' | 'superseded'): Promise<void> {
-    await this.finish(claim, { state, next_attempt_at: null, error_code: null });
+    const change = { state, next_attempt_at: null, ...noFailuresColumns, decision_id: claim.decisionId };
+    await this.finish(claim, change, async (trx) => {
+      // While it was looked at, the ImagingStudy may have been written without its objects.
+      if (claim.kind === 'result' && state === 'published') await wantStudyAgain(trx, claim);
+    });
   }
 
   /** Sets the publication due again after `delayMs`. */
-  async retry(claim: ClaimedPublication, errorCode: string, delayMs: number): Promise<void> {
+  async retry(claim: ClaimedPublication, errorCode: string, failures: FailureCounts, delayMs: number): Promise<void> {
     await this.finish(claim, {
       error_code: errorCode,
-      attempts: claim.attempts + 1,
+      ...failureColumns(failures),
       next_attempt_at: sql<Date>`case when state = 'due' then now() + make_interval(secs => ${delayMs / 1000}) end`,
     });
   }
 
   /** Sets the publication aside for a person. */
   async park(claim: ClaimedPublication, errorCode: string): Promise<void> {
-    await this.finish(claim, {
-      state: 'parked',
-      error_code: errorCode,
-      attempts: claim.attempts + 1,
-      next_attempt_at: null,
-    });
+    await this.finish(claim, { state: 'parked', error_code: errorCode, next_attempt_at: null });
   }
 
-  private async finish(claim: ClaimedPublication, change: object): Promise<void> {
+  private async finish(
+    claim: ClaimedPublication,
+    change: object,
+    also: (trx: Transaction<Tables>) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     await this.db.transaction().execute(async (trx) => {
       await release(trx, claim);
       await trx
@@ -150,8 +152,22 @@ export class PublicationQueue {
         .where('id', '=', claim.id)
         .where('wanted', '=', claim.wanted)
         .execute();
+      await also(trx);
     });
   }
+}
+
+const failureColumns = ({ outages, refusals, defects }: FailureCounts) => ({ attempts: outages, refusals, defects });
+const noFailuresColumns = { ...failureColumns(noFailures), error_code: null };
+
+async function wantStudyAgain(trx: Transaction<Tables>, { studyInstanceUid }: ClaimedPublication): Promise<void> {
+  await trx
+    .updateTable('publication')
+    .set({ state: 'due', next_attempt_at: sql<Date>`now()`, wanted: sql<number>`wanted + 1` })
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .where('kind', '=', 'imaging-study')
+    .where('state', '=', 'published')
+    .execute();
 }
 
 async function release(trx: Transaction<Tables>, { studyInstanceUid, fence }: ClaimedPublication): Promise<void> {
@@ -186,12 +202,16 @@ function toClaimed(row: ClaimedRow): ClaimedPublication {
     studyRevision: row.study_revision,
     payload: row.payload ?? undefined,
     wanted: row.wanted,
-    attempts: row.attempts,
+    failures: { outages: row.attempts, refusals: row.refusals, defects: row.defects },
+    imagingStudy: row.imaging_study_reference || undefined,
+    diagnosticReport: row.diagnostic_report_reference || undefined,
     contentDigest: row.content_digest ?? undefined,
     traceparent: row.traceparent ?? undefined,
     correlationId: row.correlation_id ?? undefined,
     causationId: row.causation_id ?? undefined,
+    decision: row.decision_state,
     decisionId: row.decision_id,
+    decidedAt: row.decided_at,
     identityDigest: row.decision_digest,
     fence: row.fence,
   };

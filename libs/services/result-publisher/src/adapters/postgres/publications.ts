@@ -12,6 +12,7 @@ const kinds: Readonly<Record<PublicationKind, results.PublicationKind>> = {
   'imaging-study': results.PublicationKind.PUBLICATION_KIND_IMAGING_STUDY,
   result: results.PublicationKind.PUBLICATION_KIND_RESULT,
   failure: results.PublicationKind.PUBLICATION_KIND_FAILURE,
+  correction: results.PublicationKind.PUBLICATION_KIND_CORRECTION,
 };
 
 /** The queue, and beside each success the fact of it in the outbox: one transaction for both. */

@@ -1,9 +1,11 @@
 import { newId } from '@callosum/kernel';
-import { sql, type Transaction } from 'kysely';
+import { type RawBuilder, sql, type Transaction } from 'kysely';
 
 import type { Decision, JobPublication, StudyRecord } from '../../application/facts.js';
 import type { Origin } from '../../application/ports.js';
 import type { Tables } from './tables.js';
+
+const neverFailed = { attempts: 0, refusals: 0, defects: 0, error_code: null };
 
 /** A study's row and publications inside one transaction. */
 export class PostgresStudyRecord implements StudyRecord {
@@ -59,7 +61,7 @@ export class PostgresStudyRecord implements StudyRecord {
   }
 
   async wantStudy(): Promise<void> {
-    const asked = { state: 'waiting' as const, next_attempt_at: null, attempts: 0, ...this.originColumns() };
+    const asked = { state: 'waiting' as const, next_attempt_at: null, ...neverFailed, ...this.originColumns() };
     await this.trx
       .insertInto('publication')
       .values({
@@ -96,19 +98,67 @@ export class PostgresStudyRecord implements StudyRecord {
       .execute();
   }
 
+  async wantCorrection(): Promise<void> {
+    const written = await this.trx
+      .selectFrom('written_resource')
+      .select('value')
+      .where('study_instance_uid', '=', this.studyInstanceUid)
+      .limit(1)
+      .executeTakeFirst();
+    if (!written) return;
+    const asked = { state: 'due' as const, next_attempt_at: sql<Date>`now()`, ...neverFailed, ...this.originColumns() };
+    await this.trx
+      .insertInto('publication')
+      .values({
+        id: newId(),
+        study_instance_uid: this.studyInstanceUid,
+        kind: 'correction',
+        study_revision: 0,
+        ...asked,
+      })
+      .onConflict((conflict) =>
+        conflict
+          .column('study_instance_uid')
+          .where('kind', '=', sql.lit('correction'))
+          .doUpdateSet({ ...asked, wanted: sql`publication.wanted + 1` }),
+      )
+      .execute();
+  }
+
   async moveToLinkedPatient(): Promise<void> {
+    await this.wantAgain(sql`s.decision_state = 'linked' and p.state in ('published', 'superseded')
+      and p.patient_reference <> s.patient_reference`);
+  }
+
+  async holdBackPublished(): Promise<void> {
+    // Also what is due: an attempt that ends now must not count as an answer.
+    await this.wantAgain(
+      sql`p.state in ('due', 'published') or (p.state in ('superseded', 'parked') and p.published_at is not null)`,
+    );
+  }
+
+  async recheckResults(): Promise<void> {
     await sql`
-      update publication p set state = 'waiting', wanted = wanted + 1, attempts = 0
-      from study s
-      where s.study_instance_uid = p.study_instance_uid and s.study_instance_uid = ${this.studyInstanceUid}
-        and s.decision_state = 'linked' and p.state = 'published' and p.patient_reference <> s.patient_reference`.execute(
+      update publication set state = 'waiting', wanted = wanted + 1
+      where study_instance_uid = ${this.studyInstanceUid} and kind = 'result' and state = 'published'`.execute(
       this.trx,
     );
   }
 
+  /** Without the digest of what was written, which then is written again whatever it is. */
+  private async wantAgain(which: RawBuilder<unknown>): Promise<void> {
+    await sql`
+      update publication p
+      set state = 'waiting', next_attempt_at = null, wanted = wanted + 1, content_digest = null
+      from study s
+      where s.study_instance_uid = p.study_instance_uid and s.study_instance_uid = ${this.studyInstanceUid}
+        and p.kind <> 'correction' and (${which})`.execute(this.trx);
+  }
+
   async arm(): Promise<void> {
     await sql`
-      update publication p set state = 'due', next_attempt_at = now(), attempts = 0, error_code = null
+      update publication p
+      set state = 'due', next_attempt_at = now(), attempts = 0, refusals = 0, defects = 0, error_code = null
       from study s
       where s.study_instance_uid = p.study_instance_uid and s.study_instance_uid = ${this.studyInstanceUid}
         and s.decision_state = 'linked' and p.state = 'waiting'
@@ -117,7 +167,7 @@ export class PostgresStudyRecord implements StudyRecord {
       update publication p set state = 'waiting', next_attempt_at = null
       from study s
       where s.study_instance_uid = p.study_instance_uid and s.study_instance_uid = ${this.studyInstanceUid}
-        and s.decision_state <> 'linked' and p.state = 'due'`.execute(this.trx);
+        and s.decision_state <> 'linked' and p.state = 'due' and p.kind <> 'correction'`.execute(this.trx);
   }
 
   private originColumns() {

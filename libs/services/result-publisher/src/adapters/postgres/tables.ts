@@ -2,9 +2,10 @@ import type { Observation } from '@callosum/fhir';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 
 import type { PublicationKind } from '../../application/ports.js';
+import type { PatientResource } from '../../domain/fhir/patient-resources.js';
 
 export type PublicationState =
-  /** For a link, or for the study's completion. */
+  /** For a link, or for the study's completion; also what was published and is withdrawn. */
   | 'waiting'
   /** To be tried at `next_attempt_at`. */
   | 'due'
@@ -40,7 +41,10 @@ export interface PublicationTable {
   payload: JSONColumnType<object> | null;
   state: PublicationState;
   wanted: Generated<number>;
+  /** Outages met since it was asked for. */
   attempts: Generated<number>;
+  refusals: Generated<number>;
+  defects: Generated<number>;
   next_attempt_at: Moment | null;
   error_code: string | null;
   traceparent: string | null;
@@ -52,12 +56,31 @@ export interface PublicationTable {
   imaging_study_reference: string | null;
   diagnostic_report_reference: string | null;
   observations: JSONColumnType<Observation[]> | null;
+  seg_sop_instance_uid: string | null;
+  sr_sop_instance_uid: string | null;
   created_at: Generated<Date>;
   published_at: Moment | null;
+}
+
+/** FHIR resources of a study that were ever about to be written, by the identifiers they are found by. */
+export interface WrittenResourceTable {
+  study_instance_uid: string;
+  resource_type: PatientResource['resourceType'];
+  system: string;
+  value: string;
+}
+
+/** SEG and SR ever made of a study. Those its publications name now stand; the others are outdated. */
+export interface IssuedInstanceTable {
+  sop_instance_uid: string;
+  study_instance_uid: string;
+  publication_id: string;
 }
 
 /** Tables of the schema result_publisher. */
 export interface Tables {
   study: StudyTable;
   publication: PublicationTable;
+  written_resource: WrittenResourceTable;
+  issued_instance: IssuedInstanceTable;
 }

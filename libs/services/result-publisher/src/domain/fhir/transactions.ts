@@ -165,6 +165,27 @@ function putTask(
   );
 }
 
+export interface SupersededContext {
+  readonly jobId: string;
+  readonly model: Model;
+  readonly scheduledAt?: Date | undefined;
+  readonly endedAt: Date;
+  readonly patientReference: string;
+  /** Relative references of what the job's study and model have now. */
+  readonly imagingStudy: string;
+  readonly diagnosticReport: string;
+}
+
+/** The Task of a job whose result a later one has replaced: all that is still the job's own. */
+export function supersededTransaction(context: SupersededContext): Bundle {
+  const { imagingStudy: study, diagnosticReport: report, ...task } = context;
+  const transaction = new TransactionBuilder();
+  const device = put(transaction, modelDevice(context.model));
+  const outcome = { status: 'completed', report: { reference: report } } as const;
+  put(transaction, jobTask({ ...task, imagingStudy: { reference: study }, device, outcome }));
+  return transaction.build();
+}
+
 /** Earlier observations without a successor: they were never true of what the report now says. */
 function withdrawnObservations(
   earlier: readonly Observation[],
@@ -172,9 +193,14 @@ function withdrawnObservations(
   patientReference: string,
 ): Observation[] {
   const kept = new Set(written.map(({ identifier }) => identifier?.[0]?.value));
-  return earlier
-    .filter(({ identifier }) => !kept.has(identifier?.[0]?.value))
-    .map((observation) => ({ ...observation, status: 'entered-in-error', subject: { reference: patientReference } }));
+  const gone = new Map(earlier.map((observation) => [observation.identifier?.[0]?.value, observation]));
+  return [...gone]
+    .filter(([value]) => !kept.has(value))
+    .map(([, observation]) => ({
+      ...observation,
+      status: 'entered-in-error',
+      subject: { reference: patientReference },
+    }));
 }
 
 /**

@@ -72,6 +72,63 @@ export function decisionStateToNumber(object: DecisionState): number {
   }
 }
 
+/** What the holder is about to do under the decision. */
+export enum LeasePurpose {
+  /** LEASE_PURPOSE_UNSPECIFIED - As PUBLISH. */
+  LEASE_PURPOSE_UNSPECIFIED = "LEASE_PURPOSE_UNSPECIFIED",
+  /** LEASE_PURPOSE_PUBLISH - Write for the linked Patient: needs a link. */
+  LEASE_PURPOSE_PUBLISH = "LEASE_PURPOSE_PUBLISH",
+  /** LEASE_PURPOSE_WITHDRAW - Take back what was written under an earlier decision: needs a quarantine. */
+  LEASE_PURPOSE_WITHDRAW = "LEASE_PURPOSE_WITHDRAW",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function leasePurposeFromJSON(object: any): LeasePurpose {
+  switch (object) {
+    case 0:
+    case "LEASE_PURPOSE_UNSPECIFIED":
+      return LeasePurpose.LEASE_PURPOSE_UNSPECIFIED;
+    case 1:
+    case "LEASE_PURPOSE_PUBLISH":
+      return LeasePurpose.LEASE_PURPOSE_PUBLISH;
+    case 2:
+    case "LEASE_PURPOSE_WITHDRAW":
+      return LeasePurpose.LEASE_PURPOSE_WITHDRAW;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return LeasePurpose.UNRECOGNIZED;
+  }
+}
+
+export function leasePurposeToJSON(object: LeasePurpose): string {
+  switch (object) {
+    case LeasePurpose.LEASE_PURPOSE_UNSPECIFIED:
+      return "LEASE_PURPOSE_UNSPECIFIED";
+    case LeasePurpose.LEASE_PURPOSE_PUBLISH:
+      return "LEASE_PURPOSE_PUBLISH";
+    case LeasePurpose.LEASE_PURPOSE_WITHDRAW:
+      return "LEASE_PURPOSE_WITHDRAW";
+    case LeasePurpose.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function leasePurposeToNumber(object: LeasePurpose): number {
+  switch (object) {
+    case LeasePurpose.LEASE_PURPOSE_UNSPECIFIED:
+      return 0;
+    case LeasePurpose.LEASE_PURPOSE_PUBLISH:
+      return 1;
+    case LeasePurpose.LEASE_PURPOSE_WITHDRAW:
+      return 2;
+    case LeasePurpose.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 export interface GetDecisionRequest {
   studyInstanceUid: string;
 }
@@ -90,12 +147,19 @@ export interface AcquirePublishLeaseRequest {
   /** Who publishes: job id or "imaging-study". */
   holder: string;
   duration: Duration | undefined;
+  purpose: LeasePurpose;
 }
 
 export interface AcquirePublishLeaseResponse {
   leaseId: string;
+  /** Empty under a quarantine. */
   patientReference: string;
-  expiresAt: string | undefined;
+  /** By the grantor's clock, for people who look: holders count `duration`. */
+  expiresAt:
+    | string
+    | undefined;
+  /** What was granted; less than was asked for when that was too much. */
+  duration: Duration | undefined;
 }
 
 export interface ConfirmPublishLeaseRequest {
@@ -103,6 +167,7 @@ export interface ConfirmPublishLeaseRequest {
 }
 
 export interface ConfirmPublishLeaseResponse {
+  /** By the grantor's clock. Confirming prolongs nothing. */
   expiresAt: string | undefined;
 }
 
@@ -342,7 +407,13 @@ export const GetDecisionResponse: MessageFns<GetDecisionResponse> = {
 };
 
 function createBaseAcquirePublishLeaseRequest(): AcquirePublishLeaseRequest {
-  return { studyInstanceUid: "", decisionId: "", holder: "", duration: undefined };
+  return {
+    studyInstanceUid: "",
+    decisionId: "",
+    holder: "",
+    duration: undefined,
+    purpose: LeasePurpose.LEASE_PURPOSE_UNSPECIFIED,
+  };
 }
 
 export const AcquirePublishLeaseRequest: MessageFns<AcquirePublishLeaseRequest> = {
@@ -358,6 +429,9 @@ export const AcquirePublishLeaseRequest: MessageFns<AcquirePublishLeaseRequest> 
     }
     if (message.duration !== undefined) {
       Duration.encode(message.duration, writer.uint32(34).fork()).join();
+    }
+    if (message.purpose !== LeasePurpose.LEASE_PURPOSE_UNSPECIFIED) {
+      writer.uint32(40).int32(leasePurposeToNumber(message.purpose));
     }
     return writer;
   },
@@ -407,6 +481,14 @@ export const AcquirePublishLeaseRequest: MessageFns<AcquirePublishLeaseRequest> 
             message.duration = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.purpose = leasePurposeFromJSON(reader.int32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -433,6 +515,7 @@ export const AcquirePublishLeaseRequest: MessageFns<AcquirePublishLeaseRequest> 
         : "",
       holder: isSet(object.holder) ? globalThis.String(object.holder) : "",
       duration: isSet(object.duration) ? Duration.fromJSON(object.duration) : undefined,
+      purpose: isSet(object.purpose) ? leasePurposeFromJSON(object.purpose) : LeasePurpose.LEASE_PURPOSE_UNSPECIFIED,
     };
   },
 
@@ -450,6 +533,9 @@ export const AcquirePublishLeaseRequest: MessageFns<AcquirePublishLeaseRequest> 
     if (message.duration !== undefined) {
       obj.duration = Duration.toJSON(message.duration);
     }
+    if (message.purpose !== LeasePurpose.LEASE_PURPOSE_UNSPECIFIED) {
+      obj.purpose = leasePurposeToJSON(message.purpose);
+    }
     return obj;
   },
 
@@ -464,12 +550,13 @@ export const AcquirePublishLeaseRequest: MessageFns<AcquirePublishLeaseRequest> 
     message.duration = (object.duration !== undefined && object.duration !== null)
       ? Duration.fromPartial(object.duration)
       : undefined;
+    message.purpose = object.purpose ?? LeasePurpose.LEASE_PURPOSE_UNSPECIFIED;
     return message;
   },
 };
 
 function createBaseAcquirePublishLeaseResponse(): AcquirePublishLeaseResponse {
-  return { leaseId: "", patientReference: "", expiresAt: undefined };
+  return { leaseId: "", patientReference: "", expiresAt: undefined, duration: undefined };
 }
 
 export const AcquirePublishLeaseResponse: MessageFns<AcquirePublishLeaseResponse> = {
@@ -482,6 +569,9 @@ export const AcquirePublishLeaseResponse: MessageFns<AcquirePublishLeaseResponse
     }
     if (message.expiresAt !== undefined) {
       Timestamp.encode(toTimestamp(message.expiresAt), writer.uint32(26).fork()).join();
+    }
+    if (message.duration !== undefined) {
+      Duration.encode(message.duration, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -523,6 +613,14 @@ export const AcquirePublishLeaseResponse: MessageFns<AcquirePublishLeaseResponse
             message.expiresAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.duration = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -552,6 +650,7 @@ export const AcquirePublishLeaseResponse: MessageFns<AcquirePublishLeaseResponse
         : isSet(object.expires_at)
         ? globalThis.String(object.expires_at)
         : undefined,
+      duration: isSet(object.duration) ? Duration.fromJSON(object.duration) : undefined,
     };
   },
 
@@ -566,6 +665,9 @@ export const AcquirePublishLeaseResponse: MessageFns<AcquirePublishLeaseResponse
     if (message.expiresAt !== undefined) {
       obj.expiresAt = message.expiresAt;
     }
+    if (message.duration !== undefined) {
+      obj.duration = Duration.toJSON(message.duration);
+    }
     return obj;
   },
 
@@ -577,6 +679,9 @@ export const AcquirePublishLeaseResponse: MessageFns<AcquirePublishLeaseResponse
     message.leaseId = object.leaseId ?? "";
     message.patientReference = object.patientReference ?? "";
     message.expiresAt = object.expiresAt ?? undefined;
+    message.duration = (object.duration !== undefined && object.duration !== null)
+      ? Duration.fromPartial(object.duration)
+      : undefined;
     return message;
   },
 };
@@ -855,6 +960,8 @@ export const ReleasePublishLeaseResponse: MessageFns<ReleasePublishLeaseResponse
 /**
  * Publish leases (rule 3): a delivery holds one on the very decision it publishes under; a decision that
  * changes first revokes them and waits them out.
+ * No clock is compared with another. The holder counts the granted duration on its own monotonic clock, from before
+ * it sent the request; the grantor, which began later, counts it and a margin on its database's clock.
  */
 export type IdentityServiceDefinition = typeof IdentityServiceDefinition;
 export const IdentityServiceDefinition = {
@@ -869,7 +976,7 @@ export const IdentityServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** FAILED_PRECONDITION when the decision is not the study's current link. */
+    /** FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. */
     acquirePublishLease: {
       name: "AcquirePublishLease",
       requestType: AcquirePublishLeaseRequest as typeof AcquirePublishLeaseRequest,
@@ -904,7 +1011,7 @@ export interface IdentityServiceImplementation<CallContextExt = {}> {
     request: GetDecisionRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetDecisionResponse>>;
-  /** FAILED_PRECONDITION when the decision is not the study's current link. */
+  /** FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. */
   acquirePublishLease(
     request: AcquirePublishLeaseRequest,
     context: CallContext & CallContextExt,
@@ -926,7 +1033,7 @@ export interface IdentityServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetDecisionRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetDecisionResponse>;
-  /** FAILED_PRECONDITION when the decision is not the study's current link. */
+  /** FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. */
   acquirePublishLease(
     request: DeepPartial<AcquirePublishLeaseRequest>,
     options?: CallOptions & CallOptionsExt,

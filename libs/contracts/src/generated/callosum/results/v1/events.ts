@@ -16,6 +16,8 @@ export enum PublicationKind {
   PUBLICATION_KIND_RESULT = "PUBLICATION_KIND_RESULT",
   /** PUBLICATION_KIND_FAILURE - A failed job's Task. */
   PUBLICATION_KIND_FAILURE = "PUBLICATION_KIND_FAILURE",
+  /** PUBLICATION_KIND_CORRECTION - What was written under an earlier decision was withdrawn (no patient_reference) or moved to patient_reference. */
+  PUBLICATION_KIND_CORRECTION = "PUBLICATION_KIND_CORRECTION",
   UNRECOGNIZED = "UNRECOGNIZED",
 }
 
@@ -33,6 +35,9 @@ export function publicationKindFromJSON(object: any): PublicationKind {
     case 3:
     case "PUBLICATION_KIND_FAILURE":
       return PublicationKind.PUBLICATION_KIND_FAILURE;
+    case 4:
+    case "PUBLICATION_KIND_CORRECTION":
+      return PublicationKind.PUBLICATION_KIND_CORRECTION;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -50,6 +55,8 @@ export function publicationKindToJSON(object: PublicationKind): string {
       return "PUBLICATION_KIND_RESULT";
     case PublicationKind.PUBLICATION_KIND_FAILURE:
       return "PUBLICATION_KIND_FAILURE";
+    case PublicationKind.PUBLICATION_KIND_CORRECTION:
+      return "PUBLICATION_KIND_CORRECTION";
     case PublicationKind.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -66,6 +73,8 @@ export function publicationKindToNumber(object: PublicationKind): number {
       return 2;
     case PublicationKind.PUBLICATION_KIND_FAILURE:
       return 3;
+    case PublicationKind.PUBLICATION_KIND_CORRECTION:
+      return 4;
     case PublicationKind.UNRECOGNIZED:
     default:
       return -1;
