@@ -1,9 +1,9 @@
+import type { ServiceName } from '@callosum/contracts';
 import { CallosumError } from '@callosum/kernel';
-import { type ClientError, Status } from 'nice-grpc';
 
 /** "host:port" or "unix:path" of a service's internal gRPC. */
 export interface ServiceAddress {
-  readonly service: string;
+  readonly service: ServiceName;
   readonly address: string;
 }
 
@@ -30,16 +30,4 @@ export class ServiceFailedError extends CallosumError {
   constructor(service: string, address: string, reason: string) {
     super('cli.service-failed', 'unavailable', `${service} at ${address}: ${reason}`);
   }
-}
-
-/** What a call's failure is called; `timeoutMs` is what it was given. */
-export function failureOf(error: unknown, { service, address }: ServiceAddress, timeoutMs: number): ServiceFailedError {
-  return new ServiceFailedError(service, address, reasonOf(error, timeoutMs));
-}
-
-function reasonOf(error: unknown, timeoutMs: number): string {
-  if (error instanceof Error && error.name === 'AbortError') return `not done after ${timeoutMs / 1000} s, given up`;
-  const { code, details, message } = error as Partial<ClientError>;
-  if (code === Status.UNAVAILABLE) return `does not answer (${details ?? ''})`;
-  return code === undefined ? (message ?? String(error)) : `${Status[code]}: ${details ?? ''}`;
 }

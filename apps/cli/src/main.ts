@@ -1,12 +1,15 @@
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 
+import { operations } from '@callosum/contracts';
 import { errorMessage } from '@callosum/kernel';
 
-import { serviceAddresses, studyIndexAddress } from './address.js';
+import { addressOf, serviceAddresses } from './address.js';
+import { ask as askService } from './connect.js';
 import { type ServiceAddress, UsageError } from './errors.js';
 import { ParkedCommands, type ParkedTarget } from './parked.js';
 import { reindex } from './reindex.js';
+import { workers } from './workers.js';
 
 /** A day: ten million instances at the hundred or so a second that headers are read from a spinning disk. */
 const timeoutSecondsDefault = 86_400;
@@ -34,12 +37,21 @@ const help = `callosum <command>
     --address SERVICE=ADDRESS   where a service answers; once for each service
                         (default: CALLOSUM_SERVICES_GRPC, comma-separated, else the system running on CALLOSUM_DATA_DIR)
 
+  workers issue       make a credential for a vendor's workers and show its token, once
+    --vendor NAME       the vendor in the manifests it may register
+    --label TEXT        what it is for
+    --expires DAYS      how long it is in force (default: until it is revoked)
+  workers list        credentials: vendor, label, when issued, used, revoked; never a token
+  workers revoke ID   end a credential; its workers are cut off within seconds
+    --address ADDRESS   where inference-orchestrator answers (default: CALLOSUM_INFERENCE_GRPC, else as above)
+
   --help              this text
+
+Where services ask each other who they are, the CALLOSUM_AUTH_* settings say who this is; CALLOSUM_TOKEN may hold the
+access token of a person with the role operator instead.
 
 Ends with 0 when all is done, 1 when it failed or something is left, 2 when it was asked wrongly.
 `;
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Runs one command line and gives the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -59,6 +71,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
     process.stdout.write(help);
     return values.help ? 0 : 2;
   }
+  if (positionals[0] === 'workers') {
+    const address = addressOf('inference-orchestrator', values.address?.[0], process.env);
+    return workers(positionals.slice(1), values, { address, env: process.env, say });
+  }
   const command = positionals.join(' ');
   switch (command) {
     case 'reindex':
@@ -77,13 +93,16 @@ async function runReindex(values: Values): Promise<number> {
   const seconds = Number(values.timeout ?? timeoutSecondsDefault);
   if (!(seconds > 0 && seconds <= 1_000_000)) throw new UsageError('--timeout is a number of seconds, 1000000 at most');
   const failed = await reindex({
-    address: studyIndexAddress(values.address?.[0], process.env),
+    address: addressOf('study-index', values.address?.[0], process.env),
     timeoutMs: Math.ceil(seconds * 1000),
     settledSeconds: wholeSeconds(values.settled),
+    env: process.env,
     say,
   });
   return failed === 0 ? 0 : 1;
 }
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 function wholeSeconds(given: string | undefined): number | undefined {
   if (given === undefined) return undefined;
@@ -117,13 +136,11 @@ async function runParked(command: string, values: Values): Promise<number> {
   return 0;
 }
 
-async function ask<T>(target: ServiceAddress, question: (parked: ParkedCommands) => Promise<T>): Promise<T> {
-  const parked = ParkedCommands.connect(target, say);
-  try {
-    return await question(parked);
-  } finally {
-    parked.close();
-  }
+function ask<T>(target: ServiceAddress, question: (parked: ParkedCommands) => Promise<T>): Promise<T> {
+  const { service, address } = target;
+  return askService(service, address, operations.ParkedServiceDefinition, process.env, (client) =>
+    question(new ParkedCommands(target, client, say)),
+  );
 }
 
 function required(values: Values, name: 'group' | 'topic' | 'key' | 'reason'): string {
@@ -149,6 +166,9 @@ function parse(args: readonly string[]) {
         id: { type: 'string' },
         reason: { type: 'string' },
         by: { type: 'string' },
+        vendor: { type: 'string' },
+        label: { type: 'string' },
+        expires: { type: 'string' },
       },
     });
   } catch (error) {

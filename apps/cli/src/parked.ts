@@ -1,7 +1,7 @@
 import { operations } from '@callosum/contracts';
-import { type Channel, type Client, createChannel, createClient } from 'nice-grpc';
+import type { Client } from 'nice-grpc';
 
-import { failureOf, type ServiceAddress } from './errors.js';
+import type { ServiceAddress } from './errors.js';
 
 type ParkedClient = Client<operations.ParkedServiceDefinition>;
 
@@ -23,22 +23,11 @@ const deadlineMs = 120_000;
 
 /** Parked work of one service: what `callosum parked` asks it. */
 export class ParkedCommands {
-  private constructor(
+  constructor(
     private readonly target: ServiceAddress,
-    private readonly channel: Channel,
     private readonly client: ParkedClient,
     private readonly say: Say,
   ) {}
-
-  static connect(target: ServiceAddress, say: Say): ParkedCommands {
-    // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
-    const channel = createChannel(target.address.replace(/^unix:(?!\/\/)/, 'unix://'));
-    return new ParkedCommands(target, channel, createClient(operations.ParkedServiceDefinition, channel), say);
-  }
-
-  close(): void {
-    this.channel.close();
-  }
 
   /** One line a key. @returns how many keys hold parked work */
   async list(topic = ''): Promise<number> {
@@ -50,7 +39,7 @@ export class ParkedCommands {
   }
 
   async show({ topic, key }: ParkedTarget): Promise<void> {
-    const { items, itemsTotal } = await this.#ask(this.client.showParked({ topic, key }, this.#options()));
+    const { items, itemsTotal } = await this.client.showParked({ topic, key }, this.#options());
     for (const item of items) {
       const fields = Object.entries(item).filter(
         ([name, value]) => value !== '' && value !== undefined && name !== 'payload',
@@ -64,7 +53,7 @@ export class ParkedCommands {
   /** Until nothing of the key is left or an item fails. @returns true when nothing is left */
   async replay({ topic, key }: ParkedTarget): Promise<boolean> {
     for (let replayed = 0; ;) {
-      const answer = await this.#ask(this.client.replayParked({ topic, key }, this.#options()));
+      const answer = await this.client.replayParked({ topic, key }, this.#options());
       replayed += answer.replayed;
       if (answer.left > 0 && !answer.errorCode && answer.replayed > 0) continue;
       const failed = answer.errorCode ? `, stopped at ${answer.errorCode}` : '';
@@ -82,14 +71,14 @@ export class ParkedCommands {
 
   async drop({ topic, key, id = '', droppedBy, reason }: DropOptions): Promise<void> {
     const request = { topic, key, id, droppedBy, reason };
-    const { dropped, left } = await this.#ask(this.client.dropParked(request, this.#options()));
+    const { dropped, left } = await this.client.dropParked(request, this.#options());
     this.say(`${this.target.service}  ${topic}  ${key}  ${dropped} dropped, ${left} left`);
   }
 
   async #keys(topic: string): Promise<operations.ParkedKey[]> {
     const keys: operations.ParkedKey[] = [];
     for (let pageToken = ''; ;) {
-      const page = await this.#ask(this.client.listParked({ topic, pageToken }, this.#options()));
+      const page = await this.client.listParked({ topic, pageToken }, this.#options());
       keys.push(...page.keys);
       pageToken = page.nextPageToken;
       if (!pageToken) return keys;
@@ -98,13 +87,5 @@ export class ParkedCommands {
 
   #options(): { signal: AbortSignal } {
     return { signal: AbortSignal.timeout(deadlineMs) };
-  }
-
-  async #ask<T>(call: Promise<T>): Promise<T> {
-    try {
-      return await call;
-    } catch (error) {
-      throw failureOf(error, this.target, deadlineMs);
-    }
   }
 }

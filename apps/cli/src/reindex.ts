@@ -1,7 +1,7 @@
 import { imaging } from '@callosum/contracts';
-import { createChannel, createClient } from 'nice-grpc';
 
-import { failureOf, ServiceFailedError } from './errors.js';
+import { ask } from './connect.js';
+import { ServiceFailedError } from './errors.js';
 
 export interface ReindexOptions {
   /** "host:port" or "unix:path". */
@@ -10,6 +10,7 @@ export interface ReindexOptions {
   readonly timeoutMs: number;
   /** Blobs younger than this are not taken for lost; what study-index thinks right when absent. */
   readonly settledSeconds?: number | undefined;
+  readonly env: NodeJS.ProcessEnv;
   readonly say: (line: string) => void;
 }
 
@@ -21,29 +22,28 @@ const sayEveryMs = 1000;
  * @returns how many instances could not be read; their rows were left as they are
  * @throws {ServiceFailedError}
  */
-export async function reindex({ address, timeoutMs, settledSeconds, say }: ReindexOptions): Promise<number> {
-  // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
-  const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'));
-  const client = createClient(imaging.StudyIndexServiceDefinition, channel);
+export async function reindex({ address, timeoutMs, settledSeconds, env, say }: ReindexOptions): Promise<number> {
   const started = Date.now();
   let last: imaging.ReindexResponse | undefined;
   let saidAt = 0;
-  try {
-    for await (const progress of client.reindex({ settledSeconds }, { signal: AbortSignal.timeout(timeoutMs) })) {
-      last = progress;
-      if (Date.now() - saidAt < sayEveryMs) continue;
-      saidAt = Date.now();
-      say(
-        progress.instancesTotal === 0n
-          ? `${progress.blobsExamined} blobs compared with the ledger${ledgerNews(progress)}`
-          : `${progress.instancesDone} of ${progress.instancesTotal} instances${unreadable(progress)}`,
-      );
+  await ask('study-index', address, imaging.StudyIndexServiceDefinition, env, async (client) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      for await (const progress of client.reindex({ settledSeconds }, { signal })) {
+        last = progress;
+        if (Date.now() - saidAt < sayEveryMs) continue;
+        saidAt = Date.now();
+        say(
+          progress.instancesTotal === 0n
+            ? `${progress.blobsExamined} blobs compared with the ledger${ledgerNews(progress)}`
+            : `${progress.instancesDone} of ${progress.instancesTotal} instances${unreadable(progress)}`,
+        );
+      }
+    } catch (error) {
+      if (signal.aborted) throw new Error(`not done after ${timeoutMs / 1000} s, given up`, { cause: error });
+      throw error;
     }
-  } catch (error) {
-    throw failureOf(error, { service: 'study-index', address }, timeoutMs);
-  } finally {
-    channel.close();
-  }
+  });
   if (!last) throw new ServiceFailedError('study-index', address, 'ended without an answer');
   say(`${last.blobsExamined} blobs compared with the ledger${ledgerNews(last)}`);
   const seconds = ((Date.now() - started) / 1000).toFixed(1);

@@ -1,79 +1,65 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export interface IssuedCertificate {
-  /** PEM, PKCS #8. */
-  readonly key: string;
-  /** PEM. */
-  readonly cert: string;
+export interface TestCertificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string;
 }
 
-export interface CertificateRequest {
-  readonly commonName: string;
-  /** Already out of date when it is issued. */
-  readonly expired?: boolean;
-}
-
-/** A certificate authority of one test, made with openssl. */
+/** A certificate authority of a test's own, made with openssl. */
 export class TestAuthority {
   private constructor(
-    private readonly dir: string,
-    /** PEM. */
-    readonly ca: string,
+    readonly folder: string,
+    readonly caFile: string,
   ) {}
 
-  static async create(parent: string): Promise<TestAuthority> {
-    const dir = await mkdtemp(join(parent, 'ca-'));
-    const req = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-    await run('openssl', [...req, '-subj', '/CN=callosum test CA', '-keyout', 'ca.key', '-out', 'ca.pem'], {
-      cwd: dir,
-    });
-    for (const [name, text] of [
-      ['index.txt', ''],
-      ['serial', '1000'],
-      ['ca.cnf', authorityConfig],
-    ] as const) {
-      await writeFile(join(dir, name), text);
-    }
-    return new TestAuthority(dir, await readFile(join(dir, 'ca.pem'), 'utf8'));
+  static async create(): Promise<TestAuthority> {
+    const folder = await mkdtemp(join(tmpdir(), 'callosum-ca-'));
+    const caFile = join(folder, 'ca.pem');
+    await openssl(folder, [
+      '-x509',
+      '-subj',
+      '/CN=Test authority',
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.pem',
+      '-days',
+      '2',
+    ]);
+    return new TestAuthority(folder, caFile);
   }
 
-  /** For servers and clients alike, valid for 127.0.0.1 and localhost. */
-  async issue({ commonName, expired = false }: CertificateRequest): Promise<IssuedCertificate> {
-    const { dir } = this;
-    const name = await mkdtemp(join(dir, 'leaf-'));
-    const [key, csr, cert] = [join(name, 'key.pem'), join(name, 'leaf.csr'), join(name, 'cert.pem')];
-    const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    await run('openssl', ['req', ...newKey, '-subj', `/CN=${commonName}`, '-keyout', key, '-out', csr], { cwd: dir });
-    const dates = expired ? ['-startdate', '20200101000000Z', '-enddate', '20200102000000Z'] : ['-days', '2'];
-    await run('openssl', ['ca', '-batch', '-notext', '-config', 'ca.cnf', ...dates, '-in', csr, '-out', cert], {
-      cwd: dir,
+  /**
+   * Makes a certificate, or a new one under the same file names.
+   * @param names as openssl writes them: "DNS:localhost,URI:spiffe://callosum/dicomweb"; '' for a certificate without
+   */
+  async issue(file: string, names: string): Promise<TestCertificate> {
+    const path = (name: string): string => join(this.folder, name);
+    await writeFile(
+      path(`${file}.ext`),
+      `${names ? `subjectAltName=${names}\n` : ''}extendedKeyUsage=serverAuth,clientAuth\n`,
+    );
+    await openssl(this.folder, ['-subj', `/CN=${file}`, '-keyout', `${file}.new.key`, '-out', `${file}.csr`]);
+    const signing = ['x509', '-req', '-in', `${file}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'];
+    await run('openssl', [...signing, '-days', '2', '-extfile', `${file}.ext`, '-out', `${file}.new.pem`], {
+      cwd: this.folder,
     });
-    return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') };
+    await rename(path(`${file}.new.key`), path(`${file}.key`));
+    await rename(path(`${file}.new.pem`), path(`${file}.pem`));
+    return { certFile: path(`${file}.pem`), keyFile: path(`${file}.key`), caFile: this.caFile };
+  }
+
+  remove(): Promise<void> {
+    return rm(this.folder, { recursive: true, force: true });
   }
 }
 
-const authorityConfig = `
-[ca]
-default_ca = here
-[here]
-dir = .
-database = index.txt
-serial = serial
-new_certs_dir = .
-certificate = ca.pem
-private_key = ca.key
-default_md = sha256
-policy = any
-x509_extensions = leaf
-unique_subject = no
-[any]
-commonName = supplied
-[leaf]
-subjectAltName = IP:127.0.0.1, DNS:localhost
-extendedKeyUsage = serverAuth, clientAuth
-`;
+const openssl = (cwd: string, args: readonly string[]): Promise<unknown> =>
+  run('openssl', ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', ...args], { cwd });

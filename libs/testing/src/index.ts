@@ -13,3 +13,4 @@ export { prepareServers } from './prepare.js';
 export { accepts, startProcess, type ServerProcess, type ServerCommand } from './processes.js';
 export { cachedTool, repositoryRoot } from './tools-folder.js';
 export * from './child.js';
+export * from './oidc.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { type IssuedCertificate, TestAuthority } from './certificates.js';
+import { type IssuedCertificate, KafkaAuthority } from './kafka-certificates.js';
 import { kafkaClasspath, replicas } from './kafka.js';
 import { clusterId, KafkaNode } from './kafka-node.js';
 import { freePort } from './ports.js';
@@ -33,8 +33,8 @@ export async function startSecureKafka(): Promise<TestSecureKafka> {
   const classpath = await kafkaClasspath();
   const dir = await mkdtemp(join(tmpdir(), 'callosum-kafka-secure-'));
   const [authority, unknown, tokens] = await Promise.all([
-    TestAuthority.create(dir),
-    TestAuthority.create(dir),
+    KafkaAuthority.create(dir),
+    KafkaAuthority.create(dir),
     startTokenServer(),
   ]);
   const server = await authority.issue({ commonName: 'broker' });

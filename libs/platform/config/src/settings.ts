@@ -83,5 +83,9 @@ export function describeSettings(schema: SettingsSchema): SettingDoc[] {
   });
 }
 
-/** As one would write it in the environment. */
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+/** As one would write it in the environment: lists of words with commas. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const words = Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string');
+  return words ? value.join(',') : JSON.stringify(value);
+}

@@ -6,6 +6,7 @@ import type { Reading } from '@callosum/telemetry';
 import type { INestApplicationContext, Type } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
+import type { z } from 'zod';
 
 /** A gRPC service and the object that answers it, usually resolved from the Nest container. */
 export interface GrpcBinding {
@@ -42,6 +43,8 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
    * (1 MiB) unless the service parses it itself; every other content type is refused with 415.
    */
   readonly configureHttp?: (fastify: FastifyInstance) => void;
+  /** Refuses to start on addresses its own listeners may not bind. @throws {UnauthenticatedBindError} */
+  assertBinds?(settings: z.output<S>): void;
   /** Gauges of its own, read every few seconds: cheap queries. */
   readonly gauges?: (app: INestApplicationContext) => Promise<readonly Reading[]>;
   /** Answers a request whose URL cannot be decoded ("/%zz"), which no route sees; problem+json when not given. */

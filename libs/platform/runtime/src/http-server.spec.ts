@@ -37,12 +37,18 @@ afterEach(async () => {
   server = undefined;
 });
 
-async function start(services: RunningService[], started = true, drain = new Drain(1_000)) {
+async function start(
+  services: RunningService[],
+  started = true,
+  { authenticated = false, drain = new Drain(1_000) } = {},
+) {
   server = await serveHttp({
     host: '127.0.0.1',
     port: 0,
     telemetry,
     publicUrl: 'https://callosum.example',
+    authenticated,
+    metrics: !authenticated,
     services: () => services,
     started: () => started,
     drain,
@@ -89,7 +95,9 @@ describe('the one router', () => {
     const drain = new Drain(400);
     const responses: ServerResponse[] = [];
     const handle = (_request: IncomingMessage, response: ServerResponse): number => responses.push(response);
-    const get = await start([{ ...service('a', ['/api']), handle: (...both) => void handle(...both) }], true, drain);
+    const get = await start([{ ...service('a', ['/api']), handle: (...both) => void handle(...both) }], true, {
+      drain,
+    });
     const [finishing, hanging] = [get('/api/finishes'), get('/api/hangs')];
     const cutOff = expect(hanging).rejects.toThrow('fetch failed');
     await vi.waitFor(() => expect(responses).toHaveLength(2));
@@ -131,6 +139,31 @@ describe('the one router', () => {
     expect(await ask('127.0.0.1.evil.example')).toBe(421);
   });
 
+  it('with authentication serves every name, and keeps the metrics to their own port', async () => {
+    const get = await start([service('a', ['/api'])], true, { authenticated: true });
+    expect((await get('/metrics')).status).toBe(404);
+    const ask = (path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const to = { host: '127.0.0.1', port: server?.port, path, headers: { host: 'callosum-fhir-gateway.svc:8080' } };
+        request(to, (response) => resolve(response.resume().statusCode))
+          .on('error', reject)
+          .end();
+      });
+    expect(await ask('/api')).toBe(200);
+    expect(await ask('/readyz')).toBe(200);
+  });
+
+  it('answers probes under any name: they come by address', async () => {
+    await start([service('a', ['/api'])]);
+    const status = await new Promise((resolve, reject) => {
+      const to = { host: '127.0.0.1', port: server?.port, path: '/healthz', headers: { host: '10.1.2.3:8080' } };
+      request(to, (response) => resolve(response.resume().statusCode))
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(200);
+  });
+
   it('refuses a null character', async () => {
     const get = await start([service('a', ['/api'])]);
     expect((await get('/api?name=%00')).status).toBe(400);
@@ -142,6 +175,8 @@ describe('the one router', () => {
       port: 0,
       telemetry,
       publicUrl: 'https://callosum.example',
+      authenticated: false,
+      metrics: true,
       services: () => [],
       started: () => true,
       drain: new Drain(0),

@@ -16,6 +16,10 @@ export interface HttpServerOptions {
   readonly telemetry: Telemetry;
   /** Base URL people reach the site under: requests for its host are served, beside loopback's. */
   readonly publicUrl: string;
+  /** Whether the services ask callers for tokens: then other addresses than loopback may be bound. */
+  readonly authenticated: boolean;
+  /** Whether /metrics is answered here; where it is not, it has a port of its own. */
+  readonly metrics: boolean;
   /** False until everything that belongs to this process has been started. */
   readonly started: () => boolean;
   /** Once it began, only probes and metrics are answered; the rest is refused with 503. */
@@ -39,7 +43,7 @@ const requestTimeoutMs = 0;
 
 /** The one router: it owns the HTTP port, answers probes and metrics, and sends every other path to its service. */
 export async function serveHttp(options: HttpServerOptions): Promise<RunningHttpServer> {
-  assertBindAllowed('CALLOSUM_HTTP_HOST', options.host);
+  assertHttpBind(options);
   const find = (path: string): RunningService | undefined =>
     options
       .services()
@@ -56,14 +60,16 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
   const server = createServer(
     { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
     (request, response) => {
-      if (!isOurHost(request.headers.host, options.publicUrl))
+      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+      // Probes come by address, and from whoever watches the process.
+      if (path === '/healthz') return void answerHealth(options.services(), response);
+      if (path === '/readyz') return void answerReadiness(options, response);
+      // A page of another site has no token to send along; names need not be known then.
+      if (!options.authenticated && !isOurHost(request.headers.host, options.publicUrl))
         return refuse(response, 421, 'this host is not served here');
       // No text of DICOM or FHIR holds U+0000, and PostgreSQL's cannot.
       if (/%00/.test(request.url ?? '')) return refuse(response, 400, 'the request holds a null character');
-      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-      if (path === '/healthz') return void answerHealth(options.services(), response);
-      if (path === '/readyz') return void answerReadiness(options, response);
-      if (path === '/metrics') return options.telemetry.handleMetrics(request, response);
+      if (options.metrics && path === '/metrics') return options.telemetry.handleMetrics(request, response);
       if (options.drain.began.aborted) return refuseDraining(response);
       running.add(response);
       response.once('close', () => ended(response));
@@ -87,6 +93,14 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
         server.closeAllConnections();
       }),
   };
+}
+
+/** @throws {UnauthenticatedBindError} */
+export function assertHttpBind({ host, authenticated }: Pick<HttpServerOptions, 'host' | 'authenticated'>): void {
+  assertBindAllowed('CALLOSUM_HTTP_HOST', host, {
+    on: authenticated,
+    needs: 'CALLOSUM_AUTH_OIDC_ISSUER and CALLOSUM_AUTH_OIDC_AUDIENCE (and terminate TLS in front)',
+  });
 }
 
 /**

@@ -1,4 +1,5 @@
-import { parseSettings } from '@callosum/config';
+import { oidcConfig } from '@callosum/auth';
+import { isLoopback, parseSettings } from '@callosum/config';
 import { errorMessage } from '@callosum/kernel';
 import { createLogger, startTelemetry } from '@callosum/telemetry';
 
@@ -6,6 +7,7 @@ import type { ServiceDefinition } from './definition.js';
 import { Drain } from './drain.js';
 import { drainProcess } from './drain-process.js';
 import { serveHttp } from './http-server.js';
+import { serveMetrics } from './metrics-server.js';
 import { platformSettings } from './settings.js';
 import { type RunningService, startService } from './start-service.js';
 
@@ -36,8 +38,13 @@ async function start(definition: ServiceDefinition): Promise<void> {
     ...(settings.OTEL_EXPORTER_OTLP_ENDPOINT ? { otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT } : {}),
   });
   const running: RunningService[] = [];
+  const authenticated = oidcConfig(settings) !== undefined;
+  if (authenticated && !isLoopback(settings.CALLOSUM_HTTP_HOST)) logger.warn({}, 'http.tls-is-the-ingress');
+  const metrics = await serveMetrics(settings, telemetry);
   const drain = new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
   const http = await serveHttp({
+    authenticated,
+    metrics: metrics === undefined,
     host: settings.CALLOSUM_HTTP_HOST,
     port: settings.CALLOSUM_HTTP_PORT,
     telemetry,
@@ -49,7 +56,7 @@ async function start(definition: ServiceDefinition): Promise<void> {
   let ending: Promise<void> | undefined;
   const end = (): Promise<void> =>
     (ending ??= (async () => {
-      await drainProcess({ drain, http, services: running, telemetry, logger });
+      await drainProcess({ drain, http, metrics, services: running, telemetry, logger });
       setTimeout(() => process.exit(0), 500).unref();
     })());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end());

@@ -1,4 +1,5 @@
-import { port, wholeNumber } from '@callosum/config';
+import { authSettings } from '@callosum/auth';
+import { flag, port, wholeNumber } from '@callosum/config';
 import { databaseDefaults } from '@callosum/database';
 import { outboxRowsMaxDefault } from '@callosum/event-log';
 import { z } from 'zod';
@@ -24,12 +25,27 @@ export const platformSettings = z.object({
     ),
   CALLOSUM_HTTP_HOST: z.string().default('127.0.0.1').describe('Address the HTTP port binds to'),
   CALLOSUM_HTTP_PORT: port().default(8080).describe('HTTP port'),
+  CALLOSUM_METRICS_HOST: z.string().default('127.0.0.1').describe('Address the metrics port binds to'),
+  CALLOSUM_METRICS_PORT: port()
+    .optional()
+    .describe(
+      'Port of /metrics; 9464 when not set and HTTP asks for authentication or is not on loopback, else /metrics is on the HTTP port',
+    ),
+  CALLOSUM_METRICS_ALLOW_REMOTE: flag()
+    .default(false)
+    .describe(
+      '"true" lets the metrics port, which asks nobody who they are, bind to another address than loopback; keep it to the network of the monitoring',
+    ),
   CALLOSUM_INTERNAL_GRPC: z
     .string()
     .default('127.0.0.1:0')
     .describe('Address the internal gRPC server binds to: host:port, or unix:path'),
   CALLOSUM_STUDY_INDEX_GRPC: z.string().default('127.0.0.1:50061').describe('Where study-index answers'),
   CALLOSUM_IDENTITY_GRPC: z.string().default('127.0.0.1:50062').describe('Where identity-mapping answers'),
+  CALLOSUM_INFERENCE_GRPC: z
+    .string()
+    .default('127.0.0.1:50063')
+    .describe("Where inference-orchestrator answers (vendors' credentials)"),
   CALLOSUM_FHIR_URL: z
     .url()
     .default('http://127.0.0.1:8080/fhir')
@@ -65,5 +81,6 @@ export const platformSettings = z.object({
     .url()
     .optional()
     .describe('Base URL of an OTLP/HTTP collector for traces; none are exported without it'),
+  ...authSettings.shape,
 });
 export type PlatformSettings = z.output<typeof platformSettings>;

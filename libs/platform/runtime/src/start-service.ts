@@ -1,7 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { Archive } from '@callosum/archive';
-import { parseSettings } from '@callosum/config';
+import {
+  Authenticator,
+  authorizeGrpc,
+  internalBindProtected,
+  internalServerCredentials,
+  peerInterceptor,
+  rolesOfService,
+} from '@callosum/auth';
+import { parseSettings, SettingsError, UnauthenticatedBindError } from '@callosum/config';
 import { operations } from '@callosum/contracts';
 import { migrate } from '@callosum/database';
 import {
@@ -23,12 +31,13 @@ import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
-import { createServer, type Server } from 'nice-grpc';
+import { type ChannelOptions, createServer, type Server } from 'nice-grpc';
 
 import { ArchiveSweeper } from './archive-sweeper.js';
 import { createPeerClients } from './clients.js';
 import type { ServiceDefinition } from './definition.js';
 import { Drain } from './drain.js';
+import { guardHttp } from './http-auth.js';
 import { ProblemFilter, refuseUrl } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { NestLogger } from './nest-logger.js';
@@ -75,6 +84,8 @@ export async function startService(
   const drain = processDrain ?? new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
   const own = parseSettings(definition.settings, env);
   const logger = createLogger(definition.name, settings.CALLOSUM_LOG_LEVEL);
+  const authenticator = openAuthenticator(definition, settings, logger);
+  definition.assertBinds?.(own);
   const closers: (() => Promise<unknown> | void)[] = [];
   let crash: Error | undefined;
   try {
@@ -93,10 +104,11 @@ export async function startService(
       outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
       onAdd: () => relay.expect(),
     });
-    const peers = createPeerClients(definition.name, {
-      studyIndex: settings.CALLOSUM_STUDY_INDEX_GRPC,
-      identity: settings.CALLOSUM_IDENTITY_GRPC,
-    });
+    const peers = createPeerClients(
+      definition.name,
+      { studyIndex: settings.CALLOSUM_STUDY_INDEX_GRPC, identity: settings.CALLOSUM_IDENTITY_GRPC },
+      authenticator,
+    );
     closers.push(() => peers.close());
     const values = new Map<symbol, unknown>([
       [tokens.DATABASE, database],
@@ -104,6 +116,7 @@ export async function startService(
       [tokens.OBJECT_STORE, objectStore],
       [tokens.SETTINGS, own],
       [tokens.PLATFORM_SETTINGS, settings],
+      [tokens.AUTHENTICATOR, authenticator],
       [tokens.CLOCK, systemClock],
       [tokens.DRAIN, drain],
       [tokens.LOGGER, logger],
@@ -115,7 +128,7 @@ export async function startService(
       values.set(tokens.ARCHIVE, archive);
     }
 
-    const app = await createApplication(definition, values, logger);
+    const app = await createApplication(definition, values, authenticator, logger);
     closers.push(() => app.close());
     const parked = new ParkedStore(database.db, outbox);
     const transport = new EventLogTransport({
@@ -131,7 +144,7 @@ export async function startService(
     });
     const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
     const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);
-    const grpc = await startGrpc(definition, app, parkedGrpc, settings, logger);
+    const grpc = await startGrpc(definition, app, parkedGrpc, settings, authenticator, logger);
     closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
     await app.init();
     const fastify = app.getHttpAdapter().getInstance();
@@ -174,6 +187,25 @@ export async function startService(
   }
 }
 
+/** @throws {SettingsError} @throws {UnauthenticatedBindError} */
+function openAuthenticator(definition: ServiceDefinition, settings: PlatformSettings, logger: Logger): Authenticator {
+  const authenticator = new Authenticator(definition.name, settings);
+  if (authenticator.httpOn && rolesOfService[definition.name] && !authenticator.fhirToken)
+    throw new SettingsError([
+      'CALLOSUM_AUTH_SERVICE_KEYS_FILE or CALLOSUM_AUTH_CLIENT_ID: one is required, the FHIR server will ask for a token',
+    ]);
+  const bind = settings.CALLOSUM_INTERNAL_GRPC;
+  if (!definition.grpc) return authenticator;
+  if (!internalBindProtected(authenticator, bind))
+    throw new UnauthenticatedBindError('CALLOSUM_INTERNAL_GRPC', {
+      on: false,
+      needs: 'CALLOSUM_AUTH_INTERNAL_GRPC to mtls or token',
+    });
+  if (authenticator.internal.mode === 'token' && !authenticator.internal.tls && !bind.startsWith('unix:'))
+    logger.warn({ bind }, 'grpc.tokens-without-tls');
+  return authenticator;
+}
+
 function openArchive(
   definition: ServiceDefinition,
   settings: PlatformSettings,
@@ -203,6 +235,7 @@ function openArchive(
 async function createApplication(
   definition: ServiceDefinition,
   values: ReadonlyMap<symbol, unknown>,
+  authenticator: Authenticator,
   logger: Logger,
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
@@ -230,6 +263,7 @@ async function createApplication(
     );
   }
   traceHttp(fastify, definition.name);
+  guardHttp(fastify, definition.name, authenticator, logger);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
 }
@@ -239,16 +273,20 @@ async function startGrpc(
   app: INestApplication,
   parked: ParkedGrpc,
   settings: PlatformSettings,
+  authenticator: Authenticator,
   logger: Logger,
 ): Promise<{ server: Server; address: string }> {
+  const bind = settings.CALLOSUM_INTERNAL_GRPC;
   const onError = (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed');
-  const server = createServer().use(grpcServerMiddleware(definition.name, onError));
+  const onDenied = (code: string, path: string): void => logger.warn({ code, path }, 'grpc.denied');
+  const server = createServer({ interceptors: [peerInterceptor] } as ChannelOptions)
+    .use(grpcServerMiddleware(definition.name, onError))
+    .use(authorizeGrpc(authenticator, bind, onDenied));
   server.add(operations.ParkedServiceDefinition, parked);
   for (const { definition: grpc, implementation } of definition.grpc?.(app) ?? []) {
     server.add(grpc, implementation as never);
   }
-  const bind = settings.CALLOSUM_INTERNAL_GRPC;
-  const port = await server.listen(bind);
+  const port = await server.listen(bind, internalServerCredentials(authenticator, bind));
   return { server, address: bind.startsWith('unix:') ? bind : bind.replace(/:\d+$/, `:${port}`) };
 }
 

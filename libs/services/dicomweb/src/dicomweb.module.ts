@@ -11,6 +11,7 @@ import { ReadPixels } from './application/read-pixels.js';
 import { StoreInstances } from './application/store-instances.js';
 import type { DicomwebSettings } from './settings.js';
 import { ARCHIVE_INSTANCES, PRINCIPAL_OF, STUDY_INDEX_READER } from './tokens.js';
+import { principalNameOf } from './transport/http/principal-name.js';
 import { QidoController } from './transport/http/qido.controller.js';
 import { type PrincipalOf, StowController } from './transport/http/stow.controller.js';
 import { ViewerFiles } from './transport/http/viewer-files.js';
@@ -21,8 +22,7 @@ import { WadoController } from './transport/http/wado.controller.js';
   controllers: [StowController, QidoController, WadoController, ViewerController],
   providers: [
     ViewerFiles,
-    // Authentication, once there is one, puts its own here.
-    { provide: PRINCIPAL_OF, useValue: (() => undefined) satisfies PrincipalOf },
+    { provide: PRINCIPAL_OF, useValue: principalNameOf satisfies PrincipalOf },
     { provide: ARCHIVE_INSTANCES, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveInstances(archive) },
     {
       provide: STUDY_INDEX_READER,

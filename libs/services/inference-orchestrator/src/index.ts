@@ -1,11 +1,13 @@
+import { worker } from '@callosum/contracts';
 import { defineService } from '@callosum/runtime';
 import { reading } from '@callosum/telemetry';
 
 import type { JobQueries } from './adapters/postgres/job-queries.js';
 import { migrations } from './adapters/postgres/migrations.js';
 import { InferenceOrchestratorModule } from './inference-orchestrator.module.js';
-import { orchestratorSettings } from './settings.js';
+import { assertWorkerBind, orchestratorSettings } from './settings.js';
 import { JOB_QUERIES } from './tokens.js';
+import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { WorkerServer } from './transport/worker-server.js';
 
 /** Keeps the models, decides which series each reads, and hands jobs to vendors' workers over gRPC. */
@@ -23,6 +25,8 @@ export const inferenceOrchestrator = defineService({
     );
   },
   httpPrefixes: ['/api/inference'],
+  grpc: (app) => [{ definition: worker.WorkerCredentialServiceDefinition, implementation: app.get(CredentialsGrpc) }],
+  assertBinds: assertWorkerBind,
   ready: (app) =>
     app.get(WorkerServer).port === undefined
       ? Promise.reject(new Error('the worker port does not listen'))

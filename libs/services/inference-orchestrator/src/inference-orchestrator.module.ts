@@ -22,13 +22,26 @@ import { StoredBlobs } from './adapters/blobs.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
 import { PostgresAttempts } from './adapters/postgres/attempts.js';
 import { JobQueries } from './adapters/postgres/job-queries.js';
+import { PostgresCredentials } from './adapters/postgres/credentials.js';
 import { PostgresModels } from './adapters/postgres/models.js';
 import { PostgresScheduling } from './adapters/postgres/scheduling.js';
 import type { Tables } from './adapters/postgres/tables.js';
 import { GrpcStudies } from './adapters/studies.js';
-import type { Artifacts, Attempts, Blobs, LabelMaps, Models, Studies } from './application/ports.js';
+import type { Artifacts, Attempts, Blobs, Credentials, LabelMaps, Models, Studies } from './application/ports.js';
 import type { OrchestratorSettings } from './settings.js';
-import { ARTIFACTS, ATTEMPTS, BLOBS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, STUDIES, WAKER } from './tokens.js';
+import {
+  ARTIFACTS,
+  ATTEMPTS,
+  BLOBS,
+  CREDENTIALS,
+  JOB_QUERIES,
+  LABEL_MAPS,
+  MODELS,
+  SCHEDULING,
+  STUDIES,
+  WAKER,
+} from './tokens.js';
+import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { InferenceHttp } from './transport/inference.http.js';
 import { StudyCompletedEvents } from './transport/study-completed.events.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
@@ -44,6 +57,16 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
     { provide: STUDIES, inject: [STUDY_INDEX], useFactory: (client: StudyIndexClient) => new GrpcStudies(client) },
     { provide: BLOBS, inject: [OBJECT_STORE], useFactory: (objects: ObjectStore) => new StoredBlobs(objects) },
     { provide: JOB_QUERIES, inject: [DATABASE], useFactory: (database: Database<Tables>) => new JobQueries(database) },
+    {
+      provide: CREDENTIALS,
+      inject: [DATABASE],
+      useFactory: (database: Database<Tables>) => new PostgresCredentials(database),
+    },
+    {
+      provide: CredentialsGrpc,
+      inject: [CREDENTIALS, CLOCK, LOGGER],
+      useFactory: (credentials: Credentials, clock: Clock, log: Logger) => new CredentialsGrpc(credentials, clock, log),
+    },
     {
       provide: LABEL_MAPS,
       inject: [DATABASE, OBJECT_STORE, PLATFORM_SETTINGS],

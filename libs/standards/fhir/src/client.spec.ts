@@ -69,6 +69,13 @@ describe('FhirClient', () => {
     expect(asked).toHaveLength(3);
   });
 
+  it('takes a refused token for an outage, and a missing role for a refusal', async () => {
+    const { client: refused } = await serve(answer(401, errorOutcome('login', 'expired')));
+    await expect(refused.read('Patient', 'p')).rejects.toMatchObject({ kind: 'unavailable', status: 401 });
+    const { client: denied } = await serve(answer(403, errorOutcome('forbidden', 'no role')));
+    await expect(denied.read('Patient', 'p')).rejects.toMatchObject({ kind: 'forbidden', status: 403 });
+  });
+
   it('gives up after the last attempt and says it may pass later', async () => {
     const { client, asked } = await serve(busy);
     await expect(client.read('Patient', 'p')).rejects.toMatchObject({

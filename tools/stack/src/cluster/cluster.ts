@@ -130,6 +130,7 @@ export class Cluster {
       CALLOSUM_PUBLIC_URL: this.addresses.http('dicomweb'),
       CALLOSUM_STUDY_INDEX_GRPC: front('study-index', 'grpc'),
       CALLOSUM_IDENTITY_GRPC: front('identity-mapping', 'grpc'),
+      CALLOSUM_INFERENCE_GRPC: front('inference-orchestrator', 'grpc'),
       CALLOSUM_DATABASE_USER: schema,
       CALLOSUM_DATABASE_PASSWORD: this.passwordOf(schema),
     };
@@ -151,6 +152,7 @@ function listenersOf(env: NodeJS.ProcessEnv): { service: string; listener: Liste
     ...services.map(({ name }) => ({ service: name, listener: 'http' as const })),
     { service: 'study-index', listener: 'grpc' },
     { service: 'identity-mapping', listener: 'grpc' },
+    { service: 'inference-orchestrator', listener: 'grpc' },
     { service: 'dimse-ingest', listener: 'dimse', fixed: Number(env['CALLOSUM_DIMSE_PORT'] || 11112) },
     { service: 'inference-orchestrator', listener: 'workers', fixed: Number(env['CALLOSUM_GRPC_PORT'] || 50051) },
   ];

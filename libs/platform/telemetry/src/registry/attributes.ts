@@ -11,6 +11,7 @@ export const attributes = {
   'callosum.job': 'Id of an inference job',
   'callosum.job.attempt': "A worker's span: attempt at the job, counted from 1",
   'callosum.job.id': "A worker's span: id of the job",
+  'callosum.listener': 'Where a caller was refused: http, or workers for the worker port',
   'callosum.model': 'Id of a model',
   'callosum.model.id': "A worker's span: id of its model",
   'callosum.outcome': 'How it ended: a word of that operation, or the stable code of an error',

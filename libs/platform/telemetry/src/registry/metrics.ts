@@ -36,6 +36,12 @@ export const metricRegistry = {
     meaning: 'gRPC calls answered; a stream counts when it ends',
     bounds: requestBounds,
   },
+  'callosum.auth.denied': {
+    kind: 'counter',
+    unit: '{call}',
+    labels: ['callosum.service', 'callosum.listener', 'error.type'],
+    meaning: 'Calls refused for who made them',
+  },
   'callosum.events': {
     kind: 'counter',
     unit: '{attempt}',

@@ -4,7 +4,7 @@ import { BadRequestError } from './errors.js';
 
 /** What is known of who sends a STOW-RS request. */
 export interface Sender {
-  /** Who authenticated; nobody can be authenticated yet. */
+  /** Who authenticated; undefined where nobody is asked to. */
   readonly principal: string | undefined;
   /** What the sender's base URL calls it: an operator gives each client its own, as each modality has an AE title. */
   readonly named: string | undefined;

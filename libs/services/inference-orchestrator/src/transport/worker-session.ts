@@ -26,6 +26,8 @@ export interface SessionDependencies {
   readonly heartbeatMs: number;
   readonly leaseMs: number;
   readonly attemptMsMax: number;
+  /** Whose credential the worker showed; undefined where none is asked for. */
+  readonly vendor?: string | undefined;
 }
 
 /** Answers that wait for a worker to read them; then its own frames wait. */
@@ -114,14 +116,14 @@ export class WorkerSession {
   }
 
   private async register({ manifest: raw, workerInstanceId, heldJobs }: worker.Register): Promise<void> {
-    const { models, attempts, log, waker, orchestratorInstanceId, heartbeatMs, leaseMs } = this.with_;
+    const { models, attempts, log, waker, orchestratorInstanceId, heartbeatMs, leaseMs, vendor } = this.with_;
     if (this.registration) return this.say(refusal('', 'already-registered', 'a stream registers once'));
     if (!raw) return this.say(refusal('', 'invalid-manifest', 'manifest is missing'));
     if (!/^[\x21-\x7e]{1,128}$/.test(workerInstanceId))
       return this.say(refusal('', 'invalid-manifest', 'worker_instance_id must be 1 to 128 visible ASCII characters'));
     let manifest: Manifest;
     try {
-      manifest = await models.register(raw);
+      manifest = await models.register(raw, vendor);
     } catch (error) {
       const answer = refusalOf('', error);
       if (!answer) throw error;

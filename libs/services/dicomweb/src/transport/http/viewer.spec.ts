@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
+import { platformSettings } from '@callosum/runtime';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
@@ -26,7 +27,8 @@ describe('the files of the viewer', () => {
     writeFileSync(join(folder, 'index.html'), '<script src="/app.js"></script>');
     writeFileSync(join(folder, 'app.0123456789abcdef.js'), bundle);
     writeFileSync(join(folder, 'image.png'), 'a picture');
-    const controller = new ViewerController(dicomwebSettings.parse({ CALLOSUM_VIEWER_DIR: folder }), new ViewerFiles());
+    const settings = dicomwebSettings.parse({ CALLOSUM_VIEWER_DIR: folder });
+    const controller = new ViewerController(settings, platformSettings.parse({}), new ViewerFiles());
     http = fastify();
     http.get('/viewer/*', async (request, reply) => {
       await controller.file(request, reply);

@@ -15,6 +15,8 @@ import { startNodeSdk } from '@opentelemetry/sdk-node';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { afterAll, expect, it } from 'vitest';
 
+import { NetworkAddresses } from '../../adapters/network-addresses.js';
+import { AdmitPeer } from '../../application/admit-peer.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
 import { StoreInstance } from '../../application/store-instance.js';
 import { dimseIngestSettings } from '../../settings.js';
@@ -67,6 +69,7 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
     settings,
     new StoreInstance(archive),
     new AnnounceRelease(announcer, systemClock),
+    new AdmitPeer(settings.CALLOSUM_DIMSE_AES, new NetworkAddresses()),
     logger,
     new Drain(1_000),
   );
