@@ -22,6 +22,19 @@ export interface StudyIdentity extends IdentityAttributes {
   readonly inconsistent: boolean;
 }
 
+/** Of a study whose last instance left. The digest is that of no attributes, so that whoever comes back is judged. */
+export const noIdentity: StudyIdentity = {
+  patientId: '',
+  issuerOfPatientId: '',
+  issuerUniversalEntityId: '',
+  issuerUniversalEntityIdType: '',
+  patientName: '',
+  patientBirthDate: '',
+  patientSex: '',
+  digest: '',
+  inconsistent: false,
+};
+
 const attributeNames = [
   'patientId',
   'issuerOfPatientId',
