@@ -4,7 +4,9 @@ import {
   type AssociationInfo,
   type AssociationRejection,
   calledAetNotRecognized,
+  callingAetNotRecognized,
   createScpServer,
+  isAeTitle,
   rejectionText,
   type ScpServer,
 } from '@callosum/dimse';
@@ -61,6 +63,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
   #accept(association: AssociationInfo): AssociationHandler | AssociationRejection {
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
       return this.#rejected(association, calledAetNotRecognized);
+    if (!isAeTitle(association.callingAet)) return this.#rejected(association, callingAetNotRecognized);
     return new AssociationSession(association, {
       storeInstance: this.storeInstance,
       announceRelease: this.announceRelease,
@@ -70,7 +73,9 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   #rejected(association: AssociationInfo, rejection: AssociationRejection): AssociationRejection {
-    const { callingAet, calledAet, remoteAddress } = association;
+    const { calledAet, remoteAddress } = association;
+    // Whatever a peer sent in place of a title is for neither logs nor metrics.
+    const callingAet = isAeTitle(association.callingAet) ? association.callingAet : 'invalid';
     const reason = rejectionText(rejection.result, rejection.source, rejection.reason);
     this.logger.warn({ aet: callingAet, called: calledAet, remoteAddress, reason }, 'assoc.rejected');
     this.#metrics.rejected(callingAet);
