@@ -20,7 +20,7 @@ import { Module } from '@nestjs/common';
 import { StoredBlobs } from './adapters/blobs.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
 import { PostgresAttempts } from './adapters/postgres/attempts.js';
-import { JobQueries } from './adapters/postgres/job-queries.js';
+import { PostgresJobQueries } from './adapters/postgres/job-queries.js';
 import { PostgresModels } from './adapters/postgres/models.js';
 import { PostgresScheduling } from './adapters/postgres/scheduling.js';
 import type { Tables } from './adapters/postgres/tables.js';
@@ -42,7 +42,11 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
     { provide: WAKER, useFactory: () => new Waker() },
     { provide: STUDIES, inject: [STUDY_INDEX], useFactory: (client: StudyIndexClient) => new GrpcStudies(client) },
     { provide: BLOBS, inject: [OBJECT_STORE], useFactory: (objects: ObjectStore) => new StoredBlobs(objects) },
-    { provide: JOB_QUERIES, inject: [DATABASE], useFactory: (database: Database<Tables>) => new JobQueries(database) },
+    {
+      provide: JOB_QUERIES,
+      inject: [DATABASE],
+      useFactory: (database: Database<Tables>) => new PostgresJobQueries(database),
+    },
     {
       provide: LABEL_MAPS,
       inject: [DATABASE, OBJECT_STORE, PLATFORM_SETTINGS],

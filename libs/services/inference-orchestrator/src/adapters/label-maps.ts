@@ -52,7 +52,6 @@ export class StoredLabelMaps implements LabelMaps {
     return sha256;
   }
 
-  /** Removes what no accepted result names, once its job has ended, and everything of jobs that are to be pruned. */
   async prune(): Promise<number> {
     const { rows } = await sql<{ job_id: string; sha256: string; object_key: string }>`
       select l.job_id, l.sha256, l.object_key from label_map l join job j on j.id = l.job_id

@@ -53,6 +53,75 @@ export interface Studies {
   locate(studyInstanceUid: string, seriesInstanceUid: string): Promise<readonly LocatedInstance[]>;
 }
 
+export interface CompletedStudy {
+  readonly studyInstanceUid: string;
+  readonly revision: number;
+  readonly completedAt: Date;
+}
+
+/** Studies waiting for a model that has just registered: a portion of them, oldest first. */
+export interface Backfill {
+  readonly modelId: string;
+  readonly version: string;
+  /** Of the version that registered last: it gets the jobs. */
+  readonly manifest: Manifest;
+  readonly studies: readonly (CompletedStudy & Origin)[];
+}
+
+/** Completed studies and the jobs that follow from them. */
+export interface Scheduling {
+  /**
+   * Records that a study is complete and runs `work` in the same transaction; not at all when the event's effect is
+   * committed already, or a later revision is known.
+   */
+  completed(
+    event: { readonly id: string },
+    study: CompletedStudy,
+    origin: Origin,
+    work: (jobs: StudyJobs) => Promise<void>,
+  ): Promise<void>;
+  /**
+   * Takes a model that has recent studies still to be considered; another replica leaves it alone for a while.
+   * @param studiesMax of one portion; without studies nothing is left of the backfill
+   */
+  claimBackfill(studiesMax: number): Promise<Backfill | undefined>;
+  /** The portion was considered: the next one begins behind it, or the backfill is over. */
+  backfilled(portion: Backfill): Promise<void>;
+  /** Runs `work` unless the study has completed again meanwhile, which considers every model anyway. */
+  reconsider(study: CompletedStudy & Origin, work: (jobs: StudyJobs) => Promise<void>): Promise<void>;
+  /** Forgets studies no model can be given any more. */
+  forgetStudies(olderThanMs: number): Promise<void>;
+}
+
+/** A study's job, as people see it. */
+export interface JobSummary {
+  readonly jobId: string;
+  readonly modelId: string;
+  readonly modelVersion: string;
+  readonly studyRevision: number;
+  readonly seriesInstanceUid: string;
+  readonly slices: number;
+  readonly state: Job['state'];
+  readonly attempts: number;
+  readonly workerInstanceId: string | null;
+  readonly progress: number | null;
+  readonly stage: string | null;
+  readonly lastFailure: string | null;
+  readonly selectionEvidence: readonly string[];
+  readonly scheduledAt: Date;
+  readonly endedAt: Date | null;
+}
+
+/** What people and metrics ask about jobs. */
+export interface JobQueries {
+  /** A study's jobs, newest first. */
+  ofStudy(studyInstanceUid: string): Promise<readonly JobSummary[]>;
+  /** Shows how many jobs wait, by model, to who reads metrics. */
+  measure(): Promise<void>;
+  /** Removes jobs that ended long ago. */
+  prune(): Promise<void>;
+}
+
 /** One study's jobs, locked for the length of one decision. */
 export interface StudyJobs {
   /** Of each model the version that registered last. */
@@ -60,6 +129,11 @@ export interface StudyJobs {
   existing(modelId: string): Promise<readonly ExistingJob[]>;
   schedule(manifest: Manifest, input: SelectedInput, studyRevision: number): Promise<string>;
   supersede(jobId: string): Promise<void>;
+}
+
+export interface ExpiredAttempt extends HeldJob {
+  readonly failure: 'lease-expired' | 'deadline-exceeded';
+  readonly traceparent: string | undefined;
 }
 
 /** Attempts at jobs: rows with a lease and a fencing token. */
@@ -86,6 +160,8 @@ export interface Attempts {
    * @returns undefined when the job no longer runs under this token, or is not expired after all
    */
   fail(held: HeldJob, failure: AttemptFailure, detail: string): Promise<AfterAttempt | undefined>;
+  /** Attempts whose lease or deadline is over; as many as one sweep takes. */
+  expired(): Promise<readonly ExpiredAttempt[]>;
 }
 
 /** Label maps of jobs: bytes in the object store, one row each. */
@@ -99,6 +175,11 @@ export interface LabelMaps {
    * @returns lower-case hex SHA-256
    */
   store(jobId: string, source: AsyncIterable<Uint8Array>, labels: () => readonly number[]): Promise<string>;
+  /**
+   * Removes what no accepted result names, once its job has ended, and everything of jobs that are to be pruned.
+   * @returns how many
+   */
+  prune(): Promise<number>;
 }
 
 /** Bytes of stored instances. */

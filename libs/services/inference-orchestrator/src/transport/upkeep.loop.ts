@@ -5,13 +5,16 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { StoredLabelMaps } from '../adapters/label-maps.js';
-import { jobMetrics } from '../adapters/metrics.js';
-import type { PostgresAttempts } from '../adapters/postgres/attempts.js';
-import type { JobQueries } from '../adapters/postgres/job-queries.js';
-import type { CompletedStudy, PostgresScheduling } from '../adapters/postgres/scheduling.js';
 import { considerStudy } from '../application/consider-study.js';
-import type { Origin, Studies } from '../application/ports.js';
+import type {
+  Attempts,
+  CompletedStudy,
+  JobQueries,
+  LabelMaps,
+  Origin,
+  Scheduling,
+  Studies,
+} from '../application/ports.js';
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
@@ -22,8 +25,13 @@ const sweepMs = 250;
 const pauseAfterErrorMs = 1_000;
 const measureEveryMs = 5_000;
 const pruneEveryMs = 600_000;
+/** Studies a backfill considers before it looks around: each is one call to the index and one transaction. */
+const backfillStudiesMax = 20;
 
-/** What time does to jobs: leases end, new models catch up, old rows go. Every deadline is a row. */
+/**
+ * What time does to jobs: leases end, new models catch up, old rows go. Every deadline is a row. Leases have a loop of
+ * their own: no backfill, however long, and no index that does not answer keeps a lost job from another worker.
+ */
 @Injectable()
 export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private stopped = false;
@@ -32,10 +40,10 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
   private prunedAt = 0;
 
   constructor(
-    @Inject(ATTEMPTS) private readonly attempts: PostgresAttempts,
-    @Inject(SCHEDULING) private readonly scheduling: PostgresScheduling,
+    @Inject(ATTEMPTS) private readonly attempts: Attempts,
+    @Inject(SCHEDULING) private readonly scheduling: Scheduling,
     @Inject(JOB_QUERIES) private readonly queries: JobQueries,
-    @Inject(LABEL_MAPS) private readonly labelMaps: StoredLabelMaps,
+    @Inject(LABEL_MAPS) private readonly labelMaps: LabelMaps,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
@@ -43,7 +51,12 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
   ) {}
 
   onApplicationBootstrap(): void {
-    this.running = this.run();
+    const loops = [
+      this.run(() => this.endExpired()),
+      this.run(() => this.backfill()),
+      this.run(() => this.measureAndPrune()),
+    ];
+    this.running = Promise.all(loops).then(() => undefined);
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -52,13 +65,11 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     await this.running;
   }
 
-  private async run(): Promise<void> {
+  private async run(work: () => Promise<void>): Promise<void> {
     while (!this.stopped) {
       const { turn } = this.waker;
       try {
-        await this.endExpired();
-        await this.backfill();
-        await this.measureAndPrune();
+        await work();
         await this.waker.wait(turn, sweepMs);
       } catch (err) {
         this.log.error({ err }, 'upkeep.failed');
@@ -80,15 +91,19 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     if (expired.length > 0) this.waker.wake();
   }
 
-  /** A model that registered for the first time gets what completed shortly before. */
+  /** A model that registered for the first time gets what completed shortly before, portion by portion. */
   private async backfill(): Promise<void> {
-    for (;;) {
-      const claimed = await this.scheduling.claimBackfill();
-      if (!claimed) return;
-      for (const study of claimed.studies) await this.reconsider(study, claimed.manifest);
-      await this.scheduling.backfilled(claimed);
-      this.log.info({ model: claimed.modelId, studies: claimed.studies.length }, 'model.backfilled');
-      this.waker.wake();
+    while (!this.stopped) {
+      const portion = await this.scheduling.claimBackfill(backfillStudiesMax);
+      if (!portion) return;
+      for (const study of portion.studies) {
+        // What is left of the portion is considered again, by whoever claims it next: that changes nothing.
+        if (this.stopped) return;
+        await this.reconsider(study, portion.manifest);
+      }
+      await this.scheduling.backfilled(portion);
+      this.log.info({ model: portion.modelId, studies: portion.studies.length }, 'model.backfilled');
+      if (portion.studies.length > 0) this.waker.wake();
     }
   }
 
@@ -110,7 +125,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
   private async measureAndPrune(): Promise<void> {
     const now = Date.now();
     if (now - this.measuredAt > measureEveryMs) {
-      jobMetrics.depths(await this.queries.queuedByModel());
+      await this.queries.measure();
       this.measuredAt = now;
     }
     if (now - this.prunedAt > pruneEveryMs) {

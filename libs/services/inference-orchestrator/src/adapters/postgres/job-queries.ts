@@ -1,6 +1,8 @@
 import type { Database } from '@callosum/database';
 import { sql } from 'kysely';
 
+import type { JobQueries, JobSummary } from '../../application/ports.js';
+import { jobMetrics } from '../metrics.js';
 import type { Tables } from './tables.js';
 
 /** Results live on in the archive and in FHIR: an older job tells nobody anything, and its label map is not read again. */
@@ -9,12 +11,10 @@ export const jobRetentionDays = 90;
 const jobsMax = 500;
 const pruneRowsMax = 1_000;
 
-/** What people and metrics ask about jobs. */
-export class JobQueries {
+export class PostgresJobQueries implements JobQueries {
   constructor(private readonly database: Database<Tables>) {}
 
-  /** A study's jobs, newest first. */
-  async ofStudy(studyInstanceUid: string) {
+  async ofStudy(studyInstanceUid: string): Promise<readonly JobSummary[]> {
     const rows = await this.database.db
       .selectFrom('job')
       .selectAll()
@@ -41,15 +41,14 @@ export class JobQueries {
     }));
   }
 
-  async queuedByModel(): Promise<{ modelId: string; count: number }[]> {
+  async measure(): Promise<void> {
     const { rows } = await sql<{ modelId: string; count: number }>`
       select m.model_id as "modelId", count(j.id)::float8 as count
       from model m left join job j on j.model_id = m.model_id and j.model_version = m.version and j.state = 'queued'
       group by m.model_id`.execute(this.database.db);
-    return rows;
+    jobMetrics.depths(rows);
   }
 
-  /** Removes jobs that ended long ago. */
   async prune(): Promise<void> {
     await sql`delete from job where id in (select id from job
       where ended_at < now() - make_interval(days => ${jobRetentionDays})

@@ -88,4 +88,11 @@ export const migrations: Migrations = {
       await sql`create index label_map_stored_at on label_map (stored_at)`.execute(db);
     },
   },
+  '0003-backfill-in-portions': {
+    async up(db) {
+      await sql`alter table model add column backfill_after timestamptz, add column backfill_after_study text`.execute(
+        db,
+      );
+    },
+  },
 };

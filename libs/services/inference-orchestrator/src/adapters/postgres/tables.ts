@@ -13,6 +13,9 @@ export interface ModelTable {
   /** Studies completed since then are still to be offered to it; null once they were. */
   backfill_from: Moment | null;
   backfill_next_at: Moment | null;
+  /** The last study considered so far, by completion and UID; null before the first portion. */
+  backfill_after: Moment | null;
+  backfill_after_study: string | null;
 }
 
 /** Studies that completed, for models that register later. */
