@@ -149,6 +149,24 @@ describe('documents of a result', () => {
     }
   });
 
+  it('claim the frame of reference of all slices, and no slice’s where each has its own', () => {
+    const frames = [...study.instances.values()].map((dataset) => String(dataset['00200052']?.Value?.[0]));
+    const lied = new Map(
+      [...study.instances].map(([uid, dataset], k) => [
+        uid,
+        { ...dataset, '00200052': { vr: 'UI', Value: [`1.2.7.${String(k)}`] } },
+      ]),
+    );
+    const frameOf = (instances: typeof study.instances): string =>
+      parseFile(
+        buildResultDocuments(result, readSourceSeries(study.sopInstanceUids, instances)).segmentation?.bytes ??
+          Buffer.of(),
+      ).dataset.string('FrameOfReferenceUID') ?? '';
+    expect(frameOf(study.instances)).toBe(frames[0]);
+    expect(frameOf(lied)).toMatch(/^2\.25\./);
+    expect(frameOf(new Map([...lied].reverse()))).toBe(frameOf(lied));
+  });
+
   it('stand in the timezone the source names', () => {
     const shifted = new Map(
       [...study.instances].map(([uid, dataset]) => [uid, { ...dataset, '00080201': { vr: 'SH', Value: ['-0500'] } }]),
