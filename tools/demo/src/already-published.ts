@@ -4,6 +4,7 @@ import type { System } from './system.js';
 interface Resource {
   readonly resourceType: string;
   readonly id: string;
+  readonly status?: string;
   readonly subject?: { readonly reference?: string };
   readonly result?: readonly { readonly reference?: string }[];
 }
@@ -21,7 +22,9 @@ export async function alreadyPublished(
   if (!study) return undefined;
   const patient = study.subject?.reference ?? '';
   const reports = await search(system, `DiagnosticReport?subject=${encodeURIComponent(patient)}`);
-  const report = reports.find((candidate) => JSON.stringify(candidate).includes(`"ImagingStudy/${study.id}"`));
+  const ofStudy = reports.filter((candidate) => JSON.stringify(candidate).includes(`"ImagingStudy/${study.id}"`));
+  // The report of a model that gave no result is no result.
+  const report = ofStudy.find(({ status }) => status !== 'cancelled' && status !== 'entered-in-error');
   if (!report) return undefined;
   return {
     studyInstanceUid,
