@@ -57,7 +57,11 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
       provide: MODELS,
       inject: [DATABASE, SETTINGS],
       useFactory: (database: Database<Tables>, settings: OrchestratorSettings) =>
-        new PostgresModels(database, settings.CALLOSUM_MODEL_BACKFILL_MS),
+        new PostgresModels(database, {
+          backfillMs: settings.CALLOSUM_MODEL_BACKFILL_MS,
+          modelsMax: settings.CALLOSUM_MODELS_MAX,
+          retentionMs: settings.CALLOSUM_MODEL_RETENTION_MS,
+        }),
     },
     {
       provide: SCHEDULING,
@@ -102,6 +106,7 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
           heartbeatMs: settings.CALLOSUM_WORKER_HEARTBEAT_MS,
           leaseMs: settings.CALLOSUM_JOB_LEASE_MS,
           attemptMsMax: settings.CALLOSUM_JOB_ATTEMPT_MS_MAX,
+          streamsMax: settings.CALLOSUM_WORKER_STREAMS_MAX,
         }),
     },
   ],

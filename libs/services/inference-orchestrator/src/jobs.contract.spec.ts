@@ -324,8 +324,10 @@ describe('which jobs there are', () => {
       ImageType: ['ORIGINAL', 'PRIMARY', 'LOCALIZER'],
     });
     await orchestrator.complete([localizer.bytes], 3);
-    // One more slice does.
+    // One more slice of the same scan does.
+    const scan = parseFile(bytes[0] ?? Buffer.of()).dataset;
     const more = tinyCt({
+      FrameOfReferenceUID: scan.string('FrameOfReferenceUID') ?? '',
       StudyInstanceUID: study,
       SeriesInstanceUID: series[0]?.seriesInstanceUid ?? '',
       BodyPartExamined: bodyPart,

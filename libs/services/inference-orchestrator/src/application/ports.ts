@@ -146,6 +146,8 @@ export interface Attempts {
   find(jobId: string): Promise<Job | undefined>;
   /** Renews leases that have not run out. @returns ids of the jobs that are still this worker's */
   renew(workerInstanceId: string, jobs: readonly HeldJob[]): Promise<ReadonlySet<string>>;
+  /** Milliseconds left of the attempt; 0 when the job does not run under this token. */
+  remainingMs(held: HeldJob): Promise<number>;
   /** Of `jobs`, ids that run under that token, whatever their lease. */
   running(jobs: readonly HeldJob[]): Promise<ReadonlySet<string>>;
   /** @returns false when the token is stale */
@@ -180,6 +182,11 @@ export interface LabelMaps {
    * @returns how many
    */
   prune(): Promise<number>;
+  /**
+   * Removes objects without a row: of uploads that ended between the two, and of jobs that are gone.
+   * @returns how many
+   */
+  sweep(now: Date): Promise<number>;
 }
 
 /** Bytes of stored instances. */
@@ -189,6 +196,11 @@ export interface Blobs {
 
 /** Models by registration; rows outlive their workers. */
 export interface Models {
+  /** @throws {InvalidManifestError} @throws {TooManyModelsError} */
   register(raw: worker.Manifest): Promise<Manifest>;
+  /** A worker serves the model still. */
+  seen(manifest: Manifest): Promise<void>;
+  /** Models not seen for long get no more jobs; their rows go with their last job. */
+  retire(): Promise<void>;
   current(): Promise<readonly Manifest[]>;
 }

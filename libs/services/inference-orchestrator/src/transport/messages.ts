@@ -1,7 +1,12 @@
 import type { worker } from '@callosum/contracts';
 import { errorMessage } from '@callosum/kernel';
 
-import { InvalidManifestError, InvalidResultError, StaleFencingTokenError } from '../domain/errors.js';
+import {
+  InvalidManifestError,
+  InvalidResultError,
+  StaleFencingTokenError,
+  TooManyModelsError,
+} from '../domain/errors.js';
 
 export type Outbound = NonNullable<worker.OrchestratorMessage['message']>;
 
@@ -10,6 +15,7 @@ export type RefusalCode =
   | 'stale-fencing-token'
   | 'invalid-result'
   | 'invalid-manifest'
+  | 'too-many-models'
   | 'not-registered'
   | 'already-registered'
   | 'invalid-frame';
@@ -28,6 +34,7 @@ export function refusalOf(jobId: string, error: unknown): Outbound | undefined {
 function refusalCode(error: unknown): RefusalCode | undefined {
   if (error instanceof StaleFencingTokenError) return 'stale-fencing-token';
   if (error instanceof InvalidResultError) return 'invalid-result';
+  if (error instanceof TooManyModelsError) return 'too-many-models';
   return error instanceof InvalidManifestError ? 'invalid-manifest' : undefined;
 }
 

@@ -11,6 +11,7 @@ import type {
   CompletedStudy,
   JobQueries,
   LabelMaps,
+  Models,
   Origin,
   Scheduling,
   Studies,
@@ -18,13 +19,15 @@ import type {
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
-import { ATTEMPTS, JOB_QUERIES, LABEL_MAPS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
+import { ATTEMPTS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
 
 /** A lease that ran out is noticed within this time. */
 const sweepMs = 250;
 const pauseAfterErrorMs = 1_000;
 const measureEveryMs = 5_000;
 const pruneEveryMs = 600_000;
+/** It lists every label map: not at every start, and not often. */
+const sweepObjectsEveryMs = 6 * 3_600_000;
 /** Studies a backfill considers before it looks around: each is one call to the index and one transaction. */
 const backfillStudiesMax = 20;
 
@@ -38,12 +41,14 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
   private running: Promise<void> = Promise.resolve();
   private measuredAt = 0;
   private prunedAt = 0;
+  private sweptAt = Date.now();
 
   constructor(
     @Inject(ATTEMPTS) private readonly attempts: Attempts,
     @Inject(SCHEDULING) private readonly scheduling: Scheduling,
     @Inject(JOB_QUERIES) private readonly queries: JobQueries,
     @Inject(LABEL_MAPS) private readonly labelMaps: LabelMaps,
+    @Inject(MODELS) private readonly models: Models,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
@@ -130,9 +135,15 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     }
     if (now - this.prunedAt > pruneEveryMs) {
       await this.labelMaps.prune();
+      await this.models.retire();
       await this.queries.prune();
       await this.scheduling.forgetStudies(this.settings.CALLOSUM_MODEL_BACKFILL_MS);
       this.prunedAt = now;
+    }
+    if (now - this.sweptAt > sweepObjectsEveryMs) {
+      this.sweptAt = now;
+      const swept = await this.labelMaps.sweep(new Date(now));
+      if (swept > 0) this.log.info({ objects: swept }, 'label-maps.swept');
     }
   }
 }

@@ -35,6 +35,7 @@ const pollMs = 1_000;
 const pauseAfterErrorMs = 1_000;
 /** A worker holds at most its slots; a heartbeat that names far more is no heartbeat. */
 const heldMax = 256;
+const modelSeenEveryMs = 60_000;
 const stageCharactersMax = 64;
 const detailCharactersMax = 500;
 
@@ -46,6 +47,7 @@ export class WorkerSession {
   readonly outgoing = new Outgoing<Outbound>(outgoingMax);
   private registration: { readonly manifest: Manifest; readonly workerInstanceId: string } | undefined;
   private readonly held = new Map<string, bigint>();
+  private modelSeenAt = Date.now();
 
   constructor(private readonly with_: SessionDependencies) {}
 
@@ -147,11 +149,20 @@ export class WorkerSession {
 
   private async heartbeat({ jobs }: worker.Heartbeat): Promise<void> {
     if (!this.registration) return;
+    await this.keepModel(this.registration.manifest);
     const asked = jobs.slice(0, heldMax);
     const renewed = await this.with_.attempts.renew(this.registration.workerInstanceId, asked);
     const lost = asked.filter(({ jobId }) => !renewed.has(jobId));
     for (const { jobId, fencingToken } of lost) this.release(jobId, fencingToken);
     this.say({ $case: 'heartbeatAck', value: { lostJobIds: lost.map(({ jobId }) => jobId) } });
+  }
+
+  /** Not with every heartbeat: a model is out of use after days. */
+  private async keepModel(manifest: Manifest): Promise<void> {
+    const now = Date.now();
+    if (now - this.modelSeenAt < modelSeenEveryMs) return;
+    this.modelSeenAt = now;
+    await this.with_.models.seen(manifest);
   }
 
   private async handleJob(frame: FrameOfJob): Promise<void> {

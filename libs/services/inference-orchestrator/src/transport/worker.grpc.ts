@@ -9,11 +9,14 @@ import { readVolume, type VolumePart } from '../application/read-volume.js';
 import { writeLabelMap } from '../application/write-label-map.js';
 import { InputUnusableError, LabelMapMismatchError } from '../domain/errors.js';
 import { service } from '../tokens.js';
+import { Transfers } from './transfers.js';
 import { type SessionDependencies, WorkerSession } from './worker-session.js';
 
 export interface WorkerGrpcDependencies extends SessionDependencies {
   readonly studies: Studies;
   readonly blobs: Blobs;
+  /** Streams open at once. */
+  readonly streamsMax: number;
 }
 
 /** callosum.worker.v1.WorkerService. */
@@ -21,7 +24,11 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
   private readonly sessions = new Set<WorkerSession>();
   private draining = false;
 
-  constructor(private readonly with_: WorkerGrpcDependencies) {}
+  private readonly transfers: Transfers;
+
+  constructor(private readonly with_: WorkerGrpcDependencies) {
+    this.transfers = new Transfers(with_.attempts);
+  }
 
   /** Ends every stream; workers reconnect to another replica and resume within their leases. */
   drain(): void {
@@ -31,6 +38,8 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
 
   async *connect(frames: AsyncIterable<worker.WorkerMessage>, { signal }: CallContext) {
     if (this.draining) throw new ServerError(Status.UNAVAILABLE, 'draining');
+    if (this.sessions.size >= this.with_.streamsMax)
+      throw new ServerError(Status.RESOURCE_EXHAUSTED, `${this.with_.streamsMax} worker streams are open already`);
     const session = new WorkerSession(this.with_);
     const abort = (): void => session.end();
     signal.addEventListener('abort', abort);
@@ -52,7 +61,7 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
     const { attempts } = this.with_;
     const job = await attempts.held(request);
     try {
-      for await (const part of traced(job, 'read volume', readVolume(this.with_, job))) {
+      for await (const part of this.readOf(job)) {
         yield { part: toPart(part) };
       }
     } catch (error) {
@@ -69,9 +78,14 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
     const traceparent = (await this.with_.attempts.find(part.value.jobId))?.traceparent;
     const options = { traceparent, attributes: { 'callosum.job': part.value.jobId } };
     const sha256 = await withSpan(service, 'write label map', options, () =>
-      writeLabelMap(this.with_, part.value, dataOf(iterator)),
+      writeLabelMap(this.with_, part.value, this.transfers.within(part.value, dataOf(iterator))),
     );
     return { sha256 };
+  }
+
+  private readOf(job: Job): AsyncGenerator<VolumePart> {
+    const held = { jobId: job.id, fencingToken: job.fencingToken };
+    return this.transfers.within(held, traced(job, 'read volume', readVolume(this.with_, job)));
   }
 
   private async refuseInput({ id, fencingToken, traceparent }: Job, error: InputUnusableError): Promise<void> {

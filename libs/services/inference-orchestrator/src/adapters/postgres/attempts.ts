@@ -71,6 +71,15 @@ export class PostgresAttempts implements Attempts {
     return new Set(rows.map(({ id }) => id));
   }
 
+  async remainingMs(held: HeldJob): Promise<number> {
+    const known = wellFormed([held]);
+    if (known.length === 0) return 0;
+    const { rows } = await sql<{ ms: number }>`
+      select greatest(0, extract(epoch from deadline_at - clock_timestamp()) * 1000)::float8 as ms
+      from job where state = 'running' and ${isOneOf(known)}`.execute(this.database.db);
+    return rows[0]?.ms ?? 0;
+  }
+
   async running(jobs: readonly HeldJob[]): Promise<ReadonlySet<string>> {
     const known = wellFormed(jobs);
     if (known.length === 0) return new Set();

@@ -95,4 +95,11 @@ export const migrations: Migrations = {
       );
     },
   },
+  '0004-models-out-of-use': {
+    async up(db) {
+      await sql`alter table model add column seen_at timestamptz not null default now(), add column retired_at timestamptz`.execute(
+        db,
+      );
+    },
+  },
 };
