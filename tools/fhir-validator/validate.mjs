@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Validates FHIR R4 resources with the HAPI validator: `validate.mjs FOLDER`, or NDJSON on stdin.
+// Validates FHIR R4 resources with the HAPI validator: `validate.mjs FOLDER`, or NDJSON on stdin; `--build` only builds it.
 // Built with Maven on first use into .tools/fhir-validator; built again when its sources change.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ const built = join(cache, digest.slice(0, 16));
 const missing = (command, argument) => spawnSync(command, [argument], { stdio: 'ignore' }).error !== undefined;
 if (missing('java', '-version')) fail('Java 17 or newer is missing. Debian: apt-get install openjdk-17-jre-headless');
 if (!existsSync(built)) build();
-run();
+if (process.argv[2] !== '--build') run();
 
 function build() {
   if (missing('mvn', '-version')) fail('Maven is missing. Debian: apt-get install maven openjdk-17-jdk-headless');

@@ -26,23 +26,31 @@ function nodeIsNew(version) {
  * `npm ci`: the latter refuses a lock file that lacks optional packages of other platforms, which a registry that does
  * not hold them leaves out (docs/adr/0002). Versions and hashes are the lock file's in both.
  */
-export function install() {
+export async function install() {
   const lock = readFileSync(join(root, 'package-lock.json'));
   const digest = createHash('sha256').update(lock).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   say('installing dependencies (once; a minute or two) …');
   const started = Date.now();
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const result = spawnSync(npm, ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const child = spawn(npm, ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
-  if (result.status !== 0) fail(`npm install failed${result.error ? `: ${result.error.message}` : ''}`);
+  const { status, error } = await ended(child);
+  if (status !== 0) fail(`npm install failed${error ? `: ${error.message}` : ''}`);
   hydrateEmbeddedPostgres();
   writeFileSync(stamp, digest);
   say(`dependencies installed in ${Math.round((Date.now() - started) / 1000)} s`);
 }
+
+/** Waits for a process; an error means that it could not be started. */
+const ended = (child) =>
+  new Promise((resolve) => {
+    child.once('error', (error) => resolve({ status: null, error }));
+    child.once('exit', (status) => resolve({ status }));
+  });
 
 /** npm may be told not to run install scripts; this one makes the symbolic links of PostgreSQL's libraries. */
 function hydrateEmbeddedPostgres() {
@@ -54,6 +62,8 @@ function hydrateEmbeddedPostgres() {
 
 /** Goes on under Node 24 from the lock file when this Node is older. Returns only when it need not. */
 export async function onNode24() {
+  // Compiled modules are kept between starts: about a tenth of the processor time of one. Inherited by what we start.
+  process.env.NODE_COMPILE_CACHE ??= join(root, '.nx', 'compile-cache');
   if (nodeIsNew(process.version)) {
     process.env.PATH = `${bin}${delimiter}${process.env.PATH ?? ''}`;
     return;
@@ -75,14 +85,14 @@ export async function onNode24() {
 }
 
 /** Compiles what changed. */
-export function build() {
+export async function build() {
   const started = Date.now();
   mkdirSync(join(root, '.nx'), { recursive: true });
-  const result = spawnSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b'], {
+  const child = spawn(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b'], {
     cwd: root,
     stdio: ['ignore', 2, 2],
   });
-  if (result.status !== 0) fail('the build failed');
+  if ((await ended(child)).status !== 0) fail('the build failed');
   const seconds = Math.round((Date.now() - started) / 1000);
   if (seconds > 3) say(`built in ${seconds} s`);
 }
@@ -94,9 +104,9 @@ export function fail(reason) {
 
 /** Everything a command needs, in order. */
 export async function prepare() {
-  install();
+  await install();
   await onNode24();
-  build();
+  await build();
 }
 
 export { existsSync, join, mkdirSync, rmSync, spawn };

@@ -2,13 +2,25 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { assertBindAllowed, lockDataFolder, parseSettings } from '@callosum/config';
+import { oidcConfig } from '@callosum/auth';
+import { isLoopback, lockDataFolder, parseSettings } from '@callosum/config';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@callosum/database';
 import { errorMessage } from '@callosum/kernel';
-import { platformSettings, preparePlatform, type RunningService, serveHttp, startService } from '@callosum/runtime';
+import {
+  assertHttpBind,
+  assertMetricsBind,
+  Drain,
+  drainProcess,
+  platformSettings,
+  preparePlatform,
+  type RunningService,
+  serveHttp,
+  serveMetrics,
+  startService,
+} from '@callosum/runtime';
 import { createLogger, startTelemetry } from '@callosum/telemetry';
 
-import { rolePasswords } from './secrets.js';
+import { rolePasswords, serviceKeysFile } from './secrets.js';
 import { services } from './services.js';
 import { statusPage } from './status-page.js';
 
@@ -24,9 +36,14 @@ async function main(): Promise<void> {
   const env = process.env;
   const settings = parseSettings(platformSettings, env);
   // Every service reads its own again; a bad one is told before a database is started for it.
-  for (const definition of services) assertBindsAllowed(parseSettings(definition.settings, env));
+  for (const definition of services) definition.assertBinds?.(parseSettings(definition.settings, env));
+  const authenticated = oidcConfig(settings) !== undefined;
+  assertHttpBind({ host: settings.CALLOSUM_HTTP_HOST, authenticated });
+  assertMetricsBind(settings);
   const dataDir = resolve(env['CALLOSUM_DATA_DIR'] || '.callosum');
   const host = settings.CALLOSUM_HTTP_HOST;
+  // Services reach each other, and tools reach them, at an address, not at "all of them".
+  const self = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
   const httpPort = settings.CALLOSUM_HTTP_PORT;
   const logger = createLogger('all-in-one', settings.CALLOSUM_LOG_LEVEL);
   const release = lockDataFolder(dataDir);
@@ -41,24 +58,27 @@ async function main(): Promise<void> {
   const running: RunningService[] = [];
   let started = false;
   let postgres: EmbeddedPostgres | undefined;
+  if (authenticated && !isLoopback(host)) logger.warn({}, 'http.tls-is-the-ingress');
+  const metrics = await serveMetrics(settings, telemetry);
+  const drain = new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
   const http = await serveHttp({
+    authenticated,
+    metrics: metrics === undefined,
     host,
     port: httpPort,
     telemetry,
     publicUrl: settings.CALLOSUM_PUBLIC_URL,
     services: () => running,
     started: () => started,
-    pages: statusPage(() => running),
+    drain,
+    pages: statusPage(() => running, metrics === undefined),
   });
 
   let ending: Promise<void> | undefined;
   const end = (code: number): Promise<void> =>
     (ending ??= (async () => {
-      logger.info({}, 'draining');
       rmSync(join(dataDir, 'run.json'), { force: true });
-      await http.close();
-      for (const service of [...running].reverse()) await service.close();
-      await telemetry.shutdown();
+      await drainProcess({ drain, http, metrics, services: running, telemetry, logger });
       await postgres?.stop();
       release();
       process.exitCode = code;
@@ -86,25 +106,34 @@ async function main(): Promise<void> {
       CALLOSUM_EVENT_LOG: 'postgres',
       CALLOSUM_OBJECT_STORE: 'files',
       CALLOSUM_OBJECT_STORE_DIR: join(dataDir, 'objects'),
-      CALLOSUM_FHIR_URL: `http://${host}:${http.port}/fhir`,
-      CALLOSUM_PUBLIC_URL: env['CALLOSUM_PUBLIC_URL'] || `http://${host}:${http.port}`,
+      // Services of one process share no secret but this file's; sockets need none, the FHIR port does.
+      CALLOSUM_AUTH_SERVICE_KEYS_FILE: env['CALLOSUM_AUTH_SERVICE_KEYS_FILE'] || serviceKeysFile(dataDir),
+      CALLOSUM_INFERENCE_GRPC: socket(dataDir, 'inference-orchestrator'),
+      CALLOSUM_FHIR_URL: `http://${self}:${http.port}/fhir`,
+      CALLOSUM_PUBLIC_URL: env['CALLOSUM_PUBLIC_URL'] || `http://${self}:${http.port}`,
       CALLOSUM_STUDY_INDEX_GRPC: socket(dataDir, 'study-index'),
       CALLOSUM_IDENTITY_GRPC: socket(dataDir, 'identity-mapping'),
     };
     for (const definition of services) {
       running.push(
-        await startService(definition, {
-          ...common,
-          CALLOSUM_DATABASE_USER: definition.schema,
-          CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
-          CALLOSUM_INTERNAL_GRPC: socket(dataDir, definition.name),
-        }),
+        await startService(
+          definition,
+          {
+            ...common,
+            CALLOSUM_DATABASE_USER: definition.schema,
+            CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
+            CALLOSUM_INTERNAL_GRPC: socket(dataDir, definition.name),
+          },
+          drain,
+        ),
       );
     }
     writeRunFile(dataDir, {
       pid: process.pid,
-      httpUrl: `http://${host}:${http.port}`,
+      httpUrl: `http://${self}:${http.port}`,
       studyIndexGrpc: common.CALLOSUM_STUDY_INDEX_GRPC,
+      grpc: Object.fromEntries(running.map(({ name, grpcAddress }) => [name, grpcAddress])),
+      inferenceGrpc: common.CALLOSUM_INFERENCE_GRPC,
       database: { host: postgres.host, port: postgres.port, name: postgres.database },
       observer: { user: 'observer', password: passwordOf('observer') },
     });
@@ -114,13 +143,6 @@ async function main(): Promise<void> {
     logger.fatal({ err: error }, 'start.failed');
     process.stderr.write(`callosum: ${errorMessage(error)}\n`);
     await end(1);
-  }
-}
-
-/** Listeners of the services' own, DIMSE and worker gRPC: refused before anything is started. */
-function assertBindsAllowed(settings: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(settings)) {
-    if (name.endsWith('_HOST') && typeof value === 'string') assertBindAllowed(name, value);
   }
 }
 

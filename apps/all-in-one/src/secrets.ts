@@ -18,3 +18,13 @@ export function rolePasswords(dataDir: string): (role: string) => string {
     return password;
   };
 }
+
+/** The key services sign tokens for each other with, made at first start, readable by its owner. @returns its path */
+export function serviceKeysFile(dataDir: string): string {
+  const path = join(dataDir, 'service-keys.json');
+  if (existsSync(path)) return path;
+  const keys = [{ kid: 'first', k: randomBytes(32).toString('base64url') }];
+  writeFileSync(`${path}.new`, JSON.stringify({ keys }), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+  return path;
+}

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** `/`: a plain page that says what runs and where to go. */
-export function statusPage(services: () => readonly { readonly name: string }[]) {
+/** `/`: a plain page that says what runs and where to go. `metrics`: whether they are on this port. */
+export function statusPage(services: () => readonly { readonly name: string }[], metrics: boolean) {
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.url !== '/' && request.url !== '/index.html') return false;
     const rows = services()
@@ -14,7 +14,7 @@ export function statusPage(services: () => readonly { readonly name: string }[])
       ['/fhir/DiagnosticReport', 'FHIR R4: reports'],
       ['/api/identity/quarantine', 'Studies waiting for a person: quarantine'],
       ['/readyz', 'Readiness of every service'],
-      ['/metrics', 'Metrics'],
+      ...(metrics ? [['/metrics', 'Metrics']] : []),
     ]
       .map(([href, text]) => `<li><a href="${href}">${text}</a></li>`)
       .join('');

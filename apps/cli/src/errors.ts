@@ -1,4 +1,11 @@
+import type { ServiceName } from '@callosum/contracts';
 import { CallosumError } from '@callosum/kernel';
+
+/** "host:port" or "unix:path" of a service's internal gRPC. */
+export interface ServiceAddress {
+  readonly service: ServiceName;
+  readonly address: string;
+}
 
 /** Thrown when the command line cannot be understood. */
 export class UsageError extends CallosumError {

@@ -1,6 +1,6 @@
 import { imaging } from '@callosum/contracts';
-import { type ClientError, createChannel, createClient, Status } from 'nice-grpc';
 
+import { ask } from './connect.js';
 import { ServiceFailedError } from './errors.js';
 
 export interface ReindexOptions {
@@ -8,6 +8,9 @@ export interface ReindexOptions {
   readonly address: string;
   /** The run is given up after this time; what was rebuilt stays. */
   readonly timeoutMs: number;
+  /** Blobs younger than this are not taken for lost; what study-index thinks right when absent. */
+  readonly settledSeconds?: number | undefined;
+  readonly env: NodeJS.ProcessEnv;
   readonly say: (line: string) => void;
 }
 
@@ -15,41 +18,42 @@ export interface ReindexOptions {
 const sayEveryMs = 1000;
 
 /**
- * Asks study-index to rebuild itself from the archive's blobs, and tells how far it is.
+ * Asks study-index to complete the archive's ledger and rebuild itself from the blobs, and tells how far it is.
  * @returns how many instances could not be read; their rows were left as they are
  * @throws {ServiceFailedError}
  */
-export async function reindex({ address, timeoutMs, say }: ReindexOptions): Promise<number> {
-  // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
-  const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'));
-  const client = createClient(imaging.StudyIndexServiceDefinition, channel);
+export async function reindex({ address, timeoutMs, settledSeconds, env, say }: ReindexOptions): Promise<number> {
   const started = Date.now();
   let last: imaging.ReindexResponse | undefined;
   let saidAt = 0;
-  try {
-    for await (const progress of client.reindex({}, { signal: AbortSignal.timeout(timeoutMs) })) {
-      last = progress;
-      if (Date.now() - saidAt < sayEveryMs) continue;
-      saidAt = Date.now();
-      say(`${progress.instancesDone} of ${progress.instancesTotal} instances${unreadable(progress)}`);
+  await ask('study-index', address, imaging.StudyIndexServiceDefinition, env, async (client) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      for await (const progress of client.reindex({ settledSeconds }, { signal })) {
+        last = progress;
+        if (Date.now() - saidAt < sayEveryMs) continue;
+        saidAt = Date.now();
+        say(
+          progress.instancesTotal === 0n
+            ? `${progress.blobsExamined} blobs compared with the ledger${ledgerNews(progress)}`
+            : `${progress.instancesDone} of ${progress.instancesTotal} instances${unreadable(progress)}`,
+        );
+      }
+    } catch (error) {
+      if (signal.aborted) throw new Error(`not done after ${timeoutMs / 1000} s, given up`, { cause: error });
+      throw error;
     }
-  } catch (error) {
-    throw new ServiceFailedError('study-index', address, reasonOf(error, timeoutMs));
-  } finally {
-    channel.close();
-  }
+  });
   if (!last) throw new ServiceFailedError('study-index', address, 'ended without an answer');
+  say(`${last.blobsExamined} blobs compared with the ledger${ledgerNews(last)}`);
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   say(`index rebuilt from ${last.instancesDone} instances in ${seconds} s${unreadable(last)}`);
   return Number(last.instancesFailed);
 }
 
+const ledgerNews = ({ blobsRecovered, blobsUnreadable }: imaging.ReindexResponse): string =>
+  (blobsRecovered > 0n ? `, ${blobsRecovered} recovered` : '') +
+  (blobsUnreadable > 0n ? `, ${blobsUnreadable} without a row are no readable objects (study-index logs each)` : '');
+
 const unreadable = ({ instancesFailed }: imaging.ReindexResponse): string =>
   instancesFailed > 0n ? `, ${instancesFailed} unreadable (their rows are left; study-index logs each)` : '';
-
-function reasonOf(error: unknown, timeoutMs: number): string {
-  if (error instanceof Error && error.name === 'AbortError') return `not done after ${timeoutMs / 1000} s, given up`;
-  const { code, details, message } = error as Partial<ClientError>;
-  if (code === Status.UNAVAILABLE) return `does not answer (${details ?? ''})`;
-  return code === undefined ? (message ?? String(error)) : `${Status[code]}: ${details ?? ''}`;
-}

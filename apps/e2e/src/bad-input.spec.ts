@@ -2,14 +2,15 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { tinySeries } from '@callosum/phantom';
+import { freePort } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { keptCount, parked } from './harness/database.js';
-import { eventually, fhirSearch } from './harness/fhir.js';
+import { eventually, fhirSearch, imagingStudyOf } from './harness/fhir.js';
 import { type NonsenseWorker, startNonsenseWorker, writeLabelMap } from './harness/nonsense-worker.js';
 import { newFolder, root } from './harness/paths.js';
-import { freePort, run } from './harness/processes.js';
+import { run } from './harness/processes.js';
 import { runPython } from './harness/python.js';
 import { instancesOf, retrieve, send, smallPhantom, storescu, writeStudy } from './harness/studies.js';
 
@@ -101,6 +102,26 @@ describe('bad input to a running system', () => {
     expect(said).toContain('Called AE Title Not Recognized');
     expect(await keptCount(system, object.studyInstanceUid)).toBe(0);
     expect((await storescu(system, [path])).code).toBe(0);
+  });
+
+  it('publishes the ImagingStudy of a study from the last day there is, of somebody born on the first', async () => {
+    const overrides = {
+      StudyDate: '99991231',
+      StudyTime: '101500',
+      PatientBirthDate: '00010101',
+      PatientID: 'E2E-DATES',
+    };
+    const [object] = tinySeries({ slices: 1, salt: 'dates', overrides });
+    if (!object) throw new Error('no object');
+    expect((await storescu(system, [write('dates.dcm', object.bytes)])).code).toBe(0);
+    const study = await eventually('the ImagingStudy is there', 90_000, () =>
+      imagingStudyOf(system.httpUrl, object.studyInstanceUid),
+    );
+    expect(study['started']).toBe('9999-12-31');
+    const found = await fhirSearch(system.httpUrl, 'ImagingStudy?started=9999-12-31');
+    expect(found.map(({ id }) => id)).toEqual([study.id]);
+    expect(await fhirSearch(system.httpUrl, 'Patient?birthdate=0001-01-01')).toHaveLength(1);
+    expect(await parked(system)).toEqual([]);
   });
 
   it('answers a STOW-RS body that is no DICOM with a reason, and goes on', async () => {

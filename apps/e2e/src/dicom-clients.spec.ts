@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { asStored, type DicomJson, folderOf, qido, stow, textAt, wadoFolder, wadoParts } from './harness/dicomweb.js';
-import { eventually } from './harness/fhir.js';
+import { eventually, imagingStudyOf } from './harness/fhir.js';
 import { newFolder, python, root, testData } from './harness/paths.js';
 import { run } from './harness/processes.js';
 import { smallPhantom, storescu, writeStudy } from './harness/studies.js';
@@ -215,15 +215,56 @@ describe("other people's clients", () => {
       expect(status).toBe(202);
       const stored = (dataset['00081199']?.Value ?? []) as DicomJson[];
       expect(stored.map((reference) => textAt(reference, '00081155'))).toEqual(['2.25.81', '2.25.82']);
-      expect(dataset['0008119A']?.Value).toHaveLength(2);
+      // What has no readable header has no name to fail under (PS3.18 Table I.2-1).
+      expect(dataset['0008119A']?.Value).toEqual([{ '00081197': { vr: 'US', Value: [0xc000] } }]);
+      const failed = (dataset['00081198']?.Value ?? []) as DicomJson[];
+      expect(failed.map((one) => [textAt(one, '00081155'), textAt(one, '00081197')])).toEqual([
+        [uids.instance, 0xc000],
+      ]);
       expect(await wadoParts(system.httpUrl, 'studies/2.25.80', asStored)).toHaveLength(2);
     });
 
     it('refuses with 409 when nothing could be stored, and what belongs to another study', async () => {
       expect((await stow(system.httpUrl, [Buffer.from('no DICOM')])).status).toBe(409);
       const stray = tinyCt({ StudyInstanceUID: '2.25.90', SeriesInstanceUID: '2.25.91', SOPInstanceUID: '2.25.92' });
-      expect((await stow(system.httpUrl, [stray.bytes], 'studies/2.25.99')).status).toBe(409);
+      const refused = await stow(system.httpUrl, [stray.bytes], 'studies/2.25.99');
+      expect(refused.status).toBe(409);
+      const [failed] = (refused.dataset['00081198']?.Value ?? []) as DicomJson[];
+      expect([textAt(failed, '00081155'), textAt(failed, '00081197')]).toEqual(['2.25.92', 0xa900]);
+      expect(refused.dataset['0008119A']).toBeUndefined();
       expect((await fetch(`${system.httpUrl}/dicom-web/studies/2.25.90`)).status).toBe(404);
+    });
+
+    it('takes the same Patient ID without an issuer from two clients for two patients', async () => {
+      const clients = ['clinic-a', 'clinic-b', 'clinic-a'];
+      for (const [at, client] of clients.entries()) {
+        const study = tinyCt({
+          StudyInstanceUID: `2.25.10${at}`,
+          SeriesInstanceUID: `2.25.10${at}.1`,
+          SOPInstanceUID: `2.25.10${at}.2`,
+          PatientID: 'E2E-SOURCE-1',
+          PatientName: 'Same^Person',
+          PatientBirthDate: '19600102',
+          PatientSex: 'F',
+          IssuerOfPatientID: undefined,
+        });
+        expect((await stow(system.httpUrl, [study.bytes], `from/${client}/studies`)).status).toBe(200);
+      }
+      const subjects: unknown[] = [];
+      for (const at of clients.keys()) {
+        const found = await eventually(`study ${at} in the record`, 60_000, () =>
+          imagingStudyOf(system.httpUrl, `2.25.10${at}`),
+        );
+        subjects.push((found['subject'] as { reference: string }).reference);
+      }
+      expect(subjects[0]).toBe(subjects[2]);
+      expect(subjects[0]).not.toBe(subjects[1]);
+      const unnameable = await fetch(`${system.httpUrl}/dicom-web/from/a:b/studies`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/dicom' },
+        body: Buffer.from(bytes),
+      });
+      expect(unnameable.status).toBe(400);
     });
 
     it('answers requests that are none with 400 and 415', async () => {

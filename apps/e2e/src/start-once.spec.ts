@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { freePort } from '@callosum/testing';
 import { describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { fhirGet } from './harness/fhir.js';
 import { newFolder, root, testData } from './harness/paths.js';
-import { type Finished, freePort, run } from './harness/processes.js';
-import { instancesOf } from './harness/studies.js';
+import { type Finished, run } from './harness/processes.js';
+import { instancesOf, smallPhantom, writeStudy } from './harness/studies.js';
 
 interface Published {
   readonly studyInstanceUid: string;
@@ -95,6 +96,27 @@ describe('npm start -- --once', () => {
     expect(stderr).toContain('not within 1 s');
     expect(stderr).toContain('it got as far as');
     expect(stdout).not.toContain('"diagnosticReport"');
+  });
+
+  it('ends when no model reads any series, with the reason per model and series', async () => {
+    const { instances, axialSeriesUid, localizerSeriesUid, coronalSeriesUid } = smallPhantom({ uidSalt: 'unread' });
+    const unread = instances.filter(({ seriesInstanceUid }) => seriesInstanceUid !== axialSeriesUid);
+    const begin = Date.now();
+    const { code, stdout, stderr } = await start(['--study', writeStudy({ instances: unread }), '--once']);
+    expect(code, stdout.slice(-2000) + stderr.slice(-2000)).toBe(1);
+    expect(Date.now() - begin).toBeLessThan(120_000);
+    expect(stderr).toContain('no model reads any of its series');
+    const line = (series: string): string => stderr.split('\n').find((one) => one.includes(series)) ?? '';
+    expect(line(`does not read series ${localizerSeriesUid}`)).toMatch(/lung-ct \S+ .*: .*localizer-image-type/);
+    expect(line(`does not read series ${coronalSeriesUid}`)).toMatch(/: .*orientation/);
+    expect(stdout).toMatch(/\d s +complete /);
+    expect(stdout).not.toContain('"diagnosticReport"');
+  });
+
+  it('ends when no model has registered and no worker was started', async () => {
+    const { code, stderr } = await start(['--study', writeStudy(smallPhantom()), '--once', '--no-workers']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('no model has registered');
   });
 
   it('does not understand what it does not know', async () => {

@@ -1,11 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { freePort } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { type Collector, type Span, startCollector } from './harness/collector.js';
 import { newFolder, root } from './harness/paths.js';
-import { type Finished, freePort, run } from './harness/processes.js';
+import { type Finished, run } from './harness/processes.js';
 
 /** One step of a study's way, and the step that must be among what led to it. */
 interface Step {

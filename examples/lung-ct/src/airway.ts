@@ -14,7 +14,7 @@ const roundness = { ratioMax: 2.5, fillMin: 0.5 };
 const offCentreMaxMm = 40;
 /** Between neighbouring slices; steep bends of the trachea stay below it. */
 const driftMaxMm = 8;
-/** A row of round gaps shorter than this is no trachea. */
+/** A row of round gaps shorter than this is no trachea, unless the field of view cuts it at the head's end. */
 const lengthMinMm = 15;
 
 /** Trachea and main bronchi of a large adult; beyond it the growth has broken into a lung. */
@@ -34,15 +34,18 @@ interface Gap {
 }
 
 /**
- * Takes trachea and main bronchi off the air inside the body. The seed is a chain of round gaps of pure air near the
- * middle, from the head down; it grows at rising thresholds and stops before it leaks. Returns the millilitres
- * taken; 0 when the volume shows no trachea.
+ * Takes trachea and main bronchi off the air inside the body: their voxels become `Air.airway`. The seed is a chain of
+ * round gaps of pure air near the middle, from the head down, and, where the first slice from the head goes through
+ * lung, the chains that begin in it, however short: there the field of view cuts the airway, and a round gap of pure air
+ * with a wall of its own is no lung. It grows at rising thresholds and stops before it leaks. Returns the millilitres
+ * taken; 0 when the volume shows no airway.
  */
 export function removeAirway(volume: LungVolume, grid: Grid, air: Uint8Array, bodyMiddleMm: number): number {
   const perSlice = componentsOf(grid, air, Air.inside, false);
-  const chain = tracheaOf(gapsOf(volume, grid, perSlice, bodyMiddleMm), grid);
-  if (chain.length === 0) return 0;
-  const seeds = new Set(chain.map(({ component }) => component));
+  const chains = chainsOf(gapsOf(volume, grid, perSlice, bodyMiddleMm), grid);
+  const cut = headEndCutsLung(grid, perSlice) ? chains.filter(([gap]) => gap?.slice === headSlice(grid)) : [];
+  const seeds = new Set([tracheaOf(chains, grid), ...cut].flat().map(({ component }) => component));
+  if (seeds.size === 0) return 0;
   const airway = new Uint8Array(air.length);
   for (let run = 0; run < perSlice.runCount; run++) {
     if (seeds.has(perSlice.component[run] ?? -1)) airway.fill(1, perSlice.start[run], perSlice.end[run]);
@@ -50,7 +53,7 @@ export function removeAirway(volume: LungVolume, grid: Grid, air: Uint8Array, bo
   const voxels = grow(volume, grid, air, airway);
   dilate(grid, airway, 1, wallMm);
   for (let index = 0; index < air.length; index++) {
-    if (airway[index] === 1 && air[index] === Air.inside) air[index] = Air.none;
+    if (airway[index] === 1 && air[index] === Air.inside) air[index] = Air.airway;
   }
   return voxels * grid.voxelMl;
 }
@@ -112,29 +115,42 @@ function boxesOf(data: LungVolume['data'], { columns, rows }: Grid, components: 
   return boxes;
 }
 
-/** The longest chain of gaps from slice to slice; of two alike, the one nearer to the head. */
-function tracheaOf(gaps: readonly Gap[], grid: Grid): readonly Gap[] {
+const headSlice = ({ isHeadLast, slices }: Grid): number => (isHeadLast ? slices - 1 : 0);
+
+/** Chains of gaps from slice to slice, in the order in which they end; each from the head down. */
+function chainsOf(gaps: readonly Gap[], grid: Grid): readonly (readonly Gap[])[] {
   const bySlice = new Map<number, Gap[]>();
   for (const gap of gaps) bySlice.set(gap.slice, [...(bySlice.get(gap.slice) ?? []), gap]);
   const step = grid.isHeadLast ? -1 : 1;
-  const first = grid.isHeadLast ? grid.slices - 1 : 0;
-  const open: Gap[][] = [];
-  let best: readonly Gap[] = [];
-  for (let n = 0, slice = first; n < grid.slices; n++, slice += step) {
+  const chains: Gap[][] = [];
+  let open: Gap[][] = [];
+  for (let n = 0, slice = headSlice(grid); n < grid.slices; n++, slice += step) {
     for (const gap of bySlice.get(slice) ?? []) {
       const chain = open.find((one) => isNext(one.at(-1), gap, grid));
       if (chain) chain.push(gap);
       else open.push([gap]);
     }
-    for (let c = open.length - 1; c >= 0; c--) {
-      const chain = open[c];
-      if (!chain || chain.at(-1)?.slice === slice) continue;
-      if (chain.length > best.length) best = chain;
-      open.splice(c, 1);
-    }
+    chains.push(...open.filter((chain) => chain.at(-1)?.slice !== slice));
+    open = open.filter((chain) => chain.at(-1)?.slice === slice);
   }
-  for (const chain of open) if (chain.length > best.length) best = chain;
-  return best.length * grid.sliceMm >= lengthMinMm ? best : [];
+  return [...chains, ...open];
+}
+
+/** The longest chain; of two alike, the one that ends nearer to the head. Empty when it is too short for a trachea. */
+function tracheaOf(chains: readonly (readonly Gap[])[], grid: Grid): readonly Gap[] {
+  const longest = chains.reduce((best, chain) => (chain.length > best.length ? chain : best), []);
+  return longest.length * grid.sliceMm >= lengthMinMm ? longest : [];
+}
+
+/** Whether the first slice from the head holds air wider than any airway: then more of the chest lies above it. */
+function headEndCutsLung(grid: Grid, perSlice: Components): boolean {
+  const plane = grid.columns * grid.rows;
+  const head = headSlice(grid);
+  for (let run = 0; run < perSlice.runCount; run++) {
+    const area = (perSlice.size[perSlice.component[run] ?? 0] ?? 0) * grid.pixelMm2;
+    if (area > tracheaMm2.max && Math.floor((perSlice.start[run] ?? 0) / plane) === head) return true;
+  }
+  return false;
 }
 
 function isNext(last: Gap | undefined, gap: Gap, { columnMm, rowMm, sliceMm }: Grid): boolean {

@@ -22,10 +22,13 @@ const outsideAirMeanMaxHu = -930;
 const cutLungMinMm2 = 300;
 
 /** What a voxel of `AirMap.map` is. */
-export const Air = { none: 0, inside: 1, beyond: 2 } as const;
+export const Air = { none: 0, inside: 1, beyond: 2, airway: 3 } as const;
 
 export interface AirMap {
-  /** `Air.inside`: below `airMaxHu` and enclosed by the body. `Air.beyond`: not measured by the scanner. */
+  /**
+   * `Air.inside`: below `airMaxHu` and enclosed by the body. `Air.beyond`: not measured by the scanner. `Air.airway`:
+   * what `removeAirway` took from the first.
+   */
   readonly map: Uint8Array<ArrayBuffer>;
   /** Mean LPS x of the body in millimetres: where its middle is, when nothing better is known. */
   readonly bodyMiddleMm: number;

@@ -73,6 +73,30 @@ describe.skipIf(!existsSync(study))('a real chest CT (49 slices of 512 × 512, l
     ]);
   });
 
+  // Read off the images by eye: slices from the head, centres in columns and rows.
+  it.each([
+    ['the trachea on the first slice, which cuts it', 0, 240, 274],
+    ['the trachea above the carina', 1, 241, 275],
+    ['the carina', 2, 241, 276],
+    ['the right main bronchus', 3, 235, 277],
+    ['the left main bronchus', 3, 248, 277],
+    ['the left main bronchus, lower', 4, 251, 279],
+  ])('leaves out %s', (_, fromHead, column, row) => {
+    const { columns, rows, slices, spacingMm } = volume.header;
+    const [columnMm = 0, rowMm = 0] = spacingMm;
+    let [air, lung] = [0, 0];
+    for (let index = 0; index < columns * rows; index++) {
+      const x = ((index % columns) - column) * columnMm;
+      const y = (Math.floor(index / columns) - row) * rowMm;
+      if (Math.hypot(x, y) > 7) continue;
+      const voxel = (slices - 1 - fromHead) * columns * rows + index;
+      if ((volume.data[voxel] ?? 0) < -400) air++;
+      if (analysis.labelMap[voxel] !== 0) lung++;
+    }
+    expect(air).toBeGreaterThan(40);
+    expect(lung).toBe(0);
+  });
+
   it('takes less than ten seconds of one core', () => {
     expect(coreMs).toBeLessThan(10_000);
   });

@@ -1,4 +1,9 @@
-import { RegistrationRefusedError, runWorker, startWorkerTelemetry } from '@callosum/worker-sdk';
+import {
+  CredentialRefusedError,
+  RegistrationRefusedError,
+  runWorker,
+  startWorkerTelemetry,
+} from '@callosum/worker-sdk';
 import { handleJob } from './handle-job.js';
 import { manifest } from './manifest.js';
 
@@ -11,7 +16,7 @@ const running = runWorker({
 try {
   await running.stopped;
 } catch (error) {
-  if (!(error instanceof RegistrationRefusedError)) throw error;
+  if (!(error instanceof RegistrationRefusedError || error instanceof CredentialRefusedError)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 } finally {

@@ -4,7 +4,7 @@ import type { Manifest } from '@callosum/worker-sdk';
 export const manifest = {
   model: {
     modelId: 'lung-ct',
-    version: '1.0.0',
+    version: '1.0.1',
     name: 'Lung volume and density',
     vendor: 'Callosum',
     intendedUse:

@@ -1,6 +1,6 @@
 import { buildVolume, decodeFrames, parseFile } from '@callosum/dicom';
 import { generateThoraxPhantom, type ThoraxPhantom, type ThoraxPhantomOptions } from '@callosum/phantom';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { analyseLungs, type LungAnalysis, type LungVolume } from './index.js';
 
 async function volumeOf({ study }: ThoraxPhantom): Promise<LungVolume> {
@@ -64,6 +64,77 @@ describe('lungs of the thorax phantom', () => {
     });
     expect(airway / lung).toBeLessThan(0.001);
     expect(other / lung).toBeLessThan(0.01);
+  });
+});
+
+interface Labelled {
+  readonly volume: LungVolume;
+  readonly labels: Uint8Array;
+}
+
+const planeOf = ({ volume: { columns, rows } }: Labelled): number => columns * rows;
+/** Index of the slice that lies `n` slices from the head. */
+const fromHead = ({ volume: { affine, slices } }: Labelled, n: number): number =>
+  (affine[10] ?? 0) > 0 ? slices - 1 - n : n;
+
+/** How many slices lie above the first in which a row crosses two bronchi. */
+function slicesAboveCarina(whole: Labelled): number {
+  const { columns, rows } = whole.volume;
+  for (let n = 0; ; n++) {
+    for (let row = 0; row < rows; row++) {
+      const at = fromHead(whole, n) * planeOf(whole) + row * columns;
+      const line = whole.labels.subarray(at, at + columns);
+      if (line.filter((label, column) => label === 3 && line[column - 1] !== 3).length > 1) return n;
+    }
+  }
+}
+
+/** Takes the first `n` slices from the head off. */
+function cutAtHead(whole: Labelled, n: number): Labelled {
+  const { volume, labels } = whole;
+  const slices = volume.slices - n;
+  const isHeadLast = (volume.affine[10] ?? 0) > 0;
+  const from = isHeadLast ? 0 : n * planeOf(whole);
+  const to = from + slices * planeOf(whole);
+  const affine = volume.affine.map((value, at) =>
+    at % 4 === 3 && at < 12 && !isHeadLast ? value + n * (volume.affine[at - 1] ?? 0) : value,
+  );
+  return { volume: { ...volume, slices, affine, data: volume.data.slice(from, to) }, labels: labels.slice(from, to) };
+}
+
+describe.each([
+  { title: 'head first', slices: 60, matrix: 192 },
+  {
+    title: 'feet first, shuffled, another seed',
+    seed: 7,
+    patientPosition: 'FFS',
+    shuffled: true,
+    matrix: 160,
+  } as const,
+])('lungs cut by the field of view at the height of the airway: $title', ({ title: _, ...options }) => {
+  let whole: Labelled;
+  beforeAll(async () => {
+    const phantom = generateThoraxPhantom(options);
+    whole = { volume: await volumeOf(phantom), labels: phantom.truth.labels };
+  });
+
+  it.each([3, 2, 1, 0, -2, -4])('hold nothing of it, cut %i slices above the bronchi', (above) => {
+    const cut = cutAtHead(whole, slicesAboveCarina(whole) - above);
+    const { volume, labels } = cut;
+    const first = fromHead(cut, 0) * planeOf(cut);
+    expect(labels.subarray(first, first + planeOf(cut)).filter((label) => label === 3).length).toBeGreaterThan(10);
+
+    const { labelMap, measurements, warnings } = analyseLungs(volume);
+    expect(labelMap.filter((label, index) => label !== 0 && labels[index] === 3)).toHaveLength(0);
+    for (const [side, label] of [
+      ['right', 1],
+      ['left', 2],
+    ] as const) {
+      const voxels = labels.filter((one) => one === label).length;
+      const trueMl = volume.spacingMm.reduce((product, mm) => product * mm, voxels / 1000);
+      expect(Math.abs((measurements[side]?.volumeMl ?? 0) / trueMl - 1)).toBeLessThan(0.03);
+    }
+    expect(warnings.map(({ message }) => message)).toEqual([expect.stringContaining('towards the head:')]);
   });
 });
 

@@ -29,7 +29,7 @@ export function segmentLungs(volume: LungVolume, grid: Grid): LungSegmentation {
   const lungs = lungPieces(volume, grid, map);
   splitSides(grid, lungs, bodyMiddleMm);
   const labelMap = new Uint8Array(map.length);
-  for (const side of [Side.right, Side.left]) closeVessels(grid, lungs, labelMap, side);
+  for (const side of [Side.right, Side.left]) closeVessels(grid, lungs, map, labelMap, side);
   return { labelMap, ...truncation(grid, labelMap, map) };
 }
 
@@ -75,8 +75,11 @@ function mediansOf(data: LungVolume['data'], pieces: Components, chosen: readonl
   );
 }
 
-/** Adds to one lung its vessels: gaps narrower than twice `closingMm`, and what the lung encloses in a slice. */
-function closeVessels(grid: Grid, lungs: Uint8Array, labelMap: Uint8Array, side: number): void {
+/**
+ * Adds to one lung its vessels: gaps narrower than twice `closingMm`, and what the lung encloses in a slice. A bronchus
+ * it encloses stays airway.
+ */
+function closeVessels(grid: Grid, lungs: Uint8Array, map: Uint8Array, labelMap: Uint8Array, side: number): void {
   const mask = new Uint8Array(lungs.length);
   for (let index = 0; index < lungs.length; index++) if (lungs[index] === side) mask[index] = 1;
   dilate(grid, mask, 1, closingMm);
@@ -84,7 +87,7 @@ function closeVessels(grid: Grid, lungs: Uint8Array, labelMap: Uint8Array, side:
   fillHoles(grid, mask);
   const other = side === Side.right ? Side.left : Side.right;
   for (let index = 0; index < lungs.length; index++) {
-    const isMine = lungs[index] === side || (mask[index] === 1 && lungs[index] !== other);
+    const isMine = lungs[index] === side || (mask[index] === 1 && lungs[index] !== other && map[index] !== Air.airway);
     if (isMine && labelMap[index] === 0) labelMap[index] = side;
   }
 }

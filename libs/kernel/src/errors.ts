@@ -3,7 +3,7 @@
  * - `invalid`: the input is wrong; the same call fails again.
  * - `not-found`, `conflict`, `forbidden`: about the state of what was addressed.
  * - `unavailable`: a dependency or resource is missing now; the same call may pass later.
- * - `internal`: a defect of ours.
+ * - `internal`: a defect, ours or of the server that was asked.
  */
 export type ErrorKind = 'invalid' | 'not-found' | 'conflict' | 'forbidden' | 'unavailable' | 'internal';
 

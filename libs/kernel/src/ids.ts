@@ -3,6 +3,10 @@ import { createHash, randomUUID } from 'node:crypto';
 /** A random UUID (RFC 9562 version 4). */
 export const newId = (): string => randomUUID();
 
+/** RFC 9562, in the form `newId` gives. */
+export const isUuid = (value: string): boolean =>
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(value);
+
 /** A UID matches PS3.5 section 9.1: at most 64 characters, numeric components without leading zeros. */
 const uidPattern = /^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$/;
 export function isUid(value: string): boolean {

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
-import { accepts, freePort } from './processes.js';
+import { freePort } from './ports.js';
+import { accepts } from './processes.js';
 import type { TestKafka } from './test-kafka.js';
 
 const run = promisify(execFile);

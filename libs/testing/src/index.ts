@@ -1,9 +1,16 @@
 export * from './missing-prerequisite.js';
 export * from './postgres.js';
-export * from './kafka.js';
+export { kafkaVersion, startKafka } from './kafka.js';
+export * from './kafka-cluster.js';
+export * from './kafka-secure.js';
+export * from './certificates.js';
+export * from './token-server.js';
 export type { TestKafka } from './test-kafka.js';
 export * from './s3.js';
 export * from './test-data.js';
-export { freePort, accepts, startProcess, type ServerProcess, type ServerCommand } from './processes.js';
+export { freePort } from './ports.js';
+export { prepareServers } from './prepare.js';
+export { accepts, startProcess, type ServerProcess, type ServerCommand } from './processes.js';
 export { cachedTool, repositoryRoot } from './tools-folder.js';
 export * from './child.js';
+export * from './oidc.js';

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { dockerIsUsable, startKafkaContainer } from './docker.js';
+import { clusterId, KafkaNode } from './kafka-node.js';
 import { MissingPrerequisite } from './missing-prerequisite.js';
-import { freePort, startProcess, type ServerProcess } from './processes.js';
+import { freePort } from './ports.js';
 import type { TestKafka } from './test-kafka.js';
 import { cachedTool } from './tools-folder.js';
 
@@ -21,9 +21,50 @@ export const kafkaVersion = '3.9.1';
  */
 export async function startKafka(): Promise<TestKafka> {
   if (await dockerIsUsable()) return startKafkaContainer(kafkaVersion);
+  const classpath = await kafkaClasspath();
+  const [port, controllerPort] = [await freePort(), await freePort()];
+  const dir = await mkdtemp(join(tmpdir(), 'callosum-kafka-'));
+  const node = await KafkaNode.format({
+    classpath,
+    dir,
+    nodeId: 1,
+    clusterId: clusterId(),
+    properties: {
+      'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+      'inter.broker.listener.name': 'PLAINTEXT',
+      ...replicas(1),
+    },
+  });
+  await node.start();
+  return {
+    brokers: [`127.0.0.1:${port}`],
+    restart: async (downMs) => {
+      await node.kill();
+      await sleep(downMs);
+      await node.start();
+    },
+    stop: async () => {
+      await node.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Kafka's own topics on as many brokers. */
+export const replicas = (count: number): Readonly<Record<string, string>> => ({
+  'offsets.topic.replication.factor': String(count),
+  'transaction.state.log.replication.factor': String(count),
+  'transaction.state.log.min.isr': String(Math.max(1, count - 1)),
+});
+
+/**
+ * Kafka's jars, fetched once, for Java 17 or later.
+ * @throws {MissingPrerequisite}
+ */
+export async function kafkaClasspath(): Promise<string> {
   await requireJava();
-  const jars = await cachedTool(`kafka-${kafkaVersion}`, fetchJars);
-  return startBroker(`${jars}/*`);
+  return `${await cachedTool(`kafka-${kafkaVersion}`, fetchJars)}/*`;
 }
 
 async function requireJava(): Promise<void> {
@@ -66,54 +107,4 @@ ${dependency('org.slf4j', 'slf4j-simple', '1.7.36')}
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-async function startBroker(classpath: string): Promise<TestKafka> {
-  const dir = await mkdtemp(join(tmpdir(), 'callosum-kafka-'));
-  const [port, controllerPort] = [await freePort(), await freePort()];
-  const properties = join(dir, 'server.properties');
-  await writeFile(
-    properties,
-    [
-      'process.roles=broker,controller',
-      'node.id=1',
-      `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
-      `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-      'controller.listener.names=CONTROLLER',
-      'inter.broker.listener.name=PLAINTEXT',
-      `log.dirs=${join(dir, 'logs')}`,
-      'auto.create.topics.enable=false',
-      'offsets.topic.replication.factor=1',
-      'offsets.topic.num.partitions=4',
-      'transaction.state.log.replication.factor=1',
-      'transaction.state.log.min.isr=1',
-      'group.initial.rebalance.delay.ms=0',
-      // A test that kills a member waits for its session to end.
-      'group.min.session.timeout.ms=1000',
-    ].join('\n'),
-  );
-  // A cluster id is a base64 UUID of 22 characters; a leading "-" would read as an option.
-  const id = `A${randomBytes(16).toString('base64url').slice(1)}`;
-  await run('java', ['-cp', classpath, 'kafka.tools.StorageTool', 'format', '-t', id, '-c', properties]);
-  const start = (): Promise<ServerProcess> =>
-    startProcess({
-      command: 'java',
-      args: ['-Xmx512m', '-cp', classpath, 'kafka.Kafka', properties],
-      ready: (output) => output.includes('Kafka Server started'),
-      readyTimeoutMs: 90_000,
-    });
-  let broker = await start();
-  return {
-    brokers: [`127.0.0.1:${port}`],
-    restart: async (downMs) => {
-      await broker.stop(0);
-      await sleep(downMs);
-      broker = await start();
-    },
-    stop: async () => {
-      // Its data goes with it: no reason to wait for a clean shutdown.
-      await broker.stop(1_000);
-      await rm(dir, { recursive: true, force: true });
-    },
-  };
 }

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { databaseDefaults, startEmbeddedPostgres, type DatabaseConfig } from '@callosum/database';
 import pg from 'pg';
 
@@ -13,6 +15,8 @@ export interface TestPostgres {
   readonly pid: number;
   /** A new, empty database on this server: suites that share the server do not meet. */
   createDatabase(): Promise<DatabaseConfig>;
+  /** Crashes the server (no checkpoint, sessions cut) and starts it again on the same port and data after `downMs`. */
+  restart(downMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -21,7 +25,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   const dataDir = await mkdtemp(join(tmpdir(), 'callosum-postgres-'));
   // PostgreSQL runs as another user when we are root, and must be able to enter.
   await chmod(dataDir, 0o755);
-  const server = await startEmbeddedPostgres({ dataDir, note: () => undefined }).catch(async (cause: unknown) => {
+  let server = await startEmbeddedPostgres({ dataDir, note: () => undefined }).catch(async (cause: unknown) => {
     await rm(dataDir, { recursive: true, force: true });
     throw new MissingPrerequisite(
       'PostgreSQL could not be started',
@@ -47,7 +51,14 @@ export async function startPostgres(): Promise<TestPostgres> {
   };
   return {
     admin,
-    pid: server.pid,
+    get pid() {
+      return server.pid;
+    },
+    restart: async (downMs) => {
+      await server.crash();
+      await sleep(downMs);
+      server = await startEmbeddedPostgres({ dataDir, port: admin.port, note: () => undefined });
+    },
     createDatabase: async () => {
       const database = `test_${randomBytes(6).toString('hex')}`;
       const { host, port, user, password } = admin;

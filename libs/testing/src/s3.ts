@@ -3,13 +3,15 @@ import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 
 import { MissingPrerequisite } from './missing-prerequisite.js';
-import { accepts, freePort, startProcess, type ServerProcess } from './processes.js';
+import { freePort } from './ports.js';
+import { accepts, startProcess, type ServerProcess } from './processes.js';
 import { cachedTool, repositoryRoot } from './tools-folder.js';
 
 const run = promisify(execFile);
@@ -21,6 +23,8 @@ export interface TestS3 {
   readonly secretAccessKey: string;
   /** An empty bucket. Address it by path (`forcePathStyle`). */
   readonly bucket: string;
+  /** Kills the server and starts it again on the same port and data after `downMs`. */
+  restart(downMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -28,12 +32,17 @@ const credentials = { accessKeyId: 'callosum-test', secretAccessKey: 'callosum-t
 const region = 'us-east-1';
 const bucket = 'callosum';
 
+export interface TestS3Options {
+  /** Where the objects lie, instead of a new folder; stays when the server stops. */
+  readonly dir?: string;
+}
+
 /** A real S3 server on 127.0.0.1: versitygw (shared tools, else `go install`), else moto from PyPI. */
-export async function startS3(): Promise<TestS3> {
-  const dir = await mkdtemp(join(tmpdir(), 'callosum-s3-'));
+export async function startS3(options: TestS3Options = {}): Promise<TestS3> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'callosum-s3-')));
   const port = await freePort();
-  const server = await startServer(dir, port).catch(async (error: unknown) => {
-    await rm(dir, { recursive: true, force: true });
+  let server = await startServer(dir, port).catch(async (error: unknown) => {
+    if (!options.dir) await rm(dir, { recursive: true, force: true });
     throw error;
   });
   const endpoint = `http://127.0.0.1:${port}`;
@@ -45,9 +54,14 @@ export async function startS3(): Promise<TestS3> {
     region,
     ...credentials,
     bucket,
+    restart: async (downMs) => {
+      await server.stop(0);
+      await sleep(downMs);
+      server = await startServer(dir, port);
+    },
     stop: async () => {
       await server.stop();
-      await rm(dir, { recursive: true, force: true });
+      if (!options.dir) await rm(dir, { recursive: true, force: true });
     },
   };
 }
@@ -57,7 +71,7 @@ async function startServer(dir: string, port: number): Promise<ServerProcess> {
   const gateway = await versitygw();
   if (gateway) {
     const data = join(dir, 'data');
-    await mkdir(data);
+    await mkdir(data, { recursive: true });
     return startProcess({
       command: gateway,
       args: [
@@ -91,7 +105,7 @@ async function startServer(dir: string, port: number): Promise<ServerProcess> {
 }
 
 /** Path of the binary, or undefined when neither the shared tools nor Go can give it. */
-async function versitygw(): Promise<string | undefined> {
+export async function versitygw(): Promise<string | undefined> {
   const packed = join(repositoryRoot, '../shared/tools/versitygw.gz');
   try {
     const folder = await cachedTool('versitygw', async (staging) => {

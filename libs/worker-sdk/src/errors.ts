@@ -72,3 +72,25 @@ export class ConnectionLostError extends CallosumError {
     super('worker.connection-lost', 'unavailable', what, options);
   }
 }
+
+/** The orchestrator refuses this worker's credential: none was shown, or one that is unknown, revoked or expired. */
+export class CredentialRefusedError extends CallosumError {
+  constructor() {
+    super(
+      'worker.credential-refused',
+      'forbidden',
+      'the orchestrator refuses this credential (none, unknown, revoked or expired): ask the site for another',
+    );
+  }
+}
+
+/** Thrown by `runWorker` when a credential would be sent to another machine without TLS: write "https://host:port". */
+export class InsecureTargetError extends CallosumError {
+  constructor() {
+    super(
+      'worker.insecure-target',
+      'invalid',
+      'a credential goes to another machine over TLS only: use https://host:port',
+    );
+  }
+}

@@ -2,6 +2,8 @@ export {
   CorruptLabelMapError,
   CorruptVolumeError,
   ConnectionLostError,
+  CredentialRefusedError,
+  InsecureTargetError,
   InvalidLabelMapError,
   InvalidManifestError,
   InvalidResultError,

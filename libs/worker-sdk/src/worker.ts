@@ -1,9 +1,10 @@
 import { newId } from '@callosum/kernel';
-import { type ChannelCredentials, createChannel, createClient } from 'nice-grpc';
+import { type ChannelCredentials, ClientError, createChannel, createClientFactory, Status } from 'nice-grpc';
 import { worker as protocol } from '@callosum/contracts';
 
 import { backoffMs, pause } from './backoff.js';
-import { RegistrationRefusedError } from './errors.js';
+import { shows } from './credential.js';
+import { CredentialRefusedError, RegistrationRefusedError } from './errors.js';
 import { failureDetail } from './failure.js';
 import { Connection } from './connection.js';
 import type { Job } from './job.js';
@@ -27,6 +28,8 @@ export interface WorkerOptions {
   readonly logger?: WorkerLogger;
   /** Stable over reconnects of one process; a random UUID unless given. */
   readonly workerInstanceId?: string;
+  /** Credential the site issued for your vendor; CALLOSUM_WORKER_TOKEN when not given. Sent with every call. */
+  readonly token?: string;
   /** For TLS with other roots, or a client certificate. */
   readonly credentials?: ChannelCredentials;
   /** How long `stop` lets running jobs finish before it gives them back; 25 s, below Kubernetes' 30 s. */
@@ -41,7 +44,8 @@ export interface RunningWorker {
   readonly connected: boolean;
   /**
    * Resolves when the worker has stopped.
-   * Rejects with RegistrationRefusedError when the orchestrator refuses its manifest: trying again is pointless.
+   * Rejects with RegistrationRefusedError when the orchestrator refuses its manifest, and with CredentialRefusedError
+   * when it refuses its credential (none, unknown, revoked, expired): trying again is pointless.
    */
   readonly stopped: Promise<void>;
   /** Takes no more jobs, lets running ones finish within the grace, gives the rest back, then ends the stream. */
@@ -52,12 +56,13 @@ const stopGraceMsDefault = 25_000;
 /** What was said last must leave the machine; an orchestrator that is gone does not hold us up longer. */
 const goodbyeMs = 2_000;
 /** Refusals that another try cannot change. */
-const refusedForGood = new Set(['invalid-manifest', 'inference.invalid-manifest']);
+const refusedForGood = new Set(['invalid-manifest', 'inference.invalid-manifest', 'vendor-mismatch']);
 
 /**
  * Runs a worker: connects to the orchestrator, registers, takes jobs and returns their results, and connects again
  * for ever when the connection breaks, going on with the jobs it may keep.
  * @throws InvalidManifestError at once when the manifest does not hold together.
+ * @throws InsecureTargetError at once when a credential would go over a network without TLS.
  */
 export function runWorker(options: WorkerOptions): RunningWorker {
   const running = new Worker(options, defineManifest(options.manifest));
@@ -105,7 +110,9 @@ class Worker {
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 5_000,
     });
-    this.#client = createClient(protocol.WorkerServiceDefinition, this.#channel);
+    const token = options.token ?? process.env['CALLOSUM_WORKER_TOKEN'];
+    const factory = token ? createClientFactory().use(shows(token, options)) : createClientFactory();
+    this.#client = factory.create(protocol.WorkerServiceDefinition, this.#channel);
     this.#jobs = new JobBook(this.#client, manifest, options.handle, this.#log);
   }
 
@@ -132,6 +139,7 @@ class Worker {
         await this.#converse(() => (failures = 0));
       } catch (error) {
         if (error instanceof RegistrationRefusedError && refusedForGood.has(error.reason)) throw error;
+        if (error instanceof ClientError && error.code === Status.UNAUTHENTICATED) throw new CredentialRefusedError();
         if (!this.#closed.signal.aborted) this.#log.warn({ error: failureDetail(error) }, 'worker.connection-lost');
       }
       await pause(backoffMs(++failures), this.#closed.signal);

@@ -1,57 +1,46 @@
-import type { Published } from './stages.js';
-import type { System } from './system.js';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-interface Resource {
-  readonly resourceType: string;
-  readonly id: string;
-  readonly status?: string;
-  readonly subject?: { readonly reference?: string };
-  readonly result?: readonly { readonly reference?: string }[];
-}
+import { results, topics } from '@callosum/contracts';
+import type { EventLog } from '@callosum/event-log';
+import { newId } from '@callosum/kernel';
 
-const resultModalities = { seg: 'SEG', sr: 'SR' } as const;
+import { publishedOf, type Published } from './stages.js';
 
-/** The published result of a study that was sent before: it makes no new facts, so it is read where it lies. */
+/** The log is read from its beginning; when nothing more of the study came for this long, the last one is the latest. */
+const quietMs = 1_500;
+/** A log of two weeks is read in less; whoever has a longer one asks FHIR. */
+const readingMsMax = 20_000;
+
+/**
+ * The published result of a study that was sent before: it makes no new facts, so the fact of its publication is read
+ * again. Report, SEG and SR are those of one result, whatever other models published of the study.
+ * @returns undefined when the log has none (any more)
+ */
 export async function alreadyPublished(
-  system: System,
+  log: EventLog,
   studyInstanceUid: string,
   elapsedMs: number,
 ): Promise<Published | undefined> {
-  const identifier = encodeURIComponent(`urn:dicom:uid|urn:oid:${studyInstanceUid}`);
-  const [study] = await search(system, `ImagingStudy?identifier=${identifier}`);
-  if (!study) return undefined;
-  const patient = study.subject?.reference ?? '';
-  const reports = await search(system, `DiagnosticReport?subject=${encodeURIComponent(patient)}`);
-  const ofStudy = reports.filter((candidate) => JSON.stringify(candidate).includes(`"ImagingStudy/${study.id}"`));
-  // The report of a model that gave no result is no result.
-  const report = ofStudy.find(({ status }) => status !== 'cancelled' && status !== 'entered-in-error');
-  if (!report) return undefined;
-  return {
-    studyInstanceUid,
-    patient,
-    imagingStudy: `ImagingStudy/${study.id}`,
-    diagnosticReport: `DiagnosticReport/${report.id}`,
-    observations: (report.result ?? []).map(({ reference }) => reference ?? ''),
-    seg: await instanceOf(system, studyInstanceUid, resultModalities.seg),
-    sr: await instanceOf(system, studyInstanceUid, resultModalities.sr),
-    elapsedMs,
-  };
-}
-
-async function search(system: System, query: string): Promise<Resource[]> {
-  const response = await fetch(`${system.fhirUrl}/${query}`, { signal: AbortSignal.timeout(10_000) });
-  if (!response.ok) return [];
-  const bundle = (await response.json()) as { entry?: { resource: Resource }[] };
-  return (bundle.entry ?? []).map(({ resource }) => resource);
-}
-
-async function instanceOf(system: System, study: string, modality: string): Promise<string | null> {
-  const url = `${system.dicomwebUrl}/dicom-web/studies/${study}/instances?Modality=${modality}`;
-  const response = await fetch(url, {
-    headers: { accept: 'application/dicom+json' },
-    signal: AbortSignal.timeout(10_000),
+  let latest: results.ResultPublished | undefined;
+  let readAt = Date.now();
+  const subscription = await log.subscribe({
+    group: `start-command-${newId()}`,
+    topics: [topics.resultPublished.name],
+    from: 'earliest',
+    handler: ({ value }) => {
+      readAt = Date.now();
+      const fact = results.ResultPublished.fromJSON(JSON.parse(value));
+      const isResult = fact.kind === results.PublicationKind.PUBLICATION_KIND_RESULT;
+      if (isResult && fact.studyInstanceUid === studyInstanceUid) latest = fact;
+      return Promise.resolve();
+    },
+    onCrash: () => undefined,
   });
-  if (response.status !== 200) return null;
-  const [instance] = (await response.json()) as Record<string, { Value?: string[] }>[];
-  return instance?.['00080018']?.Value?.[0] ?? null;
+  try {
+    const deadline = Date.now() + readingMsMax;
+    while (Date.now() < deadline && Date.now() - readAt < quietMs) await sleep(50);
+    return latest && publishedOf(latest, elapsedMs);
+  } finally {
+    await subscription.close();
+  }
 }

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
+import { makeDataFolder } from '@callosum/config';
 import { connect, databaseDefaults } from '@callosum/database';
 import { PostgresEventLog } from '@callosum/event-log';
 
-import { type Child, startChild } from './children.js';
-import { waitReady, watchChildren } from './readiness.js';
+import { type Child, startChild, waitReady, watchChildren } from '@callosum/stack';
 import type { System } from './system.js';
 
 interface RunFile {
@@ -15,20 +15,23 @@ interface RunFile {
   readonly observer: { user: string; password: string };
 }
 
-/** apps/all-in-one in a process of its own, and the reference worker in another. */
-export async function startEmbedded(workers: boolean): Promise<System> {
+/** apps/all-in-one in a process of its own, and the reference worker in another. `given` gives up the start. */
+export async function startEmbedded(workers: boolean, given: AbortSignal): Promise<System> {
   const env = { ...process.env };
   const dataDir = resolve(env['CALLOSUM_DATA_DIR'] || '.callosum');
-  mkdirSync(dataDir, { recursive: true });
+  makeDataFolder(dataDir);
   const httpPort = env['CALLOSUM_HTTP_PORT'] || '8080';
   const grpcPort = env['CALLOSUM_GRPC_PORT'] || '50051';
   const runPath = join(dataDir, 'run.json');
   const children: Child[] = [];
+  const startedAt = new Date();
   let stopping = false;
   const stop = async (): Promise<void> => {
     stopping = true;
     for (const child of [...children].reverse()) await child.stop();
   };
+  // A child that is asked to end while it starts ends the wait for it.
+  given.addEventListener('abort', () => void stop());
   try {
     const main = startChild('callosum', 'apps/all-in-one/dist/main.js', env, join(dataDir, 'callosum.log'));
     children.push(main);
@@ -37,7 +40,7 @@ export async function startEmbedded(workers: boolean): Promise<System> {
     await waitReady(`http://${env['CALLOSUM_HTTP_HOST'] || '127.0.0.1'}:${httpPort}/readyz`, main, written);
     const run = readRun(runPath);
     if (workers) {
-      const target = { ...env, CALLOSUM_WORKER_TARGET: `127.0.0.1:${grpcPort}` };
+      const target = { ...env, CALLOSUM_WORKER_TARGET: `${env['CALLOSUM_GRPC_HOST'] || '127.0.0.1'}:${grpcPort}` };
       children.push(
         startChild('lung-ct worker', 'examples/lung-ct/dist/main.js', target, join(dataDir, 'lung-ct.log')),
       );
@@ -59,8 +62,11 @@ export async function startEmbedded(workers: boolean): Promise<System> {
       title: `Callosum, all services in one process, data in ${dataDir}`,
       dicomwebUrl: run.httpUrl,
       fhirUrl: `${run.httpUrl}/fhir`,
+      inferenceUrl: run.httpUrl,
+      workers,
+      startedAt,
       dimse: {
-        host: '127.0.0.1',
+        host: env['CALLOSUM_DIMSE_HOST'] || '127.0.0.1',
         port: Number(env['CALLOSUM_DIMSE_PORT'] || 11112),
         aeTitle: env['CALLOSUM_DIMSE_AE'] || 'CALLOSUM',
       },

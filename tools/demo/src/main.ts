@@ -7,6 +7,7 @@ import { alreadyPublished } from './already-published.js';
 import { type Arguments, readArguments, usage } from './args.js';
 import { startEmbedded } from './embedded-system.js';
 import { startStack } from './stack-system.js';
+import { nothingReads } from './nothing-reads.js';
 import { type Outcome, type Published, StageWatcher } from './stages.js';
 import { phantomStudy, readFolder, type StudyToSend } from './study.js';
 import type { System } from './system.js';
@@ -34,11 +35,13 @@ export async function run(mode: 'embedded' | 'stack', argv: readonly string[]): 
     return 2;
   }
   let system: System | undefined;
+  const giveUp = new AbortController();
   const interrupted = interruption();
+  void interrupted.then(() => giveUp.abort());
   try {
     const studies = await chooseStudies(args);
-    const starting = mode === 'embedded' ? startEmbedded(args.workers) : startStack(args.workers);
-    system = await starting;
+    const start = mode === 'embedded' ? startEmbedded : startStack;
+    system = await start(args.workers, giveUp.signal);
     out(system.title);
     const code = await Promise.race([drive(system, args, studies), interrupted, system.failed]);
     if (code !== 'interrupted') return code;
@@ -46,6 +49,10 @@ export async function run(mode: 'embedded' | 'stack', argv: readonly string[]): 
     process.stderr.write('callosum: interrupted before the report was published\n');
     return interruptedCode;
   } catch (error) {
+    if (giveUp.signal.aborted) {
+      process.stderr.write('callosum: interrupted while it started\n');
+      return interruptedCode;
+    }
     process.stderr.write(`callosum: ${errorMessage(error)}\n`);
     return 1;
   } finally {
@@ -89,6 +96,7 @@ async function drive(system: System, args: Arguments, studies: readonly StudyToS
       process.stderr.write(`callosum: no report for study ${study.studyInstanceUid}: ${outcome.failure}\n`);
       code = 1;
     } else {
+      await printConclusion(system, watcher, outcome.published);
       printLinks(system, outcome.published);
       out(JSON.stringify(outcome.published));
     }
@@ -121,7 +129,9 @@ async function follow(system: System, watcher: StageWatcher, study: StudyToSend,
     );
     const before = sent.then(() => sentBefore(system, watcher, studyInstanceUid));
     before.catch(() => undefined);
-    return await Promise.race([outcome, late, failed, before]);
+    const unread = sent.then(() => nothingReads(system, watcher, studyInstanceUid, timeout.signal));
+    unread.catch(() => undefined);
+    return await Promise.race([outcome, late, failed, before, unread]);
   } finally {
     timeout.abort();
   }
@@ -158,13 +168,20 @@ async function send(system: System, watcher: StageWatcher, study: StudyToSend): 
 async function sentBefore(system: System, watcher: StageWatcher, studyInstanceUid: string): Promise<Outcome> {
   await sleep(noNewFactsMs);
   if (watcher.storedCount(studyInstanceUid) === 0) {
-    const published = await alreadyPublished(system, studyInstanceUid, watcher.elapsedMs());
+    const published = await alreadyPublished(system.log, studyInstanceUid, watcher.elapsedMs());
     if (published) {
       printStage(watcher.elapsedMs(), 'already there', 'the same instances were stored before; nothing new happens');
       return { published };
     }
   }
   return new Promise<never>(() => undefined);
+}
+
+/** What the report says, a line each: events carry nothing of it. */
+async function printConclusion(system: System, watcher: StageWatcher, { diagnosticReport }: Published): Promise<void> {
+  const response = await fetch(`${system.fhirUrl}/${diagnosticReport}`, { signal: AbortSignal.timeout(10_000) });
+  const { conclusion = '' } = response.ok ? ((await response.json()) as { conclusion?: string }) : {};
+  for (const line of conclusion.split('\n')) if (line) printStage(watcher.elapsedMs(), 'report', line);
 }
 
 function printLinks(system: System, published?: Published): void {

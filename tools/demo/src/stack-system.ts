@@ -1,94 +1,46 @@
-import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 import { KafkaEventLog } from '@callosum/event-log';
-import { preparePlatform, type ServiceDefinition } from '@callosum/runtime';
-import { startKafka, startPostgres, startS3 } from '@callosum/testing';
+import { type Child, Cluster, watchChildren } from '@callosum/stack';
 
-import { type Child, startChild } from './children.js';
-import { waitReady, watchChildren } from './readiness.js';
-import { services } from '@callosum/all-in-one/services';
 import type { System } from './system.js';
 
 /**
  * Each service as its own process, as in production, on a real Kafka, PostgreSQL and S3 server started for it; the
- * reference worker beside them. All of it ends with this process.
+ * reference worker beside them. All of it ends with this process. `given` gives up the start.
  */
-export async function startStack(workers: boolean): Promise<System> {
+export async function startStack(workers: boolean, given: AbortSignal): Promise<System> {
   const dataDir = resolve(process.env['CALLOSUM_DATA_DIR'] || '.callosum', 'stack');
-  mkdirSync(dataDir, { recursive: true });
-  const closers: (() => Promise<void>)[] = [];
+  const cluster = await Cluster.create({ dataDir });
   const children: Child[] = [];
+  const startedAt = new Date();
   let stopping = false;
   const stop = async (): Promise<void> => {
     stopping = true;
     for (const child of [...children].reverse()) await child.stop();
-    for (const close of closers.reverse()) await close();
+    await cluster.stopServers();
   };
+  given.addEventListener('abort', () => {
+    stopping = true;
+    for (const child of children) void child.stop();
+  });
   try {
-    const [kafka, postgres, s3] = await Promise.all([startKafka(), startPostgres(), startS3()]);
-    for (const server of [kafka, postgres, s3]) closers.push(() => server.stop());
-    const passwords = new Map<string, string>();
-    const passwordOf = (role: string): string => {
-      const password = passwords.get(role) ?? randomBytes(18).toString('base64url');
-      passwords.set(role, password);
-      return password;
-    };
-    await preparePlatform({ admin: postgres.admin, definitions: services, passwordOf, eventLogInPostgres: false });
-    const ports = new Map<string, number>();
-    for (const { name } of services) ports.set(name, await freePort());
-    const url = (name: string): string => `http://127.0.0.1:${ports.get(name)}`;
-    const studyIndexGrpc = `127.0.0.1:${await freePort()}`;
-    const identityGrpc = `127.0.0.1:${await freePort()}`;
-    const common: NodeJS.ProcessEnv = {
-      ...process.env,
-      CALLOSUM_EVENT_LOG: 'kafka',
-      CALLOSUM_KAFKA_BROKERS: kafka.brokers.join(','),
-      CALLOSUM_OBJECT_STORE: 's3',
-      CALLOSUM_S3_ENDPOINT: s3.endpoint,
-      CALLOSUM_S3_REGION: s3.region,
-      CALLOSUM_S3_BUCKET: s3.bucket,
-      CALLOSUM_S3_ACCESS_KEY_ID: s3.accessKeyId,
-      CALLOSUM_S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
-      CALLOSUM_DATABASE_HOST: postgres.admin.host,
-      CALLOSUM_DATABASE_PORT: String(postgres.admin.port),
-      CALLOSUM_DATABASE_NAME: postgres.admin.database,
-      CALLOSUM_FHIR_URL: `${url('fhir-gateway')}/fhir`,
-      CALLOSUM_PUBLIC_URL: url('dicomweb'),
-      CALLOSUM_STUDY_INDEX_GRPC: studyIndexGrpc,
-      CALLOSUM_IDENTITY_GRPC: identityGrpc,
-    };
-    const start = (definition: ServiceDefinition): Child =>
-      startChild(
-        definition.name,
-        `apps/${definition.name}/dist/main.js`,
-        {
-          ...common,
-          CALLOSUM_HTTP_PORT: String(ports.get(definition.name)),
-          CALLOSUM_DATABASE_USER: definition.schema,
-          CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
-          CALLOSUM_INTERNAL_GRPC: internalGrpc(definition.name, studyIndexGrpc, identityGrpc),
-        },
-        join(dataDir, `${definition.name}.log`),
-      );
-    for (const definition of services) children.push(start(definition));
-    await Promise.all(children.map((child) => waitReady(`${url(child.name)}/readyz`, child)));
-    if (workers) {
-      const target = { ...common, CALLOSUM_WORKER_TARGET: `127.0.0.1:${process.env['CALLOSUM_GRPC_PORT'] || '50051'}` };
-      children.push(
-        startChild('lung-ct worker', 'examples/lung-ct/dist/main.js', target, join(dataDir, 'lung-ct.log')),
-      );
-    }
-    const log = new KafkaEventLog({ brokers: kafka.brokers, clientId: 'start-command', onError: () => undefined });
+    given.throwIfAborted();
+    for (const { name } of cluster.services) children.push(cluster.start(name));
+    await Promise.all(children.map((child) => cluster.ready(child)));
+    if (workers) children.push(cluster.startWorker('lung-ct', 'examples/lung-ct/dist/main.js'));
+    const { brokers } = cluster.kafka;
+    const log = new KafkaEventLog({ brokers, clientId: 'start-command', onError: () => undefined });
     return {
-      title: `Callosum, ${services.length} services in their own processes on Kafka, PostgreSQL and S3; logs in ${dataDir}`,
-      dicomwebUrl: url('dicomweb'),
-      fhirUrl: `${url('fhir-gateway')}/fhir`,
+      title: `Callosum, ${cluster.services.length} services in their own processes on Kafka, PostgreSQL and S3; logs in ${dataDir}`,
+      dicomwebUrl: cluster.addresses.http('dicomweb'),
+      fhirUrl: `${cluster.addresses.http('fhir-gateway')}/fhir`,
+      inferenceUrl: cluster.addresses.http('inference-orchestrator'),
+      workers,
+      startedAt,
       dimse: {
         host: '127.0.0.1',
-        port: Number(process.env['CALLOSUM_DIMSE_PORT'] || 11112),
+        port: cluster.addresses.dimsePort,
         aeTitle: process.env['CALLOSUM_DIMSE_AE'] || 'CALLOSUM',
       },
       log,
@@ -103,21 +55,4 @@ export async function startStack(workers: boolean): Promise<System> {
     await stop();
     throw error;
   }
-}
-
-function internalGrpc(service: string, studyIndex: string, identity: string): string {
-  if (service === 'study-index') return studyIndex;
-  if (service === 'identity-mapping') return identity;
-  return '127.0.0.1:0';
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolvePort, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolvePort(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

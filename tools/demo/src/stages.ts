@@ -18,7 +18,8 @@ export type Outcome = { readonly published: Published } | { readonly failure: st
 /** Follows studies through the log: prints each stage as it happens, and knows how each ended. */
 export class StageWatcher {
   #subscription: Subscription | undefined;
-  readonly #stored = new Map<string, number>();
+  /** SOP Instance UIDs by study. */
+  readonly #stored = new Map<string, Set<string>>();
   readonly #last = new Map<string, string>();
   readonly #waiting = new Map<string, (outcome: Outcome) => void>();
   readonly #studyOfJob = new Map<string, string>();
@@ -57,9 +58,9 @@ export class StageWatcher {
     return this.#firstStoreAt === undefined ? 0 : Date.now() - this.#firstStoreAt;
   }
 
-  /** Instances of the study the archive told of since the watcher started. */
+  /** Distinct instances of the study the archive told of since the watcher started. */
   storedCount(studyInstanceUid: string): number {
-    return this.#stored.get(studyInstanceUid) ?? 0;
+    return this.#stored.get(studyInstanceUid)?.size ?? 0;
   }
 
   lastStage(studyInstanceUid: string): string {
@@ -103,10 +104,11 @@ export class StageWatcher {
   }
 
   #instanceStored(fact: imaging.InstanceStored): void {
-    const count = this.storedCount(fact.studyInstanceUid) + 1;
-    this.#stored.set(fact.studyInstanceUid, count);
+    const stored = this.#stored.get(fact.studyInstanceUid) ?? new Set();
+    const isFirst = stored.size === 0;
+    this.#stored.set(fact.studyInstanceUid, stored.add(fact.sopInstanceUid));
     if (fact.issuedByCallosum) this.#stage(fact.studyInstanceUid, 'archived result', fact.sopInstanceUid);
-    else if (count === 1) this.#stage(fact.studyInstanceUid, 'stored', 'first instance is durable in the archive');
+    else if (isFirst) this.#stage(fact.studyInstanceUid, 'stored', 'first instance is durable in the archive');
   }
 
   #associationReleased(fact: imaging.AssociationReleased): void {
@@ -157,21 +159,19 @@ export class StageWatcher {
   }
 
   #jobCompleted(fact: inference.JobCompleted): void {
-    const numbers = (fact.result?.measurements ?? [])
-      .map(
-        (m) =>
-          `${m.concept?.meaning}${m.findingSite ? ` (${m.findingSite.meaning})` : ''} ${m.value.toFixed(1)} ${m.unit?.value}`,
-      )
-      .join('; ');
-    this.#stage(fact.input?.studyInstanceUid ?? '', 'model', `attempt ${fact.attempt}: ${numbers}`);
+    const { modelId = '', version = '' } = fact.model ?? {};
+    const kilobytes = Math.ceil(Number(fact.resultArtifact?.byteCount ?? 0n) / 1000);
+    const text = `${modelId} ${version} gave a result of ${kilobytes} kB at attempt ${fact.attempt}`;
+    this.#stage(fact.input?.studyInstanceUid ?? '', 'model', text);
   }
 
   #jobFailed(fact: inference.JobFailed): void {
     const study = fact.input?.studyInstanceUid ?? '';
     const reason = short('JOB_FAILURE_REASON_')(fact.reason);
-    this.#stage(study, 'job failed', `${reason}: ${fact.detail}`);
+    const why = [reason, fact.detail].filter((part) => part !== '').join(': ');
+    this.#stage(study, 'job failed', why);
     if (fact.reason !== inference.JobFailureReason.JOB_FAILURE_REASON_SUPERSEDED) {
-      this.#end(study, { failure: `the model's job failed (${reason}): ${fact.detail}` });
+      this.#end(study, { failure: `the model's job failed: ${why}; what the worker said is in its Task` });
     }
   }
 
@@ -185,23 +185,26 @@ export class StageWatcher {
       'published',
       `${fact.diagnosticReportReference} with ${fact.observationReferences.length} observations`,
     );
-    this.#end(fact.studyInstanceUid, {
-      published: {
-        studyInstanceUid: fact.studyInstanceUid,
-        patient: fact.patientReference,
-        imagingStudy: fact.imagingStudyReference,
-        diagnosticReport: fact.diagnosticReportReference,
-        observations: fact.observationReferences,
-        seg: fact.segSopInstanceUid || null,
-        sr: fact.srSopInstanceUid || null,
-        elapsedMs: this.elapsedMs(),
-      },
-    });
+    this.#end(fact.studyInstanceUid, { published: publishedOf(fact, this.elapsedMs()) });
   }
 
   #end(study: string, outcome: Outcome): void {
     this.#waiting.get(study)?.(outcome);
   }
+}
+
+/** The fact of a publication as the last line of stdout tells it. */
+export function publishedOf(fact: results.ResultPublished, elapsedMs: number): Published {
+  return {
+    studyInstanceUid: fact.studyInstanceUid,
+    patient: fact.patientReference,
+    imagingStudy: fact.imagingStudyReference,
+    diagnosticReport: fact.diagnosticReportReference,
+    observations: fact.observationReferences,
+    seg: fact.segSopInstanceUid || null,
+    sr: fact.srSopInstanceUid || null,
+    elapsedMs,
+  };
 }
 
 /** "STUDY_CHANGE_CREATED" → "created". */

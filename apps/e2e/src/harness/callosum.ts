@@ -2,14 +2,17 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { freePort } from '@callosum/testing';
 import { newFolder, root } from './paths.js';
-import { freePort, type Group, startGroup } from './processes.js';
+import { type Group, startGroup } from './processes.js';
 
 export interface CallosumOptions {
   /** Kept over restarts; a new one when not given. */
   readonly dataDir?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly worker?: boolean;
+  /** Another is taken when not given. */
+  readonly httpPort?: number;
 }
 
 /** All services in one process (apps/all-in-one) and the reference worker, watched from outside. */
@@ -27,7 +30,7 @@ export class Callosum {
 
   static async start(name: string, options: CallosumOptions = {}): Promise<Callosum> {
     const dataDir = options.dataDir ?? newFolder(name);
-    const [http, dimse, grpc] = [await freePort(), await freePort(), await freePort()];
+    const [http, dimse, grpc] = [options.httpPort ?? (await freePort()), await freePort(), await freePort()];
     const system = new Callosum(dataDir, `http://127.0.0.1:${http}`, dimse, grpc, options);
     await system.boot();
     return system;

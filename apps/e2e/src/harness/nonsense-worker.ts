@@ -11,6 +11,9 @@ interface Attempt {
   readonly grid: { readonly columns: number; readonly rows: number; readonly slices: number };
 }
 
+/** Thrown by a worker that fails its job for good; the message is what it says. */
+export class GiveUp extends Error {}
+
 export interface NonsenseWorker {
   /** What it was told of what it sent: "code: detail" of each refusal. */
   readonly refusals: readonly string[];
@@ -41,7 +44,15 @@ export function startNonsenseWorker(
     const job = { jobId, fencingToken };
     held.set(jobId, job);
     frames.add({ $case: 'accept', value: job });
-    const made = await result({ client, held: job, grid: await readGrid(client, job) });
+    const attempt = { client, held: job, grid: await readGrid(client, job) };
+    const made = await result(attempt).catch((error: unknown) => {
+      if (error instanceof GiveUp) return error;
+      throw error;
+    });
+    if (made instanceof GiveUp) {
+      const kind = worker.FailureKind.FAILURE_KIND_INPUT_UNUSABLE;
+      return frames.add({ $case: 'fail', value: { ...job, kind, detail: made.message } });
+    }
     frames.add({ $case: 'complete', value: worker.CompleteJob.fromPartial({ ...job, result: made }) });
   };
   const listen = async (): Promise<void> => {

@@ -1,5 +1,4 @@
 import { execFile, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 
 export interface Finished {
   readonly code: number | null;
@@ -59,16 +58,4 @@ export function startGroup(
     }
   };
   return { pid, exited, kill: () => signal(-pid, 'SIGKILL'), terminate: () => signal(pid, 'SIGTERM') };
-}
-
-/** A TCP port nobody listens on now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 
@@ -14,7 +15,8 @@ import { orSkip, startPostgres, startS3, type TestPostgres, type TestS3 } from '
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { Archive, Intake } from './index.js';
+import { newBlobKey } from './blob-key.js';
+import { type Archive, ByteBudget, type Intake } from './index.js';
 import { type OpenArchive, openArchive, prepareArchive } from './test-support/open-archive.js';
 
 const run = promisify(execFile);
@@ -213,6 +215,39 @@ for (const { name, missing, open } of stores) {
       expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([true, false]);
     });
 
+    it('compares within its budget of memory, however many objects of known UIDs arrive at once', async () => {
+      const uids = Array.from({ length: 6 }, newUid);
+      for (const uid of uids) await archive.store(ct(uid), intake);
+      const mostHeldWith = async (budgetBytes: number, patientName: string): Promise<number> => {
+        let held = 0;
+        let most = 0;
+        const slow: ObjectStore = {
+          put: (key, source) => objects.put(key, source),
+          head: (key) => objects.head(key),
+          delete: (key) => objects.delete(key),
+          list: (prefix) => objects.list(prefix),
+          sweepUnfinished: (prefix, before) => objects.sweepUnfinished(prefix, before),
+          ping: () => objects.ping(),
+          get: async (key, range) => {
+            const bytes = await buffer(await objects.get(key, range));
+            most = Math.max(most, (held += bytes.length));
+            // Long enough for the others to come, were they let.
+            await new Promise((resolve) => setTimeout(resolve, 30));
+            held -= bytes.length;
+            return Readable.from([bytes]);
+          },
+        };
+        const one = openArchive(config, slow, undefined, { compareBudget: new ByteBudget(budgetBytes) });
+        const sent = uids.map((uid) => one.archive.store(ct(uid, 1024, { PatientName: patientName }), intake));
+        expect(new Set((await Promise.all(sent)).map(({ status }) => status))).toEqual(new Set(['correction']));
+        await one.database.close();
+        return most;
+      };
+      const one = ct(newUid(), 1024, { PatientName: 'TWO' }).length;
+      expect(await mostHeldWith(1_000_000_000, 'ONE')).toBeGreaterThan(3 * one);
+      expect(await mostHeldWith(2.5 * one, 'TWO')).toBeLessThanOrEqual(2.5 * one);
+    });
+
     it('marks what Callosum issued, also when others send it', async () => {
       const [ours, theirs] = [newUid(), newUid()];
       await archive.issue([ours]);
@@ -235,23 +270,36 @@ for (const { name, missing, open } of stores) {
       expect(rows[0]?.commits).toBeLessThan(100);
     });
 
-    it('sweeps blobs that no row names once they are old enough, and no others', async () => {
-      const uid = newUid();
+    it('sweeps what was never acknowledged or is kept already, once it is old enough, and nothing else', async () => {
+      const [uid, unknown] = [newUid(), newUid()];
       await archive.store(ct(uid), intake);
-      const orphan = 'default/blobs/2026-01-01/aa/orphan';
-      await objects.put(
-        orphan,
-        (async function* () {
-          await Promise.resolve();
-          yield Buffer.from('left by a crash');
-        })(),
-      );
+      const put = async (bytes: Uint8Array): Promise<string> => {
+        const key = newBlobKey('default', intake, new Date());
+        await objects.put(
+          key,
+          (async function* () {
+            await Promise.resolve();
+            yield bytes;
+          })(),
+        );
+        return key;
+      };
+      const torn = await put(ct(newUid()).subarray(0, 400));
+      const garbage = await put(Buffer.from('left by a crash'));
+      const again = await put(ct(uid));
+      // Whole, and unknown to this database: perhaps its row was lost with the database.
+      const whole = await put(ct(unknown));
       const before = await blobs();
       expect(await archive.sweep(60_000)).toBe(0);
       expect(await blobs()).toEqual(before);
       await new Promise((resolve) => setTimeout(resolve, 1_100));
-      expect(await archive.sweep(1_000)).toBe(1);
-      expect(await blobs()).toEqual(before.filter((key) => key !== orphan));
+      expect(await archive.sweep(1_000)).toBe(3);
+      expect(await archive.sweep(1_000)).toBe(0);
+      expect(await blobs()).toEqual(before.filter((key) => ![torn, garbage, again].includes(key)));
+      // The sender, who was never answered, sends it again: now the first one is needless.
+      await archive.store(ct(unknown), intake);
+      await there.archive.sweep(1_000);
+      expect(await blobs()).not.toContain(whole);
     });
 
     it('refuses to sweep when the ledger it asks knows none of the blobs', async () => {

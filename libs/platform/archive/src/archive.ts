@@ -1,19 +1,24 @@
-import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 
 import { type Database, isTransientDatabaseError } from '@callosum/database';
-import { comparePixels, type DatasetDigest, datasetDigest, DicomParseError, DicomPixelError } from '@callosum/dicom';
-import { activeTraceparent, type Outbox } from '@callosum/event-log';
+import type { Outbox } from '@callosum/event-log';
 import { CallosumError, type Clock, systemClock } from '@callosum/kernel';
 import { type ByteRange, ObjectExistsError, type ObjectStore } from '@callosum/object-store';
-import type { Logger } from '@callosum/telemetry';
+import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import type { Kysely } from 'kysely';
 
-import { ArchiveUnavailableError, SweepRefusedError } from './errors.js';
+import { newBlobKey } from './blob-key.js';
+import { ByteBudget } from './byte-budget.js';
+import { Deposit, type DepositStatus } from './deposit.js';
+import { ArchiveUnavailableError } from './errors.js';
 import { GroupCommit } from './group-commit.js';
-import { InstanceStream, type InstanceUids, type WrittenInstance } from './instance-writer.js';
+import type { InstanceUids, SopReference, WrittenInstance } from './instance-bytes.js';
+import { InstanceStream } from './instance-writer.js';
 import { type Intake, Ledger, type LedgerEntry, type PendingRow } from './ledger.js';
+import { type ReconcileProgress, Reconciliation } from './reconcile.js';
+import { nextRevisionFloor } from './recoveries.js';
+import { RuleTwo } from './rule-two.js';
+import { Sweep } from './sweep.js';
 import type { ArchiveTables } from './tables.js';
 
 export interface ArchiveOptions {
@@ -25,6 +30,8 @@ export interface ArchiveOptions {
   readonly site: string;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** Memory for comparing objects; shared by all archives of the process when not given. */
+  readonly compareBudget?: ByteBudget;
 }
 
 /**
@@ -35,7 +42,7 @@ export interface ArchiveOptions {
  * - `conflicting-pixels`: other pixels: kept, the first stays current, a person should look
  */
 export interface StoreOutcome extends InstanceUids {
-  readonly status: 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels';
+  readonly status: DepositStatus;
   readonly transferSyntaxUid: string;
 }
 
@@ -50,6 +57,8 @@ export interface InstanceWriter {
    * @throws {MissingUidError} @throws {UidMismatchError}
    */
   commit(expected?: Partial<InstanceUids>): Promise<StoreOutcome>;
+  /** Which SOP Instance was written so far, for an answer that names what failed; undefined where it cannot be read. */
+  sopInstance(): SopReference | undefined;
   /** Leaves nothing behind. Idempotent, also after a failed commit. */
   abort(): Promise<void>;
 }
@@ -63,19 +72,16 @@ export interface InstanceSelection {
 
 /** Rows read at once when all of the archive is walked. */
 const pageRows = 500;
-/** Deleted by one sweep; the rest waits for the next. */
-const sweptMax = 100_000;
-/** An outage of the database under load leaves about so many; more than that must be fewer than the kept ones. */
-const orphansExpectedMax = 10_000;
-/** Objects compared in memory when a second one of a UID arrives; a larger pair is kept as conflicting. */
-const compareBytesMax = 512 * 1024 * 1024;
+/** One of the largest objects that are compared, or many small ones: 512 MiB beside what else a process holds. */
+const compareBudget = new ByteBudget(512 * 1024 * 1024);
 
 /** The one way in for dimse-ingest, dicomweb and result-publisher, and the source of truth (rules 1, 2, 4 and 5). */
 export class Archive {
   readonly #store: ObjectStore;
   readonly #db: Kysely<ArchiveTables>;
   readonly #ledger: Ledger;
-  readonly #commits: GroupCommit;
+  readonly #deposit: Deposit;
+  readonly #sweep: Sweep;
   readonly #site: string;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -87,19 +93,24 @@ export class Archive {
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger;
     this.#ledger = new Ledger(this.#db, options.outbox, options.site);
-    this.#commits = new GroupCommit((rows) => this.#ledger.insertNew(rows), passesLater);
+    const rule = new RuleTwo(this.#store, this.#ledger, options.compareBudget ?? compareBudget);
+    const commits = new GroupCommit((rows) => this.#ledger.insertNew(rows), passesLater);
+    this.#deposit = new Deposit(this.#store, this.#ledger, commits, rule);
+    this.#sweep = new Sweep({ ...this.#parts(), rule });
   }
 
   /** Opens the archive for one object. */
   begin(intake: Intake): InstanceWriter {
-    const stream = new InstanceStream(this.#store, this.#newBlobKey());
+    const storedAt = this.#clock.now();
+    const stream = new InstanceStream(this.#store, newBlobKey(this.#site, intake, storedAt));
     let ended = false;
     return {
       write: (bytes) => stream.write(bytes),
+      sopInstance: () => stream.sopInstance(),
       commit: async (expected = {}) => {
         ended = true;
         try {
-          return await this.#commit(await stream.finish(expected), intake);
+          return await this.#commit(await stream.finish(expected), intake, storedAt);
         } catch (error) {
           throw asUnavailable(error);
         }
@@ -182,104 +193,42 @@ export class Archive {
   }
 
   /**
-   * Deletes blobs that no row names and that are older than `ageMs`: what failed between blob and commit.
+   * Removes what was never acknowledged and is older than `ageMs`; see `Sweep`.
    * @param signal ends it early, with the signal's reason
-   * @returns how many
+   * @returns how many blobs
    * @throws {SweepRefusedError} when the blobs without a row are so many that it is the rows that are missing
    */
-  async sweep(ageMs: number, signal?: AbortSignal): Promise<number> {
-    const before = this.#clock.now().getTime() - ageMs;
-    const orphans: string[] = [];
-    let named = 0;
-    for await (const keys of this.#oldBlobs(before)) {
-      signal?.throwIfAborted();
-      const known = await this.#ledger.named(keys);
-      named += known.size;
-      orphans.push(...keys.filter((key) => !known.has(key)));
-      if (orphans.length >= sweptMax) break;
-    }
-    if (orphans.length > 0 && (named === 0 || orphans.length > Math.max(orphansExpectedMax, named))) {
-      throw new SweepRefusedError(orphans.length);
-    }
-    for (const key of orphans) {
-      signal?.throwIfAborted();
-      await this.#store.delete(key);
-    }
-    return orphans.length;
+  sweep(ageMs: number, signal?: AbortSignal): Promise<number> {
+    return this.#sweep.run(ageMs, signal);
   }
 
-  async *#oldBlobs(before: number): AsyncGenerator<string[]> {
-    let keys: string[] = [];
-    for await (const { key, modifiedAt } of this.#store.list(`${this.#site}/blobs/`)) {
-      if (modifiedAt.getTime() >= before) continue;
-      keys.push(key);
-      if (keys.length < pageRows) continue;
-      yield keys;
-      keys = [];
-    }
-    yield keys;
+  /**
+   * Writes the rows that the ledger lacks from the blobs alone, and announces each such instance; see `Reconciliation`.
+   * @param settledMs blobs younger than this may be about to get their row, and are left alone
+   * @param revisionFloor for the facts, asked for when there is something to recover
+   */
+  reconcile(settledMs: number, revisionFloor: () => Promise<number>): AsyncGenerator<ReconcileProgress> {
+    return new Reconciliation({ ...this.#parts(), deposit: this.#deposit }, revisionFloor).run(settledMs);
   }
 
-  /** "default/blobs/2026-11-22/3f/<uuid>": a day's folder is never too large for a file system. */
-  #newBlobKey(): string {
-    const id = randomUUID();
-    const day = this.#clock.now().toISOString().slice(0, 10);
-    return `${this.#site}/blobs/${day}/${id.slice(0, 2)}/${id}`;
+  /** Lowest revision for studies of a recovery that begins now: above all that were ever told of. Counts up. */
+  nextRevisionFloor(): Promise<number> {
+    return nextRevisionFloor(this.#store, this.#site, this.#clock.now());
   }
 
-  async #commit(written: WrittenInstance, intake: Intake): Promise<StoreOutcome> {
-    const row: PendingRow = { written, intake, storedAt: this.#clock.now(), traceparent: activeTraceparent() };
-    const status = (await this.#commits.add(row)) ? 'stored' : await this.#decide(row);
+  #parts() {
+    return { store: this.#store, ledger: this.#ledger, site: this.#site, clock: this.#clock, logger: this.#logger };
+  }
+
+  async #commit(written: WrittenInstance, intake: Intake, storedAt: Date): Promise<StoreOutcome> {
+    const row: PendingRow = { written, intake, storedAt, traceparent: currentTraceparent(), revisionFloor: 0 };
+    const status = await this.#deposit.settle(row);
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid } = written;
     if (status === 'duplicate') await this.#store.delete(written.blob.key);
     if (status === 'conflicting-pixels') {
       this.#logger.error({ sopInstanceUid, source: intake.source }, 'archive.conflicting-pixels');
     }
     return { status, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid };
-  }
-
-  /** Rule 2, for an object whose UID is known already. */
-  async #decide(row: PendingRow): Promise<Exclude<StoreOutcome['status'], 'stored'>> {
-    const { written } = row;
-    for (;;) {
-      const kept = await this.#ledger.kept(written.sopInstanceUid);
-      const sameBytes = (entry: LedgerEntry): boolean =>
-        entry.dataset_sha256 === written.datasetSha256 && entry.transfer_syntax_uid === written.transferSyntaxUid;
-      if (kept.some(sameBytes)) return 'duplicate';
-      const digests = await this.#digests(written.blob.key, written.blob.byteCount);
-      const others: { entry: LedgerEntry; digests: DatasetDigest }[] = [];
-      for (const entry of kept) others.push({ entry, digests: await this.#digestsOf(entry) });
-      const same = (other: DatasetDigest): boolean =>
-        other.attributesDigest === digests.attributesDigest && comparePixels(other, digests) === 'same';
-      if (others.some((other) => same(other.digests))) return 'duplicate';
-      const current = others.find(({ entry }) => entry.current);
-      const decision =
-        current && comparePixels(current.digests, digests) === 'same' ? 'correction' : 'conflicting-pixels';
-      const revision = Math.max(...kept.map((entry) => entry.revision)) + 1;
-      if (await this.#ledger.insertRevision(row, decision, revision, digests)) return decision;
-    }
-  }
-
-  async #digestsOf(entry: LedgerEntry): Promise<DatasetDigest> {
-    if (entry.attributes_digest !== null && entry.pixel_digest !== null) {
-      return { attributesDigest: entry.attributes_digest, pixelDigest: entry.pixel_digest };
-    }
-    const digests = await this.#digests(entry.blob_key, entry.byte_count);
-    await this.#ledger.rememberDigests(entry.id, digests.attributesDigest, digests.pixelDigest);
-    return digests;
-  }
-
-  async #digests(blobKey: string, byteCount: number): Promise<DatasetDigest> {
-    const incomparable = { attributesDigest: `blob:${blobKey}`, pixelDigest: `blob:${blobKey}` };
-    if (byteCount > compareBytesMax) return incomparable;
-    const bytes = await buffer(await this.#store.get(blobKey));
-    try {
-      return await datasetDigest(bytes);
-    } catch (error) {
-      // Its header could be read and the rest cannot: kept beside the others, and a person is told.
-      if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable;
-      throw error;
-    }
   }
 }
 

@@ -28,9 +28,23 @@ export class TruncatedObjectError extends CallosumError {
   }
 }
 
-/** Thrown when a sweep would delete what looks like an archive whose ledger was lost: a person must look. */
+/** Thrown when a sweep finds what looks like an archive whose ledger was lost: a person must look. */
 export class SweepRefusedError extends CallosumError {
   constructor(orphans: number) {
     super('archive.sweep-refused', 'conflict', `${String(orphans)} blobs have no row: is this the right database?`);
+  }
+}
+
+/** Thrown when the name of a sender, or of its association, does not fit a blob's key. */
+export class SourceTooLongError extends CallosumError {
+  constructor(bytesMax: number) {
+    super('archive.source-too-long', 'invalid', `the name of a source has ${String(bytesMax)} bytes at most`);
+  }
+}
+
+/** Thrown when an archive was recovered more often than study revisions have room for. */
+export class RecoveriesExhaustedError extends CallosumError {
+  constructor(recoveriesMax: number) {
+    super('archive.recoveries-exhausted', 'conflict', `this archive was recovered ${String(recoveriesMax)} times`);
   }
 }

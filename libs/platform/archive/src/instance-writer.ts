@@ -1,43 +1,14 @@
-import { createHash } from 'node:crypto';
-
-import { type ParsedHeader, parseHeader } from '@callosum/dicom';
-import { isUid } from '@callosum/kernel';
 import type { ObjectStore, StoredObject } from '@callosum/object-store';
 
 import { ByteChannel } from './byte-channel.js';
-import { MissingUidError, TruncatedObjectError, UidMismatchError } from './errors.js';
-import { completeHeader, pixelDataEnds } from './header.js';
+import { TruncatedObjectError } from './errors.js';
+import { InstanceBytes, type InstanceUids, type SopReference, type WrittenInstance } from './instance-bytes.js';
 
-export interface InstanceUids {
-  readonly studyInstanceUid: string;
-  readonly seriesInstanceUid: string;
-  readonly sopInstanceUid: string;
-  readonly sopClassUid: string;
-}
-
-/** A written, durable blob that no row names yet. */
-export interface WrittenInstance extends InstanceUids {
-  readonly transferSyntaxUid: string;
-  readonly blob: StoredObject;
-  readonly datasetSha256: string;
-}
-
-/** Header bytes kept while an object streams: larger headers are read back from the store when it has ended. */
-const prefixBytesMax = 1024 * 1024;
-/** Enough to find the delimiter that ends encapsulated Pixel Data before the usual trailing padding. */
-const tailBytesMax = 4096;
-const dicmEnd = 132;
-
-/** Takes the PS3.10 bytes of one object as they come, in bounded memory, and knows its UIDs when it has ended. */
+/** Writes the PS3.10 bytes of one object as they come, in bounded memory, and knows its UIDs when it has ended. */
 export class InstanceStream {
   readonly #channel = new ByteChannel();
   readonly #put: Promise<StoredObject>;
-  readonly #datasetHash = createHash('sha256');
-  #room = Buffer.alloc(0);
-  #prefix = Buffer.alloc(0);
-  #tail = Buffer.alloc(0);
-  #total = 0;
-  #datasetOffset: number | undefined;
+  readonly #bytes = new InstanceBytes();
 
   constructor(
     private readonly store: ObjectStore,
@@ -50,8 +21,12 @@ export class InstanceStream {
 
   /** Resolves when more may be written. */
   async write(bytes: Uint8Array): Promise<void> {
-    this.#remember(bytes);
+    this.#bytes.take(bytes);
     await this.#channel.write(bytes);
+  }
+
+  sopInstance(): SopReference | undefined {
+    return this.#bytes.sopInstance();
   }
 
   async abort(): Promise<void> {
@@ -71,92 +46,10 @@ export class InstanceStream {
     this.#channel.end();
     const blob = await this.#put;
     try {
-      const header = await this.#header();
-      const uids = readUids(header, expected);
-      if (!(await pixelDataEnds(header, this.#total, this.#tail, this.store, this.key)))
-        throw new TruncatedObjectError();
-      return {
-        ...uids,
-        transferSyntaxUid: header.fileMeta.transferSyntaxUid,
-        blob,
-        datasetSha256: this.#datasetSha256(header, blob),
-      };
+      return await this.#bytes.describe(this.store, blob, expected);
     } catch (error) {
       await this.store.delete(this.key);
       throw error;
     }
   }
-
-  /**
-   * File meta information may lie about its length, or not state it: then another stretch was hashed, perhaps none,
-   * and two different objects would pass as one. The digest of the whole file stands in.
-   */
-  #datasetSha256(header: ParsedHeader, blob: StoredObject): string {
-    return header.datasetOffset === this.#datasetOffset ? this.#datasetHash.digest('hex') : `file:${blob.sha256}`;
-  }
-
-  #remember(bytes: Uint8Array): void {
-    const before = this.#total;
-    this.#total += bytes.length;
-    if (this.#prefix.length < prefixBytesMax) this.#extendPrefix(bytes);
-    const tail = Buffer.concat([this.#tail, bytes.subarray(Math.max(0, bytes.length - tailBytesMax))]);
-    this.#tail = tail.subarray(Math.max(0, tail.length - tailBytesMax));
-    this.#hashDataset(bytes, before);
-  }
-
-  /** Room doubles: a sender of tiny fragments must not make us copy a mebibyte for each. */
-  #extendPrefix(bytes: Uint8Array): void {
-    const have = this.#prefix.length;
-    const length = Math.min(prefixBytesMax, have + bytes.length);
-    if (length > this.#room.length) {
-      const room = Buffer.alloc(Math.min(prefixBytesMax, Math.max(length, this.#room.length * 2)));
-      this.#prefix.copy(room);
-      this.#room = room;
-    }
-    this.#room.set(bytes.subarray(0, length - have), have);
-    this.#prefix = this.#room.subarray(0, length);
-  }
-
-  /** Hashes what lies behind file meta information, whose length its first element states (PS3.10 7.1). */
-  #hashDataset(bytes: Uint8Array, before: number): void {
-    if (this.#datasetOffset === undefined) {
-      if (this.#prefix.length < dicmEnd + 12) return;
-      this.#datasetOffset = dicmEnd + 12 + this.#prefix.readUInt32LE(dicmEnd + 8);
-      const known = this.#prefix.subarray(Math.min(this.#datasetOffset, this.#prefix.length));
-      this.#datasetHash.update(known);
-      // What of this chunk did not fit the prefix.
-      const inPrefix = this.#prefix.length - before;
-      if (inPrefix < bytes.length) this.#datasetHash.update(bytes.subarray(inPrefix));
-      return;
-    }
-    this.#datasetHash.update(bytes.subarray(Math.max(0, this.#datasetOffset - before)));
-  }
-
-  async #header(): Promise<ParsedHeader> {
-    const parsed = parseHeader(this.#prefix, { complete: this.#prefix.length === this.#total });
-    return parsed === 'need-more' ? completeHeader(this.store, this.key, this.#total, this.#prefix.length) : parsed;
-  }
-}
-
-const attributes = {
-  sopClassUid: 'SOPClassUID',
-  sopInstanceUid: 'SOPInstanceUID',
-  studyInstanceUid: 'StudyInstanceUID',
-  seriesInstanceUid: 'SeriesInstanceUID',
-} as const;
-
-function readUids(header: ParsedHeader, expected: Partial<InstanceUids>): InstanceUids {
-  const read = (name: keyof InstanceUids): string => {
-    const keyword = attributes[name];
-    const value = header.dataset.string(keyword) ?? '';
-    if (!isUid(value)) throw new MissingUidError(keyword);
-    if (expected[name] !== undefined && expected[name] !== value) throw new UidMismatchError(keyword);
-    return value;
-  };
-  return {
-    sopClassUid: read('sopClassUid'),
-    sopInstanceUid: read('sopInstanceUid'),
-    studyInstanceUid: read('studyInstanceUid'),
-    seriesInstanceUid: read('seriesInstanceUid'),
-  };
 }

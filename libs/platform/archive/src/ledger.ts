@@ -3,7 +3,7 @@ import { imaging as imagingTypes } from '@callosum/contracts';
 import type { Outbox, OutboxContext } from '@callosum/event-log';
 import type { Insertable, Kysely, Selectable, Transaction } from 'kysely';
 
-import type { WrittenInstance } from './instance-writer.js';
+import type { WrittenInstance } from './instance-bytes.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
 
 export type LedgerEntry = Selectable<IntakeRow>;
@@ -25,6 +25,15 @@ export interface PendingRow {
   readonly intake: Intake;
   readonly storedAt: Date;
   readonly traceparent: string | undefined;
+  /** Not 0 when a recovery found it: what `revision_floor` of its fact says. */
+  readonly revisionFloor: number;
+}
+
+/** What becomes of a further object of a UID, and whether it is the current one from then on. */
+export interface Revision {
+  readonly decision: IntakeRow['decision'];
+  readonly current: boolean;
+  readonly revision: number;
 }
 
 const originOf: Record<Origin, imaging.InstanceOrigin> = {
@@ -64,7 +73,7 @@ export class Ledger {
       const byUid = new Map(inserted.map((entry) => [entry.sop_instance_uid, entry]));
       for (const row of sorted) {
         const entry = byUid.get(row.written.sopInstanceUid);
-        if (entry) await this.#announce(trx, entry, row);
+        if (entry) await this.#announce(trx, entry, contextOf(row), row.revisionFloor);
       }
       return new Set(sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid)));
     });
@@ -75,12 +84,10 @@ export class Ledger {
    */
   async insertRevision(
     row: PendingRow,
-    decision: 'correction' | 'conflicting-pixels',
-    revision: number,
+    { decision, current, revision }: Revision,
     digests: { attributesDigest: string; pixelDigest: string },
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
-      const current = decision === 'correction';
       const uid = row.written.sopInstanceUid;
       const issued = await this.#issued(trx, [uid]);
       await this.#lock(trx, uid);
@@ -107,7 +114,7 @@ export class Ledger {
         pixel_digest: digests.pixelDigest,
       };
       const inserted = await trx.insertInto('intake').values(values).returningAll().executeTakeFirstOrThrow();
-      await this.#announce(trx, inserted, row);
+      await this.#announce(trx, inserted, contextOf(row), row.revisionFloor);
       return true;
     });
   }
@@ -139,6 +146,29 @@ export class Ledger {
       .where('sop_instance_uid', '=', sopInstanceUid)
       .orderBy('revision')
       .execute();
+  }
+
+  /**
+   * UIDs that Callosum gave out, found again on blobs of its own (rule 4). Rows that took an object of such a UID for a
+   * source instance meanwhile are put right, and those that are current are told of once more.
+   */
+  async reissue(sopInstanceUids: readonly string[]): Promise<void> {
+    if (sopInstanceUids.length === 0) return;
+    await this.db.transaction().execute(async (trx) => {
+      await trx
+        .insertInto('issued_instances')
+        .values(sopInstanceUids.map((uid) => ({ sop_instance_uid: uid })))
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      const mistaken = await trx
+        .updateTable('intake')
+        .set({ issued_by_callosum: true })
+        .where('sop_instance_uid', 'in', sopInstanceUids)
+        .where('issued_by_callosum', '=', false)
+        .returningAll()
+        .execute();
+      for (const entry of mistaken) if (entry.current) await this.#announce(trx, entry, {}, 0);
+    });
   }
 
   async rememberDigests(id: number, attributesDigest: string, pixelDigest: string): Promise<void> {
@@ -187,11 +217,12 @@ export class Ledger {
     return new Set(rows.map((row) => row.sop_instance_uid));
   }
 
-  async #announce(trx: Transaction<ArchiveTables>, entry: LedgerEntry, pending: PendingRow): Promise<void> {
-    const context: OutboxContext = {
-      ...(pending.intake.correlationId === undefined ? {} : { correlationId: pending.intake.correlationId }),
-      ...(pending.traceparent === undefined ? {} : { traceparent: pending.traceparent }),
-    };
+  async #announce(
+    trx: Transaction<ArchiveTables>,
+    entry: LedgerEntry,
+    context: OutboxContext,
+    revisionFloor: number,
+  ): Promise<void> {
     await this.outbox.add(
       trx,
       topics.instanceStored,
@@ -209,10 +240,16 @@ export class Ledger {
         issuedByCallosum: entry.issued_by_callosum,
         associationId: entry.association_id ?? '',
         storedAt: entry.stored_at.toISOString(),
+        revisionFloor,
       }),
       context,
     );
   }
 }
+
+const contextOf = ({ intake, traceparent }: PendingRow): OutboxContext => ({
+  ...(intake.correlationId === undefined ? {} : { correlationId: intake.correlationId }),
+  ...(traceparent === undefined ? {} : { traceparent }),
+});
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

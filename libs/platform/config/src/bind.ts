@@ -1,12 +1,20 @@
 import { CallosumError } from '@callosum/kernel';
 
-/** Thrown when a listener would be reachable from other machines without authentication. */
+/** What protects a listener that other machines can reach. */
+export interface Protection {
+  /** Whether it is configured. */
+  readonly on: boolean;
+  /** What to configure, for whoever reads the refusal. */
+  readonly needs: string;
+}
+
+/** Thrown when a listener would be reachable from other machines without the authentication it needs. */
 export class UnauthenticatedBindError extends CallosumError {
-  constructor(setting: string) {
+  constructor(setting: string, { needs }: Protection) {
     super(
       'config.unauthenticated-bind',
       'forbidden',
-      `${setting} is not a loopback address and no authentication is configured: refusing to start. Use 127.0.0.1.`,
+      `${setting} is not a loopback address: refusing to start without authentication. Set ${needs}, or use 127.0.0.1.`,
     );
   }
 }
@@ -18,9 +26,10 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Every listener calls this before it binds. There is no authentication yet, so only loopback passes.
+ * Every listener calls this before it binds: loopback is for everyone on the machine, any other address only with the
+ * listener's own authentication.
  * @throws {UnauthenticatedBindError}
  */
-export function assertBindAllowed(setting: string, host: string): void {
-  if (!isLoopback(host)) throw new UnauthenticatedBindError(setting);
+export function assertBindAllowed(setting: string, host: string, protection: Protection): void {
+  if (!isLoopback(host) && !protection.on) throw new UnauthenticatedBindError(setting, protection);
 }

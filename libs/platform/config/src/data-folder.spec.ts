@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { DataFolderInUseError, lockDataFolder } from './index.js';
+import { DataFolderInUseError, DataFolderUnusableError, lockDataFolder } from './index.js';
 
 describe('the lock on the data folder', () => {
   const folder = () => mkdtempSync(join(tmpdir(), 'callosum-lock-'));
@@ -40,5 +40,18 @@ describe('the lock on the data folder', () => {
     const dir = folder();
     writeFileSync(join(dir, 'callosum.lock'), `${process.ppid} 1`);
     lockDataFolder(dir)();
+  });
+});
+
+describe('the data folder', () => {
+  it('is made with its parents, and is listed by its owner only', () => {
+    const dir = join(mkdtempSync(join(tmpdir(), 'callosum-folder-')), 'a', 'b');
+    lockDataFolder(dir)();
+    expect(statSync(dir).mode & 0o777).toBe(0o711);
+  });
+
+  it.each(['/proc/callosum', '/dev/null/callosum', '/dev/null'])('that cannot be made (%s) is a clear error', (dir) => {
+    expect(() => lockDataFolder(dir)).toThrow(DataFolderUnusableError);
+    expect(() => lockDataFolder(dir)).toThrow(/CALLOSUM_DATA_DIR/);
   });
 });

@@ -1,5 +1,15 @@
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 
 import { CallosumError } from '@callosum/kernel';
 
@@ -14,13 +24,43 @@ export class DataFolderInUseError extends CallosumError {
   }
 }
 
+/** Thrown when the data folder is not there and cannot be made. */
+export class DataFolderUnusableError extends CallosumError {
+  constructor(folder: string, cause: unknown) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+    super('config.data-folder-unusable', 'invalid', `CALLOSUM_DATA_DIR: ${folder} cannot be used (${reason})`, {
+      cause,
+    });
+  }
+}
+
+/** Entered by the database's system user, listed by its owner only. */
+const folderMode = 0o711;
+
+/**
+ * Makes the data folder where it is missing. One level after the other: `mkdirSync(recursive)` never returns where the
+ * system refuses a folder under an existing parent with ENOENT, as /proc does.
+ * @throws {DataFolderUnusableError}
+ */
+export function makeDataFolder(folder: string): void {
+  const missing: string[] = [];
+  for (let path = resolve(folder); !existsSync(path); path = dirname(path)) missing.unshift(path);
+  try {
+    for (const path of missing) mkdirSync(path, { mode: folderMode });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    if (!statSync(folder).isDirectory()) throw Object.assign(new Error('no folder'), { code: 'ENOTDIR' });
+  } catch (cause) {
+    throw new DataFolderUnusableError(folder, cause);
+  }
+}
+
 /**
  * Takes the data folder for this process; the returned function gives it back. A lock left by a process that is
  * gone (kill -9, power) is taken over.
- * @throws {DataFolderInUseError}
+ * @throws {DataFolderInUseError} @throws {DataFolderUnusableError}
  */
 export function lockDataFolder(folder: string): () => void {
-  mkdirSync(folder, { recursive: true });
+  makeDataFolder(folder);
   const path = join(folder, 'callosum.lock');
   // Written whole aside and linked into place: a lock that exists names its holder, whatever was killed when.
   const mine = `${path}.${process.pid}`;

@@ -36,7 +36,7 @@ describe('settings', () => {
       parse();
     } catch (error) {
       const text = String(error);
-      expect(text).toContain('CALLOSUM_X_PORT');
+      expect(text).toContain('CALLOSUM_X_PORT: must be a number');
       expect(text).toContain('CALLOSUM_X_MS: is required');
       expect(text).toContain('CALLOSUM_X_MODE: must be one of a, b');
       expect(text).not.toMatch(/sesame|secret/);
@@ -54,11 +54,15 @@ describe('settings', () => {
   });
 });
 
-describe('binding without authentication', () => {
-  it.each(['127.0.0.1', '127.1.2.3', '::1', '[::1]', 'localhost'])('lets %s', (host) => {
-    expect(() => assertBindAllowed('CALLOSUM_HTTP_HOST', host)).not.toThrow();
+describe('binding', () => {
+  const off = { on: false, needs: 'CALLOSUM_SOME_AUTHENTICATION' };
+  it.each(['127.0.0.1', '127.1.2.3', '::1', '[::1]', 'localhost'])('without authentication lets %s', (host) => {
+    expect(() => assertBindAllowed('CALLOSUM_HTTP_HOST', host, off)).not.toThrow();
   });
-  it.each(['0.0.0.0', '::', '192.168.1.4', 'example.org', ''])('refuses %s', (host) => {
-    expect(() => assertBindAllowed('CALLOSUM_HTTP_HOST', host)).toThrow(UnauthenticatedBindError);
+  it.each(['0.0.0.0', '::', '192.168.1.4', 'example.org', ''])('refuses %s, and says what is missing', (host) => {
+    const bind = () => assertBindAllowed('CALLOSUM_HTTP_HOST', host, off);
+    expect(bind).toThrow(UnauthenticatedBindError);
+    expect(bind).toThrow(/CALLOSUM_HTTP_HOST.*CALLOSUM_SOME_AUTHENTICATION/);
+    expect(() => assertBindAllowed('CALLOSUM_HTTP_HOST', host, { ...off, on: true })).not.toThrow();
   });
 });

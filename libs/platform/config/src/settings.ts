@@ -23,7 +23,11 @@ export function parseSettings<S extends SettingsSchema>(schema: S, env: NodeJS.P
   );
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
-  throw new SettingsError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${reason(issue)}`));
+  const problem = (issue: z.core.$ZodIssue): string => {
+    const name = issue.path.join('.');
+    return `${name}: ${name in given ? reason(issue) : 'is required'}`;
+  };
+  throw new SettingsError(parsed.error.issues.map(problem));
 }
 
 /** zod's messages of some kinds quote the value; those are put in our own words. */
@@ -32,7 +36,7 @@ function reason(issue: z.core.$ZodIssue): string {
     case 'invalid_value':
       return `must be one of ${issue.values.map(String).join(', ')}`;
     case 'invalid_type':
-      return issue.input === undefined ? 'is required' : `must be a ${issue.expected}`;
+      return `must be a ${issue.expected}`;
     case 'invalid_format':
       return `is not a valid ${issue.format}`;
     case 'too_small':
@@ -79,5 +83,9 @@ export function describeSettings(schema: SettingsSchema): SettingDoc[] {
   });
 }
 
-/** As one would write it in the environment. */
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+/** As one would write it in the environment: lists of words with commas. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const words = Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string');
+  return words ? value.join(',') : JSON.stringify(value);
+}

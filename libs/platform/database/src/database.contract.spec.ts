@@ -1,4 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -21,6 +23,7 @@ const roles: RoleSpec[] = [
   { role: 'shared', password: 's', schema: 'shared', uses: [] },
   { role: 'alpha', password: 'a', schema: 'alpha', uses: ['shared'] },
   { role: 'beta', password: 'b', schema: 'beta', uses: [] },
+  { role: 'gamma', password: 'g', schema: 'gamma', uses: [] },
 ];
 
 let folder: string;
@@ -55,6 +58,23 @@ describe('the embedded PostgreSQL', () => {
     await close();
     const wrong = new pg.Client({ ...server, password: 'wrong' });
     await expect(wrong.connect()).rejects.toThrow(/password authentication failed/);
+  });
+
+  it('leaves a process alone that has got the id of a server that is gone', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'callosum-database-'));
+    await (await startEmbeddedPostgres({ dataDir, note: () => undefined })).stop();
+    const bystander = spawn('sleep', ['60']);
+    await once(bystander, 'spawn');
+    writeFileSync(join(dataDir, 'postgres', 'postmaster.pid'), `${bystander.pid}\n${join(dataDir, 'postgres')}\n`);
+    const again = await startEmbeddedPostgres({ dataDir, note: () => undefined });
+    expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
+    bystander.kill('SIGKILL');
+    await again.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it('writes a log that its owner alone reads', () => {
+    expect(statSync(join(folder, 'postgres.log')).mode & 0o777).toBe(0o600);
   });
 
   it('takes over the folder of a server whose Callosum was killed, and keeps its rows', async () => {
@@ -116,6 +136,21 @@ describe('migrations', () => {
     await Promise.all(replicas.map(({ db }) => migrate(db, 'beta', migrations)));
     expect(applied).toBe(1);
     await Promise.all(replicas.map(({ close }) => close()));
+  });
+
+  it('of a newer version do not keep the older one from starting; a missing one among its own does', async () => {
+    const create = (name: string) => ({
+      up: async (db: Kysely<unknown>) => void (await db.schema.createTable(name).addColumn('n', 'integer').execute()),
+    });
+    const [first, second, third] = [create('first'), create('second'), create('third')];
+    const { db, pool, close } = open('gamma');
+    await migrate(db, 'gamma', { '0001': first, '0002': second });
+    await migrate(db, 'gamma', { '0001': first });
+    expect((await pool.query('select name from kysely_migration order by 1')).rows).toHaveLength(2);
+    await migrate(db, 'gamma', { '0001': first, '0002': second, '0003': third });
+    await expect(pool.query('select * from third')).resolves.toBeDefined();
+    await expect(migrate(db, 'gamma', { '0001': first, '0003': third })).rejects.toThrow(/0002 is missing/);
+    await close();
   });
 });
 

@@ -34,6 +34,8 @@ export interface EmbeddedPostgres {
   readonly database: string;
   readonly pid: number;
   stop(): Promise<void>;
+  /** Ends the server without a checkpoint, as a crash would ("immediate" shutdown): the next start recovers. */
+  crash(): Promise<void>;
 }
 
 interface Owner {
@@ -67,7 +69,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   await stopLeftover(clusterDir, owner, binaries);
   const port = options.port || (await freePort());
   const logPath = join(options.dataDir, 'postgres.log');
-  const log = await open(logPath, 'a');
+  // An error message of the server may quote what it was given.
+  const log = await open(logPath, 'a', 0o600);
   const child = spawn(
     binaries.postgres,
     [
@@ -107,6 +110,11 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       stopping = true;
       // "Fast" shutdown: sessions end, the checkpoint is written.
       child.kill('SIGINT');
+      await exited;
+    },
+    crash: async () => {
+      stopping = true;
+      child.kill('SIGQUIT');
       await exited;
     },
   };
@@ -216,7 +224,8 @@ async function stopLeftover(clusterDir: string, owner: Owner, binaries: Binaries
   const pidFile = join(clusterDir, 'postmaster.pid');
   if (!existsSync(pidFile)) return;
   const pid = Number((await readFile(pidFile, 'utf8')).split('\n')[0]);
-  if (!isAlive(pid)) return;
+  // A process id that the system gave to another program since is not ours to end: PostgreSQL looks for itself.
+  if (!(await isServerOf(pid, clusterDir))) return;
   await run(binaries.pg_ctl, ['stop', '-D', clusterDir, '-m', 'fast', '-w', '-t', '60'], {
     ...owner,
     env: serverEnvironment(),
@@ -225,6 +234,17 @@ async function stopLeftover(clusterDir: string, owner: Owner, binaries: Binaries
     if (isAlive(pid))
       throw new DatabaseUnavailableError('a PostgreSQL left by an earlier run does not stop', { cause });
   });
+}
+
+/** True when the process is a PostgreSQL on this data folder. Where there is no /proc, any living process counts. */
+async function isServerOf(pid: number, clusterDir: string): Promise<boolean> {
+  if (!isAlive(pid)) return false;
+  if (!existsSync('/proc/self/cmdline')) return true;
+  const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').then(
+    (text) => text.split('\0'),
+    (): string[] => [],
+  );
+  return basename(words[0] ?? '') === 'postgres' && words.includes(clusterDir);
 }
 
 function isAlive(pid: number): boolean {

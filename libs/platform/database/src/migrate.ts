@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 
 /** Migrations by name; names sort in the order they run: "0001-study-tables". */
@@ -7,15 +7,36 @@ export type Migrations = Readonly<Record<string, Migration>>;
 /**
  * Runs what is missing in `schema`, under Kysely's advisory lock: of replicas that start together one
  * migrates and the others wait. The service's role owns its schema and needs no other right.
+ * Migrations of a newer version that were applied before are left alone: during an upgrade, and after a rollback,
+ * the older version starts on them, which is why a migration only adds what the version before can live with.
+ * Migrations that two parties add to one schema are numbered apart: each party's `set` has a table of its own for what
+ * it has run.
  * @throws the error of the migration that failed; what was applied before it stays
  */
-export async function migrate(db: Kysely<never>, schema: string, migrations: Migrations): Promise<void> {
+export async function migrate(db: Kysely<never>, schema: string, migrations: Migrations, set?: string): Promise<void> {
   const migrator = new Migrator({
     db,
-    provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
+    provider: { getMigrations: async () => ({ ...(await newerThan(db, schema, migrations)), ...migrations }) },
     migrationTableSchema: schema,
     allowUnorderedMigrations: false,
+    ...(set
+      ? { migrationTableName: `kysely_migration_${set}`, migrationLockTableName: `kysely_migration_${set}_lock` }
+      : {}),
   });
   const { error } = await migrator.migrateToLatest();
   if (error) throw error instanceof Error ? error : new Error(`migration of ${schema} failed`);
+}
+
+/**
+ * Migrations applied to `schema` whose names sort behind all of `migrations`. Kysely takes an applied migration it does not
+ * know for corruption; one that sorts among ours still is that.
+ */
+async function newerThan(db: Kysely<never>, schema: string, migrations: Migrations): Promise<Migrations> {
+  const last = Object.keys(migrations).sort().at(-1) ?? '';
+  const table = `${schema}.kysely_migration`;
+  const { rows: found } = await sql<{ there: boolean }>`select to_regclass(${table}) is not null as there`.execute(db);
+  if (!found[0]?.there) return {};
+  const { rows } = await sql<{ name: string }>`select name from ${sql.table(table)}`.execute(db);
+  const applied = (): Promise<void> => Promise.reject(new Error('a newer version applies this migration'));
+  return Object.fromEntries(rows.filter(({ name }) => name > last).map(({ name }) => [name, { up: applied }]));
 }

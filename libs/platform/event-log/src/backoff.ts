@@ -15,6 +15,18 @@ export interface Backoff {
  */
 export const defaultBackoff: Backoff = { attemptsMax: 70, initialMs: 100, capMs: 5_000 };
 
+/**
+ * Calls in all when the error is a defect (kind `internal`, such as a FHIR server's 500): about two seconds. It is mostly
+ * about this one fact, and while it is tried again every other key of the partition stands still.
+ */
+const defectAttemptsMax = 5;
+
+/** Calls of the handler in all before a fact that failed with `error` is parked. */
+export function attemptsMaxFor(error: unknown, { attemptsMax }: Backoff): number {
+  if (isTransient(error)) return attemptsMax;
+  return error instanceof CallosumError && error.kind === 'internal' ? Math.min(defectAttemptsMax, attemptsMax) : 1;
+}
+
 /** Wait after `attempt` failed calls: doubled each time, capped, then a random half taken off against herds. */
 export function backoffMs(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
   const full = Math.min(backoff.capMs, backoff.initialMs * 2 ** Math.max(0, attempt - 1));

@@ -1,7 +1,9 @@
 import { InvalidEventError } from './errors.js';
 import type { LogEvent } from './event.js';
 
-/** Kafka's own default for a message, less room for its headers: a larger fact must be a reference. */
+/** What a broker takes of one record, headers and framing included: Kafka's own default, set on every topic. */
+export const recordBytesMax = 1_048_588;
+/** That, less room for key and headers: a larger fact must be a reference (claim check). */
 export const valueBytesMax = 900_000;
 
 /** @throws {InvalidEventError} for an empty key, id or type, or a value beyond `valueBytesMax` */

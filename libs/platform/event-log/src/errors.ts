@@ -1,9 +1,38 @@
 import { CallosumError } from '@callosum/kernel';
 
+import type { TopicDifference } from './kafka/topic-difference.js';
+
 /** Thrown when the log cannot be reached or did not acknowledge; whether the events arrived is not known. */
 export class EventLogUnavailableError extends CallosumError {
   constructor(message: string, options?: { cause?: unknown }) {
     super('event-log.unavailable', 'unavailable', message, options);
+  }
+}
+
+/** Thrown when Kafka refuses who we are or what we ask, or no token is to be had: waiting does not mend it. */
+export class KafkaAccessError extends CallosumError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('event-log.kafka-access', 'forbidden', message, options);
+  }
+}
+
+/** Thrown at start when Kafka is set up so that acknowledged events could be lost. Names every topic and setting. */
+export class UnsafeKafkaError extends CallosumError {
+  constructor(readonly differences: readonly TopicDifference[]) {
+    const lines = differences.map(
+      ({ where, setting, wanted, found, why }) => `${where}: ${setting} is ${found}, must be ${wanted}: ${why}`,
+    );
+    const small = differences.some(({ danger }) => danger === 'unreplicated')
+      ? '\n  (a site of one broker: CALLOSUM_KAFKA_SMALL_SITE=true accepts what the loss of a broker would lose)'
+      : '';
+    super('event-log.unsafe-kafka', 'conflict', `Kafka could lose events:\n  ${lines.join('\n  ')}${small}`);
+  }
+}
+
+/** Thrown when a handler failed whose partition is another member's by now: what becomes of the event is decided there. */
+export class PartitionLostError extends CallosumError {
+  constructor(topic: string) {
+    super('event-log.partition-lost', 'unavailable', `a partition of ${topic} went to another member meanwhile`);
   }
 }
 
@@ -38,7 +67,25 @@ export class UnknownEventTypeError extends CallosumError {
 /** The code of facts that wait behind a parked one of their key. */
 export const behindParkedCode = 'event-log.behind-parked';
 
-/** Thrown when somebody else replays the same (group, topic, key) now. */
+/** Thrown when nothing of the (group, topic, key) asked for is parked. */
+export class NothingParkedError extends CallosumError {
+  constructor(topic: string) {
+    super('event-log.nothing-parked', 'not-found', `nothing of this key of ${topic} is parked`);
+  }
+}
+
+/** Thrown when what is parked there cannot be given up, only replayed. */
+export class NotDroppableError extends CallosumError {
+  constructor(topic: string) {
+    super(
+      'event-log.not-droppable',
+      'conflict',
+      `what is parked as ${topic} is not dropped: mend the cause and replay`,
+    );
+  }
+}
+
+/** Thrown when somebody else replays or drops the same (group, topic, key) now. */
 export class ReplayRunningError extends CallosumError {
   constructor(topic: string) {
     super('event-log.replay-running', 'conflict', `a replay of this key of ${topic} is running`);

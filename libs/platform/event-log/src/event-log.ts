@@ -1,11 +1,15 @@
+import { topicCatalogue } from '@callosum/contracts';
+
 import type { LogEvent } from './event.js';
 
 /**
  * Handles one event. Resolving means the effect is durable: only then the group's position moves past it.
  * Rejecting means the effect did not happen; the subscription's own failure policy decides between trying
  * again and parking (see consumer.ts), so a handler given to an adapter never needs to reject for good.
+ * `lost` is aborted once the event's partition may be another member's: whoever has it now decides about the event,
+ * so nothing is parked and nothing tried again. An effect that still commits is harmless: its inbox row makes it one.
  */
-export type EventHandler = (event: LogEvent) => Promise<void>;
+export type EventHandler = (event: LogEvent, lost?: AbortSignal) => Promise<void>;
 
 export interface SubscriptionOptions {
   /** Consumer group: members of one group share the partitions. */
@@ -19,9 +23,20 @@ export interface SubscriptionOptions {
 }
 
 export interface Subscription {
-  /** Stops fetching, lets running handlers finish (at most `drainMs`), commits, leaves the group. */
+  /** Stops fetching, lets running handlers finish within `drainMs` or abandons them, commits, leaves the group. */
   close(): Promise<void>;
 }
+
+/** How many events of one partition a group has not handled yet. */
+export interface PartitionLag {
+  readonly topic: string;
+  readonly partition: number;
+  readonly events: number;
+}
+
+/** The catalogue's topics that the service of this name consumes. */
+export const topicsOfGroup = (group: string): string[] =>
+  topicCatalogue.filter(({ consumers }) => consumers.some((consumer) => consumer === group)).map(({ name }) => name);
 
 /**
  * The durable log between services. Two adapters (Postgres, Kafka), one contract suite.
@@ -36,5 +51,10 @@ export interface EventLog {
   subscribe(options: SubscriptionOptions): Promise<Subscription>;
   /** Rejects when the log cannot be reached. */
   ping(): Promise<void>;
+  /**
+   * Per partition, in the order of topics and partitions; of the topics the service of that name consumes unless named.
+   * The Postgres log counts up to `lagEventsMax` a partition.
+   */
+  lag(group: string, topics?: readonly string[]): Promise<PartitionLag[]>;
   close(): Promise<void>;
 }

@@ -60,6 +60,7 @@ function memory(): EventLog & { events: LogEvent[]; down: boolean } {
     },
     subscribe: () => Promise.reject(new Error('not here')),
     ping: () => Promise.resolve(),
+    lag: () => Promise.resolve([]),
     close: () => Promise.resolve(),
   };
   return log;

@@ -1,8 +1,9 @@
 import type { Topic } from '@callosum/contracts';
 import { newId, systemClock, type Clock } from '@callosum/kernel';
+import { currentTraceparent } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
-import { activeTraceparent, currentEvent } from './context.js';
+import { currentEvent } from './context.js';
 import { assertEnvelope } from './envelope.js';
 import { OutboxFullError } from './errors.js';
 import type { LogEvent } from './event.js';
@@ -77,7 +78,7 @@ export class PostgresOutbox implements Outbox {
   #envelope<M>(topic: Topic<M>, message: M, context: OutboxContext): LogEvent {
     const cause = currentEvent();
     const causationId = context.causationId ?? cause?.id;
-    const traceparent = context.traceparent ?? activeTraceparent();
+    const traceparent = context.traceparent ?? currentTraceparent();
     const event: LogEvent = {
       topic: topic.name,
       key: topic.keyOf(message),

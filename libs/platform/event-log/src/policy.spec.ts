@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { backoffMs, defaultBackoff, isTransient } from './backoff.js';
+import { withPolicy } from './consumer.js';
 import { fromMessage, toMessage } from './kafka/headers.js';
 import { topicConfigs } from './kafka/topics.js';
 import { partitionOf } from './partition.js';
@@ -52,6 +53,39 @@ describe('isTransient', () => {
     const ring = new Error('x');
     ring.cause = ring;
     expect(isTransient(ring)).toBe(false);
+  });
+});
+
+describe('withPolicy', () => {
+  /** How often a fact is handled before it is parked with `error`'s code, at the real number of attempts and no pause. */
+  async function callsUntilParked(error: unknown): Promise<{ calls: number; parked: string[] }> {
+    const parked: string[] = [];
+    const store = {
+      holds: () => Promise.resolve(false),
+      park: (_group: string, _event: unknown, code: string) => Promise.resolve(void parked.push(code)),
+    };
+    let calls = 0;
+    const dispatch = (): Promise<void> => {
+      calls += 1;
+      return Promise.reject(error as Error);
+    };
+    const backoff = { ...defaultBackoff, initialMs: 0 };
+    await withPolicy({ group: 'g', parked: store as never, dispatch, backoff })(fact('k', 1));
+    return { calls, parked };
+  }
+
+  it.each([
+    ['a dependency that is away', new CallosumError('a.away', 'unavailable', 'x'), 70, 'a.away'],
+    ['a defect over there', new CallosumError('a.defect', 'internal', 'x'), 5, 'a.defect'],
+    ['a wrong input', new CallosumError('a.wrong', 'invalid', 'x'), 1, 'a.wrong'],
+    ['a defect of ours', new TypeError('x is undefined'), 1, 'internal'],
+  ])('parks after %s as soon as more calls would only hold up others', async (_name, error, calls, code) => {
+    expect(await callsUntilParked(error)).toEqual({ calls, parked: [code] });
+  });
+
+  it('spends no more than seconds on a defect', () => {
+    const waits = [1, 2, 3, 4].map((attempt) => backoffMs(defaultBackoff, attempt, () => 1));
+    expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeLessThan(3_000);
   });
 });
 

@@ -42,3 +42,23 @@ async function createEventTables(db: Kysely<unknown>): Promise<void> {
 export const eventTablesMigrations: Migrations = {
   '0000-event-tables': { up: createEventTables },
 };
+
+async function createDropped(db: Kysely<unknown>): Promise<void> {
+  await sql`create table dropped (
+    id bigint generated always as identity primary key,
+    consumer_group text not null,
+    ${envelope},
+    parked_at timestamptz not null,
+    dropped_at timestamptz not null default now(),
+    dropped_by text not null,
+    reason text not null
+  )`.execute(db);
+  await sql`create index dropped_at on dropped (dropped_at)`.execute(db);
+}
+
+/** What came after version 0.1, when services had numbered their own migrations behind `0000-event-tables`. */
+export const operationsMigrations: Migrations = {
+  '0001-dropped': { up: createDropped },
+};
+/** The set `operationsMigrations` run as; see `migrate`. */
+export const operationsSet = 'operations';

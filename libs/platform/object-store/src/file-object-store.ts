@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rm, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
@@ -88,6 +89,27 @@ export class FileObjectStore implements ObjectStore {
     yield* this.#walk(folder, prefix);
   }
 
+  /** A staged file has no key yet: all of the store's are looked at. One that is being written has a recent time. */
+  async sweepUnfinished(_prefix: string, before: Date, signal?: AbortSignal): Promise<number> {
+    const folder = join(this.#root, stagingFolder);
+    const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw translate(error, stagingFolder);
+    });
+    let removed = 0;
+    for (const name of names) {
+      signal?.throwIfAborted();
+      const path = join(folder, name);
+      const info = await stat(path).catch(() => undefined);
+      if (!info || info.mtime >= before) continue;
+      await rm(path, { force: true }).catch((error: unknown) => {
+        throw translate(error, stagingFolder);
+      });
+      removed++;
+    }
+    return removed;
+  }
+
   async ping(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: ownerOnlyFolder });
     await this.#refuseWhenFull();
@@ -134,11 +156,15 @@ export class FileObjectStore implements ObjectStore {
     this.#durableFolders.add(folder);
   }
 
+  async freeBytes(): Promise<number> {
+    await mkdir(this.#root, { recursive: true, mode: ownerOnlyFolder });
+    const { bavail, bsize } = await statfs(this.#root);
+    return bavail * bsize;
+  }
+
   async #refuseWhenFull(): Promise<void> {
     if (Date.now() - this.#freeChecked.at > freeSpaceMaxAgeMs) {
-      await mkdir(this.#root, { recursive: true, mode: ownerOnlyFolder });
-      const { bavail, bsize } = await statfs(this.#root);
-      this.#freeChecked = { at: Date.now(), bytes: bavail * bsize };
+      this.#freeChecked = { at: Date.now(), bytes: await this.freeBytes() };
     }
     if (this.#freeChecked.bytes < this.#diskFreeBytesMin) {
       throw new ObjectStoreUnavailableError('the disk is nearly full');
@@ -150,6 +176,9 @@ export class FileObjectStore implements ObjectStore {
       if (error.code === 'ENOENT') return [];
       throw translate(error, prefix);
     });
+    // As the keys sort: "a.b" comes before "a/b".
+    const sortName = (entry: Dirent): string => (entry.isDirectory() ? `${entry.name}/` : entry.name);
+    entries.sort((a, b) => (sortName(a) < sortName(b) ? -1 : 1));
     for (const entry of entries) {
       const path = join(folder, entry.name);
       const key = relative(this.#root, path).split(sep).join('/');

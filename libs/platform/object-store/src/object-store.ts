@@ -39,8 +39,17 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectInfo>;
   /** Idempotent: deleting what is not there succeeds. */
   delete(key: string): Promise<void>;
-  /** Objects whose key begins with `prefix`, in no promised order. */
+  /** Objects whose key begins with `prefix`, in the order of their keys' bytes. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
+  /**
+   * Removes what uploads of the prefix left that never ended, because their process was killed: staged files, parts
+   * of multipart uploads. Only what nobody has written to since `before`: other replicas' uploads may be under way.
+   * @param signal ends it early, with the signal's reason
+   * @returns how many
+   */
+  sweepUnfinished(prefix: string, before: Date, signal?: AbortSignal): Promise<number>;
+  /** Free space in bytes, where the adapter knows of one. */
+  freeBytes?(): Promise<number>;
   /** Rejects when objects cannot be written now. */
   ping(): Promise<void>;
 }

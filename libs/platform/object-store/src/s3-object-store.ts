@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
 import {
+  AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   paginateListObjectsV2,
   S3Client,
   type S3ClientConfig,
@@ -145,6 +148,49 @@ export class S3ObjectStore implements ObjectStore {
     } catch (error) {
       throw translate(error, prefix);
     }
+  }
+
+  /** An upload's age counts from its beginning; S3 does not tell when a part came last. */
+  async sweepUnfinished(prefix: string, before: Date, signal?: AbortSignal): Promise<number> {
+    const unfinished: { key: string; uploadId: string }[] = [];
+    try {
+      for await (const { Key, UploadId, Initiated } of this.#uploads(prefix)) {
+        signal?.throwIfAborted();
+        if (Key && UploadId && Initiated && Initiated < before) unfinished.push({ key: Key, uploadId: UploadId });
+      }
+      for (const { key, uploadId } of unfinished) {
+        signal?.throwIfAborted();
+        await this.#abortUpload(key, uploadId);
+      }
+      return unfinished.length;
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : translate(error, prefix);
+    }
+  }
+
+  async *#uploads(prefix: string): AsyncGenerator<NonNullable<ListMultipartUploadsCommandOutput['Uploads']>[number]> {
+    for (let markers: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {}; markers;) {
+      const page: ListMultipartUploadsCommandOutput = await this.#client.send(
+        new ListMultipartUploadsCommand({ Bucket: this.#bucket, Prefix: prefix, ...markers }),
+      );
+      yield* page.Uploads ?? [];
+      markers =
+        page.IsTruncated && page.NextKeyMarker
+          ? {
+              KeyMarker: page.NextKeyMarker,
+              ...(page.NextUploadIdMarker ? { UploadIdMarker: page.NextUploadIdMarker } : {}),
+            }
+          : undefined;
+    }
+  }
+
+  /** One that ended meanwhile is as good as removed. */
+  async #abortUpload(key: string, uploadId: string): Promise<void> {
+    await this.#client
+      .send(new AbortMultipartUploadCommand({ Bucket: this.#bucket, Key: key, UploadId: uploadId }))
+      .catch((error: unknown) => {
+        if (statusOf(error) !== 404) throw error;
+      });
   }
 
   async ping(): Promise<void> {

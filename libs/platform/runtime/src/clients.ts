@@ -1,3 +1,4 @@
+import { type Authenticator, type Caller, internalChannelCredentials, provesItself } from '@callosum/auth';
 import { identity, imaging } from '@callosum/contracts';
 import { grpcClientMiddleware } from '@callosum/telemetry';
 import { type Channel, type Client, createChannel, createClientFactory } from 'nice-grpc';
@@ -21,11 +22,14 @@ const messageBytesMax = 64 * 1024 * 1024;
 export function createPeerClients(
   service: string,
   addresses: { readonly studyIndex: string; readonly identity: string },
+  /** How the service proves itself; without it channels are plain. */
+  authenticator?: Authenticator,
 ): PeerClients {
   const channels: Channel[] = [];
   const open = (address: string): Channel => {
     // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
-    const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'), undefined, {
+    const credentials = authenticator && internalChannelCredentials(authenticator, address);
+    const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'), credentials, {
       'grpc.max_receive_message_length': messageBytesMax,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 5_000,
@@ -33,11 +37,22 @@ export function createPeerClients(
     channels.push(channel);
     return channel;
   };
-  const factory = createClientFactory().use(grpcClientMiddleware(service)).use(deadlineMiddleware);
+  const factory = (to: Caller) => {
+    const plain = createClientFactory().use(grpcClientMiddleware(service)).use(deadlineMiddleware);
+    return authenticator ? plain.use(provesItself(authenticator, to)) : plain;
+  };
   const defaults = { '*': { deadline: deadlineMs } } as const;
   return {
-    studyIndex: factory.create(imaging.StudyIndexServiceDefinition, open(addresses.studyIndex), defaults),
-    identity: factory.create(identity.IdentityServiceDefinition, open(addresses.identity), defaults),
+    studyIndex: factory('study-index').create(
+      imaging.StudyIndexServiceDefinition,
+      open(addresses.studyIndex),
+      defaults,
+    ),
+    identity: factory('identity-mapping').create(
+      identity.IdentityServiceDefinition,
+      open(addresses.identity),
+      defaults,
+    ),
     close: () => channels.forEach((channel) => channel.close()),
   };
 }

@@ -1,9 +1,12 @@
 import type { SettingsSchema } from '@callosum/config';
 import type { ServiceName } from '@callosum/contracts';
 import type { Migrations } from '@callosum/database';
+import type { ParkedWork } from '@callosum/event-log';
+import type { Reading } from '@callosum/telemetry';
 import type { INestApplicationContext, Type } from '@nestjs/common';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
+import type { z } from 'zod';
 
 /** A gRPC service and the object that answers it, usually resolved from the Nest container. */
 export interface GrpcBinding {
@@ -29,8 +32,10 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
    * ones. Background loops start in `onApplicationBootstrap` and end in `beforeApplicationShutdown`.
    */
   readonly module: Type;
-  /** Services on the internal gRPC server; none is started without. */
+  /** Services on the internal gRPC server, beside those of every service (parked work). */
   readonly grpc?: (app: INestApplicationContext) => readonly GrpcBinding[];
+  /** What it sets aside for a person beside events. */
+  readonly parked?: (app: INestApplicationContext) => readonly ParkedWork[];
   /** Path prefixes of its HTTP routes, e.g. ["/dicom-web", "/viewer"]: the one router sends these here. */
   readonly httpPrefixes: readonly string[];
   /**
@@ -38,6 +43,12 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
    * (1 MiB) unless the service parses it itself; every other content type is refused with 415.
    */
   readonly configureHttp?: (fastify: FastifyInstance) => void;
+  /** Refuses to start on addresses its own listeners may not bind. @throws {UnauthenticatedBindError} */
+  assertBinds?(settings: z.output<S>): void;
+  /** Gauges of its own, read every few seconds: cheap queries. */
+  readonly gauges?: (app: INestApplicationContext) => Promise<readonly Reading[]>;
+  /** Answers a request whose URL cannot be decoded ("/%zz"), which no route sees; problem+json when not given. */
+  readonly refuseUrl?: (reply: FastifyReply) => void;
   /** Extra liveness or readiness: rejects when the service cannot work. */
   readonly ready?: (app: INestApplicationContext) => Promise<void>;
 }

@@ -13,6 +13,14 @@ export const httpStatusOf: Readonly<Record<ErrorKind, number>> = {
   internal: 500,
 };
 
+/** Answers a request whose URL cannot be decoded. */
+export function refuseUrl(reply: FastifyReply): void {
+  void reply
+    .code(400)
+    .type('application/problem+json')
+    .send({ type: 'urn:callosum:http.400', title: 'http.400', status: 400, detail: 'the URL cannot be decoded' });
+}
+
 /**
  * Answers `application/problem+json` (RFC 9457). Services whose standard has its own error body (FHIR, DICOMweb)
  * put a filter of their own on their controllers, which goes first. An unknown error tells the caller nothing.

@@ -2,8 +2,9 @@ import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 
 import { UnauthenticatedBindError } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import { Drain } from './drain.js';
 import { type RunningHttpServer, serveHttp } from './http-server.js';
 import type { RunningService } from './start-service.js';
 
@@ -20,11 +21,12 @@ function service(
   return {
     name,
     httpPrefixes: prefixes,
-    grpcAddress: undefined,
+    grpcAddress: 'unix:none',
     app: undefined as never,
     handle: (request: IncomingMessage, response: ServerResponse) => response.end(`${name} ${request.url}`),
     crashed: () => state.crashed ?? false,
     readiness: () => Promise.resolve(state.readiness ?? { database: 'ok' }),
+    drain: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
 }
@@ -35,14 +37,21 @@ afterEach(async () => {
   server = undefined;
 });
 
-async function start(services: RunningService[], started = true) {
+async function start(
+  services: RunningService[],
+  started = true,
+  { authenticated = false, drain = new Drain(1_000) } = {},
+) {
   server = await serveHttp({
     host: '127.0.0.1',
     port: 0,
     telemetry,
     publicUrl: 'https://callosum.example',
+    authenticated,
+    metrics: !authenticated,
     services: () => services,
     started: () => started,
+    drain,
   });
   const base = `http://127.0.0.1:${server.port}`;
   return (path: string) => fetch(base + path);
@@ -82,6 +91,36 @@ describe('the one router', () => {
     expect((await get('/healthz')).status).toBe(503);
   });
 
+  it('takes no request once the drain begins, lets one that runs finish, and cuts off one that hangs', async () => {
+    const drain = new Drain(400);
+    const responses: ServerResponse[] = [];
+    const handle = (_request: IncomingMessage, response: ServerResponse): number => responses.push(response);
+    const get = await start([{ ...service('a', ['/api']), handle: (...both) => void handle(...both) }], true, {
+      drain,
+    });
+    const [finishing, hanging] = [get('/api/finishes'), get('/api/hangs')];
+    const cutOff = expect(hanging).rejects.toThrow('fetch failed');
+    await vi.waitFor(() => expect(responses).toHaveLength(2));
+    drain.begin();
+    const beganAt = Date.now();
+    const drained = server?.drained();
+    const ready = await get('/readyz');
+    expect([ready.status, await ready.json()]).toEqual([503, { status: 'failing', services: 'draining' }]);
+    expect((await get('/healthz')).status).toBe(200);
+    const refused = await get('/api/new');
+    expect([refused.status, refused.headers.get('connection'), refused.headers.get('retry-after')]).toEqual([
+      503,
+      'close',
+      '5',
+    ]);
+    expect(responses).toHaveLength(2);
+    responses[0]?.end('done');
+    expect(await (await finishing).text()).toBe('done');
+    await drained;
+    expect(Date.now() - beganAt).toBeGreaterThanOrEqual(390);
+    await cutOff;
+  });
+
   it('serves loopback names and the public one, and no other host', async () => {
     await start([service('a', ['/api'])]);
     const ask = (host: string) =>
@@ -100,6 +139,31 @@ describe('the one router', () => {
     expect(await ask('127.0.0.1.evil.example')).toBe(421);
   });
 
+  it('with authentication serves every name, and keeps the metrics to their own port', async () => {
+    const get = await start([service('a', ['/api'])], true, { authenticated: true });
+    expect((await get('/metrics')).status).toBe(404);
+    const ask = (path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const to = { host: '127.0.0.1', port: server?.port, path, headers: { host: 'callosum-fhir-gateway.svc:8080' } };
+        request(to, (response) => resolve(response.resume().statusCode))
+          .on('error', reject)
+          .end();
+      });
+    expect(await ask('/api')).toBe(200);
+    expect(await ask('/readyz')).toBe(200);
+  });
+
+  it('answers probes under any name: they come by address', async () => {
+    await start([service('a', ['/api'])]);
+    const status = await new Promise((resolve, reject) => {
+      const to = { host: '127.0.0.1', port: server?.port, path: '/healthz', headers: { host: '10.1.2.3:8080' } };
+      request(to, (response) => resolve(response.resume().statusCode))
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(200);
+  });
+
   it('refuses a null character', async () => {
     const get = await start([service('a', ['/api'])]);
     expect((await get('/api?name=%00')).status).toBe(400);
@@ -111,8 +175,11 @@ describe('the one router', () => {
       port: 0,
       telemetry,
       publicUrl: 'https://callosum.example',
+      authenticated: false,
+      metrics: true,
       services: () => [],
       started: () => true,
+      drain: new Drain(0),
     });
     await expect(open).rejects.toBeInstanceOf(UnauthenticatedBindError);
   });

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
+import type { Drain } from './drain.js';
 import type { RunningService } from './start-service.js';
 
 export interface HttpServerOptions {
@@ -15,15 +16,23 @@ export interface HttpServerOptions {
   readonly telemetry: Telemetry;
   /** Base URL people reach the site under: requests for its host are served, beside loopback's. */
   readonly publicUrl: string;
+  /** Whether the services ask callers for tokens: then other addresses than loopback may be bound. */
+  readonly authenticated: boolean;
+  /** Whether /metrics is answered here; where it is not, it has a port of its own. */
+  readonly metrics: boolean;
   /** False until everything that belongs to this process has been started. */
   readonly started: () => boolean;
+  /** Once it began, only probes and metrics are answered; the rest is refused with 503. */
+  readonly drain: Drain;
   /** Answers `/` and whatever no service claims; returns false to leave it at 404. */
   readonly pages?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 export interface RunningHttpServer {
   readonly port: number;
-  /** Stops accepting, lets running requests finish. */
+  /** Resolves when no request runs; those left at the end of the grace are cut off. */
+  drained(): Promise<void>;
+  /** Stops accepting, and cuts off who is left. */
   close(): Promise<void>;
 }
 
@@ -34,7 +43,7 @@ const requestTimeoutMs = 0;
 
 /** The one router: it owns the HTTP port, answers probes and metrics, and sends every other path to its service. */
 export async function serveHttp(options: HttpServerOptions): Promise<RunningHttpServer> {
-  assertBindAllowed('CALLOSUM_HTTP_HOST', options.host);
+  assertHttpBind(options);
   const find = (path: string): RunningService | undefined =>
     options
       .services()
@@ -42,17 +51,28 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
       .sort((a, b) => b.prefix.length - a.prefix.length)[0]?.service;
 
+  const running = new Set<ServerResponse>();
+  let idle: () => void = () => undefined;
+  const ended = (response: ServerResponse): void => {
+    running.delete(response);
+    if (running.size === 0) idle();
+  };
   const server = createServer(
     { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
     (request, response) => {
-      if (!isOurHost(request.headers.host, options.publicUrl))
+      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+      // Probes come by address, and from whoever watches the process.
+      if (path === '/healthz') return void answerHealth(options.services(), response);
+      if (path === '/readyz') return void answerReadiness(options, response);
+      // A page of another site has no token to send along; names need not be known then.
+      if (!options.authenticated && !isOurHost(request.headers.host, options.publicUrl))
         return refuse(response, 421, 'this host is not served here');
       // No text of DICOM or FHIR holds U+0000, and PostgreSQL's cannot.
       if (/%00/.test(request.url ?? '')) return refuse(response, 400, 'the request holds a null character');
-      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-      if (path === '/healthz') return void answerHealth(options.services(), response);
-      if (path === '/readyz') return void answerReadiness(options, response);
-      if (path === '/metrics') return options.telemetry.handleMetrics(request, response);
+      if (options.metrics && path === '/metrics') return options.telemetry.handleMetrics(request, response);
+      if (options.drain.began.aborted) return refuseDraining(response);
+      running.add(response);
+      response.once('close', () => ended(response));
       const service = find(path);
       if (service) return service.handle(request, response);
       if (options.pages?.(request, response)) return;
@@ -62,12 +82,25 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
   await listen(server, options.host, options.port);
   return {
     port: (server.address() as AddressInfo).port,
+    drained: async () => {
+      if (running.size === 0) return;
+      const lastEnded = new Promise<void>((resolve) => (idle = resolve));
+      await options.drain.within(lastEnded, () => running.forEach(({ socket }) => socket?.destroy()));
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeIdleConnections();
+        server.closeAllConnections();
       }),
   };
+}
+
+/** @throws {UnauthenticatedBindError} */
+export function assertHttpBind({ host, authenticated }: Pick<HttpServerOptions, 'host' | 'authenticated'>): void {
+  assertBindAllowed('CALLOSUM_HTTP_HOST', host, {
+    on: authenticated,
+    needs: 'CALLOSUM_AUTH_OIDC_ISSUER and CALLOSUM_AUTH_OIDC_AUDIENCE (and terminate TLS in front)',
+  });
 }
 
 /**
@@ -83,6 +116,12 @@ function isOurHost(header: string | undefined, publicUrl: string): boolean {
 function refuse(response: ServerResponse, status: number, detail: string): void {
   response.writeHead(status, { 'content-type': 'application/problem+json' });
   response.end(JSON.stringify({ type: `urn:callosum:http.${status}`, title: `http.${status}`, status, detail }));
+}
+
+/** To a balancer that has not heard yet: ask another replica, on another connection. */
+function refuseDraining(response: ServerResponse): void {
+  response.setHeader('connection', 'close').setHeader('retry-after', '5');
+  refuse(response, 503, 'this process is ending');
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -107,6 +146,7 @@ function answerHealth(services: readonly RunningService[], response: ServerRespo
 
 /** Readiness: each service's dependencies, by name. */
 async function answerReadiness(options: HttpServerOptions, response: ServerResponse): Promise<void> {
+  if (options.drain.began.aborted) return answer(response, false, 'draining');
   const checks = await Promise.all(
     options.services().map(async (service) => [service.name, await service.readiness()] as const),
   );

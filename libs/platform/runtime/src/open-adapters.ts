@@ -4,6 +4,7 @@ import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/obje
 import type { Logger } from '@callosum/telemetry';
 
 import type { ServiceDefinition } from './definition.js';
+import { kafkaSecurity } from './kafka-settings.js';
 import { eventLogSchema } from './roles.js';
 import type { PlatformSettings } from './settings.js';
 
@@ -34,13 +35,17 @@ export interface OpenEventLog {
 /** Reading, moving the position, appending, and one to spare. */
 const logPoolMax = 4;
 
-/** The log the settings name, ready to append. Kafka's missing topics are created from the catalogue. */
+/**
+ * The log the settings name, ready to append. Kafka's missing topics are created from the catalogue, and all are checked.
+ * @throws {UnsafeKafkaError} when acknowledged events could be lost on that Kafka
+ */
 export async function openEventLog(
   definition: ServiceDefinition,
   settings: PlatformSettings,
   logger: Logger,
 ): Promise<OpenEventLog> {
   const service = definition.name;
+  const tuning = { drainMs: settings.CALLOSUM_DRAIN_GRACE_MS };
   const onError = (err: unknown): void => logger.warn({ err }, 'event-log.trouble');
   if (settings.CALLOSUM_EVENT_LOG === 'postgres') {
     // A pool of its own: handlers that hold all of the service's connections must not keep the log from reading on.
@@ -50,18 +55,29 @@ export async function openEventLog(
       { ...settings, CALLOSUM_DATABASE_POOL_MAX: logPoolMax },
       logger,
     );
-    const log = new PostgresEventLog({ db: pool.db, onError });
+    const log = new PostgresEventLog({ db: pool.db, onError, tuning });
     return { log, close: () => log.close().finally(() => pool.close()) };
   }
   const log = new KafkaEventLog({
     brokers: settings.CALLOSUM_KAFKA_BROKERS.split(',').map((broker) => broker.trim()),
     clientId: `callosum-${service}`,
-    replicationFactor: settings.CALLOSUM_KAFKA_REPLICATION,
+    security: kafkaSecurity(settings),
+    tuning: {
+      sessionTimeoutMs: settings.CALLOSUM_KAFKA_SESSION_MS,
+      drainMs: settings.CALLOSUM_KAFKA_DRAIN_MS,
+      concurrencyMax: settings.CALLOSUM_KAFKA_PARTITIONS_AT_ONCE,
+    },
     onError,
     // kafkajs' entries name topics, groups and brokers; never values.
     onLog: ({ namespace, log: { message } }) => logger.debug({ namespace, message }, 'kafka.log'),
   });
-  await log.ensureTopics();
+  const smallSite = settings.CALLOSUM_KAFKA_SMALL_SITE;
+  if (smallSite) logger.warn({}, 'kafka.small-site');
+  await log.ensureTopics({
+    replicationFactor: settings.CALLOSUM_KAFKA_REPLICATION,
+    smallSite,
+    onDifference: (difference) => logger.warn({ ...difference }, 'kafka.difference'),
+  });
   return { log, close: () => log.close() };
 }
 

@@ -11,6 +11,8 @@ export interface PreparePlatformOptions {
   readonly definitions: readonly ServiceDefinition[];
   readonly passwordOf: (role: string) => string;
   readonly eventLogInPostgres: boolean;
+  /** How long one statement of a migration may take; the services' own limit when not set. */
+  readonly statementTimeoutMs?: number;
 }
 
 /**
@@ -19,12 +21,14 @@ export interface PreparePlatformOptions {
  */
 export async function preparePlatform(options: PreparePlatformOptions): Promise<void> {
   const { admin, definitions, passwordOf, eventLogInPostgres } = options;
+  const { statementTimeoutMs = databaseDefaults.statementTimeoutMs } = options;
   const specs = roleSpecs(definitions, passwordOf, eventLogInPostgres);
   await provision(admin, specs);
   const shared: [string, Migrations][] = [[archiveSchema, { ...eventTablesMigrations, ...archiveMigrations }]];
   if (eventLogInPostgres) shared.push([eventLogSchema, eventLogMigrations]);
   for (const [schema, migrations] of shared) {
-    const config = { ...databaseDefaults, ...admin, user: schema, password: passwordOf(schema), poolMax: 2 };
+    const role = { user: schema, password: passwordOf(schema), poolMax: 2, statementTimeoutMs };
+    const config = { ...databaseDefaults, ...admin, ...role };
     const database = connect<never>(config, schema, () => undefined);
     try {
       await migrate(database.db, schema, migrations);

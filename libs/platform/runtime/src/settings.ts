@@ -1,6 +1,10 @@
-import { port, wholeNumber } from '@callosum/config';
+import { authSettings } from '@callosum/auth';
+import { flag, port, wholeNumber } from '@callosum/config';
 import { databaseDefaults } from '@callosum/database';
+import { outboxRowsMaxDefault } from '@callosum/event-log';
 import { z } from 'zod';
+
+import { kafkaSettings } from './kafka-settings.js';
 
 /** What every service reads, whatever it does. Keys are the environment variables. */
 export const platformSettings = z.object({
@@ -13,14 +17,35 @@ export const platformSettings = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'])
     .default('info')
     .describe('Least severity that is logged'),
+  CALLOSUM_DRAIN_GRACE_MS: wholeNumber(0, 600_000)
+    .default(20_000)
+    .describe(
+      'How long running work may go on after SIGTERM, in milliseconds; what is left is abandoned and closed within 5 s more. ' +
+        'Both together stay below the grace of the process manager (30 s in Kubernetes)',
+    ),
   CALLOSUM_HTTP_HOST: z.string().default('127.0.0.1').describe('Address the HTTP port binds to'),
   CALLOSUM_HTTP_PORT: port().default(8080).describe('HTTP port'),
+  CALLOSUM_METRICS_HOST: z.string().default('127.0.0.1').describe('Address the metrics port binds to'),
+  CALLOSUM_METRICS_PORT: port()
+    .optional()
+    .describe(
+      'Port of /metrics; 9464 when not set and HTTP asks for authentication or is not on loopback, else /metrics is on the HTTP port',
+    ),
+  CALLOSUM_METRICS_ALLOW_REMOTE: flag()
+    .default(false)
+    .describe(
+      '"true" lets the metrics port, which asks nobody who they are, bind to another address than loopback; keep it to the network of the monitoring',
+    ),
   CALLOSUM_INTERNAL_GRPC: z
     .string()
     .default('127.0.0.1:0')
     .describe('Address the internal gRPC server binds to: host:port, or unix:path'),
   CALLOSUM_STUDY_INDEX_GRPC: z.string().default('127.0.0.1:50061').describe('Where study-index answers'),
   CALLOSUM_IDENTITY_GRPC: z.string().default('127.0.0.1:50062').describe('Where identity-mapping answers'),
+  CALLOSUM_INFERENCE_GRPC: z
+    .string()
+    .default('127.0.0.1:50063')
+    .describe("Where inference-orchestrator answers (vendors' credentials)"),
   CALLOSUM_FHIR_URL: z
     .url()
     .default('http://127.0.0.1:8080/fhir')
@@ -38,8 +63,10 @@ export const platformSettings = z.object({
     .default(databaseDefaults.poolMax)
     .describe('Connections one replica opens at most'),
   CALLOSUM_EVENT_LOG: z.enum(['postgres', 'kafka']).default('postgres').describe('Where events go'),
-  CALLOSUM_KAFKA_BROKERS: z.string().default('127.0.0.1:9092').describe('Kafka bootstrap servers, comma-separated'),
-  CALLOSUM_KAFKA_REPLICATION: wholeNumber(1, 9).default(1).describe('Replicas of a topic that Callosum creates'),
+  ...kafkaSettings,
+  CALLOSUM_OUTBOX_ROWS_MAX: wholeNumber(1_000, 10_000_000)
+    .default(outboxRowsMaxDefault)
+    .describe('Events that may wait in one outbox for the log; beyond, what would add one is refused (A700, 503)'),
   CALLOSUM_OBJECT_STORE: z.enum(['files', 's3']).default('files').describe('Where blobs are kept'),
   CALLOSUM_OBJECT_STORE_DIR: z.string().default('.callosum/objects').describe('Folder of the blobs (files)'),
   CALLOSUM_DISK_FREE_BYTES_MIN: wholeNumber(0, Number.MAX_SAFE_INTEGER)
@@ -54,5 +81,6 @@ export const platformSettings = z.object({
     .url()
     .optional()
     .describe('Base URL of an OTLP/HTTP collector for traces; none are exported without it'),
+  ...authSettings.shape,
 });
 export type PlatformSettings = z.output<typeof platformSettings>;

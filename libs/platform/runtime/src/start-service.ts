@@ -1,14 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { Archive } from '@callosum/archive';
-import { parseSettings } from '@callosum/config';
+import {
+  Authenticator,
+  authorizeGrpc,
+  internalBindProtected,
+  internalServerCredentials,
+  peerInterceptor,
+  rolesOfService,
+} from '@callosum/auth';
+import { parseSettings, SettingsError, UnauthenticatedBindError } from '@callosum/config';
+import { operations } from '@callosum/contracts';
 import { migrate } from '@callosum/database';
 import {
   connectEventLog,
   type EventLog,
   EventLogTransport,
   eventTablesMigrations,
+  operationsMigrations,
+  operationsSet,
   OutboxRelay,
+  ParkedEvents,
   ParkedStore,
   PostgresOutbox,
 } from '@callosum/event-log';
@@ -18,15 +30,20 @@ import { createLogger, grpcServerMiddleware, type Logger } from '@callosum/telem
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createServer, type Server } from 'nice-grpc';
+import type { FastifyReply } from 'fastify';
+import { type ChannelOptions, createServer, type Server } from 'nice-grpc';
 
 import { ArchiveSweeper } from './archive-sweeper.js';
 import { createPeerClients } from './clients.js';
 import type { ServiceDefinition } from './definition.js';
-import { ProblemFilter } from './http-errors.js';
+import { Drain } from './drain.js';
+import { guardHttp } from './http-auth.js';
+import { ProblemFilter, refuseUrl } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { NestLogger } from './nest-logger.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
+import { ParkedGrpc } from './parked-service.js';
+import { samplePlatformGauges } from './platform-gauges.js';
 import { PlatformModule } from './platform-module.js';
 import { archiveSchema } from './roles.js';
 import { type PlatformSettings, platformSettings } from './settings.js';
@@ -36,15 +53,17 @@ import * as tokens from './tokens.js';
 export interface RunningService {
   readonly name: string;
   readonly httpPrefixes: readonly string[];
-  /** Where its internal gRPC server answers; undefined when it has none. */
-  readonly grpcAddress: string | undefined;
+  /** Where its internal gRPC server answers. */
+  readonly grpcAddress: string;
   readonly app: INestApplication;
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** True once a consumer stopped for good. */
   crashed(): boolean;
   /** Each dependency by name: "ok", or the code of what is wrong. */
   readiness(): Promise<Record<string, string>>;
-  /** Drains: no new events or calls, running ones end, then everything is closed. */
+  /** Takes no new events; resolves when those being handled have ended, or the grace has. */
+  drain(): Promise<void>;
+  /** Running work ends, or is abandoned at the end of the grace; then everything is closed. */
   close(): Promise<void>;
 }
 
@@ -54,17 +73,26 @@ const jsonBodyBytesMax = 1024 * 1024;
 /**
  * Starts one service: settings, database and migrations, log, stores, Nest application, gRPC, consumers, relay.
  * What was opened before a failure is closed again.
+ * @param processDrain of the process it shares with others; its own when not given
  */
-export async function startService(definition: ServiceDefinition, env: NodeJS.ProcessEnv): Promise<RunningService> {
+export async function startService(
+  definition: ServiceDefinition,
+  env: NodeJS.ProcessEnv,
+  processDrain?: Drain,
+): Promise<RunningService> {
   const settings = parseSettings(platformSettings, env);
+  const drain = processDrain ?? new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
   const own = parseSettings(definition.settings, env);
   const logger = createLogger(definition.name, settings.CALLOSUM_LOG_LEVEL);
+  const authenticator = openAuthenticator(definition, settings, logger);
+  definition.assertBinds?.(own);
   const closers: (() => Promise<unknown> | void)[] = [];
   let crash: Error | undefined;
   try {
     const database = openDatabase(definition.schema, definition.schema, settings, logger);
     closers.push(() => database.close());
     await migrate(database.db, definition.schema, { ...eventTablesMigrations, ...definition.migrations });
+    await migrate(database.db, definition.schema, operationsMigrations, operationsSet);
 
     const { log, close: closeLog } = await openEventLog(definition, settings, logger);
     closers.push(closeLog);
@@ -73,12 +101,14 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
     const outbox = new PostgresOutbox({
       service: definition.name,
       site: settings.CALLOSUM_SITE,
+      outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
       onAdd: () => relay.expect(),
     });
-    const peers = createPeerClients(definition.name, {
-      studyIndex: settings.CALLOSUM_STUDY_INDEX_GRPC,
-      identity: settings.CALLOSUM_IDENTITY_GRPC,
-    });
+    const peers = createPeerClients(
+      definition.name,
+      { studyIndex: settings.CALLOSUM_STUDY_INDEX_GRPC, identity: settings.CALLOSUM_IDENTITY_GRPC },
+      authenticator,
+    );
     closers.push(() => peers.close());
     const values = new Map<symbol, unknown>([
       [tokens.DATABASE, database],
@@ -86,7 +116,9 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
       [tokens.OBJECT_STORE, objectStore],
       [tokens.SETTINGS, own],
       [tokens.PLATFORM_SETTINGS, settings],
+      [tokens.AUTHENTICATOR, authenticator],
       [tokens.CLOCK, systemClock],
+      [tokens.DRAIN, drain],
       [tokens.LOGGER, logger],
       [tokens.STUDY_INDEX, peers.studyIndex],
       [tokens.IDENTITY, peers.identity],
@@ -96,36 +128,47 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
       values.set(tokens.ARCHIVE, archive);
     }
 
-    const app = await createApplication(definition, values, logger);
+    const app = await createApplication(definition, values, authenticator, logger);
     closers.push(() => app.close());
-    const grpc = await startGrpc(definition, app, settings, logger);
-    if (grpc) closers.push(() => grpc.server.shutdown());
+    const parked = new ParkedStore(database.db, outbox);
+    const transport = new EventLogTransport({
+      log,
+      group: definition.name,
+      parked,
+      onCrash: (error) => {
+        crash = error;
+        logger.fatal({ err: error }, 'consumer.crashed');
+      },
+      onParked: (event, code, err) =>
+        logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
+    });
+    const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
+    const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);
+    const grpc = await startGrpc(definition, app, parkedGrpc, settings, authenticator, logger);
+    closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
     await app.init();
     const fastify = app.getHttpAdapter().getInstance();
     await fastify.ready();
-    connectEventLog(
-      app,
-      new EventLogTransport({
-        log,
-        group: definition.name,
-        parked: new ParkedStore(database.db, outbox),
-        onCrash: (error) => {
-          crash = error;
-          logger.fatal({ err: error }, 'consumer.crashed');
-        },
-        onParked: (event, code, err) =>
-          logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
-      }),
-    );
+    connectEventLog(app, transport);
     await app.startAllMicroservices();
     relay.start();
     closers.push(() => relay.close());
-    logger.info({ grpc: grpc?.address }, 'service.started');
+    const gauges = samplePlatformGauges({
+      ...definition,
+      service: definition.name,
+      db: database.db,
+      log,
+      objectStore,
+      logger,
+      own: () => definition.gauges?.(app) ?? Promise.resolve([]),
+    });
+    closers.push(() => gauges.close());
+    logger.info({ grpc: grpc.address }, 'service.started');
 
     return {
       name: definition.name,
       httpPrefixes: definition.httpPrefixes,
-      grpcAddress: grpc?.address,
+      grpcAddress: grpc.address,
       app,
       handle: (request, response) => fastify.routing(request, response),
       crashed: () => crash !== undefined,
@@ -135,12 +178,32 @@ export async function startService(definition: ServiceDefinition, env: NodeJS.Pr
           eventLog: () => log.ping(),
           service: () => definition.ready?.(app) ?? Promise.resolve(),
         }),
-      close: () => closeAll(closers, logger),
+      drain: () => drain.within(transport.close()).catch((err: unknown) => logger.warn({ err }, 'close.failed')),
+      close: () => closeAll(closers, drain, logger),
     };
   } catch (error) {
-    await closeAll(closers, logger);
+    await closeAll(closers, drain, logger);
     throw error;
   }
+}
+
+/** @throws {SettingsError} @throws {UnauthenticatedBindError} */
+function openAuthenticator(definition: ServiceDefinition, settings: PlatformSettings, logger: Logger): Authenticator {
+  const authenticator = new Authenticator(definition.name, settings);
+  if (authenticator.httpOn && rolesOfService[definition.name] && !authenticator.fhirToken)
+    throw new SettingsError([
+      'CALLOSUM_AUTH_SERVICE_KEYS_FILE or CALLOSUM_AUTH_CLIENT_ID: one is required, the FHIR server will ask for a token',
+    ]);
+  const bind = settings.CALLOSUM_INTERNAL_GRPC;
+  if (!definition.grpc) return authenticator;
+  if (!internalBindProtected(authenticator, bind))
+    throw new UnauthenticatedBindError('CALLOSUM_INTERNAL_GRPC', {
+      on: false,
+      needs: 'CALLOSUM_AUTH_INTERNAL_GRPC to mtls or token',
+    });
+  if (authenticator.internal.mode === 'token' && !authenticator.internal.tls && !bind.startsWith('unix:'))
+    logger.warn({ bind }, 'grpc.tokens-without-tls');
+  return authenticator;
 }
 
 function openArchive(
@@ -159,6 +222,7 @@ function openArchive(
   const outbox = new PostgresOutbox({
     service: definition.name,
     site: settings.CALLOSUM_SITE,
+    outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
     onAdd: () => relay.expect(),
   });
   const archive = new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
@@ -171,9 +235,15 @@ function openArchive(
 async function createApplication(
   definition: ServiceDefinition,
   values: ReadonlyMap<symbol, unknown>,
+  authenticator: Authenticator,
   logger: Logger,
 ): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: jsonBodyBytesMax, forceCloseConnections: true });
+  const adapter = new FastifyAdapter({
+    bodyLimit: jsonBodyBytesMax,
+    forceCloseConnections: true,
+    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) =>
+      (definition.refuseUrl ?? refuseUrl)(reply),
+  });
   const app = await NestFactory.create<NestFastifyApplication>(
     PlatformModule.with(definition.module, values),
     adapter,
@@ -193,6 +263,7 @@ async function createApplication(
     );
   }
   traceHttp(fastify, definition.name);
+  guardHttp(fastify, definition.name, authenticator, logger);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
 }
@@ -200,17 +271,22 @@ async function createApplication(
 async function startGrpc(
   definition: ServiceDefinition,
   app: INestApplication,
+  parked: ParkedGrpc,
   settings: PlatformSettings,
+  authenticator: Authenticator,
   logger: Logger,
-): Promise<{ server: Server; address: string } | undefined> {
-  if (!definition.grpc) return undefined;
+): Promise<{ server: Server; address: string }> {
+  const bind = settings.CALLOSUM_INTERNAL_GRPC;
   const onError = (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed');
-  const server = createServer().use(grpcServerMiddleware(definition.name, onError));
-  for (const { definition: grpc, implementation } of definition.grpc(app)) {
+  const onDenied = (code: string, path: string): void => logger.warn({ code, path }, 'grpc.denied');
+  const server = createServer({ interceptors: [peerInterceptor] } as ChannelOptions)
+    .use(grpcServerMiddleware(definition.name, onError))
+    .use(authorizeGrpc(authenticator, bind, onDenied));
+  server.add(operations.ParkedServiceDefinition, parked);
+  for (const { definition: grpc, implementation } of definition.grpc?.(app) ?? []) {
     server.add(grpc, implementation as never);
   }
-  const bind = settings.CALLOSUM_INTERNAL_GRPC;
-  const port = await server.listen(bind);
+  const port = await server.listen(bind, internalServerCredentials(authenticator, bind));
   return { server, address: bind.startsWith('unix:') ? bind : bind.replace(/:\d+$/, `:${port}`) };
 }
 
@@ -236,10 +312,11 @@ async function readiness(checks: Readonly<Record<string, () => Promise<unknown>>
   return Object.fromEntries(states);
 }
 
-async function closeAll(closers: (() => Promise<unknown> | void)[], logger: Logger): Promise<void> {
+async function closeAll(closers: (() => Promise<unknown> | void)[], drain: Drain, logger: Logger): Promise<void> {
+  drain.begin();
   for (const close of closers.reverse()) {
     try {
-      await close();
+      await drain.within(Promise.resolve(close()));
     } catch (err) {
       logger.warn({ err }, 'close.failed');
     }

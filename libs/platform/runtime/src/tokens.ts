@@ -15,8 +15,12 @@ export const OBJECT_STORE = Symbol('callosum.object-store');
 export const SETTINGS = Symbol('callosum.settings');
 /** `PlatformSettings`. */
 export const PLATFORM_SETTINGS = Symbol('callosum.platform-settings');
+/** `Authenticator` of @callosum/auth: how this service proves itself (the FHIR server's token) and whom it believes. */
+export const AUTHENTICATOR = Symbol('callosum.authenticator');
 /** `Clock` of @callosum/kernel. */
 export const CLOCK = Symbol('callosum.clock');
+/** `Drain`: when to stop taking work from outside, and how long what runs may go on. */
+export const DRAIN = Symbol('callosum.drain');
 /** `Logger` of @callosum/telemetry with the service's name. */
 export const LOGGER = Symbol('callosum.logger');
 /** `StudyIndexClient`: nice-grpc client of study-index with tracing and a default deadline. */

@@ -10,6 +10,8 @@ import {
   Status,
 } from 'nice-grpc';
 
+import { record, secondsSince } from './instruments.js';
+
 /** The one mapping of our errors to gRPC status codes. */
 const statusOf: Record<ErrorKind, Status> = {
   invalid: Status.INVALID_ARGUMENT,
@@ -38,6 +40,8 @@ export function grpcServerMiddleware(
       parent,
     );
     const active = trace.setSpan(parent, span);
+    const startedAt = performance.now();
+    let status = Status.OK;
     const stream = call.next(call.request, callContext);
     try {
       // The handler's code runs inside `next()`: each step is taken within the span's context.
@@ -47,17 +51,29 @@ export function grpcServerMiddleware(
         yield step.value;
       }
     } catch (error) {
+      const answer = toServerError(error);
+      status = statusIn(answer);
       // The client went away: nobody's error.
       if (!(error instanceof Error && error.name === 'AbortError')) {
         span.setStatus({ code: SpanStatusCode.ERROR });
         onError(error, call.method.path);
       }
-      throw toServerError(error);
+      throw answer;
     } finally {
       await stream.return(undefined as never);
       span.end();
+      record('rpc.server.call.duration', secondsSince(startedAt), {
+        'callosum.service': service,
+        'rpc.method': call.method.path.slice(1),
+        'rpc.response.status_code': Status[status] ?? String(status),
+      });
     }
   };
+}
+
+function statusIn(error: unknown): Status {
+  if (error instanceof ServerError) return error.code;
+  return error instanceof Error && error.name === 'AbortError' ? Status.CANCELLED : Status.UNKNOWN;
 }
 
 function toServerError(error: unknown): unknown {

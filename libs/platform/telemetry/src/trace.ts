@@ -61,9 +61,9 @@ export function currentTraceparent(): string | undefined {
   return carrier['traceparent'];
 }
 
-/** A context whose parent is the given traceparent; the root context when it is malformed. */
-export function contextOf(traceparent: string): Context {
-  return propagation.extract(ROOT_CONTEXT, { traceparent });
+/** A context whose parent is the given traceparent; the root context when there is none, or a malformed one. */
+export function contextOf(traceparent: string | undefined): Context {
+  return traceparent === undefined ? ROOT_CONTEXT : propagation.extract(ROOT_CONTEXT, { traceparent });
 }
 
 function linkOf(traceparent: string): Link | undefined {

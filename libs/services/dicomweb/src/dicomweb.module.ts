@@ -10,15 +10,19 @@ import { ReadMetadata } from './application/read-metadata.js';
 import { ReadPixels } from './application/read-pixels.js';
 import { StoreInstances } from './application/store-instances.js';
 import type { DicomwebSettings } from './settings.js';
-import { ARCHIVE_INSTANCES, STUDY_INDEX_READER } from './tokens.js';
+import { ARCHIVE_INSTANCES, PRINCIPAL_OF, STUDY_INDEX_READER } from './tokens.js';
+import { principalNameOf } from './transport/http/principal-name.js';
 import { QidoController } from './transport/http/qido.controller.js';
-import { StowController } from './transport/http/stow.controller.js';
+import { type PrincipalOf, StowController } from './transport/http/stow.controller.js';
+import { ViewerFiles } from './transport/http/viewer-files.js';
 import { ViewerController } from './transport/http/viewer.controller.js';
 import { WadoController } from './transport/http/wado.controller.js';
 
 @Module({
   controllers: [StowController, QidoController, WadoController, ViewerController],
   providers: [
+    ViewerFiles,
+    { provide: PRINCIPAL_OF, useValue: principalNameOf satisfies PrincipalOf },
     { provide: ARCHIVE_INSTANCES, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveInstances(archive) },
     {
       provide: STUDY_INDEX_READER,

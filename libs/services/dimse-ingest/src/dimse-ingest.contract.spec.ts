@@ -38,7 +38,7 @@ describe.skipIf(postgres.missing !== undefined)('dimse-ingest', () => {
     env = {
       CALLOSUM_LOG_LEVEL: 'fatal',
       CALLOSUM_DIMSE_PORT: '0',
-      CALLOSUM_DIMSE_DRAIN_MS: '20000',
+      CALLOSUM_DRAIN_GRACE_MS: '20000',
       CALLOSUM_DATABASE_PORT: String(server.admin.port),
       CALLOSUM_DATABASE_NAME: server.admin.database,
       CALLOSUM_DATABASE_PASSWORD: passwordOf('dimse_ingest'),

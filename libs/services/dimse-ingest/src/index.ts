@@ -1,7 +1,7 @@
 import { defineService } from '@callosum/runtime';
 
 import { DimseIngestModule } from './dimse-ingest.module.js';
-import { dimseIngestSettings } from './settings.js';
+import { assertDimseBind, dimseIngestSettings } from './settings.js';
 
 export { DimseListener } from './transport/dimse/dimse-listener.js';
 
@@ -14,4 +14,5 @@ export const dimseIngest = defineService({
   usesArchive: true,
   module: DimseIngestModule,
   httpPrefixes: [],
+  assertBinds: assertDimseBind,
 });

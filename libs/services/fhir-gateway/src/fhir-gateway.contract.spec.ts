@@ -65,6 +65,26 @@ describe('one resource', () => {
     expect([back.status, (back.body as Patient).meta?.versionId]).toEqual([201, '4']);
   });
 
+  it('is not overwritten by a PUT that asks for none to be there, once, by many at the same time', async () => {
+    const put = (headers: Record<string, string>) =>
+      send('PUT', '/Patient/if-none', { ...patient('if-none'), id: 'if-none' }, headers);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => put({ 'if-none-match': '*' })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 412, 412, 412, 412, 412, 412, 412]);
+    expect((await put({ 'if-none-match': 'W/"1"' })).status).toBe(412);
+    expect((await put({ 'if-none-match': 'W/"7", W/"8"' })).status).toBe(200);
+    await send('DELETE', '/Patient/if-none');
+    expect((await put({ 'if-none-match': '*' })).status).toBe(201);
+  });
+
+  it('tells how long its history is without any of it, and leads nowhere then', async () => {
+    const { id = '' } = (await send('POST', '/Patient', patient('life-0'))).body as Patient;
+    await send('PUT', `/Patient/${id}`, { ...patient('life-0'), id });
+    const history = (await send('GET', `/Patient/${id}/_history?_count=0`)).body as Bundle;
+    expect([history.total, history.entry, history.link]).toEqual([2, undefined, undefined]);
+    const page = (await send('GET', `/Patient/${id}/_history?_count=1`)).body as Bundle;
+    expect(page.link?.map(({ relation }) => relation)).toEqual(['next']);
+  });
+
   it('is created by PUT under an id of the caller, once, by many at the same time', async () => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => send('PUT', '/Patient/same-id', { ...patient('same-id'), id: 'same-id' })),
@@ -87,6 +107,7 @@ describe('errors are OperationOutcomes with the status R4 gives them', () => {
     ['an unknown id', 404, 'not-found', () => send('GET', '/Patient/nobody')],
     ['an unknown type', 404, 'not-supported', () => send('GET', '/Quux/1')],
     ['an abstract type', 404, 'not-supported', () => send('GET', '/DomainResource/1')],
+    ['a URL that cannot be decoded', 400, 'invalid', () => send('GET', '/Patient/%zz')],
     ['an unknown path', 404, 'not-found', () => send('GET', '/Patient/1/2/3/4')],
     ['a method the path does not offer', 405, 'not-supported', () => send('PATCH', '/Patient/1', {})],
     ['no JSON', 400, 'structure', () => send('POST', '/Patient', '{"resourceType":')],

@@ -5,7 +5,7 @@ import { createLogger } from '@callosum/telemetry';
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 
 import { fhirGateway } from './index.js';
 
@@ -47,7 +47,10 @@ export async function startGateway(config: DatabaseConfig, clock: Clock = system
   };
   @Module({ imports: [platform, fhirGateway.module] })
   class Root {}
-  const app = await NestFactory.create<NestFastifyApplication>(Root, new FastifyAdapter(), {
+  const adapter = new FastifyAdapter({
+    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) => fhirGateway.refuseUrl?.(reply),
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(Root, adapter, {
     bodyParser: false,
     logger: false,
   });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { fhirGatewayMigrations } from './adapters/postgres/migrations.js';
 import { FhirGatewayModule } from './fhir-gateway.module.js';
-import { configureFhirHttp } from './transport/http/fhir.controller.js';
+import { configureFhirHttp, refuseFhirUrl } from './transport/http/fhir.controller.js';
 
 /** FHIR R4 resources and their history over REST, at /fhir. */
 export const fhirGateway = defineService({
@@ -15,4 +15,5 @@ export const fhirGateway = defineService({
   module: FhirGatewayModule,
   httpPrefixes: ['/fhir'],
   configureHttp: configureFhirHttp,
+  refuseUrl: refuseFhirUrl,
 });

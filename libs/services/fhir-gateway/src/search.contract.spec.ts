@@ -33,6 +33,12 @@ async function find(query: string): Promise<(string | undefined)[]> {
   return named(answer.body as Bundle);
 }
 
+/** All that an ImagingStudy must have. */
+const ever = {
+  resourceType: 'ImagingStudy',
+  status: 'registered',
+  subject: { display: 'somebody' },
+} as const satisfies Resource;
 const uid = '1.2.826.0.1.3680043.8.498.1';
 
 beforeAll(async () => {
@@ -129,6 +135,17 @@ describe('searches of the path', () => {
     ['Patient?identifier=A-1&gender=male', ['bob']],
     ['Patient?gender:not=male', ['ada', 'cy']],
     ['Patient?gender:missing=true', ['cy']],
+    ['Patient?gender=http://hl7.org/fhir/administrative-gender|male', ['bob']],
+    ['Patient?gender=http://hl7.org/fhir/administrative-gender|', ['ada', 'bob']],
+    ['Patient?gender=http://hl7.org/fhir/observation-status|male', []],
+    ['Patient?gender:not=http://hl7.org/fhir/administrative-gender|male', ['ada', 'cy']],
+    ['Observation?status=http://hl7.org/fhir/observation-status|final', ['volume']],
+    ['ImagingStudy?status=http://hl7.org/fhir/imagingstudy-status|available', ['study']],
+    // A system that an identifier lacks is not implied by anything.
+    ['Patient?identifier=urn:none|A-1', []],
+    ['Patient?_id:missing=true', []],
+    ['Patient?_id:missing=false', ['ada', 'bob', 'cy']],
+    ['Patient?_lastUpdated:missing=true', []],
     ['Patient?name=lowe', ['ada', 'bob']],
     ['Patient?name=LOWENS', ['ada']],
     ['Patient?family:exact=Lowe', ['bob']],
@@ -162,6 +179,38 @@ describe('searches of the path', () => {
   ];
   it.each(cases)('%s', async (query, expected) => {
     expect(await find(query)).toEqual(expected);
+  });
+
+  it('reach the first and the last date there is', async () => {
+    await store('last', { resourceType: 'Patient', birthDate: '9999-12-31', active: false });
+    await store('first', { resourceType: 'Patient', birthDate: '0001-01-01', active: false });
+    const encounter = (period: object): Resource =>
+      ({
+        resourceType: 'Encounter',
+        status: 'finished',
+        class: { system: 'http://terminology.hl7.org/CodeSystem/v3-ActCode', code: 'AMB' },
+        period,
+      }) as Resource;
+    await store('to the end', encounter({ start: '2024-01-01', end: '9999-12-31' }));
+    await store('after the end', encounter({ start: '9999-12-31T23:00:00-05:00' }));
+    await store('made late', { ...ever, started: '9999-12-31', identifier: [uidIdentifier('1.2.3')] });
+    for (const [query, expected] of [
+      ['Patient?active=false&birthdate=9999-12-31', ['last']],
+      ['Patient?active=false&birthdate=9999', ['last']],
+      ['Patient?active=false&birthdate=lt9999-12-31', ['first']],
+      ['Patient?active=false&birthdate=0001', ['first']],
+      ['Patient?active=false&birthdate=0000', []],
+      ['Patient?active=false&birthdate=gt0000', ['first', 'last']],
+      ['Patient?active=false&birthdate=lt0000-06-30', []],
+      ['Patient?_lastUpdated=gt9999-12-31', []],
+      ['Patient?active=false&_lastUpdated=lt9999-12-31', ['first', 'last']],
+      ['Patient?_lastUpdated=lt0000', []],
+      ['Encounter?date=9999-12-31', []],
+      ['Encounter?date=sa9999-12-31', ['after the end']],
+      ['Encounter?date=ap9999-12-31', ['to the end']],
+      ['ImagingStudy?started=9999-12-31', ['made late']],
+    ] as const)
+      expect([query, await find(query)]).toEqual([query, expected]);
   });
 
   it('follow references in every form they are written', async () => {

@@ -261,6 +261,105 @@ describe('transaction', () => {
   });
 });
 
+describe('links of a transaction', () => {
+  const at = (fullUrl: string, id: string): BundleEntry => ({
+    fullUrl,
+    resource: { ...patient(id), id },
+    request: { method: 'PUT', url: `Patient/${id}` },
+  });
+  const about = (subject: string, fullUrl?: string): BundleEntry => ({
+    ...(fullUrl ? { fullUrl } : {}),
+    resource: observation(subject),
+    request: { method: 'POST', url: 'Observation' },
+  });
+  const subjects = async (...entry: BundleEntry[]): Promise<(string | undefined)[]> => {
+    const answer = await post(bundle('transaction', ...entry), { prefer: 'return=representation' });
+    return entries(answer).map(({ resource }) => (resource as { subject?: { reference?: string } }).subject?.reference);
+  };
+
+  it('tell apart ids that differ in case alone', async () => {
+    const both = [at('http://h/fhir/Patient/link', 'link'), at('http://h/fhir/Patient/LINK', 'LINK')];
+    const found = await subjects(
+      ...both,
+      about('http://h/fhir/Patient/LINK'),
+      about('http://h/fhir/Patient/link'),
+      about('Patient/LINK', 'http://h/fhir/Observation/1'),
+    );
+    expect(found.slice(2)).toEqual(['Patient/LINK', 'Patient/link', 'Patient/LINK']);
+    // Another person, whom this bundle does not hold, stays the one who was named.
+    const foreign = await subjects(at('http://h/fhir/Patient/link', 'link'), about('http://h/fhir/Patient/Link'));
+    expect(foreign[1]).toBe('http://h/fhir/Patient/Link');
+  });
+
+  it('take a UUID in either case for the same', async () => {
+    const uuid = 'urn:uuid:abcdef00-0000-4000-8000-000000000001';
+    expect((await subjects(at(uuid, 'uuid-1'), about(uuid.toUpperCase().replace('URN:UUID', 'urn:uuid'))))[1]).toBe(
+      'Patient/uuid-1',
+    );
+    const dangling = await post(bundle('transaction', about(uuid.toUpperCase())));
+    expect(dangling.status).toBe(400);
+  });
+
+  it.each(['transaction', 'batch'] as const)('of one fullUrl twice are refused in a %s', async (type) => {
+    const answer = await post(bundle(type, at(urn(1), 'twice-1'), at(urn(1).toUpperCase(), 'twice-2')));
+    expect([answer.status, (answer.body as OperationOutcome).issue?.[0]?.expression]).toEqual([
+      400,
+      ['Bundle.entry[1].fullUrl'],
+    ]);
+    expect(await total('Patient?_id=twice-1,twice-2')).toBe(0);
+  });
+});
+
+describe('a refused transaction', () => {
+  const good: BundleEntry = { resource: patient('why'), request: { method: 'POST', url: 'Patient' } };
+  const get: BundleEntry = { request: { method: 'GET', url: 'Patient?identifier=why' } };
+  const put = (id: string, more: object = {}): BundleEntry => ({
+    resource: { ...patient('why'), id },
+    request: { method: 'PUT', url: `Patient/${id}`, ...more },
+  });
+  const cases: readonly (readonly [string, BundleEntry, number, string])[] = [
+    [
+      'is not valid',
+      {
+        resource: { resourceType: 'Patient', gender: 'M' } as unknown as Patient,
+        request: { method: 'POST', url: 'Patient' },
+      },
+      422,
+      'Bundle.entry[2].resource.gender',
+    ],
+    [
+      'has another type',
+      { resource: observation('x'), request: { method: 'POST', url: 'Patient' } },
+      400,
+      'Bundle.entry[2]',
+    ],
+    ['is stale', put('why-1', { ifMatch: 'W/"9"' }), 412, 'Bundle.entry[2]'],
+    ['exists', put('why-0', { ifNoneMatch: '*' }), 412, 'Bundle.entry[2]'],
+    [
+      'dangles',
+      { resource: observation(urn(99)), request: { method: 'POST', url: 'Observation' } },
+      400,
+      'Bundle.entry[2]',
+    ],
+    [
+      'refers to nobody',
+      { resource: observation('Patient?identifier=nobody'), request: { method: 'POST', url: 'Observation' } },
+      412,
+      'Bundle.entry[2]',
+    ],
+    ['reads nothing', { request: { method: 'GET', url: 'Patient/nobody' } }, 404, 'Bundle.entry[2]'],
+    ['has no such type', { request: { method: 'GET', url: 'Quux/1' } }, 404, 'Bundle.entry[2]'],
+    ['has no request', {}, 400, 'Bundle.entry[2]'],
+  ];
+  it.each(cases)('says which entry %s', async (_name, entry, status, expression) => {
+    await gateway.send('PUT', '/Patient/why-0', { ...patient('why-0'), id: 'why-0' });
+    const answer = await post(bundle('transaction', get, good, entry));
+    const { issue } = answer.body as OperationOutcome;
+    expect([answer.status, issue?.map((one) => one.expression)]).toEqual([status, [[expression]]]);
+    expect(await total('Patient?identifier=urn:oid:1.2.3|why')).toBe(0);
+  });
+});
+
 describe('batch', () => {
   it('does what it can and says of each entry how it went', async () => {
     const answer = await post(

@@ -63,7 +63,7 @@ beforeEach(async () => {
 
 const store = () =>
   new PostgresDecisionStore(database.db, new PostgresOutbox({ service: 'identity-mapping' }), systemClock);
-const record = () => new FhirPatientRecord(fhir);
+const record = () => new FhirPatientRecord(fhir, gateway.base);
 const judge = (issuers: Record<string, string> = {}) =>
   new JudgeStudy(directory, record(), store(), 'default', issuers);
 const resolver = () => new ResolveQuarantine(directory, record(), store());
@@ -208,6 +208,69 @@ describe('a known patient', () => {
       link: [{ type: 'replaced-by', other: { reference: `Patient/${survivor.id}` } }],
     });
     expect(await verdict(study('two'))).toMatchObject({ patient: `Patient/${survivor.id}` });
+  });
+
+  /** Merges the Patient of the first study into `reference`. */
+  async function mergeFirst(...references: (string | undefined)[]): Promise<string> {
+    const first = study('one');
+    await verdict(first);
+    const old = await fhir.read<Patient>('Patient', idOf(await patientOf(first)));
+    const link = references.map((reference) => ({
+      type: 'replaced-by' as const,
+      other: reference === undefined ? { identifier: { value: 'elsewhere' } } : { reference },
+    }));
+    await fhir.update<Patient>({ ...old, active: false, link });
+    return `Patient/${old.id}`;
+  }
+  const stranger: Partial<StudyDemographics> = {
+    patientName: 'Roe^Rick',
+    patientBirthDate: '19800202',
+    patientSex: 'M',
+  };
+
+  it.each<[string, (stranger: string) => (string | undefined)[]]>([
+    ['that is not there', () => [`Patient/${newId()}`]],
+    ['on another server', (id) => [`https://other.example/fhir/${id}`]],
+    ['named by identifier only', () => [undefined]],
+    ['that is no Patient', (id) => [id.replace('Patient', 'RelatedPerson')]],
+    ['and another one', (id) => [id, `Patient/${newId()}`]],
+  ])('merged into one %s is nobody: the study of whoever bears the ID waits for a person', async (_, targets) => {
+    const { resource } = await fhir.create<Patient>({
+      resourceType: 'Patient',
+      name: [{ family: 'Roe', given: ['Rick'] }],
+      birthDate: '1980-02-02',
+    });
+    const old = await mergeFirst(...targets(`Patient/${resource.id}`));
+    expect(await verdict(study('two', stranger))).toEqual(reasons('ambiguous-patient'));
+    const { decisions } = await http().quarantine({});
+    expect(decisions[0]?.evidence.candidates).toEqual([{ patient: old }]);
+    // Judged again without the mapping, as when another system made the Patient.
+    await sql`truncate patient_identifier`.execute(database.db);
+    expect(await verdict(study('three', stranger))).toEqual(reasons('ambiguous-patient'));
+  });
+
+  it('is followed by an absolute reference under the own base', async () => {
+    const { resource } = await fhir.create<Patient>({
+      resourceType: 'Patient',
+      name: [{ family: 'Doe', given: ['Jane'] }],
+      birthDate: '1970-01-31',
+    });
+    await mergeFirst(`${gateway.base}/Patient/${resource.id}`);
+    expect(await verdict(study('two'))).toMatchObject({ patient: `Patient/${resource.id}` });
+  });
+
+  it('found only by the conditional create is compared like any other', async () => {
+    await verdict(study('one'));
+    await sql`truncate patient_identifier`.execute(database.db);
+    const late = record();
+    // Registered between the search and the creation.
+    late.findByIdentifier = () => Promise.resolve([]);
+    const two = study('two', stranger);
+    await new JudgeStudy(directory, late, store(), 'default', {}).run(two);
+    const objections = reasons('birth-date-contradicts', 'sex-contradicts', 'name-contradicts');
+    expect((await store().current(two))?.verdict).toEqual(objections);
+    // What this study asked for was never made: the Patient found is still somebody else's.
+    expect(await verdict(study('two', stranger))).toEqual(objections);
   });
 
   it.each<[string, Partial<StudyDemographics>, string[]]>([
@@ -449,6 +512,28 @@ describe('a person', () => {
     expect(await patientOf(uid('two'))).toBe(patient);
   });
 
+  it('is told when the Patient was merged into another one, and links to that one by its own name', async () => {
+    const decisionId = await quarantined();
+    const { resource: survivor } = await fhir.create<Patient>({ resourceType: 'Patient', birthDate: '1980-01-01' });
+    const merge = async (reference: string) => {
+      const old = await fhir.read<Patient>('Patient', idOf(await patientOf(uid('one'))));
+      await fhir.update<Patient>({ ...old, link: [{ type: 'replaced-by', other: { reference } }] });
+    };
+    const link = async (patient: string) =>
+      http().resolve(decisionId, { action: 'link', patient, decidedBy: 'dr-house' });
+    await merge(`https://other.example/fhir/Patient/${survivor.id}`);
+    await expect(link(await patientOf(uid('one')))).rejects.toMatchObject({
+      code: 'identity.broken-merge',
+      kind: 'conflict',
+    });
+    await merge(`Patient/${survivor.id}`);
+    await expect(link(await patientOf(uid('one')))).rejects.toMatchObject({
+      code: 'identity.merged-patient',
+      kind: 'conflict',
+    });
+    expect(await link(`Patient/${survivor.id}`)).toMatchObject({ patient: `Patient/${survivor.id}` });
+  });
+
   it('has a Patient created, which does not make the contested Patient ID ambiguous', async () => {
     const decisionId = await quarantined();
     const body = { action: 'create-patient', decidedBy: 'dr-house' };
@@ -479,9 +564,10 @@ describe('a person', () => {
     await expect(http().resolve(decisionId, { action: 'create-patient', decidedBy: 'b' })).rejects.toMatchObject({
       kind: 'conflict',
     });
-    await expect(http().resolve(newId(), { action: 'reject', decidedBy: 'b' })).rejects.toMatchObject({
-      kind: 'not-found',
-    });
+    for (const unknown of [newId(), 'a\0b'])
+      await expect(http().resolve(unknown, { action: 'reject', decidedBy: 'b' })).rejects.toMatchObject({
+        kind: 'not-found',
+      });
   });
 
   it('is told when the study changed since', async () => {
@@ -497,6 +583,9 @@ describe('a person', () => {
     [{ action: 'link', patient: 'Group/1', decidedBy: 'a' }, 'identity.unknown-patient'],
     [{ action: 'link', decidedBy: 'a' }, 'identity.malformed-request'],
     [{ action: 'reject' }, 'identity.malformed-request'],
+    [{ action: 'reject', decidedBy: 'a\0b' }, 'identity.malformed-request'],
+    [{ action: 'reject', decidedBy: 'a\nb' }, 'identity.malformed-request'],
+    [{ action: 'reject', decidedBy: 'a\ud800' }, 'identity.malformed-request'],
     [{ action: 'erase', decidedBy: 'a' }, 'identity.malformed-request'],
     [undefined, 'identity.malformed-request'],
   ])('is told what is wrong with %j', async (body, code) => {

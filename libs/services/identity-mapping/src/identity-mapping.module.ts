@@ -1,8 +1,10 @@
+import type { Authenticator } from '@callosum/auth';
 import type { Database } from '@callosum/database';
 import type { Outbox } from '@callosum/event-log';
 import { FhirClient } from '@callosum/fhir';
 import type { Clock } from '@callosum/kernel';
 import {
+  AUTHENTICATOR,
   CLOCK,
   DATABASE,
   OUTBOX,
@@ -61,10 +63,16 @@ const traceHeaders = (): Record<string, string> => {
     },
     {
       provide: PATIENT_RECORD,
-      inject: [PLATFORM_SETTINGS],
-      useFactory: ({ CALLOSUM_FHIR_URL }: PlatformSettings) =>
+      inject: [PLATFORM_SETTINGS, AUTHENTICATOR],
+      useFactory: ({ CALLOSUM_FHIR_URL }: PlatformSettings, { fhirToken: accessToken }: Authenticator) =>
         new FhirPatientRecord(
-          new FhirClient({ baseUrl: CALLOSUM_FHIR_URL, timeoutMs: fhirTimeoutMs, headers: traceHeaders }),
+          new FhirClient({
+            baseUrl: CALLOSUM_FHIR_URL,
+            timeoutMs: fhirTimeoutMs,
+            headers: traceHeaders,
+            ...(accessToken ? { accessToken } : {}),
+          }),
+          CALLOSUM_FHIR_URL,
         ),
     },
     {

@@ -1,9 +1,12 @@
 import { identity } from '@callosum/contracts';
 import { defineService } from '@callosum/runtime';
+import { reading } from '@callosum/telemetry';
 
+import type { PostgresDecisionQueries } from './adapters/decision-queries.js';
 import { identityMigrations } from './adapters/migrations.js';
 import { IdentityMappingModule } from './identity-mapping.module.js';
 import { identitySettings } from './settings.js';
+import { DECISION_QUERIES } from './tokens.js';
 import { IdentityGrpc } from './transport/identity.grpc.js';
 
 /** Decides whose a study is, keeps the evidence, and leases the right to publish under a decision. */
@@ -15,5 +18,12 @@ export const identityMapping = defineService({
   usesArchive: false,
   module: IdentityMappingModule,
   grpc: (app) => [{ definition: identity.IdentityServiceDefinition, implementation: app.get(IdentityGrpc) }],
+  gauges: async (app) => {
+    const { count, oldestAgeSeconds } = await app.get<PostgresDecisionQueries>(DECISION_QUERIES).waiting();
+    return [
+      reading('callosum.quarantine.studies', count, {}),
+      reading('callosum.quarantine.oldest_age', oldestAgeSeconds, {}),
+    ];
+  },
   httpPrefixes: ['/api/identity'],
 });

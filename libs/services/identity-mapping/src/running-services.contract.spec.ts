@@ -66,8 +66,8 @@ beforeAll(async () => {
       ...env,
       CALLOSUM_DATABASE_PASSWORD: passwordOf(definition.schema),
     });
-    if (definition.name === 'study-index') env['CALLOSUM_STUDY_INDEX_GRPC'] = service.grpcAddress ?? '';
-    if (definition.name === 'identity-mapping') env['CALLOSUM_IDENTITY_GRPC'] = service.grpcAddress ?? '';
+    if (definition.name === 'study-index') env['CALLOSUM_STUDY_INDEX_GRPC'] = service.grpcAddress;
+    if (definition.name === 'identity-mapping') env['CALLOSUM_IDENTITY_GRPC'] = service.grpcAddress;
     running.push(service);
   }
   peers = createPeerClients('spec', {

@@ -1,8 +1,13 @@
+import { worker } from '@callosum/contracts';
 import { defineService } from '@callosum/runtime';
+import { reading } from '@callosum/telemetry';
 
 import { migrations } from './adapters/postgres/migrations.js';
+import type { JobQueries } from './application/ports.js';
 import { InferenceOrchestratorModule } from './inference-orchestrator.module.js';
-import { orchestratorSettings } from './settings.js';
+import { assertWorkerBind, orchestratorSettings } from './settings.js';
+import { JOB_QUERIES } from './tokens.js';
+import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { WorkerServer } from './transport/worker-server.js';
 
 /** Keeps the models, decides which series each reads, and hands jobs to vendors' workers over gRPC. */
@@ -13,7 +18,15 @@ export const inferenceOrchestrator = defineService({
   migrations,
   usesArchive: false,
   module: InferenceOrchestratorModule,
+  gauges: async (app) => {
+    const depths = await app.get<JobQueries>(JOB_QUERIES).queuedByModel();
+    return depths.map(({ modelId, count }) =>
+      reading('callosum.inference.jobs.queued', count, { 'callosum.model': modelId }),
+    );
+  },
   httpPrefixes: ['/api/inference'],
+  grpc: (app) => [{ definition: worker.WorkerCredentialServiceDefinition, implementation: app.get(CredentialsGrpc) }],
+  assertBinds: assertWorkerBind,
   ready: (app) =>
     app.get(WorkerServer).port === undefined
       ? Promise.reject(new Error('the worker port does not listen'))

@@ -17,17 +17,31 @@ import {
 import type { Logger } from '@callosum/telemetry';
 import { Module } from '@nestjs/common';
 
+import { StoredArtifacts } from './adapters/artifacts.js';
 import { StoredBlobs } from './adapters/blobs.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
 import { PostgresAttempts } from './adapters/postgres/attempts.js';
+import { PostgresCredentials } from './adapters/postgres/credentials.js';
 import { PostgresJobQueries } from './adapters/postgres/job-queries.js';
 import { PostgresModels } from './adapters/postgres/models.js';
 import { PostgresScheduling } from './adapters/postgres/scheduling.js';
 import type { Tables } from './adapters/postgres/tables.js';
 import { GrpcStudies } from './adapters/studies.js';
-import type { Attempts, Blobs, LabelMaps, Models, Studies } from './application/ports.js';
+import type { Artifacts, Attempts, Blobs, Credentials, LabelMaps, Models, Studies } from './application/ports.js';
 import type { OrchestratorSettings } from './settings.js';
-import { ATTEMPTS, BLOBS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, STUDIES, WAKER } from './tokens.js';
+import {
+  ARTIFACTS,
+  ATTEMPTS,
+  BLOBS,
+  CREDENTIALS,
+  JOB_QUERIES,
+  LABEL_MAPS,
+  MODELS,
+  SCHEDULING,
+  STUDIES,
+  WAKER,
+} from './tokens.js';
+import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { InferenceHttp } from './transport/inference.http.js';
 import { StudyCompletedEvents } from './transport/study-completed.events.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
@@ -48,10 +62,26 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
       useFactory: (database: Database<Tables>) => new PostgresJobQueries(database),
     },
     {
+      provide: CREDENTIALS,
+      inject: [DATABASE],
+      useFactory: (database: Database<Tables>) => new PostgresCredentials(database),
+    },
+    {
+      provide: CredentialsGrpc,
+      inject: [CREDENTIALS, CLOCK, LOGGER],
+      useFactory: (credentials: Credentials, clock: Clock, log: Logger) => new CredentialsGrpc(credentials, clock, log),
+    },
+    {
       provide: LABEL_MAPS,
       inject: [DATABASE, OBJECT_STORE, PLATFORM_SETTINGS],
       useFactory: (database: Database<Tables>, objects: ObjectStore, { CALLOSUM_SITE }: PlatformSettings) =>
         new StoredLabelMaps(database, objects, CALLOSUM_SITE),
+    },
+    {
+      provide: ARTIFACTS,
+      inject: [OBJECT_STORE, PLATFORM_SETTINGS],
+      useFactory: (objects: ObjectStore, { CALLOSUM_SITE }: PlatformSettings) =>
+        new StoredArtifacts(objects, CALLOSUM_SITE),
     },
     {
       provide: MODELS,
@@ -81,10 +111,11 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
     },
     {
       provide: WorkerGrpc,
-      inject: [ATTEMPTS, LABEL_MAPS, MODELS, STUDIES, BLOBS, WAKER, CLOCK, LOGGER, SETTINGS],
+      inject: [ATTEMPTS, LABEL_MAPS, ARTIFACTS, MODELS, STUDIES, BLOBS, WAKER, CLOCK, LOGGER, SETTINGS],
       useFactory: (
         attempts: Attempts,
         labelMaps: LabelMaps,
+        artifacts: Artifacts,
         models: Models,
         studies: Studies,
         blobs: Blobs,
@@ -96,6 +127,7 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
         new WorkerGrpc({
           attempts,
           labelMaps,
+          artifacts,
           models,
           studies,
           blobs,

@@ -136,7 +136,8 @@ describe('a study through a model', () => {
     expect(completed?.message.input?.sopInstanceUids).toEqual(expected.header.sopInstanceUids);
     expect(completed?.correlation_id).toBe(`correlation of ${study.studyInstanceUid}`);
     expect(completed?.traceparent.split('-')[1]).toBe(eventTrace);
-    const [map] = completed?.message.result?.labelMaps ?? [];
+    expect(completed?.message.result).toBeUndefined();
+    const [map] = (await orchestrator.resultOf(completed?.message)).labelMaps;
     expect(map?.artifactKey).toMatch(new RegExp(`^default/results/${offer.jobId}/`));
     expect((await orchestrator.objects.head(map?.artifactKey ?? '')).byteCount).toBe(voxels.length);
     const names = spans.getFinishedSpans().filter((span) => span.spanContext().traceId === eventTrace);
@@ -220,8 +221,9 @@ describe('leases', () => {
     expect(failed?.message).toMatchObject({
       reason: failures.JOB_FAILURE_REASON_ATTEMPTS_EXHAUSTED,
       attempts: 3,
-      detail: 'out of memory',
+      detail: '',
     });
+    expect(await orchestrator.artifact(failed?.message.detailArtifact)).toEqual({ detail: 'out of memory' });
   });
 
   it('takes a job from a worker that heartbeats past the deadline', async () => {
@@ -404,6 +406,18 @@ describe('which jobs there are', () => {
       `/api/inference/selection/${study.studyInstanceUid}?model=${encodeURIComponent(id)}`,
     );
     expect(status).toBe(200);
+    expect(body).toMatchObject({
+      revision: 1,
+      consideredRevision: 1,
+      models: [
+        {
+          registeredAt: expect.stringMatching(/^\d{4}-.*Z$/) as string,
+          series: expect.arrayContaining([
+            expect.objectContaining({ seriesInstanceUid: study.axialSeriesUid, instanceCount: 12 }),
+          ]) as unknown[],
+        },
+      ],
+    });
     const [explained] = (
       body as { models: { seriesInstanceUid: null; series: { seriesInstanceUid: string; reasons: string[] }[] }[] }
     ).models;

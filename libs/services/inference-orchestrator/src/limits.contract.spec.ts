@@ -102,10 +102,10 @@ it('refuses models beyond the limit, and forgets those nobody has served for lon
     values (${newId()}, '1.2', 1, '1.2.1', '{}', 'd', 1, 1, 1, ${oldWithJob}, '1.0.0', '{}', 'failed', null, now())`.execute(
     db,
   );
-  const [manifest] = (await models.current()).filter(({ model }) => model.modelId === served);
-  await models.seen(manifest ?? raise());
+  const [held] = (await models.registered()).filter(({ manifest: { model } }) => model.modelId === served);
+  await models.seen(held?.manifest ?? raise());
   await models.retire();
-  const current = (await models.current()).map(({ model }) => model.modelId);
+  const current = (await models.registered()).map(({ manifest: { model } }) => model.modelId);
   expect(current).toHaveLength(modelsMax - 2);
   expect(current).toContain(served);
   const rows = await db.selectFrom('model').select('model_id').execute();
@@ -117,7 +117,7 @@ it('refuses models beyond the limit, and forgets those nobody has served for lon
   await sql`update model set manifest = jsonb_set(manifest, '{model,name}', '"a\\tb"') where model_id = ${served}`.execute(
     db,
   );
-  expect((await models.current()).map(({ model }) => model.modelId)).toHaveLength(modelsMax - 2);
+  expect((await models.registered()).map(({ manifest: { model } }) => model.modelId)).toHaveLength(modelsMax - 2);
   await sql`delete from job`.execute(db);
   await sql`delete from model`.execute(db);
 });

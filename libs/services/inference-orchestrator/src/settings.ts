@@ -1,4 +1,4 @@
-import { port, wholeNumber } from '@callosum/config';
+import { assertBindAllowed, port, SettingsError, wholeNumber } from '@callosum/config';
 import { z } from 'zod';
 
 const hourMs = 3_600_000;
@@ -6,6 +6,19 @@ const hourMs = 3_600_000;
 export const orchestratorSettings = z.object({
   CALLOSUM_GRPC_HOST: z.string().default('127.0.0.1').describe('Address the worker gRPC port binds to'),
   CALLOSUM_GRPC_PORT: port().default(50_051).describe('gRPC port AI workers connect to'),
+  CALLOSUM_AUTH_WORKERS: z
+    .enum(['none', 'credential'])
+    .default('none')
+    .describe(
+      'Whether workers must show a credential, issued for their vendor by `npx callosum workers issue`; `none` on loopback only',
+    ),
+  CALLOSUM_AUTH_WORKER_TLS_CERT_FILE: z
+    .string()
+    .optional()
+    .describe(
+      'Certificate of the worker port (PEM, with its chain), read again when it changes; without TLS on loopback only',
+    ),
+  CALLOSUM_AUTH_WORKER_TLS_KEY_FILE: z.string().optional().describe('Its private key (PEM)'),
   CALLOSUM_WORKER_HEARTBEAT_MS: wholeNumber(50, 60_000)
     .default(2_000)
     .describe('How often a worker is asked for a sign of life, in milliseconds'),
@@ -32,3 +45,20 @@ export const orchestratorSettings = z.object({
     .describe('A model that registers for the first time gets studies completed within this time, in milliseconds'),
 });
 export type OrchestratorSettings = z.output<typeof orchestratorSettings>;
+
+/** TLS of the worker port; undefined without. @throws {SettingsError} when only one of the two files is set */
+export function workerTls(settings: OrchestratorSettings): { certFile: string; keyFile: string } | undefined {
+  const { CALLOSUM_AUTH_WORKER_TLS_CERT_FILE: certFile, CALLOSUM_AUTH_WORKER_TLS_KEY_FILE: keyFile } = settings;
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile };
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  throw new SettingsError(['CALLOSUM_AUTH_WORKER_TLS_CERT_FILE and CALLOSUM_AUTH_WORKER_TLS_KEY_FILE: set both']);
+}
+
+/** @throws {UnauthenticatedBindError} @throws {SettingsError} */
+export function assertWorkerBind(settings: OrchestratorSettings): void {
+  assertBindAllowed('CALLOSUM_GRPC_HOST', settings.CALLOSUM_GRPC_HOST, {
+    on: workerTls(settings) !== undefined && settings.CALLOSUM_AUTH_WORKERS === 'credential',
+    needs:
+      'CALLOSUM_AUTH_WORKERS=credential, CALLOSUM_AUTH_WORKER_TLS_CERT_FILE and CALLOSUM_AUTH_WORKER_TLS_KEY_FILE (a credential without TLS can be copied)',
+  });
+}

@@ -99,7 +99,7 @@ it('removes label maps no accepted result names, and keeps the one it does', asy
   await sql`update job set ended_at = now() - interval '1 hour' where id = ${offer.jobId}`.execute(db);
   expect(await labelMaps.prune()).toBe(1);
   const [completed] = await orchestrator.untilEvents(topics.jobCompleted, study);
-  const kept = completed?.message.result?.labelMaps[0]?.artifactKey ?? '';
+  const kept = (await orchestrator.resultOf(completed?.message)).labelMaps[0]?.artifactKey ?? '';
   expect(kept).not.toBe('mine');
   await orchestrator.objects.head(kept);
   const gone = rows.find(({ object_key }) => object_key !== kept)?.object_key ?? '';

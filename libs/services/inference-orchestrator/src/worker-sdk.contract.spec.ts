@@ -73,7 +73,8 @@ it('serves a worker written with the SDK, whichever of both starts first', async
   });
   const [completed] = await orchestrator.untilEvents(topics.jobCompleted, study.studyInstanceUid);
   expect(completed?.message.input?.seriesInstanceUid).toBe(study.axialSeriesUid);
-  expect(completed?.message.result?.measurements[0]?.value).toBeGreaterThan(1000);
-  const [map] = completed?.message.result?.labelMaps ?? [];
+  const result = await orchestrator.resultOf(completed?.message);
+  expect(result.measurements[0]?.value).toBeGreaterThan(1000);
+  const [map] = result.labelMaps;
   expect((await orchestrator.objects.head(map?.artifactKey ?? '')).byteCount).toBe(64 * 64 * 12);
 });

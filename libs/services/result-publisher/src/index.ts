@@ -1,8 +1,13 @@
-import { defineService } from '@callosum/runtime';
+import type { Database } from '@callosum/database';
+import type { Waker } from '@callosum/event-log';
+import { DATABASE, defineService } from '@callosum/runtime';
 import { z } from 'zod';
 
 import { migrations } from './adapters/postgres/migrations.js';
+import { ParkedPublications } from './adapters/postgres/parked-publications.js';
+import type { Tables } from './adapters/postgres/tables.js';
 import { ResultPublisherModule } from './result-publisher.module.js';
+import { WAKER } from './tokens.js';
 
 /** Writes ImagingStudy, results and failures to the archive and FHIR, under the link of the study. */
 export const resultPublisher = defineService({
@@ -12,5 +17,6 @@ export const resultPublisher = defineService({
   migrations,
   usesArchive: true,
   module: ResultPublisherModule,
+  parked: (app) => [new ParkedPublications(app.get<Database<Tables>>(DATABASE), () => app.get<Waker>(WAKER).wake())],
   httpPrefixes: [],
 });

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import { imaging, inference } from '@callosum/contracts';
 import {
   type DiagnosticReport,
@@ -43,6 +45,7 @@ import {
   all,
   announced,
   facts,
+  objectStore,
   setDependencies,
   usePublishing,
 } from './test-support/publishing.js';
@@ -311,7 +314,7 @@ describe('a result', () => {
 });
 
 describe('a job without a result', () => {
-  const failed = (reason: inference.JobFailureReason) =>
+  const failed = (reason: inference.JobFailureReason, said: Partial<inference.JobFailed> = {}) =>
     recordJobFailed(
       facts,
       fact(),
@@ -323,6 +326,7 @@ describe('a job without a result', () => {
         detail: 'the worker gave up',
         attempts: 3,
         failedAt: '2026-11-22T03:05:00.000Z',
+        ...said,
       }),
     );
 
@@ -364,6 +368,20 @@ describe('a job without a result', () => {
     await failed(inference.JobFailureReason.JOB_FAILURE_REASON_ATTEMPTS_EXHAUSTED);
     expect(await drain()).toContain('failure published');
     expect(await reports()).toEqual(before);
+  });
+
+  it('says what the worker said, which its fact only refers to', async () => {
+    const bytes = Buffer.from(JSON.stringify({ detail: 'the table is in the field of view' }));
+    const { sha256 } = await objectStore.put('default/results/said', Readable.from([bytes]));
+    await linked();
+    await failed(inference.JobFailureReason.JOB_FAILURE_REASON_INPUT_UNUSABLE, {
+      detail: '',
+      detailArtifact: { key: 'default/results/said', byteCount: BigInt(bytes.length), sha256 },
+    });
+    expect(await drain()).toEqual(['failure published']);
+    expect((await all<Task>('Task'))[0]?.statusReason).toEqual({
+      text: 'input unusable: the table is in the field of view',
+    });
   });
 
   it('is a cancelled Task when a newer job took its place', async () => {

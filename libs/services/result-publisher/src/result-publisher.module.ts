@@ -1,4 +1,5 @@
 import type { Archive } from '@callosum/archive';
+import type { Authenticator } from '@callosum/auth';
 import type { Database } from '@callosum/database';
 import { isTransient, type Outbox, Waker } from '@callosum/event-log';
 import { FhirClient } from '@callosum/fhir';
@@ -6,6 +7,7 @@ import type { Clock } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
 import {
   ARCHIVE,
+  AUTHENTICATOR,
   CLOCK,
   DATABASE,
   IDENTITY,
@@ -23,7 +25,8 @@ import { Module } from '@nestjs/common';
 import { ArchivedResults } from './adapters/archived-results.js';
 import { FhirServer } from './adapters/fhir-server.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
-import { meteredArchive, meteredFhir } from './adapters/metered.js';
+import { StoredArtifacts } from './adapters/artifacts.js';
+import { meteredArchive, meteredFhir, recordEndToEnd } from './adapters/metered.js';
 import { GrpcPublishLeases, GrpcStudyReader, pause } from './adapters/peers.js';
 import { PostgresFactStore } from './adapters/postgres/fact-store.js';
 import { PostgresPublications } from './adapters/postgres/publications.js';
@@ -58,7 +61,7 @@ function traceHeaders(): Record<string, string> {
     },
     {
       provide: PUBLISHING,
-      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, DATABASE],
+      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, DATABASE, AUTHENTICATOR],
       useFactory: (
         settings: PlatformSettings,
         studyIndex: StudyIndexClient,
@@ -66,19 +69,28 @@ function traceHeaders(): Record<string, string> {
         archive: Archive,
         objects: ObjectStore,
         database: Database<Tables>,
+        { fhirToken: accessToken }: Authenticator,
       ): PublishDependencies => ({
         studies: new GrpcStudyReader(studyIndex),
         leases: new GrpcPublishLeases(identity),
         archive: meteredArchive(new ArchivedResults(archive)),
         fhir: meteredFhir(
-          new FhirServer(new FhirClient({ baseUrl: settings.CALLOSUM_FHIR_URL, headers: traceHeaders })),
+          new FhirServer(
+            new FhirClient({
+              baseUrl: settings.CALLOSUM_FHIR_URL,
+              headers: traceHeaders,
+              ...(accessToken ? { accessToken } : {}),
+            }),
+          ),
         ),
         labelMaps: new StoredLabelMaps(objects),
+        artifacts: new StoredArtifacts(objects),
         ledger: new PostgresWrittenLedger(database),
         isOutage: isTransient,
         publicUrl: settings.CALLOSUM_PUBLIC_URL,
         site: settings.CALLOSUM_SITE,
         pause,
+        onWritten: recordEndToEnd,
       }),
     },
   ],

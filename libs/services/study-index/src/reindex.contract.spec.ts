@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import {
   blobs,
+  changes,
   clearIndex,
   collect,
   complete,
@@ -63,8 +64,8 @@ describe('reindex', () => {
     await fill();
     const before = await content();
     await sql`truncate patient, study, series, instance, release, revision cascade`.execute(database.db);
-    const progress = await collect(reindex().run());
-    expect(progress.at(-1)).toEqual({ done: 7, total: 7, failed: 0 });
+    const progress = await collect(reindex().run(0));
+    expect(progress.at(-1)).toMatchObject({ done: 7, total: 7, failed: 0 });
     await letPass(periods.quietPeriodMs);
     await sweep();
     expect(await content()).toEqual(before);
@@ -74,7 +75,7 @@ describe('reindex', () => {
     await fill();
     await events();
     const before = await content();
-    await collect(reindex().run());
+    await collect(reindex().run(0));
     expect(await content()).toEqual(before);
     expect(await events()).toEqual([]);
   });
@@ -88,10 +89,46 @@ describe('reindex', () => {
     await sql`update study set study_description = 'wrong', attributes = '{}'`.execute(database.db);
     await sql`delete from instance where sop_instance_uid = ${uid('s/a/3')}`.execute(database.db);
     ledger.delete(uid('s/stray/1'));
-    await collect(reindex().run());
+    await collect(reindex().run(0));
     await complete();
     expect(await content()).toEqual(before);
     expect((await grpc().getStudy({ studyInstanceUid: uid('s') })).study.revision).toBeGreaterThan(2);
+  });
+
+  it('of a study that was at revision 3 goes on above it, so that nobody who knows of 3 ignores what comes', async () => {
+    await send(slice('s', 'a', 1));
+    await complete();
+    for (const late of ['b', 'c']) {
+      await send(slice('s', late, 1));
+      await complete();
+    }
+    expect((await changes()).at(-1)).toBe('completed 3');
+    const told: number[] = [3];
+    for (let loss = 0; loss < 2; loss++) {
+      await sql`truncate patient, study, series, instance, release, revision cascade`.execute(database.db);
+      // An instance that comes before anyone rebuilds makes the study known again, far below.
+      if (loss === 1) await send(slice('s', 'early', loss));
+      await collect(reindex().run(0));
+      await complete();
+      await send(slice('s', `late-${loss}`, 1));
+      await complete();
+      for (const { topic, value } of await events())
+        if (topic === 'imaging.study.completed.v1') told.push(Number(value['revision']));
+    }
+    expect(told).toHaveLength(5);
+    expect(told).toEqual([...told].sort((a, b) => a - b));
+    expect(new Set(told).size).toBe(5);
+  });
+
+  it('of an index that lacks an instance raises the revision of its study, and of no other', async () => {
+    await fill();
+    const revisionOf = async (study: string) =>
+      (await grpc().getStudy({ studyInstanceUid: uid(study) })).study.revision;
+    const before = await revisionOf('t');
+    await sql`delete from instance where sop_instance_uid = ${uid('s/a/3')}`.execute(database.db);
+    await collect(reindex().run(0));
+    expect(await revisionOf('s')).toBeGreaterThanOrEqual(100_000);
+    expect(await revisionOf('t')).toBe(before);
   });
 
   it('passes over an unreadable object and says so', async () => {
@@ -99,7 +136,7 @@ describe('reindex', () => {
     const broken = ledger.get(uid('t/a/1'));
     if (broken) blobs.set(broken.blob.key, new Uint8Array(broken.blob.byteCount));
     const before = await content();
-    expect((await collect(reindex().run())).at(-1)).toMatchObject({ done: 7, failed: 1 });
+    expect((await collect(reindex().run(0))).at(-1)).toMatchObject({ done: 7, failed: 1 });
     expect(await content()).toEqual(before);
   });
 });

@@ -50,9 +50,6 @@ export function findTag(keywordOrTag: string): Tag | undefined {
   return byKeyword.get(keywordOrTag)?.tag ?? (tagPattern.test(keywordOrTag) ? keywordOrTag.toUpperCase() : undefined);
 }
 
-/** The keyword of a tag; undefined when private or unknown. */
-export const keywordOf = (tag: Tag): string | undefined => dictionaryEntry(tag)?.keyword;
-
 /** PS3.6 by tag; repeating groups (50xx, 60xx) are found under their base group. */
 export function dictionaryEntry(tag: Tag): DictionaryEntry | undefined {
   const found = byTag.get(tag);

@@ -90,7 +90,6 @@ export function transferSyntaxOf(uid: string): TransferSyntax {
   );
 }
 export const isEncapsulated = (uid: string): boolean => transferSyntaxOf(uid).encapsulated;
-export const isLossy = (uid: string): boolean => transferSyntaxOf(uid).lossy;
 export const isBigEndian = (uid: string): boolean => transferSyntaxOf(uid).bigEndian;
 export const isDeflated = (uid: string): boolean => transferSyntaxOf(uid).deflated;
 export const isImplicitVr = (uid: string): boolean => transferSyntaxOf(uid).implicitVr;

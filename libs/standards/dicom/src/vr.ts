@@ -7,7 +7,7 @@ export const longFormVrs = set('OB OD OF OL OV OW SQ SV UC UN UR UT UV');
 export const textVrs = set('AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT');
 
 /** VRs of fixed-size numbers, and of tags. */
-export const numberVrs = set('AT FD FL SL SS SV UL US UV');
+const numberVrs = set('AT FD FL SL SS SV UL US UV');
 
 /** VRs whose values are bytes or words nobody asks for one by one. */
 export const bulkVrs = set('OB OD OF OL OV OW UN');

@@ -17,6 +17,8 @@ export interface AssociationRejection {
   readonly reason: number;
 }
 
+/** Calling AE title not recognized: permanent, by the service user. */
+export const callingAetNotRecognized: AssociationRejection = Object.freeze({ result: 1, source: 1, reason: 3 });
 /** Called AE title not recognized: permanent, by the service user. */
 export const calledAetNotRecognized: AssociationRejection = Object.freeze({ result: 1, source: 1, reason: 7 });
 /** Local limit exceeded: transient, by the presentation layer; the sender tries again later. */

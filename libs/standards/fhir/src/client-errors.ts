@@ -36,8 +36,11 @@ export class FhirUnavailableError extends CallosumError {
 function kindOf(status: number): ErrorKind {
   if (status === 404 || status === 410) return 'not-found';
   if (status === 409 || status === 412) return 'conflict';
-  if (status === 401 || status === 403) return 'forbidden';
-  // A remote defect may be mended or load-dependent: worth another attempt later, unlike a refused resource.
-  if (status === 408 || status === 429 || (status >= 500 && status !== 501)) return 'unavailable';
-  return 'invalid';
+  // Credentials that are being exchanged say nothing about what was sent: it may pass later.
+  if (status === 401) return 'unavailable';
+  if (status === 403) return 'forbidden';
+  // The server, or a proxy before it, says that it is busy, away or too slow: the same call may pass later.
+  if ([408, 429, 502, 503, 504].includes(status)) return 'unavailable';
+  // Any other 5xx is a defect over there, most often about this one request: waiting does not mend it.
+  return status >= 500 && status !== 501 ? 'internal' : 'invalid';
 }

@@ -21,7 +21,7 @@ afterEach(() => {
 /** A server that answers with `answers` in turn and remembers what it was asked. */
 async function serve(
   ...answers: ((response: ServerResponse) => void)[]
-): Promise<{ client: FhirClient; asked: IncomingMessage[] }> {
+): Promise<{ client: FhirClient; asked: IncomingMessage[]; impatient: FhirClient }> {
   const asked: IncomingMessage[] = [];
   server = createServer((request, response) => {
     request.resume();
@@ -29,15 +29,15 @@ async function serve(
   });
   await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return {
-    client: new FhirClient({
+  const client = (timeoutMs: number): FhirClient =>
+    new FhirClient({
       baseUrl: `http://127.0.0.1:${port}/fhir/`,
-      timeoutMs: 300,
+      timeoutMs,
       retryDelayMsMax: 5,
       accessToken: () => Promise.resolve('secret'),
-    }),
-    asked,
-  };
+    });
+  // On a busy machine an answer takes its time: only who is to give up is impatient.
+  return { client: client(30_000), impatient: client(300), asked };
 }
 const answer =
   (status: number, body: unknown, headers: Record<string, string> = {}) =>
@@ -69,6 +69,13 @@ describe('FhirClient', () => {
     expect(asked).toHaveLength(3);
   });
 
+  it('takes a refused token for an outage, and a missing role for a refusal', async () => {
+    const { client: refused } = await serve(answer(401, errorOutcome('login', 'expired')));
+    await expect(refused.read('Patient', 'p')).rejects.toMatchObject({ kind: 'unavailable', status: 401 });
+    const { client: denied } = await serve(answer(403, errorOutcome('forbidden', 'no role')));
+    await expect(denied.read('Patient', 'p')).rejects.toMatchObject({ kind: 'forbidden', status: 403 });
+  });
+
   it('gives up after the last attempt and says it may pass later', async () => {
     const { client, asked } = await serve(busy);
     await expect(client.read('Patient', 'p')).rejects.toMatchObject({
@@ -91,17 +98,16 @@ describe('FhirClient', () => {
   });
 
   it('does not wait for ever, nor for a server that is not there', async () => {
-    const { client } = await serve(() => undefined);
-    await expect(client.create(patient)).rejects.toBeInstanceOf(FhirUnavailableError);
+    const { client, impatient } = await serve(() => undefined);
+    await expect(impatient.create(patient)).rejects.toBeInstanceOf(FhirUnavailableError);
     server?.closeAllConnections();
     await new Promise((resolve) => server?.close(resolve));
     await expect(client.read('Patient', 'p')).rejects.toMatchObject({ kind: 'unavailable', code: 'fhir.unavailable' });
   });
 
   it('stops when its caller does', async () => {
-    const { client, asked } = await serve(() => undefined);
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 20);
+    const { client, asked } = await serve(() => controller.abort());
     await expect(client.read('Patient', 'p', controller.signal)).rejects.toBeInstanceOf(FhirUnavailableError);
     expect(asked).toHaveLength(1);
   });
@@ -123,6 +129,21 @@ describe('FhirClient', () => {
   it('takes a page of HTML for a broken server', async () => {
     const { client } = await serve((response) => void response.writeHead(200).end('<html>'));
     await expect(client.create(patient)).rejects.toMatchObject({ kind: 'unavailable', status: 502 });
+  });
+
+  it.each([
+    [408, 'unavailable'],
+    [429, 'unavailable'],
+    [502, 'unavailable'],
+    [503, 'unavailable'],
+    [504, 'unavailable'],
+    [500, 'internal'],
+    [507, 'internal'],
+    [501, 'invalid'],
+    [422, 'invalid'],
+  ])('takes %i for %s', async (status, kind) => {
+    const { client } = await serve(answer(status, errorOutcome('exception', 'x')));
+    await expect(client.create(patient)).rejects.toMatchObject({ status, kind });
   });
 
   it('follows no next link to another host', async () => {

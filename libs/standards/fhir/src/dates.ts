@@ -46,7 +46,7 @@ export function dateTimeFromDicom(
 }
 
 /** DICOM TM ("HHMM", "HHMMSS", "HHMMSS.FFFFFF", ACR-NEMA "HH:MM:SS") to FHIR time; seconds are zero-filled. */
-export function timeFromDicom(tm: string | undefined): string | undefined {
+function timeFromDicom(tm: string | undefined): string | undefined {
   const match = /^(\d{2}):?(\d{2})(?::?(\d{2})(\.\d{1,6})?)?$/.exec(tm?.trim() ?? '');
   if (!match) return undefined;
   const [, hour = '', minute = '', second = '00', fraction = ''] = match;

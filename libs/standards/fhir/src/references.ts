@@ -1,4 +1,4 @@
-import type { Identifier, Reference, Resource, ResourceType } from './resources.js';
+import type { Reference, Resource } from './resources.js';
 
 /** R4 datatypes, id: 1 to 64 of A–Z a–z 0–9 "-" ".". */
 export const idPattern = /^[A-Za-z0-9\-.]{1,64}$/;
@@ -30,9 +30,4 @@ export function parseReference(reference: string | undefined): ParsedReference |
 export function referenceTo<T extends Resource>(resource: T): Reference<T> & { reference: string } {
   if (!resource.id) throw new TypeError(`${resource.resourceType} without id cannot be referred to`);
   return { reference: `${resource.resourceType}/${resource.id}` };
-}
-
-/** Logical reference (R4 references, 2.3.0.3): the target is named by its business identifier. */
-export function logicalReference(type: ResourceType, identifier: Identifier): Reference {
-  return { type, identifier };
 }

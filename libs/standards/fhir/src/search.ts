@@ -4,7 +4,7 @@ import type { Identifier } from './resources.js';
 export type SearchParams = Readonly<Record<string, string | readonly string[]>>;
 
 /** Escapes what has meaning inside a search value (R4 search, 3.1.1.4.0.1): \ , | $ */
-export const escapeValue = (value: string): string => value.replace(/[\\,|$]/g, '\\$&');
+const escapeValue = (value: string): string => value.replace(/[\\,|$]/g, '\\$&');
 
 /** `system|value` of an identifier; `|value` asks for one without a system. */
 export function identifierToken({ system, value }: Identifier): string {

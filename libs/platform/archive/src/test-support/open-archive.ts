@@ -4,7 +4,7 @@ import type { ObjectStore } from '@callosum/object-store';
 import { createLogger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
-import { Archive, archiveMigrations } from '../index.js';
+import { Archive, archiveMigrations, type ArchiveOptions } from '../index.js';
 
 /** The schema `archive` with its tables, as the platform prepares it. */
 export async function prepareArchive(config: DatabaseConfig): Promise<void> {
@@ -20,9 +20,14 @@ export interface OpenArchive {
 }
 
 /** One replica's archive, with a pool of its own. */
-export function openArchive(config: DatabaseConfig, objectStore: ObjectStore, outboxRowsMax = 1_000_000): OpenArchive {
+export function openArchive(
+  config: DatabaseConfig,
+  objectStore: ObjectStore,
+  outboxRowsMax = 1_000_000,
+  options: Pick<ArchiveOptions, 'compareBudget'> = {},
+): OpenArchive {
   const database = connect<never>(config, 'archive', () => undefined);
   const outbox = new PostgresOutbox({ service: 'dimse-ingest', outboxRowsMax });
   const logger = createLogger('archive-test', 'silent');
-  return { archive: new Archive({ database, objectStore, outbox, site: 'default', logger }), database };
+  return { archive: new Archive({ database, objectStore, outbox, site: 'default', logger, ...options }), database };
 }

@@ -1,31 +1,59 @@
-import kafkajs, { type Kafka, type KafkaConfig, type LogEntry, type Producer, type TopicMessages } from 'kafkajs';
+import kafkajs, {
+  type Admin,
+  type Kafka,
+  type LogEntry,
+  type Producer,
+  type RecordMetadata,
+  type TopicMessages,
+} from 'kafkajs';
 
 import { assertEnvelope } from '../envelope.js';
-import { EventLogUnavailableError } from '../errors.js';
-import type { EventLog, Subscription, SubscriptionOptions } from '../event-log.js';
+import { EventLogUnavailableError, UnsafeKafkaError } from '../errors.js';
+import {
+  topicsOfGroup,
+  type EventLog,
+  type PartitionLag,
+  type Subscription,
+  type SubscriptionOptions,
+} from '../event-log.js';
 import type { LogEvent } from '../event.js';
+import { connectionError } from './access.js';
 import { toMessage } from './headers.js';
+import { kafkaLag } from './lag.js';
+import { clientSecurity, type KafkaSecurity } from './security.js';
 import { kafkaDefaults, KafkaSubscription, type KafkaTuning } from './subscription.js';
-import { createMissingTopics } from './topics.js';
+import { findDifferences } from './topic-check.js';
+import type { TopicDifference } from './topic-difference.js';
+import { createMissingTopics, wantedTopics } from './topics.js';
 
 export interface KafkaEventLogOptions {
   /** "host:port" each. */
   readonly brokers: readonly string[];
   readonly clientId: string;
-  readonly ssl?: KafkaConfig['ssl'];
-  readonly sasl?: KafkaConfig['sasl'];
-  /** Copies of each partition when topics are created; 3 in production. */
-  readonly replicationFactor?: number;
+  readonly security?: KafkaSecurity;
   readonly onError: (error: unknown) => void;
   /** kafkajs' own warnings and errors; nothing is printed without. */
   readonly onLog?: (entry: LogEntry) => void;
   readonly tuning?: Partial<KafkaTuning>;
 }
 
+export interface EnsureTopicsOptions {
+  /** Copies of each partition of the topics that are created. */
+  readonly replicationFactor: number;
+  /** True where one machine is all there is: what the loss of a broker would lose is told, and not refused. */
+  readonly smallSite: boolean;
+  /** Told of each difference that does not stop the start. */
+  readonly onDifference?: (difference: TopicDifference) => void;
+}
+
 const acksAll = -1;
 /** A broker's answer to one request; with the retries an append fails after about twenty seconds. */
 const requestTimeoutMs = 10_000;
 const appendRetry = { initialRetryTime: 200, retries: 8, maxRetryTime: 5_000 };
+/** About six seconds: what does not answer by then is said, and whoever starts the process tries again. */
+const startRetry = { initialRetryTime: 200, retries: 5, maxRetryTime: 2_000 };
+/** A probe that waits longer than this has its answer. */
+const probeRetry = { initialRetryTime: 100, retries: 1 };
 
 /** The event log of production: Kafka through kafkajs. */
 export class KafkaEventLog implements EventLog {
@@ -34,7 +62,10 @@ export class KafkaEventLog implements EventLog {
   readonly #tuning: KafkaTuning;
   readonly #subscriptions = new Set<Subscription>();
   #producer: Promise<Producer> | undefined;
+  #admin: Promise<Admin> | undefined;
   #lastAppend: Promise<unknown> = Promise.resolve();
+  /** "topic/partition" that the append in progress sends to. */
+  readonly #addressed = new Set<string>();
 
   constructor(options: KafkaEventLogOptions) {
     this.#options = options;
@@ -46,20 +77,33 @@ export class KafkaEventLog implements EventLog {
       requestTimeout: requestTimeoutMs,
       logLevel: onLog ? kafkajs.logLevel.WARN : kafkajs.logLevel.NOTHING,
       ...(onLog ? { logCreator: () => onLog } : {}),
-      ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
-      ...(options.sasl === undefined ? {} : { sasl: options.sasl }),
+      ...clientSecurity(options.security ?? {}),
     });
   }
 
-  /** Creates what is missing of the catalogue's topics and their dead-letter topics. */
-  async ensureTopics(): Promise<void> {
-    const admin = this.#kafka.admin();
-    await admin.connect();
+  /**
+   * Creates what is missing of the catalogue's topics and their dead-letter topics, and holds all of them and the brokers'
+   * defaults against what the catalogue and production ask for.
+   * @throws {KafkaAccessError} when Kafka does not take our credentials, or does not allow what we ask
+   * @throws {UnsafeKafkaError} naming every topic and setting with which acknowledged events could be lost
+   */
+  async ensureTopics({ replicationFactor, smallSite, onDifference }: EnsureTopicsOptions): Promise<void> {
+    const admin = this.#kafka.admin({ retry: startRetry });
+    let differences: TopicDifference[];
     try {
-      await createMissingTopics(admin, this.#options.replicationFactor ?? 1);
+      await admin.connect();
+      await createMissingTopics(admin, replicationFactor);
+      differences = await findDifferences(admin, wantedTopics());
+    } catch (error) {
+      throw connectionError(error, this.#options.security?.sasl?.mechanism === 'oauthbearer');
     } finally {
-      await admin.disconnect();
+      await admin.disconnect().catch(this.#options.onError);
     }
+    const stops = ({ danger }: TopicDifference): boolean =>
+      danger === 'loses' || (danger === 'unreplicated' && !smallSite);
+    differences.filter((difference) => !stops(difference)).forEach((difference) => onDifference?.(difference));
+    const stopping = differences.filter(stops);
+    if (stopping.length > 0) throw new UnsafeKafkaError(stopping);
   }
 
   /** One append at a time: kafkajs numbers an idempotent producer's batches only after each answer. */
@@ -82,21 +126,39 @@ export class KafkaEventLog implements EventLog {
   }
 
   async ping(): Promise<void> {
-    const admin = this.#kafka.admin({ retry: { retries: 1 } });
-    try {
-      await admin.connect();
-      await admin.describeCluster();
-    } catch (cause) {
-      throw new EventLogUnavailableError('Kafka does not answer', { cause });
-    } finally {
-      await admin.disconnect().catch(this.#options.onError);
-    }
+    await this.#ask((admin) => admin.describeCluster());
+  }
+
+  lag(group: string, topics: readonly string[] = topicsOfGroup(group)): Promise<PartitionLag[]> {
+    return this.#ask((admin) => kafkaLag(admin, group, topics));
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
     await this.#lastAppend;
     await this.#dropProducer();
+    await this.#dropAdmin();
+  }
+
+  /** Questions of probes and gauges share one connection: each new one would be a TLS handshake and a login. */
+  async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    this.#admin ??= (async () => {
+      const admin = this.#kafka.admin({ retry: probeRetry });
+      await admin.connect();
+      return admin;
+    })();
+    try {
+      return await question(await this.#admin);
+    } catch (error) {
+      await this.#dropAdmin();
+      throw connectionError(error);
+    }
+  }
+
+  async #dropAdmin(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    await admin?.then((connected) => connected.disconnect()).catch(this.#options.onError);
   }
 
   async #send(events: readonly LogEvent[]): Promise<void> {
@@ -104,7 +166,13 @@ export class KafkaEventLog implements EventLog {
     events.forEach(assertEnvelope);
     try {
       const producer = await this.#connected();
-      await producer.sendBatch({ acks: acksAll, timeout: requestTimeoutMs, topicMessages: byTopic(events) });
+      this.#addressed.clear();
+      const answers = await producer.sendBatch({
+        acks: acksAll,
+        timeout: requestTimeoutMs,
+        topicMessages: byTopic(events),
+      });
+      assertAllAnswered(this.#addressed, answers);
     } catch (cause) {
       // After a failure kafkajs may number the next batch wrongly (#598): a new producer starts a new numbering.
       await this.#dropProducer();
@@ -123,7 +191,14 @@ export class KafkaEventLog implements EventLog {
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       // Named, so that a later default of the library cannot move keys to other partitions.
-      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      createPartitioner: () => {
+        const partitionOf = kafkajs.Partitioners.DefaultPartitioner();
+        return (message) => {
+          const partition = partitionOf(message);
+          this.#addressed.add(`${message.topic}/${partition}`);
+          return partition;
+        };
+      },
       retry: appendRetry,
     });
     await producer.connect();
@@ -135,6 +210,16 @@ export class KafkaEventLog implements EventLog {
     this.#producer = undefined;
     await producer?.then((connected) => connected.disconnect()).catch(this.#options.onError);
   }
+}
+
+/**
+ * kafkajs forgets partitions when leaders move: trying again it skips every broker that has already answered, though the
+ * dead one's partitions are led by one of them now, and resolves without having sent them.
+ */
+function assertAllAnswered(addressed: ReadonlySet<string>, answers: readonly RecordMetadata[]): void {
+  const answered = new Set(answers.map(({ topicName, partition }) => `${topicName}/${partition}`));
+  const missed = [...addressed].filter((place) => !answered.has(place));
+  if (missed.length > 0) throw new Error(`no broker acknowledged ${missed.join(', ')}`);
 }
 
 function byTopic(events: readonly LogEvent[]): TopicMessages[] {

@@ -2,15 +2,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 
 import type { Subscription, SubscriptionOptions } from '../event-log.js';
+import { committer } from './committer.js';
 import { fromMessage } from './headers.js';
+import { Membership, RejoinError } from './membership.js';
 
 export interface KafkaTuning {
-  /** A crashed member's partitions go to others after this time. */
+  /**
+   * A crashed member's partitions go to others after this time. 30 s: three missed heartbeats of a broker that fails
+   * over cost nothing, and a crash is no longer outage than that.
+   */
   readonly sessionTimeoutMs: number;
-  /** Partitions handled at the same time by one subscription. */
+  /** Partitions handled at the same time by one subscription; each may hold a connection of the service's pool. */
   readonly concurrencyMax: number;
   /** How long a start waits for the coordinator to load and the topics to exist. */
   readonly startTimeoutMs: number;
+  /**
+   * What a running handler gets to end when the group is divided anew or the subscription closes; then it is
+   * abandoned. Longer than any healthy handler (statements end after 30 s at the latest, most within 1 s) would hold up
+   * every member of the group; far below the group's rebalance timeout of 60 s, or the broker would throw us out.
+   */
   readonly drainMs: number;
 }
 
@@ -21,18 +31,39 @@ export const kafkaDefaults: KafkaTuning = {
   drainMs: 10_000,
 };
 
-const commitEveryMs = 200;
+/**
+ * About three seconds on one connection. kafkajs keeps asking the coordinator it knows, dead or not, and only looks for the
+ * new one when it has given up and starts again, which it does by itself.
+ */
+const consumerRetry = { initialRetryTime: 200, retries: 4, maxRetryTime: 2_000 };
+/**
+ * How long a member fetches from leaders it once heard of. kafkajs' five minutes are how long it would ask a broker that died,
+ * and come back to the group in vain; a request every few seconds costs nothing.
+ */
+const metadataMaxAgeMs = 3_000;
 const failurePauseMs = 250;
 const startRetryMs = 500;
+/** Leaving the group and closing sockets, once nothing runs any more. */
+const leaveMs = 3_000;
 /** One fetch over all partitions: bounds what one subscription holds in memory. */
 const fetchBytesMax = 8 * 1024 * 1024;
+/** One event fits (`valueBytesMax`), and eight partitions fill a fetch. */
 const partitionBytesMax = 1024 * 1024;
+/** An idle fetch is answered after this time: how late an event may be seen at worst, and four requests a second. */
+const fetchWaitMs = 250;
+/** Members have this long to come back when the group is divided anew: `drainMs`, a heartbeat and some room. */
+const rebalanceTimeoutMsMin = 60_000;
+/** Heartbeats a session: nine may get lost. */
+const heartbeatsPerSession = 10;
 /** Fetches and heartbeats come every few seconds; none for this long is a consumer that died silently (kafkajs #1712). */
 const silentMaxMs = 300_000;
 
 /** One kafkajs consumer in one group. Offsets are committed after the effect, never before. */
 export class KafkaSubscription implements Subscription {
   #consumer: Consumer;
+  #membership: Membership;
+  /** Handlers that still run though their partition was given up, by partition: when it comes back they end first. */
+  readonly #abandoned = new Map<string, Promise<unknown>>();
   #closing = false;
   #crashed = false;
   #started = false;
@@ -45,6 +76,7 @@ export class KafkaSubscription implements Subscription {
     private readonly tuning: KafkaTuning,
     private readonly onError: (error: unknown) => void,
   ) {
+    this.#membership = new Membership(tuning);
     this.#consumer = this.#newConsumer();
   }
 
@@ -68,32 +100,41 @@ export class KafkaSubscription implements Subscription {
     return this;
   }
 
+  /** Fetches nothing more, lets handlers end within `drainMs` or abandons them, commits, leaves the group. */
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#watchdog);
-    const drained = this.#consumer.stop().then(() => this.#consumer.disconnect());
-    await Promise.race([drained.catch(this.onError), sleep(this.tuning.drainMs, undefined, { ref: false })]);
+    this.#membership.end();
+    const left = this.#consumer.stop().then(() => this.#consumer.disconnect());
+    await Promise.race([left.catch(this.onError), sleep(this.tuning.drainMs + leaveMs, undefined, { ref: false })]);
+    this.#membership.lose();
   }
 
   #newConsumer(): Consumer {
-    const { sessionTimeoutMs } = this.tuning;
+    const { sessionTimeoutMs, drainMs } = this.tuning;
     const consumer = this.kafka.consumer({
       groupId: this.options.group,
       sessionTimeout: sessionTimeoutMs,
-      rebalanceTimeout: Math.max(60_000, sessionTimeoutMs * 2),
+      rebalanceTimeout: Math.max(rebalanceTimeoutMsMin, sessionTimeoutMs * 2, drainMs * 2),
       heartbeatInterval: this.#heartbeatMs,
       allowAutoTopicCreation: false,
       maxBytes: fetchBytesMax,
       maxBytesPerPartition: partitionBytesMax,
-      maxWaitTimeInMs: 250,
-      retry: { initialRetryTime: 200, retries: 10, maxRetryTime: 5_000 },
+      maxWaitTimeInMs: fetchWaitMs,
+      metadataMaxAge: metadataMaxAgeMs,
+      retry: consumerRetry,
     });
-    const alive = (): void => {
+    consumer.on(consumer.events.FETCH, () => (this.#lastSign = Date.now()));
+    consumer.on(consumer.events.HEARTBEAT, () => {
       this.#lastSign = Date.now();
-    };
-    for (const event of [consumer.events.HEARTBEAT, consumer.events.FETCH, consumer.events.GROUP_JOIN] as const) {
-      consumer.on(event as typeof consumer.events.HEARTBEAT, alive);
-    }
+      this.#membership.heard();
+    });
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      this.#lastSign = Date.now();
+      this.#membership.lose();
+      this.#membership = new Membership(this.tuning);
+      if (this.#closing) this.#membership.end();
+    });
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       this.onError(payload.error);
       if (!payload.restart) this.#crash(payload.error);
@@ -102,7 +143,7 @@ export class KafkaSubscription implements Subscription {
   }
 
   get #heartbeatMs(): number {
-    return Math.floor(this.tuning.sessionTimeoutMs / 10);
+    return Math.floor(this.tuning.sessionTimeoutMs / heartbeatsPerSession);
   }
 
   async #join(timeoutMs: number): Promise<void> {
@@ -138,33 +179,43 @@ export class KafkaSubscription implements Subscription {
     // While starting, start() itself rejects.
     if (!this.#started || this.#closing || this.#crashed) return;
     this.#crashed = true;
+    this.#membership.lose();
     this.options.onCrash(error);
   }
 
+  /** kafkajs waits for all running batches before it joins again: a batch belongs to one generation. */
   async #handleBatch(payload: EachBatchPayload): Promise<void> {
-    const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload;
-    const commit = committer(payload);
+    const membership = this.#membership;
+    const commit = committer(payload, membership);
     try {
-      for (const message of batch.messages) {
-        if (this.#closing || !isRunning() || isStale()) break;
-        if (!(await this.#handle(payload, message))) break;
-        resolveOffset(message.offset);
+      for (const message of payload.batch.messages) {
+        if (membership.ending || !payload.isRunning() || payload.isStale()) break;
+        if (!(await this.#handle(payload, membership, message))) break;
+        payload.resolveOffset(message.offset);
         await commit.later(message.offset);
-        await heartbeat();
+        await this.#beat(payload, membership);
       }
     } finally {
       await commit.now();
     }
+    if (membership.ending && !this.#closing) throw new RejoinError();
   }
 
-  /** @returns false when the handler rejected: the event stays next, and is fetched again after a pause */
-  async #handle({ batch, heartbeat }: EachBatchPayload, message: KafkaMessage): Promise<boolean> {
-    // A handler that tries again for some seconds must not cost the membership; a failed heartbeat shows in the
-    // next one, after the handler, where kafkajs expects it.
-    const beating = setInterval(() => void heartbeat().catch(this.onError), this.#heartbeatMs);
+  /** @returns false when the handler rejected, or was abandoned: the event stays next for whoever has the partition */
+  async #handle(
+    { batch, ...payload }: EachBatchPayload,
+    membership: Membership,
+    message: KafkaMessage,
+  ): Promise<boolean> {
+    const place = `${batch.topic}/${batch.partition}`;
+    // A handler that takes some seconds must not cost the membership.
+    const beating = setInterval(() => void this.#beat(payload, membership), this.#heartbeatMs);
     try {
-      await this.options.handler(fromMessage(batch.topic, batch.partition, message));
-      return true;
+      if (!(await membership.outlasts(Promise.resolve(this.#abandoned.get(place))))) return false;
+      const work = this.options.handler(fromMessage(batch.topic, batch.partition, message), membership.signal);
+      if (await membership.outlasts(work)) return true;
+      this.#abandon(place, work);
+      return false;
     } catch (error) {
       this.onError(error);
       await sleep(failurePauseMs);
@@ -173,30 +224,24 @@ export class KafkaSubscription implements Subscription {
       clearInterval(beating);
     }
   }
+
+  #abandon(place: string, work: Promise<unknown>): void {
+    const ended = work.catch(this.onError).finally(() => {
+      if (this.#abandoned.get(place) === ended) this.#abandoned.delete(place);
+    });
+    this.#abandoned.set(place, ended);
+  }
+
+  async #beat({ heartbeat }: Pick<EachBatchPayload, 'heartbeat'>, membership: Membership): Promise<void> {
+    membership.checkSession();
+    if (membership.lost) return;
+    try {
+      await heartbeat();
+    } catch (error) {
+      if (!membership.ending && !isRebalance(error)) this.onError(error);
+      membership.heartbeatFailed(error);
+    }
+  }
 }
 
-interface Committer {
-  later(offset: string): Promise<void>;
-  now(): Promise<void>;
-}
-
-/** Commits offsets of handled messages at most every `commitEveryMs`, and at the end of the batch. */
-function committer({ batch: { topic, partition }, commitOffsetsIfNecessary }: EachBatchPayload): Committer {
-  let next: string | undefined;
-  let committedAt = Date.now();
-  const now = async (): Promise<void> => {
-    if (next === undefined) return;
-    const offset = next;
-    next = undefined;
-    await commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] });
-    committedAt = Date.now();
-  };
-  return {
-    now,
-    later: async (handled) => {
-      // The committed offset is that of the next message to read.
-      next = (BigInt(handled) + 1n).toString();
-      if (Date.now() - committedAt > commitEveryMs) await now();
-    },
-  };
-}
+const isRebalance = (error: unknown): boolean => (error as { type?: unknown }).type === 'REBALANCE_IN_PROGRESS';

@@ -173,7 +173,7 @@ describe('handlers on the Kafka log', async () => {
   }
   beforeAll(async () => {
     const log = new KafkaEventLog({ brokers: kafka.brokers, clientId: 'set-up', onError: () => undefined });
-    await log.ensureTopics();
+    await log.ensureTopics({ replicationFactor: 1, smallSite: true });
     await log.close();
   });
   afterAll(() => kafka.stop());

@@ -1,5 +1,6 @@
 import { topicByName, type Topic } from '@callosum/contracts';
 import { errorCode } from '@callosum/kernel';
+import { contextOf } from '@callosum/telemetry';
 import type { INestApplication } from '@nestjs/common';
 import {
   BaseRpcContext,
@@ -14,8 +15,9 @@ import { isObservable, lastValueFrom, type Observable } from 'rxjs';
 
 import type { Backoff } from '../backoff.js';
 import { withPolicy } from '../consumer.js';
-import { traceContextOf, whileHandling } from '../context.js';
-import { HandlerSetupError, MalformedEventError, UnknownEventTypeError } from '../errors.js';
+import { whileHandling } from '../context.js';
+import { decodeEvent } from '../decode.js';
+import { EventLogUnavailableError, HandlerSetupError, UnknownEventTypeError } from '../errors.js';
 import type { EventLog, Subscription } from '../event-log.js';
 import type { LogEvent } from '../event.js';
 import type { ParkedKey, ParkedStore, ReplayOutcome } from '../parked.js';
@@ -85,10 +87,14 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
     await subscription?.close();
   }
 
-  /** Handles the parked facts of one key again, in order; see ParkedStore.replay. */
-  replay(key: Omit<ParkedKey, 'group'>): Promise<ReplayOutcome> {
+  /**
+   * Handles the parked facts of one key again, in order; see ParkedStore.replay.
+   * @throws {EventLogUnavailableError} before the handlers are there, and once the service drains
+   */
+  replay(key: Omit<ParkedKey, 'group'>, eventsMax?: number): Promise<ReplayOutcome> {
     const { parked, group } = this.#options;
-    return parked.replay({ ...key, group }, (event) => this.#handle(event));
+    if (!this.#subscription) return Promise.reject(new EventLogUnavailableError('the service consumes nothing now'));
+    return parked.replay({ ...key, group }, (event) => this.#handle(event), eventsMax);
   }
 
   on(): never {
@@ -130,7 +136,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
       'callosum.topic': event.topic,
       'callosum.group': this.#options.group,
     };
-    const parent = traceContextOf(event.traceparent);
+    const parent = contextOf(event.traceparent);
     return tracer.startActiveSpan(`process ${event.topic}`, { kind: SpanKind.CONSUMER, attributes }, parent, (span) =>
       inSpan(span, () => whileHandling(event, () => this.#call(event))),
     );
@@ -140,7 +146,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
     const topic = this.#topics.get(event.topic);
     const handler = this.messageHandlers.get(event.topic);
     if (!topic || !handler || event.type !== topic.type) throw new UnknownEventTypeError(event.topic);
-    const message = decode(topic, event);
+    const message = decodeEvent(topic, event);
     const result: unknown = await handler(message, new EventLogContext([event]));
     if (isObservable(result)) await lastValueFrom(result as Observable<unknown>, { defaultValue: undefined });
   }
@@ -160,20 +166,6 @@ export function connectEventLog(app: INestApplication, transport: EventLogTransp
   microservice.setIsInitialized(true);
   microservice.setIsInitHookCalled(true);
   transport.markConnected();
-}
-
-/** A value that lost its fields (fromJSON is lenient) shows in a key that no longer is the event's. */
-function decode(topic: Topic<never>, event: LogEvent): unknown {
-  try {
-    const json: unknown = JSON.parse(event.value);
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new TypeError('not an object');
-    const message = topic.message.fromJSON(json);
-    if (topic.keyOf(message) !== event.key) throw new TypeError('not the key');
-    return message;
-  } catch {
-    // The parser's own message quotes the value: it goes no further.
-    throw new MalformedEventError(topic.name);
-  }
 }
 
 async function inSpan(span: Span, work: () => Promise<void>): Promise<void> {

@@ -5,11 +5,18 @@ import { sql, type QueryExecutorProvider } from 'kysely';
 import { dlqRetentionDays } from '../dlq.js';
 import { assertEnvelope } from '../envelope.js';
 import { EventLogUnavailableError } from '../errors.js';
-import type { EventLog, Subscription, SubscriptionOptions } from '../event-log.js';
+import {
+  topicsOfGroup,
+  type EventLog,
+  type PartitionLag,
+  type Subscription,
+  type SubscriptionOptions,
+} from '../event-log.js';
 import type { LogEvent } from '../event.js';
 import { partitionOf, partitionsOf } from '../partition.js';
 import { eventColumns, eventValues } from '../rows.js';
 import type { SqlDatabase } from '../sql.js';
+import { postgresLag } from './lag.js';
 import { PostgresSubscription, subscriptionDefaults, type SubscriptionTuning } from './subscription.js';
 
 export interface PostgresEventLogOptions {
@@ -84,6 +91,10 @@ export class PostgresEventLog implements EventLog {
     await sql`select 1 from event_log.members limit 1`.execute(this.#db).catch((cause: unknown) => {
       throw new EventLogUnavailableError('the event log does not answer', { cause });
     });
+  }
+
+  lag(group: string, topics: readonly string[] = topicsOfGroup(group)): Promise<PartitionLag[]> {
+    return postgresLag(this.#db, group, topics);
   }
 
   /** Removes events past their topic's retention, and groups nobody has been in for longer. @returns events removed */

@@ -44,6 +44,8 @@ interface Lane {
   position: number;
   /** Our own clock's view of the lease; after it another member may own the partition. */
   leaseUntil: number;
+  /** Aborted once the partition may be another member's. */
+  readonly lost: AbortController;
   busy: boolean;
   releasing: boolean;
 }
@@ -86,7 +88,9 @@ export class PostgresSubscription implements Subscription {
     await this.#loop;
     await Promise.race([Promise.all(this.#running), sleep(this.tuning.drainMs, undefined, { ref: false })]);
     // Only lanes at rest are given back: a handler that still runs keeps its lease until it ends by itself.
-    const idle = [...this.#lanes.values()].filter((lane) => !lane.busy);
+    const lanes = [...this.#lanes.values()];
+    const idle = lanes.filter((lane) => !lane.busy);
+    lanes.filter((lane) => lane.busy).forEach((lane) => lane.lost.abort());
     await Promise.all(idle.map((lane) => this.#member.release(lane.lease))).catch(this.onError);
     await this.#member.leave().catch(this.onError);
   }
@@ -123,17 +127,24 @@ export class PostgresSubscription implements Subscription {
     const { owned, surplus } = await this.#member.renew();
     this.#renewAt = started + this.tuning.leaseMs / 3;
     const names = new Set(owned.map(laneName));
-    for (const name of this.#lanes.keys()) if (!names.has(name)) this.#lanes.delete(name);
+    for (const [name, lane] of this.#lanes) if (!names.has(name)) this.#lose(name, lane);
     for (const lease of owned) {
       const lane = this.#lanes.get(laneName(lease));
       const leaseUntil = started + this.tuning.leaseMs;
       if (lane?.lease.fencingToken === lease.fencingToken) lane.leaseUntil = leaseUntil;
       else {
+        if (lane) this.#lose(laneName(lease), lane);
         const { xid, position } = lease;
-        this.#lanes.set(laneName(lease), { lease, xid, position, leaseUntil, busy: false, releasing: false });
+        const lost = new AbortController();
+        this.#lanes.set(laneName(lease), { lease, xid, position, leaseUntil, lost, busy: false, releasing: false });
       }
     }
     for (const [topic, count] of surplus) await this.#giveUp(topic, count);
+  }
+
+  #lose(name: string, lane: Lane): void {
+    lane.lost.abort();
+    this.#lanes.delete(name);
   }
 
   async #giveUp(topic: string, count: number): Promise<void> {
@@ -213,6 +224,7 @@ export class PostgresSubscription implements Subscription {
       const { xid, position } = lane;
       if (committed.xid === xid && committed.position === position) return;
       if (!(await this.#member.commit(lane.lease, xid, position))) {
+        lane.lost.abort();
         this.#forget(lane);
         throw new Error(`the lease of ${laneName(lane.lease)} was lost`);
       }
@@ -222,7 +234,7 @@ export class PostgresSubscription implements Subscription {
     try {
       for (const row of batch) {
         if (this.#stopping || lane.releasing || Date.now() >= lane.leaseUntil) break;
-        await this.options.handler(toEvent(row));
+        await this.options.handler(toEvent(row), lane.lost.signal);
         lane.xid = row.xid;
         lane.position = row.position;
         if (Date.now() - committedAt > commitEveryMs) await commit();

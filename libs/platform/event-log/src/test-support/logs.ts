@@ -5,12 +5,19 @@ import type { EventLog } from '../event-log.js';
 import { KafkaEventLog } from '../kafka/log.js';
 import { PostgresEventLog } from '../postgres/log.js';
 import { eventLogMigrations } from '../postgres/migrations.js';
-import { eventTablesMigrations } from '../tables.js';
+import type { KafkaSecurity } from '../kafka/security.js';
+import type { KafkaTuning } from '../kafka/subscription.js';
+import { eventTablesMigrations, operationsMigrations, operationsSet } from '../tables.js';
 
 /** Which log, and where: passed to child processes as JSON. */
 export type LogTarget =
   | { readonly adapter: 'postgres'; readonly database: DatabaseConfig }
-  | { readonly adapter: 'kafka'; readonly brokers: readonly string[] };
+  | {
+      readonly adapter: 'kafka';
+      readonly brokers: readonly string[];
+      readonly security?: KafkaSecurity;
+      readonly tuning?: Partial<KafkaTuning>;
+    };
 
 /** One process' own view of the log, with short leases so that a crash is noticed within a second. */
 export interface OpenLog {
@@ -26,7 +33,8 @@ export function openLog(target: LogTarget, onError: (error: unknown) => void = q
       brokers: target.brokers,
       clientId: 'contract',
       onError,
-      tuning: { sessionTimeoutMs: 3_000, drainMs: 5_000 },
+      ...(target.security ? { security: target.security } : {}),
+      tuning: { sessionTimeoutMs: 3_000, drainMs: 5_000, ...target.tuning },
     });
     return { log, close: () => log.close() };
   }
@@ -53,6 +61,7 @@ export async function openService(config: DatabaseConfig, schema: string): Promi
   const database = connect<unknown>(config, schema, quiet);
   await sql`create schema ${sql.id(schema)}`.execute(database.db);
   await migrate(database.db as never, schema, eventTablesMigrations);
+  await migrate(database.db as never, schema, operationsMigrations, operationsSet);
   await sql`create table effects (id bigint generated always as identity, event_id text not null, note text not null)`.execute(
     database.db,
   );

@@ -1,12 +1,13 @@
 import type { Archive } from '@callosum/archive';
 
-import type {
-  IntakeContext,
-  KeptInstance,
-  KeptInstances,
-  ObjectIntake,
-  Selection,
-  StoredObject,
+import {
+  type IntakeContext,
+  type KeptInstance,
+  type KeptInstances,
+  type ObjectIntake,
+  ObjectRefusedError,
+  type Selection,
+  type StoredObject,
 } from '../application/ports.js';
 
 /** The archive behind both ports: where objects go in, and where they are read. */
@@ -37,8 +38,9 @@ export class ArchiveInstances implements KeptInstances, ObjectIntake {
         context.studyInstanceUid === undefined ? {} : { studyInstanceUid: context.studyInstanceUid },
       );
     } catch (error) {
+      const sopInstance = writer.sopInstance();
       await writer.abort();
-      throw error;
+      throw new ObjectRefusedError(error, sopInstance);
     }
   }
 }

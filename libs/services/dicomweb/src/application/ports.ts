@@ -59,7 +59,26 @@ export interface IntakeContext {
   readonly studyInstanceUid: string | undefined;
 }
 
+/** Which object it was, where its header could be read. */
+export interface SopReference {
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+}
+
+/** Thrown when the archive did not take an object; `cause` says why. */
+export class ObjectRefusedError extends Error {
+  constructor(
+    override readonly cause: unknown,
+    readonly sopInstance: SopReference | undefined,
+  ) {
+    super('the object was refused', { cause });
+  }
+}
+
 export interface ObjectIntake {
-  /** @throws {CallosumError} kind `unavailable` when the archive cannot store now, `invalid` when the object is wrong */
+  /**
+   * @throws {ObjectRefusedError} its cause a CallosumError of kind `unavailable` when the archive cannot store now, of
+   *   `invalid` when the object is wrong
+   */
   store(body: AsyncIterable<Uint8Array>, context: IntakeContext): Promise<StoredObject>;
 }

@@ -5,7 +5,7 @@ import { BadRequestError, TooLargeError, UnsupportedMediaTypeError } from '../do
 import { parseMediaTypes } from '../domain/media-type.js';
 import { type MultipartLimits, MultipartReader } from '../domain/multipart-reader.js';
 import { failureReasonOf, storeResponse, type StoreResult } from '../domain/store-response.js';
-import type { ObjectIntake } from './ports.js';
+import { type ObjectIntake, ObjectRefusedError } from './ports.js';
 
 export interface StoreRequest {
   readonly contentType: string;
@@ -77,8 +77,10 @@ export class StoreInstances {
     } catch (error) {
       // The request itself is broken: nothing after it can be read.
       if (watched.failure !== undefined) throw watched.failure;
-      if (!(error instanceof CallosumError) || error.kind === 'internal') throw error;
-      return { failureReason: failureReasonOf(error) };
+      const { cause, sopInstance } =
+        error instanceof ObjectRefusedError ? error : { cause: error, sopInstance: undefined };
+      if (!(cause instanceof CallosumError) || cause.kind === 'internal') throw cause;
+      return { failureReason: failureReasonOf(cause), ...(sopInstance ? { failed: sopInstance } : {}) };
     }
   }
 }

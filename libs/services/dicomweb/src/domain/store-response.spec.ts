@@ -52,6 +52,29 @@ describe('storeResponse', () => {
     expect(dataset['0008119A']).toEqual({ vr: 'SQ', Value: [{ '00081197': { vr: 'US', Value: [0xc000] } }] });
   });
 
+  it('names the SOP Instances that failed where they can be named, and only there', () => {
+    const failed = { sopClassUid: '1.2.840.10008.5.1.4.1.1.2', sopInstanceUid: '1.6' };
+    const { status, dataset } = storeResponse(
+      [
+        { failureReason: failureReasons.doesNotMatchSopClass, failed },
+        { failureReason: failureReasons.cannotUnderstand },
+      ],
+      base,
+    );
+    expect(status).toBe(409);
+    expect(dataset['00081198']).toEqual({
+      vr: 'SQ',
+      Value: [
+        {
+          '00081150': { vr: 'UI', Value: [failed.sopClassUid] },
+          '00081155': { vr: 'UI', Value: ['1.6'] },
+          '00081197': { vr: 'US', Value: [0xa900] },
+        },
+      ],
+    });
+    expect(dataset['0008119A']).toEqual({ vr: 'SQ', Value: [{ '00081197': { vr: 'US', Value: [0xc000] } }] });
+  });
+
   it('is 202 with a warning when other pixels were here under the same UID', () => {
     const { status, dataset } = storeResponse([{ stored: reference('1.4', 'conflicting-pixels') }], base);
     expect(status).toBe(202);

@@ -14,6 +14,8 @@ export interface StoreResult {
   readonly stored?: StoredReference;
   /** Failure Reason (0008,1197), PS3.18 Table I.2-2. */
   readonly failureReason?: number;
+  /** The SOP Instance that failed, where its header could be read. */
+  readonly failed?: Pick<StoredReference, 'sopClassUid' | 'sopInstanceUid'>;
 }
 
 /** PS3.18 Table I.2-2, PS3.4 Table B.2-1. */
@@ -22,6 +24,8 @@ export const failureReasons = {
   doesNotMatchSopClass: 0xa900,
   cannotUnderstand: 0xc000,
 } as const;
+/** Other Failures Sequence, newer than the dictionary's keywords. */
+const otherFailuresSequence = '0008119A';
 /** Warning Reason (0008,1196): Coercion of Data Elements is B000, Elements Discarded B006; B007 does not match SOP Class. */
 const conflictingPixelsWarning = 0xb007;
 
@@ -39,7 +43,9 @@ export function storeResponse(
   baseUrl: string,
 ): { status: number; dataset: DicomJson } {
   const stored = results.flatMap((result) => (result.stored ? [result.stored] : []));
-  const failures = results.flatMap(({ failureReason }) => (failureReason === undefined ? [] : [failureReason]));
+  const failures = results.flatMap(({ failureReason: reason, failed }) =>
+    reason === undefined ? [] : [{ reason, failed }],
+  );
   const dataset: DicomJson = {};
   const studies = new Set(stored.map(({ studyInstanceUid }) => studyInstanceUid));
   const [study] = studies;
@@ -47,14 +53,25 @@ export function storeResponse(
     dataset[tagOf('RetrieveURL')] = { vr: 'UR', Value: [`${baseUrl}/studies/${study}`] };
   if (stored.length > 0)
     dataset[tagOf('ReferencedSOPSequence')] = { vr: 'SQ', Value: stored.map((one) => reference(one, baseUrl)) };
-  // Nothing is known of an object that could not be read: its failure names no SOP Instance (Other Failures Sequence).
-  if (failures.length > 0) {
-    dataset['0008119A'] = {
-      vr: 'SQ',
-      Value: failures.map((reason) => ({ [tagOf('FailureReason')]: { vr: 'US', Value: [reason] } })),
-    };
-  }
-  return { status: statusOf(stored, failures), dataset };
+  // PS3.18 10.5.3.2 and Table I.2-1: Failed SOP Sequence names the SOP Instances that failed (both UIDs are Type 1 there);
+  // what cannot be named stands in Other Failures Sequence, with its reason alone.
+  const [named, unnamed] = [failures.filter(({ failed }) => failed), failures.filter(({ failed }) => !failed)];
+  if (named.length > 0) dataset[tagOf('FailedSOPSequence')] = { vr: 'SQ', Value: named.map(failure) };
+  if (unnamed.length > 0) dataset[otherFailuresSequence] = { vr: 'SQ', Value: unnamed.map(failure) };
+  const reasons = failures.map(({ reason }) => reason);
+  return { status: statusOf(stored, reasons), dataset };
+}
+
+function failure({ reason, failed }: { reason: number; failed: StoreResult['failed'] }): DicomJson {
+  return {
+    ...(failed
+      ? {
+          [tagOf('ReferencedSOPClassUID')]: { vr: 'UI', Value: [failed.sopClassUid] },
+          [tagOf('ReferencedSOPInstanceUID')]: { vr: 'UI', Value: [failed.sopInstanceUid] },
+        }
+      : {}),
+    [tagOf('FailureReason')]: { vr: 'US', Value: [reason] },
+  };
 }
 
 function reference(one: StoredReference, baseUrl: string): DicomJson {

@@ -38,3 +38,9 @@ export interface InstanceArchive {
 export interface ReleaseAnnouncer {
   announce(released: readonly imaging.AssociationReleased[]): Promise<void>;
 }
+
+/** Where peers are, as the network knows it. */
+export interface Addresses {
+  /** @param host an address, a network in CIDR notation, or a DNS name; one that cannot be resolved is nowhere */
+  isAt(host: string, remoteAddress: string): Promise<boolean>;
+}

@@ -9,10 +9,11 @@ import { describeError } from './describe-error.js';
 import { type Interaction, parseInteraction, type WriteInteraction } from './interaction.js';
 import { DEFINITIONS, type Definitions, type ResourceReader, type ResourceWriter } from './ports.js';
 import { metadata, ReadResources } from './read-resources.js';
-import type { WriteRequest, WriteResult } from './write-request.js';
+import { inEntry, linkKey, type WriteRequest, type WriteResult } from './write-request.js';
 import { WriteResources } from './write-resources.js';
 
 interface Entry {
+  readonly place: string;
   readonly interaction: Interaction;
   readonly write?: WriteRequest;
 }
@@ -50,6 +51,7 @@ export class ProcessBundle {
     if (!Array.isArray(entries)) throw badRequest('entry must be an array', 'Bundle.entry');
     if (entries.length > limits.bundleEntriesMax)
       throw new FhirError(413, 'too-costly', `a Bundle takes at most ${limits.bundleEntriesMax} entries`);
+    requireOwnFullUrls(entries);
     if (body['type'] === 'transaction')
       return { resourceType: 'Bundle', type: 'transaction-response', entry: await this.transaction(entries, options) };
     if (body['type'] === 'batch')
@@ -58,14 +60,14 @@ export class ProcessBundle {
   }
 
   private async transaction(raw: readonly unknown[], options: BundleOptions): Promise<BundleEntry[]> {
-    const entries = raw.map((entry, index) => this.parse(entry, index));
+    const entries = raw.map((entry, index) => this.parse(entry, `Bundle.entry[${index}]`));
     const reads = new Map<Entry, BundleEntry>();
     const writing = entries.filter(({ write }) => write !== undefined);
     const results = await this.writes.run(
-      writing.map(({ write }) => write as WriteRequest),
+      writing.map(({ write, place }) => ({ ...(write as WriteRequest), place })),
       async (writer: ResourceWriter) => {
         for (const entry of entries)
-          if (!entry.write) reads.set(entry, await this.read(entry.interaction as ReadInteraction, options, writer));
+          if (!entry.write) reads.set(entry, await inEntry(entry.place, () => this.read(entry, options, writer)));
       },
     );
     const byEntry = new Map(writing.map((entry, index) => [entry, results[index]]));
@@ -77,9 +79,9 @@ export class ProcessBundle {
     // One after the other: a batch is a convenience, not a way to take all database connections.
     for (const [index, one] of raw.entries()) {
       try {
-        const { interaction, write } = this.parse(one, index);
-        if (!write) answers.push(await this.read(interaction as ReadInteraction, options));
-        else answers.push(response((await this.writes.run([write]))[0] ?? { status: 204 }, options));
+        const entry = this.parse(one, `Bundle.entry[${index}]`);
+        if (!entry.write) answers.push(await this.read(entry, options));
+        else answers.push(response((await this.writes.run([entry.write]))[0] ?? { status: 204 }, options));
       } catch (error) {
         const { status, issues } = describeError(error);
         // Without a database the rest fails too, and none of it would be told apart from a refused entry.
@@ -90,38 +92,41 @@ export class ProcessBundle {
     return answers;
   }
 
-  private parse(raw: unknown, index: number): Entry {
-    const place = `Bundle.entry[${index}]`;
+  private parse(raw: unknown, place: string): Entry {
     const request = isObject(raw) ? raw['request'] : undefined;
     if (!isObject(raw) || !isObject(request)) throw badRequest('an entry needs a request', place);
     const { method, url } = request;
     if (typeof method !== 'string' || typeof url !== 'string')
       throw badRequest('a request needs a method and a url', `${place}.request`);
-    const interaction = parseInteraction(method, url.replace(/^\//, ''), (name) =>
-      this.definitions.isResourceType(name),
-    );
+    const interaction = this.interactionOf(method, url, place);
     if (writeKinds.has(interaction.kind)) {
       const write: WriteRequest = {
         interaction: interaction as WriteInteraction,
         ...(raw['resource'] === undefined ? {} : { body: raw['resource'] }),
         ...text('fullUrl', raw['fullUrl']),
         ...text('ifMatch', request['ifMatch']),
+        ...text('ifNoneMatch', request['ifNoneMatch']),
         ...text('ifNoneExist', request['ifNoneExist']),
       };
-      return { interaction, write };
+      return { place, interaction, write };
     }
     if (interaction.kind !== 'read' && interaction.kind !== 'search')
       throw new FhirError(400, 'not-supported', 'an entry can read, search or write', {
         expression: `${place}.request`,
       });
-    return { interaction };
+    return { place, interaction };
   }
 
-  private async read(
-    interaction: ReadInteraction,
-    { base }: BundleOptions,
-    reader?: ResourceReader,
-  ): Promise<BundleEntry> {
+  private interactionOf(method: string, url: string, place: string): Interaction {
+    try {
+      return parseInteraction(method, url.replace(/^\//, ''), (name) => this.definitions.isResourceType(name));
+    } catch (error) {
+      throw error instanceof FhirError ? error.within(place) : error;
+    }
+  }
+
+  private async read(entry: Entry, { base }: BundleOptions, reader?: ResourceReader): Promise<BundleEntry> {
+    const interaction = entry.interaction as ReadInteraction;
     if (interaction.kind === 'search') {
       return {
         resource: await this.reads.search(interaction.resourceType, interaction.query, base, reader),
@@ -130,6 +135,18 @@ export class ProcessBundle {
     }
     const version = await this.reads.read(interaction.resourceType, interaction.id, reader);
     return { resource: version.resource, response: { status: '200', ...metadata(version) } };
+  }
+}
+
+/** Bundle invariant bdl-7: what an entry is called, no other entry is. @throws {FhirError} 400 */
+function requireOwnFullUrls(entries: readonly unknown[]): void {
+  const seen = new Set<string>();
+  for (const [index, entry] of entries.entries()) {
+    const fullUrl = isObject(entry) ? entry['fullUrl'] : undefined;
+    if (typeof fullUrl !== 'string') continue;
+    const key = linkKey(fullUrl);
+    if (seen.has(key)) throw badRequest('two entries have the same fullUrl', `Bundle.entry[${index}].fullUrl`);
+    seen.add(key);
   }
 }
 

@@ -45,18 +45,21 @@ export class ReadResources {
     if (total === 0) throw new FhirError(404, 'not-found', 'no such resource');
     const path = `${resourceType}/${id}`;
     const next =
-      offset + count < total ? `${base}/${path}/_history?_count=${count}&_offset=${offset + count}` : undefined;
+      count > 0 && offset + count < total
+        ? `${base}/${path}/_history?_count=${count}&_offset=${offset + count}`
+        : undefined;
+    const entry = versions.map((version): BundleEntry => ({
+      fullUrl: `${base}/${path}`,
+      ...(version.resource ? { resource: version.resource } : {}),
+      request: { method: version.method, url: version.method === 'POST' ? resourceType : path },
+      response: { status: version.version === 1 ? '201' : version.resource ? '200' : '204', ...metadata(version) },
+    }));
     return {
       resourceType: 'Bundle',
       type: 'history',
       total,
       ...(next ? { link: [{ relation: 'next', url: next }] } : {}),
-      entry: versions.map((version): BundleEntry => ({
-        fullUrl: `${base}/${path}`,
-        ...(version.resource ? { resource: version.resource } : {}),
-        request: { method: version.method, url: version.method === 'POST' ? resourceType : path },
-        response: { status: version.version === 1 ? '201' : version.resource ? '200' : '204', ...metadata(version) },
-      })),
+      ...(entry.length > 0 ? { entry } : {}),
     };
   }
 

@@ -11,8 +11,11 @@ export interface WriteRequest {
   /** As received; absent for a delete. */
   readonly body?: unknown;
   readonly ifMatch?: string;
+  readonly ifNoneMatch?: string;
   readonly ifNoneExist?: string;
   readonly fullUrl?: string;
+  /** Of a transaction's entry: "Bundle.entry[3]". */
+  readonly place?: string;
 }
 
 export interface WriteResult {
@@ -44,14 +47,34 @@ export function claim(seen: Set<string>, resourceType: string, id: string): void
   seen.add(key);
 }
 
-/** If-Match (R4 http, 3.1.0.5): the version must be the current one. */
-export function checkVersion({ ifMatch }: WriteRequest, current: StoredVersion | undefined): void {
+/** Does `work`; what it refuses is refused of the entry at `place`. */
+export async function inEntry<T>(place: string | undefined, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw place !== undefined && error instanceof FhirError ? error.within(place) : error;
+  }
+}
+
+/**
+ * If-Match (R4 http, 3.1.0.5): the version must be the current one. If-None-Match (RFC 9110, 13.1.2): with `*` there
+ * must be none, with ETags none of them may be current.
+ */
+export function checkVersion({ ifMatch, ifNoneMatch }: WriteRequest, current: StoredVersion | undefined): void {
+  if (ifNoneMatch !== undefined && current?.resource) {
+    const unwanted = ifNoneMatch.split(',').map((one) => one.trim().replace(/^W\//, ''));
+    if (unwanted.includes('*') || unwanted.includes(`"${current.version}"`))
+      throw new FhirError(412, 'conflict', 'the resource exists in a version that If-None-Match excludes');
+  }
   if (ifMatch === undefined) return;
   const wanted = /^(?:W\/)?"([^"]+)"$/.exec(ifMatch.trim())?.[1];
   if (wanted === undefined) throw badRequest('If-Match needs the form W/"1"');
   if (!current?.resource || String(current.version) !== wanted)
     throw new FhirError(412, 'conflict', 'the resource has another version than If-Match asks for');
 }
+
+/** What makes two links the same: ids are case-sensitive (R4 datatypes, id), the hexadecimal digits of a UUID are not. */
+export const linkKey = (link: string): string => (/^urn:uuid:/i.test(link) ? link.toLowerCase() : link);
 
 /** Turns a fullUrl, or a relative link beside a fullUrl of the same server, into "Type/id". */
 export function linkResolver(
@@ -60,12 +83,12 @@ export function linkResolver(
   const byFullUrl = new Map<string, string>();
   for (const { write, id } of targets) {
     if (write.request.fullUrl)
-      byFullUrl.set(write.request.fullUrl.toLowerCase(), `${write.request.interaction.resourceType}/${id}`);
+      byFullUrl.set(linkKey(write.request.fullUrl), `${write.request.interaction.resourceType}/${id}`);
   }
   return (link, fullUrl) => {
-    const direct = byFullUrl.get(link.toLowerCase());
+    const direct = byFullUrl.get(linkKey(link));
     if (direct || !fullUrl?.startsWith('http')) return direct;
     const base = fullUrl.split('/').slice(0, -2).join('/');
-    return byFullUrl.get(`${base}/${link}`.toLowerCase());
+    return byFullUrl.get(linkKey(`${base}/${link}`));
   };
 }

@@ -18,6 +18,7 @@ import {
   type CheckedWrite,
   checkVersion,
   claim,
+  inEntry,
   linkResolver,
   type Target,
   type WriteRequest,
@@ -45,15 +46,16 @@ export class WriteResources {
     requests: readonly WriteRequest[],
     read?: (writer: ResourceWriter) => Promise<void>,
   ): Promise<readonly WriteResult[]> {
-    const writes = requests.map((request, index) =>
-      this.check(request, requests.length > 1 ? `Bundle.entry[${index}]` : ''),
-    );
+    const writes: CheckedWrite[] = [];
+    for (const request of requests) writes.push(await inEntry(request.place, () => this.check(request)));
     return this.store.transaction(lockKeys(writes, this.definitions), async (writer) => {
       const results = new Map<CheckedWrite, WriteResult>();
       const seen = new Set<string>();
       // Deletes first, then creates, then updates (3.1.0.11.2, rules 1 to 3).
       for (const write of writes) {
-        if (write.request.interaction.kind === 'delete') results.set(write, await this.delete(writer, write, seen));
+        const { interaction, place } = write.request;
+        if (interaction.kind === 'delete')
+          results.set(write, await inEntry(place, () => this.delete(writer, write, seen)));
       }
       const targets = await this.resolveTargets(writer, writes, seen);
       await this.writeAll(writer, targets, results);
@@ -62,10 +64,10 @@ export class WriteResources {
     });
   }
 
-  private check(request: WriteRequest, place: string): CheckedWrite {
+  private check(request: WriteRequest): CheckedWrite {
     const { interaction } = request;
     if (interaction.kind === 'delete') return { request };
-    const resource = this.checkedResource(request, place);
+    const resource = this.checkedResource(request);
     if (interaction.kind === 'conditional-update')
       return { request, resource, criteria: this.criteria(interaction.resourceType, interaction.query) };
     if (interaction.kind === 'create' && request.ifNoneExist !== undefined) {
@@ -78,11 +80,11 @@ export class WriteResources {
     return { request, resource };
   }
 
-  private checkedResource({ interaction, body }: WriteRequest, place: string): Resource {
+  private checkedResource({ interaction, body }: WriteRequest): Resource {
     if (!isObject(body) || typeof body['resourceType'] !== 'string')
-      throw badRequest('a resource with a resourceType is needed', place || undefined);
+      throw badRequest('a resource with a resourceType is needed');
     if (body['resourceType'] !== interaction.resourceType)
-      throw badRequest('resourceType differs from the type in the URL', place || undefined);
+      throw badRequest('resourceType differs from the type in the URL');
     const resource = { ...body } as unknown as Resource;
     if (interaction.kind === 'create') delete resource.id; // 3.1.0.8: the server assigns it
     if (interaction.kind === 'update') {
@@ -138,9 +140,12 @@ export class WriteResources {
     const targets: Target[] = [];
     const byCriteria = new Map<string, string>();
     for (const write of [...order('create'), ...order('update'), ...order('conditional-update')]) {
-      const target = await this.resolveTarget(writer, write, byCriteria);
-      if (!target.keep) claim(seen, write.request.interaction.resourceType, target.id);
-      targets.push(target);
+      const { interaction, place } = write.request;
+      await inEntry(place, async () => {
+        const target = await this.resolveTarget(writer, write, byCriteria);
+        if (!target.keep) claim(seen, interaction.resourceType, target.id);
+        targets.push(target);
+      });
     }
     return targets;
   }
@@ -171,7 +176,8 @@ export class WriteResources {
     if (match && write.resource?.id && write.resource.id !== match.id)
       throw badRequest('the condition matches a resource with another id', `${resourceType}.id`);
     const current = await writer.currentForUpdate(resourceType, id);
-    if (match || write.request.ifMatch !== undefined) checkVersion(write.request, current);
+    const { ifMatch, ifNoneMatch } = write.request;
+    if (match || (ifMatch ?? ifNoneMatch) !== undefined) checkVersion(write.request, current);
     if (!match && current?.resource)
       throw new FhirError(409, 'conflict', `a ${resourceType} with this id exists and does not match the condition`);
     return { write, id, ...(current ? { current } : {}) };
@@ -188,8 +194,8 @@ export class WriteResources {
     const versions: VersionToWrite[] = [];
     for (const target of targets) {
       if (target.keep) continue;
-      const version = this.versionOf(target, now, (resource, fullUrl) =>
-        rewriteLinks(resource, (link) => resolve(link, fullUrl)),
+      const version = await inEntry(target.write.request.place, () =>
+        this.versionOf(target, now, (resource, fullUrl) => rewriteLinks(resource, (link) => resolve(link, fullUrl))),
       );
       versions.push(version);
       written.set(`${version.resourceType}/${version.id}`, version);
@@ -212,7 +218,7 @@ export class WriteResources {
     const { write, id, current } = target;
     const rewritten = rewrite(write.resource as Resource, write.request.fullUrl);
     for (const reference of referencesIn(rewritten)) {
-      if (reference.startsWith('urn:uuid:'))
+      if (/^urn:uuid:/i.test(reference))
         throw badRequest('a urn:uuid reference points to no entry of this transaction');
     }
     const version = (current?.version ?? 0) + 1;
@@ -237,16 +243,12 @@ export class WriteResources {
     results: Map<CheckedWrite, WriteResult>,
   ): Promise<void> {
     const resolved = new Map<string, string>();
-    for (const reference of new Set(versions.flatMap(({ resource }) => [...referencesIn(resource)]))) {
-      const [, type = '', query = ''] = conditionalReference.exec(reference) ?? [];
-      if (!type) continue;
-      if (!this.definitions.isResourceType(type))
-        throw badRequest('a conditional reference names no resource type of R4');
-      const { matches } = await writer.search(this.criteria(type, new URLSearchParams(query)));
-      const [match, another] = matches;
-      if (another) throw multipleMatches(`a conditional reference to ${type} matches more than one`);
-      if (!match) throw new FhirError(412, 'not-found', `a conditional reference to ${type} matches nothing`);
-      resolved.set(reference, `${type}/${match.id}`);
+    for (const [write, { version }] of results) {
+      for (const reference of referencesIn(version?.resource)) {
+        if (resolved.has(reference) || !conditionalReference.test(reference)) continue;
+        const target = await inEntry(write.request.place, () => this.conditionalTarget(writer, reference));
+        resolved.set(reference, target);
+      }
     }
     if (resolved.size === 0) return;
     const amended = versions.flatMap((version): VersionToWrite[] => {
@@ -263,5 +265,16 @@ export class WriteResources {
       const version = result?.version && byKey.get(`${result.version.resourceType}/${result.version.id}`);
       if (result && version) results.set(write, { ...result, version });
     }
+  }
+
+  private async conditionalTarget(writer: ResourceWriter, reference: string): Promise<string> {
+    const [, type = '', query = ''] = conditionalReference.exec(reference) ?? [];
+    if (!this.definitions.isResourceType(type))
+      throw badRequest('a conditional reference names no resource type of R4');
+    const { matches } = await writer.search(this.criteria(type, new URLSearchParams(query)));
+    const [match, another] = matches;
+    if (another) throw multipleMatches(`a conditional reference to ${type} matches more than one`);
+    if (!match) throw new FhirError(412, 'not-found', `a conditional reference to ${type} matches nothing`);
+    return `${type}/${match.id}`;
   }
 }

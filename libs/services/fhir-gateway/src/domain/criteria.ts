@@ -7,6 +7,8 @@ export type DatePrefix = (typeof datePrefixes)[number];
 export interface TokenValue {
   readonly system?: string;
   readonly code?: string;
+  /** The system is that of elements of type `code`, which do not write it down: values without a system match too. */
+  readonly implicit?: boolean;
 }
 export interface DateValue {
   readonly prefix: DatePrefix;
@@ -52,4 +54,6 @@ export interface ParameterDefinition {
   readonly targets: readonly string[];
   readonly documentation: string;
   readonly url: string;
+  /** "system|code" of what the elements of type `code` may hold, by their required binding. */
+  readonly implicitCodes?: ReadonlySet<string>;
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { timestampText } from '../adapters/postgres/timestamp.js';
 import { rewriteLinks } from './bundle-references.js';
 import { FhirError } from './fhir-error.js';
 import { parseJson } from './json.js';
@@ -57,6 +58,16 @@ describe('dateSpan', () => {
   it.each(['', 'yesterday', '2024-13', '2024-1', '20240229', '2024-02-29T10'])('%s is none', (text) =>
     expect(dateSpan(text)).toBeUndefined(),
   );
+});
+
+describe('timestampText', () => {
+  it.each([
+    ['2024-02-29T10:30:15.123Z', '2024-02-29T10:30:15.123Z'],
+    ['0001-01-01T00:00:00.000Z', '0001-01-01T00:00:00.000Z'],
+    ['0000-06-01T00:00:00.000Z', '0001-06-01T00:00:00.000Z BC'],
+    ['-000001-12-31T23:00:00.000Z', '0002-12-31T23:00:00.000Z BC'],
+    ['+010000-01-01T00:00:00.000Z', '10000-01-01T00:00:00.000Z'],
+  ])('%s', (iso, expected) => expect(timestampText(Date.parse(iso))).toBe(expected));
 });
 
 describe('normaliseText', () => {

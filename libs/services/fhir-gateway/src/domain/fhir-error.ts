@@ -19,7 +19,7 @@ export class FhirError extends CallosumError {
 
   constructor(
     readonly status: number,
-    issueCode: IssueCode,
+    private readonly issueCode: IssueCode,
     diagnostics: string,
     options: { expression?: string; issues?: readonly OperationOutcomeIssue[]; cause?: unknown } = {},
   ) {
@@ -30,6 +30,13 @@ export class FhirError extends CallosumError {
       options.cause === undefined ? {} : { cause: options.cause },
     );
     this.issues = options.issues ?? [issue('error', issueCode, diagnostics, options.expression)];
+  }
+
+  /** The same refusal of one entry of a Bundle: its issues point there ("Bundle.entry[3].resource.gender"). */
+  within(entry: string): FhirError {
+    const inside = (expression: string): string => expression.replace(/^[A-Za-z]+/, `${entry}.resource`);
+    const issues = this.issues.map((one) => ({ ...one, expression: one.expression?.map(inside) ?? [entry] }));
+    return new FhirError(this.status, this.issueCode, this.message, { issues, cause: this });
   }
 }
 

@@ -129,7 +129,12 @@ function filterOfKind(
   switch (kind) {
     case 'token':
       if (modifier !== undefined && modifier !== 'not') return refuse();
-      return { kind, param, not: modifier === 'not', values: values.map(parseToken) };
+      return {
+        kind,
+        param,
+        not: modifier === 'not',
+        values: values.map((value) => withImplicit(parseToken(value), parameter)),
+      };
     case 'reference':
       if (modifier === 'identifier')
         return { kind: 'token', param: `${param}:identifier`, not: false, values: values.map(parseToken) };
@@ -163,6 +168,17 @@ function parseToken(text: string): TokenValue {
   const [system = '', ...rest] = parts;
   const code = unescape(rest.join('|'));
   return { system: unescape(system), ...(code === '' ? {} : { code }) };
+}
+
+/** R4 search, token: of an element of type `code` the system is given by its definition. */
+function withImplicit(value: TokenValue, { implicitCodes }: ParameterDefinition): TokenValue {
+  const { system, code } = value;
+  if (!system || !implicitCodes) return value;
+  const implicit =
+    code === undefined
+      ? [...implicitCodes].some((one) => one.startsWith(`${system}|`))
+      : implicitCodes.has(`${system}|${code}`);
+  return implicit ? { ...value, implicit } : value;
 }
 
 function parseDate(param: string, text: string): DateValue {

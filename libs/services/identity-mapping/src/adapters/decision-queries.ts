@@ -24,6 +24,16 @@ export class PostgresDecisionQueries implements DecisionQueries {
     return { decisions: (await query.execute()).map((row) => ({ ...toDecision(row), sequence: row.sequence })) };
   }
 
+  /** Studies that wait for a person, and for how long the first has; a person's refusal waits for nobody. */
+  async waiting(): Promise<{ readonly count: number; readonly oldestAgeSeconds: number }> {
+    const { rows } = await sql<{ count: number; age: number }>`
+      select count(*)::float8 as count, coalesce(extract(epoch from now() - min(decided_at)), 0)::float8 as age
+      from decision where state = 'quarantined' and superseded_at is null
+        and not reasons @> array['rejected-by-person']`.execute(this.db);
+    const [row] = rows;
+    return { count: row?.count ?? 0, oldestAgeSeconds: Math.max(0, row?.age ?? 0) };
+  }
+
   async history(studyInstanceUid: string): Promise<readonly Decision[]> {
     const rows = await this.db
       .selectFrom('decision')

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { currentEvent, Inbox, type Outbox } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
+import { count, record } from '@callosum/telemetry';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
 import type { DecisionCommit, DecisionStore, IdentifierLock, KnownIdentifier } from '../application/ports.js';
@@ -24,6 +25,14 @@ const changeMarginMs = 15_000;
 /** The longest a lease is waited out for: what was granted at most, and what is kept beyond. */
 const leaseWaitMs = leaseMsMax + leaseMarginMs;
 const pollMs = 25;
+
+function countDecision({ decision: { verdict, decider }, expected }: DecisionCommit): void {
+  const by = { 'callosum.decided_by': decider.by };
+  count('callosum.identity.decisions', 1, { 'callosum.outcome': verdict.state, ...by });
+  if (verdict.state !== 'linked' || decider.by !== 'person' || !expected) return;
+  // How long the study waited for the person; a link by rules is measured from the fact that asked for it.
+  record('callosum.identity.link.duration', Math.max(0, Date.now() - expected.decidedAt.getTime()) / 1000, by);
+}
 
 /** Decisions in PostgreSQL. All deadlines count on the database's clock. */
 export class PostgresDecisionStore implements DecisionStore {
@@ -119,6 +128,7 @@ export class PostgresDecisionStore implements DecisionStore {
       if ((error as { code?: unknown }).code === '23505') throw new DecisionContentionError();
       throw error;
     }
+    countDecision(commit);
   }
 
   /** No lease is given any more, none can be confirmed, and those that were confirmed are waited out (rule 3). */

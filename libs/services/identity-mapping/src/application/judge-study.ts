@@ -2,8 +2,9 @@ import { newId } from '@callosum/kernel';
 
 import type { Decision, Evidence, NewDecision, Verdict } from '../domain/decision.js';
 import { identifierOf, type IssuersOfSources, type PatientIdentifier } from '../domain/identifier.js';
+import { BrokenMergeError } from '../domain/errors.js';
 import { corroborate, objections, type StudyDemographics } from '../domain/judgement.js';
-import { isProvisional, provisionalPatient } from '../domain/patient.js';
+import { isProvisional, provisionalPatient, saysTheSame } from '../domain/patient.js';
 import type { DecisionStore, IdentifierLock, PatientRecord, RecordPatient, StudyDirectory } from './ports.js';
 
 interface Judgement {
@@ -38,7 +39,7 @@ export class JudgeStudy {
     }
     // Studies that share an identifier are judged one after the other: the second sees the Patient the first made.
     return this.decisions.withLock(identifier, async (lock) => {
-      const judgement = await this.judge(studyInstanceUid, demographics, identifier);
+      const judgement = await this.judge(studyInstanceUid, demographics, identifier).catch(unlessBroken);
       return this.decide(studyInstanceUid, demographics, expected, judgement, { lock, identifier });
     });
   }
@@ -55,7 +56,9 @@ export class JudgeStudy {
     if (others.length > 0) return ambiguous(candidates);
     if (!only) return this.create(studyUid, demographics, identifier);
     // Made for this very study by an attempt that did not come to its end.
-    if (!known?.patient && known?.createdFor === studyUid && isProvisional(only)) return linked(only);
+    const made = provisionalPatient(demographics, identifier);
+    if (!known?.patient && known?.createdFor === studyUid && isProvisional(only) && saysTheSame(only, made))
+      return linked(only);
     return compare(demographics, only);
   }
 
@@ -65,10 +68,10 @@ export class JudgeStudy {
     identifier: PatientIdentifier,
   ): Promise<Judgement> {
     await this.decisions.reserve(identifier, studyUid);
-    const patient = await this.record.createUnlessKnown(provisionalPatient(demographics, identifier), identifier);
-    if (!patient) return ambiguous(await this.record.findByIdentifier(identifier));
+    const found = await this.record.createUnlessKnown(provisionalPatient(demographics, identifier), identifier);
+    if (!found) return ambiguous(await this.record.findByIdentifier(identifier));
     // Somebody else may have registered the patient a moment ago: then that record is judged like any known one.
-    return isProvisional(patient) ? linked(patient) : compare(demographics, patient);
+    return found.created ? linked(found.patient) : compare(demographics, found.patient);
   }
 
   private async decide(
@@ -109,6 +112,15 @@ const ambiguous = (patients: readonly RecordPatient[]): Judgement => ({
   verdict: { state: 'quarantined', reasons: ['ambiguous-patient'] },
   candidates: patients.map((patient) => ({ patient: referenceOf(patient) })),
 });
+
+/** Whose the identifier is cannot be said while a merge leads nowhere: a person looks at it. */
+function unlessBroken(error: unknown): Judgement {
+  if (!(error instanceof BrokenMergeError)) throw error;
+  return {
+    verdict: { state: 'quarantined', reasons: ['ambiguous-patient'] },
+    candidates: [{ patient: error.patient }],
+  };
+}
 
 function compare(demographics: StudyDemographics, patient: RecordPatient): Judgement {
   const corroboration = corroborate(demographics, patient);

@@ -13,12 +13,22 @@ export type RecordPatient = Patient & { readonly id: string };
 
 /** The clinical record's Patients. */
 export interface PatientRecord {
-  /** The Patient, after merges (`replaced-by` links); undefined when there is none. */
+  /**
+   * The Patient, after merges (`replaced-by` links); undefined when there is none.
+   * @throws {BrokenMergeError} when its merges lead to no Patient of this record
+   */
   read(reference: string): Promise<RecordPatient | undefined>;
-  /** Patients that carry the identifier, after merges, each once. */
+  /** Patients that carry the identifier, after merges, each once. @throws {BrokenMergeError} */
   findByIdentifier(identifier: PatientIdentifier): Promise<readonly RecordPatient[]>;
-  /** Creates unless a Patient carries the identifier already; undefined when several do. */
-  createUnlessKnown(patient: Patient, identifier: PatientIdentifier): Promise<RecordPatient | undefined>;
+  /**
+   * Creates unless a Patient carries the identifier already: then gives that one, after merges, with `created` false.
+   * Undefined when several carry it.
+   * @throws {BrokenMergeError}
+   */
+  createUnlessKnown(
+    patient: Patient,
+    identifier: PatientIdentifier,
+  ): Promise<{ readonly patient: RecordPatient; readonly created: boolean } | undefined>;
 }
 
 /** Who a patient identifier was found to be; `createdFor` names the study whose judgement made the Patient. */

@@ -4,6 +4,7 @@ import { newId } from '@callosum/kernel';
 import type { Decision, NewDecision, Verdict } from '../domain/decision.js';
 import {
   DecisionContentionError,
+  MergedPatientError,
   StaleDecisionError,
   UnknownDecisionError,
   UnknownPatientError,
@@ -29,6 +30,8 @@ export class ResolveQuarantine {
    * @throws {UnknownDecisionError} when there is no such decision
    * @throws {StaleDecisionError} when another decision, or another version of the study, came in between
    * @throws {UnknownPatientError} when the Patient to link to is not there
+   * @throws {MergedPatientError} when it was merged into another one
+   * @throws {BrokenMergeError} when it was merged into one that is not in the record
    */
   async run(decisionId: string, resolution: Resolution, decidedBy: string): Promise<Decision> {
     const quarantine = await this.decisions.find(decisionId);
@@ -79,6 +82,7 @@ export class ResolveQuarantine {
     if (parsed?.resourceType !== 'Patient' || parsed.base) throw new UnknownPatientError();
     const patient = await this.record.read(`Patient/${parsed.id}`);
     if (!patient) throw new UnknownPatientError();
+    if (patient.id !== parsed.id) throw new MergedPatientError(`Patient/${parsed.id}`, `Patient/${patient.id}`);
     return { state: 'linked', patient: `Patient/${patient.id}`, provisional: isProvisional(patient) };
   }
 
@@ -90,8 +94,9 @@ export class ResolveQuarantine {
     const { demographics } = quarantine.evidence;
     if (!demographics) throw new StaleDecisionError(quarantine.decisionId);
     const identifier = decisionIdentifier(quarantine.decisionId);
-    const patient = await this.record.createUnlessKnown(provisionalPatient(demographics, identifier), identifier);
-    if (!patient) throw new UnknownPatientError();
+    const found = await this.record.createUnlessKnown(provisionalPatient(demographics, identifier), identifier);
+    if (!found) throw new UnknownPatientError();
+    const { patient } = found;
     return { state: 'linked', patient: `Patient/${patient.id}`, provisional: isProvisional(patient) };
   }
 }

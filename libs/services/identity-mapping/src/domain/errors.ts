@@ -25,6 +25,20 @@ export class UnknownPatientError extends CallosumError {
   }
 }
 
+/** Thrown when a person links to a Patient that was merged into another one: only they can say that the other is meant. */
+export class MergedPatientError extends CallosumError {
+  constructor(named: string, survivor: string) {
+    super('identity.merged-patient', 'conflict', `${named} was merged into ${survivor}: decide on that one`);
+  }
+}
+
+/** Thrown when the merges (`replaced-by`) of a Patient lead to none of this record: not there, elsewhere, or in a ring. */
+export class BrokenMergeError extends CallosumError {
+  constructor(readonly patient: string) {
+    super('identity.broken-merge', 'conflict', `the merges of ${patient} lead to no Patient of this record`);
+  }
+}
+
 /** Thrown when a request cannot be read. */
 export class MalformedRequestError extends CallosumError {
   constructor(reason: string) {

@@ -30,6 +30,12 @@ export function provisionalPatient(study: StudyDemographics, identifier: Patient
   };
 }
 
+/** True when the Patient says of the person just what `made` said when it was sent for creation. */
+export const saysTheSame = (patient: Patient, made: Patient): boolean =>
+  patient.birthDate === made.birthDate &&
+  patient.gender === made.gender &&
+  JSON.stringify(patient.name ?? []) === JSON.stringify(made.name ?? []);
+
 /** The identifier of a Patient that a person had created for one decision: it names nobody else. */
 export const decisionIdentifier = (decisionId: string): PatientIdentifier => ({
   system: 'urn:ietf:rfc:3986',

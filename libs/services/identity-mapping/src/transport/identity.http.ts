@@ -1,5 +1,6 @@
+import { anonymous, type Principal } from '@callosum/auth';
 import { isUid } from '@callosum/kernel';
-import { LOGGER } from '@callosum/runtime';
+import { CallerPrincipal, LOGGER } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { z } from 'zod';
@@ -7,14 +8,18 @@ import { z } from 'zod';
 import type { DecisionQueries } from '../application/decision-queries.js';
 import type { ResolveQuarantine } from '../application/resolve-quarantine.js';
 import type { Decision } from '../domain/decision.js';
-import { MalformedRequestError } from '../domain/errors.js';
+import { MalformedRequestError, UnknownDecisionError } from '../domain/errors.js';
 import { DECISION_QUERIES, RESOLVE_QUARANTINE } from '../tokens.js';
 
 /** A screen of work; people page on with `after`. */
 const pageMax = 200;
 
+/** No control characters, line separators or lone surrogates: PostgreSQL stores no U+0000, and nobody's name holds the others. */
+const oneLine = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u;
+
 const resolution = z.intersection(
-  z.object({ decidedBy: z.string().trim().min(1).max(200) }),
+  // Who decided comes from the token; only where nobody is asked for one may people say who they are.
+  z.object({ decidedBy: z.string().trim().min(1).max(200).regex(oneLine).optional() }),
   z.discriminatedUnion('action', [
     z.object({ action: z.literal('link'), patient: z.string().max(200) }),
     z.object({ action: z.literal('create-patient') }),
@@ -56,8 +61,15 @@ export class IdentityHttp {
   /** 200 with the decision made, also when the same request made it before; 409 when it is no longer the one to decide. */
   @Post('quarantine/:decisionId/resolve')
   @HttpCode(200)
-  async resolve(@Param('decisionId') decisionId: string, @Body() body: unknown) {
-    const { decidedBy, ...asked } = parse(resolution, body);
+  async resolve(
+    @Param('decisionId') decisionId: string,
+    @Body() body: unknown,
+    @CallerPrincipal() { kind, subject }: Principal = anonymous,
+  ) {
+    if (!oneLine.test(decisionId)) throw new UnknownDecisionError('of that form');
+    const { decidedBy: said, ...asked } = parse(resolution, body);
+    const decidedBy = kind === 'anonymous' ? said : subject;
+    if (!decidedBy) throw new MalformedRequestError('not usable: decidedBy');
     const decision = await this.resolveQuarantine.run(decisionId, asked, decidedBy);
     this.log.info(
       { study: decision.studyInstanceUid, decisionId: decision.decisionId, action: asked.action },

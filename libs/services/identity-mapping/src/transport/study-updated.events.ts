@@ -1,6 +1,6 @@
 import { imaging, topics } from '@callosum/contracts';
 import { LOGGER } from '@callosum/runtime';
-import type { Logger } from '@callosum/telemetry';
+import { type Logger, record } from '@callosum/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { EventPattern, Payload } from '@nestjs/microservices';
 
@@ -18,11 +18,15 @@ export class StudyUpdatedEvents {
   ) {}
 
   @EventPattern<string>(topics.studyUpdated.name)
-  async studyUpdated(@Payload() { studyInstanceUid, changes }: imaging.StudyUpdated): Promise<void> {
+  async studyUpdated(@Payload() { studyInstanceUid, changes, updatedAt }: imaging.StudyUpdated): Promise<void> {
     if (!changes.includes(STUDY_CHANGE_CREATED) && !changes.includes(STUDY_CHANGE_IDENTITY)) return;
     const decision = await this.judge.run(studyInstanceUid);
     if (!decision) return;
     const { decisionId, verdict } = decision;
+    if (verdict.state === 'linked' && updatedAt !== undefined) {
+      const seconds = Math.max(0, Date.now() - Date.parse(updatedAt)) / 1000;
+      record('callosum.identity.link.duration', seconds, { 'callosum.decided_by': 'rules' });
+    }
     const reasons = verdict.state === 'quarantined' ? { reasons: verdict.reasons } : {};
     this.log.info({ study: studyInstanceUid, decisionId, state: verdict.state, ...reasons }, 'identity.decided');
   }

@@ -5,14 +5,15 @@ import type { Clock } from '@callosum/kernel';
 
 import { InvalidResultError, StaleFencingTokenError } from '../domain/errors.js';
 import { checkResult } from '../domain/result.js';
-import type { Attempts, HeldJob, Job, LabelMaps } from './ports.js';
+import type { Artifacts, Attempts, HeldJob, Job, LabelMaps } from './ports.js';
 
-/** Result and job input share one event of 900 kB; 5,000 SOP Instance UIDs take 350 kB of it. */
+/** What a report and an SR can still hold; a frame of the worker's stream takes twice as much. */
 const resultBytesMax = 500_000;
 
 export interface CompleteJobDependencies {
   readonly attempts: Attempts;
   readonly labelMaps: LabelMaps;
+  readonly artifacts: Artifacts;
   readonly clock: Clock;
 }
 
@@ -22,7 +23,7 @@ export interface CompleteJobDependencies {
  * @throws {StaleFencingTokenError} @throws {InvalidResultError}
  */
 export async function completeJob(
-  { attempts, labelMaps, clock }: CompleteJobDependencies,
+  { attempts, labelMaps, artifacts, clock }: CompleteJobDependencies,
   held: HeldJob,
   result: inference.InferenceResult,
 ): Promise<Job> {
@@ -43,7 +44,7 @@ export async function completeJob(
     if (JSON.stringify(inference.InferenceResult.toJSON(result)).length > resultBytesMax)
       throw new InvalidResultError(`the result is larger than ${resultBytesMax} bytes`);
   } catch (error) {
-    if (error instanceof InvalidResultError) await attempts.fail(held, 'invalid-result', error.message);
+    if (error instanceof InvalidResultError) await attempts.fail(held, 'invalid-result', { ours: error.message });
     throw error;
   }
   const keyed = await Promise.all(
@@ -52,7 +53,9 @@ export async function completeJob(
       artifactKey: (await labelMaps.keyOf(job.id, map.sha256)) ?? '',
     })),
   );
-  const accepted = await attempts.complete(job, { ...result, labelMaps: keyed }, resultDigest);
+  const artifact = await artifacts.store(job.id, inference.InferenceResult.toJSON({ ...result, labelMaps: keyed }));
+  const labelMapKey = keyed[0]?.artifactKey;
+  const accepted = await attempts.complete(job, { artifact, digest: resultDigest, labelMapKey });
   if (!accepted) throw new StaleFencingTokenError(held.jobId);
   return job;
 }

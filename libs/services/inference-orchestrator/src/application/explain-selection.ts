@@ -1,17 +1,28 @@
 import { ModelNotFoundError } from '../domain/errors.js';
 import { selectInput } from '../domain/selection.js';
-import type { Models, Studies } from './ports.js';
+import type { ConsideredStudies, Models, Studies } from './ports.js';
+
+export interface ExplainSelectionDependencies {
+  readonly models: Models;
+  readonly studies: Studies;
+  readonly considered: ConsideredStudies;
+}
 
 export interface Explanation {
   readonly studyInstanceUid: string;
   readonly revision: number;
+  /** Revision the models were last decided for; null before the study completes. Equal to `revision`: decided for all of it. */
+  readonly consideredRevision: number | null;
   readonly models: readonly {
     readonly modelId: string;
     readonly version: string;
+    /** ISO 8601: when it last registered. */
+    readonly registeredAt: string;
     /** Null when none matches. */
     readonly seriesInstanceUid: string | null;
     readonly series: readonly {
       readonly seriesInstanceUid: string;
+      readonly instanceCount: number;
       readonly matches: boolean;
       readonly kind: string;
       readonly orientation: string | null;
@@ -28,24 +39,32 @@ export interface Explanation {
  * @throws {ModelNotFoundError} @throws {StudyNotIndexedError}
  */
 export async function explainSelection(
-  { models, studies }: { readonly models: Models; readonly studies: Studies },
+  { models, studies, considered }: ExplainSelectionDependencies,
   studyInstanceUid: string,
   modelId: string | undefined,
 ): Promise<Explanation> {
-  const registered = (await models.current()).filter(({ model }) => modelId === undefined || model.modelId === modelId);
+  // Asked first: models that register, and instances that arrive, after it only make the answer newer than it says.
+  const consideredRevision = (await considered.revisionOf(studyInstanceUid)) ?? null;
+  const registered = (await models.registered()).filter(
+    ({ manifest: { model } }) => modelId === undefined || model.modelId === modelId,
+  );
   if (modelId !== undefined && registered.length === 0) throw new ModelNotFoundError();
   const study = await studies.study(studyInstanceUid);
+  const instanceCounts = new Map(study.series.map((series) => [series.seriesInstanceUid, series.instances.length]));
   return {
     studyInstanceUid,
     revision: study.revision,
-    models: registered.map((manifest) => {
+    consideredRevision,
+    models: registered.map(({ manifest, registeredAt }) => {
       const { input, verdicts } = selectInput(study, manifest);
       return {
         modelId: manifest.model.modelId,
         version: manifest.model.version,
+        registeredAt: registeredAt.toISOString(),
         seriesInstanceUid: input?.seriesInstanceUid ?? null,
         series: verdicts.map(({ seriesInstanceUid, reasons, seriesClass }) => ({
           seriesInstanceUid,
+          instanceCount: instanceCounts.get(seriesInstanceUid) ?? 0,
           matches: seriesInstanceUid === input?.seriesInstanceUid,
           kind: seriesClass.kind,
           orientation: seriesClass.orientation ?? null,

@@ -116,10 +116,11 @@ export interface JobSummary {
 export interface JobQueries {
   /** A study's jobs, newest first. */
   ofStudy(studyInstanceUid: string): Promise<readonly JobSummary[]>;
-  /** Shows how many jobs wait, by model, to who reads metrics. */
-  measure(): Promise<void>;
-  /** Removes jobs that ended long ago. */
-  prune(): Promise<void>;
+  /** How many jobs wait for a worker, by model. */
+  queuedByModel(): Promise<readonly { readonly modelId: string; readonly count: number }[]>;
+  /** Jobs that ended long ago, and whose label maps are gone; as many as one sweep takes. */
+  outlived(): Promise<readonly string[]>;
+  remove(jobId: string): Promise<void>;
 }
 
 /** One study's jobs, locked for the length of one decision. */
@@ -134,6 +135,14 @@ export interface StudyJobs {
 export interface ExpiredAttempt extends HeldJob {
   readonly failure: 'lease-expired' | 'deadline-exceeded';
   readonly traceparent: string | undefined;
+}
+
+/** A result that holds together, stored. */
+export interface AcceptedResult {
+  readonly artifact: inference.ArtifactRef;
+  readonly digest: string;
+  /** Object of its label map, when it has one. */
+  readonly labelMapKey: string | undefined;
 }
 
 /** Attempts at jobs: rows with a lease and a fencing token. */
@@ -156,12 +165,12 @@ export interface Attempts {
    * State and event in one transaction.
    * @returns false when the job no longer runs under this token
    */
-  complete(job: Job, result: inference.InferenceResult, resultDigest: string): Promise<boolean>;
+  complete(job: Job, accepted: AcceptedResult): Promise<boolean>;
   /**
    * Ends an attempt without a result; the job is queued again or fails with its event.
    * @returns undefined when the job no longer runs under this token, or is not expired after all
    */
-  fail(held: HeldJob, failure: AttemptFailure, detail: string): Promise<AfterAttempt | undefined>;
+  fail(held: HeldJob, failure: AttemptFailure, text: FailureText): Promise<AfterAttempt | undefined>;
   /** Attempts whose lease or deadline is over; as many as one sweep takes. */
   expired(): Promise<readonly ExpiredAttempt[]>;
 }
@@ -189,6 +198,17 @@ export interface LabelMaps {
   sweep(now: Date): Promise<number>;
 }
 
+/** What workers wrote, apart from events: free text may hold what nobody can check for patient data. */
+export interface Artifacts {
+  /** The same content again is the same object. */
+  store(jobId: string, json: unknown): Promise<inference.ArtifactRef>;
+  /** Deletes all of a job's. */
+  forget(jobId: string): Promise<void>;
+}
+
+/** Why an attempt failed, for people: in our words, or a reference to the worker's. */
+export type FailureText = { readonly ours: string } | { readonly worker: inference.ArtifactRef };
+
 /** Bytes of stored instances. */
 export interface Blobs {
   read(key: string, offset: number, byteCount: number): Promise<Uint8Array>;
@@ -196,11 +216,55 @@ export interface Blobs {
 
 /** Models by registration; rows outlive their workers. */
 export interface Models {
-  /** @throws {InvalidManifestError} @throws {TooManyModelsError} */
-  register(raw: worker.Manifest): Promise<Manifest>;
+  /**
+   * @param vendor whose credential registers; undefined where workers show none
+   * @throws {InvalidManifestError} @throws {TooManyModelsError}
+   * @throws {VendorMismatchError} when the manifest, or the model until now, is another vendor's
+   */
+  register(raw: worker.Manifest, vendor?: string): Promise<Manifest>;
   /** A worker serves the model still. */
   seen(manifest: Manifest): Promise<void>;
   /** Models not seen for long get no more jobs; their rows go with their last job. */
   retire(): Promise<void>;
-  current(): Promise<readonly Manifest[]>;
+  /** Of each model in use the version that registered last. */
+  registered(): Promise<readonly RegisteredModel[]>;
+}
+
+export interface RegisteredModel {
+  readonly manifest: Manifest;
+  readonly registeredAt: Date;
+}
+
+/** Complete studies the models were decided for. */
+export interface ConsideredStudies {
+  /** Revision of the last decision; undefined when there was none, or it was forgotten. */
+  revisionOf(studyInstanceUid: string): Promise<number | undefined>;
+}
+
+export interface NewCredential {
+  readonly id: string;
+  readonly vendor: string;
+  readonly label: string;
+  readonly tokenSha256: string;
+  readonly issuedBy: string;
+  readonly expiresAt: Date | undefined;
+}
+
+export interface Credential extends Omit<NewCredential, 'tokenSha256'> {
+  readonly issuedAt: Date;
+  readonly revokedAt: Date | undefined;
+  readonly lastUsedAt: Date | undefined;
+}
+
+/** Vendors' credentials: rows, so that every replica knows at once. */
+export interface Credentials {
+  add(credential: NewCredential): Promise<void>;
+  /** Newest first. */
+  list(): Promise<readonly Credential[]>;
+  /** Idempotent. @returns false when there is none */
+  revoke(id: string): Promise<boolean>;
+  /** Vendor and hash of a credential in force; notes that it was used. */
+  inForce(id: string): Promise<{ readonly vendor: string; readonly tokenSha256: string } | undefined>;
+  /** Of these, ids that are not in force any more. */
+  ended(ids: readonly string[]): Promise<readonly string[]>;
 }

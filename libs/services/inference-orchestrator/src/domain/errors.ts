@@ -96,3 +96,31 @@ export class ModelNotFoundError extends CallosumError {
     super('inference.model-not-found', 'not-found', 'no such model has registered');
   }
 }
+
+/** Thrown when a worker shows no credential, a wrong one, or one that was revoked or has expired; never says which. */
+export class CredentialRefusedError extends CallosumError {
+  constructor() {
+    super('inference.credential-refused', 'forbidden', 'this port needs a credential that is in force');
+  }
+}
+
+/** Thrown when a credential of one vendor is used for a model of another. */
+export class VendorMismatchError extends CallosumError {
+  constructor(problem: string) {
+    super('inference.vendor-mismatch', 'forbidden', problem);
+  }
+}
+
+/** Thrown when a credential cannot be issued as asked; the text names the field. */
+export class InvalidCredentialRequestError extends CallosumError {
+  constructor(problem: string) {
+    super('inference.invalid-credential-request', 'invalid', problem);
+  }
+}
+
+/** Thrown when there is no such credential. */
+export class CredentialNotFoundError extends CallosumError {
+  constructor() {
+    super('inference.credential-not-found', 'not-found', 'there is no such credential');
+  }
+}

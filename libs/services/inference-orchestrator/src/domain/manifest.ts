@@ -66,7 +66,7 @@ export interface RawManifest {
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const versionPattern = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/;
 /** Names go into LO attributes of SEG and SR. */
-const nameCharactersMax = 64;
+export const nameCharactersMax = 64;
 const intendedUseCharactersMax = 1024;
 const slotsMax = 64;
 const bodyPartsMax = 64;

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { imaging, inference, type Topic, topics } from '@callosum/contracts';
@@ -118,6 +119,15 @@ export class OrchestratorForTests {
       const events = await this.events(topic, studyInstanceUid);
       return events.length >= count ? events : undefined;
     });
+  }
+
+  /** The result a fact refers to: events carry none of it. */
+  async resultOf(fact: inference.JobCompleted | undefined): Promise<inference.InferenceResult> {
+    return inference.InferenceResult.fromJSON(await this.artifact(fact?.resultArtifact));
+  }
+
+  async artifact(artifact: inference.ArtifactRef | undefined): Promise<unknown> {
+    return json(await this.objects.get(artifact?.key ?? ''));
   }
 
   async get(path: string): Promise<{ status: number; body: unknown }> {

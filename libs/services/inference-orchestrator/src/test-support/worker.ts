@@ -1,5 +1,5 @@
 import { worker } from '@callosum/contracts';
-import { type Channel, createChannel, createClient } from 'nice-grpc';
+import { type Channel, createChannel, createClientFactory, Metadata } from 'nice-grpc';
 
 import { until } from './orchestrator.js';
 
@@ -20,9 +20,14 @@ export class WorkerForTests {
   constructor(
     address: string,
     readonly instanceId = `worker-${Math.random()}`,
+    /** Credential it shows with every call. */
+    token?: string,
   ) {
     this.channel = createChannel(address);
-    this.client = createClient(worker.WorkerServiceDefinition, this.channel);
+    const shown: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.client = createClientFactory()
+      .use((call, options) => call.next(call.request, { ...options, metadata: new Metadata(shown) }))
+      .create(worker.WorkerServiceDefinition, this.channel);
     this.ended = this.read();
   }
 

@@ -2,16 +2,17 @@ import { isUid } from '@callosum/kernel';
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 
 import { explainSelection } from '../application/explain-selection.js';
-import type { JobQueries, Models, Studies } from '../application/ports.js';
+import type { ConsideredStudies, JobQueries, Models, Studies } from '../application/ports.js';
 import { MalformedRequestError } from '../domain/errors.js';
-import { JOB_QUERIES, MODELS, STUDIES } from '../tokens.js';
+import { JOB_QUERIES, MODELS, SCHEDULING, STUDIES } from '../tokens.js';
 
 /** /api/inference: why a series was chosen, and how jobs stand. No attribute of a patient. */
 @Controller('/api/inference')
 export class InferenceHttp {
   constructor(
-    @Inject(MODELS) private readonly models: Models,
-    @Inject(STUDIES) private readonly studies: Studies,
+    @Inject(MODELS) readonly models: Models,
+    @Inject(STUDIES) readonly studies: Studies,
+    @Inject(SCHEDULING) readonly considered: ConsideredStudies,
     @Inject(JOB_QUERIES) private readonly jobs: JobQueries,
   ) {}
 
@@ -19,7 +20,7 @@ export class InferenceHttp {
   @Get('selection/:studyUid')
   selection(@Param('studyUid') studyUid: string, @Query('model') model: unknown) {
     const modelId = typeof model === 'string' && model !== '' ? model : undefined;
-    return explainSelection({ models: this.models, studies: this.studies }, uid(studyUid), modelId);
+    return explainSelection(this, uid(studyUid), modelId);
   }
 
   @Get('jobs')

@@ -6,6 +6,7 @@ import {
   InvalidResultError,
   StaleFencingTokenError,
   TooManyModelsError,
+  VendorMismatchError,
 } from '../domain/errors.js';
 
 export type Outbound = NonNullable<worker.OrchestratorMessage['message']>;
@@ -16,6 +17,7 @@ export type RefusalCode =
   | 'invalid-result'
   | 'invalid-manifest'
   | 'too-many-models'
+  | 'vendor-mismatch'
   | 'not-registered'
   | 'already-registered'
   | 'invalid-frame';
@@ -35,6 +37,7 @@ function refusalCode(error: unknown): RefusalCode | undefined {
   if (error instanceof StaleFencingTokenError) return 'stale-fencing-token';
   if (error instanceof InvalidResultError) return 'invalid-result';
   if (error instanceof TooManyModelsError) return 'too-many-models';
+  if (error instanceof VendorMismatchError) return 'vendor-mismatch';
   return error instanceof InvalidManifestError ? 'invalid-manifest' : undefined;
 }
 

@@ -7,6 +7,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationB
 
 import { considerStudy } from '../application/consider-study.js';
 import type {
+  Artifacts,
   Attempts,
   CompletedStudy,
   JobQueries,
@@ -19,12 +20,21 @@ import type {
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
-import { ATTEMPTS, JOB_QUERIES, LABEL_MAPS, MODELS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
+import {
+  ARTIFACTS,
+  ATTEMPTS,
+  JOB_QUERIES,
+  LABEL_MAPS,
+  MODELS,
+  SCHEDULING,
+  service,
+  STUDIES,
+  WAKER,
+} from '../tokens.js';
 
 /** A lease that ran out is noticed within this time. */
 const sweepMs = 250;
 const pauseAfterErrorMs = 1_000;
-const measureEveryMs = 5_000;
 const pruneEveryMs = 600_000;
 /** It lists every label map: not at every start, and not often. */
 const sweepObjectsEveryMs = 6 * 3_600_000;
@@ -39,7 +49,6 @@ const backfillStudiesMax = 20;
 export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private stopped = false;
   private running: Promise<void> = Promise.resolve();
-  private measuredAt = 0;
   private prunedAt = 0;
   private sweptAt = Date.now();
 
@@ -48,6 +57,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     @Inject(SCHEDULING) private readonly scheduling: Scheduling,
     @Inject(JOB_QUERIES) private readonly queries: JobQueries,
     @Inject(LABEL_MAPS) private readonly labelMaps: LabelMaps,
+    @Inject(ARTIFACTS) private readonly artifacts: Artifacts,
     @Inject(MODELS) private readonly models: Models,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
@@ -56,11 +66,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
   ) {}
 
   onApplicationBootstrap(): void {
-    const loops = [
-      this.run(() => this.endExpired()),
-      this.run(() => this.backfill()),
-      this.run(() => this.measureAndPrune()),
-    ];
+    const loops = [this.run(() => this.endExpired()), this.run(() => this.backfill()), this.run(() => this.prune())];
     this.running = Promise.all(loops).then(() => undefined);
   }
 
@@ -87,9 +93,9 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     const expired = await this.attempts.expired();
     for (const { jobId, fencingToken, failure, traceparent } of expired) {
       const options = { traceparent, attributes: { 'callosum.job': jobId, 'callosum.failure': failure } };
-      const detail = failure === 'deadline-exceeded' ? 'the attempt took too long' : 'the worker went silent';
+      const ours = failure === 'deadline-exceeded' ? 'the attempt took too long' : 'the worker went silent';
       const after = await withSpan(service, 'end attempt', options, () =>
-        this.attempts.fail({ jobId, fencingToken }, failure, detail),
+        this.attempts.fail({ jobId, fencingToken }, failure, { ours }),
       );
       if (after) this.log.warn({ job: jobId, failure, state: after.state }, 'attempt.expired');
     }
@@ -127,16 +133,16 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     });
   }
 
-  private async measureAndPrune(): Promise<void> {
+  private async prune(): Promise<void> {
     const now = Date.now();
-    if (now - this.measuredAt > measureEveryMs) {
-      await this.queries.measure();
-      this.measuredAt = now;
-    }
     if (now - this.prunedAt > pruneEveryMs) {
       await this.labelMaps.prune();
       await this.models.retire();
-      await this.queries.prune();
+      for (const jobId of await this.queries.outlived()) {
+        // Objects first: a row that stays is found again, objects without a row are not.
+        await this.artifacts.forget(jobId);
+        await this.queries.remove(jobId);
+      }
       await this.scheduling.forgetStudies(this.settings.CALLOSUM_MODEL_BACKFILL_MS);
       this.prunedAt = now;
     }

@@ -1,22 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
-import { assertBindAllowed } from '@callosum/config';
+import { tlsServerCredentials } from '@callosum/auth';
 import { worker } from '@callosum/contracts';
-import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { DRAIN, type Drain, LOGGER, SETTINGS } from '@callosum/runtime';
 import { grpcServerMiddleware, type Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { createServer, type Server } from 'nice-grpc';
 
-import type { OrchestratorSettings } from '../settings.js';
-import { service } from '../tokens.js';
+import type { Credentials } from '../application/ports.js';
+import { assertWorkerBind, type OrchestratorSettings, workerTls } from '../settings.js';
+import { CREDENTIALS, service } from '../tokens.js';
+import { workerAuth } from './worker-auth.js';
 import { WorkerGrpc } from './worker.grpc.js';
 
 /** A label map's chunk is at most 1 MiB, a result 500 kB: twice the larger. */
 const messageBytesMax = 2 * 1024 * 1024;
 /** A silent connection is asked for a sign of life, and dropped without one: half-open streams hold no slot. */
 const keepaliveMs = 10_000;
-/** Volumes being read may finish this long after the drain began. */
-const drainMs = 5_000;
 
 /** The port vendors' workers dial: a server of its own, apart from the services' internal one. */
 @Injectable()
@@ -27,7 +25,9 @@ export class WorkerServer implements OnApplicationBootstrap, BeforeApplicationSh
   constructor(
     @Inject(WorkerGrpc) private readonly workers: WorkerGrpc,
     @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
+    @Inject(CREDENTIALS) private readonly credentials: Credentials,
     @Inject(LOGGER) private readonly log: Logger,
+    @Inject(DRAIN) private readonly drain: Drain,
   ) {}
 
   /** Undefined until it listens. */
@@ -37,17 +37,22 @@ export class WorkerServer implements OnApplicationBootstrap, BeforeApplicationSh
 
   async onApplicationBootstrap(): Promise<void> {
     const { CALLOSUM_GRPC_HOST: host, CALLOSUM_GRPC_PORT: port } = this.settings;
-    assertBindAllowed('CALLOSUM_GRPC_HOST', host);
+    assertWorkerBind(this.settings);
+    const required = this.settings.CALLOSUM_AUTH_WORKERS === 'credential';
+    const tls = workerTls(this.settings);
     const onError = (err: unknown, path: string): void => this.log.warn({ err, path }, 'worker.call-failed');
     const server = createServer({
       'grpc.max_receive_message_length': messageBytesMax,
       'grpc.keepalive_time_ms': keepaliveMs,
       'grpc.keepalive_timeout_ms': keepaliveMs,
-    }).use(grpcServerMiddleware(service, onError));
+    })
+      .use(grpcServerMiddleware(service, onError))
+      .use(workerAuth(this.credentials, required, this.log));
     server.add(worker.WorkerServiceDefinition, this.workers);
-    this.boundPort = await server.listen(`${host}:${port}`);
+    this.boundPort = await server.listen(`${host}:${port}`, tls && tlsServerCredentials(tls));
     this.server = server;
-    this.log.info({ port: this.boundPort }, 'worker.listening');
+    this.log.info({ port: this.boundPort, tls: tls !== undefined, credentials: required }, 'worker.listening');
+    this.drain.onBegin(() => this.workers.drain());
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -55,9 +60,7 @@ export class WorkerServer implements OnApplicationBootstrap, BeforeApplicationSh
     if (!server) return;
     this.server = undefined;
     this.workers.drain();
-    const late = new AbortController();
-    await Promise.race([server.shutdown(), sleep(drainMs, undefined, { signal: late.signal }).catch(() => undefined)]);
-    late.abort();
-    server.forceShutdown();
+    // Volumes being read and masks being written may come to their end.
+    await this.drain.within(server.shutdown(), () => server.forceShutdown());
   }
 }

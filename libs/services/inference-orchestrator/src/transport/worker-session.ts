@@ -6,7 +6,7 @@ import { type Clock, errorMessage } from '@callosum/kernel';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
 
 import { completeJob } from '../application/complete-job.js';
-import type { Attempts, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
+import type { Artifacts, Attempts, FailureText, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
 import { attemptMs } from '../domain/attempt.js';
 import { StaleFencingTokenError } from '../domain/errors.js';
 import type { Manifest } from '../domain/manifest.js';
@@ -18,6 +18,7 @@ import { Outgoing } from './outgoing.js';
 export interface SessionDependencies {
   readonly attempts: Attempts;
   readonly labelMaps: LabelMaps;
+  readonly artifacts: Artifacts;
   readonly models: Models;
   readonly waker: Waker;
   readonly clock: Clock;
@@ -26,6 +27,8 @@ export interface SessionDependencies {
   readonly heartbeatMs: number;
   readonly leaseMs: number;
   readonly attemptMsMax: number;
+  /** Whose credential the worker showed; undefined where none is asked for. */
+  readonly vendor?: string | undefined;
 }
 
 /** Answers that wait for a worker to read them; then its own frames wait. */
@@ -116,14 +119,14 @@ export class WorkerSession {
   }
 
   private async register({ manifest: raw, workerInstanceId, heldJobs }: worker.Register): Promise<void> {
-    const { models, attempts, log, waker, orchestratorInstanceId, heartbeatMs, leaseMs } = this.with_;
+    const { models, attempts, log, waker, orchestratorInstanceId, heartbeatMs, leaseMs, vendor } = this.with_;
     if (this.registration) return this.say(refusal('', 'already-registered', 'a stream registers once'));
     if (!raw) return this.say(refusal('', 'invalid-manifest', 'manifest is missing'));
     if (!/^[\x21-\x7e]{1,128}$/.test(workerInstanceId))
       return this.say(refusal('', 'invalid-manifest', 'worker_instance_id must be 1 to 128 visible ASCII characters'));
     let manifest: Manifest;
     try {
-      manifest = await models.register(raw);
+      manifest = await models.register(raw, vendor);
     } catch (error) {
       const answer = refusalOf('', error);
       if (!answer) throw error;
@@ -216,17 +219,23 @@ export class WorkerSession {
     const { attempts, log } = this.with_;
     const job = await attempts.held(held);
     const failure = (kind as string) === 'FAILURE_KIND_INPUT_UNUSABLE' ? 'input-unusable' : 'transient';
-    const said = isPlainText(detail) ? detail.slice(0, detailCharactersMax) : '';
+    const text = await this.textOf(job.id, detail);
     const options = {
       traceparent: job.traceparent,
       attributes: { 'callosum.job': job.id, 'callosum.failure': failure },
     };
     await withSpan(service, 'end attempt', options, async () => {
-      const after = await attempts.fail(held, failure, said);
+      const after = await attempts.fail(held, failure, text);
       if (!after) throw new StaleFencingTokenError(held.jobId);
       log.warn({ job: job.id, failure, attempt: job.attempts, state: after.state }, 'attempt.failed');
     });
     this.release(held.jobId, held.fencingToken);
+  }
+
+  /** What the worker says goes no way but the artifact's: it may hold what nobody can check. */
+  private async textOf(jobId: string, detail: string): Promise<FailureText> {
+    const said = isPlainText(detail) ? detail.slice(0, detailCharactersMax) : '';
+    return said === '' ? { ours: '' } : { worker: await this.with_.artifacts.store(jobId, { detail: said }) };
   }
 
   private async offerOne(): Promise<boolean> {

@@ -5,11 +5,13 @@ import { context, SpanStatusCode, trace } from '@opentelemetry/api';
 import { type CallContext, ServerError, Status } from 'nice-grpc';
 
 import type { Blobs, Job, Studies } from '../application/ports.js';
+import { attemptsOfVendor } from '../application/attempts-of-vendor.js';
 import { readVolume, type VolumePart } from '../application/read-volume.js';
 import { writeLabelMap } from '../application/write-label-map.js';
 import { InputUnusableError, LabelMapMismatchError } from '../domain/errors.js';
 import { service } from '../tokens.js';
 import { Transfers } from './transfers.js';
+import type { WorkerContext } from './worker-auth.js';
 import { type SessionDependencies, WorkerSession } from './worker-session.js';
 
 export interface WorkerGrpcDependencies extends SessionDependencies {
@@ -20,7 +22,7 @@ export interface WorkerGrpcDependencies extends SessionDependencies {
 }
 
 /** callosum.worker.v1.WorkerService. */
-export class WorkerGrpc implements worker.WorkerServiceImplementation {
+export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerContext> {
   private readonly sessions = new Set<WorkerSession>();
   private draining = false;
 
@@ -36,11 +38,12 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
     for (const session of this.sessions) session.end();
   }
 
-  async *connect(frames: AsyncIterable<worker.WorkerMessage>, { signal }: CallContext) {
+  async *connect(frames: AsyncIterable<worker.WorkerMessage>, context: CallContext & WorkerContext) {
     if (this.draining) throw new ServerError(Status.UNAVAILABLE, 'draining');
     if (this.sessions.size >= this.with_.streamsMax)
       throw new ServerError(Status.RESOURCE_EXHAUSTED, `${this.with_.streamsMax} worker streams are open already`);
-    const session = new WorkerSession(this.with_);
+    const { signal } = context;
+    const session = new WorkerSession({ ...this.forCaller(context), vendor: context.worker?.vendor });
     const abort = (): void => session.end();
     signal.addEventListener('abort', abort);
     this.sessions.add(session);
@@ -57,8 +60,8 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
     }
   }
 
-  async *readVolume(request: worker.ReadVolumeRequest) {
-    const { attempts } = this.with_;
+  async *readVolume(request: worker.ReadVolumeRequest, context: WorkerContext) {
+    const { attempts } = this.forCaller(context);
     const job = await attempts.held(request);
     try {
       for await (const part of this.readOf(job)) {
@@ -70,15 +73,16 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
     }
   }
 
-  async writeLabelMap(requests: AsyncIterable<worker.WriteLabelMapRequest>) {
+  async writeLabelMap(requests: AsyncIterable<worker.WriteLabelMapRequest>, context: WorkerContext) {
+    const with_ = this.forCaller(context);
     const iterator = requests[Symbol.asyncIterator]();
     const first = await iterator.next();
     const part = first.done === true ? undefined : first.value.part;
     if (part?.$case !== 'header') throw new LabelMapMismatchError('the first message carries no header');
-    const traceparent = (await this.with_.attempts.find(part.value.jobId))?.traceparent;
+    const traceparent = (await with_.attempts.find(part.value.jobId))?.traceparent;
     const options = { traceparent, attributes: { 'callosum.job': part.value.jobId } };
     const sha256 = await withSpan(service, 'write label map', options, () =>
-      writeLabelMap(this.with_, part.value, this.transfers.within(part.value, dataOf(iterator))),
+      writeLabelMap(with_, part.value, this.transfers.within(part.value, dataOf(iterator))),
     );
     return { sha256 };
   }
@@ -88,10 +92,14 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation {
     return this.transfers.within(held, traced(job, 'read volume', readVolume(this.with_, job)));
   }
 
+  private forCaller({ worker: caller }: WorkerContext): WorkerGrpcDependencies {
+    return { ...this.with_, attempts: attemptsOfVendor(this.with_.attempts, caller?.vendor) };
+  }
+
   private async refuseInput({ id, fencingToken, traceparent }: Job, error: InputUnusableError): Promise<void> {
     const options = { traceparent, attributes: { 'callosum.job': id, 'callosum.failure': 'input-unusable' } };
     await withSpan(service, 'end attempt', options, () =>
-      this.with_.attempts.fail({ jobId: id, fencingToken }, 'input-unusable', error.message),
+      this.with_.attempts.fail({ jobId: id, fencingToken }, 'input-unusable', { ours: error.message }),
     );
     this.with_.waker.wake();
   }

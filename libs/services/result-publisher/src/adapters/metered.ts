@@ -1,22 +1,10 @@
 import { errorCode } from '@callosum/kernel';
-import { withSpan } from '@callosum/telemetry';
-import { type Histogram, metrics } from '@opentelemetry/api';
+import { record, secondsSince, withSpan } from '@callosum/telemetry';
 
-import type { FhirSink, ResultArchive } from '../application/ports.js';
+import type { ClaimedPublication, FhirSink, ResultArchive } from '../application/ports.js';
+import type { StudyContents } from '../domain/study-contents.js';
 
 const service = 'result-publisher';
-
-let made: Histogram | undefined;
-
-/** Made with the first write, not when this file is loaded: a meter asked for before telemetry starts records nothing. */
-function duration(): Histogram {
-  made ??= metrics.getMeter(`callosum.${service}`).createHistogram('callosum.publish.duration', {
-    description: 'Time one write to a sink took, by sink and outcome',
-    unit: 's',
-    advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
-  });
-  return made;
-}
 
 async function metered<T>(sink: 'archive' | 'fhir', work: () => Promise<T>): Promise<T> {
   const startedAt = performance.now();
@@ -27,7 +15,10 @@ async function metered<T>(sink: 'archive' | 'fhir', work: () => Promise<T>): Pro
     outcome = errorCode(error);
     throw error;
   } finally {
-    duration().record((performance.now() - startedAt) / 1000, { 'callosum.sink': sink, 'callosum.outcome': outcome });
+    record('callosum.publish.duration', secondsSince(startedAt), {
+      'callosum.sink': sink,
+      'callosum.outcome': outcome,
+    });
   }
 }
 
@@ -40,3 +31,10 @@ export const meteredFhir = (fhir: FhirSink): FhirSink => ({
   transact: (bundle, timeoutMs) => metered('fhir', () => fhir.transact(bundle, timeoutMs)),
   find: (keys) => fhir.find(keys),
 });
+
+/** What people wait for. Later revisions, and what is published again under another Patient, began with other facts. */
+export function recordEndToEnd({ kind, wanted }: ClaimedPublication, { revision, firstStoredAt }: StudyContents): void {
+  if (revision !== 1 || wanted !== 1 || !firstStoredAt) return;
+  const seconds = Math.max(0, Date.now() - firstStoredAt.getTime()) / 1000;
+  record('callosum.study.end_to_end.duration', seconds, { 'callosum.publication': kind });
+}

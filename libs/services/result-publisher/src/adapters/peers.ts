@@ -54,6 +54,7 @@ function contentsOf(study: imaging.Study): StudyContents {
     studyDescription,
     timezoneOffsetFromUtc,
     identityDigest,
+    firstStoredAt: study.firstStoredAt === undefined ? undefined : new Date(study.firstStoredAt),
     series: study.series.map((series) => ({
       seriesInstanceUid: series.seriesInstanceUid,
       modality: series.modality,

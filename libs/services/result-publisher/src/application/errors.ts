@@ -35,6 +35,13 @@ export class LabelMapUnreadableError extends CallosumError {
   }
 }
 
+/** Thrown when an artifact, a result or a worker's words, is gone or not the bytes its fact names. */
+export class ArtifactUnreadableError extends CallosumError {
+  constructor(reason: string) {
+    super('results.artifact-unreadable', 'invalid', `the artifact cannot be read: ${reason}`);
+  }
+}
+
 /** Thrown when an attempt lost its claim to another worker: its outcome is not recorded. */
 export class ClaimLostError extends CallosumError {
   constructor() {

@@ -1,3 +1,4 @@
+import type { inference } from '@callosum/contracts';
 import type { Bundle, Observation } from '@callosum/fhir';
 
 import type { FailureCounts } from '../domain/attempts.js';
@@ -67,6 +68,14 @@ export interface WrittenLedger {
   hasResult(claim: ClaimedPublication): Promise<boolean>;
   /** Observations that other results of the same study and model ever wrote. */
   earlierObservations(claim: ClaimedPublication): Promise<readonly Observation[]>;
+}
+
+export interface ArtifactReader {
+  /**
+   * The JSON of an artifact: a result, or what a worker said.
+   * @throws {ArtifactUnreadableError} when the bytes are gone or not those of the digest
+   */
+  read(artifact: inference.ArtifactRef): Promise<unknown>;
 }
 
 export interface LabelMapReader {

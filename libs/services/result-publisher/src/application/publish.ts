@@ -19,6 +19,7 @@ import { holdsInstances, type StudyContents, withoutInstances } from '../domain/
 import { LinkNotCurrentError, ResultNotIndexedError } from './errors.js';
 import { jobResult, MalformedJobError, modelOf } from './job-result.js';
 import type {
+  ArtifactReader,
   ClaimedPublication,
   FhirSink,
   LabelMapReader,
@@ -37,12 +38,15 @@ export interface PublishDependencies {
   readonly archive: ResultArchive;
   readonly fhir: FhirSink;
   readonly labelMaps: LabelMapReader;
+  readonly artifacts: ArtifactReader;
   readonly ledger: WrittenLedger;
   /** Tells errors of libraries that say a dependency is away. */
   readonly isOutage: (error: unknown) => boolean;
   readonly publicUrl: string;
   readonly site: string;
   readonly pause: (ms: number) => Promise<void>;
+  /** Told once FHIR holds what the claim asked for. */
+  readonly onWritten?: (claim: ClaimedPublication, study: StudyContents) => void;
 }
 
 /** How long an attempt waits for the index to name the SEG and SR it stored; then the row is tried again later. */
@@ -113,7 +117,7 @@ async function publishStudy(
   lease: PublishLease,
 ): Promise<PublicationOutcome | undefined> {
   const context = studyContext(dependencies, await presentable(dependencies, claim, study), lease);
-  const contentDigest = digestOf(context);
+  const contentDigest = digestOf({ ...context, study: { ...context.study, firstStoredAt: undefined } });
   if (contentDigest === claim.contentDigest) return undefined;
   return write(dependencies, claim, studyTransaction(context), study, lease, { contentDigest });
 }
@@ -134,12 +138,13 @@ async function publishFailure(
     .replace('JOB_FAILURE_REASON_', '')
     .toLowerCase()
     .replaceAll('_', ' ');
+  const said = await failureText(dependencies, job);
   const bundle = failureTransaction({
     ...studyContext(dependencies, await presentable(dependencies, claim, study), lease),
     jobId: job.jobId,
     model: modelOf(job.jobId, job.model),
     endedAt: new Date(job.failedAt),
-    outcome: { status: superseded ? 'cancelled' : 'failed', reason: job.detail ? `${reason}: ${job.detail}` : reason },
+    outcome: { status: superseded ? 'cancelled' : 'failed', reason: said ? `${reason}: ${said}` : reason },
     reports: !superseded && !(await dependencies.ledger.hasResult(claim)),
   });
   return write(dependencies, claim, bundle, study, lease, {});
@@ -182,7 +187,20 @@ async function publishResult(
   });
 }
 
-async function resultOf({ labelMaps }: PublishDependencies, job: inference.JobCompleted): Promise<JobResult> {
+/** In our words, or the worker's: events do not carry what vendors write. */
+async function failureText({ artifacts }: PublishDependencies, job: inference.JobFailed): Promise<string> {
+  if (!job.detailArtifact) return job.detail;
+  return inference.FailureText.fromJSON(await artifacts.read(job.detailArtifact)).detail;
+}
+
+async function resultOf(
+  { labelMaps, artifacts }: PublishDependencies,
+  fact: inference.JobCompleted,
+): Promise<JobResult> {
+  const { resultArtifact } = fact;
+  const job = resultArtifact
+    ? { ...fact, result: inference.InferenceResult.fromJSON(await artifacts.read(resultArtifact)) }
+    : fact;
   const [map] = job.result?.labelMaps ?? [];
   const voxels = map && (await labelMaps.read(map.artifactKey, map.sha256, map.columns * map.rows * map.slices));
   return jobResult(job, voxels);
@@ -227,6 +245,7 @@ async function write(
   outcome: Partial<PublicationOutcome>,
 ): Promise<PublicationOutcome> {
   const response = await writeFhir(dependencies, claim, lease, publication.bundle);
+  dependencies.onWritten?.(claim, study);
   return {
     decisionId: claim.decisionId,
     patientReference: lease.patientReference,

@@ -12,6 +12,8 @@ export interface StudyContents {
   /** A link holds for exactly this digest. */
   readonly identityDigest: string;
   readonly series: readonly SeriesContents[];
+  /** When its first instance was stored; not part of what is published. */
+  readonly firstStoredAt?: Date | undefined;
 }
 
 export interface SeriesContents {

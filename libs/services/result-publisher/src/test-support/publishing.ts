@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 
 import { ArchivedResults } from '../adapters/archived-results.js';
+import { StoredArtifacts } from '../adapters/artifacts.js';
 import { FhirServer } from '../adapters/fhir-server.js';
 import { GrpcPublishLeases, GrpcStudyReader } from '../adapters/peers.js';
 import { PostgresFactStore } from '../adapters/postgres/fact-store.js';
@@ -44,6 +45,7 @@ export let peers: PeersForTests;
 export let archive: IndexedArchive;
 export let archiveDatabase: Database<never>;
 export let objectsFolder: string;
+export let objectStore: FileObjectStore;
 export let database: Database<Tables>;
 export let facts: PostgresFactStore;
 export let publications: PostgresPublications;
@@ -80,7 +82,7 @@ export function usePublishing(startGateway: (config: DatabaseConfig) => Promise<
     await migrate(archiveDatabase.db, 'archive', { ...eventTablesMigrations, ...archiveMigrations });
     objectsFolder = await mkdtemp(join(tmpdir(), 'callosum-objects-'));
     const archiveOutbox = new PostgresOutbox({ service: 'result-publisher' });
-    const objectStore = new FileObjectStore({ root: objectsFolder, diskFreeBytesMin: 0 });
+    objectStore = new FileObjectStore({ root: objectsFolder, diskFreeBytesMin: 0 });
     const logger = createLogger('result-publisher', 'fatal');
     const kept = new Archive({
       database: archiveDatabase,
@@ -99,6 +101,7 @@ export function usePublishing(startGateway: (config: DatabaseConfig) => Promise<
       archive,
       fhir: new FhirServer(new FhirClient({ baseUrl: gateway.base })),
       labelMaps: { read: () => Promise.resolve(labelMap.voxels) },
+      artifacts: new StoredArtifacts(objectStore),
       ledger: new PostgresWrittenLedger(database),
       isOutage: isTransient,
       publicUrl: 'https://callosum.example',

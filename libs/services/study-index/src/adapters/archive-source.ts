@@ -3,12 +3,14 @@ import { buffer } from 'node:stream/consumers';
 import type { Archive, LedgerEntry } from '@callosum/archive';
 
 import type { BlobReader } from '../application/read-instance.js';
-import type { ArchiveLedger } from '../application/reindex.js';
+import type { ArchiveLedger, LedgerProgress } from '../application/reindex.js';
 import type { StoredInstance } from '../domain/instance.js';
 
 /** Ranges of the archive's blobs, and its current instances. */
 export class ArchiveSource implements BlobReader, ArchiveLedger {
-  constructor(private readonly archive: Pick<Archive, 'open' | 'count' | 'current'>) {}
+  constructor(
+    private readonly archive: Pick<Archive, 'open' | 'count' | 'current' | 'reconcile' | 'nextRevisionFloor'>,
+  ) {}
 
   async read(blobKey: string, offset: number, byteCount: number): Promise<Uint8Array> {
     return buffer(await this.archive.open(blobKey, { offset, length: byteCount }));
@@ -16,6 +18,14 @@ export class ArchiveSource implements BlobReader, ArchiveLedger {
 
   count(): Promise<number> {
     return this.archive.count();
+  }
+
+  reconcile(settledMs: number, revisionFloor: () => Promise<number>): AsyncIterable<LedgerProgress> {
+    return this.archive.reconcile(settledMs, revisionFloor);
+  }
+
+  nextRevisionFloor(): Promise<number> {
+    return this.archive.nextRevisionFloor();
   }
 
   async *current(): AsyncGenerator<StoredInstance> {

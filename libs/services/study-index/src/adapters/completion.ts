@@ -30,7 +30,14 @@ export class PostgresCompletionStore implements CompletionStore {
     return this.db.transaction().execute(async (trx) => {
       const due = await trx
         .selectFrom('study')
-        .select(['study_instance_uid', 'revision', 'identity_digest', 'traceparent', 'correlation_id'])
+        .select([
+          'study_instance_uid',
+          'revision',
+          'identity_digest',
+          'traceparent',
+          'correlation_id',
+          'first_stored_at',
+        ])
         .where('state', '=', 'receiving')
         .where('quiet_until', '<=', sql<Date>`now()`)
         .orderBy('quiet_until')
@@ -51,6 +58,7 @@ export class PostgresCompletionStore implements CompletionStore {
       identity_digest: string;
       traceparent: string | null;
       correlation_id: string | null;
+      first_stored_at: Date;
     },
   ): Promise<CompletedStudy> {
     const series = await trx
@@ -88,7 +96,12 @@ export class PostgresCompletionStore implements CompletionStore {
     await withSpan('study-index', 'study.complete', { traceparent: due.traceparent ?? undefined, attributes }, () =>
       this.outbox.add(trx, topics.studyCompleted, message, context),
     );
-    return { studyInstanceUid: due.study_instance_uid, revision: due.revision, seriesCount: series.length };
+    return {
+      studyInstanceUid: due.study_instance_uid,
+      revision: due.revision,
+      seriesCount: series.length,
+      secondsFromFirstInstance: (completedAt.getTime() - due.first_stored_at.getTime()) / 1000,
+    };
   }
 
   async restartOverdueQuietPeriods(): Promise<void> {

@@ -3,11 +3,12 @@ import type { Outbox } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { IndexedInstance, IndexTransaction } from '../application/index-instance.js';
+import type { IndexedInstance, IndexTransaction, QuietPeriodStart } from '../application/index-instance.js';
+import { NotIndexedError } from '../domain/errors.js';
 import { type IdentityAttributes, patientDigest, type StudyIdentity } from '../domain/identity.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import { nameKeys } from '../domain/levels.js';
-import type { QuietPeriods, StudyProgress } from '../domain/study.js';
+import type { StudyProgress } from '../domain/study.js';
 import { cleanText, jsonColumn } from './json-column.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
 import type { StudyIndexTables } from './tables.js';
@@ -32,21 +33,29 @@ export class PostgresIndexTransaction implements IndexTransaction {
   async lockStudies(uids: readonly string[], first?: InstanceRecord): Promise<ReadonlyMap<string, StudyProgress>> {
     const locked = new Map<string, StudyProgress>();
     for (const uid of uids) {
-      if (first)
+      let row = await this.lockStudy(uid);
+      // Nearly every instance is of a study that has a row.
+      if (!row && first) {
         await this.trx
           .insertInto('study')
           .values(emptyStudy(uid, first))
           .onConflict((on) => on.doNothing())
           .execute();
-      const row = await this.trx
-        .selectFrom('study')
-        .select(['revision', 'state', 'identity_digest'])
-        .where('study_instance_uid', '=', uid)
-        .forUpdate()
-        .executeTakeFirstOrThrow();
+        row = await this.lockStudy(uid);
+      }
+      if (!row) throw new NotIndexedError('study', uid);
       locked.set(uid, { revision: row.revision, state: row.state, identityDigest: row.identity_digest });
     }
     return locked;
+  }
+
+  private lockStudy(uid: string) {
+    return this.trx
+      .selectFrom('study')
+      .select(['revision', 'state', 'identity_digest'])
+      .where('study_instance_uid', '=', uid)
+      .forUpdate()
+      .executeTakeFirst();
   }
 
   async findInstance(sopInstanceUid: string): Promise<IndexedInstance | undefined> {
@@ -67,7 +76,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
   }
 
   async putInstance(record: InstanceRecord): Promise<void> {
-    const patient_digest = await this.putPatient(record.patient);
+    const clean = cleanIdentity(record.patient);
+    const patient_digest = patientDigest(clean);
     const values = {
       study_instance_uid: record.studyInstanceUid,
       series_instance_uid: record.seriesInstanceUid,
@@ -89,6 +99,13 @@ export class PostgresIndexTransaction implements IndexTransaction {
       seen_at: sql<Date>`now()`,
     };
     await this.trx
+      // One statement with what it refers to: the reference is checked at its end.
+      .with('patient_of_instance', (db) =>
+        db
+          .insertInto('patient')
+          .values(patientRow(patient_digest, clean))
+          .onConflict((on) => on.doNothing()),
+      )
       .insertInto('instance')
       .values({ sop_instance_uid: record.sopInstanceUid, ...values })
       .onConflict((on) => on.column('sop_instance_uid').doUpdateSet(values))
@@ -97,26 +114,6 @@ export class PostgresIndexTransaction implements IndexTransaction {
 
   async deleteInstance(sopInstanceUid: string): Promise<void> {
     await this.trx.deleteFrom('instance').where('sop_instance_uid', '=', sopInstanceUid).execute();
-  }
-
-  private async putPatient(patient: IdentityAttributes): Promise<string> {
-    const clean = cleanIdentity(patient);
-    const digest = patientDigest(clean);
-    await this.trx
-      .insertInto('patient')
-      .values({
-        patient_digest: digest,
-        patient_id: clean.patientId,
-        issuer_of_patient_id: clean.issuerOfPatientId,
-        issuer_universal_entity_id: clean.issuerUniversalEntityId,
-        issuer_universal_entity_id_type: clean.issuerUniversalEntityIdType,
-        patient_name: clean.patientName,
-        patient_birth_date: clean.patientBirthDate,
-        patient_sex: clean.patientSex,
-      })
-      .onConflict((on) => on.doNothing())
-      .execute();
-    return digest;
   }
 
   summariseSeries(studyInstanceUid: string, seriesInstanceUid: string): Promise<void> {
@@ -148,7 +145,12 @@ export class PostgresIndexTransaction implements IndexTransaction {
     }));
   }
 
-  async saveStudy(studyInstanceUid: string, progress: StudyProgress, identity: StudyIdentity): Promise<void> {
+  async saveStudy(
+    studyInstanceUid: string,
+    progress: StudyProgress,
+    identity: StudyIdentity,
+    quietPeriod: QuietPeriodStart | undefined,
+  ): Promise<void> {
     const name = nameKeys(identity.patientName);
     const own = {
       revision: progress.revision,
@@ -165,6 +167,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
       name_key: name.alphabetic,
       name_key_ideographic: name.ideographic,
       name_key_phonetic: name.phonetic,
+      ...(quietPeriod && this.deadline(studyInstanceUid, quietPeriod)),
     };
     await refreshStudy(this.trx, studyInstanceUid, own, this.force);
   }
@@ -173,18 +176,14 @@ export class PostgresIndexTransaction implements IndexTransaction {
    * The deadline counts on the database's clock, which all replicas share. Once the sender released the association
    * and everything it announced is indexed, the short period holds, whichever of the two facts arrived first.
    */
-  async restartQuietPeriod(studyInstanceUid: string, periods: QuietPeriods, associationId: string): Promise<void> {
+  private deadline(studyInstanceUid: string, { periods, associationId }: QuietPeriodStart) {
     const { traceparent, correlationId } = this.provenance;
-    await this.trx
-      .updateTable('study')
-      .set({
-        quiet_until: sql`now() + make_interval(secs => case when ${associationDone(studyInstanceUid, associationId)}
-          then ${periods.releasedQuietPeriodMs}::float8 else ${periods.quietPeriodMs}::float8 end / 1000)`,
-        traceparent: traceparent ?? null,
-        correlation_id: correlationId ?? null,
-      })
-      .where('study_instance_uid', '=', studyInstanceUid)
-      .execute();
+    return {
+      quiet_until: sql<Date>`now() + make_interval(secs => case when ${associationDone(studyInstanceUid, associationId)}
+        then ${periods.releasedQuietPeriodMs}::float8 else ${periods.quietPeriodMs}::float8 end / 1000)`,
+      traceparent: traceparent ?? null,
+      correlation_id: correlationId ?? null,
+    };
   }
 
   async tell(update: {
@@ -207,6 +206,17 @@ export const associationDone = (studyInstanceUid: string, associationId: string)
   select 1 from release r where r.study_instance_uid = ${studyInstanceUid} and r.association_id = ${associationId}
     and r.instance_count <= (select count(*) from instance i
       where i.association_id = ${associationId} and i.study_instance_uid = ${studyInstanceUid}))`;
+
+const patientRow = (patient_digest: string, patient: IdentityAttributes) => ({
+  patient_digest,
+  patient_id: patient.patientId,
+  issuer_of_patient_id: patient.issuerOfPatientId,
+  issuer_universal_entity_id: patient.issuerUniversalEntityId,
+  issuer_universal_entity_id_type: patient.issuerUniversalEntityIdType,
+  patient_name: patient.patientName,
+  patient_birth_date: patient.patientBirthDate,
+  patient_sex: patient.patientSex,
+});
 
 const cleanIdentity = (patient: IdentityAttributes): IdentityAttributes =>
   Object.fromEntries(

@@ -4,7 +4,7 @@ import { type Kysely, sql } from 'kysely';
 
 import { indexInstance, type IndexTransaction, removeInstance } from '../application/index-instance.js';
 import type { ReindexTarget } from '../application/reindex.js';
-import type { InstanceRecord } from '../domain/instance.js';
+import type { InstanceRecord, StoredInstance } from '../domain/instance.js';
 import type { QuietPeriods } from '../domain/study.js';
 import { PostgresIndexTransaction } from './index-transaction.js';
 import type { StudyIndexTables } from './tables.js';
@@ -27,9 +27,19 @@ export class PostgresReindexTarget implements ReindexTarget {
     return row.now;
   }
 
-  put(record: InstanceRecord): Promise<void> {
+  async holds({ sopInstanceUid, blob }: StoredInstance): Promise<boolean> {
+    const row = await this.db
+      .selectFrom('instance')
+      .select('sop_instance_uid')
+      .where('sop_instance_uid', '=', sopInstanceUid)
+      .where('blob_sha256', '=', blob.sha256)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  put(record: InstanceRecord, revisionFloor: number): Promise<void> {
     return this.within(async (transaction) => {
-      await indexInstance(transaction, record, this.periods);
+      await indexInstance(transaction, record, this.periods, revisionFloor);
     });
   }
 

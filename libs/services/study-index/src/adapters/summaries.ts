@@ -1,9 +1,9 @@
-import { sql, type Transaction, type Updateable } from 'kysely';
+import { type RawBuilder, sql, type Transaction, type UpdateObject } from 'kysely';
 
 import type { DicomJson } from '../domain/instance.js';
 import { seriesLevel, studyLevel } from '../domain/levels.js';
 import { jsonColumn } from './json-column.js';
-import type { StudyIndexTables, StudyTable } from './tables.js';
+import type { StudyIndexTables } from './tables.js';
 
 /**
  * Attributes of a study or series come from one representative instance: the source instance stored first, and only
@@ -35,10 +35,23 @@ export async function refreshSeries(
   seriesUid: string,
   force: boolean,
 ): Promise<void> {
-  const first = await representative(trx, studyUid)
-    .where('series_instance_uid', '=', seriesUid)
-    .select(['sop_instance_uid', 'blob_sha256'])
-    .executeTakeFirst();
+  const numbers = {
+    instance_count: countOf(studyUid, seriesUid, sql``),
+    source_instance_count: countOf(studyUid, seriesUid, sql`and not issued_by_callosum`),
+  };
+  const representativeOfSeries = representative(trx, studyUid).where('series_instance_uid', '=', seriesUid);
+  if (!force) {
+    // Most instances of a series change nothing but its counts: one statement.
+    const { numUpdatedRows } = await trx
+      .updateTable('series')
+      .set(numbers)
+      .where('study_instance_uid', '=', studyUid)
+      .where('series_instance_uid', '=', seriesUid)
+      .where('representative_sha256', '=', representativeOfSeries.select('blob_sha256'))
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) return;
+  }
+  const first = await representativeOfSeries.select(['sop_instance_uid', 'blob_sha256']).executeTakeFirst();
   if (!first) {
     await trx
       .deleteFrom('series')
@@ -46,27 +59,6 @@ export async function refreshSeries(
       .where('series_instance_uid', '=', seriesUid)
       .execute();
     return;
-  }
-  const counts = await trx
-    .selectFrom('instance')
-    .where('study_instance_uid', '=', studyUid)
-    .where('series_instance_uid', '=', seriesUid)
-    .select((eb) => [
-      eb.fn.countAll<number>().as('all'),
-      eb.fn.countAll<number>().filterWhere('issued_by_callosum', '=', false).as('source'),
-    ])
-    .executeTakeFirstOrThrow();
-  const numbers = { instance_count: counts.all, source_instance_count: counts.source };
-  if (!force) {
-    // Most instances of a series change nothing but its counts.
-    const { numUpdatedRows } = await trx
-      .updateTable('series')
-      .set(numbers)
-      .where('study_instance_uid', '=', studyUid)
-      .where('series_instance_uid', '=', seriesUid)
-      .where('representative_sha256', '=', first.blob_sha256)
-      .executeTakeFirst();
-    if (numUpdatedRows > 0n) return;
   }
   const level = seriesLevel(await metadataOf(trx, first.sop_instance_uid));
   const values = {
@@ -90,27 +82,44 @@ export async function refreshSeries(
     .execute();
 }
 
+const countOf = (studyUid: string, seriesUid: string, which: RawBuilder<unknown>) =>
+  sql<number>`(select count(*) from instance
+    where study_instance_uid = ${studyUid} and series_instance_uid = ${seriesUid} ${which})`;
+
 /** Writes `own` and everything of the study's row that follows from its instances. */
 export async function refreshStudy(
   trx: Transaction<StudyIndexTables>,
   studyUid: string,
-  own: Updateable<StudyTable>,
+  own: UpdateObject<StudyIndexTables, 'study'>,
   force: boolean,
 ): Promise<void> {
+  const values = {
+    ...own,
+    series_count: sql<number>`(select count(*) from series s where s.study_instance_uid = study.study_instance_uid)`,
+    instance_count: sql<number>`(select coalesce(sum(s.instance_count), 0) from series s where s.study_instance_uid = study.study_instance_uid)`,
+    modalities: sql<
+      string[]
+    >`(select coalesce(array_agg(distinct s.modality order by s.modality) filter (where s.modality <> ''), '{}')
+      from series s where s.study_instance_uid = study.study_instance_uid)`,
+  };
+  if (!force) {
+    // As for the series: its attributes come from an instance that nearly never changes.
+    const { numUpdatedRows } = await trx
+      .updateTable('study')
+      .set(values)
+      .where('study_instance_uid', '=', studyUid)
+      .where('representative_sha256', '=', representative(trx, studyUid).select('blob_sha256'))
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) return;
+  }
   const first = await representative(trx, studyUid)
     .select(['sop_instance_uid', 'blob_sha256', 'source', 'stored_at'])
     .executeTakeFirst();
-  const now = await trx
-    .selectFrom('study')
-    .select('representative_sha256')
-    .where('study_instance_uid', '=', studyUid)
-    .executeTakeFirstOrThrow();
-  const isNew = first && (force || now.representative_sha256 !== first.blob_sha256);
-  const level = isNew && studyLevel(await metadataOf(trx, first.sop_instance_uid));
+  const level = first && studyLevel(await metadataOf(trx, first.sop_instance_uid));
   await trx
     .updateTable('study')
     .set({
-      ...own,
+      ...values,
       ...(level
         ? {
             source: first.source,
@@ -125,10 +134,6 @@ export async function refreshStudy(
             attributes: jsonColumn(level.attributes),
           }
         : {}),
-      series_count: sql`(select count(*) from series s where s.study_instance_uid = study.study_instance_uid)`,
-      instance_count: sql`(select coalesce(sum(s.instance_count), 0) from series s where s.study_instance_uid = study.study_instance_uid)`,
-      modalities: sql`(select coalesce(array_agg(distinct s.modality order by s.modality) filter (where s.modality <> ''), '{}')
-        from series s where s.study_instance_uid = study.study_instance_uid)`,
     })
     .where('study_instance_uid', '=', studyUid)
     .execute();

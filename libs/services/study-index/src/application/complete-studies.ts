@@ -11,6 +11,7 @@ export interface CompletedStudy {
   readonly studyInstanceUid: string;
   readonly revision: number;
   readonly seriesCount: number;
+  readonly secondsFromFirstInstance: number;
 }
 
 /** Deadlines of studies, shared by all replicas. */

@@ -25,10 +25,20 @@ export interface IndexTransaction {
   summariseSeries(studyInstanceUid: string, seriesInstanceUid: string): Promise<void>;
   /** Distinct identity attributes of the study, in the order they were first stored; source instances' where there are any. */
   identityVersions(studyInstanceUid: string): Promise<readonly IdentityAttributes[]>;
-  /** Writes progress and identity, and counts and attributes again. */
-  saveStudy(studyInstanceUid: string, progress: StudyProgress, identity: StudyIdentity): Promise<void>;
-  restartQuietPeriod(studyInstanceUid: string, periods: QuietPeriods, associationId: string): Promise<void>;
+  /** Writes progress and identity, counts and attributes again, and the deadline where a quiet period begins anew. */
+  saveStudy(
+    studyInstanceUid: string,
+    progress: StudyProgress,
+    identity: StudyIdentity,
+    quietPeriod: QuietPeriodStart | undefined,
+  ): Promise<void>;
   tell(update: { studyInstanceUid: string; progress: StudyProgress; changes: imaging.StudyChange[] }): Promise<void>;
+}
+
+/** A source instance came or went: which periods hold, and which association brought it. */
+export interface QuietPeriodStart {
+  readonly periods: QuietPeriods;
+  readonly associationId: string;
 }
 
 export type IndexOutcome = 'indexed' | 'refreshed' | 'superseded';
@@ -43,11 +53,13 @@ const changeOf = {
 /**
  * Puts one current instance into the index. The same instance again changes nothing; a newer blob of it (rule 2)
  * replaces the older one, also when the correction moved it to another study or series; an older one is passed over.
+ * @param revisionFloor see `advance`
  */
 export async function indexInstance(
   transaction: IndexTransaction,
   record: InstanceRecord,
   periods: QuietPeriods,
+  revisionFloor = 0,
 ): Promise<IndexOutcome> {
   const seen = await transaction.findInstance(record.sopInstanceUid);
   if (seen && seen.instanceRevision > record.instanceRevision) return 'superseded';
@@ -66,7 +78,7 @@ export async function indexInstance(
     await transaction.summariseSeries(before.studyInstanceUid, before.seriesInstanceUid);
   for (const [uid, progress] of locked) {
     const effect: Effect = unchanged ? 'none' : effectOn(uid, before, record);
-    await settleStudy(transaction, uid, progress, effect, record.associationId, periods);
+    await settleStudy(transaction, uid, progress, effect, record.associationId, periods, revisionFloor);
   }
   return unchanged ? 'refreshed' : 'indexed';
 }
@@ -107,11 +119,11 @@ async function settleStudy(
   effect: Effect,
   associationId: string,
   periods: QuietPeriods,
+  revisionFloor = 0,
 ): Promise<void> {
   const identity = studyIdentity(await transaction.identityVersions(uid));
-  const { progress, changes, restartsQuietPeriod } = advance(before, effect, identity.digest);
-  await transaction.saveStudy(uid, progress, identity);
-  if (restartsQuietPeriod) await transaction.restartQuietPeriod(uid, periods, associationId);
+  const { progress, changes, restartsQuietPeriod } = advance(before, effect, identity.digest, revisionFloor);
+  await transaction.saveStudy(uid, progress, identity, restartsQuietPeriod ? { periods, associationId } : undefined);
   if (changes.length === 0) return;
   await transaction.tell({ studyInstanceUid: uid, progress, changes: changes.map((change) => changeOf[change]) });
 }

@@ -22,27 +22,35 @@ export interface Transition {
  */
 export type Effect = 'source' | 'issued' | 'none';
 
-/** The next state of a study, and what others must be told. */
-export function advance(before: StudyProgress, effect: Effect, identityDigest: string): Transition {
+/**
+ * The next state of a study, and what others must be told.
+ * @param revisionFloor of a source instance that a recovery or a rebuild found: others may know of revisions that this
+ *   index has forgotten, and ignore a study that goes back. 0 for one that arrived in the ordinary way.
+ */
+export function advance(before: StudyProgress, effect: Effect, identityDigest: string, revisionFloor = 0): Transition {
   const identity: readonly Change[] =
     before.revision > 0 && before.identityDigest !== identityDigest ? ['identity'] : [];
   if (effect === 'source' && before.revision === 0) {
     return {
-      progress: { revision: 1, state: 'receiving', identityDigest },
+      progress: { revision: Math.max(1, revisionFloor), state: 'receiving', identityDigest },
       changes: ['created'],
       restartsQuietPeriod: true,
     };
   }
   if (effect === 'source' && before.state === 'complete') {
     return {
-      progress: { revision: before.revision + 1, state: 'receiving', identityDigest },
+      progress: { revision: Math.max(before.revision + 1, revisionFloor), state: 'receiving', identityDigest },
       changes: ['reopened', ...identity],
       restartsQuietPeriod: true,
     };
   }
   const results: readonly Change[] = effect === 'issued' ? ['results'] : [];
   return {
-    progress: { ...before, identityDigest },
+    progress: {
+      ...before,
+      revision: effect === 'source' ? Math.max(before.revision, revisionFloor) : before.revision,
+      identityDigest,
+    },
     changes: [...results, ...identity],
     restartsQuietPeriod: effect === 'source',
   };

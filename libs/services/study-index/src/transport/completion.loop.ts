@@ -1,5 +1,5 @@
 import { LOGGER } from '@callosum/runtime';
-import type { Logger } from '@callosum/telemetry';
+import { type Logger, record } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
 import { completeDueStudies, type CompletionStore } from '../application/complete-studies.js';
@@ -46,7 +46,10 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
     try {
       if (!this.resumed) await this.store.restartOverdueQuietPeriods();
       this.resumed = true;
-      await completeDueStudies(this.store, ({ studyInstanceUid, revision, seriesCount }) => {
+      await completeDueStudies(this.store, (completed) => {
+        const { studyInstanceUid, revision, seriesCount, secondsFromFirstInstance } = completed;
+        // A later revision begins when somebody sends more, however long after the first instance.
+        if (revision === 1) record('callosum.study.completion.duration', Math.max(0, secondsFromFirstInstance), {});
         this.log.info({ study: studyInstanceUid, revision, seriesCount }, 'study.completed');
       });
       if (Date.now() - this.releasesForgottenAt > forgetReleasesEveryMs) {

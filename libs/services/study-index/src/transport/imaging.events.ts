@@ -31,7 +31,9 @@ export class ImagingEvents {
     // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows.
     if (!message.current) return;
     const record = await readInstance(this.blobs, storedInstanceOf(message));
-    const outcome = await this.facts.once(factOf(context.event), (index) => indexInstance(index, record, this.periods));
+    const outcome = await this.facts.once(factOf(context.event), (index) =>
+      indexInstance(index, record, this.periods, message.revisionFloor),
+    );
     this.log.debug(
       { sop: record.sopInstanceUid, study: record.studyInstanceUid, outcome: outcome ?? 'known' },
       'instance.indexed',

@@ -6,6 +6,9 @@ import type { Reindex } from '../application/reindex.js';
 import { search, type SearchStore } from '../application/search.js';
 import { MalformedUidError, NotIndexedError } from '../domain/errors.js';
 
+/** Longer than a commit can take that waits for locks and for the disk: 10 s and 30 s are their limits. */
+const settledSecondsDefault = 120;
+
 /** callosum.imaging.v1.StudyIndexService. */
 export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
   constructor(
@@ -34,12 +37,15 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
     yield* found(this.queries.locations(scopeOf(request)), request);
   }
 
-  async *reindex() {
-    for await (const progress of this.rebuild.run()) {
+  async *reindex({ settledSeconds = settledSecondsDefault }: imaging.ReindexRequest) {
+    for await (const progress of this.rebuild.run(settledSeconds * 1_000)) {
       yield {
         instancesDone: BigInt(progress.done),
         instancesTotal: BigInt(progress.total),
         instancesFailed: BigInt(progress.failed),
+        blobsExamined: BigInt(progress.ledger.examined),
+        blobsRecovered: BigInt(progress.ledger.recovered),
+        blobsUnreadable: BigInt(progress.ledger.unreadable),
       };
     }
   }

@@ -2,22 +2,28 @@ import { PLATFORM_SETTINGS, type PlatformSettings } from '@callosum/runtime';
 import { Controller, Inject, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import { sourceOf } from '../../domain/sender.js';
 import { StoreInstances } from '../../application/store-instances.js';
+import { PRINCIPAL_OF } from '../../tokens.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 import { RequestBody } from './request-body.js';
 
-/** STOW-RS, PS3.18 10.5. */
-@Controller('dicom-web/studies')
+/** The id of who authenticated the request; undefined for nobody. */
+export type PrincipalOf = (request: FastifyRequest) => string | undefined;
+
+/** STOW-RS, PS3.18 10.5; below `from/<name>` for a client that has a name of its own. */
+@Controller(['dicom-web/studies', 'dicom-web/from/:source/studies'])
 @UseFilters(DicomwebErrorFilter)
 export class StowController {
   constructor(
     @Inject(StoreInstances) private readonly stores: StoreInstances,
     @Inject(PLATFORM_SETTINGS) private readonly settings: PlatformSettings,
+    @Inject(PRINCIPAL_OF) private readonly principalOf: PrincipalOf,
   ) {}
 
   @Post()
-  store(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    return this.#store(request, reply, undefined);
+  store(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('source') named?: string): Promise<void> {
+    return this.#store(request, reply, undefined, named);
   }
 
   @Post(':study')
@@ -25,18 +31,25 @@ export class StowController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
     @Param('study') study: string,
+    @Param('source') named?: string,
   ): Promise<void> {
-    return this.#store(request, reply, study);
+    return this.#store(request, reply, study, named);
   }
 
-  async #store(request: FastifyRequest, reply: FastifyReply, studyInstanceUid: string | undefined): Promise<void> {
+  async #store(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    studyInstanceUid: string | undefined,
+    named: string | undefined,
+  ): Promise<void> {
+    const source = sourceOf({ principal: this.principalOf(request), named, address: request.ip });
     const body = new RequestBody(request.raw);
     const { status, dataset } = await this.stores
       .store({
         contentType: request.headers['content-type'] ?? '',
         body,
         studyInstanceUid,
-        source: 'stow',
+        source,
         baseUrl: `${this.settings.CALLOSUM_PUBLIC_URL}/dicom-web`,
       })
       .finally(() => body.drain());

@@ -1,13 +1,16 @@
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { extname, resolve, sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 
-import { SETTINGS } from '@callosum/runtime';
+import { oidcConfig } from '@callosum/auth';
+import { PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-import { hasPaths, withBase } from '../../domain/viewer-base.js';
 import type { DicomwebSettings } from '../../settings.js';
+import { ViewerFiles } from './viewer-files.js';
 import { viewerConfig } from './viewer-config.js';
 
 const types: Readonly<Record<string, string>> = {
@@ -28,30 +31,48 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /** SharedArrayBuffer, which the viewer's decoders use, needs an isolated page; nothing may come from elsewhere. */
-const headers = {
+const headersFor = (issuer: string | undefined) => ({
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
   'cross-origin-resource-policy': 'same-origin',
   'content-security-policy':
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; " +
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' data: blob:",
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' data: blob:" +
+    // Discovery and token of the sign-in.
+    (issuer === undefined ? '' : ` ${new URL(issuer).origin}`),
   'x-content-type-options': 'nosniff',
-} as const;
+});
 
 /** OHIF as it was built, at /viewer: its files, our configuration, and index.html for the paths of its own router. */
 @Controller('viewer')
 export class ViewerController {
   readonly #folder: string;
+  readonly #config: string;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(@Inject(SETTINGS) settings: DicomwebSettings) {
+  constructor(
+    @Inject(SETTINGS) settings: DicomwebSettings,
+    @Inject(PLATFORM_SETTINGS) platform: PlatformSettings,
+    @Inject(ViewerFiles) private readonly files: ViewerFiles,
+  ) {
     this.#folder = resolve(settings.CALLOSUM_VIEWER_DIR);
+    const oidc = oidcConfig(platform);
+    this.#headers = headersFor(oidc?.issuer);
+    this.#config = viewerConfig(
+      oidc && {
+        issuer: oidc.issuer,
+        audience: oidc.audience,
+        clientId: platform.CALLOSUM_AUTH_VIEWER_CLIENT_ID,
+        scope: platform.CALLOSUM_AUTH_VIEWER_SCOPE,
+      },
+    );
   }
 
   @Get(['', '*'])
   async file(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    void reply.headers(headers);
+    void reply.headers(this.#headers);
     const path = decode(request.url.split('?', 1)[0] ?? '').replace(/^\/viewer\/?/, '');
-    if (path === 'app-config.js') return void reply.type('text/javascript; charset=utf-8').send(viewerConfig);
+    if (path === 'app-config.js') return void reply.type('text/javascript; charset=utf-8').send(this.#config);
     const file = await this.#find(path);
     if (file === undefined) {
       const text = 'the viewer is not installed here (CALLOSUM_VIEWER_DIR); npm start fetches it\n';
@@ -63,8 +84,13 @@ export class ViewerController {
       'cache-control',
       /\.[0-9a-f]{16,}\./.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache',
     );
-    const extension = extname(file);
-    void reply.send(hasPaths(extension) ? withBase(await readFile(file), extension) : createReadStream(file));
+    const { etag, compressed } = await this.files.prepare(file);
+    void reply.header('etag', etag).header('vary', 'accept-encoding');
+    if (matches(request.headers['if-none-match'], etag)) return void reply.code(304).send();
+    if (compressed === undefined) return void reply.send(createReadStream(file));
+    if (!acceptsGzip(request.headers['accept-encoding']))
+      return void reply.send(Readable.from([compressed]).pipe(createGunzip()));
+    void reply.header('content-encoding', 'gzip').send(compressed);
   }
 
   async #find(path: string): Promise<string | undefined> {
@@ -78,6 +104,13 @@ export class ViewerController {
     return undefined;
   }
 }
+
+/** RFC 9110 13.1.2: compared weakly, so that the same file in another coding counts as the same. */
+const matches = (asked: string | undefined, etag: string): boolean =>
+  (asked ?? '').split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag);
+
+const acceptsGzip = (accepted: string | undefined): boolean =>
+  (accepted ?? '').split(',').some((one) => /^\s*(gzip|\*)\s*(;\s*q=(0\.0*[1-9]\d*|1(\.0*)?)\s*)?$/i.test(one));
 
 function decode(path: string): string {
   try {

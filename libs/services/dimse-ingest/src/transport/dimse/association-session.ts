@@ -1,7 +1,7 @@
 import type { AssociationEnd, AssociationHandler, AssociationInfo, StoreAnswer, StoreRequest } from '@callosum/dimse';
 import { statusText, StoreStatus } from '@callosum/dimse';
 import { errorCode } from '@callosum/kernel';
-import { type Logger, withSpan } from '@callosum/telemetry';
+import { type Logger, secondsSince, withSpan } from '@callosum/telemetry';
 import { context, type Context, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 
 import type { AnnounceRelease } from '../../application/announce-release.js';
@@ -52,12 +52,8 @@ export class AssociationSession implements AssociationHandler {
     const startedAt = performance.now();
     let byteCount = 0;
     const answer = await context.with(this.#context, () => this.#store(request, (stored) => (byteCount = stored)));
-    this.parts.metrics.answered(
-      this.info.callingAet,
-      statusText(answer.status),
-      byteCount,
-      performance.now() - startedAt,
-    );
+    const { callingAet } = this.info;
+    this.parts.metrics.answered(callingAet, statusText(answer.status), byteCount, secondsSince(startedAt));
     return answer;
   }
 

@@ -1,20 +1,21 @@
-import { assertBindAllowed } from '@callosum/config';
 import {
   type AssociationHandler,
   type AssociationInfo,
   type AssociationRejection,
   calledAetNotRecognized,
+  callingAetNotRecognized,
   createScpServer,
   rejectionText,
   type ScpServer,
 } from '@callosum/dimse';
-import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { DRAIN, type Drain, LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
+import { AdmitPeer } from '../../application/admit-peer.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
 import { StoreInstance } from '../../application/store-instance.js';
-import type { DimseIngestSettings } from '../../settings.js';
+import { assertDimseBind, type DimseIngestSettings } from '../../settings.js';
 import { AssociationSession } from './association-session.js';
 import { DimseMetrics } from './metrics.js';
 
@@ -23,12 +24,15 @@ import { DimseMetrics } from './metrics.js';
 export class DimseListener implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #metrics = new DimseMetrics();
   #server: ScpServer | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
     @Inject(StoreInstance) private readonly storeInstance: StoreInstance,
     @Inject(AnnounceRelease) private readonly announceRelease: AnnounceRelease,
+    @Inject(AdmitPeer) private readonly admitPeer: AdmitPeer,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(DRAIN) private readonly drain: Drain,
   ) {}
 
   /** The port that listens; another than the setting's when that is 0. */
@@ -38,7 +42,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
 
   async onApplicationBootstrap(): Promise<void> {
     const { CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port, CALLOSUM_DIMSE_AE: aet } = this.settings;
-    assertBindAllowed('CALLOSUM_DIMSE_HOST', host);
+    assertDimseBind(this.settings);
     this.#server = await createScpServer({
       host,
       port,
@@ -52,15 +56,24 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
       },
     });
     this.logger.info({ host, port: this.port, aet }, 'dimse.listening');
+    this.drain.onBegin(() => void this.#close());
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.#server?.close(this.settings.CALLOSUM_DIMSE_DRAIN_MS);
+    await this.#close();
   }
 
-  #accept(association: AssociationInfo): AssociationHandler | AssociationRejection {
+  /** No new associations from now on; open ones have what is left of the grace. */
+  #close(): Promise<void> {
+    return (this.#closing ??= this.#server?.close(this.drain.remainingMs) ?? Promise.resolve());
+  }
+
+  async #accept(association: AssociationInfo): Promise<AssociationHandler | AssociationRejection> {
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
       return this.#rejected(association, calledAetNotRecognized);
+    const admission = await this.admitPeer.execute(association.callingAet, association.remoteAddress);
+    // The same answer for both: who guesses titles learns none. The log tells them apart.
+    if (admission !== 'admitted') return this.#rejected(association, callingAetNotRecognized, admission);
     return new AssociationSession(association, {
       storeInstance: this.storeInstance,
       announceRelease: this.announceRelease,
@@ -69,10 +82,10 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     });
   }
 
-  #rejected(association: AssociationInfo, rejection: AssociationRejection): AssociationRejection {
+  #rejected(association: AssociationInfo, rejection: AssociationRejection, why?: string): AssociationRejection {
     const { callingAet, calledAet, remoteAddress } = association;
     const reason = rejectionText(rejection.result, rejection.source, rejection.reason);
-    this.logger.warn({ aet: callingAet, called: calledAet, remoteAddress, reason }, 'assoc.rejected');
+    this.logger.warn({ aet: callingAet, called: calledAet, remoteAddress, reason, why }, 'assoc.rejected');
     this.#metrics.rejected(callingAet);
     return rejection;
   }

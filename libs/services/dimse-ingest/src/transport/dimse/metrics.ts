@@ -1,48 +1,36 @@
-import { metrics } from '@opentelemetry/api';
+import { count, record } from '@callosum/telemetry';
 
 /** A peer may call itself anything: past this many names the rest share one label. */
 const labelsMax = 200;
 
-/** What SREs see of the DIMSE door; labels are the calling AE title and the status or end. */
+/** What SREs see of the DIMSE door. */
 export class DimseMetrics {
-  readonly #meter = metrics.getMeter('callosum.dimse-ingest');
-  readonly #instances = this.#meter.createCounter('callosum_dimse_instances', {
-    description: 'C-STORE requests answered, by calling AE title and status',
-  });
-  readonly #bytes = this.#meter.createCounter('callosum_dimse_stored_bytes', {
-    description: 'Dataset bytes stored, by calling AE title',
-    unit: 'By',
-  });
-  readonly #associations = this.#meter.createCounter('callosum_dimse_associations', {
-    description: 'Associations, by calling AE title and how they ended',
-  });
-  readonly #open = this.#meter.createUpDownCounter('callosum_dimse_associations_open', {
-    description: 'Associations open now',
-  });
-  readonly #storeMs = this.#meter.createHistogram('callosum_dimse_store_duration', {
-    description: 'From C-STORE request to response',
-    unit: 'ms',
-  });
   readonly #names = new Set<string>();
 
   opened(): void {
-    this.#open.add(1);
+    count('callosum.dimse.associations.open', 1, {});
   }
 
   ended(callingAet: string, outcome: string): void {
-    this.#open.add(-1);
-    this.#associations.add(1, { calling_ae: this.#label(callingAet), outcome });
+    count('callosum.dimse.associations.open', -1, {});
+    this.#associations(callingAet, outcome);
   }
 
   rejected(callingAet: string): void {
-    this.#associations.add(1, { calling_ae: this.#label(callingAet), outcome: 'rejected' });
+    this.#associations(callingAet, 'rejected');
   }
 
-  answered(callingAet: string, status: string, byteCount: number, durationMs: number): void {
-    const calling_ae = this.#label(callingAet);
-    this.#instances.add(1, { calling_ae, status });
-    this.#storeMs.record(durationMs, { status });
-    if (byteCount > 0) this.#bytes.add(byteCount, { calling_ae });
+  /** A C-STORE was answered. */
+  answered(callingAet: string, status: string, byteCount: number, seconds: number): void {
+    const calling = { 'dicom.calling_ae': this.#label(callingAet) };
+    count('callosum.dimse.instances', 1, { ...calling, 'dicom.status': status });
+    record('callosum.dimse.operation.duration', seconds, { 'dicom.operation': 'C-STORE', 'dicom.status': status });
+    if (byteCount > 0) count('callosum.dimse.stored_bytes', byteCount, calling);
+  }
+
+  #associations(callingAet: string, outcome: string): void {
+    const labels = { 'dicom.calling_ae': this.#label(callingAet), 'callosum.outcome': outcome };
+    count('callosum.dimse.associations', 1, labels);
   }
 
   #label(callingAet: string): string {

@@ -2,6 +2,7 @@ import { parseSettings } from '@callosum/config';
 import { datasetOf, writeFile } from '@callosum/dicom';
 import { storeFiles } from '@callosum/dimse';
 import { systemClock } from '@callosum/kernel';
+import { Drain } from '@callosum/runtime';
 import { createLogger, currentTraceparent } from '@callosum/telemetry';
 import { SpanStatusCode } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -14,6 +15,8 @@ import { startNodeSdk } from '@opentelemetry/sdk-node';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { afterAll, expect, it } from 'vitest';
 
+import { NetworkAddresses } from '../../adapters/network-addresses.js';
+import { AdmitPeer } from '../../application/admit-peer.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
 import { StoreInstance } from '../../application/store-instance.js';
 import { dimseIngestSettings } from '../../settings.js';
@@ -66,11 +69,15 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
     settings,
     new StoreInstance(archive),
     new AnnounceRelease(announcer, systemClock),
+    new AdmitPeer(settings.CALLOSUM_DIMSE_AES, new NetworkAddresses()),
     logger,
+    new Drain(1_000),
   );
   await listener.onApplicationBootstrap();
   const to = { host: '127.0.0.1', port: listener.port, calledAet: 'CALLOSUM', callingAet: 'CT1' };
+  const startedAt = performance.now();
   await storeFiles({ ...to, files: [file('1.1', '1.2'), file('1.3', undefined)] });
+  const tookSeconds = (performance.now() - startedAt) / 1000;
   await listener.beforeApplicationShutdown();
 
   const finished = spans.getFinishedSpans();
@@ -98,13 +105,18 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
     .flatMap(({ descriptor, dataPoints }) =>
       dataPoints.map(({ attributes, value }) => ({ name: descriptor.name, ...attributes, value })),
     );
-  expect(points).toContainEqual({ name: 'callosum_dimse_instances', calling_ae: 'CT1', status: '0000', value: 1 });
-  expect(points).toContainEqual({ name: 'callosum_dimse_instances', calling_ae: 'CT1', status: 'C000', value: 1 });
-  expect(points).toContainEqual({
-    name: 'callosum_dimse_associations',
-    calling_ae: 'CT1',
-    outcome: 'released',
-    value: 1,
-  });
-  expect(points).toContainEqual({ name: 'callosum_dimse_associations_open', value: 0 });
+  const calling = { 'dicom.calling_ae': 'CT1' };
+  const instances = { name: 'callosum.dimse.instances', ...calling, value: 1 };
+  expect(points).toContainEqual({ ...instances, 'dicom.status': '0000' });
+  expect(points).toContainEqual({ ...instances, 'dicom.status': 'C000' });
+  const released = { name: 'callosum.dimse.associations', ...calling, 'callosum.outcome': 'released', value: 1 };
+  expect(points).toContainEqual(released);
+  expect(points).toContainEqual({ name: 'callosum.dimse.associations.open', value: 0 });
+  // Seconds: a store that takes longer than these objects ever do would be a thousand of them in milliseconds.
+  const duration = points.find(({ name }) => name === 'callosum.dimse.operation.duration');
+  expect(duration).toMatchObject({ 'dicom.operation': 'C-STORE', 'dicom.status': '0000' });
+  const { sum, count } = duration?.value as unknown as { sum: number; count: number };
+  expect(count).toBe(1);
+  expect(sum).toBeGreaterThan(0);
+  expect(sum).toBeLessThan(tookSeconds);
 });

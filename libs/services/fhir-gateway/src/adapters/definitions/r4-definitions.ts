@@ -37,7 +37,7 @@ export class R4Definitions implements Definitions {
     this.codeLists = new CodeLists(['valuesets.json', 'v3-codesystems.json', 'v2-tables.json'].map(read));
     this.codeLists.keepOnly(requiredValueSets());
     const parameters = (read('search-parameters.json').entry ?? []).map(({ resource }) => resource as SearchParameter);
-    this.indexer = new SearchIndexer(parameters, bases);
+    this.indexer = new SearchIndexer(parameters, bases, this.codeLists);
   }
 
   isResourceType(name: string): boolean {

@@ -3,6 +3,7 @@ import {
   evalFhirPathTyped,
   type FhirPathAtom,
   getExpressionForResourceType,
+  getSearchParameterDetails,
   parseFhirPath,
   toTypedValue,
   type TypedValue,
@@ -11,6 +12,7 @@ import type { Period, SearchParameter, Timing } from '@medplum/fhirtypes';
 
 import type { ParameterDefinition } from '../../domain/criteria.js';
 import { type DateSpan, dateSpan, type IndexEntry, normaliseText, type SearchKind } from '../../domain/search-value.js';
+import type { CodeLists } from './code-lists.js';
 
 interface Indexed extends ParameterDefinition {
   readonly expression: FhirPathAtom;
@@ -44,6 +46,7 @@ export class SearchIndexer {
   constructor(
     private readonly all: readonly SearchParameter[],
     private readonly bases: readonly string[],
+    private readonly codeLists: CodeLists,
   ) {}
 
   parameters(resourceType: string): ReadonlyMap<string, ParameterDefinition> {
@@ -78,10 +81,22 @@ export class SearchIndexer {
           (base as string) === resourceType || (base as string) === 'Resource' || (base as string) === 'DomainResource',
       );
       if (!applies || !parameter.expression || !kinds.has(parameter.type) || builtInCodes.has(parameter.code)) continue;
-      map.set(parameter.code, compile(resourceType, parameter, parameter.expression));
+      const compiled = compile(resourceType, parameter, parameter.expression);
+      const implicitCodes = parameter.type === 'token' ? this.implicitCodes(resourceType, parameter) : undefined;
+      map.set(parameter.code, implicitCodes ? { ...compiled, implicitCodes } : compiled);
     }
     this.byType.set(resourceType, map);
     return map;
+  }
+
+  /** Undefined when no element of the parameter is a `code` whose binding could be expanded. */
+  private implicitCodes(resourceType: string, parameter: SearchParameter): ReadonlySet<string> | undefined {
+    const { elementDefinitions } = getSearchParameterDetails(resourceType, parameter);
+    const codes = (elementDefinitions ?? [])
+      .filter(({ type, binding }) => binding?.strength === 'required' && type.some(({ code }) => code === 'code'))
+      .flatMap(({ binding }) => [...(this.codeLists.expand(binding?.valueSet ?? '') ?? [])])
+      .filter((code) => code.includes('|'));
+    return codes.length > 0 ? new Set(codes) : undefined;
   }
 
   private entriesOf({ code: param, kind }: Indexed, { type, value }: TypedValue): IndexEntry[] {

@@ -18,6 +18,7 @@ import type { IndexEntry } from '../../domain/search-value.js';
 import { exactKey, prefixKey } from './index-value.js';
 import { filterCondition } from './search-conditions.js';
 import type { FhirGatewayTables } from './tables.js';
+import { timestampText } from './timestamp.js';
 
 /** Advisory locks stand in one fixed-size table of the server: keys are folded into this many. Two keys that fold together only wait. */
 const lockBuckets = 4_096;
@@ -300,7 +301,7 @@ function toIndexRow({ resourceType, id }: VersionToWrite, entry: IndexEntry) {
     param: entry.param,
     system,
     value,
-    low: entry.from === undefined ? null : new Date(entry.from).toISOString(),
-    high: entry.to === undefined ? null : new Date(entry.to).toISOString(),
+    low: entry.from === undefined ? null : timestampText(entry.from),
+    high: entry.to === undefined ? null : timestampText(entry.to),
   };
 }

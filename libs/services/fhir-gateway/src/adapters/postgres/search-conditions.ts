@@ -3,6 +3,7 @@ import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kyse
 import type { DateValue, Filter, TokenValue } from '../../domain/criteria.js';
 import { exactKey, prefixKey } from './index-value.js';
 import type { FhirGatewayTables } from './tables.js';
+import { timestampText } from './timestamp.js';
 
 type Builder = ExpressionBuilder<FhirGatewayTables, 'resource'>;
 type Condition = Expression<SqlBool>;
@@ -18,6 +19,8 @@ export function filterCondition(eb: Builder, resourceType: string, filter: Filte
     return eb.or(filter.values.map((value) => dateCondition(value, at, sql<Date>`${at} + interval '1 millisecond'`)));
   }
   if (filter.kind === 'missing') {
+    // Both stand in the resource's own row, and no resource is without.
+    if (filter.param === '_id' || filter.param === '_lastUpdated') return eb.lit(!filter.missing);
     const any = exists(eb, resourceType, [filter.param, `${filter.param}:identifier`], undefined);
     return filter.missing ? eb.not(any) : any;
   }
@@ -65,18 +68,22 @@ function stringCondition(match: 'starts' | 'contains' | 'exact', text: string): 
   return sql<SqlBool>`${sql.ref('search_index.value')} like ${match === 'contains' ? `%${pattern}%` : `${pattern}%`}`;
 }
 
-function tokenCondition({ system, code }: TokenValue): Condition {
+function tokenCondition({ system, code, implicit }: TokenValue): Condition {
   const parts: Condition[] = [];
   if (code !== undefined) parts.push(sql<SqlBool>`${sql.ref('search_index.value')} = ${exactKey(code)}`);
   if (system === '') parts.push(sql<SqlBool>`${sql.ref('search_index.system')} is null`);
+  else if (implicit)
+    parts.push(
+      sql<SqlBool>`(${sql.ref('search_index.system')} = ${exactKey(system ?? '')} or ${sql.ref('search_index.system')} is null)`,
+    );
   else if (system !== undefined) parts.push(sql<SqlBool>`${sql.ref('search_index.system')} = ${exactKey(system)}`);
   return parts.length > 0 ? sql<SqlBool>`(${sql.join(parts, sql` and `)})` : sql<SqlBool>`true`;
 }
 
 /** R4 search, 3.1.1.4.6: prefixes compare the span a target stands for with the span asked for. */
 function dateCondition({ prefix, from, to }: DateValue, low: Expression<Date>, high: Expression<Date>): Condition {
-  const start = sql`${new Date(from).toISOString()}::timestamptz`;
-  const end = sql`${new Date(to).toISOString()}::timestamptz`;
+  const start = sql`${timestampText(from)}::timestamptz`;
+  const end = sql`${timestampText(to)}::timestamptz`;
   const within = sql<SqlBool>`(${low} >= ${start} and ${high} <= ${end})`;
   switch (prefix) {
     case 'eq':

@@ -3,8 +3,16 @@ import type { CapabilityStatementRestResource } from '@medplum/fhirtypes';
 
 import type { Definitions } from '../../application/ports.js';
 
-/** What this server does, made from the routes and definitions it runs on (R4 CapabilityStatement, kind instance). */
-export function capabilityStatement(definitions: Definitions, base: string, started: Date): CapabilityStatement {
+/**
+ * What this server does, made from the routes and definitions it runs on (R4 CapabilityStatement, kind instance).
+ * @param issuer of the tokens it asks for; undefined where it asks for none
+ */
+export function capabilityStatement(
+  definitions: Definitions,
+  base: string,
+  started: Date,
+  issuer: string | undefined,
+): CapabilityStatement {
   return {
     resourceType: 'CapabilityStatement',
     status: 'active',
@@ -20,10 +28,19 @@ export function capabilityStatement(definitions: Definitions, base: string, star
         mode: 'server',
         documentation:
           'Unknown search parameters are refused. Token and reference searches are case-sensitive. References are not checked for existence.',
+        ...(issuer === undefined ? {} : { security: security(issuer) }),
         interaction: [{ code: 'transaction' }, { code: 'batch' }],
         resource: definitions.resourceTypes.map((type) => resourceCapability(type, definitions)),
       },
     ],
+  };
+}
+
+function security(issuer: string): NonNullable<NonNullable<CapabilityStatement['rest']>[number]['security']> {
+  const system = 'http://terminology.hl7.org/CodeSystem/restful-security-service';
+  return {
+    service: [{ coding: [{ system, code: 'OAuth', display: 'OAuth' }] }],
+    description: `Bearer access tokens of ${issuer} with the role fhir-reader or fhir-writer.`,
   };
 }
 
@@ -38,7 +55,7 @@ function resourceCapability(type: string, definitions: Definitions): CapabilityS
     readHistory: true,
     updateCreate: true,
     conditionalCreate: true,
-    conditionalRead: 'not-supported',
+    conditionalRead: 'not-match',
     conditionalUpdate: true,
     conditionalDelete: 'not-supported',
     referencePolicy: ['literal', 'logical'],

@@ -1,6 +1,6 @@
 import { type Bundle, okOutcome, outcome, type Resource } from '@callosum/fhir';
 import { type Clock, errorCode } from '@callosum/kernel';
-import { CLOCK, LOGGER } from '@callosum/runtime';
+import { CLOCK, LOGGER, PLATFORM_SETTINGS, type PlatformSettings } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { Inject, Injectable } from '@nestjs/common';
 
@@ -37,6 +37,7 @@ type Headers = FhirHttpRequest['headers'];
 @Injectable()
 export class FhirHttp {
   private readonly started: Date;
+  private readonly issuer: string | undefined;
 
   constructor(
     @Inject(ReadResources) private readonly reads: ReadResources,
@@ -46,7 +47,9 @@ export class FhirHttp {
     @Inject(BASES) private readonly bases: readonly string[],
     @Inject(CLOCK) clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(PLATFORM_SETTINGS) { CALLOSUM_AUTH_OIDC_ISSUER }: PlatformSettings,
   ) {
+    this.issuer = CALLOSUM_AUTH_OIDC_ISSUER;
     this.started = clock.now();
   }
 
@@ -77,7 +80,7 @@ export class FhirHttp {
     const base = this.baseOf(request.headers);
     switch (interaction.kind) {
       case 'capabilities':
-        return Promise.resolve(ok(capabilityStatement(this.definitions, base, this.started)));
+        return Promise.resolve(ok(capabilityStatement(this.definitions, base, this.started, this.issuer)));
       case 'read':
         return this.reads
           .read(interaction.resourceType, interaction.id)
@@ -125,11 +128,13 @@ export class FhirHttp {
     const deleting = interaction.kind === 'delete';
     if (!deleting) requireJson(header(request.headers, 'content-type'));
     const ifMatch = header(request.headers, 'if-match');
+    const ifNoneMatch = header(request.headers, 'if-none-match');
     const ifNoneExist = header(request.headers, 'if-none-exist');
     const write: WriteRequest = {
       interaction,
       ...(deleting ? {} : { body: parseJson(await readBody(request.body)) }),
       ...(ifMatch === undefined ? {} : { ifMatch }),
+      ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
       ...(ifNoneExist === undefined ? {} : { ifNoneExist }),
     };
     const [result] = await this.writes.run([write]);

@@ -1,3 +1,4 @@
+import { errorOutcome } from '@callosum/fhir';
 import { All, Controller, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
@@ -8,6 +9,14 @@ export function configureFhirHttp(fastify: FastifyInstance): void {
   fastify.addContentTypeParser(['application/json', 'application/fhir+json', '*'], (_request, payload, done) =>
     done(null, payload),
   );
+}
+
+const fhirJson = 'application/fhir+json; charset=utf-8';
+
+/** A URL that cannot be decoded reaches no controller; its answer is an OperationOutcome all the same. */
+export function refuseFhirUrl(reply: FastifyReply): void {
+  const body = errorOutcome('invalid', 'the URL cannot be decoded');
+  void reply.code(400).type(fhirJson).send(JSON.stringify(body));
 }
 
 @Controller('fhir')
@@ -24,6 +33,6 @@ export class FhirController {
     });
     void reply.code(response.status).headers(response.headers);
     if (response.body === undefined) return void reply.send();
-    void reply.type('application/fhir+json; charset=utf-8').send(JSON.stringify(response.body));
+    void reply.type(fhirJson).send(JSON.stringify(response.body));
   }
 }

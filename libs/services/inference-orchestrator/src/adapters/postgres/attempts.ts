@@ -1,10 +1,10 @@
-import { type inference, topics } from '@callosum/contracts';
+import { topics } from '@callosum/contracts';
 import type { Database } from '@callosum/database';
 import type { Outbox } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { Attempts, ExpiredAttempt, HeldJob, Job } from '../../application/ports.js';
+import type { AcceptedResult, Attempts, ExpiredAttempt, FailureText, HeldJob, Job } from '../../application/ports.js';
 import { type AfterAttempt, afterAttempt, type AttemptFailure, attemptMs, expiry } from '../../domain/attempt.js';
 import { StaleFencingTokenError } from '../../domain/errors.js';
 import type { Manifest } from '../../domain/manifest.js';
@@ -98,11 +98,11 @@ export class PostgresAttempts implements Attempts {
     return numAffectedRows === 1n;
   }
 
-  async complete(job: Job, result: inference.InferenceResult, resultDigest: string): Promise<boolean> {
+  async complete(job: Job, { artifact, digest, labelMapKey }: AcceptedResult): Promise<boolean> {
     const accepted = await this.database.db.transaction().execute(async (trx) => {
       const { numAffectedRows } = await sql`
-        update job set state = 'completed', result_digest = ${resultDigest}, lease_until = null, progress = 1,
-          artifact_key = ${result.labelMaps[0]?.artifactKey ?? null}, ended_at = now()
+        update job set state = 'completed', result_digest = ${digest}, lease_until = null, progress = 1,
+          artifact_key = ${labelMapKey ?? null}, ended_at = now()
         where state = 'running' and ${isOneOf([{ jobId: job.id, fencingToken: job.fencingToken }])}`.execute(trx);
       if (numAffectedRows !== 1n) return false;
       await this.outbox.add(
@@ -112,8 +112,9 @@ export class PostgresAttempts implements Attempts {
           jobId: job.id,
           model: job.manifest.model,
           input: inputOf(job),
-          result,
-          resultDigest,
+          result: undefined,
+          resultArtifact: artifact,
+          resultDigest: digest,
           attempt: job.attempts,
           scheduledAt: job.scheduledAt.toISOString(),
           completedAt: this.clock.now().toISOString(),
@@ -126,7 +127,7 @@ export class PostgresAttempts implements Attempts {
     return accepted;
   }
 
-  async fail(held: HeldJob, failure: AttemptFailure, detail: string): Promise<AfterAttempt | undefined> {
+  async fail(held: HeldJob, failure: AttemptFailure, text: FailureText): Promise<AfterAttempt | undefined> {
     const ended = await this.database.db.transaction().execute(async (trx) => {
       const job = await lockRunning(trx, held, failure);
       if (!job) return undefined;
@@ -139,7 +140,7 @@ export class PostgresAttempts implements Attempts {
       }
       await sql`update job set state = 'failed', lease_until = null, error_code = ${failure}, ended_at = now()
         where id = ${job.id}`.execute(trx);
-      await this.outbox.add(trx, topics.jobFailed, jobFailed(job, after.reason, detail, this.clock.now()), origin(job));
+      await this.outbox.add(trx, topics.jobFailed, jobFailed(job, after.reason, text, this.clock.now()), origin(job));
       return { job, after };
     });
     if (!ended) return undefined;

@@ -2,7 +2,6 @@ import type { Database } from '@callosum/database';
 import { sql } from 'kysely';
 
 import type { JobQueries, JobSummary } from '../../application/ports.js';
-import { jobMetrics } from '../metrics.js';
 import type { Tables } from './tables.js';
 
 /** Results live on in the archive and in FHIR: an older job tells nobody anything, and its label map is not read again. */
@@ -41,17 +40,22 @@ export class PostgresJobQueries implements JobQueries {
     }));
   }
 
-  async measure(): Promise<void> {
+  async queuedByModel(): Promise<{ modelId: string; count: number }[]> {
     const { rows } = await sql<{ modelId: string; count: number }>`
       select m.model_id as "modelId", count(j.id)::float8 as count
       from model m left join job j on j.model_id = m.model_id and j.model_version = m.version and j.state = 'queued'
       group by m.model_id`.execute(this.database.db);
-    jobMetrics.depths(rows);
+    return rows;
   }
 
-  async prune(): Promise<void> {
-    await sql`delete from job where id in (select id from job
+  async outlived(): Promise<readonly string[]> {
+    const { rows } = await sql<{ id: string }>`select id from job
       where ended_at < now() - make_interval(days => ${jobRetentionDays})
-        and not exists (select from label_map where job_id = job.id) limit ${pruneRowsMax})`.execute(this.database.db);
+        and not exists (select from label_map where job_id = job.id) limit ${pruneRowsMax}`.execute(this.database.db);
+    return rows.map(({ id }) => id);
+  }
+
+  async remove(jobId: string): Promise<void> {
+    await this.database.db.deleteFrom('job').where('id', '=', jobId).execute();
   }
 }

@@ -1,7 +1,7 @@
 import { inference } from '@callosum/contracts';
 import { type Kysely, type Selectable, sql } from 'kysely';
 
-import type { HeldJob, Job } from '../../application/ports.js';
+import type { FailureText, HeldJob, Job } from '../../application/ports.js';
 import type { FailureReason } from '../../domain/attempt.js';
 import { manifestOf } from './models.js';
 import type { JobTable, Tables } from './tables.js';
@@ -70,12 +70,13 @@ const reasons: Readonly<Record<FailureReason, inference.JobFailureReason>> = {
   SUPERSEDED: inference.JobFailureReason.JOB_FAILURE_REASON_SUPERSEDED,
 };
 
-export const jobFailed = (job: Job, reason: FailureReason, detail: string, at: Date): inference.JobFailed => ({
+export const jobFailed = (job: Job, reason: FailureReason, text: FailureText, at: Date): inference.JobFailed => ({
   jobId: job.id,
   model: job.manifest.model,
   input: inputOf(job),
   reason: reasons[reason],
-  detail,
+  detail: 'ours' in text ? text.ours : '',
+  detailArtifact: 'worker' in text ? text.worker : undefined,
   attempts: job.attempts,
   failedAt: at.toISOString(),
 });

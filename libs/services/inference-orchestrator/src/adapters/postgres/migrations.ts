@@ -88,14 +88,30 @@ export const migrations: Migrations = {
       await sql`create index label_map_stored_at on label_map (stored_at)`.execute(db);
     },
   },
-  '0003-backfill-in-portions': {
+  '0003-worker-credentials': {
+    async up(db) {
+      await sql`
+        create table worker_credential (
+          id uuid primary key,
+          vendor text not null,
+          label text not null,
+          token_sha256 text not null,
+          issued_at timestamptz not null default now(),
+          issued_by text not null,
+          expires_at timestamptz,
+          revoked_at timestamptz,
+          last_used_at timestamptz
+        )`.execute(db);
+    },
+  },
+  '0004-backfill-in-portions': {
     async up(db) {
       await sql`alter table model add column backfill_after timestamptz, add column backfill_after_study text`.execute(
         db,
       );
     },
   },
-  '0004-models-out-of-use': {
+  '0005-models-out-of-use': {
     async up(db) {
       await sql`alter table model add column seen_at timestamptz not null default now(), add column retired_at timestamptz`.execute(
         db,

@@ -2,8 +2,8 @@ import { worker } from '@callosum/contracts';
 import type { Database } from '@callosum/database';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
-import type { Models } from '../../application/ports.js';
-import { InvalidManifestError, TooManyModelsError } from '../../domain/errors.js';
+import type { Models, RegisteredModel } from '../../application/ports.js';
+import { InvalidManifestError, TooManyModelsError, VendorMismatchError } from '../../domain/errors.js';
 import { type Manifest, parseManifest } from '../../domain/manifest.js';
 import type { Tables } from './tables.js';
 
@@ -32,13 +32,16 @@ export class PostgresModels implements Models {
   ) {}
 
   /** Keeps the manifest, newest word first. A model seen for the first time (in long) will be offered recent studies. */
-  async register(raw: worker.Manifest): Promise<Manifest> {
+  async register(raw: worker.Manifest, vendor?: string): Promise<Manifest> {
     const manifest = parseManifest(raw);
     const { modelId, version } = manifest.model;
+    if (vendor !== undefined && manifest.model.vendor !== vendor)
+      throw new VendorMismatchError('the manifest names another vendor than the credential is for');
     const json = JSON.stringify(worker.Manifest.toJSON(raw));
     const from = sql`now() - make_interval(secs => ${this.limits.backfillMs / 1000})`;
     await this.database.db.transaction().execute(async (trx) => {
       await sql`select pg_advisory_xact_lock(${registrationLock})`.execute(trx);
+      if (vendor !== undefined) await assertModelOf(trx, modelId, vendor);
       await this.assertRoomFor(trx, modelId, version);
       await sql`
         insert into model (model_id, version, manifest, backfill_from, backfill_next_at)
@@ -74,22 +77,28 @@ export class PostgresModels implements Models {
       select from job where job.model_id = model.model_id and job.model_version = model.version)`.execute(db);
   }
 
-  current(): Promise<readonly Manifest[]> {
-    return currentModels(this.database.db);
+  registered(): Promise<readonly RegisteredModel[]> {
+    return registeredModels(this.database.db);
   }
 }
 
 /** Of each model in use the version that registered last. */
-export async function currentModels(db: Kysely<Tables>): Promise<readonly Manifest[]> {
+export const currentModels = async (db: Kysely<Tables>): Promise<readonly Manifest[]> =>
+  (await registeredModels(db)).map(({ manifest }) => manifest);
+
+async function registeredModels(db: Kysely<Tables>): Promise<readonly RegisteredModel[]> {
   const rows = await db
     .selectFrom('model')
     .distinctOn('model_id')
-    .select('manifest')
+    .select(['manifest', 'registered_at'])
     .where('retired_at', 'is', null)
     .orderBy('model_id')
     .orderBy('registered_at', 'desc')
     .execute();
-  return rows.flatMap(({ manifest }) => acceptable(manifest) ?? []);
+  return rows.flatMap((row) => {
+    const manifest = acceptable(row.manifest);
+    return manifest ? [{ manifest, registeredAt: row.registered_at }] : [];
+  });
 }
 
 /** A manifest kept by an earlier release may break a rule that came later: it serves nobody until it registers again. */
@@ -103,3 +112,12 @@ function acceptable(json: object): Manifest | undefined {
 }
 
 export const manifestOf = (json: object): Manifest => parseManifest(worker.Manifest.fromJSON(json));
+
+/** A model belongs to the vendor that registered it: another's new version would get its jobs. */
+async function assertModelOf(trx: Transaction<Tables>, modelId: string, vendor: string): Promise<void> {
+  const { rows } = await sql`
+    select 1 from model where model_id = ${modelId} and manifest -> 'model' ->> 'vendor' <> ${vendor} limit 1`.execute(
+    trx,
+  );
+  if (rows.length > 0) throw new VendorMismatchError(`the model ${modelId} is another vendor's`);
+}

@@ -4,7 +4,14 @@ import { Inbox, type Outbox } from '@callosum/event-log';
 import { type Clock, newId } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { Backfill, CompletedStudy, Origin, Scheduling, StudyJobs } from '../../application/ports.js';
+import type {
+  Backfill,
+  CompletedStudy,
+  ConsideredStudies,
+  Origin,
+  Scheduling,
+  StudyJobs,
+} from '../../application/ports.js';
 import type { Manifest } from '../../domain/manifest.js';
 import type { ExistingJob } from '../../domain/scheduling.js';
 import type { SelectedInput } from '../../domain/selection.js';
@@ -23,7 +30,7 @@ const hasQueuedJob = (modelId: string) =>
     and job.model_id = ${modelId} and job.state = 'queued')`;
 
 /** Completed studies and the jobs that follow from them. */
-export class PostgresScheduling implements Scheduling {
+export class PostgresScheduling implements Scheduling, ConsideredStudies {
   constructor(
     private readonly database: Database<Tables>,
     private readonly outbox: Outbox,
@@ -50,6 +57,15 @@ export class PostgresScheduling implements Scheduling {
         where study.revision <= excluded.revision`.execute(trx);
       if (numAffectedRows === 1n) await work(this.jobsOf(trx, studyInstanceUid, origin));
     });
+  }
+
+  async revisionOf(studyInstanceUid: string): Promise<number | undefined> {
+    const row = await this.database.db
+      .selectFrom('study')
+      .select('revision')
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .executeTakeFirst();
+    return row?.revision;
   }
 
   async claimBackfill(studiesMax: number): Promise<Backfill | undefined> {
@@ -212,8 +228,8 @@ class PostgresStudyJobs implements StudyJobs {
       .execute();
     const job = await findJob(this.trx, jobId);
     if (!job) return;
-    const detail = 'the input the model would read has changed, or a newer version of the model takes it';
-    await this.tell(topics.jobFailed, jobFailed(job, 'SUPERSEDED', detail, this.clock.now()));
+    const ours = 'the input the model would read has changed, or a newer version of the model takes it';
+    await this.tell(topics.jobFailed, jobFailed(job, 'SUPERSEDED', { ours }, this.clock.now()));
   }
 
   private tell<M>(topic: Topic<M>, message: M): Promise<void> {

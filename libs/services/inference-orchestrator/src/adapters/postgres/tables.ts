@@ -78,9 +78,23 @@ export interface LabelMapTable {
   stored_at: Generated<Date>;
 }
 
+/** Vendors' credentials; of a token only its hash. */
+export interface WorkerCredentialTable {
+  id: string;
+  vendor: string;
+  label: string;
+  token_sha256: string;
+  issued_at: Generated<Date>;
+  issued_by: string;
+  expires_at: Moment | null;
+  revoked_at: Moment | null;
+  last_used_at: Moment | null;
+}
+
 export interface Tables {
   model: ModelTable;
   study: StudyTable;
   job: JobTable;
   label_map: LabelMapTable;
+  worker_credential: WorkerCredentialTable;
 }

@@ -231,7 +231,14 @@ export interface InstanceStored {
   /** True when Callosum issued this SOPInstanceUID, whoever sent it now (rule 4). */
   issuedByCallosum: boolean;
   associationId: string;
-  storedAt: string | undefined;
+  storedAt:
+    | string
+    | undefined;
+  /**
+   * Not 0 for an instance found in the object store by a recovery: a revision of the study that this instance opens has
+   * at least this number. It is above every revision from before, also where the index lost count of them.
+   */
+  revisionFloor: number;
 }
 
 /** imaging.association.released.v1: a sender said it is done with an association that carried this study. */
@@ -392,6 +399,7 @@ function createBaseInstanceStored(): InstanceStored {
     issuedByCallosum: false,
     associationId: "",
     storedAt: undefined,
+    revisionFloor: 0,
   };
 }
 
@@ -435,6 +443,9 @@ export const InstanceStored: MessageFns<InstanceStored> = {
     }
     if (message.storedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.storedAt), writer.uint32(106).fork()).join();
+    }
+    if (message.revisionFloor !== 0) {
+      writer.uint32(112).uint32(message.revisionFloor);
     }
     return writer;
   },
@@ -556,6 +567,14 @@ export const InstanceStored: MessageFns<InstanceStored> = {
             message.storedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.revisionFloor = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -619,6 +638,11 @@ export const InstanceStored: MessageFns<InstanceStored> = {
         : isSet(object.stored_at)
         ? globalThis.String(object.stored_at)
         : undefined,
+      revisionFloor: isSet(object.revisionFloor)
+        ? globalThis.Number(object.revisionFloor)
+        : isSet(object.revision_floor)
+        ? globalThis.Number(object.revision_floor)
+        : 0,
     };
   },
 
@@ -663,6 +687,9 @@ export const InstanceStored: MessageFns<InstanceStored> = {
     if (message.storedAt !== undefined) {
       obj.storedAt = message.storedAt;
     }
+    if (message.revisionFloor !== 0) {
+      obj.revisionFloor = Math.round(message.revisionFloor);
+    }
     return obj;
   },
 
@@ -684,6 +711,7 @@ export const InstanceStored: MessageFns<InstanceStored> = {
     message.issuedByCallosum = object.issuedByCallosum ?? false;
     message.associationId = object.associationId ?? "";
     message.storedAt = object.storedAt ?? undefined;
+    message.revisionFloor = object.revisionFloor ?? 0;
     return message;
   },
 };

@@ -286,12 +286,20 @@ export interface ByteRange {
 }
 
 export interface ReindexRequest {
+  /** Blobs younger than this are not taken for lost: their rows may be about to be committed. 120 when not set. */
+  settledSeconds?: number | undefined;
 }
 
+/** First the archive's ledger is compared with its blobs, then the index is built from the ledger. */
 export interface ReindexResponse {
   instancesDone: bigint;
   instancesTotal: bigint;
   instancesFailed: bigint;
+  blobsExamined: bigint;
+  /** Blobs of which the ledger knew nothing: acknowledged after the backup that the database was restored from. */
+  blobsRecovered: bigint;
+  /** Without a row and no readable object: left by a crash, or damaged. study-index logs their keys. */
+  blobsUnreadable: bigint;
 }
 
 function createBaseGetStudyRequest(): GetStudyRequest {
@@ -2911,11 +2919,14 @@ export const ByteRange: MessageFns<ByteRange> = {
 };
 
 function createBaseReindexRequest(): ReindexRequest {
-  return {};
+  return { settledSeconds: undefined };
 }
 
 export const ReindexRequest: MessageFns<ReindexRequest> = {
-  encode(_: ReindexRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ReindexRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.settledSeconds !== undefined) {
+      writer.uint32(8).uint32(message.settledSeconds);
+    }
     return writer;
   },
 
@@ -2932,6 +2943,14 @@ export const ReindexRequest: MessageFns<ReindexRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.settledSeconds = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2944,26 +2963,43 @@ export const ReindexRequest: MessageFns<ReindexRequest> = {
     }
   },
 
-  fromJSON(_: any): ReindexRequest {
-    return {};
+  fromJSON(object: any): ReindexRequest {
+    return {
+      settledSeconds: isSet(object.settledSeconds)
+        ? globalThis.Number(object.settledSeconds)
+        : isSet(object.settled_seconds)
+        ? globalThis.Number(object.settled_seconds)
+        : undefined,
+    };
   },
 
-  toJSON(_: ReindexRequest): unknown {
+  toJSON(message: ReindexRequest): unknown {
     const obj: any = {};
+    if (message.settledSeconds !== undefined) {
+      obj.settledSeconds = Math.round(message.settledSeconds);
+    }
     return obj;
   },
 
   create(base?: DeepPartial<ReindexRequest>): ReindexRequest {
     return ReindexRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<ReindexRequest>): ReindexRequest {
+  fromPartial(object: DeepPartial<ReindexRequest>): ReindexRequest {
     const message = createBaseReindexRequest();
+    message.settledSeconds = object.settledSeconds ?? undefined;
     return message;
   },
 };
 
 function createBaseReindexResponse(): ReindexResponse {
-  return { instancesDone: 0n, instancesTotal: 0n, instancesFailed: 0n };
+  return {
+    instancesDone: 0n,
+    instancesTotal: 0n,
+    instancesFailed: 0n,
+    blobsExamined: 0n,
+    blobsRecovered: 0n,
+    blobsUnreadable: 0n,
+  };
 }
 
 export const ReindexResponse: MessageFns<ReindexResponse> = {
@@ -2985,6 +3021,24 @@ export const ReindexResponse: MessageFns<ReindexResponse> = {
         throw new globalThis.Error("value provided for field message.instancesFailed of type uint64 too large");
       }
       writer.uint32(24).uint64(message.instancesFailed);
+    }
+    if (message.blobsExamined !== 0n) {
+      if (BigInt.asUintN(64, message.blobsExamined) !== message.blobsExamined) {
+        throw new globalThis.Error("value provided for field message.blobsExamined of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.blobsExamined);
+    }
+    if (message.blobsRecovered !== 0n) {
+      if (BigInt.asUintN(64, message.blobsRecovered) !== message.blobsRecovered) {
+        throw new globalThis.Error("value provided for field message.blobsRecovered of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.blobsRecovered);
+    }
+    if (message.blobsUnreadable !== 0n) {
+      if (BigInt.asUintN(64, message.blobsUnreadable) !== message.blobsUnreadable) {
+        throw new globalThis.Error("value provided for field message.blobsUnreadable of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.blobsUnreadable);
     }
     return writer;
   },
@@ -3026,6 +3080,30 @@ export const ReindexResponse: MessageFns<ReindexResponse> = {
             message.instancesFailed = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.blobsExamined = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.blobsRecovered = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.blobsUnreadable = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3055,6 +3133,21 @@ export const ReindexResponse: MessageFns<ReindexResponse> = {
         : isSet(object.instances_failed)
         ? BigInt(object.instances_failed)
         : 0n,
+      blobsExamined: isSet(object.blobsExamined)
+        ? BigInt(object.blobsExamined)
+        : isSet(object.blobs_examined)
+        ? BigInt(object.blobs_examined)
+        : 0n,
+      blobsRecovered: isSet(object.blobsRecovered)
+        ? BigInt(object.blobsRecovered)
+        : isSet(object.blobs_recovered)
+        ? BigInt(object.blobs_recovered)
+        : 0n,
+      blobsUnreadable: isSet(object.blobsUnreadable)
+        ? BigInt(object.blobsUnreadable)
+        : isSet(object.blobs_unreadable)
+        ? BigInt(object.blobs_unreadable)
+        : 0n,
     };
   },
 
@@ -3068,6 +3161,15 @@ export const ReindexResponse: MessageFns<ReindexResponse> = {
     }
     if (message.instancesFailed !== 0n) {
       obj.instancesFailed = message.instancesFailed.toString();
+    }
+    if (message.blobsExamined !== 0n) {
+      obj.blobsExamined = message.blobsExamined.toString();
+    }
+    if (message.blobsRecovered !== 0n) {
+      obj.blobsRecovered = message.blobsRecovered.toString();
+    }
+    if (message.blobsUnreadable !== 0n) {
+      obj.blobsUnreadable = message.blobsUnreadable.toString();
     }
     return obj;
   },
@@ -3085,6 +3187,15 @@ export const ReindexResponse: MessageFns<ReindexResponse> = {
       : 0n;
     message.instancesFailed = (object.instancesFailed !== undefined && object.instancesFailed !== null)
       ? BigInt(object.instancesFailed)
+      : 0n;
+    message.blobsExamined = (object.blobsExamined !== undefined && object.blobsExamined !== null)
+      ? BigInt(object.blobsExamined)
+      : 0n;
+    message.blobsRecovered = (object.blobsRecovered !== undefined && object.blobsRecovered !== null)
+      ? BigInt(object.blobsRecovered)
+      : 0n;
+    message.blobsUnreadable = (object.blobsUnreadable !== undefined && object.blobsUnreadable !== null)
+      ? BigInt(object.blobsUnreadable)
       : 0n;
     return message;
   },

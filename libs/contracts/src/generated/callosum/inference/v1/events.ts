@@ -110,11 +110,25 @@ export interface JobScheduled {
   scheduledAt: string | undefined;
 }
 
+/**
+ * A JSON object beside the job's label map in the object store (claim check). What vendors write is free text, which events do
+ * not carry: it may hold what nobody can check for patient data.
+ */
+export interface ArtifactRef {
+  key: string;
+  byteCount: bigint;
+  /** Lower-case hex SHA-256 of the bytes. */
+  sha256: string;
+}
+
 /** inference.job.completed.v1: the first accepted result of a job. */
 export interface JobCompleted {
   jobId: string;
   model: ModelIdentity | undefined;
-  input: JobInput | undefined;
+  input:
+    | JobInput
+    | undefined;
+  /** Only in facts of before the artifact was: read both, write none. */
   result:
     | InferenceResult
     | undefined;
@@ -122,7 +136,11 @@ export interface JobCompleted {
   resultDigest: string;
   attempt: number;
   scheduledAt: string | undefined;
-  completedAt: string | undefined;
+  completedAt:
+    | string
+    | undefined;
+  /** The InferenceResult as ProtoJSON. */
+  resultArtifact: ArtifactRef | undefined;
 }
 
 /** inference.job.failed.v1 */
@@ -131,10 +149,19 @@ export interface JobFailed {
   model: ModelIdentity | undefined;
   input: JobInput | undefined;
   reason: JobFailureReason;
-  /** For people; never patient data. */
+  /** For people, in Callosum's own words; a vendor's are in the artifact. */
   detail: string;
   attempts: number;
-  failedAt: string | undefined;
+  failedAt:
+    | string
+    | undefined;
+  /** A FailureText as ProtoJSON; absent when the worker said nothing. */
+  detailArtifact: ArtifactRef | undefined;
+}
+
+/** Content of JobFailed.detail_artifact: what the worker said. */
+export interface FailureText {
+  detail: string;
 }
 
 function createBaseJobInput(): JobInput {
@@ -439,6 +466,114 @@ export const JobScheduled: MessageFns<JobScheduled> = {
   },
 };
 
+function createBaseArtifactRef(): ArtifactRef {
+  return { key: "", byteCount: 0n, sha256: "" };
+}
+
+export const ArtifactRef: MessageFns<ArtifactRef> = {
+  encode(message: ArtifactRef, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.byteCount !== 0n) {
+      if (BigInt.asUintN(64, message.byteCount) !== message.byteCount) {
+        throw new globalThis.Error("value provided for field message.byteCount of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.byteCount);
+    }
+    if (message.sha256 !== "") {
+      writer.uint32(26).string(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ArtifactRef {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArtifactRef();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.byteCount = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ArtifactRef {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      byteCount: isSet(object.byteCount)
+        ? BigInt(object.byteCount)
+        : isSet(object.byte_count)
+        ? BigInt(object.byte_count)
+        : 0n,
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+    };
+  },
+
+  toJSON(message: ArtifactRef): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.byteCount !== 0n) {
+      obj.byteCount = message.byteCount.toString();
+    }
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ArtifactRef>): ArtifactRef {
+    return ArtifactRef.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ArtifactRef>): ArtifactRef {
+    const message = createBaseArtifactRef();
+    message.key = object.key ?? "";
+    message.byteCount = (object.byteCount !== undefined && object.byteCount !== null) ? BigInt(object.byteCount) : 0n;
+    message.sha256 = object.sha256 ?? "";
+    return message;
+  },
+};
+
 function createBaseJobCompleted(): JobCompleted {
   return {
     jobId: "",
@@ -449,6 +584,7 @@ function createBaseJobCompleted(): JobCompleted {
     attempt: 0,
     scheduledAt: undefined,
     completedAt: undefined,
+    resultArtifact: undefined,
   };
 }
 
@@ -477,6 +613,9 @@ export const JobCompleted: MessageFns<JobCompleted> = {
     }
     if (message.completedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.completedAt), writer.uint32(66).fork()).join();
+    }
+    if (message.resultArtifact !== undefined) {
+      ArtifactRef.encode(message.resultArtifact, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -558,6 +697,14 @@ export const JobCompleted: MessageFns<JobCompleted> = {
             message.completedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.resultArtifact = ArtifactRef.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -596,6 +743,11 @@ export const JobCompleted: MessageFns<JobCompleted> = {
         : isSet(object.completed_at)
         ? globalThis.String(object.completed_at)
         : undefined,
+      resultArtifact: isSet(object.resultArtifact)
+        ? ArtifactRef.fromJSON(object.resultArtifact)
+        : isSet(object.result_artifact)
+        ? ArtifactRef.fromJSON(object.result_artifact)
+        : undefined,
     };
   },
 
@@ -625,6 +777,9 @@ export const JobCompleted: MessageFns<JobCompleted> = {
     if (message.completedAt !== undefined) {
       obj.completedAt = message.completedAt;
     }
+    if (message.resultArtifact !== undefined) {
+      obj.resultArtifact = ArtifactRef.toJSON(message.resultArtifact);
+    }
     return obj;
   },
 
@@ -647,6 +802,9 @@ export const JobCompleted: MessageFns<JobCompleted> = {
     message.attempt = object.attempt ?? 0;
     message.scheduledAt = object.scheduledAt ?? undefined;
     message.completedAt = object.completedAt ?? undefined;
+    message.resultArtifact = (object.resultArtifact !== undefined && object.resultArtifact !== null)
+      ? ArtifactRef.fromPartial(object.resultArtifact)
+      : undefined;
     return message;
   },
 };
@@ -660,6 +818,7 @@ function createBaseJobFailed(): JobFailed {
     detail: "",
     attempts: 0,
     failedAt: undefined,
+    detailArtifact: undefined,
   };
 }
 
@@ -685,6 +844,9 @@ export const JobFailed: MessageFns<JobFailed> = {
     }
     if (message.failedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.failedAt), writer.uint32(58).fork()).join();
+    }
+    if (message.detailArtifact !== undefined) {
+      ArtifactRef.encode(message.detailArtifact, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -758,6 +920,14 @@ export const JobFailed: MessageFns<JobFailed> = {
             message.failedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.detailArtifact = ArtifactRef.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -789,6 +959,11 @@ export const JobFailed: MessageFns<JobFailed> = {
         : isSet(object.failed_at)
         ? globalThis.String(object.failed_at)
         : undefined,
+      detailArtifact: isSet(object.detailArtifact)
+        ? ArtifactRef.fromJSON(object.detailArtifact)
+        : isSet(object.detail_artifact)
+        ? ArtifactRef.fromJSON(object.detail_artifact)
+        : undefined,
     };
   },
 
@@ -815,6 +990,9 @@ export const JobFailed: MessageFns<JobFailed> = {
     if (message.failedAt !== undefined) {
       obj.failedAt = message.failedAt;
     }
+    if (message.detailArtifact !== undefined) {
+      obj.detailArtifact = ArtifactRef.toJSON(message.detailArtifact);
+    }
     return obj;
   },
 
@@ -834,6 +1012,76 @@ export const JobFailed: MessageFns<JobFailed> = {
     message.detail = object.detail ?? "";
     message.attempts = object.attempts ?? 0;
     message.failedAt = object.failedAt ?? undefined;
+    message.detailArtifact = (object.detailArtifact !== undefined && object.detailArtifact !== null)
+      ? ArtifactRef.fromPartial(object.detailArtifact)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFailureText(): FailureText {
+  return { detail: "" };
+}
+
+export const FailureText: MessageFns<FailureText> = {
+  encode(message: FailureText, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.detail !== "") {
+      writer.uint32(10).string(message.detail);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FailureText {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFailureText();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FailureText {
+    return { detail: isSet(object.detail) ? globalThis.String(object.detail) : "" };
+  },
+
+  toJSON(message: FailureText): unknown {
+    const obj: any = {};
+    if (message.detail !== "") {
+      obj.detail = message.detail;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FailureText>): FailureText {
+    return FailureText.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FailureText>): FailureText {
+    const message = createBaseFailureText();
+    message.detail = object.detail ?? "";
     return message;
   },
 };

@@ -3,8 +3,8 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const root = fileURLToPath(new URL('../../..', import.meta.url));
-const exitWithParent = new URL('../../lib/exit-with-parent.mjs', import.meta.url).href;
+export const root = fileURLToPath(new URL('../../../..', import.meta.url));
+const exitWithParent = new URL('../../../lib/exit-with-parent.mjs', import.meta.url).href;
 
 /** Longer than a drain takes: accepted associations finish, then the database writes its checkpoint. */
 const drainMs = 30_000;
@@ -17,25 +17,36 @@ export interface Child {
   readonly running: () => boolean;
   /** The last lines it logged, for an error message. */
   logTail(): string;
+  /** SIGTERM, and SIGKILL when it has not drained in time. */
   stop(): Promise<void>;
+  /** Sends a signal at once: SIGKILL, SIGSTOP, SIGCONT. */
+  signal(name: NodeJS.Signals): void;
+}
+
+export interface ChildOptions {
+  /** Modules to load before the program (`node --import`), as URLs. */
+  readonly preload?: readonly string[];
 }
 
 /** Starts a Node program of the workspace that ends when this process does; its output goes to `logPath`. */
-export function startChild(name: string, script: string, env: NodeJS.ProcessEnv, logPath: string): Child {
+export function startChild(
+  name: string,
+  script: string,
+  env: NodeJS.ProcessEnv,
+  logPath: string,
+  { preload = [] }: ChildOptions = {},
+): Child {
   // For its owner only: libraries' lines may hold more than ours do.
   const log = openSync(logPath, 'a', 0o600);
   const logStart = fstatSync(log).size;
-  const child: ChildProcess = spawn(
-    process.execPath,
-    ['--enable-source-maps', '--import', exitWithParent, join(root, script)],
-    {
-      cwd: root,
-      env,
-      // A group of its own: Ctrl-C reaches this process, which then stops its children in order.
-      detached: true,
-      stdio: ['pipe', log, log],
-    },
-  );
+  const imports = [exitWithParent, ...preload].flatMap((module) => ['--import', module]);
+  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', ...imports, join(root, script)], {
+    cwd: root,
+    env,
+    // A group of its own: Ctrl-C reaches this process, which then stops its children in order.
+    detached: true,
+    stdio: ['pipe', log, log],
+  });
   closeSync(log);
   let ended = false;
   const exited = new Promise<number | null>((resolve) => {
@@ -54,6 +65,7 @@ export function startChild(name: string, script: string, env: NodeJS.ProcessEnv,
     exited,
     running: () => !ended,
     logTail: () => tailOf(readFileSync(logPath).subarray(logStart).toString('utf8')),
+    signal: (signal) => void child.kill(signal),
     stop: async () => {
       if (ended) return;
       child.kill('SIGTERM');

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Child } from './children.js';
+import type { Child } from './process.js';
 
 /** First start initialises a database; crash recovery can take as long. */
 const readyMs = 180_000;

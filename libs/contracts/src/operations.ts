@@ -1,0 +1,1 @@
+export * from './generated/callosum/operations/v1/parked_service.js';

@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+
+import { type ParsedHeader, parseHeader } from '@callosum/dicom';
+import { isUid } from '@callosum/kernel';
+import type { ObjectStore, StoredObject } from '@callosum/object-store';
+
+import { MissingUidError, TruncatedObjectError, UidMismatchError } from './errors.js';
+import { completeHeader, pixelDataEnds } from './header.js';
+
+export interface InstanceUids {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly sopInstanceUid: string;
+  readonly sopClassUid: string;
+}
+
+export type SopReference = Pick<InstanceUids, 'sopClassUid' | 'sopInstanceUid'>;
+
+/** A written, durable blob that no row names yet. */
+export interface WrittenInstance extends InstanceUids {
+  readonly transferSyntaxUid: string;
+  readonly blob: StoredObject;
+  readonly datasetSha256: string;
+}
+
+/** Header bytes kept while an object streams: larger headers are read back from the store when it has ended. */
+const prefixBytesMax = 1024 * 1024;
+/** Enough to find the delimiter that ends encapsulated Pixel Data before the usual trailing padding. */
+const tailBytesMax = 4096;
+const dicmEnd = 132;
+
+/** Looks at the PS3.10 bytes of one object as they pass, in bounded memory, and knows it when they have ended. */
+export class InstanceBytes {
+  readonly #datasetHash = createHash('sha256');
+  #room = Buffer.alloc(0);
+  #prefix = Buffer.alloc(0);
+  #tail = Buffer.alloc(0);
+  #total = 0;
+  #datasetOffset: number | undefined;
+
+  take(bytes: Uint8Array): void {
+    const before = this.#total;
+    this.#total += bytes.length;
+    if (this.#prefix.length < prefixBytesMax) this.#extendPrefix(bytes);
+    const tail = Buffer.concat([this.#tail, bytes.subarray(Math.max(0, bytes.length - tailBytesMax))]);
+    this.#tail = tail.subarray(Math.max(0, tail.length - tailBytesMax));
+    this.#hashDataset(bytes, before);
+  }
+
+  /** Room doubles: a sender of tiny fragments must not make us copy a mebibyte for each. */
+  #extendPrefix(bytes: Uint8Array): void {
+    const have = this.#prefix.length;
+    const length = Math.min(prefixBytesMax, have + bytes.length);
+    if (length > this.#room.length) {
+      const room = Buffer.alloc(Math.min(prefixBytesMax, Math.max(length, this.#room.length * 2)));
+      this.#prefix.copy(room);
+      this.#room = room;
+    }
+    this.#room.set(bytes.subarray(0, length - have), have);
+    this.#prefix = this.#room.subarray(0, length);
+  }
+
+  /** Hashes what lies behind file meta information, whose length its first element states (PS3.10 7.1). */
+  #hashDataset(bytes: Uint8Array, before: number): void {
+    if (this.#datasetOffset === undefined) {
+      if (this.#prefix.length < dicmEnd + 12) return;
+      this.#datasetOffset = dicmEnd + 12 + this.#prefix.readUInt32LE(dicmEnd + 8);
+      const known = this.#prefix.subarray(Math.min(this.#datasetOffset, this.#prefix.length));
+      this.#datasetHash.update(known);
+      // What of this chunk did not fit the prefix.
+      const inPrefix = this.#prefix.length - before;
+      if (inPrefix < bytes.length) this.#datasetHash.update(bytes.subarray(inPrefix));
+      return;
+    }
+    this.#datasetHash.update(bytes.subarray(Math.max(0, this.#datasetOffset - before)));
+  }
+
+  /** Which SOP Instance the bytes taken so far are; undefined where its header cannot be read (yet). */
+  sopInstance(): SopReference | undefined {
+    try {
+      const header = parseHeader(this.#prefix, { complete: this.#prefix.length === this.#total });
+      if (header === 'need-more') return undefined;
+      const [sopClassUid, sopInstanceUid] = ['SOPClassUID', 'SOPInstanceUID'].map((one) => header.dataset.string(one));
+      return isUid(sopClassUid ?? '') && isUid(sopInstanceUid ?? '')
+        ? { sopClassUid: sopClassUid ?? '', sopInstanceUid: sopInstanceUid ?? '' }
+        : undefined;
+    } catch {
+      // Whatever is wrong with it, it names nothing.
+      return undefined;
+    }
+  }
+
+  /**
+   * What the stored object is, once all of its bytes were taken.
+   * @param expected UIDs announced for it; others than these are refused
+   * @throws {DicomParseError} @throws {TruncatedObjectError} @throws {MissingUidError} @throws {UidMismatchError}
+   * @throws {ObjectStoreUnavailableError}
+   */
+  async describe(store: ObjectStore, blob: StoredObject, expected: Partial<InstanceUids>): Promise<WrittenInstance> {
+    const header = await this.#header(store, blob.key);
+    const uids = readUids(header, expected);
+    if (!(await pixelDataEnds(header, this.#total, this.#tail, store, blob.key))) throw new TruncatedObjectError();
+    const { transferSyntaxUid } = header.fileMeta;
+    return { ...uids, transferSyntaxUid, blob, datasetSha256: this.#datasetSha256(header, blob) };
+  }
+
+  /**
+   * File meta information may lie about its length, or not state it: then another stretch was hashed, perhaps none,
+   * and two different objects would pass as one. The digest of the whole file stands in.
+   */
+  #datasetSha256(header: ParsedHeader, blob: StoredObject): string {
+    return header.datasetOffset === this.#datasetOffset ? this.#datasetHash.digest('hex') : `file:${blob.sha256}`;
+  }
+
+  async #header(store: ObjectStore, key: string): Promise<ParsedHeader> {
+    const parsed = parseHeader(this.#prefix, { complete: this.#prefix.length === this.#total });
+    return parsed === 'need-more' ? completeHeader(store, key, this.#total, this.#prefix.length) : parsed;
+  }
+}
+
+/** Reads a stored blob as if it had just been written. @throws as `describe` does, and {ObjectNotFoundError} */
+export async function describeBlob(store: ObjectStore, key: string): Promise<WrittenInstance> {
+  const bytes = new InstanceBytes();
+  const hash = createHash('sha256');
+  let byteCount = 0;
+  for await (const chunk of (await store.get(key)) as AsyncIterable<Uint8Array>) {
+    bytes.take(chunk);
+    hash.update(chunk);
+    byteCount += chunk.length;
+  }
+  return bytes.describe(store, { key, byteCount, sha256: hash.digest('hex') }, {});
+}
+
+const attributes = {
+  sopClassUid: 'SOPClassUID',
+  sopInstanceUid: 'SOPInstanceUID',
+  studyInstanceUid: 'StudyInstanceUID',
+  seriesInstanceUid: 'SeriesInstanceUID',
+} as const;
+
+function readUids(header: ParsedHeader, expected: Partial<InstanceUids>): InstanceUids {
+  const read = (name: keyof InstanceUids): string => {
+    const keyword = attributes[name];
+    const value = header.dataset.string(keyword) ?? '';
+    if (!isUid(value)) throw new MissingUidError(keyword);
+    if (expected[name] !== undefined && expected[name] !== value) throw new UidMismatchError(keyword);
+    return value;
+  };
+  return {
+    sopClassUid: read('sopClassUid'),
+    sopInstanceUid: read('sopInstanceUid'),
+    studyInstanceUid: read('studyInstanceUid'),
+    seriesInstanceUid: read('seriesInstanceUid'),
+  };
+}

@@ -1,0 +1,82 @@
+import { buffer } from 'node:stream/consumers';
+
+import { comparePixels, type DatasetDigest, datasetDigest, DicomParseError, DicomPixelError } from '@callosum/dicom';
+import type { ObjectStore } from '@callosum/object-store';
+
+import type { ByteBudget } from './byte-budget.js';
+import type { Ledger, LedgerEntry, PendingRow, Revision } from './ledger.js';
+
+/** What the ledger does with a further object of a UID. */
+export type Verdict =
+  | { readonly decision: 'duplicate'; readonly of: LedgerEntry }
+  | ({ readonly decision: Revision['decision']; readonly digests: DatasetDigest } & Revision);
+
+/** Objects compared in memory when a second one of a UID arrives; a larger pair is kept as conflicting. */
+const compareBytesMax = 512 * 1024 * 1024;
+
+/** Compares objects of one SOPInstanceUID (rule 2), in memory that all comparisons of the process share. */
+export class RuleTwo {
+  constructor(
+    private readonly store: ObjectStore,
+    private readonly ledger: Ledger,
+    private readonly budget: ByteBudget,
+  ) {}
+
+  /**
+   * @param kept every kept object of the UID, at least one
+   * @param comesAfter true when the new object came after the kept one: always, unless it was lost and found again
+   */
+  async judge(
+    row: PendingRow,
+    kept: readonly LedgerEntry[],
+    comesAfter: (entry: LedgerEntry) => boolean = () => true,
+  ): Promise<Verdict> {
+    const { written } = row;
+    const sameBytes = kept.find(
+      (entry) =>
+        entry.dataset_sha256 === written.datasetSha256 && entry.transfer_syntax_uid === written.transferSyntaxUid,
+    );
+    if (sameBytes) return { decision: 'duplicate', of: sameBytes };
+    const digests = await this.#digests(written.blob.key, written.blob.byteCount);
+    const others: { entry: LedgerEntry; digests: DatasetDigest }[] = [];
+    for (const entry of kept) others.push({ entry, digests: await this.#digestsOf(entry) });
+    const same = others.find(
+      (other) =>
+        other.digests.attributesDigest === digests.attributesDigest && comparePixels(other.digests, digests) === 'same',
+    );
+    if (same) return { decision: 'duplicate', of: same.entry };
+    const revision = Math.max(...kept.map((entry) => entry.revision)) + 1;
+    const current = others.find(({ entry }) => entry.current);
+    const samePixels = current !== undefined && comparePixels(current.digests, digests) === 'same';
+    const isLater = current === undefined || comesAfter(current.entry);
+    // Of the same pixels the newest is current, of other pixels the first.
+    if (isLater) {
+      return { decision: samePixels ? 'correction' : 'conflicting-pixels', current: samePixels, revision, digests };
+    }
+    return { decision: samePixels ? 'stored' : 'conflicting-pixels', current: !samePixels, revision, digests };
+  }
+
+  async #digestsOf(entry: LedgerEntry): Promise<DatasetDigest> {
+    if (entry.attributes_digest !== null && entry.pixel_digest !== null) {
+      return { attributesDigest: entry.attributes_digest, pixelDigest: entry.pixel_digest };
+    }
+    const digests = await this.#digests(entry.blob_key, entry.byte_count);
+    await this.ledger.rememberDigests(entry.id, digests.attributesDigest, digests.pixelDigest);
+    return digests;
+  }
+
+  async #digests(blobKey: string, byteCount: number): Promise<DatasetDigest> {
+    const incomparable = { attributesDigest: `blob:${blobKey}`, pixelDigest: `blob:${blobKey}` };
+    if (byteCount > compareBytesMax) return incomparable;
+    return this.budget.hold(byteCount, async () => {
+      const bytes = await buffer(await this.store.get(blobKey));
+      try {
+        return await datasetDigest(bytes);
+      } catch (error) {
+        // Its header could be read and the rest cannot: kept beside the others, and a person is told.
+        if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable;
+        throw error;
+      }
+    });
+  }
+}

@@ -1,0 +1,110 @@
+import type { Clock } from '@callosum/kernel';
+import { ObjectNotFoundError, type ObjectStore } from '@callosum/object-store';
+import type { Logger } from '@callosum/telemetry';
+
+import { readBlobKey } from './blob-key.js';
+import { SweepRefusedError } from './errors.js';
+import { describeBlob } from './instance-bytes.js';
+import type { Ledger } from './ledger.js';
+import { unreadable } from './reconcile.js';
+import type { RuleTwo } from './rule-two.js';
+
+/** Keys asked of the ledger at once. */
+const pageKeys = 500;
+/** Looked at by one sweep; the rest waits for the next. */
+const sweptMax = 100_000;
+/** An outage of the database under load leaves about so many; more than that must be fewer than the kept ones. */
+const orphansExpectedMax = 10_000;
+
+export interface SweepParts {
+  readonly store: ObjectStore;
+  readonly ledger: Ledger;
+  readonly rule: RuleTwo;
+  readonly site: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Removes what was written and never acknowledged. A blob without a row is not proof of that: the database may have
+ * been restored from a backup that is older than the blob. So only what cannot have been acknowledged goes (no readable
+ * object), and what is kept under another name already; a whole object that the ledger does not know stays, and is
+ * told of until a person recovers it.
+ */
+export class Sweep {
+  /** Found whole and unknown before, so that each sweep need not read them again. At most `sweptMax`. */
+  readonly #unknown = new Set<string>();
+
+  constructor(private readonly parts: SweepParts) {}
+
+  /**
+   * @param ageMs younger blobs and uploads may be under way
+   * @param signal ends it early, with the signal's reason
+   * @returns how many blobs were deleted
+   * @throws {SweepRefusedError} when the blobs without a row are so many that it is the rows that are missing
+   */
+  async run(ageMs: number, signal?: AbortSignal): Promise<number> {
+    const { store, site, clock, logger } = this.parts;
+    const before = new Date(clock.now().getTime() - ageMs);
+    const unfinished = await store.sweepUnfinished(`${site}/`, before, signal);
+    if (unfinished > 0) logger.info({ unfinished }, 'archive.uploads-swept');
+    const orphans = await this.#orphans(before, signal);
+    let deleted = 0;
+    for (const key of orphans) {
+      signal?.throwIfAborted();
+      if (this.#unknown.has(key) || !(await this.#isNeedless(key))) {
+        this.#unknown.add(key);
+        continue;
+      }
+      await store.delete(key);
+      deleted++;
+    }
+    for (const key of this.#unknown) if (!orphans.has(key)) this.#unknown.delete(key);
+    if (this.#unknown.size > 0) logger.warn({ blobs: this.#unknown.size }, 'archive.unknown-blobs');
+    return deleted;
+  }
+
+  async #orphans(before: Date, signal?: AbortSignal): Promise<ReadonlySet<string>> {
+    const orphans = new Set<string>();
+    let named = 0;
+    for await (const keys of this.#oldBlobs(before)) {
+      signal?.throwIfAborted();
+      const known = await this.parts.ledger.named(keys);
+      named += known.size;
+      for (const key of keys) if (!known.has(key)) orphans.add(key);
+      if (orphans.size >= sweptMax) break;
+    }
+    if (orphans.size > 0 && (named === 0 || orphans.size > Math.max(orphansExpectedMax, named))) {
+      throw new SweepRefusedError(orphans.size);
+    }
+    return orphans;
+  }
+
+  async *#oldBlobs(before: Date): AsyncGenerator<string[]> {
+    let keys: string[] = [];
+    for await (const { key, modifiedAt } of this.parts.store.list(`${this.parts.site}/blobs/`)) {
+      if (modifiedAt >= before) continue;
+      keys.push(key);
+      if (keys.length < pageKeys) continue;
+      yield keys;
+      keys = [];
+    }
+    yield keys;
+  }
+
+  async #isNeedless(key: string): Promise<boolean> {
+    const { store, ledger, rule } = this.parts;
+    try {
+      const written = await describeBlob(store, key);
+      const kept = await ledger.kept(written.sopInstanceUid);
+      const mark = readBlobKey(key);
+      if (kept.length === 0 || !mark) return false;
+      const row = { written, intake: mark.intake, storedAt: mark.arrivedAt, traceparent: undefined, revisionFloor: 0 };
+      return (await rule.judge(row, kept)).decision === 'duplicate';
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) return false;
+      if (unreadable(error)) return true;
+      throw error;
+    }
+  }
+}

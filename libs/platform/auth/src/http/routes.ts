@@ -1,0 +1,67 @@
+import type { Role } from '../roles.js';
+
+/** `public`: no token is needed. Otherwise any one of the roles. */
+export type Access = 'public' | readonly Role[];
+type Rule = Access | ((method: string, path: string) => Access);
+
+const dicomReader = ['dicom-reader'] as const;
+const dicomWriter = ['dicom-writer'] as const;
+const identityDesk = ['identity-desk'] as const;
+const study = '/dicom-web/studies/:study';
+const series = `${study}/series/:series`;
+const instance = `${series}/instances/:instance`;
+
+/**
+ * Who may do what over HTTP: every route of every service, by method and template. A route that is not here is denied
+ * where authentication is on, and fails a test everywhere.
+ */
+export const routes: Readonly<Record<string, Rule>> = {
+  'POST /dicom-web/studies': dicomWriter,
+  'POST /dicom-web/studies/:study': dicomWriter,
+  'POST /dicom-web/from/:source/studies': dicomWriter,
+  'POST /dicom-web/from/:source/studies/:study': dicomWriter,
+  'GET /dicom-web/studies': dicomReader,
+  'GET /dicom-web/series': dicomReader,
+  'GET /dicom-web/instances': dicomReader,
+  [`GET ${study}`]: dicomReader,
+  [`GET ${study}/metadata`]: dicomReader,
+  [`GET ${study}/series`]: dicomReader,
+  [`GET ${study}/instances`]: dicomReader,
+  [`GET ${series}`]: dicomReader,
+  [`GET ${series}/metadata`]: dicomReader,
+  [`GET ${series}/instances`]: dicomReader,
+  [`GET ${instance}`]: dicomReader,
+  [`GET ${instance}/metadata`]: dicomReader,
+  [`GET ${instance}/frames/:frames`]: dicomReader,
+  [`GET ${instance}/bulkdata/*`]: dicomReader,
+  // The viewer's own files hold no data; it signs people in itself and asks /dicom-web with their tokens.
+  'GET /viewer': 'public',
+  'GET /viewer/*': 'public',
+  'ANY /fhir': fhir,
+  'ANY /fhir/*': fhir,
+  // Demographics.
+  'GET /api/identity/quarantine': identityDesk,
+  'GET /api/identity/decisions/:studyUid': identityDesk,
+  'POST /api/identity/quarantine/:decisionId/resolve': identityDesk,
+  'GET /api/inference/selection/:studyUid': ['dicom-reader', 'operator'],
+  'GET /api/inference/jobs': ['dicom-reader', 'operator'],
+};
+
+/** The capability statement is for everyone: it says how to sign in (R4 security, 6.1.0). Searches by POST read. */
+function fhir(method: string, path: string): Access {
+  const reads = method === 'GET' || method === 'HEAD';
+  if (reads && path === '/fhir/metadata') return 'public';
+  const searches = method === 'POST' && /^\/fhir\/[A-Za-z]+\/_search$/.test(path);
+  return reads || searches ? ['fhir-reader'] : ['fhir-writer'];
+}
+
+/**
+ * Who may ask for this; undefined when the route is not in the table.
+ * @param route template, e.g. "/dicom-web/studies/:study"
+ * @param path as asked for, without the query
+ */
+export function accessTo(method: string, route: string, path: string): Access | undefined {
+  const key = method === 'HEAD' ? 'GET' : method;
+  const rule = routes[`${key} ${route}`] ?? routes[`ANY ${route}`];
+  return typeof rule === 'function' ? rule(method, path) : rule;
+}

@@ -1,0 +1,43 @@
+import type { KafkaConfig, SASLOptions } from 'kafkajs';
+
+import { ClientCredentials, type ClientCredentialsOptions, reauthenticationMs } from './client-credentials.js';
+
+/** PEM texts. */
+export interface KafkaTls {
+  /** Authorities the brokers' certificates must come from; the system's own when not given. */
+  readonly ca?: string;
+  /** The client's certificate and its key (mTLS): both or none. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export type KafkaSasl =
+  | { readonly mechanism: 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
+  | ({ readonly mechanism: 'oauthbearer' } & ClientCredentialsOptions);
+
+/** How a client proves who it is, and knows whom it talks to. */
+export interface KafkaSecurity {
+  /** No TLS when not given. */
+  readonly tls?: KafkaTls;
+  /** SASL is only spoken inside TLS: a token on an open line is anybody's. */
+  readonly sasl?: KafkaSasl;
+}
+
+/** As kafkajs takes it. Tokens are asked for when a connection authenticates, and again before its session ends (KIP-368). */
+export function clientSecurity({
+  tls,
+  sasl,
+}: KafkaSecurity): Pick<KafkaConfig, 'ssl' | 'sasl' | 'reauthenticationThreshold'> {
+  if (!tls) return {};
+  const { ca, cert, key } = tls;
+  return {
+    ssl: { ...(ca ? { ca: [ca] } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) },
+    ...(sasl ? { sasl: saslOptions(sasl), reauthenticationThreshold: reauthenticationMs } : {}),
+  };
+}
+
+function saslOptions(sasl: KafkaSasl): SASLOptions {
+  if (sasl.mechanism !== 'oauthbearer') return sasl;
+  const credentials = new ClientCredentials(sasl);
+  return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await credentials.token() }) };
+}

@@ -1,0 +1,60 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { oidcConfig } from '@callosum/auth';
+import { assertBindAllowed, isLoopback } from '@callosum/config';
+import type { Telemetry } from '@callosum/telemetry';
+
+import type { PlatformSettings } from './settings.js';
+
+/** Where Prometheus exporters of OpenTelemetry listen by convention. */
+const portDefault = 9464;
+
+/**
+ * The port metrics have to themselves; undefined where they stay on the HTTP port, which is so only while that is open
+ * and on loopback: scrapers show no token, and what is not authenticated does not share a port with what is.
+ */
+export function metricsPort(settings: PlatformSettings): number | undefined {
+  const open = oidcConfig(settings) === undefined && isLoopback(settings.CALLOSUM_HTTP_HOST);
+  return settings.CALLOSUM_METRICS_PORT ?? (open ? undefined : portDefault);
+}
+
+/** @throws {UnauthenticatedBindError} on another address than loopback, unless the settings say it is meant */
+export function assertMetricsBind(settings: PlatformSettings): void {
+  if (metricsPort(settings) === undefined) return;
+  assertBindAllowed('CALLOSUM_METRICS_HOST', settings.CALLOSUM_METRICS_HOST, {
+    on: settings.CALLOSUM_METRICS_ALLOW_REMOTE,
+    needs: 'CALLOSUM_METRICS_ALLOW_REMOTE=true, which says that only the monitoring reaches that port',
+  });
+}
+
+export interface RunningMetricsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** /metrics on a port of its own, and nothing else; undefined where it stays on the HTTP port. */
+export async function serveMetrics(
+  settings: PlatformSettings,
+  telemetry: Telemetry,
+): Promise<RunningMetricsServer | undefined> {
+  const port = metricsPort(settings);
+  assertMetricsBind(settings);
+  if (port === undefined) return undefined;
+  const server = createServer((request, response) => {
+    if (request.url?.split('?', 1)[0] === '/metrics') return telemetry.handleMetrics(request, response);
+    response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, settings.CALLOSUM_METRICS_HOST, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,75 @@
+import type { EventLog } from '@callosum/event-log';
+import type { ObjectStore } from '@callosum/object-store';
+import { type Logger, type Reading, reading, type Sampler, sampleGauges } from '@callosum/telemetry';
+import { type QueryExecutorProvider, sql } from 'kysely';
+
+import { archiveSchema } from './roles.js';
+
+export interface PlatformGaugesOptions {
+  readonly service: string;
+  /** The service's own schema; the archive's outbox is read where the service stores. */
+  readonly schema: string;
+  readonly db: QueryExecutorProvider;
+  readonly usesArchive: boolean;
+  readonly log: EventLog;
+  readonly objectStore: ObjectStore;
+  /** The service's own gauges. */
+  readonly own: () => Promise<readonly Reading[]>;
+  readonly logger: Logger;
+}
+
+/** An outbox refuses more anyway: counting further costs and tells nothing. */
+const outboxRowsMax = 100_000;
+
+/** What waits: in outboxes, parked, behind the consumers, on the disk, and in the service's own rows. */
+export function samplePlatformGauges(options: PlatformGaugesOptions): Sampler {
+  const { service, schema, usesArchive, db, log, objectStore, own, logger } = options;
+  const outboxes = usesArchive ? [schema, archiveSchema] : [schema];
+  return sampleGauges(
+    async () => [
+      ...(await Promise.all(outboxes.map((name) => outboxReadings(db, name)))).flat(),
+      ...(await parkedReadings(db, schema, service)),
+      ...(await lagReadings(log, service)),
+      ...(await diskReadings(objectStore)),
+      ...(await own()),
+    ],
+    (err) => logger.debug({ err }, 'gauges.unread'),
+  );
+}
+
+async function outboxReadings(db: QueryExecutorProvider, schema: string): Promise<Reading[]> {
+  const { rows } = await sql<{ count: number; age: number }>`
+    select count(*)::float8 as count, coalesce(extract(epoch from now() - min(time)), 0)::float8 as age
+    from (select time from ${sql.id(schema, 'outbox')} order by id limit ${outboxRowsMax}) as waiting`.execute(db);
+  const labels = { 'callosum.schema': schema };
+  return rows.flatMap(({ count, age }) => [
+    reading('callosum.outbox.rows', count, labels),
+    reading('callosum.outbox.oldest_age', Math.max(0, age), labels),
+  ]);
+}
+
+/** A group with nothing parked reads 0: an alert must see it come back to that. */
+async function parkedReadings(db: QueryExecutorProvider, schema: string, service: string): Promise<Reading[]> {
+  const { rows } = await sql<{ group: string; count: number; age: number }>`
+    select consumer_group as "group", count(*)::float8 as count,
+      extract(epoch from now() - min(parked_at))::float8 as age
+    from ${sql.id(schema, 'parked')} group by consumer_group`.execute(db);
+  const found = rows.some(({ group }) => group === service) ? rows : [...rows, { group: service, count: 0, age: 0 }];
+  return found.flatMap(({ group, count, age }) => [
+    reading('callosum.parked.events', count, { 'callosum.group': group }),
+    reading('callosum.parked.oldest_age', Math.max(0, age), { 'callosum.group': group }),
+  ]);
+}
+
+async function lagReadings(log: EventLog, group: string): Promise<Reading[]> {
+  const byTopic = Map.groupBy(await log.lag(group), ({ topic }) => topic);
+  return [...byTopic].map(([topic, partitions]) => {
+    const events = partitions.reduce((sum, { events: waiting }) => sum + waiting, 0);
+    return reading('callosum.consumer.lag', events, { 'callosum.group': group, 'callosum.topic': topic });
+  });
+}
+
+async function diskReadings(objectStore: ObjectStore): Promise<Reading[]> {
+  const freeBytes = await objectStore.freeBytes?.();
+  return freeBytes === undefined ? [] : [reading('callosum.disk.free', freeBytes, {})];
+}

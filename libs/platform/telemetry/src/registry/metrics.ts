@@ -1,0 +1,222 @@
+import type { AttributeName } from './attributes.js';
+
+export interface MetricDefinition {
+  /** A gauge is read now and then, not at each scrape. */
+  readonly kind: 'counter' | 'upDownCounter' | 'histogram' | 'gauge';
+  /** UCUM, as OpenTelemetry writes it. Time is in seconds. */
+  readonly unit: 's' | 'By' | `{${string}}`;
+  readonly labels: readonly AttributeName[];
+  readonly meaning: string;
+  /** Upper bounds of a histogram's buckets. */
+  readonly bounds?: readonly number[];
+}
+
+/** A request somebody waits for. */
+const requestBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Handling of what came through the log. */
+const eventBounds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600];
+/** A model, and all that waits for one. */
+const jobBounds = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 1800];
+/** A study's way: from seconds to the days a person may take. */
+const studyBounds = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400, 86_400];
+
+/** Every metric Callosum has. Prometheus writes dots as underscores and adds `_total` to counters. */
+export const metricRegistry = {
+  'http.server.request.duration': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.service', 'http.request.method', 'http.route', 'http.response.status_code'],
+    meaning: 'HTTP requests, from their headers to the end of the response',
+    bounds: requestBounds,
+  },
+  'rpc.server.call.duration': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.service', 'rpc.method', 'rpc.response.status_code'],
+    meaning: 'gRPC calls answered; a stream counts when it ends',
+    bounds: requestBounds,
+  },
+  'callosum.auth.denied': {
+    kind: 'counter',
+    unit: '{call}',
+    labels: ['callosum.service', 'callosum.listener', 'error.type'],
+    meaning: 'Calls refused for who made them',
+  },
+  'callosum.events': {
+    kind: 'counter',
+    unit: '{attempt}',
+    labels: ['callosum.topic', 'callosum.group', 'callosum.outcome'],
+    meaning: 'Attempts to handle an event, by outcome: handled, retried, parked',
+  },
+  'callosum.events.age': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.topic', 'callosum.group'],
+    meaning: 'From a fact to the end of its handling: the lag of a consumer as people feel it',
+    bounds: eventBounds,
+  },
+  'callosum.events.duration': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.topic', 'callosum.group', 'callosum.outcome'],
+    meaning: 'One attempt to handle an event',
+    bounds: requestBounds,
+  },
+  'callosum.consumer.lag': {
+    kind: 'gauge',
+    unit: '{event}',
+    labels: ['callosum.group', 'callosum.topic'],
+    meaning:
+      "Events behind a group's position, counted to 10,000 a partition; where the log is PostgreSQL (Kafka has exporters of its own)",
+  },
+  'callosum.outbox.rows': {
+    kind: 'gauge',
+    unit: '{event}',
+    labels: ['callosum.schema'],
+    meaning: 'Events waiting in an outbox, at most 100,000',
+  },
+  'callosum.outbox.oldest_age': {
+    kind: 'gauge',
+    unit: 's',
+    labels: ['callosum.schema'],
+    meaning: 'Age of the oldest event in an outbox; 0 when it is empty',
+  },
+  'callosum.parked.events': {
+    kind: 'gauge',
+    unit: '{event}',
+    labels: ['callosum.group'],
+    meaning: 'Events that failed for good, or lie behind one',
+  },
+  'callosum.parked.oldest_age': {
+    kind: 'gauge',
+    unit: 's',
+    labels: ['callosum.group'],
+    meaning: 'How long the oldest parked event has lain; 0 when there is none',
+  },
+  'callosum.disk.free': {
+    kind: 'gauge',
+    unit: 'By',
+    labels: [],
+    meaning:
+      'Free space of the disk under the object store (files); below CALLOSUM_DISK_FREE_BYTES_MIN writes are refused',
+  },
+  'callosum.dimse.instances': {
+    kind: 'counter',
+    unit: '{instance}',
+    labels: ['dicom.calling_ae', 'dicom.status'],
+    meaning: 'C-STORE requests answered',
+  },
+  'callosum.dimse.stored_bytes': {
+    kind: 'counter',
+    unit: 'By',
+    labels: ['dicom.calling_ae'],
+    meaning: 'Dataset bytes stored',
+  },
+  'callosum.dimse.associations': {
+    kind: 'counter',
+    unit: '{association}',
+    labels: ['dicom.calling_ae', 'callosum.outcome'],
+    meaning: 'Associations by how they ended: released, aborted, lost, rejected',
+  },
+  'callosum.dimse.associations.open': {
+    kind: 'upDownCounter',
+    unit: '{association}',
+    labels: [],
+    meaning: 'Associations open now',
+  },
+  'callosum.dimse.operation.duration': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['dicom.operation', 'dicom.status'],
+    meaning: 'DIMSE operations, from request to response',
+    bounds: requestBounds,
+  },
+  'callosum.study.completion.duration': {
+    kind: 'histogram',
+    unit: 's',
+    labels: [],
+    meaning: "From a study's first instance to its first completion",
+    bounds: studyBounds,
+  },
+  'callosum.identity.decisions': {
+    kind: 'counter',
+    unit: '{decision}',
+    labels: ['callosum.outcome', 'callosum.decided_by'],
+    meaning: 'Decisions whose a study is: linked, quarantined',
+  },
+  'callosum.identity.link.duration': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.decided_by'],
+    meaning:
+      "From the fact that changed a study's identity attributes to its link; after a quarantine, from that to a person's decision",
+    bounds: studyBounds,
+  },
+  'callosum.quarantine.studies': {
+    kind: 'gauge',
+    unit: '{study}',
+    labels: [],
+    meaning: 'Studies waiting for a person to say whose they are',
+  },
+  'callosum.quarantine.oldest_age': {
+    kind: 'gauge',
+    unit: 's',
+    labels: [],
+    meaning: 'How long the study that came first has waited for a person; 0 when none waits',
+  },
+  'callosum.inference.jobs.queued': {
+    kind: 'gauge',
+    unit: '{job}',
+    labels: ['callosum.model'],
+    meaning: 'Jobs waiting for a worker',
+  },
+  'callosum.inference.wait': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.model'],
+    meaning: 'Time a job waited for its first worker',
+    bounds: jobBounds,
+  },
+  'callosum.inference.run': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.model'],
+    meaning: 'Time the attempt took that gave the accepted result',
+    bounds: jobBounds,
+  },
+  'callosum.inference.jobs.ended': {
+    kind: 'counter',
+    unit: '{job}',
+    labels: ['callosum.model', 'callosum.outcome'],
+    meaning: 'Jobs that ended: completed, or why not',
+  },
+  'callosum.inference.attempts.failed': {
+    kind: 'counter',
+    unit: '{attempt}',
+    labels: ['callosum.model', 'callosum.failure'],
+    meaning: 'Attempts without a result',
+  },
+  'callosum.publish.duration': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.sink', 'callosum.outcome'],
+    meaning: 'One write to a sink: ok, or the code of the error',
+    bounds: requestBounds,
+  },
+  'callosum.study.end_to_end.duration': {
+    kind: 'histogram',
+    unit: 's',
+    labels: ['callosum.publication'],
+    meaning: "From a study's first instance to what was written of its first revision in FHIR",
+    bounds: studyBounds,
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
+
+export type MetricName = keyof typeof metricRegistry;
+export type MetricOf<K extends MetricDefinition['kind']> = {
+  [N in MetricName]: (typeof metricRegistry)[N]['kind'] extends K ? N : never;
+}[MetricName];
+/** Exactly the labels of a metric. */
+export type Labels<N extends MetricName> = Readonly<
+  Record<(typeof metricRegistry)[N]['labels'][number], string | number>
+>;

@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { kafkaClasspath, replicas } from './kafka.js';
+import { clusterId, KafkaNode } from './kafka-node.js';
+import { freePort } from './ports.js';
+
+export interface TestKafkaCluster {
+  /** "host:port" of every broker; node ids are 1, 2, 3 in this order. */
+  readonly brokers: readonly string[];
+  /** kill -9 of broker 2 or 3; its data stays. Broker 1 is the controller too and stays up. */
+  kill(nodeId: 2 | 3): Promise<void>;
+  /** Starts a killed broker again on its port and data. */
+  start(nodeId: 2 | 3): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Three brokers that replicate, as in production: `min.insync.replicas` 2, no unclean election, Kafka's own topics on all
+ * three. A killed broker's partitions move within seconds. One controller: a quorum of three on a busy machine spends its
+ * time on elections, and it is leaders of partitions that tests move. Processes from Kafka's jars, also where Docker
+ * answers: brokers are killed and started one by one.
+ */
+export async function startKafkaCluster(): Promise<TestKafkaCluster> {
+  const classpath = await kafkaClasspath();
+  const dir = await mkdtemp(join(tmpdir(), 'callosum-kafka-cluster-'));
+  const id = clusterId();
+  const controller = await freePort();
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const nodes: KafkaNode[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(nodes.map((node) => node.stop()));
+    await rm(dir, { recursive: true, force: true });
+  };
+  try {
+    for (const [index, port] of ports.entries()) {
+      const properties = propertiesOf(index + 1, port, controller);
+      nodes.push(await KafkaNode.format({ classpath, dir, nodeId: index + 1, clusterId: id, properties }));
+    }
+    await Promise.all(nodes.map((node) => node.start()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    brokers: ports.map((port) => `127.0.0.1:${port}`),
+    kill: async (nodeId) => nodes[nodeId - 1]?.kill(),
+    start: async (nodeId) => nodes[nodeId - 1]?.start(),
+    stop,
+  };
+}
+
+function propertiesOf(nodeId: number, port: number, controller: number): Record<string, string> {
+  const listeners = `PLAINTEXT://127.0.0.1:${port}`;
+  return {
+    ...(nodeId === 1
+      ? { listeners: `${listeners},CONTROLLER://127.0.0.1:${controller}` }
+      : { listeners, 'process.roles': 'broker' }),
+    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'default.replication.factor': '3',
+    'min.insync.replicas': '2',
+    'unclean.leader.election.enable': 'false',
+    // A killed broker is noticed sooner than after the usual nine seconds.
+    'broker.session.timeout.ms': '5000',
+    'broker.heartbeat.interval.ms': '1000',
+    ...replicas(3),
+  };
+}

@@ -1,0 +1,104 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { type IssuedCertificate, KafkaAuthority } from './kafka-certificates.js';
+import { kafkaClasspath, replicas } from './kafka.js';
+import { clusterId, KafkaNode } from './kafka-node.js';
+import { freePort } from './ports.js';
+import { startTokenServer, type TestTokenServer } from './token-server.js';
+
+export interface TestSecureKafka {
+  /** The listener that asks for nothing: for the test's own administration; its principal may do everything. */
+  readonly brokers: readonly string[];
+  /** SASL over TLS: SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER. */
+  readonly saslBrokers: readonly string[];
+  /** TLS that asks the client for a certificate. */
+  readonly mtlsBrokers: readonly string[];
+  /** PEM of the authority that the listeners' certificate comes from. */
+  readonly ca: string;
+  readonly scram: { readonly username: string; readonly password: string };
+  readonly client: IssuedCertificate;
+  readonly expiredClient: IssuedCertificate;
+  readonly tokens: TestTokenServer;
+  /** Another authority, which the broker does not know. */
+  readonly stranger: { readonly ca: string; readonly client: IssuedCertificate };
+  stop(): Promise<void>;
+}
+
+const scram = { username: 'callosum', password: 'a-scram-password' };
+
+/** One broker with every way to prove who one is, an authority for certificates and an issuer of tokens. */
+export async function startSecureKafka(): Promise<TestSecureKafka> {
+  const classpath = await kafkaClasspath();
+  const dir = await mkdtemp(join(tmpdir(), 'callosum-kafka-secure-'));
+  const [authority, unknown, tokens] = await Promise.all([
+    KafkaAuthority.create(dir),
+    KafkaAuthority.create(dir),
+    startTokenServer(),
+  ]);
+  const server = await authority.issue({ commonName: 'broker' });
+  const [keystore, truststore] = [join(dir, 'server.pem'), join(dir, 'trust.pem')];
+  await writeFile(keystore, server.key + server.cert);
+  await writeFile(truststore, authority.ca);
+  const [open, sasl, mtls, controller] = [await freePort(), await freePort(), await freePort(), await freePort()];
+  const node = await KafkaNode.format({
+    classpath,
+    dir,
+    nodeId: 1,
+    clusterId: clusterId(),
+    properties: {
+      'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+      listeners: `OPEN://127.0.0.1:${open},SASL://127.0.0.1:${sasl},MTLS://127.0.0.1:${mtls},CONTROLLER://127.0.0.1:${controller}`,
+      'inter.broker.listener.name': 'OPEN',
+      'listener.security.protocol.map': 'OPEN:PLAINTEXT,SASL:SASL_SSL,MTLS:SSL,CONTROLLER:PLAINTEXT',
+      'ssl.keystore.type': 'PEM',
+      'ssl.keystore.location': keystore,
+      'ssl.truststore.type': 'PEM',
+      'ssl.truststore.location': truststore,
+      'listener.name.mtls.ssl.client.auth': 'required',
+      'listener.name.sasl.sasl.enabled.mechanisms': 'SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
+      ...saslProperties(tokens),
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'super.users': 'User:ANONYMOUS',
+      'allow.everyone.if.no.acl.found': 'true',
+      ...replicas(1),
+    },
+    formatArgs: [256, 512].flatMap((bits) => [
+      '--add-scram',
+      `SCRAM-SHA-${bits}=[name=${scram.username},password=${scram.password}]`,
+    ]),
+    jvmArgs: [`-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=${tokens.jwksUrl}`],
+  });
+  await node.start();
+  return {
+    brokers: [`127.0.0.1:${open}`],
+    saslBrokers: [`127.0.0.1:${sasl}`],
+    mtlsBrokers: [`127.0.0.1:${mtls}`],
+    ca: authority.ca,
+    scram,
+    client: await authority.issue({ commonName: 'callosum' }),
+    expiredClient: await authority.issue({ commonName: 'callosum', expired: true }),
+    tokens,
+    stranger: { ca: unknown.ca, client: await unknown.issue({ commonName: 'callosum' }) },
+    stop: async () => {
+      await Promise.all([node.stop(), tokens.stop()]);
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function saslProperties(tokens: TestTokenServer): Record<string, string> {
+  const security = 'org.apache.kafka.common.security';
+  const bearer = 'listener.name.sasl.oauthbearer.sasl';
+  const scramLogin = `${security}.scram.ScramLoginModule required;`;
+  return {
+    'listener.name.sasl.scram-sha-256.sasl.jaas.config': scramLogin,
+    'listener.name.sasl.scram-sha-512.sasl.jaas.config': scramLogin,
+    [`${bearer}.jaas.config`]: `${security}.oauthbearer.OAuthBearerLoginModule required;`,
+    [`${bearer}.server.callback.handler.class`]: `${security}.oauthbearer.OAuthBearerValidatorCallbackHandler`,
+    [`${bearer}.oauthbearer.jwks.endpoint.url`]: tokens.jwksUrl,
+    [`${bearer}.oauthbearer.expected.audience`]: 'kafka',
+    [`${bearer}.oauthbearer.expected.issuer`]: tokens.issuer,
+  };
+}

@@ -1,0 +1,17 @@
+// npm run bench -- AREA: figures measured side by side in one run, printed as tables and as one line of JSON.
+import { resolve } from 'node:path';
+
+import { fail, prepare } from './lib/setup.mjs';
+
+const areas = {
+  pipeline: async (args) => {
+    const { benchPipeline } = await import('./stack/dist/index.js');
+    return benchPipeline(resolve(process.env.CALLOSUM_DATA_DIR || '.callosum', 'bench'), args);
+  },
+};
+
+const [area, ...args] = process.argv.slice(2);
+if (!areas[area]) fail(`npm run bench -- AREA, which is one of ${Object.keys(areas).join(', ')}`);
+await prepare();
+const { text, figures } = await areas[area](args);
+process.stdout.write(`${text}\n${JSON.stringify(figures)}\n`);

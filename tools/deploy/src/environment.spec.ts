@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+
+import { objectsOf, render, variants } from './chart.js';
+import { environmentProblems } from './environment.js';
+import { siteFacts } from './facts.js';
+import { type Container, workloadsOf } from './workloads.js';
+
+const facts = siteFacts();
+
+const envOf = ({ env = [] }: Container): Record<string, string> =>
+  Object.fromEntries(env.map(({ name, value }) => [name, value ?? 'from-a-secret']));
+const entryOf = (component: string): string => (component.startsWith('worker-') ? 'worker' : component);
+
+describe('the environment the chart gives', () => {
+  it.each(Object.keys(variants))(
+    '%s: every name is a setting, every needed one is set, every value is usable',
+    (variant) => {
+      const problems = workloadsOf(objectsOf(render(variants[variant] ?? []))).flatMap(({ component, pod }) =>
+        pod.containers.flatMap((container) =>
+          environmentProblems(entryOf(component), envOf(container), facts.services[component]),
+        ),
+      );
+      expect(problems).toEqual([]);
+    },
+  );
+
+  const good = (): Record<string, string> => {
+    const container = workloadsOf(objectsOf(render(variants['default'] ?? []))).find(
+      ({ component }) => component === 'result-publisher',
+    )?.pod.containers[0] as Container;
+    return envOf(container);
+  };
+  it.each([
+    ['a name nobody reads', { CALLOSUM_QUIET_PERIOD: '1' }, 'CALLOSUM_QUIET_PERIOD is no setting'],
+    ['a setting of another service', { CALLOSUM_DIMSE_AE: 'X' }, 'CALLOSUM_DIMSE_AE is no setting'],
+    ['a value out of range', { CALLOSUM_DATABASE_POOL_MAX: '1' }, 'CALLOSUM_DATABASE_POOL_MAX: must be at least 2'],
+    ['an address left out', { CALLOSUM_IDENTITY_GRPC: '' }, 'CALLOSUM_IDENTITY_GRPC is not set'],
+    ['a password left out', { CALLOSUM_DATABASE_PASSWORD: '' }, 'CALLOSUM_DATABASE_PASSWORD is not set'],
+  ])('%s is noticed', (_, change, problem) => {
+    const problems = environmentProblems(
+      'result-publisher',
+      { ...good(), ...change },
+      facts.services['result-publisher'],
+    );
+    expect(problems.join('\n')).toContain(problem);
+    expect(problems).toHaveLength(1);
+  });
+  it('a site names settings of its own with components.*.env, and a wrong one is noticed', () => {
+    const text = render(['ci/site.yaml'], ['--set', 'components.study-index.env.CALLOSUM_QUIET_PERIOD_MS=30000']);
+    const container = workloadsOf(objectsOf(text)).find(({ component }) => component === 'study-index')?.pod
+      .containers[0];
+    expect(envOf(container as Container)['CALLOSUM_QUIET_PERIOD_MS']).toBe('30000');
+  });
+});

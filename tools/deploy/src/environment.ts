@@ -1,0 +1,89 @@
+import { services } from '@callosum/all-in-one/services';
+import { parseSettings, SettingsError, type SettingsSchema } from '@callosum/config';
+import { migrationSettings, platformSettings, type ServiceDefinition } from '@callosum/runtime';
+import { z } from 'zod';
+
+import { pendingSettings } from './pending-settings.js';
+
+/** Variables that are read outside the schemas: the data folder, before there are settings, and what the SDK reads. */
+const beside: Readonly<Record<string, readonly string[]>> = {
+  'all-in-one': ['CALLOSUM_DATA_DIR'],
+  worker: [
+    'CALLOSUM_WORKER_TARGET',
+    'CALLOSUM_WORKER_TOKEN',
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    'GRPC_DEFAULT_SSL_ROOTS_FILE_PATH',
+  ],
+};
+const migrationNeeds = /^CALLOSUM_(DATABASE_(HOST|PORT|NAME)|EVENT_LOG)$/;
+
+/** What a service alone in its process must be told in production: the defaults of these are one machine's. */
+const production = [
+  'CALLOSUM_HTTP_HOST',
+  'CALLOSUM_PUBLIC_URL',
+  'CALLOSUM_DATABASE_HOST',
+  'CALLOSUM_DATABASE_USER',
+  'CALLOSUM_DATABASE_PASSWORD',
+  'CALLOSUM_EVENT_LOG',
+  'CALLOSUM_KAFKA_BROKERS',
+  'CALLOSUM_KAFKA_REPLICATION',
+];
+
+export interface EnvironmentNeeds {
+  readonly calls?: readonly string[];
+  readonly objectStore?: boolean;
+}
+
+/** What is wrong with the environment a deployment gives an entry of the image: unknown, missing and unusable settings. */
+export function environmentProblems(
+  entry: string,
+  env: Readonly<Record<string, string>>,
+  needs?: EnvironmentNeeds,
+): string[] {
+  const schemas = schemasOf(entry);
+  const known = new Set([...schemas.flatMap(({ shape }) => Object.keys(shape)), ...(beside[entry] ?? [])]);
+  const ended = new Set(
+    [platformSettings, ...services.map(({ settings }) => settings)].flatMap(({ shape }) => Object.keys(shape)),
+  );
+  const pending = (name: string): boolean =>
+    pendingSettings.some(({ landed, names }) => !ended.has(landed) && names.test(name));
+  const unknown = Object.keys(env).filter((name) => !known.has(name) && !pending(name));
+  const missing = needs ? required(needs).filter((name) => !env[name]) : [];
+  return [
+    ...unknown.map((name) => `${entry}: ${name} is no setting`),
+    ...missing.map((name) => `${entry}: ${name} is not set`),
+    ...schemas.flatMap((schema) => unusable(schema, env)),
+  ];
+}
+
+function schemasOf(entry: string): SettingsSchema[] {
+  if (entry === 'worker') return [];
+  if (entry === 'migrate') {
+    const read = Object.entries(platformSettings.shape).filter(([name]) => migrationNeeds.test(name));
+    return [z.object(Object.fromEntries(read)), migrationSettings];
+  }
+  const own = services.filter(({ name }: ServiceDefinition) => entry === 'all-in-one' || entry === name);
+  return [platformSettings, ...own.map(({ settings }) => settings)];
+}
+
+function required({ calls = [], objectStore = false }: EnvironmentNeeds): string[] {
+  const addresses: Record<string, string> = {
+    'study-index': 'CALLOSUM_STUDY_INDEX_GRPC',
+    'identity-mapping': 'CALLOSUM_IDENTITY_GRPC',
+    'fhir-gateway': 'CALLOSUM_FHIR_URL',
+  };
+  return [
+    ...production,
+    ...calls.map((callee) => addresses[callee] ?? `an address of ${callee}`),
+    ...(objectStore ? ['CALLOSUM_OBJECT_STORE', 'CALLOSUM_S3_BUCKET'] : []),
+  ];
+}
+
+function unusable(schema: SettingsSchema, env: Readonly<Record<string, string>>): string[] {
+  try {
+    parseSettings(schema, env);
+    return [];
+  } catch (error) {
+    return error instanceof SettingsError ? [...error.problems] : [String(error)];
+  }
+}
