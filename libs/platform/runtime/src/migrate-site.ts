@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { parseSettings, wholeNumber } from '@callosum/config';
 import { connect, databaseDefaults, isTransientDatabaseError, migrate } from '@callosum/database';
-import { eventTablesMigrations } from '@callosum/event-log';
+import { eventTablesMigrations, operationsMigrations, operationsSet } from '@callosum/event-log';
 import { CallosumError } from '@callosum/kernel';
 import type { Logger } from '@callosum/telemetry';
 import pg from 'pg';
@@ -95,6 +95,7 @@ async function migrateService(
   const database = connect<never>(config, schema, () => undefined);
   try {
     await migrate(database.db, schema, { ...eventTablesMigrations, ...migrations });
+    await migrate(database.db, schema, operationsMigrations, operationsSet);
   } finally {
     await database.close();
   }
