@@ -1,5 +1,5 @@
-// What every command needs before it can do its work: dependencies, Node 24, a build. Runs on any Node >= 18
-// and uses nothing but Node itself.
+// What every command needs before it can do its work: dependencies, Node 24, a build. Runs on the Node
+// that package.json asks for (`engines`; the README says the same) and uses nothing but Node itself.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -27,6 +27,10 @@ function nodeIsNew(version) {
  * not hold them leaves out (docs/adr/0002). Versions and hashes are the lock file's in both.
  */
 export async function install() {
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const majorMin = Number(/\d+/.exec(engines.node)?.[0]);
+  if (Number.parseInt(process.versions.node, 10) < majorMin)
+    fail(`Node ${majorMin} or newer is needed to set Callosum up (this is ${process.version})`);
   const lock = readFileSync(join(root, 'package-lock.json'));
   const digest = createHash('sha256').update(lock).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;

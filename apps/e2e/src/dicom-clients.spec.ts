@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { parseFile } from '@callosum/dicom';
 import { tinyCt } from '@callosum/phantom';
+import { testDataPath } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
@@ -284,7 +285,7 @@ describe("other people's clients", () => {
     });
   });
 
-  const codecs = testData('codecs');
+  const codecs = testDataPath('codecs');
   describe.skipIf(codecs === undefined)('objects of every transfer syntax', () => {
     const files = codecs === undefined ? [] : filesOf(codecs);
     const named = (name: string): Buffer => readFileSync(join(codecs ?? '', name));

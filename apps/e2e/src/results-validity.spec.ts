@@ -3,12 +3,13 @@ import { join } from 'node:path';
 
 import { parseFile } from '@callosum/dicom';
 import { generateThoraxPhantom, type ThoraxPhantom } from '@callosum/phantom';
+import { testDataPath } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { asStored, wadoFolder, wadoParts } from './harness/dicomweb.js';
 import { eventually, everyResource, type FhirResource, waitForReport } from './harness/fhir.js';
-import { newFolder, python, root, testData } from './harness/paths.js';
+import { newFolder, python, root } from './harness/paths.js';
 import { run } from './harness/processes.js';
 import { instancesOf, send, storescu } from './harness/studies.js';
 import { expectValid } from './harness/validator.js';
@@ -193,8 +194,8 @@ describe('results that other tools read', () => {
     });
   });
 
-  const ct = testData('studies', 'ct-chest');
-  const reference = testData('results', 'reference-highdicom', 'seg-lungs-binary.dcm');
+  const ct = testDataPath('studies', 'ct-chest');
+  const reference = testDataPath('results', 'reference-highdicom', 'seg-lungs-binary.dcm');
   describe.skipIf(ct === undefined || reference === undefined)('of a real CT whose lungs are cut off', () => {
     const study = '1.3.6.1.4.1.14519.5.2.1.7009.2401.261058972203239872300904424809';
     const series = '1.3.6.1.4.1.14519.5.2.1.7009.2401.288170261001662679765839634982';

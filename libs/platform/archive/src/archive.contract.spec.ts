@@ -11,6 +11,7 @@ import type { DatabaseConfig } from '@callosum/database';
 import { newId, uuidToUid } from '@callosum/kernel';
 import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
 import { tinyCt } from '@callosum/phantom';
+import { createLogger } from '@callosum/telemetry';
 import { orSkip, startPostgres, startS3, type TestPostgres, type TestS3 } from '@callosum/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -160,6 +161,33 @@ for (const { name, missing, open } of stores) {
       ]);
       expect((await archive.store(ct(uid, 2), intake)).status).toBe('duplicate');
     });
+
+    it.each(['StudyInstanceUID', 'SeriesInstanceUID'])(
+      'keeps an object with another %s beside the first, which stays where it is, and a person is told',
+      async (keyword) => {
+        const [uid, other] = [newUid(), newUid()];
+        const errors: unknown[][] = [];
+        const watched = openArchive(config, objects, undefined, {
+          logger: {
+            ...createLogger('archive-test', 'silent'),
+            error: (...args: unknown[]) => errors.push(args),
+          } as never,
+        });
+        await archive.store(ct(uid), intake);
+        const outcome = await watched.archive.store(ct(uid, 1024, { [keyword]: other, PatientID: 'OTHER' }), intake);
+        expect(outcome.status).toBe('conflicting-study');
+        expect(errors).toMatchObject([[{ sopInstanceUid: uid }, 'archive.conflicting-study']]);
+        expect(await rowsOf(uid)).toMatchObject([{ current: true }, { current: false, decision: 'conflicting-study' }]);
+        expect((await eventsOf(uid)).map((event) => event['current'] ?? false)).toEqual([true, false]);
+        const { studyInstanceUid, seriesInstanceUid } = tinyCt();
+        expect(await archive.locate({ studyInstanceUid, seriesInstanceUid, sopInstanceUid: uid })).toHaveLength(1);
+        // Inside its own study another Patient ID is a correction, also afterwards.
+        const corrected = await archive.store(ct(uid, 1024, { PatientID: 'OTHER' }), intake);
+        expect(corrected.status).toBe('correction');
+        expect((await rowsOf(uid)).map((row) => row.current)).toEqual([false, false, true]);
+        await watched.database.close();
+      },
+    );
 
     it.skipIf(dcmtk)('knows the same dataset in another lossless transfer syntax', async () => {
       const uid = newUid();

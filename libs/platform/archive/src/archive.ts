@@ -9,6 +9,7 @@ import type { Kysely } from 'kysely';
 
 import { newBlobKey } from './blob-key.js';
 import { ByteBudget } from './byte-budget.js';
+import { tellConflict } from './conflicts.js';
 import { Deposit, type DepositStatus } from './deposit.js';
 import { ArchiveUnavailableError } from './errors.js';
 import { GroupCommit } from './group-commit.js';
@@ -40,6 +41,7 @@ export interface ArchiveOptions {
  * - `duplicate`: the same dataset is kept already, perhaps in another lossless syntax; nothing was written
  * - `correction`: same pixels, other attributes: kept, now current
  * - `conflicting-pixels`: other pixels: kept, the first stays current, a person should look
+ * - `conflicting-study`: of another Study or Series: the same
  */
 export interface StoreOutcome extends InstanceUids {
   readonly status: DepositStatus;
@@ -225,9 +227,7 @@ export class Archive {
     const status = await this.#deposit.settle(row);
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid } = written;
     if (status === 'duplicate') await this.#store.delete(written.blob.key);
-    if (status === 'conflicting-pixels') {
-      this.#logger.error({ sopInstanceUid, source: intake.source }, 'archive.conflicting-pixels');
-    }
+    tellConflict(this.#logger, status, { sopInstanceUid, studyInstanceUid, source: intake.source });
     return { status, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid };
   }
 }

@@ -6,7 +6,7 @@ import { revisionKey } from './revision-marks.js';
 import type { RuleTwo } from './rule-two.js';
 
 /** `stored` also when a recovery was faster and wrote the row of this very blob. */
-export type DepositStatus = 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels';
+export type DepositStatus = 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels' | 'conflicting-study';
 
 /** Gives a durable blob its row and its fact, or finds that it needs none. */
 export class Deposit {

@@ -7,7 +7,7 @@ export class ArchiveUnavailableError extends CallosumError {
   }
 }
 
-/** Thrown when the object's UIDs are not those announced for it (PS3.4 B.2.3: A900). */
+/** Thrown when the object's UIDs are not those announced for it, by the sender or by its file meta information (PS3.4 B.2.3: A900). */
 export class UidMismatchError extends CallosumError {
   constructor(readonly attribute: string) {
     super('archive.uid-mismatch', 'invalid', `${attribute} of the object is not the one announced`);

@@ -82,6 +82,17 @@ describe.skipIf(postgres.missing)(`what the archive refuses${postgres.missing ? 
       'archive.missing-uid',
       () => tinyCt({ SeriesInstanceUID: undefined }).bytes,
     ],
+    ['an object whose file meta information names another instance', 'archive.uid-mismatch', () => patched(14, 0x39)],
+    [
+      'an object whose file meta information names another class',
+      'archive.uid-mismatch',
+      // Media Storage SOP Class UID is the first value that begins so.
+      () => {
+        const bytes = ct();
+        bytes.write('1.2.840.10008.5.1.4.1.1.4', bytes.indexOf('1.2.840.10008.5.1.4.1.1.2'), 'latin1');
+        return bytes;
+      },
+    ],
     ['an object whose UID is none', 'archive.missing-uid', () => patched(10, 0x2e)],
   ];
   it.each(malformed)('%s leaves neither blob nor row', async (_, code, bytes) => {

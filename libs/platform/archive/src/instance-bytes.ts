@@ -92,13 +92,15 @@ export class InstanceBytes {
 
   /**
    * What the stored object is, once all of its bytes were taken.
-   * @param expected UIDs announced for it; others than these are refused
+   * @param expected UIDs announced for it: others than these are refused, and others than those of its own file meta
+   *   information (PS3.10 table 7.1-1). Not given for an object that is kept already: it is what it is.
    * @throws {DicomParseError} @throws {TruncatedObjectError} @throws {MissingUidError} @throws {UidMismatchError}
    * @throws {ObjectStoreUnavailableError}
    */
-  async describe(store: ObjectStore, blob: StoredObject, expected: Partial<InstanceUids>): Promise<WrittenInstance> {
+  async describe(store: ObjectStore, blob: StoredObject, expected?: Partial<InstanceUids>): Promise<WrittenInstance> {
     const header = await this.#header(store, blob.key);
-    const uids = readUids(header, expected);
+    const uids = readUids(header, expected ?? {});
+    if (expected) checkFileMeta(header, uids);
     if (!(await pixelDataEnds(header, this.#total, this.#tail, store, blob.key))) throw new TruncatedObjectError();
     const { transferSyntaxUid } = header.fileMeta;
     return { ...uids, transferSyntaxUid, blob, datasetSha256: this.#datasetSha256(header, blob) };
@@ -128,7 +130,7 @@ export async function describeBlob(store: ObjectStore, key: string): Promise<Wri
     hash.update(chunk);
     byteCount += chunk.length;
   }
-  return bytes.describe(store, { key, byteCount, sha256: hash.digest('hex') }, {});
+  return bytes.describe(store, { key, byteCount, sha256: hash.digest('hex') });
 }
 
 const attributes = {
@@ -152,4 +154,11 @@ function readUids(header: ParsedHeader, expected: Partial<InstanceUids>): Instan
     studyInstanceUid: read('studyInstanceUid'),
     seriesInstanceUid: read('seriesInstanceUid'),
   };
+}
+
+/** A file that names another object than it holds would be given out under two names. Absent ones contradict nothing. */
+function checkFileMeta({ fileMeta }: ParsedHeader, { sopClassUid, sopInstanceUid }: InstanceUids): void {
+  const { mediaStorageSopClassUid: sopClass, mediaStorageSopInstanceUid: sopInstance } = fileMeta;
+  if (sopClass !== '' && sopClass !== sopClassUid) throw new UidMismatchError('SOPClassUID');
+  if (sopInstance !== '' && sopInstance !== sopInstanceUid) throw new UidMismatchError('SOPInstanceUID');
 }

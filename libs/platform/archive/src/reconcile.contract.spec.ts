@@ -114,7 +114,7 @@ for (const { name, missing, open } of stores) {
     }
 
     it('of a database that is lost gives back every row, which is current, what is ours, and tells each once', async () => {
-      const [plain, corrected, conflicting, seg] = [newUid(), newUid(), newUid(), newUid()];
+      const [plain, corrected, conflicting, moved, seg] = [newUid(), newUid(), newUid(), newUid(), newUid()];
       const { archive } = here;
       await archive.store(ct(plain), client);
       await archive.store(ct(corrected), scanner);
@@ -122,20 +122,22 @@ for (const { name, missing, open } of stores) {
       await archive.store(ct(corrected, 1, { PatientName: 'C' }), scanner);
       await archive.store(ct(conflicting, 1), scanner);
       await archive.store(ct(conflicting, 2), pacs);
+      await archive.store(ct(moved), scanner);
+      await archive.store(ct(moved, 1, { StudyInstanceUID: newUid() }), pacs);
       await archive.issue([seg]);
       await archive.store(ct(seg), ours);
       // A PACS sends ours back with other attributes: still ours.
       await archive.store(ct(seg, 1, { PatientName: 'COERCED', Manufacturer: 'PACS' }), pacs);
       const before = await rowsOf(here);
-      expect(before).toHaveLength(8);
+      expect(before).toHaveLength(10);
 
       const empty = await server.createDatabase();
       await prepareArchive(empty);
       const restored = openOn(empty);
-      expect(await reconcile(restored)).toEqual({ examined: 8, recovered: 8, unreadable: 0 });
+      expect(await reconcile(restored)).toEqual({ examined: 10, recovered: 10, unreadable: 0 });
       expect(await rowsOf(restored)).toEqual(before);
       const facts = await factsOf(restored);
-      expect(facts).toHaveLength(8);
+      expect(facts).toHaveLength(10);
       expect(facts.filter((fact) => fact['sopInstanceUid'] === seg).map((fact) => fact['issuedByCallosum'])).toEqual([
         true,
         true,
@@ -146,7 +148,7 @@ for (const { name, missing, open } of stores) {
       expect((await rowsOf(restored)).filter((row) => row['issued_by_callosum'] === true)).toHaveLength(3);
 
       expect(await reconcile(restored)).toMatchObject({ recovered: 0 });
-      expect(await factsOf(restored)).toHaveLength(9);
+      expect(await factsOf(restored)).toHaveLength(11);
     });
 
     it('orders objects of one UID by the revisions they were given, though their transfers overlapped', async () => {

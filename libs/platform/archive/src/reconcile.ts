@@ -6,6 +6,7 @@ import { ObjectNotFoundError, type ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 
 import { type BlobMark, dayOf, readBlobKey } from './blob-key.js';
+import { tellConflict } from './conflicts.js';
 import type { Deposit, DepositStatus } from './deposit.js';
 import { MissingUidError, TruncatedObjectError } from './errors.js';
 import { describeBlob, type WrittenInstance } from './instance-bytes.js';
@@ -160,7 +161,11 @@ export class Reconciliation {
           ? 'stored'
           : await deposit.decide(rowOf(one, revisionFloor), (entry) => cameAfter(one, entry));
       if (status !== 'duplicate') recovered++;
-      if (status === 'conflicting-pixels') logger.error({ sopInstanceUid: uid }, 'archive.conflicting-pixels');
+      tellConflict(logger, status, {
+        sopInstanceUid: uid,
+        studyInstanceUid: one.written.studyInstanceUid,
+        source: one.mark.intake.source,
+      });
     }
     this.#progress.recovered += recovered;
   }

@@ -14,6 +14,20 @@ export type Verdict =
 /** Objects compared in memory when a second one of a UID arrives; a larger pair is kept as conflicting. */
 const compareBytesMax = 512 * 1024 * 1024;
 
+/**
+ * A SOP Instance belongs to one Series of one Study for ever (PS3.3 A.1.2, PS3.5 9.1): one that names another is no
+ * correction, whatever its pixels. Taken for one it would leave the first patient's study without an image it had.
+ */
+function relate(
+  kept: { readonly entry: LedgerEntry; readonly digests: DatasetDigest },
+  { written, digests }: { readonly written: PendingRow['written']; readonly digests: DatasetDigest },
+): 'correction' | 'conflicting-pixels' | 'conflicting-study' {
+  const { entry } = kept;
+  if (entry.study_instance_uid !== written.studyInstanceUid || entry.series_instance_uid !== written.seriesInstanceUid)
+    return 'conflicting-study';
+  return comparePixels(kept.digests, digests) === 'same' ? 'correction' : 'conflicting-pixels';
+}
+
 /** Compares objects of one SOPInstanceUID (rule 2), in memory that all comparisons of the process share. */
 export class RuleTwo {
   constructor(
@@ -47,13 +61,11 @@ export class RuleTwo {
     if (same) return { decision: 'duplicate', of: same.entry };
     const revision = Math.max(...kept.map((entry) => entry.revision)) + 1;
     const current = others.find(({ entry }) => entry.current);
-    const samePixels = current !== undefined && comparePixels(current.digests, digests) === 'same';
+    const relation = current === undefined ? 'conflicting-pixels' : relate(current, { written, digests });
     const isLater = current === undefined || comesAfter(current.entry);
-    // Of the same pixels the newest is current, of other pixels the first.
-    if (isLater) {
-      return { decision: samePixels ? 'correction' : 'conflicting-pixels', current: samePixels, revision, digests };
-    }
-    return { decision: samePixels ? 'stored' : 'conflicting-pixels', current: !samePixels, revision, digests };
+    // Of corrections the newest is current, of a conflict the first.
+    if (relation !== 'correction') return { decision: relation, current: !isLater, revision, digests };
+    return { decision: isLater ? relation : 'stored', current: isLater, revision, digests };
   }
 
   async #digestsOf(entry: LedgerEntry): Promise<DatasetDigest> {

@@ -14,7 +14,7 @@ export interface IntakeRow {
   readonly revision: number;
   /** At most one row of a SOPInstanceUID is current. */
   readonly current: boolean;
-  readonly decision: 'stored' | 'correction' | 'conflicting-pixels';
+  readonly decision: 'stored' | 'correction' | 'conflicting-pixels' | 'conflicting-study';
   readonly blob_key: string;
   readonly byte_count: number;
   /** Of the whole PS3.10 file. */
@@ -75,7 +75,16 @@ async function createLedger(db: Kysely<unknown>): Promise<void> {
   )`.execute(db);
 }
 
+/** A further value only: replicas of the version before go on writing theirs. */
+async function knowConflictingStudies(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table intake
+    drop constraint intake_decision_check,
+    add constraint intake_decision_check
+      check (decision in ('stored', 'correction', 'conflicting-pixels', 'conflicting-study'))`.execute(db);
+}
+
 /** Tables of the schema `archive`, beside the event tables. Run by the role that owns it. */
 export const archiveMigrations: Migrations = {
   '0001-intake-ledger': { up: createLedger },
+  '0002-conflicting-studies': { up: knowConflictingStudies },
 };

@@ -293,6 +293,19 @@ describe('a known patient', () => {
     });
   });
 
+  it('of a study whose instances are all gone is asked of nobody, and its decision stays', async () => {
+    const one = study('one');
+    expect(await verdict(one)).toMatchObject({ state: 'linked' });
+    await events();
+    const blank = { patientId: '', patientName: '', patientBirthDate: '', patientSex: '', identityDigest: '' };
+    study('one', blank);
+    expect(await judge().run(one)).toBeUndefined();
+    expect(await verdict(one)).toMatchObject({ state: 'linked' });
+    expect(await judge().run(study('two', blank))).toBeUndefined();
+    expect(await store().current(uid('two'))).toBeUndefined();
+    expect(await events()).toEqual([]);
+  });
+
   it('that several Patients claim to be is quarantined', async () => {
     const system = 'https://hospital.example/mrn';
     const value = newId();

@@ -240,4 +240,22 @@ describe('a correction', () => {
     const { study } = await grpc().getStudy({ studyInstanceUid: uid('s') });
     expect(study.series.map(({ instances }) => instances.length)).toEqual([1]);
   });
+
+  it('has no identity to judge when its last instance leaves', async () => {
+    await send(slice('s', 'a', 1));
+    await complete();
+    await events();
+    await send(slice('s', 'a', 1, { StudyInstanceUID: uid('t') }), { revision: 2 });
+    const told = await events();
+    expect(told.map(({ value }) => [value['studyInstanceUid'], value['changes']])).toEqual(
+      expect.arrayContaining([
+        [uid('s'), ['STUDY_CHANGE_REOPENED']],
+        [uid('t'), ['STUDY_CHANGE_CREATED']],
+      ]),
+    );
+    expect(await grpc().getDemographics({ studyInstanceUid: uid('s') })).toMatchObject({
+      identityDigest: '',
+      inconsistent: false,
+    });
+  });
 });

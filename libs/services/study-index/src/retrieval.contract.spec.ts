@@ -78,6 +78,16 @@ describe('gRPC', () => {
     });
   });
 
+  it('says a number only where the object has one, and 0 where it is 0', async () => {
+    await send(slice('s', 'a', 1, { InstanceNumber: undefined, SeriesNumber: undefined }));
+    await send(slice('s', 'b', 2, { InstanceNumber: '0', SeriesNumber: '0' }));
+    const { study } = await grpc().getStudy({ studyInstanceUid: uid('s') });
+    expect(study.series.map(({ seriesNumber, instances }) => [seriesNumber, instances[0]?.instanceNumber])).toEqual([
+      [0, 0],
+      [undefined, undefined],
+    ]);
+  });
+
   it('says what is not there and what is no UID', async () => {
     await expect(grpc().getStudy({ studyInstanceUid: '1.2.3' })).rejects.toMatchObject({ kind: 'not-found' });
     await expect(grpc().getStudy({ studyInstanceUid: 'x' })).rejects.toMatchObject({ kind: 'invalid' });

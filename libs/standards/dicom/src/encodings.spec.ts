@@ -71,11 +71,10 @@ const sources = [
   ['charsets', 'chrH32.dcm'],
   ['charsets', 'chrSQEncoding.dcm'],
   ['codecs', 'pydicom/emri_small_big_endian.dcm'],
-  ['results', 'reference-highdicom'],
-].flatMap((parts) => {
-  const path = testDataPath(...parts);
-  return path === undefined || !path.endsWith('.dcm') ? [] : [path];
-});
+  ['results', 'reference-highdicom/seg-lungs-binary.dcm'],
+  ['results', 'reference-highdicom/sr-tid1500-lung-volume.dcm'],
+  ['results', 'reference-highdicom/pr-lung-window.dcm'],
+].flatMap((parts) => testDataPath(...parts) ?? []);
 
 describe.skipIf(sources.length === 0)('one dataset in all uncompressed encodings', () => {
   it.each(encodings)(

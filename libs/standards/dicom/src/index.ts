@@ -9,6 +9,7 @@ export * from './json.js';
 export * from './attributes.js';
 export * from './attribute-levels.js';
 export * from './write.js';
+export * from './implementation.js';
 export * from './geometry/slice.js';
 export * from './geometry/stack.js';
 export * from './geometry/classify.js';

@@ -7,4 +7,3 @@ export * from './scu-association.js';
 export * from './status.js';
 export * from './store-files.js';
 export * from './store-outcome.js';
-export { implementationClassUid, implementationVersionName } from './library.js';

@@ -1,9 +1,6 @@
 // The one door to dcmjs-dimse 0.3.3; what bites in it is worked around here and in the files that say so.
+import { implementationClassUid, implementationVersionName } from '@callosum/dicom';
 import dimse from 'dcmjs-dimse';
-
-/** Callosum's Implementation Class UID: "2.25." and a UUID (PS3.5 section B.2), fixed for ever. */
-export const implementationClassUid = '2.25.147735243198061271262904612233187427895';
-export const implementationVersionName = 'CALLOSUM_0_1';
 
 // Its logger is created with every level on and prints to the console: AE titles, UIDs, and whatever a peer sends.
 dimse.log.disableAll(false);

@@ -17,10 +17,14 @@ export interface AssociationRejection {
   readonly reason: number;
 }
 
-/** Calling AE title not recognized: permanent, by the service user. */
-export const callingAetNotRecognized: AssociationRejection = Object.freeze({ result: 1, source: 1, reason: 3 });
 /** Called AE title not recognized: permanent, by the service user. */
 export const calledAetNotRecognized: AssociationRejection = Object.freeze({ result: 1, source: 1, reason: 7 });
+/** Calling AE title not recognized: permanent, by the service user. */
+export const callingAetNotRecognized: AssociationRejection = Object.freeze({ result: 1, source: 1, reason: 3 });
+
+/** An AE title (PS3.5 table 6.2-1): 1 to 16 characters of the default repertoire, not all spaces, no backslash, no controls. */
+export const isAeTitle = (title: string): boolean => /^(?! *$)[\x20-\x5b\x5d-\x7e]{1,16}$/.test(title);
+
 /** Local limit exceeded: transient, by the presentation layer; the sender tries again later. */
 export const localLimitExceeded: AssociationRejection = Object.freeze({ result: 2, source: 3, reason: 2 });
 

@@ -14,6 +14,7 @@ export const attributes = {
   'callosum.listener': 'Where a caller was refused: http, or workers for the worker port',
   'callosum.model': 'Id of a model',
   'callosum.model.id': "A worker's span: id of its model",
+  'callosum.decision': 'What the archive decided of an object whose SOPInstanceUID it knew',
   'callosum.outcome': 'How it ended: a word of that operation, or the stable code of an error',
   'callosum.publication': 'What is published: imaging-study, result or failure',
   'callosum.revision': 'Revision of a study',

@@ -66,8 +66,7 @@ export const metricRegistry = {
     kind: 'gauge',
     unit: '{event}',
     labels: ['callosum.group', 'callosum.topic'],
-    meaning:
-      "Events behind a group's position, counted to 10,000 a partition; where the log is PostgreSQL (Kafka has exporters of its own)",
+    meaning: "Events behind a group's position; where the log is PostgreSQL counted to 100,000 a partition",
   },
   'callosum.outbox.rows': {
     kind: 'gauge',
@@ -111,6 +110,12 @@ export const metricRegistry = {
     unit: 'By',
     labels: ['dicom.calling_ae'],
     meaning: 'Dataset bytes stored',
+  },
+  'callosum.archive.conflicts': {
+    kind: 'counter',
+    unit: '{instance}',
+    labels: ['callosum.decision'],
+    meaning: 'Objects kept beside another of their SOPInstanceUID, by what conflicts: a person should look',
   },
   'callosum.dimse.associations': {
     kind: 'counter',

@@ -47,7 +47,7 @@ export interface StoredObject {
   readonly sopInstanceUid: string;
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid: string;
-  readonly status: 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels';
+  readonly status: 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels' | 'conflicting-study';
 }
 
 export interface IntakeContext {

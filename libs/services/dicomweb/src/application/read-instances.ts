@@ -1,8 +1,7 @@
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 
-import { parseFile, writeFile } from '@callosum/dicom';
-import { nameUid } from '@callosum/kernel';
+import { implementationClassUid, implementationVersionName, parseFile, writeFile } from '@callosum/dicom';
 
 import { type Accepted, chooseInstanceForm, type InstanceForm } from '../domain/accept.js';
 import { NotAcceptableError, NotFoundError } from '../domain/errors.js';
@@ -16,8 +15,6 @@ export interface InstanceBody {
   open(): Promise<Readable | Uint8Array>;
 }
 
-/** Callosum as the writer of a file (PS3.7 D.3.3.2): a UUID-derived UID, fixed. */
-const implementationClassUid = nameUid('callosum', 'implementation-class');
 const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
 
 /** An object is rewritten in memory; deflated ones grow. Larger objects are compressed and never rewritten. */
@@ -51,6 +48,6 @@ export class ReadInstances {
     const stored = await this.kept.open(instance.blobKey);
     if (form === 'stored') return stored;
     const file = parseFile(await buffer(stored));
-    return writeFile(asWritten(file.dataset), { implementationClassUid });
+    return writeFile(asWritten(file.dataset), { implementationClassUid, implementationVersionName });
   }
 }

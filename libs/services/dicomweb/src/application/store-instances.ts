@@ -9,6 +9,8 @@ import { type ObjectIntake, ObjectRefusedError } from './ports.js';
 
 export interface StoreRequest {
   readonly contentType: string;
+  /** Of the whole body (RFC 9110 8.4); '' for none. */
+  readonly contentEncoding: string;
   readonly body: AsyncIterable<Uint8Array>;
   /** From the path: every object must belong to it. */
   readonly studyInstanceUid: string | undefined;
@@ -33,6 +35,7 @@ export class StoreInstances {
   async store(request: StoreRequest): Promise<StoreAnswer> {
     if (request.studyInstanceUid !== undefined && !isUid(request.studyInstanceUid))
       throw new BadRequestError('the study is no UID');
+    refuseEncoded(request.contentEncoding);
     const results: StoreResult[] = [];
     const transferId = newId();
     try {
@@ -61,6 +64,7 @@ export class StoreInstances {
     for await (const { headers, body } of reader.parts()) {
       const type = parseMediaTypes(headers.get('content-type') ?? 'application/dicom')[0]?.type;
       if (type !== 'application/dicom') throw new UnsupportedMediaTypeError('objects are taken as application/dicom');
+      refuseEncoded(headers.get('content-encoding') ?? '');
       yield body;
     }
   }
@@ -83,6 +87,13 @@ export class StoreInstances {
       return { failureReason: failureReasonOf(cause), ...(sopInstance ? { failed: sopInstance } : {}) };
     }
   }
+}
+
+/** Bodies are taken as they are: DICOM has its own compression, and what is not undone would be taken for another object. */
+function refuseEncoded(contentEncoding: string): void {
+  const codings = contentEncoding.split(',').map((coding) => coding.trim().toLowerCase());
+  if (codings.some((coding) => coding !== '' && coding !== 'identity'))
+    throw new UnsupportedMediaTypeError('send bodies without a content coding');
 }
 
 /** Tells a broken request from an archive that refuses. */

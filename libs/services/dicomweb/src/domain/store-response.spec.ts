@@ -75,10 +75,13 @@ describe('storeResponse', () => {
     expect(dataset['0008119A']).toEqual({ vr: 'SQ', Value: [{ '00081197': { vr: 'US', Value: [0xc000] } }] });
   });
 
-  it('is 202 with a warning when other pixels were here under the same UID', () => {
-    const { status, dataset } = storeResponse([{ stored: reference('1.4', 'conflicting-pixels') }], base);
+  it.each([
+    ['conflicting-pixels', 0xb0c0],
+    ['conflicting-study', 0xb0c1],
+  ] as const)('is 202 for %s under a known UID, with a warning that claims nothing else', (conflict, reason) => {
+    const { status, dataset } = storeResponse([{ stored: reference('1.4', conflict) }], base);
     expect(status).toBe(202);
-    expect(dataset['00081199']?.Value).toMatchObject([{ '00081196': { vr: 'US' } }]);
+    expect(dataset['00081199']?.Value).toMatchObject([{ '00081196': { vr: 'US', Value: [reason] } }]);
   });
 
   it('is 200 without a warning for a correction', () => {

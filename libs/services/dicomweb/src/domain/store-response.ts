@@ -6,7 +6,7 @@ export interface StoredReference {
   readonly sopInstanceUid: string;
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid: string;
-  readonly status: 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels';
+  readonly status: 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels' | 'conflicting-study';
 }
 
 /** One object of a request: stored, or why not. */
@@ -26,8 +26,15 @@ export const failureReasons = {
 } as const;
 /** Other Failures Sequence, newer than the dictionary's keywords. */
 const otherFailuresSequence = '0008119A';
-/** Warning Reason (0008,1196): Coercion of Data Elements is B000, Elements Discarded B006; B007 does not match SOP Class. */
-const conflictingPixelsWarning = 0xb007;
+/**
+ * Warning Reason (0008,1196), PS3.18 I.2.2. What the table names is untrue here: nothing was coerced (B000) or discarded
+ * (B006), and the data set does match its SOP Class (B007), so that a client that acts on one of them would act wrongly.
+ * The set is extensible; these two are of the class of warnings (Bxxx, PS3.7 C.3) and stand in the conformance statement.
+ */
+const warningReasons: Partial<Record<StoredReference['status'], number>> = {
+  'conflicting-pixels': 0xb0c0,
+  'conflicting-study': 0xb0c1,
+};
 
 export function failureReasonOf(error: CallosumError): number {
   if (error.kind === 'unavailable') return failureReasons.outOfResources;
@@ -75,18 +82,17 @@ function failure({ reason, failed }: { reason: number; failed: StoreResult['fail
 }
 
 function reference(one: StoredReference, baseUrl: string): DicomJson {
+  const warningReason = warningReasons[one.status];
   const url = `${baseUrl}/studies/${one.studyInstanceUid}/series/${one.seriesInstanceUid}/instances/${one.sopInstanceUid}`;
   return {
     [tagOf('ReferencedSOPClassUID')]: { vr: 'UI', Value: [one.sopClassUid] },
     [tagOf('ReferencedSOPInstanceUID')]: { vr: 'UI', Value: [one.sopInstanceUid] },
     [tagOf('RetrieveURL')]: { vr: 'UR', Value: [url] },
-    ...(one.status === 'conflicting-pixels'
-      ? { [tagOf('WarningReason')]: { vr: 'US', Value: [conflictingPixelsWarning] } }
-      : {}),
+    ...(warningReason === undefined ? {} : { [tagOf('WarningReason')]: { vr: 'US', Value: [warningReason] } }),
   };
 }
 
 function statusOf(stored: readonly StoredReference[], failures: readonly number[]): number {
   if (stored.length === 0) return failures.every((reason) => reason === failureReasons.outOfResources) ? 503 : 409;
-  return failures.length > 0 || stored.some(({ status }) => status === 'conflicting-pixels') ? 202 : 200;
+  return failures.length > 0 || stored.some(({ status }) => warningReasons[status] !== undefined) ? 202 : 200;
 }

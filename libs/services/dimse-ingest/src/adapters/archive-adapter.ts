@@ -1,11 +1,7 @@
 import type { Archive } from '@callosum/archive';
-import { writeFileMeta } from '@callosum/dicom';
-import { implementationClassUid, implementationVersionName } from '@callosum/dimse';
+import { implementationClassUid, implementationVersionName, writeFileMeta } from '@callosum/dicom';
 
 import type { InstanceArchive, ObjectBegin, ObjectWriter } from '../application/ports.js';
-
-/** What fits the VR of Source Application Entity Title; a peer may call itself anything. */
-const printableAet = /^[\x20-\x5b\x5d-\x7e]{1,16}$/;
 
 /**
  * Puts file meta information before the dataset as it came (PS3.10 section 7.1): the command knows its UIDs, and what
@@ -19,7 +15,7 @@ export class ArchiveAdapter implements InstanceArchive {
       ...object,
       implementationClassUid,
       implementationVersionName,
-      ...(printableAet.test(callingAet) ? { sourceApplicationEntityTitle: callingAet } : {}),
+      sourceApplicationEntityTitle: callingAet,
     });
     const intake = { origin: 'dimse', source: callingAet, associationId, correlationId: associationId } as const;
     const writer = this.archive.begin(intake);

@@ -24,11 +24,13 @@ export class JudgeStudy {
 
   /**
    * Judges the study as it is now. A decision holds as long as the identity attributes it was made on do, so the
-   * same study judged again changes nothing.
+   * same study judged again changes nothing. A study that has no instances any more (its identity digest is '') is
+   * nobody's: it is judged when one comes back.
    * @returns the new decision, or undefined when the current one holds
    */
   async run(studyInstanceUid: string): Promise<NewDecision | undefined> {
     const demographics = await this.directory.demographics(studyInstanceUid);
+    if (demographics.identityDigest === '') return undefined;
     const expected = await this.decisions.current(studyInstanceUid);
     if (expected?.identityDigest === demographics.identityDigest) return undefined;
     const identifier = identifierOf(demographics, this.site, this.issuers);

@@ -1,9 +1,9 @@
-import type { Patient } from '@callosum/fhir';
+import { compareBirthDates, compareSex, type Patient } from '@callosum/fhir';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { identifierOf } from './identifier.js';
-import { compareBirthDates, compareSex, corroborate, objections, type StudyDemographics } from './judgement.js';
+import { corroborate, objections, type StudyDemographics } from './judgement.js';
 import { provisionalPatient } from './patient.js';
 
 const study: StudyDemographics = {

@@ -19,7 +19,7 @@ export interface StudyContents {
 export interface SeriesContents {
   readonly seriesInstanceUid: string;
   readonly modality: string;
-  readonly seriesNumber: number;
+  readonly seriesNumber?: number | undefined;
   readonly seriesDescription: string;
   readonly bodyPartExamined: string;
   readonly laterality: string;
@@ -31,7 +31,7 @@ export interface SeriesContents {
 export interface InstanceContents {
   readonly sopInstanceUid: string;
   readonly sopClassUid: string;
-  readonly instanceNumber: number;
+  readonly instanceNumber?: number | undefined;
 }
 
 /** True when the study's index names every one of these instances. */

@@ -68,18 +68,19 @@ export class PeersForTests {
     const series = new Map<string, imaging.Series>();
     for (const dataset of this.instances.values()) {
       const text = (tag: string): string => String(dataset[tag]?.Value?.[0] ?? '');
+      const number = (tag: string): number | undefined => (text(tag) === '' ? undefined : Number(text(tag)));
       const found =
         series.get(text('0020000E')) ??
         imaging.Series.fromPartial({
           seriesInstanceUid: text('0020000E'),
           modality: text('00080060'),
-          seriesNumber: Number(text('00200011')),
+          seriesNumber: number('00200011'),
         });
       found.instances.push(
         imaging.Instance.fromPartial({
           sopInstanceUid: text('00080018'),
           sopClassUid: text('00080016'),
-          instanceNumber: Number(text('00200013')),
+          instanceNumber: number('00200013'),
         }),
       );
       series.set(found.seriesInstanceUid, found);

@@ -162,7 +162,7 @@ function toSeries(row: Selectable<SeriesTable>, instances: imaging.Instance[]): 
   return {
     seriesInstanceUid: row.series_instance_uid,
     modality: row.modality,
-    seriesNumber: row.series_number ?? 0,
+    seriesNumber: row.series_number ?? undefined,
     seriesDescription: row.series_description,
     bodyPartExamined: row.body_part_examined,
     laterality: row.laterality,
@@ -180,7 +180,7 @@ function toInstance(row: InstanceRow): imaging.Instance {
     sopInstanceUid: row.sop_instance_uid,
     sopClassUid: row.sop_class_uid,
     transferSyntaxUid: row.transfer_syntax_uid,
-    instanceNumber: row.instance_number ?? 0,
+    instanceNumber: row.instance_number ?? undefined,
     numberOfFrames: image.numberOfFrames,
     rows: image.rows,
     columns: image.columns,

@@ -1,7 +1,7 @@
 import { imaging } from '@callosum/contracts';
 
 import { IndexContentionError } from '../domain/errors.js';
-import { type IdentityAttributes, type StudyIdentity, studyIdentity } from '../domain/identity.js';
+import { type IdentityAttributes, noIdentity, type StudyIdentity, studyIdentity } from '../domain/identity.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import { advance, type Effect, type QuietPeriods, type StudyProgress } from '../domain/study.js';
 
@@ -121,7 +121,8 @@ async function settleStudy(
   periods: QuietPeriods,
   revisionFloor = 0,
 ): Promise<void> {
-  const identity = studyIdentity(await transaction.identityVersions(uid));
+  const versions = await transaction.identityVersions(uid);
+  const identity = versions.length > 0 ? studyIdentity(versions) : noIdentity;
   const { progress, changes, restartsQuietPeriod } = advance(before, effect, identity.digest, revisionFloor);
   await transaction.saveStudy(uid, progress, identity, restartsQuietPeriod ? { periods, associationId } : undefined);
   if (changes.length === 0) return;

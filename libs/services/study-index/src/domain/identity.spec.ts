@@ -39,15 +39,33 @@ describe('identity of a study', () => {
     },
   );
 
+  it.each<[keyof IdentityAttributes, string]>([
+    ['patientSex', 'O'],
+    ['patientBirthDate', '1970'],
+    ['patientBirthDate', '19700100'],
+    ['patientName', 'Müller'],
+    ['patientName', 'Müller^A'],
+    ['patientName', 'Mueller^Anna'],
+  ])('takes an instance whose %s is %j for one that says less, and keeps what says more', (attribute, value) => {
+    for (const versions of [
+      [{ ...base, [attribute]: value }, base],
+      [base, { ...base, [attribute]: value }],
+    ]) {
+      const identity = studyIdentity(versions);
+      expect(identity.inconsistent).toBe(false);
+      if (value !== 'Mueller^Anna') expect(identity).toMatchObject({ ...base, digest: studyIdentity([base]).digest });
+    }
+  });
+
   it('does not depend on the order in which instances arrived', () => {
     const version = fc.record({
       patientId: fc.constantFrom('P1', 'P2', ''),
       issuerOfPatientId: fc.constantFrom('HOSP', ''),
       issuerUniversalEntityId: fc.constant(''),
       issuerUniversalEntityIdType: fc.constant(''),
-      patientName: fc.constantFrom('Doe^Jane', 'DOE^JANE', 'Roe^Jane', ''),
-      patientBirthDate: fc.constantFrom('19700131', '1970.01.31', ''),
-      patientSex: fc.constantFrom('F', 'M', ''),
+      patientName: fc.constantFrom('Doe^Jane', 'DOE^JANE', 'Roe^Jane', 'Doe', 'Doe^J', 'Döe^Jane', ''),
+      patientBirthDate: fc.constantFrom('19700131', '1970.01.31', '1970', ''),
+      patientSex: fc.constantFrom('F', 'M', 'O', ''),
     });
     fc.assert(
       fc.property(fc.array(version, { minLength: 1, maxLength: 6 }), (versions) => {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 
+import { birthDateFromDicom, compareDemographics, genderFromDicom, nameWords, personFromDicom } from '@callosum/fhir';
+
 /**
  * What one source said about whose an instance is: Patient module attributes, decoded to Unicode, '' when absent.
  */
@@ -22,15 +24,27 @@ export interface StudyIdentity extends IdentityAttributes {
   readonly inconsistent: boolean;
 }
 
-const attributeNames = [
+/** Of a study whose last instance left. The digest is that of no attributes, so that whoever comes back is judged. */
+export const noIdentity: StudyIdentity = {
+  patientId: '',
+  issuerOfPatientId: '',
+  issuerUniversalEntityId: '',
+  issuerUniversalEntityIdType: '',
+  patientName: '',
+  patientBirthDate: '',
+  patientSex: '',
+  digest: '',
+  inconsistent: false,
+};
+
+const identifierNames = [
   'patientId',
   'issuerOfPatientId',
   'issuerUniversalEntityId',
   'issuerUniversalEntityIdType',
-  'patientName',
-  'patientBirthDate',
-  'patientSex',
 ] as const satisfies readonly (keyof IdentityAttributes)[];
+const personNames = ['patientName', 'patientBirthDate', 'patientSex'] as const;
+const attributeNames = [...identifierNames, ...personNames] as const;
 type Name = (typeof attributeNames)[number];
 
 const digestOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
@@ -74,24 +88,74 @@ function normalise(name: Name, value: string): string {
 }
 
 /**
- * One identity from everything the study's source instances said, in the order they were stored.
- * An absent attribute contradicts nothing, except the Patient ID: an instance without one may be anybody's.
+ * One identity from everything the study's source instances said, in the order they were stored. Of several accounts
+ * that do not contradict each other each attribute is the one that says most, so that the order they came in is no matter.
  * The digest covers the normalised attributes, so that spelling differences that carry no identity do not
  * break a link; of an inconsistent study it covers every version.
  */
 export function studyIdentity(versions: readonly IdentityAttributes[]): StudyIdentity {
-  const merged = Object.fromEntries(
-    attributeNames.map((name) => [name, versions.find((version) => version[name].trim() !== '')?.[name].trim() ?? '']),
-  ) as Record<Name, string>;
-  const inconsistent = attributeNames.some((name) => {
-    const values = new Set(versions.map((version) => normalise(name, version[name])));
-    if (name !== 'patientId') values.delete('');
-    return values.size > 1;
-  });
+  const inconsistent = identifiersDiffer(versions) || peopleDiffer(versions);
+  // Of contradicting accounts the first one is shown: a mixture of them would be nobody.
+  const choose = inconsistent ? firstStored : best;
+  const merged = Object.fromEntries(attributeNames.map((name) => [name, choose(name, versions)])) as Record<
+    Name,
+    string
+  >;
   const normalised = (version: IdentityAttributes): string[] =>
     attributeNames.map((name) => normalise(name, version[name]));
   const digest = inconsistent
     ? digestOf([...new Set(versions.map((version) => JSON.stringify(normalised(version))))].sort())
     : digestOf(normalised(merged));
   return { ...merged, digest, inconsistent };
+}
+
+/** An absent issuer contradicts nothing; an absent Patient ID does: an instance without one may be anybody's. */
+const identifiersDiffer = (versions: readonly IdentityAttributes[]): boolean =>
+  identifierNames.some((name) => {
+    const values = new Set(versions.map((version) => normalise(name, version[name])));
+    if (name !== 'patientId') values.delete('');
+    return values.size > 1;
+  });
+
+/** The rule by which identity-mapping compares a study with a record: absent, partial and other neither agree nor contradict. */
+function peopleDiffer(versions: readonly IdentityAttributes[]): boolean {
+  const spelledOnce = new Map(
+    versions.map((version) => [JSON.stringify(personNames.map((name) => normalise(name, version[name]))), version]),
+  );
+  const people = [...spelledOnce.values()];
+  return people.some((one, at) => {
+    const person = personFromDicom(one);
+    return people
+      .slice(at + 1)
+      .some((other) => Object.values(compareDemographics(other, person)).includes('contradicts'));
+  });
+}
+
+const firstStored = (name: Name, versions: readonly IdentityAttributes[]): string =>
+  versions.find((version) => version[name].trim() !== '')?.[name].trim() ?? '';
+
+/** The value that says most; of equals the first in the alphabet, of one in several spellings the first stored. */
+function best(name: Name, versions: readonly IdentityAttributes[]): string {
+  let found = '';
+  for (const version of versions) {
+    const value = version[name].trim();
+    if (value === '') continue;
+    const more = found === '' ? 1 : saysOf(name, value) - saysOf(name, found);
+    if (more > 0 || (more === 0 && normalise(name, value) < normalise(name, found))) found = value;
+  }
+  return found;
+}
+
+/** How much a value says, for comparison with others of its attribute. */
+function saysOf(name: Name, value: string): number {
+  switch (name) {
+    case 'patientName':
+      return nameWords(value).join('').length;
+    case 'patientBirthDate':
+      return birthDateFromDicom(value)?.length ?? 0;
+    case 'patientSex':
+      return ['male', 'female'].includes(genderFromDicom(value) ?? '') ? 1 : 0;
+    default:
+      return 0;
+  }
 }

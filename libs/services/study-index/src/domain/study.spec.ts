@@ -32,6 +32,12 @@ describe('a study advances', () => {
     expect(advance(complete, 'source', 'b').changes).toEqual(['reopened', 'identity']);
   });
 
+  it('asks nobody whose it is once its last instance left, and again when one comes back', () => {
+    const emptied = advance(complete, 'source', '');
+    expect(emptied.changes).toEqual(['reopened']);
+    expect(advance(emptied.progress, 'source', 'a').changes).toEqual(['identity']);
+  });
+
   it.each([receiving, complete])('opens nothing for what Callosum issued', (before) => {
     expect(advance(before, 'issued', 'a')).toEqual({
       progress: before,

@@ -24,12 +24,14 @@ export type Effect = 'source' | 'issued' | 'none';
 
 /**
  * The next state of a study, and what others must be told.
+ * @param identityDigest '' when the study has no instances left
  * @param revisionFloor of a source instance that a recovery or a rebuild found: others may know of revisions that this
  *   index has forgotten, and ignore a study that goes back. 0 for one that arrived in the ordinary way.
  */
 export function advance(before: StudyProgress, effect: Effect, identityDigest: string, revisionFloor = 0): Transition {
+  // Nobody is asked whose a study without instances is.
   const identity: readonly Change[] =
-    before.revision > 0 && before.identityDigest !== identityDigest ? ['identity'] : [];
+    before.revision > 0 && identityDigest !== '' && before.identityDigest !== identityDigest ? ['identity'] : [];
   if (effect === 'source' && before.revision === 0) {
     return {
       progress: { revision: Math.max(1, revisionFloor), state: 'receiving', identityDigest },

@@ -9,7 +9,7 @@ import { cross, dot, length, vectorAt, type Vector } from './vector.js';
 export interface InstanceGeometry {
   readonly sopInstanceUid: string;
   readonly sopClassUid: string;
-  readonly instanceNumber: number;
+  readonly instanceNumber?: number | undefined;
   readonly numberOfFrames: number;
   readonly rows: number;
   readonly columns: number;
@@ -28,10 +28,11 @@ export interface InstanceGeometry {
 
 /** Reads the geometry of an instance from its header. Values that are not numbers are left out. */
 export function instanceGeometry(dataset: DicomDataset): InstanceGeometry {
+  const instanceNumber = dataset.number('InstanceNumber');
   return {
     sopInstanceUid: dataset.string('SOPInstanceUID') ?? '',
     sopClassUid: dataset.string('SOPClassUID') ?? '',
-    instanceNumber: int32(dataset.number('InstanceNumber')),
+    instanceNumber: instanceNumber === undefined ? undefined : int32(instanceNumber),
     numberOfFrames: Math.max(1, int32(dataset.number('NumberOfFrames') ?? 1)),
     rows: dataset.number('Rows') ?? 0,
     columns: dataset.number('Columns') ?? 0,

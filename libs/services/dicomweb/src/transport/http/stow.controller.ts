@@ -2,9 +2,12 @@ import { PLATFORM_SETTINGS, type PlatformSettings } from '@callosum/runtime';
 import { Controller, Inject, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import { takesDicomJson } from '../../domain/accept.js';
+import { NotAcceptableError } from '../../domain/errors.js';
 import { sourceOf } from '../../domain/sender.js';
-import { StoreInstances } from '../../application/store-instances.js';
+import { type StoreAnswer, StoreInstances } from '../../application/store-instances.js';
 import { PRINCIPAL_OF } from '../../tokens.js';
+import { acceptedBy } from './accepted-by.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 import { RequestBody } from './request-body.js';
 
@@ -44,15 +47,20 @@ export class StowController {
   ): Promise<void> {
     const source = sourceOf({ principal: this.principalOf(request), named, address: request.ip });
     const body = new RequestBody(request.raw);
-    const { status, dataset } = await this.stores
-      .store({
+    const store = async (): Promise<StoreAnswer> => {
+      // Before anything is stored: who cannot read what became of the objects must not have sent them.
+      if (!takesDicomJson(acceptedBy(request)))
+        throw new NotAcceptableError('the answer is given as application/dicom+json');
+      return this.stores.store({
         contentType: request.headers['content-type'] ?? '',
+        contentEncoding: request.headers['content-encoding'] ?? '',
         body,
         studyInstanceUid,
         source,
         baseUrl: `${this.settings.CALLOSUM_PUBLIC_URL}/dicom-web`,
-      })
-      .finally(() => body.drain());
+      });
+    };
+    const { status, dataset } = await store().finally(() => body.drain());
     if (status === 503) void reply.header('retry-after', '5');
     void reply.code(status).type('application/dicom+json').send(JSON.stringify(dataset));
   }

@@ -95,6 +95,20 @@ describe('an association', () => {
     );
   });
 
+  it.each([
+    ['a NUL', 'CT\0EVIL'],
+    ['a backslash', 'CT\\1'],
+    ['a control character', 'CT\x1b1'],
+    ['nothing', '                '],
+  ])('whose calling AE title has %s is rejected 1/1/3, and nothing repeats it', async (_, callingAet) => {
+    const error = await echo({ ...to(), callingAet }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(AssociationRejectedError);
+    expect(error).toMatchObject({ result: 1, source: 1, reason: 3 });
+    expect(logLines.map((line) => JSON.parse(line) as unknown)).toContainEqual(
+      expect.objectContaining({ msg: 'assoc.rejected', aet: 'invalid', called: 'CALLOSUM' }),
+    );
+  });
+
   it('announces each study it stored something of, once it is released', async () => {
     await storeFiles({
       ...to(),

@@ -5,6 +5,7 @@ import {
   calledAetNotRecognized,
   callingAetNotRecognized,
   createScpServer,
+  isAeTitle,
   rejectionText,
   type ScpServer,
 } from '@callosum/dimse';
@@ -71,6 +72,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
   async #accept(association: AssociationInfo): Promise<AssociationHandler | AssociationRejection> {
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
       return this.#rejected(association, calledAetNotRecognized);
+    if (!isAeTitle(association.callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
     const admission = await this.admitPeer.execute(association.callingAet, association.remoteAddress);
     // The same answer for both: who guesses titles learns none. The log tells them apart.
     if (admission !== 'admitted') return this.#rejected(association, callingAetNotRecognized, admission);
@@ -83,7 +85,9 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   #rejected(association: AssociationInfo, rejection: AssociationRejection, why?: string): AssociationRejection {
-    const { callingAet, calledAet, remoteAddress } = association;
+    const { calledAet, remoteAddress } = association;
+    // Whatever a peer sent in place of a title is for neither logs nor metrics.
+    const callingAet = isAeTitle(association.callingAet) ? association.callingAet : 'invalid';
     const reason = rejectionText(rejection.result, rejection.source, rejection.reason);
     this.logger.warn({ aet: callingAet, called: calledAet, remoteAddress, reason, why }, 'assoc.rejected');
     this.#metrics.rejected(callingAet);

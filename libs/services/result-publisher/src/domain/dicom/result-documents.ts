@@ -1,4 +1,4 @@
-import { writeFile } from '@callosum/dicom';
+import { implementationClassUid, implementationVersionName, writeFile } from '@callosum/dicom';
 
 import { buildMeasurementReport, comprehensive3dSrStorage } from './measurement-report.js';
 import type { JobResult } from '../result.js';
@@ -6,11 +6,7 @@ import { resultUids } from './result-uids.js';
 import { buildSegmentation, segmentationStorage } from './segmentation.js';
 import type { SourceSeries } from './source-series.js';
 
-/** Implementation Class UID (PS3.7 D.3.3.2) of everything Callosum writes. */
-const implementation = {
-  implementationClassUid: '2.25.147735243198061271262904612233187427895',
-  implementationVersionName: 'CALLOSUM_0_1',
-} as const;
+const implementation = { implementationClassUid, implementationVersionName } as const;
 
 /** One DICOM object as it goes into the archive. */
 export interface ResultDocument {

@@ -48,13 +48,16 @@ const lateralities: Readonly<Record<string, Coding>> = {
   L: { system: systems.snomedCt, code: '7771000', display: 'Left' },
 };
 
+/** unsignedInt in FHIR, any IS in DICOM, and often none at all. */
+const numberOf = (value: number | undefined): { number?: number } =>
+  value === undefined || value < 0 ? {} : { number: value };
+
 function seriesOf(series: SeriesContents, timezone: string): ImagingStudySeries {
   const started = dateTimeFromDicom(series.seriesDate, series.seriesTime, timezone);
   const laterality = lateralities[series.laterality];
   return {
     uid: series.seriesInstanceUid,
-    // unsignedInt in FHIR, any IS in DICOM.
-    ...(series.seriesNumber >= 0 ? { number: series.seriesNumber } : {}),
+    ...numberOf(series.seriesNumber),
     modality: modalityCoding(series.modality),
     ...(series.seriesDescription ? { description: series.seriesDescription } : {}),
     numberOfInstances: series.instances.length,
@@ -64,7 +67,7 @@ function seriesOf(series: SeriesContents, timezone: string): ImagingStudySeries 
     instance: series.instances.map(({ sopInstanceUid, sopClassUid, instanceNumber }) => ({
       uid: sopInstanceUid,
       sopClass: { system: systems.uri, code: `urn:oid:${sopClassUid}` },
-      ...(instanceNumber >= 0 ? { number: instanceNumber } : {}),
+      ...numberOf(instanceNumber),
     })),
   };
 }

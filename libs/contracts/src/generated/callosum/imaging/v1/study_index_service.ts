@@ -153,7 +153,8 @@ export interface Study {
 export interface Series {
   seriesInstanceUid: string;
   modality: string;
-  seriesNumber: number;
+  /** Absent when the object has none: 0 is a number like any other. */
+  seriesNumber?: number | undefined;
   seriesDescription: string;
   bodyPartExamined: string;
   laterality: string;
@@ -170,7 +171,8 @@ export interface Instance {
   sopInstanceUid: string;
   sopClassUid: string;
   transferSyntaxUid: string;
-  instanceNumber: number;
+  /** Absent when the object has none. */
+  instanceNumber?: number | undefined;
   numberOfFrames: number;
   rows: number;
   columns: number;
@@ -700,7 +702,7 @@ function createBaseSeries(): Series {
   return {
     seriesInstanceUid: "",
     modality: "",
-    seriesNumber: 0,
+    seriesNumber: undefined,
     seriesDescription: "",
     bodyPartExamined: "",
     laterality: "",
@@ -720,7 +722,7 @@ export const Series: MessageFns<Series> = {
     if (message.modality !== "") {
       writer.uint32(18).string(message.modality);
     }
-    if (message.seriesNumber !== 0) {
+    if (message.seriesNumber !== undefined) {
       writer.uint32(24).int32(message.seriesNumber);
     }
     if (message.seriesDescription !== "") {
@@ -875,7 +877,7 @@ export const Series: MessageFns<Series> = {
         ? globalThis.Number(object.seriesNumber)
         : isSet(object.series_number)
         ? globalThis.Number(object.series_number)
-        : 0,
+        : undefined,
       seriesDescription: isSet(object.seriesDescription)
         ? globalThis.String(object.seriesDescription)
         : isSet(object.series_description)
@@ -921,7 +923,7 @@ export const Series: MessageFns<Series> = {
     if (message.modality !== "") {
       obj.modality = message.modality;
     }
-    if (message.seriesNumber !== 0) {
+    if (message.seriesNumber !== undefined) {
       obj.seriesNumber = Math.round(message.seriesNumber);
     }
     if (message.seriesDescription !== "") {
@@ -958,7 +960,7 @@ export const Series: MessageFns<Series> = {
     const message = createBaseSeries();
     message.seriesInstanceUid = object.seriesInstanceUid ?? "";
     message.modality = object.modality ?? "";
-    message.seriesNumber = object.seriesNumber ?? 0;
+    message.seriesNumber = object.seriesNumber ?? undefined;
     message.seriesDescription = object.seriesDescription ?? "";
     message.bodyPartExamined = object.bodyPartExamined ?? "";
     message.laterality = object.laterality ?? "";
@@ -976,7 +978,7 @@ function createBaseInstance(): Instance {
     sopInstanceUid: "",
     sopClassUid: "",
     transferSyntaxUid: "",
-    instanceNumber: 0,
+    instanceNumber: undefined,
     numberOfFrames: 0,
     rows: 0,
     columns: 0,
@@ -1004,7 +1006,7 @@ export const Instance: MessageFns<Instance> = {
     if (message.transferSyntaxUid !== "") {
       writer.uint32(26).string(message.transferSyntaxUid);
     }
-    if (message.instanceNumber !== 0) {
+    if (message.instanceNumber !== undefined) {
       writer.uint32(32).int32(message.instanceNumber);
     }
     if (message.numberOfFrames !== 0) {
@@ -1273,7 +1275,7 @@ export const Instance: MessageFns<Instance> = {
         ? globalThis.Number(object.instanceNumber)
         : isSet(object.instance_number)
         ? globalThis.Number(object.instance_number)
-        : 0,
+        : undefined,
       numberOfFrames: isSet(object.numberOfFrames)
         ? globalThis.Number(object.numberOfFrames)
         : isSet(object.number_of_frames)
@@ -1341,7 +1343,7 @@ export const Instance: MessageFns<Instance> = {
     if (message.transferSyntaxUid !== "") {
       obj.transferSyntaxUid = message.transferSyntaxUid;
     }
-    if (message.instanceNumber !== 0) {
+    if (message.instanceNumber !== undefined) {
       obj.instanceNumber = Math.round(message.instanceNumber);
     }
     if (message.numberOfFrames !== 0) {
@@ -1394,7 +1396,7 @@ export const Instance: MessageFns<Instance> = {
     message.sopInstanceUid = object.sopInstanceUid ?? "";
     message.sopClassUid = object.sopClassUid ?? "";
     message.transferSyntaxUid = object.transferSyntaxUid ?? "";
-    message.instanceNumber = object.instanceNumber ?? 0;
+    message.instanceNumber = object.instanceNumber ?? undefined;
     message.numberOfFrames = object.numberOfFrames ?? 0;
     message.rows = object.rows ?? 0;
     message.columns = object.columns ?? 0;

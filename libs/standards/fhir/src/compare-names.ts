@@ -1,4 +1,4 @@
-import type { HumanName } from '@callosum/fhir';
+import type { HumanName } from './resources.js';
 
 /** How two values of one attribute relate: absent or incomparable values neither agree nor contradict. */
 export type Comparison = 'agrees' | 'contradicts' | 'unknown';

@@ -1,8 +1,9 @@
-import { type HumanName, humanNamesFromDicom } from '@callosum/fhir';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { compareNames } from './name.js';
+import { compareNames } from './compare-names.js';
+import { humanNamesFromDicom } from './names.js';
+import type { HumanName } from './resources.js';
 
 const against = (pn: string, other: string | HumanName): string =>
   compareNames(pn, typeof other === 'string' ? humanNamesFromDicom(other) : [other]);

@@ -1,0 +1,18 @@
+import { count, type Logger } from '@callosum/telemetry';
+
+import type { DepositStatus } from './deposit.js';
+
+/** What a person must look at: two different objects claim one SOPInstanceUID. */
+export const isConflict = (status: string): status is 'conflicting-pixels' | 'conflicting-study' =>
+  status === 'conflicting-pixels' || status === 'conflicting-study';
+
+/** Tells people of an object that was kept beside the first of its UID: an error in the log, and a number to alert on. */
+export function tellConflict(
+  logger: Logger,
+  status: DepositStatus,
+  fields: { readonly sopInstanceUid: string; readonly studyInstanceUid: string; readonly source: string },
+): void {
+  if (!isConflict(status)) return;
+  logger.error(fields, `archive.${status}`);
+  count('callosum.archive.conflicts', 1, { 'callosum.decision': status });
+}
