@@ -374,7 +374,7 @@ describe('which jobs there are', () => {
     // What the model reads is another matter.
     await orchestrator.complete(slices({ RescaleIntercept: -1000 }), 3);
     await one.takeOffer();
-    const scheduled = await orchestrator.events(topics.jobScheduled, study);
+    const scheduled = await orchestrator.untilEvents(topics.jobScheduled, study, 2);
     expect(scheduled.map(({ message }) => message.input?.studyRevision)).toEqual([1, 3]);
   });
 
