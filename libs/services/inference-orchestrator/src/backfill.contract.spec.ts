@@ -73,6 +73,8 @@ it('keeps no lost job waiting while it goes on', async () => {
   const silent = await registered(model);
   await orchestrator.complete(bytes);
   const first = await silent.takeOffer();
+  // Otherwise its own free slot may be offered the job again.
+  silent.close();
   await completedEarlier(60, '1.2.60');
   orchestrator.index.studyDelayMs = 500;
   await registered(fresh('newcomer').model);
