@@ -37,12 +37,25 @@ export function connect<DB>(config: DatabaseConfig, schema: string, onIdleError:
     ].join(' '),
     types: { getTypeParser: (oid, format) => (oid === int8 ? parseInt8 : pg.types.getTypeParser(oid, format)) },
   });
+  let closing = false;
+  // A server that stops after us cuts what we are closing: nobody need hear of that.
+  const lost = (error: Error): void => {
+    if (!closing) onIdleError(error);
+  };
   // Without a listener an idle connection that the server closes ends the process.
-  pool.on('error', onIdleError);
+  pool.on('error', lost);
   // One that is checked out between two queries (a transaction the server cuts) has only its own listeners.
-  pool.on('connect', (client) => client.on('error', onIdleError));
+  pool.on('connect', (client) => client.on('error', lost));
   const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
-  return { db, pool, schema, close: () => db.destroy() };
+  return {
+    db,
+    pool,
+    schema,
+    close: () => {
+      closing = true;
+      return db.destroy();
+    },
+  };
 }
 
 function parseInt8(text: string): number {

@@ -150,8 +150,11 @@ async function reachable(binaries: Binaries, owner: Owner): Promise<Binaries> {
   return { postgres: moved(binaries.postgres), initdb: moved(binaries.initdb), pg_ctl: moved(binaries.pg_ctl) };
 }
 
+/** Whoever starts us may have a PATH without the system's own programs. */
+const systemPath = { PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin` };
+
 const passes = (test: readonly string[], owner: Owner): Promise<boolean> =>
-  run('test', [...test], { ...owner, cwd: '/' }).then(
+  run('test', [...test], { ...owner, cwd: '/', env: systemPath }).then(
     () => true,
     () => false,
   );
@@ -166,7 +169,7 @@ async function serverOwner(): Promise<Owner> {
   };
   const known = await lookUp();
   if (known) return known;
-  await run('useradd', ['--system', '--user-group', '--no-create-home', 'postgres']);
+  await run('useradd', ['--system', '--user-group', '--no-create-home', 'postgres'], { env: systemPath });
   const created = await lookUp();
   if (!created) throw new DatabaseUnavailableError('the system user postgres could not be created');
   return created;
