@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 
 import { DatabaseUnavailableError } from './errors.js';
+import { type Owner, passes, serverOwner } from './server-owner.js';
 
 const run = promisify(execFile);
 
@@ -36,11 +37,6 @@ export interface EmbeddedPostgres {
   stop(): Promise<void>;
   /** Ends the server without a checkpoint, as a crash would ("immediate" shutdown): the next start recovers. */
   crash(): Promise<void>;
-}
-
-interface Owner {
-  readonly uid?: number;
-  readonly gid?: number;
 }
 
 interface Binaries {
@@ -148,31 +144,6 @@ async function reachable(binaries: Binaries, owner: Owner): Promise<Binaries> {
   }
   const moved = (path: string): string => join(copy, 'bin', basename(path));
   return { postgres: moved(binaries.postgres), initdb: moved(binaries.initdb), pg_ctl: moved(binaries.pg_ctl) };
-}
-
-/** Whoever starts us may have a PATH without the system's own programs. */
-const systemPath = { PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin` };
-
-const passes = (test: readonly string[], owner: Owner): Promise<boolean> =>
-  run('test', [...test], { ...owner, cwd: '/', env: systemPath }).then(
-    () => true,
-    () => false,
-  );
-
-/** PostgreSQL refuses to run as root: then the system user `postgres` owns it, created when absent. */
-async function serverOwner(): Promise<Owner> {
-  if (process.getuid?.() !== 0) return {};
-  const lookUp = async (): Promise<Owner | undefined> => {
-    const line = (await readFile('/etc/passwd', 'utf8')).split('\n').find((entry) => entry.startsWith('postgres:'));
-    const [, , uid, gid] = line?.split(':') ?? [];
-    return uid && gid ? { uid: Number(uid), gid: Number(gid) } : undefined;
-  };
-  const known = await lookUp();
-  if (known) return known;
-  await run('useradd', ['--system', '--user-group', '--no-create-home', 'postgres'], { env: systemPath });
-  const created = await lookUp();
-  if (!created) throw new DatabaseUnavailableError('the system user postgres could not be created');
-  return created;
 }
 
 async function clusterFolder({ dataDir, note }: EmbeddedPostgresOptions, owner: Owner): Promise<string> {
