@@ -56,6 +56,13 @@ export default {
       ['^libs/services/$1/src/(application|domain)/', contracts, kernel, standards],
       tests,
     ),
+    {
+      name: 'transport-knows-no-adapter',
+      comment: 'transport → application, domain, platform; the module says which adapter stands behind a port',
+      severity: 'error',
+      from: { path: '^libs/services/([^/]+)/src/transport/', pathNot: tests },
+      to: { path: '^libs/services/$1/src/adapters/' },
+    },
     only(
       'platform-knows-no-service',
       'platform → platform, contracts, standards, kernel',

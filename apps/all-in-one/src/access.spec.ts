@@ -1,4 +1,5 @@
 import { accessTo, methods, routes } from '@callosum/auth';
+import { operations } from '@callosum/contracts';
 import { type Type } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
 
@@ -60,12 +61,13 @@ describe('access to HTTP routes', () => {
 
 describe('access to gRPC methods', () => {
   const app = { get: () => ({}) } as unknown as Parameters<NonNullable<(typeof services)[number]['grpc']>>[0];
-  const answered = services.flatMap((service) =>
-    (service.grpc?.(app) ?? []).flatMap(({ definition }) => {
-      const { fullName, methods: all } = definition as { fullName: string; methods: Record<string, { name: string }> };
-      return Object.values(all).map(({ name }) => `/${fullName}/${name}`);
-    }),
-  );
+  /** What the runtime answers on every service. */
+  const everywhere = [operations.ParkedServiceDefinition];
+  const own = services.flatMap((service) => (service.grpc?.(app) ?? []).map(({ definition }) => definition));
+  const answered = [...everywhere, ...own].flatMap((definition) => {
+    const { fullName, methods: all } = definition as { fullName: string; methods: Record<string, { name: string }> };
+    return Object.values(all).map(({ name }) => `/${fullName}/${name}`);
+  });
 
   it.each(answered)('%s has an entry in the one table', (method) => expect(methods[method]).toBeDefined());
 

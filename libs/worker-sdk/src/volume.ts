@@ -22,6 +22,7 @@ export interface Volume {
   readonly spacingMm: readonly [number, number, number];
   /** Of one voxel, from the affine: right under gantry tilt too. */
   readonly voxelVolumeMm3: number;
+  /** Empty when each slice claims a frame of its own: then none holds for the volume. */
   readonly frameOfReferenceUid: string;
   /** One a slice, in slice order. */
   readonly sopInstanceUids: readonly string[];

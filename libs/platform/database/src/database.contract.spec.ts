@@ -152,6 +152,25 @@ describe('migrations', () => {
     await expect(migrate(db, 'gamma', { '0001': first, '0003': third })).rejects.toThrow(/0002 is missing/);
     await close();
   });
+
+  it('of two sets in one schema know nothing of each other, whatever their names', async () => {
+    const create = (name: string) => ({
+      up: async (db: Kysely<unknown>) => void (await db.schema.createTable(name).addColumn('n', 'integer').execute()),
+    });
+    const set = { '0001-a': create('of_set_a'), '0002-a': create('of_set_b') };
+    const { db, pool, close } = open('alpha');
+    for (const migrations of [
+      { '0001-z': create('own_a') },
+      { '0001-z': create('own_a'), '0003-z': create('own_b') },
+    ]) {
+      await migrate(db, 'alpha', migrations);
+      await migrate(db, 'alpha', set, 'more');
+    }
+    await migrate(db, 'alpha', { '0001-a': set['0001-a'] }, 'more');
+    for (const table of ['own_a', 'own_b', 'of_set_a', 'of_set_b'])
+      await expect(pool.query(`select * from ${table}`), table).resolves.toBeDefined();
+    await close();
+  });
 });
 
 describe('errors', () => {

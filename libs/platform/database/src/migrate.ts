@@ -14,26 +14,26 @@ export type Migrations = Readonly<Record<string, Migration>>;
  * @throws the error of the migration that failed; what was applied before it stays
  */
 export async function migrate(db: Kysely<never>, schema: string, migrations: Migrations, set?: string): Promise<void> {
+  const table = set ? `kysely_migration_${set}` : 'kysely_migration';
+  const known = `${schema}.${table}`;
   const migrator = new Migrator({
     db,
-    provider: { getMigrations: async () => ({ ...(await newerThan(db, schema, migrations)), ...migrations }) },
+    provider: { getMigrations: async () => ({ ...(await newerThan(db, known, migrations)), ...migrations }) },
     migrationTableSchema: schema,
     allowUnorderedMigrations: false,
-    ...(set
-      ? { migrationTableName: `kysely_migration_${set}`, migrationLockTableName: `kysely_migration_${set}_lock` }
-      : {}),
+    migrationTableName: table,
+    migrationLockTableName: `${table}_lock`,
   });
   const { error } = await migrator.migrateToLatest();
   if (error) throw error instanceof Error ? error : new Error(`migration of ${schema} failed`);
 }
 
 /**
- * Migrations applied to `schema` whose names sort behind all of `migrations`. Kysely takes an applied migration it does not
+ * Migrations that `table` says were applied whose names sort behind all of `migrations`. Kysely takes an applied migration it does not
  * know for corruption; one that sorts among ours still is that.
  */
-async function newerThan(db: Kysely<never>, schema: string, migrations: Migrations): Promise<Migrations> {
+async function newerThan(db: Kysely<never>, table: string, migrations: Migrations): Promise<Migrations> {
   const last = Object.keys(migrations).sort().at(-1) ?? '';
-  const table = `${schema}.kysely_migration`;
   const { rows: found } = await sql<{ there: boolean }>`select to_regclass(${table}) is not null as there`.execute(db);
   if (!found[0]?.there) return {};
   const { rows } = await sql<{ name: string }>`select name from ${sql.table(table)}`.execute(db);

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { parseSettings, wholeNumber } from '@callosum/config';
-import { connect, databaseDefaults, isTransientDatabaseError, migrate } from '@callosum/database';
-import { eventTablesMigrations } from '@callosum/event-log';
+import { connect, databaseDefaults, isTransientDatabaseError } from '@callosum/database';
 import { CallosumError } from '@callosum/kernel';
 import type { Logger } from '@callosum/telemetry';
 import pg from 'pg';
 import { z } from 'zod';
 
 import type { ServiceDefinition } from './definition.js';
+import { migrateService } from './migrate-service.js';
 import { preparePlatform, type PreparePlatformOptions } from './prepare-platform.js';
 import { roleSpecs } from './roles.js';
 import { type PlatformSettings, platformSettings } from './settings.js';
@@ -71,13 +71,14 @@ export async function migrateSite(
   await preparePlatform({ admin, definitions, passwordOf, eventLogInPostgres, statementTimeoutMs });
   logger.info({ roles: definitions.length }, 'platform.prepared');
   for (const definition of definitions) {
-    await migrateService(definition, settings, passwordOf(definition.schema), statementTimeoutMs);
+    await migrateAs(definition, settings, passwordOf(definition.schema), statementTimeoutMs);
     logger.info({ schema: definition.schema }, 'schema.migrated');
   }
 }
 
-async function migrateService(
-  { schema, migrations }: ServiceDefinition,
+/** As the role that owns the schema. */
+async function migrateAs(
+  definition: ServiceDefinition,
   settings: PlatformSettings,
   password: string,
   statementTimeoutMs: number,
@@ -87,14 +88,14 @@ async function migrateService(
     host: settings.CALLOSUM_DATABASE_HOST,
     port: settings.CALLOSUM_DATABASE_PORT,
     database: settings.CALLOSUM_DATABASE_NAME,
-    user: schema,
+    user: definition.schema,
     password,
     poolMax: 2,
     statementTimeoutMs,
   };
-  const database = connect<never>(config, schema, () => undefined);
+  const database = connect<never>(config, definition.schema, () => undefined);
   try {
-    await migrate(database.db, schema, { ...eventTablesMigrations, ...migrations });
+    await migrateService(database.db, definition);
   } finally {
     await database.close();
   }

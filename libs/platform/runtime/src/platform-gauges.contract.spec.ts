@@ -69,7 +69,7 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
 
   const columns = sql.raw('topic, key, event_id, type, source, time, site, correlation_id, value');
   const row = (id: string, ageSeconds: number) =>
-    sql`${topics.studyUpdated.name}, '1.2.3', ${id}, 't', 's', now() - make_interval(secs => ${ageSeconds}), 'default', 'c', '{}'`;
+    sql`${topics.instanceStored.name}, '1.2.3', ${id}, 't', 's', now() - make_interval(secs => ${ageSeconds}), 'default', 'c', '{}'`;
 
   it('say what waits in outboxes, lies parked, is behind the group, and is free on the disk', async () => {
     const { db } = database;
@@ -92,7 +92,7 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
     expect(values.get('callosum_outbox_oldest_age callosum_schema="archive"')).toBeCloseTo(50, -1);
     expect(values.get('callosum_parked_events callosum_group="study-index"')).toBe(2);
     expect(values.get('callosum_parked_oldest_age callosum_group="study-index"')).toBeCloseTo(3600, -2);
-    const lag = 'callosum_consumer_lag callosum_group="study-index" callosum_topic="imaging.study.updated.v1"';
+    const lag = 'callosum_consumer_lag callosum_group="study-index" callosum_topic="imaging.instance.stored.v1"';
     expect(values.get(lag)).toBe(2);
     expect(values.get('callosum_disk_free')).toBeGreaterThan(0);
     expect(values.get('callosum_quarantine_studies')).toBe(3);

@@ -11,14 +11,10 @@ import {
 } from '@callosum/auth';
 import { parseSettings, SettingsError, UnauthenticatedBindError } from '@callosum/config';
 import { operations } from '@callosum/contracts';
-import { migrate } from '@callosum/database';
 import {
   connectEventLog,
   type EventLog,
   EventLogTransport,
-  eventTablesMigrations,
-  operationsMigrations,
-  operationsSet,
   OutboxRelay,
   ParkedEvents,
   ParkedStore,
@@ -40,6 +36,7 @@ import { Drain } from './drain.js';
 import { guardHttp } from './http-auth.js';
 import { ProblemFilter, refuseUrl } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
+import { migrateService } from './migrate-service.js';
 import { NestLogger } from './nest-logger.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
 import { ParkedGrpc } from './parked-service.js';
@@ -91,8 +88,7 @@ export async function startService(
   try {
     const database = openDatabase(definition.schema, definition.schema, settings, logger);
     closers.push(() => database.close());
-    await migrate(database.db, definition.schema, { ...eventTablesMigrations, ...definition.migrations });
-    await migrate(database.db, definition.schema, operationsMigrations, operationsSet);
+    await migrateService(database.db, definition);
 
     const { log, close: closeLog } = await openEventLog(definition, settings, logger);
     closers.push(closeLog);

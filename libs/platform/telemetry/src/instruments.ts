@@ -113,11 +113,15 @@ export function sampleGauges(
     }
   };
   // One at a time: a slow database gets no second query behind the first.
-  const sample = (): Promise<void> => (reading ??= turn().finally(() => (reading = undefined)));
-  const timer = setInterval(() => void sample(), everyMs).unref();
-  void sample();
+  const once = (): Promise<void> => (reading ??= turn().finally(() => (reading = undefined)));
+  const timer = setInterval(() => void once(), everyMs).unref();
+  void once();
   return {
-    sample,
+    sample: async () => {
+      // One that began before the call may have looked already.
+      await reading;
+      await once();
+    },
     close: () => {
       clearInterval(timer);
       sources.delete(source);

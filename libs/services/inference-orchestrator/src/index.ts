@@ -2,8 +2,8 @@ import { worker } from '@callosum/contracts';
 import { defineService } from '@callosum/runtime';
 import { reading } from '@callosum/telemetry';
 
-import type { JobQueries } from './adapters/postgres/job-queries.js';
 import { migrations } from './adapters/postgres/migrations.js';
+import type { JobQueries } from './application/ports.js';
 import { InferenceOrchestratorModule } from './inference-orchestrator.module.js';
 import { assertWorkerBind, orchestratorSettings } from './settings.js';
 import { JOB_QUERIES } from './tokens.js';

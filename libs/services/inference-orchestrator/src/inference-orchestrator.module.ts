@@ -21,8 +21,8 @@ import { StoredArtifacts } from './adapters/artifacts.js';
 import { StoredBlobs } from './adapters/blobs.js';
 import { StoredLabelMaps } from './adapters/label-maps.js';
 import { PostgresAttempts } from './adapters/postgres/attempts.js';
-import { JobQueries } from './adapters/postgres/job-queries.js';
 import { PostgresCredentials } from './adapters/postgres/credentials.js';
+import { PostgresJobQueries } from './adapters/postgres/job-queries.js';
 import { PostgresModels } from './adapters/postgres/models.js';
 import { PostgresScheduling } from './adapters/postgres/scheduling.js';
 import type { Tables } from './adapters/postgres/tables.js';
@@ -56,7 +56,11 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
     { provide: WAKER, useFactory: () => new Waker() },
     { provide: STUDIES, inject: [STUDY_INDEX], useFactory: (client: StudyIndexClient) => new GrpcStudies(client) },
     { provide: BLOBS, inject: [OBJECT_STORE], useFactory: (objects: ObjectStore) => new StoredBlobs(objects) },
-    { provide: JOB_QUERIES, inject: [DATABASE], useFactory: (database: Database<Tables>) => new JobQueries(database) },
+    {
+      provide: JOB_QUERIES,
+      inject: [DATABASE],
+      useFactory: (database: Database<Tables>) => new PostgresJobQueries(database),
+    },
     {
       provide: CREDENTIALS,
       inject: [DATABASE],
@@ -83,7 +87,11 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
       provide: MODELS,
       inject: [DATABASE, SETTINGS],
       useFactory: (database: Database<Tables>, settings: OrchestratorSettings) =>
-        new PostgresModels(database, settings.CALLOSUM_MODEL_BACKFILL_MS),
+        new PostgresModels(database, {
+          backfillMs: settings.CALLOSUM_MODEL_BACKFILL_MS,
+          modelsMax: settings.CALLOSUM_MODELS_MAX,
+          retentionMs: settings.CALLOSUM_MODEL_RETENTION_MS,
+        }),
     },
     {
       provide: SCHEDULING,
@@ -130,6 +138,7 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
           heartbeatMs: settings.CALLOSUM_WORKER_HEARTBEAT_MS,
           leaseMs: settings.CALLOSUM_JOB_LEASE_MS,
           attemptMsMax: settings.CALLOSUM_JOB_ATTEMPT_MS_MAX,
+          streamsMax: settings.CALLOSUM_WORKER_STREAMS_MAX,
         }),
     },
   ],

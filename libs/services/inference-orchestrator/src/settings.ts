@@ -29,6 +29,17 @@ export const orchestratorSettings = z.object({
   CALLOSUM_JOB_ATTEMPT_MS_MAX: wholeNumber(100, 24 * hourMs)
     .default(hourMs / 2)
     .describe('One attempt may take this long, whatever its manifest says, in milliseconds'),
+  CALLOSUM_WORKER_STREAMS_MAX: wholeNumber(1, 10_000)
+    .default(256)
+    .describe(
+      'Worker streams open at once on one replica; each looks for work in the database once a second, further ones are refused',
+    ),
+  CALLOSUM_MODELS_MAX: wholeNumber(1, 1_000)
+    .default(64)
+    .describe('Models and versions known at once; each model is considered for every study, further ones are refused'),
+  CALLOSUM_MODEL_RETENTION_MS: wholeNumber(hourMs, 365 * 24 * hourMs)
+    .default(30 * 24 * hourMs)
+    .describe('A model no worker has served for this long gets no more jobs until it registers again, in milliseconds'),
   CALLOSUM_MODEL_BACKFILL_MS: wholeNumber(0, 24 * hourMs)
     .default(600_000)
     .describe('A model that registers for the first time gets studies completed within this time, in milliseconds'),

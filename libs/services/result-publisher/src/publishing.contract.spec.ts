@@ -330,15 +330,44 @@ describe('a job without a result', () => {
       }),
     );
 
-  it('is a failed Task that says why, and no report', async () => {
+  const reports = async () =>
+    (await all<DiagnosticReport>('DiagnosticReport')).map(({ status, result: own }) => [status, own?.length ?? 0]);
+
+  it('is a failed Task that says why, and a cancelled report until a later job gives a result', async () => {
     await linked();
     await failed(inference.JobFailureReason.JOB_FAILURE_REASON_ATTEMPTS_EXHAUSTED);
     expect(await drain()).toEqual(['failure published']);
-    expect(await counts()).toEqual({ ...nothing, ImagingStudy: 1, Endpoint: 1, Task: 1, Device: 1 });
+    expect(await counts()).toEqual({
+      ...nothing,
+      ImagingStudy: 1,
+      Endpoint: 1,
+      Task: 1,
+      Device: 1,
+      DiagnosticReport: 1,
+    });
+    const [report] = await all<DiagnosticReport>('DiagnosticReport');
+    expect(report).toMatchObject({ status: 'cancelled', subject: { reference: peers.decision.patientReference } });
+    expect(report?.conclusion).toContain('No result: attempts exhausted');
+    expect(report?.result).toBeUndefined();
     expect((await all<Task>('Task'))[0]).toMatchObject({
       status: 'failed',
       statusReason: { text: 'attempts exhausted: the worker gave up' },
     });
+    await jobCompleted({ jobId: '0195f000-0000-7000-8000-00000000aaaa' });
+    await drain();
+    const [later, ...others] = await all<DiagnosticReport>('DiagnosticReport');
+    expect([later?.id, later?.status, others.length]).toEqual([report?.id, 'preliminary', 0]);
+  });
+
+  it('leaves the report of a result alone', async () => {
+    await linked();
+    await jobCompleted({ jobId: '0195f000-0000-7000-8000-00000000aaaa' });
+    await drain();
+    const before = await reports();
+    expect(before).toEqual([['preliminary', expect.any(Number) as number]]);
+    await failed(inference.JobFailureReason.JOB_FAILURE_REASON_ATTEMPTS_EXHAUSTED);
+    expect(await drain()).toContain('failure published');
+    expect(await reports()).toEqual(before);
   });
 
   it('says what the worker said, which its fact only refers to', async () => {
@@ -360,6 +389,8 @@ describe('a job without a result', () => {
     await failed(inference.JobFailureReason.JOB_FAILURE_REASON_SUPERSEDED);
     await drain();
     expect((await all<Task>('Task'))[0]?.status).toBe('cancelled');
+    // The newer job's outcome is the report.
+    expect(await reports()).toEqual([]);
   });
 });
 

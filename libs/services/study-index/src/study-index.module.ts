@@ -8,6 +8,7 @@ import { Module } from '@nestjs/common';
 
 import { ArchiveSource } from './adapters/archive-source.js';
 import { PostgresCompletionStore } from './adapters/completion.js';
+import { PostgresFactStore } from './adapters/fact-store.js';
 import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
@@ -16,7 +17,7 @@ import { readInstance } from './application/read-instance.js';
 import { Reindex } from './application/reindex.js';
 import { type QuietPeriods, quietPeriods } from './domain/study.js';
 import type { StudyIndexSettings } from './settings.js';
-import { BLOBS, COMPLETION, QUIET_PERIODS } from './tokens.js';
+import { BLOBS, COMPLETION, FACTS, QUIET_PERIODS } from './tokens.js';
 import { CompletionLoop } from './transport/completion.loop.js';
 import { ImagingEvents } from './transport/imaging.events.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
@@ -37,6 +38,16 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
       inject: [DATABASE, OUTBOX, CLOCK, QUIET_PERIODS],
       useFactory: ({ db }: Database<StudyIndexTables>, outbox: Outbox, clock: Clock, { quietPeriodMs }: QuietPeriods) =>
         new PostgresCompletionStore(db, outbox, clock, quietPeriodMs),
+    },
+    {
+      provide: FACTS,
+      inject: [DATABASE, OUTBOX, CLOCK, QUIET_PERIODS],
+      useFactory: (
+        database: Database<StudyIndexTables>,
+        outbox: Outbox,
+        clock: Clock,
+        { releasedQuietPeriodMs }: QuietPeriods,
+      ) => new PostgresFactStore(database, outbox, clock, releasedQuietPeriodMs),
     },
     {
       provide: Reindex,

@@ -4,5 +4,7 @@ export const group = 'study-index';
 export const BLOBS = Symbol('study-index.blobs');
 /** `QuietPeriods` of the settings. */
 export const QUIET_PERIODS = Symbol('study-index.quiet-periods');
+/** `FactStore`. */
+export const FACTS = Symbol('study-index.facts');
 /** `CompletionStore`. */
 export const COMPLETION = Symbol('study-index.completion');

@@ -34,6 +34,7 @@ export type GeometryProblem =
   | 'mixed-orientation'
   | 'mixed-matrix'
   | 'mixed-spacing'
+  | 'mixed-frame-of-reference'
   | 'duplicate-position'
   | 'multi-frame'
   | 'not-a-slice'

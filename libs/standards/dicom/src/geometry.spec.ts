@@ -256,7 +256,34 @@ describe('what a series is', () => {
       orientation: 'AXIAL',
       evidence: ['frame-of-reference-varies'],
     });
-    expect(planVolume(many).header.slices).toBe(275);
+    expect(planVolume(many).header).toMatchObject({ slices: 275, frameOfReferenceUid: '' });
+  });
+
+  it.each<[string, DicomDataset[]]>([
+    [
+      'two scans, one behind the other',
+      Array.from({ length: 20 }, (_, k) => slice(k, k * 2, { FrameOfReferenceUID: k < 10 ? '1.2.7' : '1.2.8' })),
+    ],
+    [
+      'two scans, slice by slice in between',
+      Array.from({ length: 20 }, (_, k) => slice(k, k * 2, { FrameOfReferenceUID: `1.2.${String(7 + (k % 2))}` })),
+    ],
+    [
+      'one slice of another scan',
+      Array.from({ length: 20 }, (_, k) => slice(k, k * 2, { FrameOfReferenceUID: k === 19 ? '1.2.8' : '1.2.7' })),
+    ],
+    [
+      'a frame for each slice, with a gap',
+      Array.from({ length: 20 }, (_, k) =>
+        slice(k, k < 10 ? k * 2 : k * 2 + 10, { FrameOfReferenceUID: `1.2.7.${String(k)}` }),
+      ),
+    ],
+  ])('is no volume in more than one frame of reference: %s', (_what, headers) => {
+    expect(classifySeries(headers.map(instanceGeometry))).toMatchObject({
+      kind: 'not-a-volume',
+      evidence: ['frame-of-reference-varies', 'geometry-mixed-frame-of-reference'],
+    });
+    expect(() => planVolume(headers)).toThrow('more than one frame of reference');
   });
 
   it('is no volume: localizer, Secondary Capture, too few slices, no position, mixed planes', () => {

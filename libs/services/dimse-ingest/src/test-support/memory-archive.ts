@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { CallosumError } from '@callosum/kernel';
 
 import type { InstanceArchive, ObjectBegin, ObjectUids, ObjectWriter, ReleaseAnnouncer } from '../application/ports.js';
@@ -15,6 +17,8 @@ export class MemoryArchive implements InstanceArchive {
   aborted = 0;
   open = 0;
   failing: 'begin' | 'write' | 'commit' | undefined;
+  /** How long each write takes. */
+  writeMs = 0;
   commitError: Error = new NoRoomError();
 
   begin(object: ObjectBegin): Promise<ObjectWriter> {
@@ -22,10 +26,10 @@ export class MemoryArchive implements InstanceArchive {
     const chunks: Uint8Array[] = [];
     this.open++;
     return Promise.resolve({
-      write: (bytes) => {
-        if (this.failing === 'write') return Promise.reject(new NoRoomError());
+      write: async (bytes) => {
+        if (this.failing === 'write') throw new NoRoomError();
+        if (this.writeMs > 0) await sleep(this.writeMs);
         chunks.push(bytes);
-        return Promise.resolve();
       },
       commit: (uids) => {
         if (this.failing === 'commit') return Promise.reject(this.commitError);

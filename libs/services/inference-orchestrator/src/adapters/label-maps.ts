@@ -10,6 +10,8 @@ import type { Tables } from './postgres/tables.js';
 /** A worker that writes while its job ends meets no missing row. */
 const lingerSeconds = 600;
 const pruneRowsMax = 1_000;
+/** An upload lasts no longer than its attempt, which a site may allow a day. */
+const orphanAgeMs = 24 * 3_600_000;
 
 /**
  * Label maps in the object store under `<site>/results/<job>/`. The digest is known only once the bytes are stored,
@@ -52,7 +54,42 @@ export class StoredLabelMaps implements LabelMaps {
     return sha256;
   }
 
-  /** Removes what no accepted result names, once its job has ended, and everything of jobs that are to be pruned. */
+  /**
+   * Objects are written before their rows, so one without a row may be about to get it: it is let be for a day. Of a
+   * job that is there only label maps are touched, whose names have no ending; what else lies there has other rows.
+   */
+  async sweep(now: Date): Promise<number> {
+    const before = now.getTime() - orphanAgeMs;
+    let swept = 0;
+    let batch: string[] = [];
+    const flush = async (): Promise<void> => {
+      const orphans = await this.orphansAmong(batch);
+      for (const key of orphans) await this.objects.delete(key);
+      swept += orphans.length;
+      batch = [];
+    };
+    for await (const { key, modifiedAt } of this.objects.list(`${this.site}/results/`)) {
+      if (modifiedAt.getTime() > before) continue;
+      if (batch.push(key) >= pruneRowsMax) await flush();
+    }
+    if (batch.length > 0) await flush();
+    return swept;
+  }
+
+  private async orphansAmong(keys: readonly string[]): Promise<string[]> {
+    const jobIdAt = `${this.site}/results/`.length + 1;
+    const { rows } = await sql<{ key: string }>`
+      select key from (
+        select key, case when part ~ '^[0-9a-f-]{36}$' then part::uuid end as job_id
+        from unnest(${[...keys]}::text[]) as key, split_part(substr(key, ${jobIdAt}::int), '/', 1) as part
+      ) as object
+      where not exists (select from label_map where object_key = key)
+        and not exists (select from job where id = job_id and (artifact_key = key or key ~ '\\.[^/]*$'))`.execute(
+      this.database.db,
+    );
+    return rows.map(({ key }) => key);
+  }
+
   async prune(): Promise<number> {
     const { rows } = await sql<{ job_id: string; sha256: string; object_key: string }>`
       select l.job_id, l.sha256, l.object_key from label_map l join job j on j.id = l.job_id

@@ -23,6 +23,7 @@ export function attemptsOfVendor(attempts: Attempts, vendor: string | undefined)
     find,
     claim: (manifest, workerInstanceId) => attempts.claim(manifest, workerInstanceId),
     renew: (workerInstanceId, jobs) => attempts.renew(workerInstanceId, jobs),
+    remainingMs: async (asked) => ((await find(asked.jobId)) ? attempts.remainingMs(asked) : 0),
     running: (jobs) => attempts.running(jobs),
     progress: async (asked, fraction, stage) => {
       await held(asked);
@@ -32,6 +33,11 @@ export function attemptsOfVendor(attempts: Attempts, vendor: string | undefined)
     fail: async (asked, failure, detail) => {
       await held(asked);
       return attempts.fail(asked, failure, detail);
+    },
+    expired: async () => {
+      const expired = await attempts.expired();
+      const found = await Promise.all(expired.map(({ jobId }) => find(jobId)));
+      return expired.filter((_one, at) => found[at] !== undefined);
     },
   };
 }

@@ -53,6 +53,76 @@ export interface Studies {
   locate(studyInstanceUid: string, seriesInstanceUid: string): Promise<readonly LocatedInstance[]>;
 }
 
+export interface CompletedStudy {
+  readonly studyInstanceUid: string;
+  readonly revision: number;
+  readonly completedAt: Date;
+}
+
+/** Studies waiting for a model that has just registered: a portion of them, oldest first. */
+export interface Backfill {
+  readonly modelId: string;
+  readonly version: string;
+  /** Of the version that registered last: it gets the jobs. */
+  readonly manifest: Manifest;
+  readonly studies: readonly (CompletedStudy & Origin)[];
+}
+
+/** Completed studies and the jobs that follow from them. */
+export interface Scheduling {
+  /**
+   * Records that a study is complete and runs `work` in the same transaction; not at all when the event's effect is
+   * committed already, or a later revision is known.
+   */
+  completed(
+    event: { readonly id: string },
+    study: CompletedStudy,
+    origin: Origin,
+    work: (jobs: StudyJobs) => Promise<void>,
+  ): Promise<void>;
+  /**
+   * Takes a model that has recent studies still to be considered; another replica leaves it alone for a while.
+   * @param studiesMax of one portion; without studies nothing is left of the backfill
+   */
+  claimBackfill(studiesMax: number): Promise<Backfill | undefined>;
+  /** The portion was considered: the next one begins behind it, or the backfill is over. */
+  backfilled(portion: Backfill): Promise<void>;
+  /** Runs `work` unless the study has completed again meanwhile, which considers every model anyway. */
+  reconsider(study: CompletedStudy & Origin, work: (jobs: StudyJobs) => Promise<void>): Promise<void>;
+  /** Forgets studies no model can be given any more. */
+  forgetStudies(olderThanMs: number): Promise<void>;
+}
+
+/** A study's job, as people see it. */
+export interface JobSummary {
+  readonly jobId: string;
+  readonly modelId: string;
+  readonly modelVersion: string;
+  readonly studyRevision: number;
+  readonly seriesInstanceUid: string;
+  readonly slices: number;
+  readonly state: Job['state'];
+  readonly attempts: number;
+  readonly workerInstanceId: string | null;
+  readonly progress: number | null;
+  readonly stage: string | null;
+  readonly lastFailure: string | null;
+  readonly selectionEvidence: readonly string[];
+  readonly scheduledAt: Date;
+  readonly endedAt: Date | null;
+}
+
+/** What people and metrics ask about jobs. */
+export interface JobQueries {
+  /** A study's jobs, newest first. */
+  ofStudy(studyInstanceUid: string): Promise<readonly JobSummary[]>;
+  /** How many jobs wait for a worker, by model. */
+  queuedByModel(): Promise<readonly { readonly modelId: string; readonly count: number }[]>;
+  /** Jobs that ended long ago, and whose label maps are gone; as many as one sweep takes. */
+  outlived(): Promise<readonly string[]>;
+  remove(jobId: string): Promise<void>;
+}
+
 /** One study's jobs, locked for the length of one decision. */
 export interface StudyJobs {
   /** Of each model the version that registered last. */
@@ -60,6 +130,11 @@ export interface StudyJobs {
   existing(modelId: string): Promise<readonly ExistingJob[]>;
   schedule(manifest: Manifest, input: SelectedInput, studyRevision: number): Promise<string>;
   supersede(jobId: string): Promise<void>;
+}
+
+export interface ExpiredAttempt extends HeldJob {
+  readonly failure: 'lease-expired' | 'deadline-exceeded';
+  readonly traceparent: string | undefined;
 }
 
 /** A result that holds together, stored. */
@@ -80,6 +155,8 @@ export interface Attempts {
   find(jobId: string): Promise<Job | undefined>;
   /** Renews leases that have not run out. @returns ids of the jobs that are still this worker's */
   renew(workerInstanceId: string, jobs: readonly HeldJob[]): Promise<ReadonlySet<string>>;
+  /** Milliseconds left of the attempt; 0 when the job does not run under this token. */
+  remainingMs(held: HeldJob): Promise<number>;
   /** Of `jobs`, ids that run under that token, whatever their lease. */
   running(jobs: readonly HeldJob[]): Promise<ReadonlySet<string>>;
   /** @returns false when the token is stale */
@@ -94,6 +171,8 @@ export interface Attempts {
    * @returns undefined when the job no longer runs under this token, or is not expired after all
    */
   fail(held: HeldJob, failure: AttemptFailure, text: FailureText): Promise<AfterAttempt | undefined>;
+  /** Attempts whose lease or deadline is over; as many as one sweep takes. */
+  expired(): Promise<readonly ExpiredAttempt[]>;
 }
 
 /** Label maps of jobs: bytes in the object store, one row each. */
@@ -107,6 +186,16 @@ export interface LabelMaps {
    * @returns lower-case hex SHA-256
    */
   store(jobId: string, source: AsyncIterable<Uint8Array>, labels: () => readonly number[]): Promise<string>;
+  /**
+   * Removes what no accepted result names, once its job has ended, and everything of jobs that are to be pruned.
+   * @returns how many
+   */
+  prune(): Promise<number>;
+  /**
+   * Removes objects without a row: of uploads that ended between the two, and of jobs that are gone.
+   * @returns how many
+   */
+  sweep(now: Date): Promise<number>;
 }
 
 /** What workers wrote, apart from events: free text may hold what nobody can check for patient data. */
@@ -129,11 +218,15 @@ export interface Blobs {
 export interface Models {
   /**
    * @param vendor whose credential registers; undefined where workers show none
-   * @throws {InvalidManifestError}
+   * @throws {InvalidManifestError} @throws {TooManyModelsError}
    * @throws {VendorMismatchError} when the manifest, or the model until now, is another vendor's
    */
   register(raw: worker.Manifest, vendor?: string): Promise<Manifest>;
-  /** Of each model the version that registered last. */
+  /** A worker serves the model still. */
+  seen(manifest: Manifest): Promise<void>;
+  /** Models not seen for long get no more jobs; their rows go with their last job. */
+  retire(): Promise<void>;
+  /** Of each model in use the version that registered last. */
   registered(): Promise<readonly RegisteredModel[]>;
 }
 

@@ -35,6 +35,27 @@ export class InputChangedError extends CallosumError {
   }
 }
 
+/** Thrown when a model would be one more than the site serves at once. */
+export class TooManyModelsError extends CallosumError {
+  constructor(modelsMax: number) {
+    super('inference.too-many-models', 'unavailable', `${modelsMax} models and versions are registered already`);
+  }
+}
+
+/** Thrown when a job has as many transfers of voxels under way as one job may. */
+export class TooManyTransfersError extends CallosumError {
+  constructor(jobId: string) {
+    super('inference.too-many-transfers', 'conflict', `job ${jobId} has too many transfers under way`);
+  }
+}
+
+/** Thrown when the attempt a transfer of voxels belongs to is over: nobody will use what it carries. */
+export class AttemptOverError extends CallosumError {
+  constructor(jobId: string) {
+    super('inference.attempt-over', 'conflict', `the attempt at job ${jobId} is over`);
+  }
+}
+
 /** Thrown when a label map is not on the grid of its job's input, or has more or fewer bytes than it. */
 export class LabelMapMismatchError extends CallosumError {
   constructor(problem: string) {

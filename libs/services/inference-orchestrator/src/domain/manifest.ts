@@ -1,4 +1,5 @@
 import { InvalidManifestError } from './errors.js';
+import { isPlainText, problemOfName } from './text.js';
 
 /** How a model is named wherever its results go; `callosum.inference.v1.ModelIdentity`. */
 export interface ModelIdentity {
@@ -141,9 +142,8 @@ function modelOf(model: ModelIdentity | undefined): ModelIdentity {
     ['name', model.name],
     ['vendor', model.vendor],
   ] as const) {
-    require(text.trim() !== '' &&
-      text.length <= nameCharactersMax, `model.${field} must be 1 to ${nameCharactersMax} characters`);
-    require(isPlainText(text), `model.${field} holds control characters`);
+    const problem = problemOfName(text, nameCharactersMax);
+    require(problem === undefined, `model.${field} ${problem}`);
   }
   require(model.intendedUse.length <= intendedUseCharactersMax &&
     isPlainText(
@@ -175,11 +175,6 @@ function durationMs(duration: RawManifest['attemptDurationMax']): number | undef
   if (ms === 0) return undefined;
   require(ms >= 1, 'attempt_duration_max must be positive');
   return ms;
-}
-
-/** Without control characters (tab and line breaks aside): it goes into DICOM and FHIR text. */
-export function isPlainText(text: string): boolean {
-  return !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text);
 }
 
 function require(holds: boolean, problem: string): void {

@@ -1,5 +1,6 @@
 import { instanceGeometry, parseFile } from '@callosum/dicom';
 import { generateThoraxPhantom } from '@callosum/phantom';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { afterAttempt, attemptMs, expiry } from './attempt.js';
@@ -7,6 +8,7 @@ import { LabelValues } from './label-values.js';
 import { type Manifest, parseManifest, type RawManifest } from './manifest.js';
 import { checkResult, type RawResult, type ResultContext } from './result.js';
 import { decideJobs, type ExistingJob } from './scheduling.js';
+import { isUcum } from './ucum.js';
 import { type IndexedStudy, inputDigest, selectInput } from './selection.js';
 
 const raw: RawManifest = {
@@ -46,7 +48,11 @@ describe('a manifest', () => {
     ['model.model_id', { ...raw, model: { ...model, modelId: '../x' } }],
     ['model.version', { ...raw, model: { ...model, version: '' } }],
     ['model.name', { ...raw, model: { ...model, name: 'x'.repeat(65) } }],
-    ['model.vendor holds control characters', { ...raw, model: { ...model, vendor: 'a\u0000b' } }],
+    ['model.name begins or ends with white space', { ...raw, model: { ...model, name: ' Lungs' } }],
+    ['model.name holds a backslash', { ...raw, model: { ...model, name: 'L\\R' } }],
+    ['model.vendor holds a backslash or control', { ...raw, model: { ...model, vendor: 'a\tb' } }],
+    ['model.vendor holds a backslash or control', { ...raw, model: { ...model, vendor: 'a\u2028b' } }],
+    ['model.vendor holds a backslash or control', { ...raw, model: { ...model, vendor: 'a\u0000b' } }],
     ['selection is missing', { ...raw, selection: undefined }],
     ['selection.modality', { ...raw, selection: { ...selection, modality: 'MR' } }],
     ['selection.orientation', { ...raw, selection: { ...selection, orientation: 'UNRECOGNIZED' } }],
@@ -229,6 +235,7 @@ describe('a result', () => {
     startedAt: '2026-11-22T12:00:01Z',
     finishedAt: '2026-11-22T12:00:02Z',
   };
+  const of = (given: typeof code, value: string): typeof code => ({ ...given, value });
   const context: ResultContext = {
     grid: { columns: 4, rows: 3, slices: 2 },
     outputs: ['LABEL_MAP', 'MEASUREMENTS', 'FINDINGS'],
@@ -254,6 +261,24 @@ describe('a result', () => {
     ['findings: not an output', {}, { outputs: ['LABEL_MAP', 'MEASUREMENTS'] }],
     ['measurements[0].value', { measurements: [{ ...measurement, value: Number.POSITIVE_INFINITY }] }],
     ['measurements[0].unit must be of UCUM', { measurements: [{ ...measurement, unit: code }] }],
+    [
+      'measurements[0].unit.value is no unit of UCUM',
+      { measurements: [{ ...measurement, unit: of(unit, 'furlongs') }] },
+    ],
+    ['measurements[0].unit.value is no unit of UCUM', { measurements: [{ ...measurement, unit: of(unit, 'mm^2') }] }],
+    ['measurements[0].unit.value begins or ends', { measurements: [{ ...measurement, unit: of(unit, 'mL ') }] }],
+    ['findings[0].concept.value begins or ends', { findings: [{ ...finding, concept: of(code, ' 39607008') }] }],
+    ['findings[0].concept.value is no FHIR code', { findings: [{ ...finding, concept: of(code, '3960  7008') }] }],
+    ['findings[0].concept.value holds a backslash', { findings: [{ ...finding, concept: of(code, '39\\60') }] }],
+    ['findings[0].concept.meaning holds a', { findings: [{ ...finding, concept: { ...code, meaning: 'a\tb' } }] }],
+    ['findings[0].finding_site.scheme holds', { findings: [{ ...finding, findingSite: { ...code, scheme: 'S\\T' } }] }],
+    ['segments[0].label holds a', { labelMaps: [{ ...map, segments: [{ ...segment, label: 'Lung\nleft' }] }] }],
+    ['segments[0].label holds a', { labelMaps: [{ ...map, segments: [{ ...segment, label: 'Lung\\left' }] }] }],
+    ['measurements[0].id holds a', { measurements: [{ ...measurement, id: 'a\\b' }] }],
+    [
+      'measurements[0].laterality is of no finding_site',
+      { measurements: [{ ...measurement, segmentNumber: 0, laterality: 'L' }] },
+    ],
     ['measurements[0].segment_number', { measurements: [{ ...measurement, segmentNumber: 2 }] }],
     ['measurements[1].id is used twice', { measurements: [measurement, measurement] }],
     ['measurements[0].laterality', { measurements: [{ ...measurement, laterality: 'left' }] }],
@@ -274,6 +299,29 @@ describe('a result', () => {
     ['outside the life', { startedAt: '1999-01-01T00:00:00Z' }],
   ])('is refused, naming the field and never its value: %s', (problem, changes, given = {}) => {
     expect(() => checkResult({ ...good, ...changes }, { ...context, ...given })).toThrow(problem);
+  });
+});
+
+describe('a unit', () => {
+  it.each(['mL', '%', '1', 'mm2', "[hnsf'U]", 'kg/m2', '10*3/uL', '{ratio}', '/min', 'm[H2O]', 'cm3'])(
+    '%s is one of UCUM',
+    (unit) => expect(isUcum(unit)).toBe(true),
+  );
+  it.each(['furlongs', 'HU', 'Hounsfield', 'milliliter', 'mm^2', 'mm²', ' mL', 'mL ', '', 'm/', '(m', '{a', 'ml L'])(
+    '%j is none',
+    (unit) => expect(isUcum(unit)).toBe(false),
+  );
+
+  it('is decided whatever a worker sends, in no time', () => {
+    const symbols = ['m', 'L', 'k', 'g', '(', ')', '[', ']', '{', '}', '/', '.', '*', '-', '1', '9', "'", '%', '"'];
+    const began = performance.now();
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...symbols), { maxLength: 64 }), (parts) => {
+        expect(typeof isUcum(parts.join(''))).toBe('boolean');
+      }),
+      { seed: 37, numRuns: 500 },
+    );
+    expect(performance.now() - began).toBeLessThan(10_000);
   });
 });
 

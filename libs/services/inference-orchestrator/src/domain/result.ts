@@ -1,5 +1,7 @@
 import { InvalidResultError } from './errors.js';
-import { isPlainText, type Manifest } from './manifest.js';
+import type { Manifest } from './manifest.js';
+import { isPlainText, problemOfCode, problemOfName } from './text.js';
+import { isUcum } from './ucum.js';
 
 /** The fields of `callosum.inference.v1` this checks, as they arrive. */
 export interface RawCode {
@@ -57,7 +59,7 @@ const findingsMax = 256;
 const measurementsMax = 1024;
 const warningsMax = 64;
 const segmentsMax = 255;
-/** A unique identifier in Long Code Value may be longer; no code of a public scheme is. */
+/** Up to 16 characters go into Code Value (SH), more into Long Code Value (UC); no code of a public scheme is longer. */
 const codeValueCharactersMax = 64;
 /** SH: Coding Scheme Designator (PS3.3 8.2). */
 const schemeCharactersMax = 16;
@@ -103,17 +105,20 @@ function checkMeasurements(measurements: RawResult['measurements'], segments: nu
   const ids = new Set<string>();
   measurements.forEach((one, i) => {
     const at = `measurements[${i}]`;
-    text(`${at}.id`, one.id, 1, longStringCharactersMax);
+    noProblem(`${at}.id`, problemOfName(one.id, longStringCharactersMax));
     require(!ids.has(one.id), `${at}.id is used twice`);
     ids.add(one.id);
     code(`${at}.concept`, one.concept);
     require(Number.isFinite(one.value), `${at}.value is no finite number`);
     code(`${at}.unit`, one.unit);
     require(one.unit?.scheme === 'UCUM', `${at}.unit must be of UCUM`);
+    require(isUcum(one.unit?.value ?? ''), `${at}.unit.value is no unit of UCUM, case sensitive`);
     require(one.segmentNumber >= 0 && one.segmentNumber <= segments, `${at}.segment_number names no segment`);
     optionalCode(`${at}.finding_site`, one.findingSite);
     optionalCode(`${at}.method`, one.method);
     laterality(at, one.laterality);
+    const isPlaced = one.segmentNumber > 0 || Boolean(one.findingSite?.value);
+    require(one.laterality === '' || isPlaced, `${at}.laterality is of no finding_site and no segment`);
   });
 }
 
@@ -134,7 +139,7 @@ function checkLabelMaps(labelMaps: RawResult['labelMaps'], { grid, labelMaps: st
 
 function checkSegment(at: string, segment: RawResult['labelMaps'][number]['segments'][number], number: number): void {
   require(segment.number === number, `${at}.number must be ${number}: 1, 2, 3… in order`);
-  text(`${at}.label`, segment.label, 1, longStringCharactersMax);
+  noProblem(`${at}.label`, problemOfName(segment.label, longStringCharactersMax));
   code(`${at}.category`, segment.category);
   code(`${at}.type`, segment.type);
   optionalCode(`${at}.anatomic_region`, segment.anatomicRegion);
@@ -147,7 +152,9 @@ function checkSegment(at: string, segment: RawResult['labelMaps'][number]['segme
 function checkWarnings(warnings: RawResult['warnings']): void {
   warnings.forEach(({ code: value, message }, i) => {
     require(/^[a-z0-9][a-z0-9-]{0,63}$/.test(value), `warnings[${i}].code must be 1 to 64 of a-z, 0-9 and -`);
-    text(`warnings[${i}].message`, message, 1, warningCharactersMax);
+    const fits = message.trim() !== '' && message.length <= warningCharactersMax;
+    require(fits, `warnings[${i}].message must be 1 to ${warningCharactersMax} characters`);
+    require(isPlainText(message), `warnings[${i}].message holds control characters`);
   });
 }
 
@@ -165,9 +172,9 @@ function checkTimes({ startedAt, finishedAt }: RawResult, { scheduledAt, now }: 
 
 function code(at: string, value: RawCode | undefined): void {
   if (!value) throw new InvalidResultError(`${at} is missing`);
-  text(`${at}.value`, value.value, 1, codeValueCharactersMax);
-  text(`${at}.scheme`, value.scheme, 1, schemeCharactersMax);
-  text(`${at}.meaning`, value.meaning, 1, longStringCharactersMax);
+  noProblem(`${at}.value`, problemOfCode(value.value, codeValueCharactersMax));
+  noProblem(`${at}.scheme`, problemOfCode(value.scheme, schemeCharactersMax));
+  noProblem(`${at}.meaning`, problemOfName(value.meaning, longStringCharactersMax));
 }
 
 /** An empty code stands for none. */
@@ -175,9 +182,8 @@ function optionalCode(at: string, value: RawCode | undefined): void {
   if (value && (value.value || value.scheme || value.meaning)) code(at, value);
 }
 
-function text(at: string, value: string, min: number, max: number): void {
-  require(value.trim().length >= min && value.length <= max, `${at} must be ${min} to ${max} characters`);
-  require(isPlainText(value), `${at} holds control characters`);
+function noProblem(at: string, problem: string | undefined): void {
+  require(problem === undefined, `${at} ${problem}`);
 }
 
 function laterality(at: string, value: string): void {

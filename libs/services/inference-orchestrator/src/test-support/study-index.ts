@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { imaging } from '@callosum/contracts';
 import { instanceGeometry, parseFile, toDicomJson } from '@callosum/dicom';
 import type { ObjectStore } from '@callosum/object-store';
@@ -14,6 +16,8 @@ interface Shown {
 /** study-index as this service meets it: what a test put into the object store, by study. */
 export class StudyIndexForTests {
   readonly revisions = new Map<string, number>();
+  /** An index under load: each study takes this long. */
+  studyDelayMs = 0;
   private readonly studies = new Map<string, Map<string, Shown>>();
 
   private constructor(
@@ -34,8 +38,10 @@ export class StudyIndexForTests {
       search: unasked,
       streamMetadata: (request: imaging.StreamMetadataRequest) => index().metadata(request),
       reindex: unasked,
-      getStudy: ({ studyInstanceUid }: imaging.GetStudyRequest) =>
-        Promise.resolve({ study: index().study(studyInstanceUid ?? '') }),
+      getStudy: async ({ studyInstanceUid }: imaging.GetStudyRequest) => {
+        await sleep(index().studyDelayMs);
+        return { study: index().study(studyInstanceUid ?? '') };
+      },
       locateInstances: (request: imaging.LocateInstancesRequest) => index().locate(request),
     } as never);
     late.index = new StudyIndexForTests(server, `127.0.0.1:${await server.listen('127.0.0.1:0')}`);

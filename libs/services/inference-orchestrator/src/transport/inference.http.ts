@@ -1,9 +1,8 @@
 import { isUid } from '@callosum/kernel';
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 
-import type { JobQueries } from '../adapters/postgres/job-queries.js';
 import { explainSelection } from '../application/explain-selection.js';
-import type { ConsideredStudies, Models, Studies } from '../application/ports.js';
+import type { ConsideredStudies, JobQueries, Models, Studies } from '../application/ports.js';
 import { MalformedRequestError } from '../domain/errors.js';
 import { JOB_QUERIES, MODELS, SCHEDULING, STUDIES } from '../tokens.js';
 

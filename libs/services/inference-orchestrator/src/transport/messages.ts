@@ -5,6 +5,7 @@ import {
   InvalidManifestError,
   InvalidResultError,
   StaleFencingTokenError,
+  TooManyModelsError,
   VendorMismatchError,
 } from '../domain/errors.js';
 
@@ -15,6 +16,7 @@ export type RefusalCode =
   | 'stale-fencing-token'
   | 'invalid-result'
   | 'invalid-manifest'
+  | 'too-many-models'
   | 'vendor-mismatch'
   | 'not-registered'
   | 'already-registered'
@@ -34,6 +36,7 @@ export function refusalOf(jobId: string, error: unknown): Outbound | undefined {
 function refusalCode(error: unknown): RefusalCode | undefined {
   if (error instanceof StaleFencingTokenError) return 'stale-fencing-token';
   if (error instanceof InvalidResultError) return 'invalid-result';
+  if (error instanceof TooManyModelsError) return 'too-many-models';
   if (error instanceof VendorMismatchError) return 'vendor-mismatch';
   return error instanceof InvalidManifestError ? 'invalid-manifest' : undefined;
 }

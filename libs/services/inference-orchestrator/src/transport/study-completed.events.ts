@@ -6,9 +6,8 @@ import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
-import type { PostgresScheduling } from '../adapters/postgres/scheduling.js';
 import { considerStudy } from '../application/consider-study.js';
-import type { Studies } from '../application/ports.js';
+import type { Scheduling, Studies } from '../application/ports.js';
 import { StudyNotIndexedError, StudyUnavailableError } from '../domain/errors.js';
 import { SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
 
@@ -16,7 +15,7 @@ import { SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
 @Controller()
 export class StudyCompletedEvents {
   constructor(
-    @Inject(SCHEDULING) private readonly scheduling: PostgresScheduling,
+    @Inject(SCHEDULING) private readonly scheduling: Scheduling,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
     @Inject(CLOCK) private readonly clock: Clock,

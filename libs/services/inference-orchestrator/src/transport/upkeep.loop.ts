@@ -5,35 +5,60 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { StoredLabelMaps } from '../adapters/label-maps.js';
-import type { PostgresAttempts } from '../adapters/postgres/attempts.js';
-import type { JobQueries } from '../adapters/postgres/job-queries.js';
-import type { CompletedStudy, PostgresScheduling } from '../adapters/postgres/scheduling.js';
 import { considerStudy } from '../application/consider-study.js';
-import type { Artifacts, Origin, Studies } from '../application/ports.js';
+import type {
+  Artifacts,
+  Attempts,
+  CompletedStudy,
+  JobQueries,
+  LabelMaps,
+  Models,
+  Origin,
+  Scheduling,
+  Studies,
+} from '../application/ports.js';
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
-import { ARTIFACTS, ATTEMPTS, JOB_QUERIES, LABEL_MAPS, SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
+import {
+  ARTIFACTS,
+  ATTEMPTS,
+  JOB_QUERIES,
+  LABEL_MAPS,
+  MODELS,
+  SCHEDULING,
+  service,
+  STUDIES,
+  WAKER,
+} from '../tokens.js';
 
 /** A lease that ran out is noticed within this time. */
 const sweepMs = 250;
 const pauseAfterErrorMs = 1_000;
 const pruneEveryMs = 600_000;
+/** It lists every label map: not at every start, and not often. */
+const sweepObjectsEveryMs = 6 * 3_600_000;
+/** Studies a backfill considers before it looks around: each is one call to the index and one transaction. */
+const backfillStudiesMax = 20;
 
-/** What time does to jobs: leases end, new models catch up, old rows go. Every deadline is a row. */
+/**
+ * What time does to jobs: leases end, new models catch up, old rows go. Every deadline is a row. Leases have a loop of
+ * their own: no backfill, however long, and no index that does not answer keeps a lost job from another worker.
+ */
 @Injectable()
 export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private stopped = false;
   private running: Promise<void> = Promise.resolve();
   private prunedAt = 0;
+  private sweptAt = Date.now();
 
   constructor(
-    @Inject(ATTEMPTS) private readonly attempts: PostgresAttempts,
-    @Inject(SCHEDULING) private readonly scheduling: PostgresScheduling,
+    @Inject(ATTEMPTS) private readonly attempts: Attempts,
+    @Inject(SCHEDULING) private readonly scheduling: Scheduling,
     @Inject(JOB_QUERIES) private readonly queries: JobQueries,
-    @Inject(LABEL_MAPS) private readonly labelMaps: StoredLabelMaps,
+    @Inject(LABEL_MAPS) private readonly labelMaps: LabelMaps,
     @Inject(ARTIFACTS) private readonly artifacts: Artifacts,
+    @Inject(MODELS) private readonly models: Models,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
@@ -41,7 +66,8 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
   ) {}
 
   onApplicationBootstrap(): void {
-    this.running = this.run();
+    const loops = [this.run(() => this.endExpired()), this.run(() => this.backfill()), this.run(() => this.prune())];
+    this.running = Promise.all(loops).then(() => undefined);
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -50,13 +76,11 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     await this.running;
   }
 
-  private async run(): Promise<void> {
+  private async run(work: () => Promise<void>): Promise<void> {
     while (!this.stopped) {
       const { turn } = this.waker;
       try {
-        await this.endExpired();
-        await this.backfill();
-        await this.prune();
+        await work();
         await this.waker.wait(turn, sweepMs);
       } catch (err) {
         this.log.error({ err }, 'upkeep.failed');
@@ -78,15 +102,19 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     if (expired.length > 0) this.waker.wake();
   }
 
-  /** A model that registered for the first time gets what completed shortly before. */
+  /** A model that registered for the first time gets what completed shortly before, portion by portion. */
   private async backfill(): Promise<void> {
-    for (;;) {
-      const claimed = await this.scheduling.claimBackfill();
-      if (!claimed) return;
-      for (const study of claimed.studies) await this.reconsider(study, claimed.manifest);
-      await this.scheduling.backfilled(claimed);
-      this.log.info({ model: claimed.modelId, studies: claimed.studies.length }, 'model.backfilled');
-      this.waker.wake();
+    while (!this.stopped) {
+      const portion = await this.scheduling.claimBackfill(backfillStudiesMax);
+      if (!portion) return;
+      for (const study of portion.studies) {
+        // What is left of the portion is considered again, by whoever claims it next: that changes nothing.
+        if (this.stopped) return;
+        await this.reconsider(study, portion.manifest);
+      }
+      await this.scheduling.backfilled(portion);
+      this.log.info({ model: portion.modelId, studies: portion.studies.length }, 'model.backfilled');
+      if (portion.studies.length > 0) this.waker.wake();
     }
   }
 
@@ -109,6 +137,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     const now = Date.now();
     if (now - this.prunedAt > pruneEveryMs) {
       await this.labelMaps.prune();
+      await this.models.retire();
       for (const jobId of await this.queries.outlived()) {
         // Objects first: a row that stays is found again, objects without a row are not.
         await this.artifacts.forget(jobId);
@@ -116,6 +145,11 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
       }
       await this.scheduling.forgetStudies(this.settings.CALLOSUM_MODEL_BACKFILL_MS);
       this.prunedAt = now;
+    }
+    if (now - this.sweptAt > sweepObjectsEveryMs) {
+      this.sweptAt = now;
+      const swept = await this.labelMaps.sweep(new Date(now));
+      if (swept > 0) this.log.info({ objects: swept }, 'label-maps.swept');
     }
   }
 }

@@ -9,7 +9,8 @@ import { completeJob } from '../application/complete-job.js';
 import type { Artifacts, Attempts, FailureText, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
 import { attemptMs } from '../domain/attempt.js';
 import { StaleFencingTokenError } from '../domain/errors.js';
-import { isPlainText, type Manifest } from '../domain/manifest.js';
+import type { Manifest } from '../domain/manifest.js';
+import { isPlainText } from '../domain/text.js';
 import { service } from '../tokens.js';
 import { duration, type Outbound, refusal, refusalOf } from './messages.js';
 import { Outgoing } from './outgoing.js';
@@ -37,6 +38,7 @@ const pollMs = 1_000;
 const pauseAfterErrorMs = 1_000;
 /** A worker holds at most its slots; a heartbeat that names far more is no heartbeat. */
 const heldMax = 256;
+const modelSeenEveryMs = 60_000;
 const stageCharactersMax = 64;
 const detailCharactersMax = 500;
 
@@ -48,6 +50,7 @@ export class WorkerSession {
   readonly outgoing = new Outgoing<Outbound>(outgoingMax);
   private registration: { readonly manifest: Manifest; readonly workerInstanceId: string } | undefined;
   private readonly held = new Map<string, bigint>();
+  private modelSeenAt = Date.now();
 
   constructor(private readonly with_: SessionDependencies) {}
 
@@ -149,11 +152,20 @@ export class WorkerSession {
 
   private async heartbeat({ jobs }: worker.Heartbeat): Promise<void> {
     if (!this.registration) return;
+    await this.keepModel(this.registration.manifest);
     const asked = jobs.slice(0, heldMax);
     const renewed = await this.with_.attempts.renew(this.registration.workerInstanceId, asked);
     const lost = asked.filter(({ jobId }) => !renewed.has(jobId));
     for (const { jobId, fencingToken } of lost) this.release(jobId, fencingToken);
     this.say({ $case: 'heartbeatAck', value: { lostJobIds: lost.map(({ jobId }) => jobId) } });
+  }
+
+  /** Not with every heartbeat: a model is out of use after days. */
+  private async keepModel(manifest: Manifest): Promise<void> {
+    const now = Date.now();
+    if (now - this.modelSeenAt < modelSeenEveryMs) return;
+    this.modelSeenAt = now;
+    await this.with_.models.seen(manifest);
   }
 
   private async handleJob(frame: FrameOfJob): Promise<void> {

@@ -10,12 +10,15 @@ import { readVolume, type VolumePart } from '../application/read-volume.js';
 import { writeLabelMap } from '../application/write-label-map.js';
 import { InputUnusableError, LabelMapMismatchError } from '../domain/errors.js';
 import { service } from '../tokens.js';
+import { Transfers } from './transfers.js';
 import type { WorkerContext } from './worker-auth.js';
 import { type SessionDependencies, WorkerSession } from './worker-session.js';
 
 export interface WorkerGrpcDependencies extends SessionDependencies {
   readonly studies: Studies;
   readonly blobs: Blobs;
+  /** Streams open at once. */
+  readonly streamsMax: number;
 }
 
 /** callosum.worker.v1.WorkerService. */
@@ -23,7 +26,11 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
   private readonly sessions = new Set<WorkerSession>();
   private draining = false;
 
-  constructor(private readonly with_: WorkerGrpcDependencies) {}
+  private readonly transfers: Transfers;
+
+  constructor(private readonly with_: WorkerGrpcDependencies) {
+    this.transfers = new Transfers(with_.attempts);
+  }
 
   /** Ends every stream; workers reconnect to another replica and resume within their leases. */
   drain(): void {
@@ -33,6 +40,8 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
 
   async *connect(frames: AsyncIterable<worker.WorkerMessage>, context: CallContext & WorkerContext) {
     if (this.draining) throw new ServerError(Status.UNAVAILABLE, 'draining');
+    if (this.sessions.size >= this.with_.streamsMax)
+      throw new ServerError(Status.RESOURCE_EXHAUSTED, `${this.with_.streamsMax} worker streams are open already`);
     const { signal } = context;
     const session = new WorkerSession({ ...this.forCaller(context), vendor: context.worker?.vendor });
     const abort = (): void => session.end();
@@ -55,7 +64,7 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
     const { attempts } = this.forCaller(context);
     const job = await attempts.held(request);
     try {
-      for await (const part of traced(job, 'read volume', readVolume(this.with_, job))) {
+      for await (const part of this.readOf(job)) {
         yield { part: toPart(part) };
       }
     } catch (error) {
@@ -73,9 +82,14 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
     const traceparent = (await with_.attempts.find(part.value.jobId))?.traceparent;
     const options = { traceparent, attributes: { 'callosum.job': part.value.jobId } };
     const sha256 = await withSpan(service, 'write label map', options, () =>
-      writeLabelMap(with_, part.value, dataOf(iterator)),
+      writeLabelMap(with_, part.value, this.transfers.within(part.value, dataOf(iterator))),
     );
     return { sha256 };
+  }
+
+  private readOf(job: Job): AsyncGenerator<VolumePart> {
+    const held = { jobId: job.id, fencingToken: job.fencingToken };
+    return this.transfers.within(held, traced(job, 'read volume', readVolume(this.with_, job)));
   }
 
   private forCaller({ worker: caller }: WorkerContext): WorkerGrpcDependencies {

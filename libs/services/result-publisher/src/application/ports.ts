@@ -64,6 +64,8 @@ export interface WrittenLedger {
   written(studyInstanceUid: string): Promise<readonly ResourceKey[]>;
   /** Own SEG and SR that no published result of the study stands on; what `claim` itself makes is among them. */
   outdatedInstances(claim: ClaimedPublication): Promise<ReadonlySet<string>>;
+  /** Whether there is a result of the same study and model, published or about to be: the report is its. */
+  hasResult(claim: ClaimedPublication): Promise<boolean>;
   /** Observations that other results of the same study and model ever wrote. */
   earlierObservations(claim: ClaimedPublication): Promise<readonly Observation[]>;
 }

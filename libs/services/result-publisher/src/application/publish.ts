@@ -145,6 +145,7 @@ async function publishFailure(
     model: modelOf(job.jobId, job.model),
     endedAt: new Date(job.failedAt),
     outcome: { status: superseded ? 'cancelled' : 'failed', reason: said ? `${reason}: ${said}` : reason },
+    reports: !superseded && !(await dependencies.ledger.hasResult(claim)),
   });
   return write(dependencies, claim, bundle, study, lease, {});
 }

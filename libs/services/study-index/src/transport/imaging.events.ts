@@ -1,28 +1,24 @@
 import { imaging, topics } from '@callosum/contracts';
-import type { Database } from '@callosum/database';
-import { EventLogContext, Inbox, type LogEvent, type Outbox } from '@callosum/event-log';
-import { CLOCK, DATABASE, LOGGER, OUTBOX } from '@callosum/runtime';
+import { EventLogContext, type LogEvent } from '@callosum/event-log';
+import { CLOCK, LOGGER } from '@callosum/runtime';
 import type { Clock } from '@callosum/kernel';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
-import { recordRelease } from '../adapters/completion.js';
-import { PostgresIndexTransaction } from '../adapters/index-transaction.js';
-import type { StudyIndexTables } from '../adapters/tables.js';
+import type { Fact, FactStore } from '../application/facts.js';
 import { indexInstance } from '../application/index-instance.js';
 import { type BlobReader, readInstance } from '../application/read-instance.js';
 import { MalformedEventFieldError } from '../domain/errors.js';
 import type { StoredInstance } from '../domain/instance.js';
 import type { QuietPeriods } from '../domain/study.js';
-import { BLOBS, group, QUIET_PERIODS } from '../tokens.js';
+import { BLOBS, FACTS, QUIET_PERIODS } from '../tokens.js';
 
 /** Facts of the archive and of senders. */
 @Controller()
 export class ImagingEvents {
   constructor(
-    @Inject(DATABASE) private readonly database: Database<StudyIndexTables>,
-    @Inject(OUTBOX) private readonly outbox: Outbox,
+    @Inject(FACTS) private readonly facts: FactStore,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
     @Inject(BLOBS) private readonly blobs: BlobReader,
@@ -35,12 +31,13 @@ export class ImagingEvents {
     // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows.
     if (!message.current) return;
     const record = await readInstance(this.blobs, storedInstanceOf(message));
-    const outcome = await this.database.db.transaction().execute(async (trx) => {
-      if (!(await Inbox.once(trx, group, context.event))) return 'known';
-      const transaction = new PostgresIndexTransaction(trx, this.outbox, this.clock, provenanceOf(context.event));
-      return indexInstance(transaction, record, this.periods, message.revisionFloor);
-    });
-    this.log.debug({ sop: record.sopInstanceUid, study: record.studyInstanceUid, outcome }, 'instance.indexed');
+    const outcome = await this.facts.once(factOf(context.event), (index) =>
+      indexInstance(index, record, this.periods, message.revisionFloor),
+    );
+    this.log.debug(
+      { sop: record.sopInstanceUid, study: record.studyInstanceUid, outcome: outcome ?? 'known' },
+      'instance.indexed',
+    );
   }
 
   @EventPattern<string>(topics.associationReleased.name)
@@ -49,14 +46,12 @@ export class ImagingEvents {
     @Ctx() context: EventLogContext,
   ): Promise<void> {
     const release = { ...message, releasedAt: message.releasedAt ?? this.clock.now().toISOString() };
-    await this.database.db.transaction().execute(async (trx) => {
-      if (!(await Inbox.once(trx, group, context.event))) return;
-      await recordRelease(trx, release, this.periods.releasedQuietPeriodMs);
-    });
+    await this.facts.released(factOf(context.event), release);
   }
 }
 
-const provenanceOf = (event: LogEvent) => ({
+const factOf = (event: LogEvent): Fact => ({
+  id: event.id,
   traceparent: currentTraceparent() ?? event.traceparent,
   correlationId: event.correlationId,
 });

@@ -34,7 +34,8 @@ const tiltFraction = 0.01;
 /**
  * Stacks single slices into a grid (PS3.3 C.7.6.2.1.1). Order in the list, file names and Instance Number mean
  * nothing here; positions do.
- * Thrown when slices differ in orientation, matrix or spacing, share a position, or lack geometry: GeometryError.
+ * Thrown when slices differ in orientation, matrix, spacing or frame of reference, share a position, or lack geometry:
+ * GeometryError.
  */
 export function stackSlices(instances: readonly InstanceGeometry[]): Stack {
   const first = instances[0];
@@ -60,6 +61,7 @@ export function stackSlices(instances: readonly InstanceGeometry[]): Stack {
     plane,
     first.sliceThickness,
   );
+  assertOneFrameOfReference(instances, irregularities);
   const [rowSpacing = 0, columnSpacing = 0] = first.pixelSpacing;
   return {
     order: located.map(({ index }) => index),
@@ -71,6 +73,21 @@ export function stackSlices(instances: readonly InstanceGeometry[]): Stack {
     affine: affineOf(scale(plane.row, columnSpacing), scale(plane.column, rowSpacing), step, positions[0] ?? [0, 0, 0]),
     irregularities,
   };
+}
+
+/**
+ * Positions of two Frames of Reference cannot be compared (PS3.3 C.7.4.1): slices of both are no volume, however well
+ * they seem to fit. One lie is known of real scanners and de-identifiers, a frame of its own for every slice: it claims
+ * no second coordinate system, and slices that lie in a perfect stack by chance do not exist (docs/adr/0037).
+ */
+function assertOneFrameOfReference(
+  instances: readonly InstanceGeometry[],
+  irregularities: readonly VolumeIrregularity[],
+): void {
+  const frames = new Set(instances.map(({ frameOfReferenceUid }) => frameOfReferenceUid)).size;
+  const everySliceItsOwn = frames === instances.length && irregularities.length === 0;
+  if (frames > 1 && !everySliceItsOwn)
+    throw new GeometryError('mixed-frame-of-reference', 'Slices lie in more than one frame of reference');
 }
 
 function affineOf(i: Vector, j: Vector, k: Vector, origin: Vector): number[] {

@@ -1,6 +1,6 @@
 import type { DicomDataset } from '../dataset.js';
 import { GeometryError } from '../errors.js';
-import { instanceGeometry } from './slice.js';
+import { type InstanceGeometry, instanceGeometry } from './slice.js';
 import { stackSlices, type VolumeIrregularity } from './stack.js';
 
 /** Describes a volume; the fields of `callosum.worker.v1.VolumeHeader`, its enums by their short names. */
@@ -13,7 +13,7 @@ export interface VolumeHeader {
   readonly affine: readonly number[];
   /** Column spacing (x), row spacing (y), slice spacing (z) in millimetres. */
   readonly spacingMm: readonly number[];
-  /** Of the first slice; slices of one acquisition may each claim their own. */
+  /** Empty when each slice claims its own: then none holds for the volume. */
   readonly frameOfReferenceUid: string;
   /** In slice order. */
   readonly sopInstanceUids: readonly string[];
@@ -49,6 +49,11 @@ export interface Volume {
 /** 2^31 bytes of Float32: what one typed array of a 64-bit Node holds with room to spare. */
 const voxelsMax = 512 * 1024 * 1024;
 
+function commonFrameOfReference(geometry: readonly InstanceGeometry[]): string {
+  const [frame = '', another] = new Set(geometry.map(({ frameOfReferenceUid }) => frameOfReferenceUid));
+  return another === undefined ? frame : '';
+}
+
 interface Rescale {
   readonly slope: number;
   readonly intercept: number;
@@ -75,7 +80,7 @@ export function planVolume(headers: readonly DicomDataset[]): VolumePlan {
     voxelType,
     affine: stack.affine,
     spacingMm: stack.spacingMm,
-    frameOfReferenceUid: first.string('FrameOfReferenceUID') ?? '',
+    frameOfReferenceUid: commonFrameOfReference(geometry),
     sopInstanceUids: stack.order.map((index) => geometry[index]?.sopInstanceUid ?? ''),
     irregularities: stack.irregularities,
     byteCount: voxels * (voxelType === 'INT16' ? 2 : 4),

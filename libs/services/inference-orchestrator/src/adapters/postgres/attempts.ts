@@ -4,7 +4,7 @@ import type { Outbox } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { AcceptedResult, Attempts, FailureText, HeldJob, Job } from '../../application/ports.js';
+import type { AcceptedResult, Attempts, ExpiredAttempt, FailureText, HeldJob, Job } from '../../application/ports.js';
 import { type AfterAttempt, afterAttempt, type AttemptFailure, attemptMs, expiry } from '../../domain/attempt.js';
 import { StaleFencingTokenError } from '../../domain/errors.js';
 import type { Manifest } from '../../domain/manifest.js';
@@ -17,11 +17,6 @@ export interface AttemptLimits {
   readonly leaseMs: number;
   /** Ceiling of one attempt, whatever a manifest says. */
   readonly attemptMsMax: number;
-}
-
-export interface ExpiredAttempt extends HeldJob {
-  readonly failure: 'lease-expired' | 'deadline-exceeded';
-  readonly traceparent: string | undefined;
 }
 
 /** Expired attempts one sweep takes. */
@@ -74,6 +69,15 @@ export class PostgresAttempts implements Attempts {
         and deadline_at > now() and ${isOneOf(known)}
       returning id`.execute(this.database.db);
     return new Set(rows.map(({ id }) => id));
+  }
+
+  async remainingMs(held: HeldJob): Promise<number> {
+    const known = wellFormed([held]);
+    if (known.length === 0) return 0;
+    const { rows } = await sql<{ ms: number }>`
+      select greatest(0, extract(epoch from deadline_at - clock_timestamp()) * 1000)::float8 as ms
+      from job where state = 'running' and ${isOneOf(known)}`.execute(this.database.db);
+    return rows[0]?.ms ?? 0;
   }
 
   async running(jobs: readonly HeldJob[]): Promise<ReadonlySet<string>> {
@@ -190,7 +194,8 @@ const origin = ({ correlationId, causationId }: Job) => ({
 /** A job that waits again while a newer version of its model has registered goes to that one: nobody else may be left. */
 async function handOver(trx: Transaction<Tables>, { manifest: { model } }: Job): Promise<void> {
   await sql`
-    update model set backfill_from = coalesce(backfill_from, now()), backfill_next_at = now()
+    update model set backfill_from = coalesce(backfill_from, now()), backfill_next_at = now(), backfill_after = null,
+      backfill_after_study = null
     where model_id = ${model.modelId} and version <> ${model.version}
       and registered_at = (select max(registered_at) from model where model_id = ${model.modelId})`.execute(trx);
 }

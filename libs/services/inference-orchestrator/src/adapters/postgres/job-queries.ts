@@ -1,6 +1,7 @@
 import type { Database } from '@callosum/database';
 import { sql } from 'kysely';
 
+import type { JobQueries, JobSummary } from '../../application/ports.js';
 import type { Tables } from './tables.js';
 
 /** Results live on in the archive and in FHIR: an older job tells nobody anything, and its label map is not read again. */
@@ -9,12 +10,10 @@ export const jobRetentionDays = 90;
 const jobsMax = 500;
 const pruneRowsMax = 1_000;
 
-/** What people and metrics ask about jobs. */
-export class JobQueries {
+export class PostgresJobQueries implements JobQueries {
   constructor(private readonly database: Database<Tables>) {}
 
-  /** A study's jobs, newest first. */
-  async ofStudy(studyInstanceUid: string) {
+  async ofStudy(studyInstanceUid: string): Promise<readonly JobSummary[]> {
     const rows = await this.database.db
       .selectFrom('job')
       .selectAll()
@@ -49,7 +48,6 @@ export class JobQueries {
     return rows;
   }
 
-  /** Jobs that ended long ago, and whose label maps are gone. */
   async outlived(): Promise<readonly string[]> {
     const { rows } = await sql<{ id: string }>`select id from job
       where ended_at < now() - make_interval(days => ${jobRetentionDays})

@@ -104,4 +104,18 @@ export const migrations: Migrations = {
         )`.execute(db);
     },
   },
+  '0004-backfill-in-portions': {
+    async up(db) {
+      await sql`alter table model add column backfill_after timestamptz, add column backfill_after_study text`.execute(
+        db,
+      );
+    },
+  },
+  '0005-models-out-of-use': {
+    async up(db) {
+      await sql`alter table model add column seen_at timestamptz not null default now(), add column retired_at timestamptz`.execute(
+        db,
+      );
+    },
+  },
 };

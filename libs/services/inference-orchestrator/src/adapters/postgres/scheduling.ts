@@ -4,7 +4,14 @@ import { Inbox, type Outbox } from '@callosum/event-log';
 import { type Clock, newId } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { ConsideredStudies, Origin, StudyJobs } from '../../application/ports.js';
+import type {
+  Backfill,
+  CompletedStudy,
+  ConsideredStudies,
+  Origin,
+  Scheduling,
+  StudyJobs,
+} from '../../application/ports.js';
 import type { Manifest } from '../../domain/manifest.js';
 import type { ExistingJob } from '../../domain/scheduling.js';
 import type { SelectedInput } from '../../domain/selection.js';
@@ -13,21 +20,6 @@ import { currentModels, lockForStudy } from './models.js';
 import type { Tables } from './tables.js';
 
 export const consumerGroup = 'inference-orchestrator';
-
-export interface CompletedStudy {
-  readonly studyInstanceUid: string;
-  readonly revision: number;
-  readonly completedAt: Date;
-}
-
-/** Studies waiting for a model that has just registered. */
-export interface Backfill {
-  readonly modelId: string;
-  readonly version: string;
-  /** Of the version that registered last: it gets the jobs. */
-  readonly manifest: Manifest;
-  readonly studies: readonly (CompletedStudy & Origin)[];
-}
 
 /** A model whose backfill failed half-way is tried again after this time. */
 const backfillRetrySeconds = 10;
@@ -38,17 +30,13 @@ const hasQueuedJob = (modelId: string) =>
     and job.model_id = ${modelId} and job.state = 'queued')`;
 
 /** Completed studies and the jobs that follow from them. */
-export class PostgresScheduling implements ConsideredStudies {
+export class PostgresScheduling implements Scheduling, ConsideredStudies {
   constructor(
     private readonly database: Database<Tables>,
     private readonly outbox: Outbox,
     private readonly clock: Clock,
   ) {}
 
-  /**
-   * Records that a study is complete and runs `work` in the same transaction; not at all when the event's effect is
-   * committed already, or a later revision is known.
-   */
   async completed(
     event: { readonly id: string },
     study: CompletedStudy,
@@ -80,13 +68,18 @@ export class PostgresScheduling implements ConsideredStudies {
     return row?.revision;
   }
 
-  /** Takes a model that has recent studies still to be considered; another replica leaves it alone for a while. */
-  async claimBackfill(): Promise<Backfill | undefined> {
-    const { rows } = await sql<{ model_id: string; version: string; backfill_from: Date }>`
+  async claimBackfill(studiesMax: number): Promise<Backfill | undefined> {
+    const { rows } = await sql<{
+      model_id: string;
+      version: string;
+      backfill_from: Date;
+      backfill_after: Date | null;
+      backfill_after_study: string | null;
+    }>`
       update model set backfill_next_at = now() + make_interval(secs => ${backfillRetrySeconds})
       where (model_id, version) = (select model_id, version from model where backfill_next_at <= now()
         order by backfill_next_at limit 1 for update skip locked)
-      returning model_id, version, backfill_from`.execute(this.database.db);
+      returning model_id, version, backfill_from, backfill_after, backfill_after_study`.execute(this.database.db);
     const [row] = rows;
     if (!row) return undefined;
     const manifest = (await currentModels(this.database.db)).find(({ model }) => model.modelId === row.model_id);
@@ -95,7 +88,13 @@ export class PostgresScheduling implements ConsideredStudies {
       .selectFrom('study')
       .selectAll()
       .where((where) => where.or([where('completed_at', '>=', row.backfill_from), hasQueuedJob(row.model_id)]))
-      .orderBy('completed_at')
+      .where(
+        sql<boolean>`(${row.backfill_after}::timestamptz is null
+          or (date_trunc('milliseconds', completed_at), study_instance_uid) > (${row.backfill_after}, ${row.backfill_after_study}))`,
+      )
+      .orderBy(sql`date_trunc('milliseconds', completed_at)`)
+      .orderBy('study_instance_uid')
+      .limit(studiesMax)
       .execute();
     return {
       modelId: row.model_id,
@@ -112,16 +111,23 @@ export class PostgresScheduling implements ConsideredStudies {
     };
   }
 
-  async backfilled({ modelId, version }: Backfill): Promise<void> {
+  async backfilled({ modelId, version, studies }: Backfill): Promise<void> {
+    const last = studies.at(-1);
+    const progress = last
+      ? {
+          backfill_after: last.completedAt,
+          backfill_after_study: last.studyInstanceUid,
+          backfill_next_at: sql<Date>`now()`,
+        }
+      : { backfill_from: null, backfill_next_at: null, backfill_after: null, backfill_after_study: null };
     await this.database.db
       .updateTable('model')
-      .set({ backfill_from: null, backfill_next_at: null })
+      .set(progress)
       .where('model_id', '=', modelId)
       .where('version', '=', version)
       .execute();
   }
 
-  /** Runs `work` unless the study has completed again meanwhile, which considers every model anyway. */
   async reconsider(study: CompletedStudy & Origin, work: (jobs: StudyJobs) => Promise<void>): Promise<void> {
     await this.database.db.transaction().execute(async (trx) => {
       const row = await trx
@@ -134,7 +140,6 @@ export class PostgresScheduling implements ConsideredStudies {
     });
   }
 
-  /** Forgets studies no model can be given any more. */
   async forgetStudies(olderThanMs: number): Promise<void> {
     await sql`delete from study where completed_at < now() - make_interval(secs => ${olderThanMs / 1000})
       and not exists (select from job where job.study_instance_uid = study.study_instance_uid and state in ('queued', 'running'))`.execute(

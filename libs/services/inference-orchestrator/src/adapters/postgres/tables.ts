@@ -10,9 +10,16 @@ export interface ModelTable {
   first_registered_at: Generated<Date>;
   /** The version of a model that registered last gets its new jobs. */
   registered_at: Generated<Date>;
+  /** When a worker last registered it or was heard of serving it. */
+  seen_at: Generated<Date>;
+  /** Set when it was not seen for long: it gets no more jobs. */
+  retired_at: Moment | null;
   /** Studies completed since then are still to be offered to it; null once they were. */
   backfill_from: Moment | null;
   backfill_next_at: Moment | null;
+  /** The last study considered so far, by completion and UID; null before the first portion. */
+  backfill_after: Moment | null;
+  backfill_after_study: string | null;
 }
 
 /** Studies that completed, for models that register later. */

@@ -78,6 +78,18 @@ export class PostgresWrittenLedger implements WrittenLedger {
     return rows.flatMap(({ observations }) => observations ?? []);
   }
 
+  async hasResult({ studyInstanceUid, modelKey }: ClaimedPublication): Promise<boolean> {
+    const row = await this.database.db
+      .selectFrom('publication')
+      .select('id')
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('model_key', '=', modelKey ?? '')
+      .where('kind', '=', 'result')
+      .limit(1)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
   /** Nothing is remembered for a worker that was overtaken: it must not go on. */
   private async fenced(
     { studyInstanceUid, fence }: ClaimedPublication,

@@ -34,8 +34,9 @@ function segmentGroup(
   segmentation: BuiltSegmentation | undefined,
   uids: ResultUids,
 ): Dataset {
-  const laterality = lateralityCode(segment.laterality);
-  const site = segment.anatomicRegion ?? measurements.find(({ findingSite }) => findingSite)?.findingSite;
+  const region = segment.anatomicRegion ?? measurements.find(({ findingSite: own }) => own)?.findingSite;
+  // Without a region of its own the segment's type says where it is, on the side of its laterality.
+  const site: Site = { code: region ?? segment.type, laterality: segment.laterality };
   const shown = segmentation?.segmentNumbers.includes(segment.number) ? segmentation : undefined;
   return container(
     'CONTAINS',
@@ -56,8 +57,7 @@ function segmentGroup(
             uidReference('CONTAINS', concepts.sourceSeriesForSegmentation, result.seriesInstanceUid),
           ]
         : []),
-      // Without a region of its own the segment's type says where it is, on the side of its laterality.
-      ...(site || laterality ? [findingSite(site ?? segment.type, laterality)] : []),
+      ...(region || segment.laterality ? [findingSite(site)] : []),
       ...measurements.map((measurement) => measured(measurement, site)),
     ],
     shown ? '1411' : '1501',
@@ -83,7 +83,7 @@ function findingGroup(finding: Finding, index: number, result: JobResult, uids: 
       ...tracking(`Finding ${index + 1}`, uids),
       ...algorithm(result),
       code('CONTAINS', concepts.finding, finding.concept),
-      ...(finding.findingSite ? [findingSite(finding.findingSite, undefined)] : []),
+      ...(finding.findingSite ? [findingSite({ code: finding.findingSite, laterality: '' })] : []),
       ...(finding.probability === undefined
         ? []
         : [number('CONTAINS', concepts.certaintyOfFinding, finding.probability * 100, percent)]),
@@ -104,21 +104,39 @@ const algorithm = ({ model }: JobResult): readonly Dataset[] => [
   text('HAS CONCEPT MOD', concepts.algorithmVersion, model.version),
 ];
 
+/** Where something is: a region, and "R", "L", "B" or empty. */
+interface Site {
+  readonly code: Code;
+  readonly laterality: string;
+}
+
 function findingSite(
-  site: Code,
-  laterality: Code | undefined,
+  { code: region, laterality }: Site,
   relationship: 'CONTAINS' | 'HAS CONCEPT MOD' = 'CONTAINS',
 ): Dataset {
-  const children = laterality ? [code('HAS CONCEPT MOD', concepts.laterality, laterality)] : [];
-  return code(relationship, concepts.findingSite, site, children);
+  const side = lateralityCode(laterality);
+  const children = side ? [code('HAS CONCEPT MOD', concepts.laterality, side)] : [];
+  return code(relationship, concepts.findingSite, region, children);
 }
 
 /** TID 300 Measurement; its site only when it is another one than the group's. */
-function measured(measurement: Measurement, groupSite: Code | undefined): Dataset {
-  const { concept, value, unit, method, findingSite: site, laterality } = measurement;
-  const ownSite = site && site.value !== groupSite?.value ? site : undefined;
+function measured(measurement: Measurement, ofGroup: Site | undefined): Dataset {
+  const { concept, value, unit, method } = measurement;
+  const ownSite = siteOf(measurement, ofGroup);
   return number('CONTAINS', concept, value, unit, [
     ...(method ? [code('HAS CONCEPT MOD', concepts.measurementMethod, method)] : []),
-    ...(ownSite ? [findingSite(ownSite, lateralityCode(laterality), 'HAS CONCEPT MOD')] : []),
+    ...(ownSite ? [findingSite(ownSite, 'HAS CONCEPT MOD')] : []),
   ]);
+}
+
+/**
+ * A measurement's site in full when its region or its side differs from the group's: a reader takes what a
+ * measurement leaves out from the group (TID 1419). What the measurement itself leaves out is the group's.
+ */
+function siteOf({ findingSite: own, laterality }: Measurement, ofGroup: Site | undefined): Site | undefined {
+  const region = own ?? ofGroup?.code;
+  if (!region) return undefined;
+  const sameRegion = region.value === ofGroup?.code.value && region.scheme === ofGroup.code.scheme;
+  const side = laterality || (sameRegion ? ofGroup.laterality : '');
+  return sameRegion && side === ofGroup.laterality ? undefined : { code: region, laterality: side };
 }

@@ -1,10 +1,11 @@
-import { parseFile } from '@callosum/dicom';
+import { type DicomDataset, parseFile } from '@callosum/dicom';
 import { isUid } from '@callosum/kernel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { BitPacker } from './bit-packing.js';
 import { UnpublishableResultError } from '../errors.js';
+import type { Code, Measurement, Segment } from '../result.js';
 import { tinyLabelMap, tinyResult, tinyStudy } from '../../test-support/phantom.js';
 import { buildResultDocuments } from './result-documents.js';
 import { readSourceSeries } from './source-series.js';
@@ -28,6 +29,82 @@ describe('bit packing', () => {
       ),
       { seed: 3, numRuns: 50 },
     );
+  });
+});
+
+describe('sites of measurements in the report', () => {
+  const lung: Code = { value: '39607008', scheme: 'SCT', meaning: 'Lung' };
+  const lobe: Code = { value: '45653009', scheme: 'SCT', meaning: 'Upper lobe of lung' };
+
+  /** Each measurement's site and side as the SR has them: of the NUM itself, else of its group. */
+  function sites(segment: Partial<Segment>, measurements: readonly Partial<Measurement>[]): string[] {
+    const map = tinyLabelMap(study);
+    const [first, ...others] = map.segments;
+    const [measurement] = result.measurements;
+    if (!first || !measurement) throw new Error('absent');
+    const changed = {
+      ...tinyResult(study, { ...map, segments: [{ ...first, anatomicRegion: lung, ...segment }, ...others] }),
+      // A finding's certainty is a NUM too.
+      findings: [],
+      measurements: measurements.map((one, i) => ({
+        ...measurement,
+        id: `m${String(i)}`,
+        findingSite: undefined,
+        segmentNumber: 1,
+        ...one,
+      })),
+    };
+    const root = parseFile(buildResultDocuments(changed, source).report.bytes).dataset;
+    const nums = (node: DicomDataset, group: string): string[] => {
+      const children = node.sequence('ContentSequence');
+      const site = siteIn(children) ?? group;
+      return children.flatMap((child) =>
+        child.string('ValueType') === 'NUM'
+          ? [siteIn(child.sequence('ContentSequence')) ?? `(${site})`]
+          : nums(child, site),
+      );
+    };
+    return nums(root, '');
+  }
+  const codeOf = (node: DicomDataset | undefined, sequence: string, attribute: string): string | undefined =>
+    node?.sequence(sequence)[0]?.string(attribute);
+  function siteIn(children: readonly DicomDataset[]): string | undefined {
+    const named = (list: readonly DicomDataset[], concept: string): DicomDataset | undefined =>
+      list.find((child) => codeOf(child, 'ConceptNameCodeSequence', 'CodeValue') === concept);
+    const site = named(children, '363698007');
+    const side = site && named(site.sequence('ContentSequence'), '272741003');
+    const region = codeOf(site, 'ConceptCodeSequence', 'CodeMeaning');
+    return region && [region, codeOf(side, 'ConceptCodeSequence', 'CodeMeaning')].filter(Boolean).join(' ');
+  }
+
+  it('tell the sides of one region apart', () => {
+    const measurements = [
+      { findingSite: lung, laterality: 'R' },
+      { findingSite: lung, laterality: 'L' },
+      { laterality: 'L' },
+      { findingSite: lung, laterality: 'B' },
+      { findingSite: lung, laterality: '' },
+    ];
+    expect(sites({ laterality: 'B' }, measurements)).toEqual([
+      'Lung Right',
+      'Lung Left',
+      'Lung Left',
+      '(Lung Right and left)',
+      '(Lung Right and left)',
+    ]);
+  });
+
+  it('are written where code or scheme is another, and on a segment without a side', () => {
+    const measurements = [
+      { findingSite: lobe, laterality: 'R' },
+      { findingSite: { ...lung, scheme: '99OTHER' }, laterality: '' },
+      { findingSite: lung, laterality: 'L' },
+    ];
+    expect(sites({ laterality: '' }, measurements)).toEqual(['Upper lobe of lung Right', 'Lung', 'Lung Left']);
+  });
+
+  it('of no segment carry their own side', () => {
+    expect(sites({}, [{ segmentNumber: 0, findingSite: lung, laterality: 'R' }])).toEqual(['Lung Right']);
   });
 });
 
@@ -70,6 +147,24 @@ describe('documents of a result', () => {
       expect(dataset.string('ContentDate')).toBe('20261122');
       expect(dataset.string('ContentTime')).toBe('030405.678000');
     }
+  });
+
+  it('claim the frame of reference of all slices, and no slice’s where each has its own', () => {
+    const frames = [...study.instances.values()].map((dataset) => String(dataset['00200052']?.Value?.[0]));
+    const lied = new Map(
+      [...study.instances].map(([uid, dataset], k) => [
+        uid,
+        { ...dataset, '00200052': { vr: 'UI', Value: [`1.2.7.${String(k)}`] } },
+      ]),
+    );
+    const frameOf = (instances: typeof study.instances): string =>
+      parseFile(
+        buildResultDocuments(result, readSourceSeries(study.sopInstanceUids, instances)).segmentation?.bytes ??
+          Buffer.of(),
+      ).dataset.string('FrameOfReferenceUID') ?? '';
+    expect(frameOf(study.instances)).toBe(frames[0]);
+    expect(frameOf(lied)).toMatch(/^2\.25\./);
+    expect(frameOf(new Map([...lied].reverse()))).toBe(frameOf(lied));
   });
 
   it('stand in the timezone the source names', () => {

@@ -4,7 +4,7 @@ import type { JobResult, Model } from '../result.js';
 import type { SourceSeries } from './source-series.js';
 
 /** Raised with every change of the bytes the builders write, so that other bytes never share a UID. */
-export const builderVersion = '1';
+export const builderVersion = '2';
 
 export interface ResultUids {
   readonly segInstance: string;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { clinicalTrialTags, patientTags, studyTags } from '@callosum/dicom';
+import { nameUid } from '@callosum/kernel';
 
 import { type Attribute, attribute, type Dataset, numbersOf, textOf } from './dataset.js';
 import { UnpublishableResultError } from '../errors.js';
@@ -76,8 +77,7 @@ export function readSourceSeries(
     studyInstanceUid: required(first, '0020000D'),
     seriesInstanceUid: required(first, '0020000E'),
     modality: textOf(first, '00080060') ?? 'OT',
-    // An image without one lies in a frame of its own; the series' UID is as good a name for it as any.
-    frameOfReferenceUid: textOf(first, '00200052') ?? required(first, '0020000E'),
+    frameOfReferenceUid: frameOfReference(datasets),
     rows: numbersOf(first, '00280010')[0] ?? 0,
     columns: numbersOf(first, '00280011')[0] ?? 0,
     orientation: numbersOf(first, '00200037'),
@@ -92,6 +92,16 @@ export function readSourceSeries(
     copied,
   };
   return { ...series, digest: createHash('sha256').update(JSON.stringify(series)).digest('hex') };
+}
+
+/**
+ * The frame of reference every slice lies in. Where there is none, or each slice claims its own (docs/adr/0037), the
+ * result gets one of its own, derived from the series: it must claim no slice's for the others.
+ */
+function frameOfReference(datasets: readonly Dataset[]): string {
+  const [frame, ...others] = new Set(datasets.map((dataset) => textOf(dataset, '00200052')));
+  const series = required(datasets[0] ?? {}, '0020000E');
+  return frame !== undefined && others.length === 0 ? frame : nameUid('frame-of-reference', series);
 }
 
 function required(dataset: Dataset, tag: string): string {

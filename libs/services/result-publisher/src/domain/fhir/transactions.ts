@@ -14,7 +14,7 @@ import type { JobResult, Model } from '../result.js';
 import type { StudyContents } from '../study-contents.js';
 import { identifierSystems } from './coding.js';
 import { modelDevice } from './device.js';
-import { diagnosticReport } from './diagnostic-report.js';
+import { cancelledReport, diagnosticReport } from './diagnostic-report.js';
 import { imagingStudy, wadoEndpoint } from './imaging-study.js';
 import { observations } from './observations.js';
 import { provenance } from './provenance.js';
@@ -130,18 +130,25 @@ export interface FailureContext extends StudyContext {
   readonly jobId: string;
   readonly model: Model;
   readonly endedAt: Date;
-  readonly outcome: TaskOutcome;
+  readonly outcome: Exclude<TaskOutcome, { status: 'completed' }>;
+  /** False when a result of this study and model has the report, or a newer job is to write it. */
+  readonly reports: boolean;
 }
 
-/** A job without a result: its Task, and the study it was about. No report. */
+/** A job without a result: its Task, the study it was about, and a cancelled report where there is no other. */
 export function failureTransaction(context: FailureContext): PublicationBundle {
   const transaction = new TransactionBuilder();
   const studyEntry = putStudy(transaction, context);
   const device = put(transaction, modelDevice(context.model));
+  const { reason } = context.outcome;
+  const report = context.reports
+    ? put(transaction, cancelledReport({ ...context, imagingStudy: studyEntry, reason }))
+    : undefined;
   const task = putTask(transaction, context, context, context.outcome, context.endedAt, studyEntry, device);
   return {
     bundle: transaction.build(),
     imagingStudy: studyEntry.reference,
+    ...(report ? { diagnosticReport: report.reference } : {}),
     observations: [],
     task: task.reference,
     writtenObservations: [],

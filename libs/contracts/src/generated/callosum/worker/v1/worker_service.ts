@@ -575,6 +575,7 @@ export interface VolumeHeader {
   affine: number[];
   /** Column spacing (x), row spacing (y), slice spacing (z) in millimetres. */
   spacingMm: number[];
+  /** Empty when each slice claims a frame of its own: then none holds for the volume. */
   frameOfReferenceUid: string;
   /** One a slice, in slice order. */
   sopInstanceUids: string[];
