@@ -27,6 +27,15 @@ const alerts = rules.filter(({ alert }) => alert !== undefined);
 const known = knownSeries(rules.flatMap(({ record }) => record ?? []));
 const problemsOf = (query: string): string[] => examine(query, known).problems;
 
+/** Alerts without a page, and pages of alerts that are not there. */
+function pagesAgainst(told: readonly Rule[], files: readonly string[]): string[] {
+  const wanted = new Set(told.map(({ alert }) => `${alert}.md`));
+  return [
+    ...[...wanted].filter((page) => !files.includes(page)).map((page) => `${page} is missing`),
+    ...files.filter((file) => /^Callosum.*\.md$/.test(file) && !wanted.has(file)).map((file) => `${file} has no alert`),
+  ];
+}
+
 describe('the alerts', () => {
   it('ask for series and labels that are registered', () => {
     expect(rules.length).toBeGreaterThan(40);
@@ -43,8 +52,7 @@ describe('the alerts', () => {
   });
 
   it('each have a runbook, and each runbook of an alert its alert', () => {
-    const pages = list('docs/runbooks').filter((file) => file.startsWith('Callosum'));
-    expect(pages.sort()).toEqual([...new Set(alerts.map(({ alert }) => `${alert}.md`))].sort());
+    expect(pagesAgainst(alerts, list('docs/runbooks'))).toEqual([]);
   });
 
   it('name only labels that their query leaves, in what people read', () => {
@@ -96,5 +104,13 @@ describe('the check', () => {
     ['max(callosum:planted_errors:ratio_rate5m)', 'callosum:planted_errors:ratio_rate5m is not registered'],
   ])('%s is noticed', (query, problem) => {
     expect(problemsOf(query).join('\n')).toContain(problem);
+  });
+
+  it('notices an alert without a page, and a page without an alert', () => {
+    const planted = { alert: 'CallosumPlanted', expr: 'up' };
+    expect(pagesAgainst([...alerts, planted], list('docs/runbooks'))).toEqual(['CallosumPlanted.md is missing']);
+    expect(pagesAgainst(alerts, [...list('docs/runbooks'), 'CallosumPlanted.md'])).toEqual([
+      'CallosumPlanted.md has no alert',
+    ]);
   });
 });

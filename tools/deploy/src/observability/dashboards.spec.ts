@@ -1,9 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 
+import { promtool } from '../binaries.js';
 import { repositoryRoot } from '../repository.js';
 import { examine, knownSeries, selected } from './promql.js';
 import { sloRecordings } from './slos.js';
@@ -79,6 +82,29 @@ describe('the dashboards', () => {
     );
     expect(new Set(cells).size).toBe(cells.length);
     expect(Math.max(...panels.map(({ gridPos: { x, w } }) => x + w))).toBeLessThanOrEqual(24);
+  });
+
+  it('hold queries that Prometheus itself takes, types and all', () => {
+    const queries = dashboards.flatMap((one) =>
+      panelsOf(one).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+    );
+    const check = (expressions: readonly string[]) => {
+      const rules = expressions.map((query, index) => ({
+        record: `query:${index}`,
+        expr: query.replaceAll('$__rate_interval', '5m'),
+      }));
+      const folder = mkdtempSync(join(tmpdir(), 'callosum-rules-'));
+      try {
+        const file = join(folder, 'rules.yaml');
+        writeFileSync(file, stringify({ groups: [{ name: 'queries', rules }] }, { aliasDuplicateObjects: false }));
+        return spawnSync(promtool(), ['check', 'rules', file], { encoding: 'utf8' });
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    };
+    const { status, stderr } = check(queries);
+    expect(status, stderr).toBe(0);
+    expect(check(['rate(sum(callosum_events_total))']).status).not.toBe(0);
   });
 
   it('are provisioned from the folder they lie in', () => {
