@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { storeFiles } from '@callosum/dimse';
 import { errorMessage } from '@callosum/kernel';
 
-import { alreadyPublished } from './already-published.js';
 import { type Arguments, readArguments, usage } from './args.js';
+import { earlierOutcome } from './earlier-outcome.js';
 import { startEmbedded } from './embedded-system.js';
 import { startStack } from './stack-system.js';
 import { nothingReads } from './nothing-reads.js';
@@ -164,14 +164,14 @@ async function send(system: System, watcher: StageWatcher, study: StudyToSend): 
   );
 }
 
-/** A study sent again makes no new facts: its report is already there. Never resolves when the facts are new. */
+/** A study sent again makes no new facts: what became of it is already there. Never resolves when the facts are new. */
 async function sentBefore(system: System, watcher: StageWatcher, studyInstanceUid: string): Promise<Outcome> {
   await sleep(noNewFactsMs);
   if (watcher.storedCount(studyInstanceUid) === 0) {
-    const published = await alreadyPublished(system.log, studyInstanceUid, watcher.elapsedMs());
-    if (published) {
+    const outcome = await earlierOutcome(system.log, studyInstanceUid, watcher.elapsedMs());
+    if (outcome) {
       printStage(watcher.elapsedMs(), 'already there', 'the same instances were stored before; nothing new happens');
-      return { published };
+      return outcome;
     }
   }
   return new Promise<never>(() => undefined);

@@ -141,11 +141,8 @@ export class StageWatcher {
   }
 
   #studyQuarantined(fact: identity.StudyQuarantined): void {
-    const reasons = fact.reasons.map(short('QUARANTINE_REASON_')).join(', ');
-    this.#stage(fact.studyInstanceUid, 'quarantined', reasons);
-    this.#end(fact.studyInstanceUid, {
-      failure: `the study is quarantined (${reasons}): a person must decide whose it is`,
-    });
+    this.#stage(fact.studyInstanceUid, 'quarantined', reasonsOf(fact));
+    this.#end(fact.studyInstanceUid, { failure: quarantineFailure(fact) });
   }
 
   #jobScheduled(fact: inference.JobScheduled): void {
@@ -192,6 +189,13 @@ export class StageWatcher {
     this.#waiting.get(study)?.(outcome);
   }
 }
+
+const reasonsOf = ({ reasons }: identity.StudyQuarantined): string =>
+  reasons.map(short('QUARANTINE_REASON_')).join(', ');
+
+/** Why a quarantined study has no report. */
+export const quarantineFailure = (fact: identity.StudyQuarantined): string =>
+  `the study is quarantined (${reasonsOf(fact)}): a person must decide whose it is`;
 
 /** The fact of a publication as the last line of stdout tells it. */
 export function publishedOf(fact: results.ResultPublished, elapsedMs: number): Published {

@@ -1,9 +1,12 @@
 import { Authenticator, authSettings, internalBindProtected } from '@callosum/auth';
 import { parseSettings, SettingsError, UnauthenticatedBindError } from '@callosum/config';
+import { serviceNames } from '@callosum/contracts';
+import { createLogger } from '@callosum/telemetry';
 import { describe, expect, it } from 'vitest';
 
 import { assertHttpBind } from './http-server.js';
 import { assertMetricsBind, metricsPort } from './metrics-server.js';
+import { openAuthenticator } from './open-authenticator.js';
 import { platformSettings } from './settings.js';
 
 const oidc = { CALLOSUM_AUTH_OIDC_ISSUER: 'https://id.example', CALLOSUM_AUTH_OIDC_AUDIENCE: 'callosum' };
@@ -13,6 +16,7 @@ const tls = {
   CALLOSUM_AUTH_TLS_KEY_FILE: '/k',
   CALLOSUM_AUTH_TLS_CA_FILE: '/a',
 };
+const logger = createLogger('binds', 'silent');
 const platform = (env: Record<string, string>) => parseSettings(platformSettings, env);
 const authenticator = (env: Record<string, string>) =>
   new Authenticator('study-index', parseSettings(authSettings, env));
@@ -46,6 +50,13 @@ describe('HTTP', () => {
 });
 
 describe('internal gRPC', () => {
+  it.each(serviceNames)('of %s is not open to other machines without authentication', (name) => {
+    const open = (env: Record<string, string>) => () =>
+      openAuthenticator({ name }, platform({ CALLOSUM_INTERNAL_GRPC: '0.0.0.0:50061', ...env }), logger);
+    expect(open({})).toThrow(UnauthenticatedBindError);
+    expect(open({ ...keys, CALLOSUM_AUTH_INTERNAL_GRPC: 'token' })).not.toThrow();
+  });
+
   it.each([
     ['127.0.0.1:50061', {}, true],
     ['[::1]:50061', {}, true],

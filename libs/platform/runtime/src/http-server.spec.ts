@@ -1,11 +1,13 @@
+import { once } from 'node:events';
 import { type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 
 import { UnauthenticatedBindError } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { Drain } from './drain.js';
-import { type RunningHttpServer, serveHttp } from './http-server.js';
+import { type HttpLimits, type RunningHttpServer, serveHttp } from './http-server.js';
 import type { RunningService } from './start-service.js';
 
 const telemetry: Telemetry = {
@@ -40,7 +42,7 @@ afterEach(async () => {
 async function start(
   services: RunningService[],
   started = true,
-  { authenticated = false, drain = new Drain(1_000) } = {},
+  { authenticated = false, drain = new Drain(1_000), limits = {} as Partial<HttpLimits> } = {},
 ) {
   server = await serveHttp({
     host: '127.0.0.1',
@@ -52,10 +54,54 @@ async function start(
     services: () => services,
     started: () => started,
     drain,
+    limits,
   });
   const base = `http://127.0.0.1:${server.port}`;
   return (path: string) => fetch(base + path);
 }
+
+/** Opens a connection, sends `text`, and resolves with the milliseconds until the server hangs up. */
+async function untilHungUp(text: string): Promise<number> {
+  const socket = connect({ port: server?.port ?? 0, host: '127.0.0.1' });
+  const begun = Date.now();
+  socket.on('error', () => undefined).resume();
+  socket.write(text);
+  await once(socket, 'close');
+  return Date.now() - begun;
+}
+
+describe('connections', () => {
+  const limits = { headersTimeoutMs: 300, idleTimeoutMs: 600, connectionsMax: 3 };
+  const forever: RunningService = { ...service('a', ['/a']), handle: (request) => void request.resume() };
+
+  it('whose headers do not end are cut', async () => {
+    await start([], true, { limits: { ...limits, idleTimeoutMs: 60_000 } });
+    expect(await untilHungUp('GET / HTTP/1.1\r\nhost: localhost\r\nx-slow: ')).toBeLessThan(10_000);
+  });
+
+  it('on which nothing moves are cut, also inside a body', async () => {
+    await start([forever], true, { limits });
+    const head = 'POST /a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nonly this';
+    expect(await untilHungUp(head)).toBeLessThan(10_000);
+  });
+
+  it('past the limit get none, and those there are go on', async () => {
+    const get = await start([service('a', ['/a'])], true, { limits: { ...limits, headersTimeoutMs: 30_000 } });
+    const held = Array.from({ length: 3 }, () => connect({ port: server?.port ?? 0, host: '127.0.0.1' }));
+    await Promise.all(held.map((socket) => once(socket, 'connect')));
+    await expect(get('/a')).rejects.toThrow();
+    for (const socket of held) socket.destroy();
+    await Promise.all(held.map((socket) => once(socket, 'close')));
+    await expect
+      .poll(() =>
+        get('/a').then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      )
+      .toBe(200);
+  });
+});
 
 describe('the one router', () => {
   it('sends a path to the service with the longest prefix, and only at a path boundary', async () => {

@@ -26,6 +26,7 @@ export interface HttpServerOptions {
   readonly drain: Drain;
   /** Answers `/` and whatever no service claims; returns false to leave it at 404. */
   readonly pages?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  readonly limits?: Partial<HttpLimits>;
 }
 
 export interface RunningHttpServer {
@@ -36,10 +37,21 @@ export interface RunningHttpServer {
   close(): Promise<void>;
 }
 
-/** Longer than any sane header phase; a slow loris gives up its socket here. */
-const headersTimeoutMs = 30_000;
-/** A large STOW over a slow line takes hours; its progress is watched by the service, not by this timer. */
-const requestTimeoutMs = 0;
+export interface HttpLimits {
+  /** Longer than any sane header phase; a slow loris gives up its socket here. */
+  readonly headersTimeoutMs: number;
+  /**
+   * A connection on which nothing moves for this long is cut, also inside a body. A large STOW over a slow line takes
+   * hours and is not; the slowest answer, of a decision that waits for a delivery under way, takes 65 s.
+   */
+  readonly idleTimeoutMs: number;
+  /** Some hundred viewers with six connections each; each connection may hold a body of 32 MiB. */
+  readonly connectionsMax: number;
+}
+
+const httpLimits: HttpLimits = { headersTimeoutMs: 30_000, idleTimeoutMs: 120_000, connectionsMax: 1_024 };
+/** Node looks for headers that are late this often. */
+const connectionsCheckingIntervalMs = 1_000;
 
 /** The one router: it owns the HTTP port, answers probes and metrics, and sends every other path to its service. */
 export async function serveHttp(options: HttpServerOptions): Promise<RunningHttpServer> {
@@ -57,8 +69,13 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
     running.delete(response);
     if (running.size === 0) idle();
   };
+  const limits = { ...httpLimits, ...options.limits };
   const server = createServer(
-    { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(connectionsCheckingIntervalMs, limits.headersTimeoutMs),
+      requestTimeout: 0,
+    },
     (request, response) => {
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
       // Probes come by address, and from whoever watches the process.
@@ -79,6 +96,8 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       refuse(response, 404, 'nothing is here');
     },
   );
+  server.timeout = limits.idleTimeoutMs;
+  server.maxConnections = limits.connectionsMax;
   await listen(server, options.host, options.port);
   return {
     port: (server.address() as AddressInfo).port,

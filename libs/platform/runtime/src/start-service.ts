@@ -1,16 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { Archive } from '@callosum/archive';
-import {
-  Authenticator,
-  authorizeGrpc,
-  internalBindProtected,
-  internalServerCredentials,
-  peerInterceptor,
-  rolesOfService,
-} from '@callosum/auth';
-import { parseSettings, SettingsError, UnauthenticatedBindError } from '@callosum/config';
-import { operations } from '@callosum/contracts';
+import type { Authenticator } from '@callosum/auth';
+import { parseSettings } from '@callosum/config';
 import {
   connectEventLog,
   type EventLog,
@@ -22,12 +14,11 @@ import {
 } from '@callosum/event-log';
 import { systemClock } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
-import { createLogger, grpcServerMiddleware, type Logger } from '@callosum/telemetry';
+import { createLogger, type Logger } from '@callosum/telemetry';
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply } from 'fastify';
-import { type ChannelOptions, createServer, type Server } from 'nice-grpc';
 
 import { ArchiveSweeper } from './archive-sweeper.js';
 import { createPeerClients } from './clients.js';
@@ -38,7 +29,9 @@ import { ProblemFilter, refuseUrl } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { migrateService } from './migrate-service.js';
 import { NestLogger } from './nest-logger.js';
+import { startInternalGrpc } from './internal-grpc.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
+import { openAuthenticator } from './open-authenticator.js';
 import { ParkedGrpc } from './parked-service.js';
 import { samplePlatformGauges } from './platform-gauges.js';
 import { PlatformModule } from './platform-module.js';
@@ -140,7 +133,7 @@ export async function startService(
     });
     const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
     const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);
-    const grpc = await startGrpc(definition, app, parkedGrpc, settings, authenticator, logger);
+    const grpc = await startInternalGrpc(definition, app, parkedGrpc, settings, authenticator, logger);
     closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
     await app.init();
     const fastify = app.getHttpAdapter().getInstance();
@@ -181,25 +174,6 @@ export async function startService(
     await closeAll(closers, drain, logger);
     throw error;
   }
-}
-
-/** @throws {SettingsError} @throws {UnauthenticatedBindError} */
-function openAuthenticator(definition: ServiceDefinition, settings: PlatformSettings, logger: Logger): Authenticator {
-  const authenticator = new Authenticator(definition.name, settings);
-  if (authenticator.httpOn && rolesOfService[definition.name] && !authenticator.fhirToken)
-    throw new SettingsError([
-      'CALLOSUM_AUTH_SERVICE_KEYS_FILE or CALLOSUM_AUTH_CLIENT_ID: one is required, the FHIR server will ask for a token',
-    ]);
-  const bind = settings.CALLOSUM_INTERNAL_GRPC;
-  if (!definition.grpc) return authenticator;
-  if (!internalBindProtected(authenticator, bind))
-    throw new UnauthenticatedBindError('CALLOSUM_INTERNAL_GRPC', {
-      on: false,
-      needs: 'CALLOSUM_AUTH_INTERNAL_GRPC to mtls or token',
-    });
-  if (authenticator.internal.mode === 'token' && !authenticator.internal.tls && !bind.startsWith('unix:'))
-    logger.warn({ bind }, 'grpc.tokens-without-tls');
-  return authenticator;
 }
 
 function openArchive(
@@ -262,28 +236,6 @@ async function createApplication(
   guardHttp(fastify, definition.name, authenticator, logger);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
-}
-
-async function startGrpc(
-  definition: ServiceDefinition,
-  app: INestApplication,
-  parked: ParkedGrpc,
-  settings: PlatformSettings,
-  authenticator: Authenticator,
-  logger: Logger,
-): Promise<{ server: Server; address: string }> {
-  const bind = settings.CALLOSUM_INTERNAL_GRPC;
-  const onError = (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed');
-  const onDenied = (code: string, path: string): void => logger.warn({ code, path }, 'grpc.denied');
-  const server = createServer({ interceptors: [peerInterceptor] } as ChannelOptions)
-    .use(grpcServerMiddleware(definition.name, onError))
-    .use(authorizeGrpc(authenticator, bind, onDenied));
-  server.add(operations.ParkedServiceDefinition, parked);
-  for (const { definition: grpc, implementation } of definition.grpc?.(app) ?? []) {
-    server.add(grpc, implementation as never);
-  }
-  const port = await server.listen(bind, internalServerCredentials(authenticator, bind));
-  return { server, address: bind.startsWith('unix:') ? bind : bind.replace(/:\d+$/, `:${port}`) };
 }
 
 function relayFailed(logger: Logger) {

@@ -11,7 +11,8 @@ export const attributes = {
   'callosum.job': 'Id of an inference job',
   'callosum.job.attempt': "A worker's span: attempt at the job, counted from 1",
   'callosum.job.id': "A worker's span: id of the job",
-  'callosum.listener': 'Where a caller was refused: http, or workers for the worker port',
+  'callosum.listener':
+    'Where a caller was refused: http, internal (gRPC between services), or workers for the worker port',
   'callosum.model': 'Id of a model',
   'callosum.model.id': "A worker's span: id of its model",
   'callosum.decision': 'What the archive decided of an object whose SOPInstanceUID it knew',
