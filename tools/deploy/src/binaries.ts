@@ -34,6 +34,17 @@ export function hadolint(): string {
   });
 }
 
+/** promtool, out of Debian's package of Prometheus, which is not installed: no server starts. @throws when it cannot be had */
+export function promtool(): string {
+  return tool('promtool', (staging) => {
+    const run = (command: string) =>
+      execFileSync('sh', ['-c', command], { cwd: staging, stdio: 'ignore', timeout: installMs });
+    run('apt-get download prometheus || { apt-get update -qq && apt-get download prometheus; }');
+    run('dpkg-deb --extract prometheus_*.deb .');
+    return join(staging, 'usr/bin/promtool');
+  });
+}
+
 /** Folder of the JSON schemas of Kubernetes and of the operators' CRDs. @throws when it is not there */
 export function schemaFolder(): string {
   const schemas = join(shared, 'k8s-schemas');

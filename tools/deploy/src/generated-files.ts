@@ -1,6 +1,8 @@
 import { stringify } from 'yaml';
 
 import { siteFacts, type TopicFact } from './facts.js';
+import { alertsFile } from './observability/alerts.js';
+import { dashboardFiles } from './observability/dashboards.js';
 
 const head = (what: string): string =>
   `# ${what}\n# Generated from the code by \`node tools/docs.mjs\`; \`npm test\` fails when it is out of date.\n`;
@@ -23,6 +25,9 @@ export function generatedFiles(): Readonly<Record<string, string>> {
         )
         .join('\n') +
       '\n',
+    'helm/callosum/files/alerts.yaml':
+      head('Alerts and the ratios they read; the reasons are in tools/deploy/src/observability.') + alertsFile(),
+    ...dashboardFiles(),
   };
 }
 

@@ -1,0 +1,193 @@
+import { stringify } from 'yaml';
+
+import { burnAlerts, sloRecordings } from './slos.js';
+
+/** An alert as it is written here; its runbook is docs/runbooks/<alert>.md. */
+export interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly for: string;
+  /** critical wakes somebody, warning is for the next working hour. */
+  readonly severity: 'critical' | 'warning';
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly summary: string;
+  /** What happens and to whom; without anything of a patient, and without free text of errors. */
+  readonly description: string;
+}
+
+const of = (...labels: string[]): string => `by (${['callosum_site', ...labels].join(', ')})`;
+
+/** What is wrong inside, often before people feel it. Replicas tell the same gauge of shared rows: `max`, not `sum`. */
+export const causes: readonly Alert[] = [
+  {
+    alert: 'CallosumReplicaDown',
+    expr: 'up{app_kubernetes_io_component!="", job=~".*callosum.*"} == 0',
+    for: '5m',
+    severity: 'warning',
+    summary: '{{ $labels.app_kubernetes_io_component }}: a replica has not answered for 5 minutes',
+    description: 'The metrics of a replica cannot be read. Others go on; with one replica its work waits.',
+  },
+  {
+    alert: 'CallosumRestarts',
+    // Of kube-state-metrics: a consumer that ended for good fails /healthz, and kubelet restarts the process.
+    expr: 'sum by (namespace, pod, container) (increase(kube_pod_container_status_restarts_total{container=~"dimse-ingest|dicomweb|study-index|identity-mapping|inference-orchestrator|result-publisher|fhir-gateway|all-in-one"}[30m])) > 2',
+    for: '0m',
+    severity: 'critical',
+    summary: '{{ $labels.container }} restarts again and again',
+    description: 'A process ends or fails its liveness probe, as it does when a consumer ended for good.',
+  },
+  {
+    alert: 'CallosumDatabaseAway',
+    // A gauge that cannot be read is NaN, the only value that is not itself.
+    expr: `count ${of('callosum_schema')} (callosum_outbox_rows != callosum_outbox_rows) > 0`,
+    for: '5m',
+    severity: 'critical',
+    summary: 'the database does not answer for {{ $labels.callosum_schema }}',
+    description: 'Counts of rows could not be read for 5 minutes. Stores are refused; senders keep their copies.',
+  },
+  {
+    alert: 'CallosumConsumerLagGrows',
+    expr: `max ${of('callosum_group', 'callosum_topic')} (callosum_consumer_lag) > 1000 and max ${of('callosum_group', 'callosum_topic')} (deriv(callosum_consumer_lag[15m])) > 0`,
+    for: '15m',
+    severity: 'warning',
+    summary: '{{ $labels.callosum_group }} falls behind on {{ $labels.callosum_topic }}',
+    description: 'More events come than are handled, and over a thousand wait. Studies take longer to get on.',
+  },
+  {
+    alert: 'CallosumConsumerStalled',
+    expr: `max ${of('callosum_group', 'callosum_topic')} (callosum_consumer_lag) > 0 unless sum ${of('callosum_group', 'callosum_topic')} (increase(callosum_events_total[10m])) > 0`,
+    for: '10m',
+    severity: 'critical',
+    summary: '{{ $labels.callosum_group }} handles nothing of {{ $labels.callosum_topic }}',
+    description: 'Events wait and none was tried for 10 minutes: the consumer hangs, ended, or cannot reach the log.',
+  },
+  {
+    alert: 'CallosumOutboxOld',
+    expr: `max ${of('callosum_schema')} (callosum_outbox_oldest_age) > 60`,
+    for: '5m',
+    severity: 'warning',
+    summary: 'events of {{ $labels.callosum_schema }} have not reached the log for over a minute',
+    description: 'The event log is away or slow. Nothing is lost: what was acknowledged waits in the outbox.',
+  },
+  {
+    alert: 'CallosumOutboxFull',
+    // At 100,000 (CALLOSUM_OUTBOX_ROWS_MAX) what would add an event is refused.
+    expr: `max ${of('callosum_schema')} (callosum_outbox_rows) > 80000`,
+    for: '1m',
+    severity: 'critical',
+    summary: 'the outbox of {{ $labels.callosum_schema }} is almost full',
+    description: 'At 100,000 rows stores are refused with A700 and 503.',
+  },
+  {
+    alert: 'CallosumEventsParked',
+    expr: `max ${of('callosum_group')} (callosum_parked_events) > 0`,
+    for: '5m',
+    severity: 'warning',
+    summary: '{{ $labels.callosum_group }} has parked {{ $value }} events',
+    description: 'Facts could not be handled; their studies stand still until a person replays or drops them.',
+  },
+  {
+    alert: 'CallosumParkedMany',
+    expr: `max ${of('callosum_group')} (callosum_parked_events) > 100`,
+    for: '5m',
+    severity: 'critical',
+    summary: '{{ $labels.callosum_group }} has parked {{ $value }} events',
+    description: 'So many at once are a defect or a dependency, not a study.',
+  },
+  {
+    alert: 'CallosumParkedOld',
+    expr: `max ${of('callosum_group')} (callosum_parked_oldest_age) > 4 * 3600`,
+    for: '5m',
+    severity: 'critical',
+    summary: 'an event parked by {{ $labels.callosum_group }} has waited for {{ $value | humanizeDuration }}',
+    description: 'Nobody has looked for four hours; the study is missing from the record or stale in it.',
+  },
+  {
+    alert: 'CallosumQuarantineOld',
+    expr: `max ${of()} (callosum_quarantine_oldest_age) > 8 * 3600`,
+    for: '15m',
+    severity: 'warning',
+    summary: 'a study has waited for the identity desk for {{ $value | humanizeDuration }}',
+    description: 'A shift has gone by and nobody said whose a study is. Nothing of it is in the record.',
+  },
+  {
+    alert: 'CallosumNoWorker',
+    expr: `max ${of('callosum_model')} (callosum_inference_jobs_queued) > 0 unless sum ${of('callosum_model')} (increase(callosum_inference_wait_count[15m])) > 0`,
+    for: '15m',
+    severity: 'critical',
+    summary: 'no worker takes jobs of {{ $labels.callosum_model }}',
+    description: 'Jobs are queued and none was taken for 15 minutes: no worker is connected, or all are at work.',
+  },
+  {
+    alert: 'CallosumJobsWait',
+    expr: `max ${of('callosum_model')} (callosum_inference_jobs_queued) > 0`,
+    for: '30m',
+    severity: 'warning',
+    summary: 'jobs of {{ $labels.callosum_model }} have waited for a worker for 30 minutes',
+    description: 'The queue was never empty for half an hour: there are too few workers, or they are too slow.',
+  },
+  {
+    alert: 'CallosumJobsFail',
+    expr: `sum ${of('callosum_model')} (increase(callosum_inference_attempts_failed_total[1h])) > 0.5 * (sum ${of('callosum_model')} (increase(callosum_inference_attempts_failed_total[1h])) + sum ${of('callosum_model')} (increase(callosum_inference_run_count[1h]))) and sum ${of('callosum_model')} (increase(callosum_inference_attempts_failed_total[1h])) > 5`,
+    for: '10m',
+    severity: 'warning',
+    summary: 'most attempts of {{ $labels.callosum_model }} give no result',
+    description: 'More than half of the attempts of an hour failed. Jobs that use up theirs end as a failed Task.',
+  },
+  {
+    alert: 'CallosumArchiveConflict',
+    // A counter appears with its first value, of which increase() knows nothing.
+    expr: `sum ${of('callosum_decision')} (increase(callosum_archive_conflicts_total[1h]) > 0 or (callosum_archive_conflicts_total unless callosum_archive_conflicts_total offset 1h)) > 0`,
+    for: '0m',
+    severity: 'warning',
+    summary: 'an object came under a SOPInstanceUID that another one has ({{ $labels.callosum_decision }})',
+    description: 'Both are kept and the first stays current. A person should look which one is right.',
+  },
+  {
+    alert: 'CallosumDiskLow',
+    expr: `min ${of()} (callosum_disk_free) < 50 * 1024 * 1024 * 1024 or min ${of()} (predict_linear(callosum_disk_free[6h], 3 * 86400)) < 0`,
+    for: '30m',
+    severity: 'warning',
+    summary: 'the disk under the object store fills up',
+    description: 'Less than 50 GiB are free, or none will be in three days. Nothing deletes studies.',
+  },
+  {
+    alert: 'CallosumDiskAlmostFull',
+    expr: `min ${of()} (callosum_disk_free) < 5 * 1024 * 1024 * 1024`,
+    for: '1m',
+    severity: 'critical',
+    summary: '{{ $value | humanize1024 }}B are free under the object store',
+    description: 'Below CALLOSUM_DISK_FREE_BYTES_MIN (1 GiB) every store is refused; reads go on.',
+  },
+  {
+    alert: 'CallosumAuthDenied',
+    expr: `sum ${of('callosum_service', 'callosum_listener', 'error_type')} (increase(callosum_auth_denied_total[5m])) > 100`,
+    for: '5m',
+    severity: 'warning',
+    summary:
+      '{{ $labels.callosum_service }} refuses callers ({{ $labels.callosum_listener }}, {{ $labels.error_type }})',
+    description:
+      'Over a hundred calls in 5 minutes had no good credentials: an expired one, a wrong set-up, or a guesser.',
+  },
+];
+
+const rule = ({ alert, expr, for: pending, severity, labels, summary, description }: Alert) => ({
+  alert,
+  expr,
+  for: pending,
+  labels: { severity, ...labels },
+  annotations: { summary, description, runbook_url: `docs/runbooks/${alert}.md` },
+});
+
+/** helm/callosum/files/alerts.yaml: groups of a PrometheusRule, which Prometheus reads as a rule file too. */
+export const alertsFile = (): string =>
+  stringify(
+    {
+      groups: [
+        { name: 'callosum-slo-ratios', rules: sloRecordings() },
+        { name: 'callosum-slo', rules: burnAlerts().map(rule) },
+        { name: 'callosum-causes', rules: causes.map(rule) },
+      ],
+    },
+    { aliasDuplicateObjects: false, lineWidth: 0 },
+  );
