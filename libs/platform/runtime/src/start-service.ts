@@ -191,7 +191,6 @@ function openAuthenticator(definition: ServiceDefinition, settings: PlatformSett
       'CALLOSUM_AUTH_SERVICE_KEYS_FILE or CALLOSUM_AUTH_CLIENT_ID: one is required, the FHIR server will ask for a token',
     ]);
   const bind = settings.CALLOSUM_INTERNAL_GRPC;
-  if (!definition.grpc) return authenticator;
   if (!internalBindProtected(authenticator, bind))
     throw new UnauthenticatedBindError('CALLOSUM_INTERNAL_GRPC', {
       on: false,
