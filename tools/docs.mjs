@@ -5,12 +5,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { cliSettings } from '@callosum/cli/settings';
 import { describeSettings } from '@callosum/config';
 import { topicCatalogue } from '@callosum/contracts';
 import { generatedFiles } from '@callosum/deploy';
 import { migrationSettings, platformSettings } from '@callosum/runtime';
 import { services } from '@callosum/all-in-one/services';
 import { attributes, metricRegistry } from '@callosum/telemetry';
+import { workerSettings } from '@callosum/worker-sdk';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const check = process.argv.includes('--check');
@@ -76,7 +78,9 @@ database, the stores and the addresses between services are set for them; \`CALL
 
 ${section('Every service', 'Read by each of the seven services.', platformSettings)}
 ${own.join('\n')}
-${section('migrate', "Read by `apps/all-in-one/dist/migrate.js`, beside the database's and the log's settings of every service.", migrationSettings)}`;
+${section('migrate', "Read by `apps/all-in-one/dist/migrate.js`, beside the database's and the log's settings of every service.", migrationSettings)}
+${section('callosum', 'Read by the command line (`npx callosum`), beside `CALLOSUM_AUTH_*` of every service, which say who it is where services ask each other.', cliSettings)}
+${section('Workers', 'Read by workers built on the SDK, the reference worker among them.', workerSettings)}`;
 }
 
 function telemetryPage() {

@@ -131,9 +131,7 @@ async function main(): Promise<void> {
     writeRunFile(dataDir, {
       pid: process.pid,
       httpUrl: `http://${self}:${http.port}`,
-      studyIndexGrpc: common.CALLOSUM_STUDY_INDEX_GRPC,
       grpc: Object.fromEntries(running.map(({ name, grpcAddress }) => [name, grpcAddress])),
-      inferenceGrpc: common.CALLOSUM_INFERENCE_GRPC,
       database: { host: postgres.host, port: postgres.port, name: postgres.database },
       observer: { user: 'observer', password: passwordOf('observer') },
     });

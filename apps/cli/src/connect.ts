@@ -12,6 +12,7 @@ import {
 } from 'nice-grpc';
 
 import { ServiceFailedError } from './errors.js';
+import { cliSettings } from './settings.js';
 
 /**
  * Asks a service, as the command line or as the person whose token is in CALLOSUM_TOKEN.
@@ -28,7 +29,7 @@ export async function ask<Service extends CompatServiceDefinition, T>(
   const credentials = internalChannelCredentials(authenticator, address);
   // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
   const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'), credentials);
-  const bearer = env['CALLOSUM_TOKEN'] || undefined;
+  const { CALLOSUM_TOKEN: bearer } = parseSettings(cliSettings, env);
   const client = createClientFactory()
     .use(provesItself(authenticator, service, bearer))
     .create(definition, channel);

@@ -1,7 +1,8 @@
 import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 
-import { operations } from '@callosum/contracts';
+import { parseSettings } from '@callosum/config';
+import { operations, type ServiceName, serviceNames } from '@callosum/contracts';
 import { errorMessage } from '@callosum/kernel';
 
 import { addressOf, serviceAddresses } from './address.js';
@@ -9,6 +10,7 @@ import { ask as askService } from './connect.js';
 import { type ServiceAddress, UsageError } from './errors.js';
 import { ParkedCommands, type ParkedTarget } from './parked.js';
 import { reindex } from './reindex.js';
+import { cliSettings } from './settings.js';
 import { workers } from './workers.js';
 
 /** A day: ten million instances at the hundred or so a second that headers are read from a spinning disk. */
@@ -18,8 +20,8 @@ const help = `callosum <command>
 
   reindex             rebuild the archive's ledger and the study index from the blobs, beside the running system:
                       after a damaged index, or a database restored from a backup older than the blobs
-    --address ADDRESS   where study-index answers: host:port or unix:PATH
-                        (default: CALLOSUM_STUDY_INDEX_GRPC, else the system running on CALLOSUM_DATA_DIR)
+    --address ADDRESS   where study-index answers
+                        (default: CALLOSUM_STUDY_INDEX_GRPC, else as said below)
     --settled SECONDS   blobs younger than this may be about to be acknowledged, and are left alone (default 120)
     --timeout SECONDS   give up after this time (default ${timeoutSecondsDefault})
 
@@ -34,8 +36,7 @@ const help = `callosum <command>
     --id ID             drop: only this event
     --reason TEXT       drop: why; no patient data
     --by NAME           drop: who (default: the user of this shell)
-    --address SERVICE=ADDRESS   where a service answers; once for each service
-                        (default: CALLOSUM_SERVICES_GRPC, comma-separated, else the system running on CALLOSUM_DATA_DIR)
+    --address SERVICE=ADDRESS   where a service answers, once for each service; with --group ADDRESS alone will do
 
   workers issue       make a credential for a vendor's workers and show its token, once
     --vendor NAME       the vendor in the manifests it may register
@@ -43,9 +44,13 @@ const help = `callosum <command>
     --expires DAYS      how long it is in force (default: until it is revoked)
   workers list        credentials: vendor, label, when issued, used, revoked; never a token
   workers revoke ID   end a credential; its workers are cut off within seconds
-    --address ADDRESS   where inference-orchestrator answers (default: CALLOSUM_INFERENCE_GRPC, else as above)
+    --address ADDRESS   where inference-orchestrator answers (default: CALLOSUM_INFERENCE_GRPC, else as
+                        said below)
 
   --help              this text
+
+An address is host:port or unix:PATH, and may always be given as SERVICE=ADDRESS. Without --address CALLOSUM_SERVICES_GRPC
+says where services answer (SERVICE=ADDRESS, comma-separated), else the system running on CALLOSUM_DATA_DIR.
 
 Where services ask each other who they are, the CALLOSUM_AUTH_* settings say who this is; CALLOSUM_TOKEN may hold the
 access token of a person with the role operator instead.
@@ -72,7 +77,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     return values.help ? 0 : 2;
   }
   if (positionals[0] === 'workers') {
-    const address = addressOf('inference-orchestrator', values.address?.[0], process.env);
+    const address = addressOf('inference-orchestrator', values.address, settings());
     return workers(positionals.slice(1), values, { address, env: process.env, say });
   }
   const command = positionals.join(' ');
@@ -93,13 +98,21 @@ async function runReindex(values: Values): Promise<number> {
   const seconds = Number(values.timeout ?? timeoutSecondsDefault);
   if (!(seconds > 0 && seconds <= 1_000_000)) throw new UsageError('--timeout is a number of seconds, 1000000 at most');
   const failed = await reindex({
-    address: addressOf('study-index', values.address?.[0], process.env),
+    address: addressOf('study-index', values.address, settings()),
     timeoutMs: Math.ceil(seconds * 1000),
     settledSeconds: wholeSeconds(values.settled),
     env: process.env,
     say,
   });
   return failed === 0 ? 0 : 1;
+}
+
+const settings = () => parseSettings(cliSettings, process.env);
+
+function serviceNamed(text: string): ServiceName {
+  const known = serviceNames.find((name) => name === text);
+  if (!known) throw new UsageError(`"${text}" is no service: ${serviceNames.join(', ')}`);
+  return known;
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -111,9 +124,10 @@ function wholeSeconds(given: string | undefined): number | undefined {
 }
 
 async function runParked(command: string, values: Values): Promise<number> {
-  const all = serviceAddresses(values.address, process.env);
-  const asked = values.group ? all.filter(({ service }) => service === values.group) : all;
-  if (asked.length === 0) throw new UsageError(`no address of ${values.group ?? 'any service'} is known`);
+  const group = values.group === undefined ? undefined : serviceNamed(values.group);
+  const asked = group
+    ? [{ service: group, address: addressOf(group, values.address, settings()) }]
+    : serviceAddresses(values.address, settings());
   if (command === 'parked list') {
     let keys = 0;
     for (const target of asked) keys += await ask(target, (parked) => parked.list(values.topic));

@@ -1,5 +1,6 @@
 import {
   CredentialRefusedError,
+  readWorkerSettings,
   RegistrationRefusedError,
   runWorker,
   startWorkerTelemetry,
@@ -9,7 +10,7 @@ import { manifest } from './manifest.js';
 
 const telemetry = startWorkerTelemetry({ serviceName: 'lung-ct', serviceVersion: manifest.model.version });
 const running = runWorker({
-  target: process.env['CALLOSUM_WORKER_TARGET'] ?? '127.0.0.1:50051',
+  target: readWorkerSettings().CALLOSUM_WORKER_TARGET,
   manifest,
   handle: (job) => handleJob(job),
 });

@@ -72,18 +72,19 @@
 - { name: CALLOSUM_OBJECT_STORE_DIR, value: /tmp/objects }
 {{- end }}
 {{- with .fact.grpc }}
-{{- /* What no other service calls is for the command line in the pod itself. */}}
-{{- $called := include "callosum.callers" (dict "root" $.root "name" $.name) | fromYamlArray }}
+{{- /* What no other service calls by gRPC is for the command line in the pod itself. */}}
+{{- $called := list }}
+{{- if .variable }}{{- $called = include "callosum.callers" (dict "root" $.root "name" $.name) | fromYamlArray }}{{- end }}
 - { name: CALLOSUM_INTERNAL_GRPC, value: "{{ ternary (include "callosum.bindHost" $.root) "127.0.0.1" (gt (len $called) 0) }}:{{ .port | int }}" }
-{{- if not $called }}
-- { name: {{ .variable }}, value: "127.0.0.1:{{ .port | int }}" }
+{{- if and .variable (not $called) }}
+- { name: {{ .variable }}, value: "localhost:{{ .port | int }}" }
 {{- end }}
 {{- end }}
 {{- $facts := include "callosum.facts" .root | fromYaml }}
 {{- range .fact.calls }}
 {{- $callee := get $facts.services . }}
-{{- with $callee.grpc }}
-- { name: {{ .variable }}, value: "{{ $full }}-{{ $callee.schema | replace "_" "-" }}:{{ .port | int }}" }
+{{- with $callee.grpc.variable }}
+- { name: {{ . }}, value: "{{ $full }}-{{ $callee.schema | replace "_" "-" }}:{{ $callee.grpc.port | int }}" }
 {{- else }}
 - { name: CALLOSUM_FHIR_URL, value: {{ default (printf "http://%s-fhir-gateway:8080/fhir" $full) $values.fhir.url | quote }} }
 {{- end }}

@@ -13,16 +13,18 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- $http = default $anybody $values.networkPolicy.ingressController -}}
 {{- end -}}
 {{- $callers := list -}}
+{{- /* Called by other services over gRPC, or else over HTTP; the command line in the pod needs no port that others reach. */ -}}
+{{- $grpc := (.fact.grpc | default dict).variable -}}
 {{- if ne .name "all-in-one" -}}
 {{- range (include "callosum.callers" . | fromYamlArray) -}}
 {{- $callers = append $callers (dict "podSelector" (dict "matchLabels" (include "callosum.selector" (dict "root" $root "name" .) | fromYaml))) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (not .fact.grpc) (not $values.fhir.url) -}}{{- $http = concat $http $callers -}}{{- end }}
+{{- if and (not $grpc) (not $values.fhir.url) -}}{{- $http = concat $http $callers -}}{{- end }}
 {{- if $http }}
 - { name: http, port: 8080, peers: {{ $http | toJson }} }
 {{- end }}
-{{- if and .fact.grpc $callers }}
+{{- if and $grpc $callers }}
 - { name: grpc, port: {{ .fact.grpc.port | int }}, peers: {{ $callers | toJson }} }
 {{- end }}
 {{- if and $values.auth.enabled $values.monitoring.enabled .fact.schema }}
@@ -67,7 +69,7 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- if and (eq . "fhir-gateway") $values.fhir.url }}
 - { name: fhir, port: {{ include "callosum.urlPort" $values.fhir.url }}, peers: {{ $policy.fhir | toJson }} }
 {{- else }}
-- { name: {{ . }}, port: {{ if $callee.grpc }}{{ $callee.grpc.port | int }}{{ else }}8080{{ end }}, peers: [{ podSelector: { matchLabels: {{ include "callosum.selector" (dict "root" $root "name" .) | fromYaml | toJson }} } }] }
+- { name: {{ . }}, port: {{ if $callee.grpc.variable }}{{ $callee.grpc.port | int }}{{ else }}8080{{ end }}, peers: [{ podSelector: { matchLabels: {{ include "callosum.selector" (dict "root" $root "name" .) | fromYaml | toJson }} } }] }
 {{- end }}
 {{- end }}
 {{- end }}

@@ -136,6 +136,25 @@ describe('the schema is watched', () => {
     ).toBe(0);
   });
 
+  const check = (folder: string): Ran => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [
+      join(root, 'tools/contracts.mjs'),
+      'check',
+      folder,
+    ]);
+    return { code: status, stdout, text: `${stdout.toString()}${stderr.toString()}` };
+  };
+
+  it('what the baseline does not hold is noticed: nobody would see it break', () => {
+    const added = check(planted(events, 'string association_id = 12;', '$&\n  string added = 99;'));
+    expect(added.code).toBe(1);
+    expect(added.text).toContain(`the baseline is older than the protos`);
+    expect(added.text).toContain(events);
+    // A comment is nothing that could break.
+    expect(check(planted(events, 'string association_id = 12;', '// Said anew.\n  $&')).text).not.toContain('baseline');
+    expect(check(proto)).toMatchObject({ code: 0, text: '' });
+  });
+
   it.each([
     ['a field that is not lower_snake_case', 'string sop_class_uid = 4', 'string sopClassUid = 4', 'lower_snake_case'],
     ['an enum value without its prefix', 'STUDY_CHANGE_REOPENED', 'REOPENED', 'STUDY_CHANGE_'],

@@ -26,3 +26,4 @@ export type { WorkerLogger } from './logger.js';
 export { startWorkerTelemetry, type WorkerTelemetryOptions } from './telemetry.js';
 export type { Job } from './job.js';
 export { runWorker, type RunningWorker, type WorkerOptions } from './worker.js';
+export { readWorkerSettings, type WorkerSettings, workerSettings } from './settings.js';

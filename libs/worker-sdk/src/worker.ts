@@ -12,6 +12,7 @@ import { JobBook } from './job-book.js';
 import { stderrLogger, type WorkerLogger } from './logger.js';
 import { defineManifest, type Manifest, manifestToWire } from './manifest.js';
 import type { JobResult } from './result.js';
+import { readWorkerSettings } from './settings.js';
 
 export interface WorkerOptions {
   /** Address of the orchestrator: "host:port", or "https://host:port" for TLS. */
@@ -110,7 +111,7 @@ class Worker {
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 5_000,
     });
-    const token = options.token ?? process.env['CALLOSUM_WORKER_TOKEN'];
+    const token = options.token ?? readWorkerSettings().CALLOSUM_WORKER_TOKEN;
     const factory = token ? createClientFactory().use(shows(token, options)) : createClientFactory();
     this.#client = factory.create(protocol.WorkerServiceDefinition, this.#channel);
     this.#jobs = new JobBook(this.#client, manifest, options.handle, this.#log);

@@ -53,6 +53,7 @@ interface Compose {
 interface ComposeService {
   readonly image: string;
   readonly command?: readonly string[];
+  readonly entrypoint?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly network_mode?: string;
   readonly ports?: unknown;
@@ -104,6 +105,7 @@ describe('compose.yaml', () => {
     const facts = siteFacts();
     const problems = ours.flatMap(([name, { command = [], environment = {} }]) => {
       if (name === 'bucket') return [];
+      if (name === 'callosum') return environmentProblems('callosum', environment);
       const entry = command[0] === 'lung-ct' ? 'worker' : String(command[0]);
       const user = { CALLOSUM_DATABASE_USER: 'its-own', CALLOSUM_HTTP_HOST: 'loopback' };
       const problems = environmentProblems(entry, environment, undefined);
@@ -115,6 +117,19 @@ describe('compose.yaml', () => {
     expect(new Set(ports).size).toBe(services.length);
     const roles = (compose.services['migrate']?.configs ?? []).map(({ target }) => target.split('/').at(-1));
     expect(roles.sort()).toEqual(['archive', ...services.map(({ schema }) => schema)].sort());
+  });
+
+  it('gives every service the port the command line finds it on', () => {
+    const { entrypoint, environment } = compose.services['callosum'] ?? {};
+    expect(entrypoint).toEqual(['node', '/app/entry.mjs', 'callosum']);
+    const told = String(environment?.['CALLOSUM_SERVICES_GRPC']).split(',');
+    const bound = services.map(
+      ({ name }) => `${name}=${compose.services[name]?.environment?.['CALLOSUM_INTERNAL_GRPC']}`,
+    );
+    const facts = Object.entries(siteFacts().services).map(([name, { grpc }]) => `${name}=127.0.0.1:${grpc.port}`);
+    expect(told.sort()).toEqual(facts.sort());
+    expect(bound.sort()).toEqual(facts.sort());
+    expect(new Set(facts.map((one) => one.split(':')[1])).size).toBe(services.length);
   });
 
   it('gives our containers a read-only root and no capabilities', () => {

@@ -24,6 +24,26 @@ describe('the environment the chart gives', () => {
     },
   );
 
+  it.each(['default', 'prod', 'external'])(
+    '%s: every service answers the command line in its pod, and others only where other services call it',
+    (variant) => {
+      const bound = workloadsOf(objectsOf(render(variants[variant] ?? []))).flatMap(({ component, pod }) =>
+        component in facts.services
+          ? pod.containers.map((container) => `${component} ${envOf(container)['CALLOSUM_INTERNAL_GRPC']}`)
+          : [],
+      );
+      expect(bound.sort()).toEqual([
+        'dicomweb 127.0.0.1:50064',
+        'dimse-ingest 127.0.0.1:50065',
+        'fhir-gateway 127.0.0.1:50066',
+        'identity-mapping 0.0.0.0:50062',
+        'inference-orchestrator 127.0.0.1:50063',
+        'result-publisher 127.0.0.1:50067',
+        'study-index 0.0.0.0:50061',
+      ]);
+    },
+  );
+
   const good = (): Record<string, string> => {
     const container = workloadsOf(objectsOf(render(variants['default'] ?? []))).find(
       ({ component }) => component === 'result-publisher',

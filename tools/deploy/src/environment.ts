@@ -1,20 +1,13 @@
 import { services } from '@callosum/all-in-one/services';
+import { authSettings } from '@callosum/auth';
+import { cliSettings } from '@callosum/cli/settings';
 import { parseSettings, SettingsError, type SettingsSchema } from '@callosum/config';
 import { migrationSettings, platformSettings, type ServiceDefinition } from '@callosum/runtime';
+import { workerSettings } from '@callosum/worker-sdk';
 import { z } from 'zod';
 
-import { pendingSettings } from './pending-settings.js';
-
-/** Variables that are read outside the schemas: the data folder, before there are settings, and what the SDK reads. */
-const beside: Readonly<Record<string, readonly string[]>> = {
-  'all-in-one': ['CALLOSUM_DATA_DIR'],
-  worker: [
-    'CALLOSUM_WORKER_TARGET',
-    'CALLOSUM_WORKER_TOKEN',
-    'OTEL_EXPORTER_OTLP_ENDPOINT',
-    'GRPC_DEFAULT_SSL_ROOTS_FILE_PATH',
-  ],
-};
+/** Read outside the schemas: the data folder, before there are settings. */
+const beside: Readonly<Record<string, readonly string[]>> = { 'all-in-one': ['CALLOSUM_DATA_DIR'] };
 const migrationNeeds = /^CALLOSUM_(DATABASE_(HOST|PORT|NAME)|EVENT_LOG)$/;
 
 /** What a service alone in its process must be told in production: the defaults of these are one machine's. */
@@ -42,12 +35,7 @@ export function environmentProblems(
 ): string[] {
   const schemas = schemasOf(entry);
   const known = new Set([...schemas.flatMap(({ shape }) => Object.keys(shape)), ...(beside[entry] ?? [])]);
-  const ended = new Set(
-    [platformSettings, ...services.map(({ settings }) => settings)].flatMap(({ shape }) => Object.keys(shape)),
-  );
-  const pending = (name: string): boolean =>
-    pendingSettings.some(({ landed, names }) => !ended.has(landed) && names.test(name));
-  const unknown = Object.keys(env).filter((name) => !known.has(name) && !pending(name));
+  const unknown = Object.keys(env).filter((name) => !known.has(name));
   const missing = needs ? required(needs).filter((name) => !env[name]) : [];
   return [
     ...unknown.map((name) => `${entry}: ${name} is no setting`),
@@ -57,7 +45,8 @@ export function environmentProblems(
 }
 
 function schemasOf(entry: string): SettingsSchema[] {
-  if (entry === 'worker') return [];
+  if (entry === 'worker') return [workerSettings];
+  if (entry === 'callosum') return [cliSettings, authSettings];
   if (entry === 'migrate') {
     const read = Object.entries(platformSettings.shape).filter(([name]) => migrationNeeds.test(name));
     return [z.object(Object.fromEntries(read)), migrationSettings];

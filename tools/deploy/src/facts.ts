@@ -21,8 +21,8 @@ export interface ServiceFact {
   readonly schema: string;
   /** Path prefixes people and EHRs reach it under. */
   readonly http: readonly string[];
-  /** Internal gRPC, where other services call it. */
-  readonly grpc?: { readonly port: number; readonly variable: string };
+  /** Internal gRPC, and where other services or people learn its address; without, only the command line in its pod calls it. */
+  readonly grpc: { readonly port: number; readonly variable?: string };
   readonly listeners: readonly ListenerFact[];
   /** Services it calls. */
   readonly calls: readonly string[];
@@ -51,6 +51,13 @@ const grpcVariables: Readonly<Record<string, string>> = {
   'identity-mapping': 'CALLOSUM_IDENTITY_GRPC',
   'inference-orchestrator': 'CALLOSUM_INFERENCE_GRPC',
 };
+/** The others' internal gRPC answers the command line only (ParkedService): no setting names it, so its port is here. */
+const grpcPorts: Readonly<Record<string, number>> = {
+  dicomweb: 50064,
+  'dimse-ingest': 50065,
+  'fhir-gateway': 50066,
+  'result-publisher': 50067,
+};
 /** What a module injects or reads when it calls another service. */
 const callsBy: readonly (readonly [callee: ServiceName, sign: RegExp])[] = [
   ['study-index', /\bSTUDY_INDEX\b/],
@@ -73,13 +80,12 @@ export function siteFacts(replication = 3): SiteFacts {
 }
 
 function factOf(definition: ServiceDefinition): ServiceFact {
-  const { name, schema, httpPrefixes, settings, usesArchive, grpc } = definition;
+  const { name, schema, httpPrefixes, settings, usesArchive } = definition;
   const source = moduleSource(name);
-  const variable = grpc ? grpcVariables[name] : undefined;
   return {
     schema,
     http: httpPrefixes,
-    ...(variable ? { grpc: { port: defaultPort(variable), variable } } : {}),
+    grpc: grpcOf(name),
     listeners: listenersOf(settings.parse({})),
     calls: callsBy.filter(([callee, sign]) => callee !== name && sign.test(source)).map(([callee]) => callee),
     objectStore: usesArchive || /\bOBJECT_STORE\b/.test(source),
@@ -87,6 +93,13 @@ function factOf(definition: ServiceDefinition): ServiceFact {
     produces: topicCatalogue.filter(({ producers }) => producers.includes(name)).map((topic) => topic.name),
     settings: Object.keys(settings.shape).sort(),
   };
+}
+
+function grpcOf(service: ServiceName): ServiceFact['grpc'] {
+  const variable = grpcVariables[service];
+  const port = variable ? defaultPort(variable) : grpcPorts[service];
+  if (port === undefined) throw new Error(`${service} has no port for internal gRPC`);
+  return { port, ...(variable ? { variable } : {}) };
 }
 
 /** The modules wire a service: what it calls is injected there. */

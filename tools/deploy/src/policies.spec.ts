@@ -143,7 +143,8 @@ function expected(outside: {
     if (outside.otlp) out.push(`${name} -> ${outside.otlp}`);
     if (outside.route && service.http.length > 0) into.push(`${outside.route} -> ${name}:8080`);
     for (const callee of service.calls) {
-      const port = facts.services[callee]?.grpc?.port ?? 8080;
+      const { variable, port: grpcPort } = facts.services[callee]?.grpc ?? {};
+      const port = variable ? grpcPort : 8080;
       const edge = `${name} -> ${callee}:${port}`;
       if (callee === 'fhir-gateway' && outside.fhir) out.push(`${name} -> ${outside.fhir}`);
       else {

@@ -4,10 +4,14 @@ import { serviceNames } from '@callosum/contracts';
 import { createLogger } from '@callosum/telemetry';
 import { describe, expect, it } from 'vitest';
 
+import { z } from 'zod';
+
+import { defineService } from './definition.js';
 import { assertHttpBind } from './http-server.js';
 import { assertMetricsBind, metricsPort } from './metrics-server.js';
 import { openAuthenticator } from './open-authenticator.js';
 import { platformSettings } from './settings.js';
+import { startService } from './start-service.js';
 
 const oidc = { CALLOSUM_AUTH_OIDC_ISSUER: 'https://id.example', CALLOSUM_AUTH_OIDC_AUDIENCE: 'callosum' };
 const keys = { CALLOSUM_AUTH_SERVICE_KEYS_FILE: '/keys' };
@@ -70,6 +74,22 @@ describe('internal gRPC', () => {
   ])('on %s with %o: %s', (address, env, starts) => {
     expect(internalBindProtected(authenticator(env), address)).toBe(starts);
   });
+});
+
+it('a service whose gRPC answers for parked work only does not leave loopback unasked either', async () => {
+  const definition = defineService({
+    name: 'dicomweb',
+    settings: z.object({}),
+    schema: 'dicomweb',
+    migrations: {},
+    usesArchive: false,
+    module: class {},
+    httpPrefixes: [],
+  });
+  // Before a database is looked for.
+  await expect(startService(definition, { CALLOSUM_INTERNAL_GRPC: '0.0.0.0:50064' })).rejects.toBeInstanceOf(
+    UnauthenticatedBindError,
+  );
 });
 
 describe('metrics', () => {

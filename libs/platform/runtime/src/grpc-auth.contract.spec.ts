@@ -16,7 +16,7 @@ import {
   provesItself,
 } from '@callosum/auth';
 import { parseSettings } from '@callosum/config';
-import { identity } from '@callosum/contracts';
+import { identity, operations } from '@callosum/contracts';
 import { grpcServerMiddleware } from '@callosum/telemetry';
 import { TestAuthority, type TestCertificate, TestOidc } from '@callosum/testing';
 import {
@@ -68,6 +68,10 @@ async function serve(env: Env, address = '127.0.0.1:0'): Promise<string> {
     releasePublishLease: answer,
   };
   server.add(identity.IdentityServiceDefinition, implementation as never);
+  const list = (_request: unknown, { principal }: CallContext & PrincipalContext) =>
+    Promise.resolve({ nextPageToken: principal.subject });
+  const parked = { listParked: list, showParked: list, replayParked: list, dropParked: list };
+  server.add(operations.ParkedServiceDefinition, parked as never);
   const port = await server.listen(address, internalServerCredentials(authenticator, address));
   closers.push(() => server.forceShutdown());
   return address.startsWith('unix:') ? address.replace('unix:', 'unix://') : `localhost:${port}`;
@@ -83,6 +87,22 @@ async function ask(service: Caller, env: Env, address: string, metadata: Record<
   try {
     const options = { signal: AbortSignal.timeout(5_000), metadata: new Metadata(metadata) };
     return (await client.getDecision({ studyInstanceUid: '1.2' }, options)).decisionId;
+  } catch (error) {
+    return Status[(error as { code: Status }).code] ?? String(error);
+  } finally {
+    channel.close();
+  }
+}
+
+/** As the command line does, with what the pod it runs in has. @returns who the server takes it for, or the status */
+async function listParked(env: Env, address: string, bearer?: string): Promise<string> {
+  const authenticator = authenticatorOf('cli', env);
+  const channel = createChannel(address, internalChannelCredentials(authenticator, address));
+  const client = createClientFactory()
+    .use(provesItself(authenticator, 'identity-mapping', bearer))
+    .create(operations.ParkedServiceDefinition, channel);
+  try {
+    return (await client.listParked({}, { signal: AbortSignal.timeout(5_000) })).nextPageToken;
   } catch (error) {
     return Status[(error as { code: Status }).code] ?? String(error);
   } finally {
@@ -139,6 +159,17 @@ describe('certificates', () => {
   it('of a server that is somebody else are not taken by clients', async () => {
     const address = await serve(mtls(await authority.issue('identity-mapping', 'DNS:elsewhere.example')));
     expect(await ask('result-publisher', await certified('result-publisher'), address)).toBe('UNAVAILABLE');
+  });
+
+  it('of the service itself are the command line in its pod; those of other services are not', async () => {
+    const own = await certified('identity-mapping');
+    const address = await serve(own);
+    expect(await listParked(own, address)).toBe('identity-mapping');
+    expect(await listParked(await certified('cli'), address)).toBe('cli');
+    expect(await listParked(await certified('result-publisher'), address)).toBe('PERMISSION_DENIED');
+    // It opens nothing that is other services' only, and a person's token goes before it.
+    expect(await ask('identity-mapping', own, address)).toBe('PERMISSION_DENIED');
+    expect(await listParked(own, address, 'not-a-token')).toBe('UNAUTHENTICATED');
   });
 
   it('that are renewed serve new connections without a restart', async () => {

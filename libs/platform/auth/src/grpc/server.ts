@@ -69,7 +69,7 @@ export function authorizeGrpc(
     let principal: Principal;
     try {
       principal = await whoCalls(authenticator, context);
-      assertMayCall(principal, path);
+      assertMayCall(principal, path, authenticator.service);
     } catch (error) {
       onDenied(
         error instanceof UnauthenticatedError || error instanceof AccessDeniedError ? error.code : 'unknown',
@@ -88,8 +88,10 @@ async function whoCalls(authenticator: Authenticator, { metadata }: CallContext)
   if (authenticator.internal.mode === 'mtls') {
     const service = serviceIn(metadata.get(peerHeader) ?? '', authenticator.internal.trustDomain);
     if (!service) throw new UnauthenticatedError('unknown-peer');
-    // The command line tool may bring the token of the person who uses it; then that says what it may.
-    if (service === 'cli' && authorization !== undefined) return authenticator.bearer(authorization);
+    // The command line tool may bring the token of the person who uses it; then that says what it may. In the service's
+    // own pod it has the service's certificate.
+    const isTool = service === 'cli' || service === authenticator.service;
+    if (isTool && authorization !== undefined) return authenticator.bearer(authorization);
     return { kind: 'service', subject: service, roles: new Set(rolesOfService[service] ?? []) };
   }
   return authenticator.bearer(authorization);
@@ -103,13 +105,17 @@ export function serviceIn(subjectAltName: string, trustDomain: string): Caller |
   return names.length === 1 && name !== undefined && isCaller(name) ? name : undefined;
 }
 
-/** @throws {AccessDeniedError} */
-function assertMayCall(principal: Principal, path: string): void {
+/**
+ * Who holds the service's own key is in its pod, where its database's password lies too: what the command line may there
+ * is no more than that.
+ * @throws {AccessDeniedError}
+ */
+function assertMayCall(principal: Principal, path: string, self: Caller): void {
   const access = methods[path];
   if (!access) throw new AccessDeniedError([]);
   const may =
     principal.kind === 'service'
-      ? access.services.some((service) => service === principal.subject)
+      ? access.services.some((service) => service === (principal.subject === self ? 'cli' : principal.subject))
       : access.roles !== undefined && holds(principal.roles, access.roles);
   if (!may) throw new AccessDeniedError(access.roles ?? []);
 }

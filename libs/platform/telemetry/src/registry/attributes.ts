@@ -17,7 +17,7 @@ export const attributes = {
   'callosum.model.id': "A worker's span: id of its model",
   'callosum.decision': 'What the archive decided of an object whose SOPInstanceUID it knew',
   'callosum.outcome': 'How it ended: a word of that operation, or the stable code of an error',
-  'callosum.publication': 'What is published: imaging-study, result or failure',
+  'callosum.publication': 'What is published: imaging-study, result, failure or correction',
   'callosum.revision': 'Revision of a study',
   'callosum.schema': 'PostgreSQL schema: that of a service, or archive',
   'callosum.service': 'Name of the service',
