@@ -2,13 +2,14 @@ import { userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { operations } from '@callosum/contracts';
-import { errorMessage } from '@callosum/kernel';
+import { errorMessage, isUid } from '@callosum/kernel';
 
 import { addressOf, serviceAddresses } from './address.js';
 import { ask as askService } from './connect.js';
 import { type ServiceAddress, UsageError } from './errors.js';
 import { ParkedCommands, type ParkedTarget } from './parked.js';
 import { reindex } from './reindex.js';
+import { trace } from './trace.js';
 import { workers } from './workers.js';
 
 /** A day: ten million instances at the hundred or so a second that headers are read from a spinning disk. */
@@ -36,6 +37,10 @@ const help = `callosum <command>
     --by NAME           drop: who (default: the user of this shell)
     --address SERVICE=ADDRESS   where a service answers; once for each service
                         (default: CALLOSUM_SERVICES_GRPC, comma-separated, else the system running on CALLOSUM_DATA_DIR)
+
+  trace UID           where a study is, what it waits for and since when, by its StudyInstanceUID
+    --json              for scripts: what each service answered, and what the study waits for
+    --address SERVICE=ADDRESS   as above
 
   workers issue       make a credential for a vendor's workers and show its token, once
     --vendor NAME       the vendor in the manifests it may register
@@ -75,6 +80,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     const address = addressOf('inference-orchestrator', values.address?.[0], process.env);
     return workers(positionals.slice(1), values, { address, env: process.env, say });
   }
+  if (positionals[0] === 'trace') return runTrace(positionals.slice(1), values);
   const command = positionals.join(' ');
   switch (command) {
     case 'reindex':
@@ -100,6 +106,14 @@ async function runReindex(values: Values): Promise<number> {
     say,
   });
   return failed === 0 ? 0 : 1;
+}
+
+async function runTrace([studyInstanceUid, ...rest]: readonly string[], values: Values): Promise<number> {
+  if (studyInstanceUid === undefined || rest.length > 0 || !isUid(studyInstanceUid))
+    throw new UsageError('say "trace UID" with the StudyInstanceUID of one study');
+  const services = serviceAddresses(values.address, process.env);
+  const json = values.json ?? false;
+  return (await trace({ studyInstanceUid, services, json, env: process.env, say })) ? 0 : 1;
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -163,6 +177,7 @@ function parse(args: readonly string[]) {
         topic: { type: 'string' },
         key: { type: 'string' },
         all: { type: 'boolean' },
+        json: { type: 'boolean' },
         id: { type: 'string' },
         reason: { type: 'string' },
         by: { type: 'string' },

@@ -35,7 +35,7 @@ import { type ChannelOptions, createServer, type Server } from 'nice-grpc';
 
 import { ArchiveSweeper } from './archive-sweeper.js';
 import { createPeerClients } from './clients.js';
-import type { ServiceDefinition } from './definition.js';
+import type { GrpcBinding, ServiceDefinition } from './definition.js';
 import { Drain } from './drain.js';
 import { guardHttp } from './http-auth.js';
 import { ProblemFilter, refuseUrl } from './http-errors.js';
@@ -47,6 +47,7 @@ import { samplePlatformGauges } from './platform-gauges.js';
 import { PlatformModule } from './platform-module.js';
 import { archiveSchema } from './roles.js';
 import { type PlatformSettings, platformSettings } from './settings.js';
+import { StudyStatusGrpc } from './study-status-service.js';
 import * as tokens from './tokens.js';
 
 /** One service, started. */
@@ -144,7 +145,16 @@ export async function startService(
     });
     const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
     const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);
-    const grpc = await startGrpc(definition, app, parkedGrpc, settings, authenticator, logger);
+    const status = new StudyStatusGrpc(
+      { ...definition, db: database.db, clock: systemClock },
+      definition.studyStatus?.(app),
+    );
+    const bindings = [
+      { definition: operations.ParkedServiceDefinition, implementation: parkedGrpc },
+      { definition: operations.StudyStatusServiceDefinition, implementation: status },
+      ...(definition.grpc?.(app) ?? []),
+    ];
+    const grpc = await startGrpc(definition.name, bindings, settings, authenticator, logger);
     closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
     await app.init();
     const fastify = app.getHttpAdapter().getInstance();
@@ -269,9 +279,8 @@ async function createApplication(
 }
 
 async function startGrpc(
-  definition: ServiceDefinition,
-  app: INestApplication,
-  parked: ParkedGrpc,
+  service: string,
+  bindings: readonly GrpcBinding[],
   settings: PlatformSettings,
   authenticator: Authenticator,
   logger: Logger,
@@ -280,12 +289,9 @@ async function startGrpc(
   const onError = (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed');
   const onDenied = (code: string, path: string): void => logger.warn({ code, path }, 'grpc.denied');
   const server = createServer({ interceptors: [peerInterceptor] } as ChannelOptions)
-    .use(grpcServerMiddleware(definition.name, onError))
+    .use(grpcServerMiddleware(service, onError))
     .use(authorizeGrpc(authenticator, bind, onDenied));
-  server.add(operations.ParkedServiceDefinition, parked);
-  for (const { definition: grpc, implementation } of definition.grpc?.(app) ?? []) {
-    server.add(grpc, implementation as never);
-  }
+  for (const { definition, implementation } of bindings) server.add(definition, implementation as never);
   const port = await server.listen(bind, internalServerCredentials(authenticator, bind));
   return { server, address: bind.startsWith('unix:') ? bind : bind.replace(/:\d+$/, `:${port}`) };
 }
