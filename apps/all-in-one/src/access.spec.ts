@@ -62,7 +62,7 @@ describe('access to HTTP routes', () => {
 describe('access to gRPC methods', () => {
   const app = { get: () => ({}) } as unknown as Parameters<NonNullable<(typeof services)[number]['grpc']>>[0];
   /** What the runtime answers on every service. */
-  const everywhere = [operations.ParkedServiceDefinition];
+  const everywhere = [operations.ParkedServiceDefinition, operations.StudyStatusServiceDefinition];
   const own = services.flatMap((service) => (service.grpc?.(app) ?? []).map(({ definition }) => definition));
   const answered = [...everywhere, ...own].flatMap((definition) => {
     const { fullName, methods: all } = definition as { fullName: string; methods: Record<string, { name: string }> };

@@ -25,6 +25,13 @@ export class NotRunningError extends CallosumError {
   }
 }
 
+/** Thrown when every service answered and none holds anything of a study. */
+export class UnknownStudyError extends CallosumError {
+  constructor(studyInstanceUid: string) {
+    super('cli.unknown-study', 'not-found', `no service knows a study ${studyInstanceUid}`);
+  }
+}
+
 /** Thrown when a service cannot be reached, or gives up. */
 export class ServiceFailedError extends CallosumError {
   constructor(service: string, address: string, reason: string) {

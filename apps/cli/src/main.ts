@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 
 import { parseSettings } from '@callosum/config';
 import { operations, type ServiceName, serviceNames } from '@callosum/contracts';
-import { errorMessage } from '@callosum/kernel';
+import { errorMessage, isUid } from '@callosum/kernel';
 
 import { addressOf, serviceAddresses } from './address.js';
 import { ask as askService } from './connect.js';
@@ -11,6 +11,7 @@ import { type ServiceAddress, UsageError } from './errors.js';
 import { ParkedCommands, type ParkedTarget } from './parked.js';
 import { reindex } from './reindex.js';
 import { cliSettings } from './settings.js';
+import { trace } from './trace.js';
 import { workers } from './workers.js';
 
 /** A day: ten million instances at the hundred or so a second that headers are read from a spinning disk. */
@@ -37,6 +38,10 @@ const help = `callosum <command>
     --reason TEXT       drop: why; no patient data
     --by NAME           drop: who (default: the user of this shell)
     --address SERVICE=ADDRESS   where a service answers, once for each service; with --group ADDRESS alone will do
+
+  trace UID           where a study is, what it waits for and since when, by its StudyInstanceUID
+    --json              for scripts: what each service answered, and what the study waits for
+    --address SERVICE=ADDRESS   as above
 
   workers issue       make a credential for a vendor's workers and show its token, once
     --vendor NAME       the vendor in the manifests it may register
@@ -80,6 +85,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     const address = addressOf('inference-orchestrator', values.address, settings());
     return workers(positionals.slice(1), values, { address, env: process.env, say });
   }
+  if (positionals[0] === 'trace') return runTrace(positionals.slice(1), values);
   const command = positionals.join(' ');
   switch (command) {
     case 'reindex':
@@ -113,6 +119,14 @@ function serviceNamed(text: string): ServiceName {
   const known = serviceNames.find((name) => name === text);
   if (!known) throw new UsageError(`"${text}" is no service: ${serviceNames.join(', ')}`);
   return known;
+}
+
+async function runTrace([studyInstanceUid, ...rest]: readonly string[], values: Values): Promise<number> {
+  if (studyInstanceUid === undefined || rest.length > 0 || !isUid(studyInstanceUid))
+    throw new UsageError('say "trace UID" with the StudyInstanceUID of one study');
+  const services = serviceAddresses(values.address, settings());
+  const json = values.json ?? false;
+  return (await trace({ studyInstanceUid, services, json, env: process.env, say })) ? 0 : 1;
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -177,6 +191,7 @@ function parse(args: readonly string[]) {
         topic: { type: 'string' },
         key: { type: 'string' },
         all: { type: 'boolean' },
+        json: { type: 'boolean' },
         id: { type: 'string' },
         reason: { type: 'string' },
         by: { type: 'string' },

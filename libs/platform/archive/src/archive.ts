@@ -5,7 +5,7 @@ import type { Outbox } from '@callosum/event-log';
 import { CallosumError, type Clock, systemClock } from '@callosum/kernel';
 import { type ByteRange, ObjectExistsError, type ObjectStore } from '@callosum/object-store';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 
 import { newBlobKey } from './blob-key.js';
 import { ByteBudget } from './byte-budget.js';
@@ -70,6 +70,17 @@ export interface InstanceSelection {
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid?: string;
   readonly sopInstanceUid?: string;
+}
+
+/** Current instances of a study. */
+export interface StudyIntake {
+  readonly instances: number;
+  readonly bytes: number;
+  /** Made by Callosum (rule 4). */
+  readonly issued: number;
+  /** Of source instances; null when there are none. */
+  readonly firstStoredAt: Date | null;
+  readonly lastStoredAt: Date | null;
 }
 
 /** Rows read at once when all of the archive is walked. */
@@ -157,6 +168,20 @@ export class Archive {
       query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
     if (selection.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', selection.sopInstanceUid);
     return query.orderBy('id').execute();
+  }
+
+  /** What is kept of a study, in numbers; undefined when nothing is. */
+  async intakeOf(studyInstanceUid: string): Promise<StudyIntake | undefined> {
+    const { rows } = await sql<StudyIntake>`
+      select count(*) as instances, coalesce(sum(byte_count), 0)::bigint as bytes,
+        count(*) filter (where issued_by_callosum) as issued,
+        min(stored_at) filter (where not issued_by_callosum) as "firstStoredAt",
+        max(stored_at) filter (where not issued_by_callosum) as "lastStoredAt"
+      from intake where site = ${this.#site} and current and study_instance_uid = ${studyInstanceUid}`.execute(
+      this.#db,
+    );
+    const [row] = rows;
+    return row && row.instances > 0 ? row : undefined;
   }
 
   /** Bytes of a kept blob. @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError} */

@@ -8,6 +8,8 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
 import type { z } from 'zod';
 
+import type { StudyStatusSource } from './study-status.js';
+
 /** A gRPC service and the object that answers it, usually resolved from the Nest container. */
 export interface GrpcBinding {
   readonly definition: CompatServiceDefinition;
@@ -32,10 +34,12 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
    * ones. Background loops start in `onApplicationBootstrap` and end in `beforeApplicationShutdown`.
    */
   readonly module: Type;
-  /** Services on the internal gRPC server, beside those of every service (parked work). */
+  /** Services on the internal gRPC server, beside those of every service (parked work, status of studies). */
   readonly grpc?: (app: INestApplicationContext) => readonly GrpcBinding[];
   /** What it sets aside for a person beside events. */
   readonly parked?: (app: INestApplicationContext) => readonly ParkedWork[];
+  /** What it knows of a study, beside what it set aside and what waits in its outbox. Cheap queries, bounded answers. */
+  readonly studyStatus?: (app: INestApplicationContext) => StudyStatusSource;
   /** Path prefixes of its HTTP routes, e.g. ["/dicom-web", "/viewer"]: the one router sends these here. */
   readonly httpPrefixes: readonly string[];
   /**

@@ -273,6 +273,45 @@ function parkedWork(env: () => NodeJS.ProcessEnv): void {
     await until('the key is open', () => handled.filter(({ key }) => key === bad).length === 3);
   }, 60_000);
 
+  it('is told of beside what waits in the outbox, to whoever asks after the study, and nothing of others', async () => {
+    const [uid, job] = [`1.5.${Date.now()}`, newId()];
+    poison.add(uid);
+    const trace = 'ab'.repeat(16);
+    await log.log.append([{ ...fact(uid, 1), traceparent: `00-${trace}-${'cd'.repeat(8)}-01` }, fact(uid, 2)]);
+    const ask = (request: Partial<operations.GetStudyStatusRequest>) =>
+      createClient(operations.StudyStatusServiceDefinition, channel).getStudyStatus(request);
+    const status = () => ask({ studyInstanceUid: uid, jobIds: [job] });
+    await until('both are parked', async () => (await status()).parked[0]?.items === 2);
+    const told = await status();
+    expect(told).toMatchObject({ service: 'identity-mapping', outbox: [], traceIds: [trace] });
+    expect(told.parked).toMatchObject([{ topic: topic.name, key: uid, items: 2, errorCode: 'test.poison' }]);
+    expect(Math.abs(Date.parse(told.observedAt ?? '') - Date.now())).toBeLessThan(30_000);
+    const other = await ask({ studyInstanceUid: `${uid}.1` });
+    expect(other).toMatchObject({ parked: [], outbox: [], traceIds: [], publications: [] });
+
+    await withDatabase(async (database) => {
+      // Relays never pass an open writing transaction: what is committed meanwhile waits.
+      const open = await database.startTransaction().execute();
+      await sql`select pg_current_xact_id()`.execute(open);
+      await sql`insert into outbox (topic, key, event_id, type, source, time, site, correlation_id, value)
+        values (${topic.name}, ${job}, ${newId()}, ${topic.type}, 's', now(), 'default', 'c', '{}')`.execute(database);
+      expect((await status()).outbox).toMatchObject([{ schema: 'identity_mapping', rows: 1 }]);
+      await open.rollback().execute();
+    });
+    await until('it is sent', async () => (await status()).outbox.length === 0);
+
+    for (const request of [
+      { studyInstanceUid: 'DOE^JOHN' },
+      { studyInstanceUid: uid, jobIds: ['no-uuid'] },
+      { studyInstanceUid: uid, jobIds: Array.from({ length: 101 }, () => newId()) },
+    ]) {
+      const error = await refused(ask(request));
+      expect(error).toMatchObject({ code: Status.INVALID_ARGUMENT });
+      expect(String(error)).not.toContain('DOE');
+    }
+    poison.delete(uid);
+  }, 60_000);
+
   it('pages through more keys than one answer holds', async () => {
     const prefix = `1.3.${Date.now()}`;
     const keys = Array.from({ length: 130 }, (_, i) => `${prefix}.${i}`);
@@ -312,7 +351,7 @@ function parkedWork(env: () => NodeJS.ProcessEnv): void {
     expect(others.reduce((sum, { events }) => sum + events, 0)).toBeGreaterThan(100);
   });
 
-  async function dropped(): Promise<unknown[]> {
+  async function withDatabase<T>(work: (db: Database<never>['db']) => Promise<T>): Promise<T> {
     const at = env();
     const database = connect<never>(
       {
@@ -324,10 +363,17 @@ function parkedWork(env: () => NodeJS.ProcessEnv): void {
       definition.schema,
       () => undefined,
     );
-    const { rows } = await sql`select event_id, error_code, dropped_by, reason, value from dropped`.execute(
-      database.db,
-    );
-    await database.close();
-    return [...rows];
+    try {
+      return await work(database.db);
+    } finally {
+      await database.close();
+    }
+  }
+
+  function dropped(): Promise<unknown[]> {
+    return withDatabase(async (db) => {
+      const { rows } = await sql`select event_id, error_code, dropped_by, reason, value from dropped`.execute(db);
+      return [...rows];
+    });
   }
 }

@@ -21,7 +21,8 @@ export function traceHttp(fastify: FastifyInstance, service: string): void {
     });
   const startedAt = new WeakMap<FastifyRequest, number>();
   fastify.addHook('onRequest', (request, _reply, done) => {
-    const parent = propagation.extract(ROOT_CONTEXT, request.headers);
+    // Neither tracestate nor baggage: both are free text of the caller's, and tracestate leaves with every span.
+    const parent = propagation.extract(ROOT_CONTEXT, { traceparent: request.headers['traceparent'] });
     const route = request.routeOptions.url ?? 'unmatched';
     const span = tracer.startSpan(
       `${request.method} ${route}`,

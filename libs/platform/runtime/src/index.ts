@@ -11,4 +11,5 @@ export * from './prepare-platform.js';
 export * from './run-service.js';
 export * from './settings.js';
 export * from './start-service.js';
+export type * from './study-status.js';
 export * from './tokens.js';

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Archive } from '@callosum/archive';
 import type { Authenticator } from '@callosum/auth';
 import { parseSettings } from '@callosum/config';
+import { operations } from '@callosum/contracts';
 import {
   connectEventLog,
   type EventLog,
@@ -37,6 +38,7 @@ import { samplePlatformGauges } from './platform-gauges.js';
 import { PlatformModule } from './platform-module.js';
 import { archiveSchema } from './roles.js';
 import { type PlatformSettings, platformSettings } from './settings.js';
+import { StudyStatusGrpc } from './study-status-service.js';
 import * as tokens from './tokens.js';
 
 /** One service, started. */
@@ -133,7 +135,16 @@ export async function startService(
     });
     const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
     const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);
-    const grpc = await startInternalGrpc(definition, app, parkedGrpc, settings, authenticator, logger);
+    const status = new StudyStatusGrpc(
+      { ...definition, db: database.db, clock: systemClock },
+      definition.studyStatus?.(app),
+    );
+    const bindings = [
+      { definition: operations.ParkedServiceDefinition, implementation: parkedGrpc },
+      { definition: operations.StudyStatusServiceDefinition, implementation: status },
+      ...(definition.grpc?.(app) ?? []),
+    ];
+    const grpc = await startInternalGrpc(definition.name, bindings, settings, authenticator, logger);
     closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
     await app.init();
     const fastify = app.getHttpAdapter().getInstance();

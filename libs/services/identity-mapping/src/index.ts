@@ -1,9 +1,12 @@
 import { identity } from '@callosum/contracts';
-import { defineService } from '@callosum/runtime';
+import type { Database } from '@callosum/database';
+import { DATABASE, defineService } from '@callosum/runtime';
 import { reading } from '@callosum/telemetry';
 
 import type { PostgresDecisionQueries } from './adapters/decision-queries.js';
 import { identityMigrations } from './adapters/migrations.js';
+import { StudyStatus } from './adapters/study-status.js';
+import type { IdentityTables } from './adapters/tables.js';
 import { IdentityMappingModule } from './identity-mapping.module.js';
 import { identitySettings } from './settings.js';
 import { DECISION_QUERIES } from './tokens.js';
@@ -24,6 +27,10 @@ export const identityMapping = defineService({
       reading('callosum.quarantine.studies', count, {}),
       reading('callosum.quarantine.oldest_age', oldestAgeSeconds, {}),
     ];
+  },
+  studyStatus: (app) => {
+    const status = new StudyStatus(app.get<Database<IdentityTables>>(DATABASE).db);
+    return (uid) => status.of(uid);
   },
   httpPrefixes: ['/api/identity'],
 });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Archive } from '@callosum/archive';
-import { identity, imaging } from '@callosum/contracts';
+import { identity, imaging, operations } from '@callosum/contracts';
 import { connect, type Database } from '@callosum/database';
 import { type Attributes, datasetOf, writeFile } from '@callosum/dicom';
 import { PostgresOutbox } from '@callosum/event-log';
@@ -22,6 +22,7 @@ import {
 } from '@callosum/runtime';
 import { createLogger } from '@callosum/telemetry';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { createChannel, createClient } from 'nice-grpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { fhirGateway } from '../../fhir-gateway/src/index.js';
@@ -135,6 +136,15 @@ const decided = (studyInstanceUid: string) =>
     () => peers.identity.getDecision({ studyInstanceUid }),
     ({ state }) => state !== identity.DecisionState.DECISION_STATE_PENDING,
   );
+async function statusOf(service: string, studyInstanceUid: string): Promise<operations.GetStudyStatusResponse> {
+  const channel = createChannel(running.find(({ name }) => name === service)?.grpcAddress ?? '');
+  try {
+    const client = createClient(operations.StudyStatusServiceDefinition, channel);
+    return await client.getStudyStatus({ studyInstanceUid });
+  } finally {
+    channel.close();
+  }
+}
 const get = async (path: string): Promise<unknown> => (await fetch(`${base}${path}`)).json();
 
 describe('study-index and identity-mapping, running', () => {
@@ -202,6 +212,31 @@ describe('study-index and identity-mapping, running', () => {
     for await (const progress of peers.studyIndex.reindex({})) last = progress;
     expect(last).toMatchObject({ instancesDone: 4n, instancesTotal: 4n, instancesFailed: 0n });
     expect((await peers.studyIndex.getDemographics({ studyInstanceUid: three })).patientId).toBe('RIGHT');
+  });
+
+  it('tell operators where a study is, in codes and without anything of its patient', async () => {
+    const planted = { PatientName: 'Plantedname^Ann', PatientID: 'PLANTED-1', PatientBirthDate: '19630417' };
+    await decided(await store('one', 1));
+    const study = await store('four', 1, { ...planted, PatientID: 'P-77', AccessionNumber: 'PLANTED-2' });
+    await decided(study);
+    const index = await eventually(
+      () => statusOf('study-index', study),
+      ({ completeness }) => completeness?.state === 'complete',
+    );
+    expect(index).toMatchObject({ service: 'study-index', intake: { instances: 1, issuedByCallosum: 0 } });
+    expect(index.intake?.lastStoredAt).toBe(index.intake?.firstStoredAt);
+    expect(index.completeness).toMatchObject({ revision: 1, instances: 1, series: 1 });
+    expect(index.completeness?.evidence).toBe('COMPLETENESS_EVIDENCE_QUIET_PERIOD');
+    const told = await statusOf('identity-mapping', study);
+    expect(told.identity).toMatchObject({ state: 'quarantined', decidedBy: 'rules', decisions: 1, provisional: false });
+    expect(told.identity?.reasons).toEqual(['birth-date-contradicts', 'name-contradicts']);
+    const text = [index, told].map((one) => JSON.stringify(operations.GetStudyStatusResponse.toJSON(one))).join();
+    expect(text).not.toMatch(/planted|P-77|1963-?04-?17/i);
+
+    for (const service of ['study-index', 'identity-mapping', 'fhir-gateway']) {
+      const nothing = await statusOf(service, uid('never sent'));
+      expect(nothing).toMatchObject({ intake: undefined, completeness: undefined, identity: undefined, parked: [] });
+    }
   });
 
   it('answer a wrong request with the reason, over gRPC and HTTP', async () => {

@@ -1,9 +1,12 @@
 import { worker } from '@callosum/contracts';
-import { defineService } from '@callosum/runtime';
+import type { Database } from '@callosum/database';
+import { DATABASE, defineService } from '@callosum/runtime';
 import { reading } from '@callosum/telemetry';
 
 import { migrations } from './adapters/postgres/migrations.js';
 import type { JobQueries } from './application/ports.js';
+import { StudyStatus } from './adapters/postgres/study-status.js';
+import type { Tables } from './adapters/postgres/tables.js';
 import { InferenceOrchestratorModule } from './inference-orchestrator.module.js';
 import { assertWorkerBind, orchestratorSettings } from './settings.js';
 import { JOB_QUERIES } from './tokens.js';
@@ -23,6 +26,10 @@ export const inferenceOrchestrator = defineService({
     return depths.map(({ modelId, count }) =>
       reading('callosum.inference.jobs.queued', count, { 'callosum.model': modelId }),
     );
+  },
+  studyStatus: (app) => {
+    const status = new StudyStatus(app.get<Database<Tables>>(DATABASE));
+    return (uid) => status.of(uid);
   },
   httpPrefixes: ['/api/inference'],
   grpc: (app) => [{ definition: worker.WorkerCredentialServiceDefinition, implementation: app.get(CredentialsGrpc) }],

@@ -5,6 +5,7 @@ import { z } from 'zod';
 
 import { migrations } from './adapters/postgres/migrations.js';
 import { ParkedPublications } from './adapters/postgres/parked-publications.js';
+import { StudyStatus } from './adapters/postgres/study-status.js';
 import type { Tables } from './adapters/postgres/tables.js';
 import { ResultPublisherModule } from './result-publisher.module.js';
 import { WAKER } from './tokens.js';
@@ -18,5 +19,9 @@ export const resultPublisher = defineService({
   usesArchive: true,
   module: ResultPublisherModule,
   parked: (app) => [new ParkedPublications(app.get<Database<Tables>>(DATABASE), () => app.get<Waker>(WAKER).wake())],
+  studyStatus: (app) => {
+    const status = new StudyStatus(app.get<Database<Tables>>(DATABASE));
+    return (uid) => status.of(uid);
+  },
   httpPrefixes: [],
 });

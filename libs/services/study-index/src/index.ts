@@ -1,7 +1,11 @@
+import type { Archive } from '@callosum/archive';
 import { imaging } from '@callosum/contracts';
-import { defineService } from '@callosum/runtime';
+import type { Database } from '@callosum/database';
+import { ARCHIVE, DATABASE, defineService } from '@callosum/runtime';
 
 import { studyIndexMigrations } from './adapters/migrations.js';
+import { StudyStatus } from './adapters/study-status.js';
+import type { StudyIndexTables } from './adapters/tables.js';
 import { studyIndexSettings } from './settings.js';
 import { StudyIndexModule } from './study-index.module.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
@@ -15,5 +19,9 @@ export const studyIndex = defineService({
   usesArchive: true,
   module: StudyIndexModule,
   grpc: (app) => [{ definition: imaging.StudyIndexServiceDefinition, implementation: app.get(StudyIndexGrpc) }],
+  studyStatus: (app) => {
+    const status = new StudyStatus(app.get<Database<StudyIndexTables>>(DATABASE).db, app.get<Archive>(ARCHIVE));
+    return (uid) => status.of(uid);
+  },
   httpPrefixes: [],
 });

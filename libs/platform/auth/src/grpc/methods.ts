@@ -9,6 +9,7 @@ export interface MethodAccess {
 const studyIndex = '/callosum.imaging.v1.StudyIndexService';
 const identity = '/callosum.identity.v1.IdentityService';
 const parked = '/callosum.operations.v1.ParkedService';
+const studyStatus = '/callosum.operations.v1.StudyStatusService';
 const credentials = '/callosum.worker.v1.WorkerCredentialService';
 const publisher: MethodAccess = { services: ['result-publisher'] };
 const operators: MethodAccess = { services: ['cli'], roles: ['operator'] };
@@ -29,6 +30,7 @@ export const methods: Readonly<Record<string, MethodAccess>> = {
   [`${parked}/ShowParked`]: operators,
   [`${parked}/ReplayParked`]: operators,
   [`${parked}/DropParked`]: operators,
+  [`${studyStatus}/GetStudyStatus`]: operators,
   [`${credentials}/IssueCredential`]: operators,
   [`${credentials}/ListCredentials`]: operators,
   [`${credentials}/RevokeCredential`]: operators,

@@ -21,6 +21,7 @@ import { connectionError } from './access.js';
 import { toMessage } from './headers.js';
 import { kafkaLag } from './lag.js';
 import { clientSecurity, type KafkaSecurity } from './security.js';
+import { letStoppedRunnersRest } from './stopped-runner.js';
 import { kafkaDefaults, KafkaSubscription, type KafkaTuning } from './subscription.js';
 import { findDifferences } from './topic-check.js';
 import type { TopicDifference } from './topic-difference.js';
@@ -54,6 +55,8 @@ const appendRetry = { initialRetryTime: 200, retries: 8, maxRetryTime: 5_000 };
 const startRetry = { initialRetryTime: 200, retries: 5, maxRetryTime: 2_000 };
 /** A probe that waits longer than this has its answer. */
 const probeRetry = { initialRetryTime: 100, retries: 1 };
+
+letStoppedRunnersRest();
 
 /** The event log of production: Kafka through kafkajs. */
 export class KafkaEventLog implements EventLog {

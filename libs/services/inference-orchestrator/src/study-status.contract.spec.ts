@@ -1,0 +1,108 @@
+import { operations, topics, worker } from '@callosum/contracts';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { createChannel, createClient } from 'nice-grpc';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { fresh, simpleResult } from './test-support/fixtures.js';
+import { OrchestratorForTests, eventTrace } from './test-support/orchestrator.js';
+import { held, WorkerForTests } from './test-support/worker.js';
+
+let postgres: TestPostgres;
+let orchestrator: OrchestratorForTests;
+const workers: WorkerForTests[] = [];
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  orchestrator = await OrchestratorForTests.start(postgres);
+});
+afterAll(async () => {
+  for (const one of workers) one.close();
+  await orchestrator?.stop();
+  await postgres?.stop();
+});
+
+async function statusOf(studyInstanceUid: string): Promise<operations.GetStudyStatusResponse> {
+  const channel = createChannel(orchestrator.service.grpcAddress);
+  try {
+    return await createClient(operations.StudyStatusServiceDefinition, channel).getStudyStatus({ studyInstanceUid });
+  } finally {
+    channel.close();
+  }
+}
+
+it('tells a study’s jobs from the queue over the worker to the failure and the end', async () => {
+  const { model, bytes } = fresh('status');
+  const one = new WorkerForTests(orchestrator.workerAddress);
+  workers.push(one);
+  one.register(model);
+  await one.take('registered');
+  const study = await orchestrator.complete(bytes);
+  const offer = await one.takeOffer();
+  const running = await statusOf(study);
+  expect(running).toMatchObject({ service: 'inference-orchestrator', traceIds: [eventTrace] });
+  expect(running.inference).toMatchObject({ consideredRevision: 1, models: 1, jobsTotal: 1 });
+  expect(running.inference?.jobs[0]).toMatchObject({
+    jobId: offer.jobId,
+    modelId: model.model?.modelId,
+    state: 'running',
+    attempts: 1,
+    workerInstanceId: one.instanceId,
+    endedAt: undefined,
+  });
+  expect(Date.parse(running.inference?.jobs[0]?.leaseUntil ?? '')).toBeGreaterThan(
+    Date.parse(running.inference?.jobs[0]?.attemptStartedAt ?? ''),
+  );
+
+  const kind = worker.FailureKind.FAILURE_KIND_TRANSIENT;
+  one.send({ $case: 'fail', value: { ...held(offer), kind, detail: 'Plantedname^Ann cannot be read' } });
+  const again = await one.takeOffer();
+  expect(again.attempt).toBe(2);
+  const failed = await statusOf(study);
+  expect(failed.inference?.jobs[0]?.attempts).toBe(2);
+  expect(failed.inference?.jobs[0]?.errorCode).not.toBe('');
+  expect(JSON.stringify(operations.GetStudyStatusResponse.toJSON(failed))).not.toMatch(/planted/i);
+
+  one.send({ $case: 'complete', value: { ...held(again), result: simpleResult } });
+  await one.take('accepted');
+  await orchestrator.untilEvents(topics.jobCompleted, study);
+  const [done] = (await statusOf(study)).inference?.jobs ?? [];
+  expect(done).toMatchObject({ state: 'completed', leaseUntil: undefined });
+  expect(done?.endedAt).toBeDefined();
+});
+
+it('tells that a study was considered and no model took it, and nothing of one it never heard of', async () => {
+  const { bytes } = fresh('nobody');
+  const study = await orchestrator.complete(bytes);
+  let told = await statusOf(study);
+  while (!told.inference) told = await statusOf(study);
+  expect(told.inference).toMatchObject({ consideredRevision: 1, jobs: [], jobsTotal: 0 });
+  expect((await statusOf('1.2.3')).inference).toBeUndefined();
+});
+
+it('keeps its answer bounded, what has not ended first', async () => {
+  const { model, bytes } = fresh('many');
+  const one = new WorkerForTests(orchestrator.workerAddress);
+  workers.push(one);
+  one.register(model);
+  await one.take('registered');
+  const study = await orchestrator.complete(bytes);
+  const offer = await one.takeOffer();
+  const { db } = orchestrator.database;
+  const row = await db.selectFrom('job').selectAll().where('id', '=', offer.jobId).executeTakeFirstOrThrow();
+  const copies = Array.from({ length: 120 }, (_, i) => ({
+    ...row,
+    id: crypto.randomUUID(),
+    input_digest: `copy-${i}`,
+    state: 'superseded' as const,
+    lease_until: null,
+    next_attempt_at: null,
+    deadline_at: null,
+    scheduled_at: new Date(),
+    ended_at: new Date(),
+  }));
+  await db.insertInto('job').values(copies).execute();
+  const { inference } = await statusOf(study);
+  expect(inference).toMatchObject({ jobsTotal: 121 });
+  expect(inference?.jobs).toHaveLength(100);
+  expect(inference?.jobs[0]?.jobId).toBe(offer.jobId);
+});
