@@ -144,9 +144,81 @@ for (const { name, missing, open } of stores) {
       expect(await eventsOf(uid)).toMatchObject([{ current: true }, { current: true, instanceRevision: 2 }]);
       const located = await archive.locate({ studyInstanceUid: tinyCt().studyInstanceUid, sopInstanceUid: uid });
       expect(located).toMatchObject([{ revision: 2 }]);
-      // The first one, sent again, is known already: nothing flips back.
+      expect((await archive.store(ct(uid, 1024, { PatientName: 'CORRECTED^NAME' }), intake)).status).toBe('duplicate');
+      expect(await rowsOf(uid)).toHaveLength(2);
+    });
+
+    it('makes an older dataset that is sent again current again, as a revision of its own, once for each sending', async () => {
+      const uid = newUid();
+      const [original, corrected] = [ct(uid, 1024, { PatientID: 'REV-1' }), ct(uid, 1024, { PatientID: 'REV-2' })];
+      await archive.store(original, intake);
+      await archive.store(corrected, intake);
+      expect((await archive.store(original, { ...intake, source: 'PACS' })).status).toBe('correction');
+      const rows = await rowsOf(uid);
+      expect(rows).toMatchObject([
+        { revision: 1, current: false, decision: 'stored' },
+        { revision: 2, current: false, decision: 'correction' },
+        { revision: 3, current: true, decision: 'correction', source: 'PACS' },
+      ]);
+      const events = await eventsOf(uid);
+      expect(events).toHaveLength(3);
+      expect(events[2]).toMatchObject({ instanceRevision: 3, current: true, source: 'PACS' });
+      expect(new Set(rows.map((row) => row.blob_key)).size).toBe(3);
+      expect(await buffer(await archive.open(rows[2]?.blob_key ?? ''))).toEqual(Buffer.from(original));
+      const statuses: string[] = [];
+      for (const bytes of [original, corrected, corrected, original])
+        statuses.push((await archive.store(bytes, intake)).status);
+      expect(statuses).toEqual(['duplicate', 'correction', 'duplicate', 'correction']);
+      expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([false, false, false, false, true]);
+      expect(await eventsOf(uid)).toHaveLength(5);
+    });
+
+    it.skipIf(dcmtk)('makes it current again also when it comes in another lossless transfer syntax', async () => {
+      const uid = newUid();
+      const [plain, packed] = [join(folder, `${uid}.dcm`), join(folder, `${uid}-rle.dcm`)];
+      await writeFile(plain, ct(uid));
+      await run('dcmcrle', [plain, packed]);
+      await archive.store(ct(uid), intake);
+      await archive.store(ct(uid, 1024, { PatientID: 'CORRECTED' }), intake);
+      expect((await archive.store(await readFile(packed), intake)).status).toBe('correction');
       expect((await archive.store(ct(uid), intake)).status).toBe('duplicate');
-      expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([false, true]);
+      const selection = { studyInstanceUid: tinyCt().studyInstanceUid, sopInstanceUid: uid };
+      expect(await archive.locate(selection)).toMatchObject([
+        { revision: 3, transfer_syntax_uid: '1.2.840.10008.1.2.5' },
+      ]);
+    });
+
+    it('takes a correction back once, though several senders do so at two replicas', async () => {
+      for (let round = 0; round < 10; round++) {
+        const uid = newUid();
+        await archive.store(ct(uid), intake);
+        await archive.store(ct(uid, 1024, { PatientID: 'CORRECTED' }), intake);
+        const outcomes = await Promise.all(
+          [archive, there.archive, archive, there.archive].map((one) => one.store(ct(uid), intake)),
+        );
+        const statuses = outcomes.map(({ status }) => status).sort();
+        expect(statuses).toEqual(['correction', 'duplicate', 'duplicate', 'duplicate']);
+        expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([false, false, true]);
+        expect(await eventsOf(uid)).toHaveLength(3);
+      }
+    });
+
+    it('puts an undo and the correction sent again at the same moment in one order, and says so to both', async () => {
+      for (let round = 0; round < 10; round++) {
+        const uid = newUid();
+        const corrected = ct(uid, 1024, { PatientID: 'CORRECTED' });
+        await archive.store(ct(uid), intake);
+        await archive.store(corrected, intake);
+        const [undo, again] = await Promise.all([
+          archive.store(ct(uid), intake),
+          there.archive.store(corrected, intake),
+        ]);
+        expect(undo.status).toBe('correction');
+        // First, it said what is current anyway; second, it is a correction anew.
+        const order = again.status === 'duplicate' ? [false, false, true] : [false, false, false, true];
+        expect((await rowsOf(uid)).map(({ current }) => current)).toEqual(order);
+        expect(await eventsOf(uid)).toHaveLength(order.length);
+      }
     });
 
     it('keeps other pixels beside the first, which stays current', async () => {
@@ -160,6 +232,13 @@ for (const { name, missing, open } of stores) {
         [2, false],
       ]);
       expect((await archive.store(ct(uid, 2), intake)).status).toBe('duplicate');
+      // Also once the first was corrected: other pixels never become current by being sent again, the first's do.
+      await archive.store(ct(uid, 1, { PatientID: 'CORRECTED' }), intake);
+      expect((await archive.store(ct(uid, 2), intake)).status).toBe('duplicate');
+      expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([false, false, true]);
+      expect((await archive.store(ct(uid, 1), intake)).status).toBe('correction');
+      expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([false, false, false, true]);
+      expect(await eventsOf(uid)).toHaveLength(4);
     });
 
     it.each(['StudyInstanceUID', 'SeriesInstanceUID'])(
@@ -185,6 +264,9 @@ for (const { name, missing, open } of stores) {
         const corrected = await archive.store(ct(uid, 1024, { PatientID: 'OTHER' }), intake);
         expect(corrected.status).toBe('correction');
         expect((await rowsOf(uid)).map((row) => row.current)).toEqual([false, false, true]);
+        const again = await archive.store(ct(uid, 1024, { [keyword]: other, PatientID: 'OTHER' }), intake);
+        expect(again.status).toBe('duplicate');
+        expect(await eventsOf(uid)).toHaveLength(3);
         await watched.database.close();
       },
     );
@@ -285,6 +367,10 @@ for (const { name, missing, open } of stores) {
       expect((await eventsOf(theirs))[0]?.['issuedByCallosum'] ?? false).toBe(false);
       await archive.store(ct(ours, 1024, { PatientName: 'COERCED' }), { origin: 'dimse', source: 'PACS' });
       expect((await rowsOf(ours)).map((row) => row.issued_by_callosum)).toEqual([true, true]);
+      // Our own retry and the coerced copy do not take turns.
+      for (const bytes of [ct(ours), ct(ours, 1024, { PatientName: 'COERCED' })])
+        expect((await archive.store(bytes, { origin: 'dimse', source: 'PACS' })).status).toBe('duplicate');
+      expect(await eventsOf(ours)).toHaveLength(2);
     });
 
     it('lets instances that finish together share commits', async () => {

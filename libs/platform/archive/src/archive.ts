@@ -38,8 +38,9 @@ export interface ArchiveOptions {
 /**
  * What became of an object (rule 2). All of them are success to the sender.
  * - `stored`: the first of its SOPInstanceUID
- * - `duplicate`: the same dataset is kept already, perhaps in another lossless syntax; nothing was written
- * - `correction`: same pixels, other attributes: kept, now current
+ * - `duplicate`: the same dataset is current already, or kept as a conflict, perhaps in another lossless syntax;
+ *   nothing was written
+ * - `correction`: same pixels, other attributes than the current ones, also those of an older revision: kept, now current
  * - `conflicting-pixels`: other pixels: kept, the first stays current, a person should look
  * - `conflicting-study`: of another Study or Series: the same
  */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type DatabaseConfig } from '@callosum/database';
 import type { Attributes } from '@callosum/dicom';
 import { newId, uuidToUid } from '@callosum/kernel';
-import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
+import { FileObjectStore, ObjectNotFoundError, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
 import { tinyCt } from '@callosum/phantom';
 import { orSkip, startPostgres, startS3, type TestPostgres, type TestS3 } from '@callosum/testing';
 import { sql } from 'kysely';
@@ -14,6 +14,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { newBlobKey, readBlobKey } from './blob-key.js';
 import type { Intake, ReconcileProgress } from './index.js';
+import { revisionKey } from './revision-marks.js';
 import { type OpenArchive, openArchive, prepareArchive } from './test-support/open-archive.js';
 
 const [postgres, s3] = await Promise.all([orSkip(startPostgres), orSkip(startS3)]);
@@ -114,12 +115,22 @@ for (const { name, missing, open } of stores) {
     }
 
     it('of a database that is lost gives back every row, which is current, what is ours, and tells each once', async () => {
-      const [plain, corrected, conflicting, moved, seg] = [newUid(), newUid(), newUid(), newUid(), newUid()];
+      const [plain, corrected, undone, conflicting, moved, seg] = Array.from({ length: 6 }, newUid) as [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+      ];
       const { archive } = here;
       await archive.store(ct(plain), client);
       await archive.store(ct(corrected), scanner);
       await archive.store(ct(corrected, 1, { PatientName: 'B' }), pacs);
       await archive.store(ct(corrected, 1, { PatientName: 'C' }), scanner);
+      await archive.store(ct(undone), scanner);
+      await archive.store(ct(undone, 1, { PatientID: 'B' }), pacs);
+      await archive.store(ct(undone), pacs);
       await archive.store(ct(conflicting, 1), scanner);
       await archive.store(ct(conflicting, 2), pacs);
       await archive.store(ct(moved), scanner);
@@ -129,15 +140,15 @@ for (const { name, missing, open } of stores) {
       // A PACS sends ours back with other attributes: still ours.
       await archive.store(ct(seg, 1, { PatientName: 'COERCED', Manufacturer: 'PACS' }), pacs);
       const before = await rowsOf(here);
-      expect(before).toHaveLength(10);
+      expect(before).toHaveLength(13);
 
       const empty = await server.createDatabase();
       await prepareArchive(empty);
       const restored = openOn(empty);
-      expect(await reconcile(restored)).toEqual({ examined: 10, recovered: 10, unreadable: 0 });
+      expect(await reconcile(restored)).toEqual({ examined: 13, recovered: 13, unreadable: 0 });
       expect(await rowsOf(restored)).toEqual(before);
       const facts = await factsOf(restored);
-      expect(facts).toHaveLength(10);
+      expect(facts).toHaveLength(13);
       expect(facts.filter((fact) => fact['sopInstanceUid'] === seg).map((fact) => fact['issuedByCallosum'])).toEqual([
         true,
         true,
@@ -148,7 +159,56 @@ for (const { name, missing, open } of stores) {
       expect((await rowsOf(restored)).filter((row) => row['issued_by_callosum'] === true)).toHaveLength(3);
 
       expect(await reconcile(restored)).toMatchObject({ recovered: 0 });
-      expect(await factsOf(restored)).toHaveLength(11);
+      expect(await factsOf(restored)).toHaveLength(14);
+    });
+
+    it('takes a correction back that a dump knows nothing of, whatever was swept before', async () => {
+      const [uid, resent] = [newUid(), newUid()];
+      for (const one of [uid, resent]) await here.archive.store(ct(one), scanner);
+      const dumped = await dump();
+      for (const one of [uid, resent]) {
+        await here.archive.store(ct(one, 1, { PatientID: 'B' }), pacs);
+        await here.archive.store(ct(one), pacs);
+      }
+      const before = await rowsOf(here);
+      await here.database.close();
+
+      const restored = openOn(dumped);
+      // What the ledger takes for the current one, come again, may be the undo of a correction it does not know.
+      expect(await restored.archive.sweep(-60_000)).toBe(0);
+      // Of a sender who goes on before anyone reconciles nothing is kept: to this ledger it says nothing new.
+      expect((await restored.archive.store(ct(resent), scanner)).status).toBe('duplicate');
+      expect(await reconcile(restored)).toMatchObject({ recovered: 4 });
+      expect(await rowsOf(restored)).toEqual(before);
+      expect(await reconcile(restored)).toMatchObject({ recovered: 0 });
+    });
+
+    it('does not bring back by a blob that was never acknowledged what was corrected or taken back since', async () => {
+      const put = async (bytes: Uint8Array, revision: number): Promise<string> => {
+        const key = newBlobKey('default', pacs, new Date());
+        const file = async function* (content: Uint8Array) {
+          await Promise.resolve();
+          yield content;
+        };
+        await objects.put(key, file(bytes));
+        if (revision > 1) await objects.put(revisionKey(key, revision), file(new Uint8Array(0)));
+        return key;
+      };
+      const uid = newUid();
+      const corrected = ct(uid, 1, { PatientID: 'B' });
+      await here.archive.store(ct(uid), scanner);
+      // The database went away between the mark and the row; the sender sent it again.
+      const refused = [await put(corrected, 2)];
+      await here.archive.store(corrected, pacs);
+      // Refused before it had a mark.
+      refused.push(await put(ct(uid), 1));
+      await here.archive.store(ct(uid), pacs);
+      const before = await rowsOf(here);
+      expect(before.map((row) => row['current'])).toEqual([false, false, true]);
+      expect(await reconcile(here)).toEqual({ examined: 5, recovered: 0, unreadable: 0 });
+      expect(await rowsOf(here)).toEqual(before);
+      expect(await here.archive.sweep(-60_000)).toBe(2);
+      for (const key of refused) await expect(objects.head(key)).rejects.toThrow(ObjectNotFoundError);
     });
 
     it('orders objects of one UID by the revisions they were given, though their transfers overlapped', async () => {

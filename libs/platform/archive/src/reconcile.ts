@@ -5,13 +5,13 @@ import { CallosumError, type Clock } from '@callosum/kernel';
 import { ObjectNotFoundError, type ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 
+import { ArrivalOrder } from './arrival-order.js';
 import { type BlobMark, dayOf, readBlobKey } from './blob-key.js';
 import { tellConflict } from './conflicts.js';
 import type { Deposit, DepositStatus } from './deposit.js';
 import { MissingUidError, TruncatedObjectError } from './errors.js';
 import { describeBlob, type WrittenInstance } from './instance-bytes.js';
-import type { Ledger, LedgerEntry, PendingRow } from './ledger.js';
-import { revisionMarks } from './revision-marks.js';
+import type { Ledger, PendingRow } from './ledger.js';
 
 export interface ReconcileProgress {
   readonly examined: number;
@@ -33,8 +33,6 @@ interface Found extends Lost {
 const pageKeys = 500;
 /** Blobs read at once: enough to keep a disk busy, and few buffers. */
 const readAtOnce = 8;
-/** Arrivals nearer than this are ordered by the revisions they were given: clocks of replicas differ, transfers overlap. */
-const clockToleranceMs = 60_000;
 /** While the outbox is full or a dependency away: the relay empties it, and in five minutes it would have moved. */
 const retryAfterMs = 1_000;
 const retriesMax = 300;
@@ -68,14 +66,14 @@ export class Reconciliation {
    * @throws {ObjectStoreUnavailableError}
    */
   async *run(settledMs: number): AsyncGenerator<ReconcileProgress> {
-    const recorded = await revisionMarks(this.parts.store, this.parts.site);
+    const order = await ArrivalOrder.read(this.parts.store, this.parts.site);
     const later: Lost[] = [];
     let day: Lost[] = [];
     let date = '';
-    for await (const page of this.#lost(settledMs, recorded)) {
+    for await (const page of this.#lost(settledMs, order)) {
       for (const lost of page) {
         if (dayOf(lost.mark.key) !== date) {
-          yield* this.#recoverAll(day);
+          yield* this.#recoverAll(day, order);
           day = [];
           date = dayOf(lost.mark.key);
         }
@@ -83,12 +81,12 @@ export class Reconciliation {
       }
       yield { ...this.#progress };
     }
-    yield* this.#recoverAll(day);
-    yield* this.#recoverAll(later);
+    yield* this.#recoverAll(day, order);
+    yield* this.#recoverAll(later, order);
     yield { ...this.#progress };
   }
 
-  async *#lost(settledMs: number, recorded: ReadonlyMap<string, number>): AsyncGenerator<Lost[]> {
+  async *#lost(settledMs: number, order: ArrivalOrder): AsyncGenerator<Lost[]> {
     const { store, site, clock } = this.parts;
     const before = clock.now().getTime() - settledMs;
     let keys: string[] = [];
@@ -96,27 +94,27 @@ export class Reconciliation {
       if (modifiedAt.getTime() > before) continue;
       keys.push(key);
       if (keys.length < pageKeys) continue;
-      yield await this.#withoutRow(keys, recorded);
+      yield await this.#withoutRow(keys, order);
       keys = [];
     }
-    yield await this.#withoutRow(keys, recorded);
+    yield await this.#withoutRow(keys, order);
   }
 
-  async #withoutRow(keys: readonly string[], recorded: ReadonlyMap<string, number>): Promise<Lost[]> {
+  async #withoutRow(keys: readonly string[], order: ArrivalOrder): Promise<Lost[]> {
     const { ledger, logger } = this.parts;
     const known = await ledger.named(keys);
     this.#progress.examined += keys.length;
     return keys.flatMap((key) => {
       if (known.has(key)) return [];
       const mark = readBlobKey(key);
-      if (mark) return [{ mark, recordedRevision: recorded.get(key) ?? 1 }];
+      if (mark) return [{ mark, recordedRevision: order.revisionOf(key) }];
       logger.warn({ key }, 'archive.blob-unmarked');
       this.#progress.unreadable++;
       return [];
     });
   }
 
-  async *#recoverAll(lost: readonly Lost[]): AsyncGenerator<ReconcileProgress> {
+  async *#recoverAll(lost: readonly Lost[], order: ArrivalOrder): AsyncGenerator<ReconcileProgress> {
     const inOrder = [...lost].sort(
       (a, b) =>
         a.recordedRevision - b.recordedRevision ||
@@ -125,7 +123,12 @@ export class Reconciliation {
     );
     for (let at = 0; at < inOrder.length; at += readAtOnce) {
       const read = await Promise.all(inOrder.slice(at, at + readAtOnce).map((one) => this.#read(one)));
-      await this.#patiently(() => this.#recover(read.filter((one) => one !== undefined)));
+      await this.#patiently(() =>
+        this.#recover(
+          read.filter((one) => one !== undefined),
+          order,
+        ),
+      );
       yield { ...this.#progress };
     }
   }
@@ -145,7 +148,7 @@ export class Reconciliation {
   }
 
   /** Firsts of their UIDs share a transaction; further objects are judged after them, in their order. */
-  async #recover(found: readonly Found[]): Promise<void> {
+  async #recover(found: readonly Found[], order: ArrivalOrder): Promise<void> {
     if (found.length === 0) return;
     const { ledger, deposit, logger } = this.parts;
     const revisionFloor = await this.revisionFloor();
@@ -159,7 +162,7 @@ export class Reconciliation {
       const status: DepositStatus =
         firsts.get(uid) === one && !known.has(uid)
           ? 'stored'
-          : await deposit.decide(rowOf(one, revisionFloor), (entry) => cameAfter(one, entry));
+          : await deposit.decide(rowOf(one, revisionFloor), (entry) => order.isAfter(one.mark, entry));
       if (status !== 'duplicate') recovered++;
       tellConflict(logger, status, {
         sopInstanceUid: uid,
@@ -185,11 +188,6 @@ export class Reconciliation {
 /** Errors that say of a blob that no sender was ever told it was stored, or that it is damaged. */
 export const unreadable = (error: unknown): boolean =>
   error instanceof DicomParseError || error instanceof TruncatedObjectError || error instanceof MissingUidError;
-
-function cameAfter({ mark, recordedRevision }: Lost, entry: LedgerEntry): boolean {
-  const laterByMs = mark.arrivedAt.getTime() - entry.stored_at.getTime();
-  return Math.abs(laterByMs) <= clockToleranceMs && recordedRevision > 1 ? true : laterByMs > 0;
-}
 
 const rowOf = ({ mark, written }: Found, revisionFloor: number): PendingRow => ({
   written,

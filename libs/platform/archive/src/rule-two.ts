@@ -28,6 +28,16 @@ function relate(
   return comparePixels(kept.digests, digests) === 'same' ? 'correction' : 'conflicting-pixels';
 }
 
+/** A dataset may be kept several times, once for each time it became current; equal to the current one is what counts. */
+const currentFirst = (kept: readonly LedgerEntry[]): LedgerEntry[] =>
+  [...kept].sort((a, b) => Number(b.current) - Number(a.current) || a.revision - b.revision);
+
+/**
+ * What equals this needs no row. Callosum's own results say nothing of identity: its own retries and the copies that a
+ * PACS coerces must not take turns.
+ */
+const staysAsItIs = (entry: LedgerEntry): boolean => entry.current || entry.issued_by_callosum;
+
 /** Compares objects of one SOPInstanceUID (rule 2), in memory that all comparisons of the process share. */
 export class RuleTwo {
   constructor(
@@ -37,6 +47,9 @@ export class RuleTwo {
   ) {}
 
   /**
+   * Equal to the current object: a duplicate. Equal to an older one of the same pixels: its sender takes a correction
+   * back, and it is current again, as a revision of its own. Equal to one that is kept beside the current one as a
+   * conflict, or of Callosum's own making (rule 4): a duplicate, nothing flips.
    * @param kept every kept object of the UID, at least one
    * @param comesAfter true when the new object came after the kept one: always, unless it was lost and found again
    */
@@ -46,23 +59,27 @@ export class RuleTwo {
     comesAfter: (entry: LedgerEntry) => boolean = () => true,
   ): Promise<Verdict> {
     const { written } = row;
-    const sameBytes = kept.find(
+    // Its row was written by a recovery that was faster, or by a commit whose answer was lost.
+    const own = kept.find((entry) => entry.blob_key === written.blob.key);
+    if (own) return { decision: 'duplicate', of: own };
+    const copy = currentFirst(kept).find(
       (entry) =>
         entry.dataset_sha256 === written.datasetSha256 && entry.transfer_syntax_uid === written.transferSyntaxUid,
     );
-    if (sameBytes) return { decision: 'duplicate', of: sameBytes };
-    const digests = await this.#digests(written.blob.key, written.blob.byteCount);
+    if (copy && staysAsItIs(copy)) return { decision: 'duplicate', of: copy };
+    const digests = await (copy ? this.#digestsOf(copy) : this.#digests(written.blob.key, written.blob.byteCount));
     const others: { entry: LedgerEntry; digests: DatasetDigest }[] = [];
-    for (const entry of kept) others.push({ entry, digests: await this.#digestsOf(entry) });
+    for (const entry of currentFirst(kept)) others.push({ entry, digests: await this.#digestsOf(entry) });
     const same = others.find(
       (other) =>
         other.digests.attributesDigest === digests.attributesDigest && comparePixels(other.digests, digests) === 'same',
     );
-    if (same) return { decision: 'duplicate', of: same.entry };
+    if (same && staysAsItIs(same.entry)) return { decision: 'duplicate', of: same.entry };
     const revision = Math.max(...kept.map((entry) => entry.revision)) + 1;
     const current = others.find(({ entry }) => entry.current);
     const relation = current === undefined ? 'conflicting-pixels' : relate(current, { written, digests });
     const isLater = current === undefined || comesAfter(current.entry);
+    if (same && (relation !== 'correction' || !isLater)) return { decision: 'duplicate', of: same.entry };
     // Of corrections the newest is current, of a conflict the first.
     if (relation !== 'correction') return { decision: relation, current: !isLater, revision, digests };
     return { decision: isLater ? relation : 'stored', current: isLater, revision, digests };

@@ -2,6 +2,7 @@ import type { Clock } from '@callosum/kernel';
 import { ObjectNotFoundError, type ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 
+import { ArrivalOrder } from './arrival-order.js';
 import { readBlobKey } from './blob-key.js';
 import { SweepRefusedError } from './errors.js';
 import { describeBlob } from './instance-bytes.js';
@@ -50,9 +51,11 @@ export class Sweep {
     if (unfinished > 0) logger.info({ unfinished }, 'archive.uploads-swept');
     const orphans = await this.#orphans(before, signal);
     let deleted = 0;
+    let order: ArrivalOrder | undefined;
     for (const key of orphans) {
       signal?.throwIfAborted();
-      if (this.#unknown.has(key) || !(await this.#isNeedless(key))) {
+      if (!this.#unknown.has(key)) order ??= await ArrivalOrder.read(store, site);
+      if (!order || this.#unknown.has(key) || !(await this.#isNeedless(key, order))) {
         this.#unknown.add(key);
         continue;
       }
@@ -92,15 +95,18 @@ export class Sweep {
     yield keys;
   }
 
-  async #isNeedless(key: string): Promise<boolean> {
+  /** True for what a reconciliation gives no row either. */
+  async #isNeedless(key: string, order: ArrivalOrder): Promise<boolean> {
     const { store, ledger, rule } = this.parts;
     try {
       const written = await describeBlob(store, key);
       const kept = await ledger.kept(written.sopInstanceUid);
       const mark = readBlobKey(key);
       if (kept.length === 0 || !mark) return false;
+      // Rows between are missing: what equals the newest row that is left may undo a correction that is lost with them.
+      if (order.revisionOf(key) > Math.max(...kept.map((entry) => entry.revision))) return false;
       const row = { written, intake: mark.intake, storedAt: mark.arrivedAt, traceparent: undefined, revisionFloor: 0 };
-      return (await rule.judge(row, kept)).decision === 'duplicate';
+      return (await rule.judge(row, kept, (entry) => order.isAfter(mark, entry))).decision === 'duplicate';
     } catch (error) {
       if (error instanceof ObjectNotFoundError) return false;
       if (unreadable(error)) return true;

@@ -217,6 +217,20 @@ describe('a correction', () => {
     });
   });
 
+  it('is taken back by the older dataset as a newer revision, and identity is judged anew', async () => {
+    await send(slice('s', 'a', 1));
+    await complete();
+    const digestOf = async () => (await grpc().getDemographics({ studyInstanceUid: uid('s') })).identityDigest;
+    const original = await digestOf();
+    await send(slice('s', 'a', 1, { PatientID: 'P-2' }), { revision: 2 });
+    await complete();
+    expect(await digestOf()).not.toBe(original);
+    await events();
+    expect(await send(slice('s', 'a', 1), { revision: 3 })).toBe('indexed');
+    expect(await changes()).toEqual(['reopened+identity 3']);
+    expect(await digestOf()).toBe(original);
+  });
+
   it('is not undone by the older blob arriving late', async () => {
     const first = store(slice('s', 'a', 1));
     await send(slice('s', 'a', 1, { PatientID: 'P-2' }), { revision: 2 });
