@@ -195,6 +195,7 @@ describe('a study that turns out to be somebody else’s after publication', () 
   const corrected = moved(stranger.patientId);
   let system: Callosum;
   let formerPatient: string;
+  let rightful: string;
   let published: FhirResource[];
   let resultsBefore: string[];
 
@@ -276,7 +277,7 @@ describe('a study that turns out to be somebody else’s after publication', () 
       headers: { 'content-type': 'application/fhir+json' },
       body: JSON.stringify({ resourceType: 'Patient', name: [{ family: 'Rightful' }] }),
     });
-    const rightful = `Patient/${((await created.json()) as { id: string }).id}`;
+    rightful = `Patient/${((await created.json()) as { id: string }).id}`;
     const answer = await fetch(`${system.httpUrl}/api/identity/quarantine/${open.decisionId}/resolve`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -323,6 +324,43 @@ describe('a study that turns out to be somebody else’s after publication', () 
     }
     const all = JSON.stringify(await everyResource(system.httpUrl));
     for (const old of resultsBefore) expect(all).not.toContain(old);
+    expect(await factCount(system, 'inference.job.scheduled.v1', study)).toBe(2);
+    expect(await parked(system)).toEqual([]);
+  });
+
+  it('moves back when the correction is taken back: the objects as they first were, sent again', async () => {
+    const correctedResults = await resultsInFhir();
+    const subjects = (resources: readonly FhirResource[]): unknown[] =>
+      resources.map((resource) => (resource['subject'] ?? resource['for']) as unknown);
+    await send(system, original);
+    await eventually('it is published under its former Patient', 120_000, async () => {
+      const now = await asTheyAreNow();
+      const results = await resultsInFhir();
+      return (
+        now.every(({ status }) => status !== 'entered-in-error') &&
+        subjects(now).every((subject) => JSON.stringify(subject) === JSON.stringify({ reference: formerPatient })) &&
+        results.length === 2 &&
+        results.every((uid_) => !correctedResults.includes(uid_))
+      );
+    });
+    await sleep(3_000);
+    const now = await asTheyAreNow();
+    expect(statusesOfTypes(now)).toEqual(statusesOfTypes(published));
+    const all = await everyResource(system.httpUrl);
+    expect(all.filter((resource) => JSON.stringify(resource).includes(`"${rightful}"`))).toEqual([]);
+    // Built of the same attributes as at first, they are the same objects.
+    expect((await resultsInFhir()).sort()).toEqual([...resultsBefore].sort());
+    const instances = await instancesOf(system.httpUrl, study);
+    const images = instances.filter(({ modality }) => modality === 'CT');
+    expect(images).toHaveLength(original.instances.length);
+    const results = instances.filter(({ sopInstanceUid }) => resultsBefore.includes(sopInstanceUid));
+    expect(results).toHaveLength(2);
+    for (const instance of [...images.slice(0, 1), ...images.slice(-1), ...results]) {
+      const { dataset } = parseFile(await retrieve(system.httpUrl, study, instance));
+      expect(dataset.string('PatientID')).toBe(owner.patientId);
+    }
+    const studies = await fetch(`${system.httpUrl}/dicom-web/studies?StudyInstanceUID=${study}`);
+    expect(await studies.json()).toMatchObject([{ '00100020': { Value: [owner.patientId] } }]);
     expect(await factCount(system, 'inference.job.scheduled.v1', study)).toBe(2);
     expect(await parked(system)).toEqual([]);
   });
