@@ -68,7 +68,7 @@ describe('the check', () => {
     [fenced('npx callosum parked retry'), 'callosum has no command "parked retry"'],
     [fenced('npx callosum parked list --vendor x'), 'callosum parked list has no option --vendor'],
     [fenced('npx callosum reindex --group x'), 'callosum reindex has no option --group'],
-    ['`npx callosum trace 1.2.3`', 'callosum has no command "trace 1.2.3"'],
+    ['`npx callosum follow 1.2.3`', 'callosum has no command "follow 1.2.3"'],
     ['`CALLOSUM_PLANTED_MS`', 'CALLOSUM_PLANTED_MS is no setting'],
     [
       fenced('psql "$CALLOSUM_PSQL" -c "select planted from archive.intake"'),

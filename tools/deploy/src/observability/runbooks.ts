@@ -69,7 +69,8 @@ function cliProblems(command: string): string[] {
   const words = command.split(' ').slice(1);
   if (words[0] !== 'callosum') return [`${command}: npx runs callosum only`];
   if (words.includes('…')) return [];
-  const name = words[1] === 'reindex' ? 'reindex' : words.slice(1, 3).join(' ');
+  // One word, or the family's and its own.
+  const name = ['reindex', 'trace'].includes(words[1] ?? '') ? (words[1] ?? '') : words.slice(1, 3).join(' ');
   const text = helpOf(name);
   if (!text) return [`callosum has no command "${name}"`];
   return words
