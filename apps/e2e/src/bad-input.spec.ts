@@ -11,37 +11,8 @@ import { eventually, fhirSearch, imagingStudyOf } from './harness/fhir.js';
 import { type NonsenseWorker, startNonsenseWorker, writeLabelMap } from './harness/nonsense-worker.js';
 import { newFolder, root } from './harness/paths.js';
 import { run } from './harness/processes.js';
-import { runPython } from './harness/python.js';
 import { instancesOf, retrieve, send, smallPhantom, storescu, writeStudy } from './harness/studies.js';
-
-/** Sends a file's dataset cut to `keep` bytes by C-STORE and prints the status that came back. */
-const sendCut = `
-import json, struct, sys
-from io import BytesIO
-from pynetdicom import AE
-from pynetdicom.dimse_primitives import C_STORE
-from pydicom import dcmread
-port, path, keep = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-raw = open(path, 'rb').read()
-dataset = raw[144 + struct.unpack('<I', raw[140:144])[0]:]
-meta = dcmread(path, stop_before_pixels=True)
-ae = AE('E2E-CUT')
-ae.add_requested_context(meta.SOPClassUID, meta.file_meta.TransferSyntaxUID)
-association = ae.associate('127.0.0.1', port, ae_title='CALLOSUM')
-request = C_STORE()
-request.MessageID = 1
-request.Priority = 2
-request.AffectedSOPClassUID = meta.SOPClassUID
-request.AffectedSOPInstanceUID = meta.SOPInstanceUID
-request.DataSet = BytesIO(dataset[:keep])
-association._reactor_checkpoint.clear()
-association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
-_, response = association.dimse.get_msg(block=True)
-association._reactor_checkpoint.set()
-status = response.Status if response is not None else None
-association.release()
-print(json.dumps({'status': status, 'sent': len(dataset[:keep]), 'whole': len(dataset)}))
-`;
+import { sendTruncated } from './harness/truncated.js';
 
 const write = (name: string, bytes: Uint8Array): string => {
   const path = join(newFolder('object'), name);
@@ -73,11 +44,7 @@ describe('bad input to a running system', () => {
     const before = blobs(system);
     const keep = Math.floor(object.bytes.length * share);
 
-    const { status, sent, whole } = await runPython<{ status: number | null; sent: number; whole: number }>(sendCut, [
-      String(system.dimsePort),
-      path,
-      String(keep),
-    ]);
+    const { status, sent, whole } = await sendTruncated(system, path, keep);
     expect(sent).toBeLessThan(whole);
     // PS3.4 section GG.4 / table B.2-1: Cxxx, cannot understand.
     expect(status === null ? 'no response' : (status & 0xf000).toString(16)).toBe('c000');

@@ -21,14 +21,18 @@ export interface Span {
 export interface Collector {
   readonly endpoint: string;
   readonly spans: readonly Span[];
+  /** Every body that was sent, whatever is in it, byte by byte as Latin-1. */
+  readonly bodies: readonly string[];
   close(): Promise<void>;
 }
 
 export async function startCollector(): Promise<Collector> {
   const spans: Span[] = [];
+  const bodies: string[] = [];
   const server: Server = createServer((request, response) => {
     void buffer(request).then((body) => {
       const message = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body;
+      bodies.push(message.toString('latin1'));
       if (request.url === '/v1/traces') spans.push(...readRequest(message));
       response.writeHead(200, { 'content-type': 'application/x-protobuf' });
       response.end();
@@ -40,6 +44,7 @@ export async function startCollector(): Promise<Collector> {
   return {
     endpoint: `http://127.0.0.1:${port}`,
     spans,
+    bodies,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
