@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -70,6 +70,21 @@ describe('the embedded PostgreSQL', () => {
     expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
     bystander.kill('SIGKILL');
     await again.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it('starts though the killed server has not been asked for by its parent, and its process id is taken so long', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'callosum-database-'));
+    await (await startEmbeddedPostgres({ dataDir, note: () => undefined })).stop();
+    const { uid, gid } = statSync(join(dataDir, 'postgres'));
+    // Its child ends and stays a zombie: the program it became asks for nobody.
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { uid, gid, cwd: '/' });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const zombie = Number(line.toString());
+    await expect.poll(() => readFileSync(`/proc/${zombie}/stat`, 'utf8')).toMatch(/\) Z /);
+    writeFileSync(join(dataDir, 'postgres', 'postmaster.pid'), `${zombie}\n${join(dataDir, 'postgres')}\n`);
+    await (await startEmbeddedPostgres({ dataDir, note: () => undefined })).stop();
+    parent.kill('SIGKILL');
     rmSync(dataDir, { recursive: true, force: true });
   });
 

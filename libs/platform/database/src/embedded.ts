@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 
 import { DatabaseUnavailableError } from './errors.js';
+import { isAlive, isLeftAlone, isServerOf } from './leftover.js';
 import { type Owner, passes, serverOwner } from './server-owner.js';
 
 const run = promisify(execFile);
@@ -194,41 +195,22 @@ async function adminPassword(clusterDir: string, owner: Owner, binaries: Binarie
   return password;
 }
 
+/** Ends a server that an earlier, killed process left in the folder, and takes away the lock file of one that is gone. */
 async function stopLeftover(clusterDir: string, owner: Owner, binaries: Binaries): Promise<void> {
   const pidFile = join(clusterDir, 'postmaster.pid');
   if (!existsSync(pidFile)) return;
   const pid = Number((await readFile(pidFile, 'utf8')).split('\n')[0]);
-  // A process id that the system gave to another program since is not ours to end: PostgreSQL looks for itself.
-  if (!(await isServerOf(pid, clusterDir))) return;
-  await run(binaries.pg_ctl, ['stop', '-D', clusterDir, '-m', 'fast', '-w', '-t', '60'], {
-    ...owner,
-    env: serverEnvironment(),
-    cwd: clusterDir,
-  }).catch((cause: unknown) => {
-    if (isAlive(pid))
-      throw new DatabaseUnavailableError('a PostgreSQL left by an earlier run does not stop', { cause });
-  });
-}
-
-/** True when the process is a PostgreSQL on this data folder. Where there is no /proc, any living process counts. */
-async function isServerOf(pid: number, clusterDir: string): Promise<boolean> {
-  if (!isAlive(pid)) return false;
-  if (!existsSync('/proc/self/cmdline')) return true;
-  const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').then(
-    (text) => text.split('\0'),
-    (): string[] => [],
-  );
-  return basename(words[0] ?? '') === 'postgres' && words.includes(clusterDir);
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  if (await isServerOf(pid, clusterDir)) {
+    await run(binaries.pg_ctl, ['stop', '-D', clusterDir, '-m', 'fast', '-w', '-t', '60'], {
+      ...owner,
+      env: serverEnvironment(),
+      cwd: clusterDir,
+    }).catch((cause: unknown) => {
+      if (isAlive(pid))
+        throw new DatabaseUnavailableError('a PostgreSQL left by an earlier run does not stop', { cause });
+    });
   }
+  if (await isLeftAlone(clusterDir)) await rm(pidFile, { force: true });
 }
 
 async function waitUntilReady(config: pg.ClientConfig, child: ChildProcess, logPath: string): Promise<void> {

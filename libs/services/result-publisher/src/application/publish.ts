@@ -74,7 +74,7 @@ export async function publish(
 
 /**
  * One attempt at what is left of a result that a later one has replaced: its Task. What it reported is the later
- * one's now.
+ * one's now, and is not read.
  */
 export async function publishSuperseded(dependencies: PublishDependencies, claim: ClaimedPublication): Promise<void> {
   const { imagingStudy, diagnosticReport } = claim;
@@ -82,7 +82,9 @@ export async function publishSuperseded(dependencies: PublishDependencies, claim
   if (!imagingStudy || !diagnosticReport) return;
   await currentStudy(dependencies, claim);
   const job = inference.JobCompleted.fromJSON(claim.payload);
-  const { jobId, model, completedAt: endedAt } = jobResult(job, undefined);
+  const { jobId, completedAt } = job;
+  if (!completedAt) throw new MalformedJobError(jobId, 'completed_at');
+  const [model, endedAt] = [modelOf(jobId, job.model), new Date(completedAt)];
   await underLease(dependencies, claim, 'publish', async (lease) => {
     const { patientReference } = lease;
     const scheduledAt = job.scheduledAt ? new Date(job.scheduledAt) : undefined;
