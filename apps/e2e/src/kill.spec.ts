@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { PhantomStudy } from '@callosum/phantom';
+import { type PhantomStudy, randomOf } from '@callosum/phantom';
 
 import { Callosum } from './harness/callosum.js';
 import { factCount, keptCount, parked } from './harness/database.js';
@@ -14,16 +14,6 @@ const kills = Number(process.env['CALLOSUM_KILLS'] ?? 10);
 
 /** A way that was shorter than the calm one is cut this much earlier, on another study. */
 const earlier = 0.6;
-
-/** Mulberry32: the same seed gives the same moments. */
-function randomOf(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /**
  * kill -9 of the services, the database server and the worker between the acknowledgement and the report. What was

@@ -1,3 +1,4 @@
+export { randomOf } from './random.js';
 export { Label } from './thorax.js';
 export * from './thorax-study.js';
 export type { LungTruth, ThoraxTruth } from './truth.js';

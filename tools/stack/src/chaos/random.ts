@@ -1,15 +1,7 @@
-/** A source of numbers in [0, 1). The same seed gives the same numbers (Mulberry32). */
-export type Random = () => number;
+export { randomOf } from '@callosum/phantom';
 
-export function randomOf(seed: number): Random {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
+/** A source of numbers in [0, 1). */
+export type Random = () => number;
 
 /** One of the choices; each is as likely. @throws {RangeError} when there is none */
 export function pick<T>(random: Random, choices: readonly T[]): T {
