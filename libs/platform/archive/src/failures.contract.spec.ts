@@ -31,8 +31,7 @@ const intake: Intake = { origin: 'dimse', source: 'CT1' };
 const newUid = (): string => uuidToUid(newId());
 const ct = (sopInstanceUid = newUid()): Buffer => Buffer.from(tinyCt({ SOPInstanceUID: sopInstanceUid }).bytes);
 /** One byte of the element SOPInstanceUID (0008,0018) changed; explicit VR, its value begins at 8 with "2.25.". */
-function patched(at: number, byte: number): Buffer {
-  const bytes = ct();
+function patched(at: number, byte: number, bytes = ct()): Buffer {
   const element = bytes.indexOf(Buffer.from([0x08, 0x00, 0x18, 0x00, 0x55, 0x49]), 132);
   bytes[element + at] = byte;
   return bytes;
@@ -82,7 +81,12 @@ describe.skipIf(postgres.missing)(`what the archive refuses${postgres.missing ? 
       'archive.missing-uid',
       () => tinyCt({ SeriesInstanceUID: undefined }).bytes,
     ],
-    ['an object whose file meta information names another instance', 'archive.uid-mismatch', () => patched(14, 0x39)],
+    [
+      'an object whose file meta information names another instance',
+      'archive.uid-mismatch',
+      // The digit at 14 becomes another one, whatever UID was drawn.
+      () => patched(14, 0x39, ct(`2.25.11${newUid().slice('2.25.'.length + 2)}`)),
+    ],
     [
       'an object whose file meta information names another class',
       'archive.uid-mismatch',

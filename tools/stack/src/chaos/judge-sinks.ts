@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster/cluster.js';
 import { datasetDigest } from './dataset-digest.js';
-import type { Promised, SystemState } from './judge-state.js';
+import type { Promised, StudyState, SystemState } from './judge-state.js';
 
 interface Resource {
   readonly resourceType: string;
@@ -44,12 +44,10 @@ async function judgeRecord(cluster: Cluster, state: SystemState): Promise<string
   return findings;
 }
 
-/** Every acknowledged object comes back as it was sent, and each published result left one object. */
+/** Every acknowledged object comes back as it was sent, and nothing was made of it twice. */
 async function judgeArchive(cluster: Cluster, { acknowledged }: Promised, state: SystemState): Promise<string[]> {
   const findings: string[] = [];
-  for (const [uid, { issued, publishedResults }] of state.studies) {
-    if (issued !== publishedResults) findings.push(`${issued} result objects of ${publishedResults} results: ${uid}`);
-  }
+  for (const [uid, study] of state.studies) findings.push(...judgeResultObjects(uid, study));
   const sent = Map.groupBy(acknowledged, ([, { studyInstanceUid }]) => studyInstanceUid);
   for (const [uid, instances] of sent) {
     const kept = await digestsOf(`${cluster.addresses.http('dicomweb')}/dicom-web/studies/${uid}`);
@@ -57,6 +55,23 @@ async function judgeArchive(cluster: Cluster, { acknowledged }: Promised, state:
       if (!kept.has(sha256)) findings.push(`does not come back as it was sent: ${sop}`);
     }
   }
+  return findings;
+}
+
+/**
+ * A published result is the one SR it names. One that a later result replaced may have left its own, stored before
+ * the replacement was known (ADR 18); no result leaves two, and no object is without a result.
+ */
+function judgeResultObjects(uid: string, { issued, results }: StudyState): string[] {
+  const findings: string[] = [];
+  const kept = new Set(issued);
+  for (const { published, names, made } of results) {
+    const left = made.filter((sop) => kept.delete(sop));
+    if (left.length > 1) findings.push(`${left.length} objects of one result: ${uid}`);
+    if (published && (names.length !== 1 || !left.includes(names[0] ?? '')))
+      findings.push(`a published result without the object it names: ${uid}`);
+  }
+  if (kept.size > 0) findings.push(`${kept.size} result objects of no result: ${uid}`);
   return findings;
 }
 

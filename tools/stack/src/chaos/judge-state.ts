@@ -22,8 +22,18 @@ export interface StudyState {
   /** Results that were published, later ones over earlier ones. */
   readonly publishedResults: number;
   readonly waitingPublications: number;
-  /** SEG and SR that Callosum made of it. */
-  readonly issued: number;
+  readonly results: readonly PublishedResult[];
+  /** SEG and SR that Callosum made of it, as the index names them. */
+  readonly issued: readonly string[];
+}
+
+/** A result as its publisher keeps it. */
+export interface PublishedResult {
+  readonly published: boolean;
+  /** The objects it names now. */
+  readonly names: readonly string[];
+  /** The objects that were ever about to be made of it. */
+  readonly made: readonly string[];
 }
 
 export interface SystemState {
@@ -50,6 +60,12 @@ export async function readState(admin: DatabaseConfig): Promise<SystemState> {
   }
 }
 
+interface PublicationRow extends PublishedResult {
+  readonly study: string;
+  readonly kind: string;
+  readonly state: string;
+}
+
 type Ask = <Row extends pg.QueryResultRow>(text: string) => Promise<Row[]>;
 
 async function collect(ask: Ask): Promise<SystemState> {
@@ -74,9 +90,11 @@ async function collect(ask: Ask): Promise<SystemState> {
     ({ study }) => study,
   );
   const publications = Map.groupBy(
-    await ask<{ study: string; kind: string; state: string; published: boolean }>(
-      `select study_instance_uid as study, kind, state, published_at is not null as published
-       from result_publisher.publication`,
+    await ask<PublicationRow>(
+      `select study_instance_uid as study, kind, state, published_at is not null as published,
+         array_remove(array[nullif(seg_sop_instance_uid, ''), nullif(sr_sop_instance_uid, '')], null) as names,
+         array(select sop_instance_uid from result_publisher.issued_instance i where i.publication_id = p.id) as made
+       from result_publisher.publication p`,
     ),
     ({ study }) => study,
   );
@@ -85,7 +103,8 @@ async function collect(ask: Ask): Promise<SystemState> {
     const ofStudy = publications.get(study) ?? [];
     studies.set(study, {
       indexed: new Set((indexed.get(study) ?? []).filter(({ issued }) => !issued).map(({ sop }) => sop)),
-      issued: (indexed.get(study) ?? []).filter(({ issued }) => issued).length,
+      issued: (indexed.get(study) ?? []).filter(({ issued }) => issued).map(({ sop }) => sop),
+      results: ofStudy.filter(({ kind }) => kind === 'result'),
       complete: state === 'complete',
       decision: decisions.get(study),
       jobs: countBy(jobs.get(study) ?? []),
