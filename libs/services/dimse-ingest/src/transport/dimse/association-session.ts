@@ -99,6 +99,10 @@ export class AssociationSession implements AssociationHandler {
     }
   }
 
+  echoed(): void {
+    this.parts.metrics.echoed(this.info.callingAet);
+  }
+
   async ended(end: AssociationEnd): Promise<void> {
     const outcome = end.how;
     try {
