@@ -24,6 +24,9 @@ export interface KafkaNodeOptions {
 /** A cluster id is a base64 UUID of 22 characters; a leading "-" would read as an option. */
 export const clusterId = (): string => `A${randomBytes(16).toString('base64url').slice(1)}`;
 
+/** A broker on a busy machine hands over its leaders in seconds. */
+const shutDownMsMax = 60_000;
+
 /** What every node of ours has; its own properties win. */
 const common: Readonly<Record<string, string>> = {
   'process.roles': 'broker,controller',
@@ -85,6 +88,12 @@ export class KafkaNode {
   /** kill -9. */
   async kill(): Promise<void> {
     await this.#process?.stop(0);
+    this.#process = undefined;
+  }
+
+  /** As an administrator stops a broker: it hands over what it leads first. */
+  async shutDown(): Promise<void> {
+    await this.#process?.stop(shutDownMsMax);
     this.#process = undefined;
   }
 
