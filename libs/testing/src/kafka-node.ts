@@ -36,6 +36,9 @@ const common: Readonly<Record<string, string>> = {
   'group.initial.rebalance.delay.ms': '0',
   // A test that kills a member waits for its session to end.
   'group.min.session.timeout.ms': '1000',
+  // After kill -9 every partition is read again before the broker is back: a hundred and more of them, small ones.
+  'num.recovery.threads.per.data.dir': '4',
+  'log.index.size.max.bytes': '1048576',
 };
 
 /** One Kafka process, broker and controller in one, that keeps its data over kill and start. */
@@ -81,7 +84,8 @@ export class KafkaNode {
         this.properties,
       ],
       ready: (output) => output.includes('Kafka Server started'),
-      readyTimeoutMs: 120_000,
+      // A limit for what hangs: on a busy machine the logs of three killed brokers took longer than two minutes.
+      readyTimeoutMs: 300_000,
     });
   }
 
