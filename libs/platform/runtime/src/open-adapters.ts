@@ -1,4 +1,4 @@
-import { connect, type Database, type DatabaseConfig, databaseDefaults } from '@callosum/database';
+import { connect, type Database, type DatabaseConfig } from '@callosum/database';
 import { type EventLog, KafkaEventLog, PostgresEventLog } from '@callosum/event-log';
 import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
@@ -16,13 +16,16 @@ export function openDatabase(
   logger: Logger,
 ): Database<never> {
   const config: DatabaseConfig = {
-    ...databaseDefaults,
     host: settings.CALLOSUM_DATABASE_HOST,
     port: settings.CALLOSUM_DATABASE_PORT,
     database: settings.CALLOSUM_DATABASE_NAME,
     user: settings.CALLOSUM_DATABASE_USER ?? role,
     password: settings.CALLOSUM_DATABASE_PASSWORD,
     poolMax: settings.CALLOSUM_DATABASE_POOL_MAX,
+    statementTimeoutMs: settings.CALLOSUM_DATABASE_STATEMENT_MS_MAX,
+    lockTimeoutMs: settings.CALLOSUM_DATABASE_LOCK_MS_MAX,
+    idleInTransactionTimeoutMs: settings.CALLOSUM_DATABASE_IDLE_TRANSACTION_MS_MAX,
+    connectTimeoutMs: settings.CALLOSUM_DATABASE_CONNECT_MS_MAX,
   };
   return connect<never>(config, schema, (err) => logger.warn({ err }, 'database.connection-lost'));
 }
