@@ -8,6 +8,7 @@ export * from './http-server.js';
 export * from './migrate-site.js';
 export * from './metrics-server.js';
 export * from './prepare-platform.js';
+export * from './rewind-site.js';
 export * from './run-service.js';
 export * from './settings.js';
 export * from './start-service.js';

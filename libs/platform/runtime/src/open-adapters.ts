@@ -6,6 +6,7 @@ import type { Logger } from '@callosum/telemetry';
 import type { ServiceDefinition } from './definition.js';
 import { kafkaSecurity } from './kafka-settings.js';
 import { eventLogSchema } from './roles.js';
+import { s3Options } from './s3-settings.js';
 import type { PlatformSettings } from './settings.js';
 
 /** A pool under the service's role whose connections see `schema` first. */
@@ -92,6 +93,7 @@ export function openObjectStore(settings: PlatformSettings): ObjectStore {
     });
   }
   return new S3ObjectStore({
+    ...s3Options(settings),
     region: settings.CALLOSUM_S3_REGION,
     bucket: settings.CALLOSUM_S3_BUCKET,
     ...(settings.CALLOSUM_S3_ENDPOINT ? { endpoint: settings.CALLOSUM_S3_ENDPOINT } : {}),

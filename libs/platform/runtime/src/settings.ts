@@ -5,6 +5,7 @@ import { outboxRowsMaxDefault } from '@callosum/event-log';
 import { z } from 'zod';
 
 import { kafkaSettings } from './kafka-settings.js';
+import { s3Settings } from './s3-settings.js';
 
 /** What every service reads, whatever it does. Keys are the environment variables. */
 export const platformSettings = z.object({
@@ -97,6 +98,7 @@ export const platformSettings = z.object({
   CALLOSUM_S3_BUCKET: z.string().default('callosum').describe('S3 bucket, which exists'),
   CALLOSUM_S3_ACCESS_KEY_ID: z.string().optional().describe('S3 access key; the usual AWS sources when not set'),
   CALLOSUM_S3_SECRET_ACCESS_KEY: z.string().optional().describe('S3 secret key'),
+  ...s3Settings,
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url()
     .optional()
