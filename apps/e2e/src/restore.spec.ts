@@ -51,7 +51,7 @@ describe('PostgreSQL restored from a back-up that is older than S3 and Kafka', (
       running.set('lung-ct', cluster.startWorker('lung-ct', 'examples/lung-ct/dist/main.js'));
   }
   async function stop(...names: readonly string[]): Promise<void> {
-    await Promise.all([...names].map((name) => running.get(name)?.stop()));
+    await Promise.all(names.map(async (name) => running.get(name)?.stop()));
     for (const name of names) running.delete(name);
   }
 
