@@ -11,7 +11,7 @@ import { topicCatalogue } from '@callosum/contracts';
 import { generatedFiles } from '@callosum/deploy';
 import { migrationSettings, platformSettings } from '@callosum/runtime';
 import { services } from '@callosum/all-in-one/services';
-import { attributes, metricRegistry } from '@callosum/telemetry';
+import { attributes, logEvents, metricRegistry } from '@callosum/telemetry';
 import { workerSettings } from '@callosum/worker-sdk';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -110,6 +110,13 @@ ${table(['metric', 'in Prometheus', 'kind', 'unit', 'labels', 'meaning'], metric
 ${table(
   ['attribute', 'meaning'],
   Object.entries(attributes).map(([name, meaning]) => [code(name), meaning]),
+)}
+
+## Events in the logs
+
+${table(
+  ['event (`msg`)', 'level', 'meaning'],
+  Object.entries(logEvents).map(([name, { level, meaning }]) => [code(name), level, meaning]),
 )}
 `;
 }

@@ -3,22 +3,17 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { oidcConfig } from '@callosum/auth';
-import { isLoopback, lockDataFolder, parseSettings } from '@callosum/config';
+import { lockDataFolder, parseSettings } from '@callosum/config';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@callosum/database';
 import { errorMessage } from '@callosum/kernel';
 import {
   assertHttpBind,
   assertMetricsBind,
-  Drain,
-  drainProcess,
+  openProcess,
   platformSettings,
   preparePlatform,
-  type RunningService,
-  serveHttp,
-  serveMetrics,
   startService,
 } from '@callosum/runtime';
-import { createLogger, startTelemetry } from '@callosum/telemetry';
 
 import { rolePasswords, serviceKeysFile } from './secrets.js';
 import { services } from './services.js';
@@ -37,55 +32,30 @@ async function main(): Promise<void> {
   const settings = parseSettings(platformSettings, env);
   // Every service reads its own again; a bad one is told before a database is started for it.
   for (const definition of services) definition.assertBinds?.(parseSettings(definition.settings, env));
-  const authenticated = oidcConfig(settings) !== undefined;
-  assertHttpBind({ host: settings.CALLOSUM_HTTP_HOST, authenticated });
+  assertHttpBind({ host: settings.CALLOSUM_HTTP_HOST, authenticated: oidcConfig(settings) !== undefined });
   assertMetricsBind(settings);
   const dataDir = resolve(env['CALLOSUM_DATA_DIR'] || '.callosum');
   const host = settings.CALLOSUM_HTTP_HOST;
   // Services reach each other, and tools reach them, at an address, not at "all of them".
   const self = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
-  const httpPort = settings.CALLOSUM_HTTP_PORT;
-  const logger = createLogger('all-in-one', settings.CALLOSUM_LOG_LEVEL);
-  const release = lockDataFolder(dataDir);
+  const unlock = lockDataFolder(dataDir);
   // Sockets a killed process left behind: nobody listens on them, the lock says so, and a bind would fail on them.
   rmSync(socketFolder(dataDir), { recursive: true, force: true });
-  const telemetry = startTelemetry({
-    serviceName: 'callosum',
-    serviceVersion: '0.1.0',
-    site: settings.CALLOSUM_SITE,
-    ...(env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? { otlpEndpoint: env['OTEL_EXPORTER_OTLP_ENDPOINT'] } : {}),
-  });
-  const running: RunningService[] = [];
   let started = false;
   let postgres: EmbeddedPostgres | undefined;
-  if (authenticated && !isLoopback(host)) logger.warn({}, 'http.tls-is-the-ingress');
-  const metrics = await serveMetrics(settings, telemetry);
-  const drain = new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
-  const http = await serveHttp({
-    authenticated,
-    metrics: metrics === undefined,
-    host,
-    port: httpPort,
-    telemetry,
-    publicUrl: settings.CALLOSUM_PUBLIC_URL,
-    services: () => running,
+  const opened = await openProcess({
+    name: 'all-in-one',
+    serviceName: 'callosum',
+    settings,
     started: () => started,
-    drain,
-    pages: statusPage(() => running, metrics === undefined),
-  });
-
-  let ending: Promise<void> | undefined;
-  const end = (code: number): Promise<void> =>
-    (ending ??= (async () => {
+    pages: statusPage,
+    release: async () => {
       rmSync(join(dataDir, 'run.json'), { force: true });
-      await drainProcess({ drain, http, metrics, services: running, telemetry, logger });
       await postgres?.stop();
-      release();
-      process.exitCode = code;
-      // Handles that libraries keep open must not keep a drained process.
-      setTimeout(() => process.exit(code), 500).unref();
-    })());
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(0));
+      unlock();
+    },
+  });
+  const { logger, drain, services: running, httpPort, end } = opened;
 
   try {
     postgres = await startEmbeddedPostgres({
@@ -109,8 +79,8 @@ async function main(): Promise<void> {
       // Services of one process share no secret but this file's; sockets need none, the FHIR port does.
       CALLOSUM_AUTH_SERVICE_KEYS_FILE: env['CALLOSUM_AUTH_SERVICE_KEYS_FILE'] || serviceKeysFile(dataDir),
       CALLOSUM_INFERENCE_GRPC: socket(dataDir, 'inference-orchestrator'),
-      CALLOSUM_FHIR_URL: `http://${self}:${http.port}/fhir`,
-      CALLOSUM_PUBLIC_URL: env['CALLOSUM_PUBLIC_URL'] || `http://${self}:${http.port}`,
+      CALLOSUM_FHIR_URL: `http://${self}:${httpPort}/fhir`,
+      CALLOSUM_PUBLIC_URL: env['CALLOSUM_PUBLIC_URL'] || `http://${self}:${httpPort}`,
       CALLOSUM_STUDY_INDEX_GRPC: socket(dataDir, 'study-index'),
       CALLOSUM_IDENTITY_GRPC: socket(dataDir, 'identity-mapping'),
     };
@@ -130,13 +100,13 @@ async function main(): Promise<void> {
     }
     writeRunFile(dataDir, {
       pid: process.pid,
-      httpUrl: `http://${self}:${http.port}`,
+      httpUrl: `http://${self}:${httpPort}`,
       grpc: Object.fromEntries(running.map(({ name, grpcAddress }) => [name, grpcAddress])),
       database: { host: postgres.host, port: postgres.port, name: postgres.database },
       observer: { user: 'observer', password: passwordOf('observer') },
     });
     started = true;
-    logger.info({ httpPort: http.port, dataDir }, 'ready');
+    logger.info({ httpPort, dataDir }, 'ready');
   } catch (error) {
     logger.fatal({ err: error }, 'start.failed');
     process.stderr.write(`callosum: ${errorMessage(error)}\n`);

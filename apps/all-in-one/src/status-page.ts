@@ -1,12 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** `/`: a plain page that says what runs and where to go. `metrics`: whether they are on this port. */
-export function statusPage(services: () => readonly { readonly name: string }[], metrics: boolean) {
+/** `/`: a plain page that says what runs and where to go. `services` grows while they start; `metrics`: whether they are on this port. */
+export function statusPage(services: readonly { readonly name: string }[], metrics: boolean) {
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.url !== '/' && request.url !== '/index.html') return false;
-    const rows = services()
-      .map(({ name }) => `<li>${name}</li>`)
-      .join('');
+    const rows = services.map(({ name }) => `<li>${name}</li>`).join('');
     const links = [
       ['/viewer', 'Viewer (OHIF)'],
       ['/dicom-web/studies', 'DICOMweb: studies'],

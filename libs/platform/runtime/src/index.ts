@@ -1,12 +1,12 @@
 export * from './clients.js';
 export * from './definition.js';
 export * from './drain.js';
-export * from './drain-process.js';
 export { CallerPrincipal } from './http-auth.js';
 export * from './http-errors.js';
 export * from './http-server.js';
 export * from './migrate-site.js';
-export * from './metrics-server.js';
+export { assertMetricsBind } from './metrics-server.js';
+export * from './open-process.js';
 export * from './prepare-platform.js';
 export * from './rewind-site.js';
 export * from './run-service.js';

@@ -1,10 +1,13 @@
 import { context, trace } from '@opentelemetry/api';
-import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
+import { pino, type DestinationStream } from 'pino';
 
-export type Logger = PinoLogger;
+import type { LogEventName, LogLevel } from './registry/log-events.js';
+
+/** Writes one line an event; a name that is not in the registry does not compile. */
+export type Logger = Readonly<Record<LogLevel, (fields: object, event: LogEventName) => void>>;
 
 /**
- * Logs are events with fields: `log.info({ aet, reason }, 'assoc.rejected')`. Never datasets or names.
+ * Logs are events with fields: `log.warn({ aet, reason }, 'assoc.rejected')`. Never datasets or names.
  * Each line carries the active trace and span id.
  */
 export function createLogger(service: string, level: string, destination?: DestinationStream): Logger {

@@ -7,6 +7,9 @@ import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { startNodeSdk } from '@opentelemetry/sdk-node';
 import { BatchSpanProcessor, NoopSpanProcessor } from '@opentelemetry/sdk-trace';
 
+import type { Logger } from './logger.js';
+import { tellDiagnostics } from './warnings.js';
+
 export interface TelemetryOptions {
   /** `service.name` of the process: a service, or "callosum" when all run in one. */
   readonly serviceName: string;
@@ -14,6 +17,8 @@ export interface TelemetryOptions {
   readonly site: string;
   /** Base URL of an OTLP/HTTP collector; spans are not exported without it, but ids are made and carried. */
   readonly otlpEndpoint?: string;
+  /** Hears of what OpenTelemetry could not do. */
+  readonly logger?: Logger;
 }
 
 export interface Telemetry {
@@ -48,6 +53,8 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     logRecordProcessors: [],
     instrumentations: [],
   });
+  // The SDK sets its own when it starts.
+  if (options.logger) tellDiagnostics(options.logger);
   return {
     handleMetrics: (request, response) => prometheus.getMetricsRequestHandler(request, response),
     shutdown: async () => {

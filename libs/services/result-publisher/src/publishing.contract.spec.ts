@@ -13,6 +13,7 @@ import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 
 import { startGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
+import { ParkedPublications } from './adapters/postgres/parked-publications.js';
 import { recordJobCompleted, recordJobFailed } from './application/record-job.js';
 import { recordStudyUpdated } from './application/record-study.js';
 import { claimLeaseMs } from './application/work-off-publication.js';
@@ -259,6 +260,8 @@ describe('a result', () => {
       error_code: string;
     }>`select state, error_code from publication`.execute(database.db);
     expect(rows).toEqual([{ state: 'parked', error_code: 'results.unpublishable' }]);
+    const parked = await new ParkedPublications(database, () => undefined).counts();
+    expect(Object.fromEntries(parked)).toEqual({ 'imaging-study': 0, result: 1, failure: 0, correction: 0 });
   });
 
   it('of a later revision updates the same report and observations, and takes back what it no longer says', async () => {

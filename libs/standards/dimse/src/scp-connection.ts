@@ -21,8 +21,9 @@ import {
   type ScpServerOptions,
   type StoreAnswer,
 } from './scp.js';
-import { alwaysReady, type LibraryEvents, LibraryScp } from './scp-library.js';
+import { type LibraryEvents, LibraryScp } from './scp-library.js';
 import { StoreStatus } from './status.js';
+import { alwaysReady, drained } from './streams.js';
 
 interface RunningStore {
   readonly dataset: PassThrough;
@@ -244,6 +245,10 @@ export class ScpConnection implements LibraryEvents {
     return answer.finally(() => (this.#store = undefined));
   }
 
+  echoed(): void {
+    this.#handler?.echoed?.();
+  }
+
   releaseRequested(): void {
     if (this.#store) return this.abort('dimse.release-inside-store', AbortReason.UnexpectedPdu);
     this.#library.sendAssociationReleaseResponse();
@@ -294,16 +299,4 @@ export class ScpConnection implements LibraryEvents {
       this.socket.destroySoon();
     }, ms);
   }
-}
-
-/** Resolves when the stream takes more, or never will. */
-function drained(stream: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      stream.off('drain', done).off('close', done);
-      resolve();
-    };
-    stream.on('drain', done).on('close', done);
-    if (stream.destroyed) done();
-  });
 }

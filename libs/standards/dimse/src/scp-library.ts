@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 
 import {
   CEchoResponse,
@@ -25,6 +25,7 @@ export interface LibraryEvents {
   /** The library could not read a PDU or a message. */
   failed(): void;
   storeBegun(request: LibraryStoreRequest, context: LibraryPresentationContext): Writable;
+  echoed(): void;
   /** The last fragment came: resolves with the answer to send. */
   storeReceived(): Promise<StoreAnswer>;
 }
@@ -83,24 +84,6 @@ export class LibraryScp extends Scp {
     const response = CEchoResponse.fromRequest(request);
     response.setStatus(StoreStatus.Success);
     respond(response);
+    this.events.echoed();
   }
-}
-
-/**
- * The stream the library writes a dataset to. It is never full: the library waits for "drain" only after the first
- * write of an object, never gives up when the stream is gone, and takes the next value meanwhile. The connection
- * asks the real stream instead.
- */
-export function alwaysReady(write: (bytes: Buffer) => void, end: () => void): Writable {
-  return new Writable({
-    highWaterMark: Number.MAX_SAFE_INTEGER,
-    write: (bytes: Buffer, _encoding, done) => {
-      write(bytes);
-      done();
-    },
-    final: (done) => {
-      end();
-      done();
-    },
-  });
 }

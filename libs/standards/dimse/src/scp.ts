@@ -58,6 +58,8 @@ export type AssociationEnd =
 export interface AssociationHandler {
   /** Must settle also when `dataset` fails; a rejection is answered with 0110. What is left unread is thrown away. */
   store(request: StoreRequest): Promise<StoreAnswer>;
+  /** A C-ECHO was answered with success. */
+  echoed?(): void;
   /** Once, after the last `store` has settled. */
   ended(end: AssociationEnd): Promise<void> | void;
 }

@@ -87,6 +87,15 @@ export const causes: readonly Alert[] = [
     description: 'Facts could not be handled; their studies stand still until a person replays or drops them.',
   },
   {
+    alert: 'CallosumPublicationsParked',
+    expr: `max ${of('callosum_publication')} (callosum_publish_parked) > 0`,
+    for: '5m',
+    severity: 'critical',
+    summary: '{{ $value }} publications ({{ $labels.callosum_publication }}) were refused for good',
+    description:
+      'The record does not say what a model found, or still says what was corrected. Nobody tries again by itself.',
+  },
+  {
     alert: 'CallosumParkedMany',
     expr: `max ${of('callosum_group')} (callosum_parked_events) > 100`,
     for: '5m',

@@ -70,6 +70,13 @@ export const imaging: Dashboard = {
           ],
         },
         {
+          title: 'C-ECHO',
+          description: 'What peers ask to see that they are connected, by calling AE.',
+          unit: 'ops',
+          runbook: 'CallosumStoresBudgetBurn',
+          queries: [[perSecond('callosum_dimse_echoes_total', ['dicom_calling_ae'], ae), '{{dicom_calling_ae}}']],
+        },
+        {
           title: 'Open associations',
           description: 'Over all replicas; each takes CALLOSUM_DIMSE_ASSOCIATIONS_MAX (128) at most.',
           unit: 'short',

@@ -85,6 +85,13 @@ export const platform: Dashboard = {
           queries: [[most('callosum_parked_events', ['callosum_group'], group), '{{callosum_group}}']],
         },
         {
+          title: 'Parked publications',
+          description: 'Refused for good by the archive or the FHIR server: what they say is not in the record.',
+          unit: 'short',
+          runbook: 'CallosumPublicationsParked',
+          queries: [[most('callosum_publish_parked', ['callosum_publication']), '{{callosum_publication}}']],
+        },
+        {
           title: 'Longest parked',
           description: 'How long the oldest parked event has lain.',
           unit: 's',

@@ -4,7 +4,8 @@ import { newId } from '@callosum/kernel';
 
 /** When each fact of a study happened, in milliseconds of the clock all processes share here. */
 export interface Journey {
-  /** Of the instance that came last. */
+  /** Of the instance that came first, and last. */
+  begun?: number;
   stored?: number;
   instances: number;
   completed?: number;
@@ -69,6 +70,7 @@ export class JourneyWatcher {
     if (issuedByCallosum) return;
     const journey = this.#of(studyInstanceUid);
     journey.instances++;
+    journey.begun = Math.min(journey.begun ?? at, at);
     journey.stored = Math.max(journey.stored ?? 0, at);
   }
 

@@ -8,7 +8,7 @@ import { type TinyInstance, tinySeries } from '@callosum/phantom';
 import { Cluster } from '../cluster/cluster.js';
 import { type Child } from '../cluster/process.js';
 import { type Journey, JourneyWatcher } from './hops.js';
-import { processorSeconds, residentBytes } from './processor-time.js';
+import { ProcessorMeter } from './processor-time.js';
 import { quantiles, type Quantiles } from './quantiles.js';
 
 export interface PipelineOptions {
@@ -27,7 +27,7 @@ export interface PipelineFigures {
   readonly instancesPerStudy: number;
   /** Milliseconds of each hop. */
   readonly hops: Readonly<Record<string, Quantiles>>;
-  /** Last instance to report, without the model's time and the quiet period, in milliseconds. */
+  /** Last instance to report, without the time the model itself takes and the quiet period, in milliseconds. */
   readonly overhead: Quantiles;
   /** Cores each process kept busy on average, and its resident memory at the end in MiB. */
   readonly processes: Readonly<Record<string, { readonly cores: number; readonly residentMiB: number }>>;
@@ -38,13 +38,18 @@ const slices = 20;
 const matrix = 128;
 /** As short as a released association makes it: what is measured is the way, not the wait. */
 const quietPeriodMs = 1_000;
+/** What the model takes: reading its volume, the queue before it and its answer are Callosum's. */
+const modelMs = 150;
 const warmUpStudies = 5;
-const mebi = 1024 * 1024;
 
 /** Studies end to end on Kafka, PostgreSQL and S3, each service in processes of its own. */
 export async function measurePipeline(options: PipelineOptions): Promise<PipelineFigures> {
   const { replicas, studies, modalities, dataDir } = options;
-  const env = { CALLOSUM_QUIET_PERIOD_MS: String(quietPeriodMs), CALLOSUM_LOG_LEVEL: 'warn' };
+  const env = {
+    CALLOSUM_QUIET_PERIOD_MS: String(quietPeriodMs),
+    CALLOSUM_LOG_LEVEL: 'warn',
+    CALLOSUM_MEAN_HU_WORK_MS: String(modelMs),
+  };
   const cluster = await Cluster.create({ dataDir, env, replicas });
   const children: Child[] = [];
   const log = new KafkaEventLog({
@@ -65,7 +70,7 @@ export async function measurePipeline(options: PipelineOptions): Promise<Pipelin
     let warm = warmUpStudies;
     await modality(() => warm-- > 0);
     watcher.journeys.clear();
-    const before = new Map(children.map((child) => [child, processorSeconds(child.pid)]));
+    const meter = new ProcessorMeter(children);
     const started = Date.now();
     let left = studies;
     await Promise.all(Array.from({ length: modalities }, () => modality(() => left-- > 0)));
@@ -76,7 +81,7 @@ export async function measurePipeline(options: PipelineOptions): Promise<Pipelin
       studiesPerMinute: Math.round((studies / seconds) * 60),
       instancesPerStudy: slices,
       ...hopsOf([...watcher.journeys.values()]),
-      processes: usage(children, before, seconds),
+      processes: meter.usage(seconds),
       coresOfMachine: availableParallelism(),
     };
   } finally {
@@ -111,39 +116,23 @@ function hopsOf(journeys: readonly Journey[]): Pick<PipelineFigures, 'hops' | 'o
   return {
     hops: {
       'last instance stored → study complete (with the quiet period)': between('stored', 'completed'),
-      'last instance stored → linked': between('stored', 'linked'),
+      'first instance stored → linked, while others come': between('begun', 'linked'),
       'study complete → job scheduled': between('completed', 'scheduled'),
-      'job scheduled → model answered': between('scheduled', 'answered'),
+      'job scheduled → model answered (150 ms are the model)': between('scheduled', 'answered'),
       'model answered → report published': between('answered', 'published'),
     },
-    overhead: quantiles(
-      whole.map(
-        ({ stored, scheduled, answered, published }) => published - stored - (answered - scheduled) - quietPeriodMs,
-      ),
-    ),
+    overhead: quantiles(whole.map(({ stored, published }) => published - stored - modelMs - quietPeriodMs)),
   };
 }
 
 type Whole = Required<Journey>;
 const isWhole = (journey: Journey): journey is Whole =>
-  [journey.stored, journey.completed, journey.linked, journey.scheduled, journey.answered, journey.published].every(
-    (at) => at !== undefined,
-  );
-
-function usage(
-  children: readonly Child[],
-  before: ReadonlyMap<Child, number>,
-  seconds: number,
-): PipelineFigures['processes'] {
-  const found: Record<string, { cores: number; residentMiB: number }> = {};
-  for (const child of children) {
-    const cores = (processorSeconds(child.pid) - (before.get(child) ?? 0)) / seconds;
-    const residentMiB = residentBytes(child.pid) / mebi;
-    const sum = found[child.name] ?? { cores: 0, residentMiB: 0 };
-    found[child.name] = {
-      cores: Number((sum.cores + cores).toFixed(2)),
-      residentMiB: Math.round(sum.residentMiB + residentMiB),
-    };
-  }
-  return found;
-}
+  [
+    journey.begun,
+    journey.stored,
+    journey.completed,
+    journey.linked,
+    journey.scheduled,
+    journey.answered,
+    journey.published,
+  ].every((at) => at !== undefined);

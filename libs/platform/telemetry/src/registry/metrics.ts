@@ -105,6 +105,12 @@ export const metricRegistry = {
     labels: ['dicom.calling_ae', 'dicom.status'],
     meaning: 'C-STORE requests answered',
   },
+  'callosum.dimse.echoes': {
+    kind: 'counter',
+    unit: '{request}',
+    labels: ['dicom.calling_ae'],
+    meaning: 'C-ECHO requests answered: what a peer asks to see that it is connected',
+  },
   'callosum.dimse.stored_bytes': {
     kind: 'counter',
     unit: 'By',
@@ -207,6 +213,12 @@ export const metricRegistry = {
     labels: ['callosum.sink', 'callosum.outcome'],
     meaning: 'One write to a sink: ok, or the code of the error',
     bounds: requestBounds,
+  },
+  'callosum.publish.parked': {
+    kind: 'gauge',
+    unit: '{publication}',
+    labels: ['callosum.publication'],
+    meaning: 'Publications that were refused for good: what they say is not in the record',
   },
   'callosum.study.end_to_end.duration': {
     kind: 'histogram',

@@ -94,7 +94,8 @@ export interface Origin {
 }
 
 /** `correction`: what was written under an earlier decision is withdrawn, or moved to the Patient linked now. */
-export type PublicationKind = 'imaging-study' | 'result' | 'failure' | 'correction';
+export const publicationKinds = ['imaging-study', 'result', 'failure', 'correction'] as const;
+export type PublicationKind = (typeof publicationKinds)[number];
 
 /** A publication claimed for one attempt, with the decision it may be published under. */
 export interface ClaimedPublication extends Origin {

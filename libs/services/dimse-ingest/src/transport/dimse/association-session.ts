@@ -1,7 +1,7 @@
 import type { AssociationEnd, AssociationHandler, AssociationInfo, StoreAnswer, StoreRequest } from '@callosum/dimse';
 import { statusText, StoreStatus } from '@callosum/dimse';
 import { errorCode } from '@callosum/kernel';
-import { type Logger, secondsSince, withSpan } from '@callosum/telemetry';
+import { type LogEventName, type Logger, secondsSince, withSpan } from '@callosum/telemetry';
 import { context, type Context, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 
 import type { AnnounceRelease } from '../../application/announce-release.js';
@@ -99,6 +99,10 @@ export class AssociationSession implements AssociationHandler {
     }
   }
 
+  echoed(): void {
+    this.parts.metrics.echoed(this.info.callingAet);
+  }
+
   async ended(end: AssociationEnd): Promise<void> {
     const outcome = end.how;
     try {
@@ -139,7 +143,7 @@ export class AssociationSession implements AssociationHandler {
     }
   }
 
-  #log(event: string, fields: Record<string, unknown>): void {
+  #log(event: LogEventName, fields: Record<string, unknown>): void {
     context.with(this.#context, () =>
       this.parts.logger.info({ aet: this.info.callingAet, association: this.info.id, ...fields }, event),
     );

@@ -28,6 +28,11 @@ export class DimseMetrics {
     if (byteCount > 0) count('callosum.dimse.stored_bytes', byteCount, calling);
   }
 
+  /** A C-ECHO was answered. */
+  echoed(callingAet: string): void {
+    count('callosum.dimse.echoes', 1, { 'dicom.calling_ae': this.#label(callingAet) });
+  }
+
   #associations(callingAet: string, outcome: string): void {
     const labels = { 'dicom.calling_ae': this.#label(callingAet), 'callosum.outcome': outcome };
     count('callosum.dimse.associations', 1, labels);

@@ -1,6 +1,6 @@
 import { parseSettings } from '@callosum/config';
 import { datasetOf, writeFile } from '@callosum/dicom';
-import { storeFiles } from '@callosum/dimse';
+import { echo, storeFiles } from '@callosum/dimse';
 import { systemClock } from '@callosum/kernel';
 import { Drain } from '@callosum/runtime';
 import { createLogger, currentTraceparent } from '@callosum/telemetry';
@@ -77,6 +77,7 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
   const to = { host: '127.0.0.1', port: listener.port, calledAet: 'CALLOSUM', callingAet: 'CT1' };
   const startedAt = performance.now();
   await storeFiles({ ...to, files: [file('1.1', '1.2'), file('1.3', undefined)] });
+  await echo(to);
   const tookSeconds = (performance.now() - startedAt) / 1000;
   await listener.beforeApplicationShutdown();
 
@@ -109,7 +110,8 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
   const instances = { name: 'callosum.dimse.instances', ...calling, value: 1 };
   expect(points).toContainEqual({ ...instances, 'dicom.status': '0000' });
   expect(points).toContainEqual({ ...instances, 'dicom.status': 'C000' });
-  const released = { name: 'callosum.dimse.associations', ...calling, 'callosum.outcome': 'released', value: 1 };
+  expect(points).toContainEqual({ name: 'callosum.dimse.echoes', ...calling, value: 1 });
+  const released = { name: 'callosum.dimse.associations', ...calling, 'callosum.outcome': 'released', value: 2 };
   expect(points).toContainEqual(released);
   expect(points).toContainEqual({ name: 'callosum.dimse.associations.open', value: 0 });
   // Seconds: a store that takes longer than these objects ever do would be a thousand of them in milliseconds.

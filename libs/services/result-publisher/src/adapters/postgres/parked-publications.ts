@@ -10,6 +10,7 @@ import {
 } from '@callosum/event-log';
 import { sql } from 'kysely';
 
+import { type PublicationKind, publicationKinds } from '../../application/ports.js';
 import type { Tables } from './tables.js';
 
 /** What stands where an event's topic would. */
@@ -45,6 +46,16 @@ export class ParkedPublications implements ParkedWork {
       parkedAt: at,
       position,
     }));
+  }
+
+  /** How many are parked, by kind; a kind without any counts 0, so that an alert sees it end. */
+  async counts(): Promise<ReadonlyMap<PublicationKind, number>> {
+    const { rows } = await sql<{ kind: PublicationKind; count: number }>`
+      select kind, count(*)::float8 as count from publication where state = 'parked' group by kind`.execute(
+      this.database.db,
+    );
+    const found = new Map(rows.map(({ kind, count }) => [kind, count]));
+    return new Map(publicationKinds.map((kind) => [kind, found.get(kind) ?? 0]));
   }
 
   async items(_topic: string, key: string, limit: number): Promise<{ items: readonly ParkedItem[]; total: number }> {

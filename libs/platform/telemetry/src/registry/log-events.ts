@@ -1,0 +1,132 @@
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+
+export interface LogEventDefinition {
+  readonly level: LogLevel;
+  /** What happened, and what a person does where something is to be done. */
+  readonly meaning: string;
+}
+
+const at =
+  (level: LogLevel) =>
+  (meaning: string): LogEventDefinition => ({ level, meaning });
+const debug = at('debug');
+const info = at('info');
+const warn = at('warn');
+const error = at('error');
+const fatal = at('fatal');
+
+/**
+ * Every event a service logs (`msg` of its line). Its fields are ids, counts, codes and DICOM UIDs, never datasets,
+ * names or free text. A name that is not here does not compile; `npm test -- telemetry` holds the list against the source.
+ */
+export const logEvents = {
+  // The life of a process.
+  ready: info('The process takes work on `httpPort`'),
+  'service.started': info('One service of the process has started; `grpc` is where others reach it'),
+  'start.failed': fatal('The process could not start and ends: `err` says why'),
+  draining: info('SIGTERM was received: within `graceMs` the process ends'),
+  drained: info('The process ends; `abandoned` says that something did not end by itself'),
+  'close.failed': warn('A part did not close as it should while the process ended'),
+  'node.warning': warn('Node.js or a library warned: `warning` is its name, `code` its code'),
+  'telemetry.trouble': warn('OpenTelemetry could not do its work (for example reach the collector); work goes on'),
+  'nest.log': debug('The framework said something'),
+  'nest.warn': warn('The framework warned'),
+  'nest.error': error('An error that the framework met outside a request'),
+
+  // Setting up.
+  'database.awaited': info('`migrate` waits for PostgreSQL'),
+  'platform.prepared': info('Roles, schemas and shared tables are there'),
+  'schema.migrated': info('A schema is at its newest migration'),
+  'postgres.note': warn('The embedded PostgreSQL said something while it started'),
+  'postgres.ended': fatal('The embedded PostgreSQL has ended: the process ends too'),
+
+  // Who may.
+  'http.denied': info('A request without good credentials or the role: `route`, `status`, `code`'),
+  'grpc.denied': warn('A call between services without good credentials: `path`, `code`'),
+  'http.tls-is-the-ingress': warn('This HTTP port is open to other machines and encrypts nothing itself'),
+  'grpc.tokens-without-tls': warn('Tokens of services cross the network unencrypted on this port'),
+  'credential.issued': info("A vendor's credential was issued, by whom"),
+  'credential.revoked': info("A vendor's credential was revoked, by whom"),
+  'credential.ended-a-call': warn('A worker was cut off: its credential was revoked or ran out'),
+  'credential.watch-failed': warn('Revoked credentials could not be looked up; tried again'),
+
+  // Requests.
+  'http.failed': error('A request failed for a reason that is ours: 5xx'),
+  'dicomweb.failed': error('A DICOMweb request failed for a reason that is ours: 5xx'),
+  'fhir.done': debug('A FHIR request was answered'),
+  'fhir.refused': info('A FHIR request was answered with 4xx: `code`'),
+  'fhir.failed': error('A FHIR request failed for a reason that is ours: 5xx'),
+  'grpc.failed': warn('A call between services failed for a reason that is ours: `path`'),
+
+  // The event log and its databases.
+  'kafka.log': debug('The Kafka client said something'),
+  'kafka.small-site': warn('Kafka may lose acknowledged events, and the settings allow it'),
+  'kafka.difference': warn('Kafka is not set up as production asks: where, setting, wanted, found'),
+  'event-log.trouble': warn('The event log is away or slow; tried again'),
+  'consumer.crashed': fatal('A consumer has ended for good; `/healthz` fails and the process must be restarted'),
+  'event.parked': error('A fact could not be handled and lies with all later ones of its key: topic, event id, code'),
+  'parked.replayed': info('Somebody replayed parked work: topic, key, counts'),
+  'parked.dropped': warn('Somebody gave up parked work: topic, key, counts'),
+  'outbox.relay-failed': warn('Facts could not be sent to the event log; tried again'),
+  'database.connection-lost': warn('A connection to PostgreSQL broke; the next use opens another'),
+  'gauges.unread': debug('A number of waiting work could not be read for `/metrics`'),
+
+  // DIMSE.
+  'dimse.listening': info('The DIMSE port is open'),
+  'dimse.failed': error('An association met an error that is ours; others go on'),
+  'assoc.none': debug('A connection ended without an association'),
+  'assoc.accepted': info('An association was accepted: `aet`, its id'),
+  'assoc.rejected': warn('An association was rejected: `why`'),
+  'assoc.released': info('An association ended as it should: counts'),
+  'assoc.aborted': info('An association was aborted: by whom and why'),
+  'assoc.release-not-announced': error(
+    'The end of an association could not be told: its studies wait their quiet period',
+  ),
+  'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
+
+  // The archive.
+  'archive.conflicting-pixels': error(
+    'Other pixels came under a known SOPInstanceUID: both are kept, the first is current; a person should look',
+  ),
+  'archive.conflicting-study': error(
+    'Another study or series came under a known SOPInstanceUID: both are kept, the first stays where it was; a person should look',
+  ),
+  'archive.swept': info('Blobs whose storing nobody was told of were removed'),
+  'archive.uploads-swept': info('Uploads that never ended were removed'),
+  'archive.sweep-failed': error('The sweeper could not do its round; tried again'),
+  'archive.unknown-blobs': warn(
+    'Whole objects have no row: is the database older than the blobs? `npx callosum reindex` takes them in',
+  ),
+  'archive.blob-unreadable': warn('A recovery could not read a blob: left by a crash, or damaged'),
+  'archive.blob-unmarked': warn("A recovery found a blob that is not Callosum's"),
+
+  // Index and identity.
+  'instance.indexed': debug('An instance is in the index'),
+  'reindex.instance-failed': warn('A reindex could not read an object'),
+  'study.completed': info('A study is complete: revision, series'),
+  'study.completion-failed': error('Complete studies could not be looked for; tried again'),
+  'identity.decided': info('A study was linked or quarantined, with reasons'),
+  'identity.resolved': info('A person decided whose a study is'),
+
+  // Inference.
+  'worker.listening': info('The worker port is open'),
+  'worker.registered': info('A worker offers a model: slots, version'),
+  'worker.call-failed': warn('A call of a worker failed for a reason that is ours'),
+  'worker.offer-failed': warn('Jobs could not be offered to a worker; tried again'),
+  'worker.frame-refused': warn('A message of a worker was refused: its job, the kind of message'),
+  'study.considered': info('Jobs were made of a complete study, or none'),
+  'model.backfilled': info('A model that is new here was offered studies from before'),
+  'job.completed': info('A result was accepted'),
+  'attempt.failed': warn('An attempt at a job gave no result: it is offered again until `CALLOSUM_JOB_ATTEMPTS_MAX`'),
+  'attempt.expired': warn('A worker was silent longer than its lease: the job is offered again'),
+  'upkeep.failed': error('Expired attempts could not be looked for; tried again'),
+  'label-maps.swept': info('Label maps that no result uses were removed'),
+
+  // Publishing.
+  'publication.done': info('What was to be published is'),
+  'publication.delayed': warn('A sink is away or refused: tried again'),
+  'publication.parked': error('A publication was refused for good: a person should look'),
+  'publication.loop-failed': error('Publications could not be looked for; tried again'),
+} as const satisfies Readonly<Record<string, LogEventDefinition>>;
+
+export type LogEventName = keyof typeof logEvents;
