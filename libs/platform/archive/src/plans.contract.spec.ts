@@ -63,7 +63,7 @@ describe.skipIf(postgres.missing)(
     });
     afterAll(async () => {
       await Promise.all([admin?.close(), database?.close()]);
-      rmSync(folder ?? "", { recursive: true, force: true });
+      rmSync(folder ?? '', { recursive: true, force: true });
     });
     beforeEach(() => void (recorded.length = 0));
 
