@@ -61,7 +61,7 @@ async function main(): Promise<void> {
     serviceName: 'callosum',
     settings,
     started: () => started,
-    pages: statusPage,
+    pages: (running, metrics) => statusPage(running, { metrics }),
     release: async () => {
       rmSync(join(dataDir, 'run.json'), { force: true });
       await postgres?.stop();

@@ -26,7 +26,8 @@ export async function filesUnder(folder: string): Promise<FilesFound> {
 
   async function take(path: string, isTop: boolean): Promise<void> {
     const kind = await stat(path);
-    if (!kind.isFile() && !kind.isDirectory()) return void refused.push({ path, reason: 'it is no file and no folder' });
+    if (!kind.isFile() && !kind.isDirectory())
+      return void refused.push({ path, reason: 'it is no file and no folder' });
     const real = await realpath(path);
     const before = met.get(real);
     if (before !== undefined) return void refused.push({ path, reason: `it is ${before} under another name` });

@@ -38,9 +38,9 @@ export async function follow(
   const outcome = watcher.outcome(studyInstanceUid);
   watcher.firstStore();
   const sending: Sending = { acknowledged: 0, instances: files.length };
-  const late = sleep(timeoutMs, undefined, { signal: end.signal }).then(
-    (): Outcome => ({ failure: lateReason(timeoutMs, sending, watcher.lastStage(studyInstanceUid)) }),
-  );
+  const late = sleep(timeoutMs, undefined, { signal: end.signal }).then((): Outcome => ({
+    failure: lateReason(timeoutMs, sending, watcher.lastStage(studyInstanceUid)),
+  }));
   late.catch(() => undefined);
   try {
     const sent = send(system, study, sending, say, end.signal, store);

@@ -4,7 +4,11 @@ import { connect } from 'node:net';
 import type { Readable } from 'node:stream';
 
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
-import { AggregationTemporality, InMemoryMetricExporter, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
 import { startNodeSdk } from '@opentelemetry/sdk-node';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { fastify } from 'fastify';
@@ -55,7 +59,10 @@ async function endedByStatus(route: string): Promise<Record<string, number>> {
     .flatMap(({ dataPoints }) => dataPoints)
     .filter(({ attributes }) => attributes['http.route'] === route);
   return Object.fromEntries(
-    points.map(({ attributes, value }) => [attributes['http.response.status_code'], (value as { count: number }).count]),
+    points.map(({ attributes, value }) => [
+      attributes['http.response.status_code'],
+      (value as { count: number }).count,
+    ]),
   );
 }
 

@@ -51,9 +51,7 @@ export async function assertPortsUsable(ports: readonly Listening[]): Promise<vo
     for (const one of asked) {
       const twin = asked.find((other) => other !== one && other.host === one.host && other.port === one.port);
       const settings = twin ? { ...one, setting: `${one.setting} and ${twin.setting}` } : one;
-      held.push(
-        await hold(one).catch((error: unknown) => Promise.reject(new PortUnusableError(settings, error))),
-      );
+      held.push(await hold(one).catch((error: unknown) => Promise.reject(new PortUnusableError(settings, error))));
     }
   } finally {
     for (const release of held) await release();

@@ -17,6 +17,8 @@ export interface ClusterOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Folder of the S3 server's objects, instead of one of its own. */
   readonly s3Dir?: string;
+  /** Base URL under which people reach the site; dicomweb's own port unless said otherwise. */
+  readonly publicUrl?: string;
   /** Processes of each service; 1 unless said otherwise. */
   readonly replicas?: number;
 }
@@ -61,6 +63,7 @@ export class Cluster {
     private readonly dataDir: string,
     private readonly env: NodeJS.ProcessEnv,
     private readonly passwordOf: (role: string) => string,
+    private readonly publicUrl: string | undefined,
   ) {
     ({ kafka: this.kafka, postgres: this.postgres, s3: this.s3 } = servers);
     this.addresses = {
@@ -71,7 +74,7 @@ export class Cluster {
   }
 
   /** Starts the servers and prepares the database; services are the caller's to start. */
-  static async create({ dataDir, env = {}, s3Dir, replicas = 1 }: ClusterOptions): Promise<Cluster> {
+  static async create({ dataDir, env = {}, s3Dir, publicUrl, replicas = 1 }: ClusterOptions): Promise<Cluster> {
     mkdirSync(dataDir, { recursive: true });
     const servers = await startServers(s3Dir);
     const passwords = new Map<string, string>();
@@ -84,7 +87,8 @@ export class Cluster {
     await preparePlatform({ admin, definitions: services, passwordOf, eventLogInPostgres: false });
     const from = { ...process.env, ...env };
     const ports = await Ports.open(listenersOf(from), replicas);
-    return new Cluster(servers, ports, replicas, dataDir, { ...from, ...serverSettings(servers) }, passwordOf);
+    const settings = { ...from, ...serverSettings(servers) };
+    return new Cluster(servers, ports, replicas, dataDir, settings, passwordOf, publicUrl);
   }
 
   /** Starts a process of a service; the caller waits with `ready`. @throws {RangeError} no such service or replica */
@@ -127,7 +131,7 @@ export class Cluster {
       CALLOSUM_GRPC_PORT: String(own('workers')),
       CALLOSUM_INTERNAL_GRPC: `127.0.0.1:${own('grpc')}`,
       CALLOSUM_FHIR_URL: `${this.addresses.http('fhir-gateway')}/fhir`,
-      CALLOSUM_PUBLIC_URL: this.addresses.http('dicomweb'),
+      CALLOSUM_PUBLIC_URL: this.publicUrl ?? this.addresses.http('dicomweb'),
       CALLOSUM_STUDY_INDEX_GRPC: front('study-index', 'grpc'),
       CALLOSUM_IDENTITY_GRPC: front('identity-mapping', 'grpc'),
       CALLOSUM_INFERENCE_GRPC: front('inference-orchestrator', 'grpc'),
