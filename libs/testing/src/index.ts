@@ -3,6 +3,7 @@ export * from './postgres.js';
 export { kafkaVersion, startKafka } from './kafka.js';
 export * from './kafka-cluster.js';
 export * from './kafka-secure.js';
+export * from './multipart.js';
 export * from './certificates.js';
 export * from './token-server.js';
 export type { TestKafka } from './test-kafka.js';

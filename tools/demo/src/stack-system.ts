@@ -43,7 +43,10 @@ export async function startStack(workers: boolean, given: AbortSignal): Promise<
     for (const child of children) void child.stop();
   });
   try {
-    const started = await Cluster.create({ dataDir, publicUrl: env['CALLOSUM_PUBLIC_URL'] || front.url });
+    const started = await Cluster.create({
+      dataDir,
+      env: { CALLOSUM_PUBLIC_URL: env['CALLOSUM_PUBLIC_URL'] || front.url },
+    });
     cluster = started;
     given.throwIfAborted();
     for (const { name } of started.services) children.push(started.start(name));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { services } from '@callosum/all-in-one/services';
 import { routes } from '@callosum/auth';
 import { migrationSettings, platformSettings } from '@callosum/runtime';
+import { logEvents } from '@callosum/telemetry';
 
 import { repositoryRoot } from '../repository.js';
 
@@ -147,10 +148,11 @@ const slug = (title: string): string =>
     .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
     .replaceAll(' ', '-');
 
-/** Log events, codes and values that a page names stand in the guide for SREs. */
+/** Log events that a page names are registered; codes and values stand in a guide. */
 function eventProblems(page: string): string[] {
   const guides = read('docs/guides/sre.md') + read('docs/guides/platform.md');
   return [...page.matchAll(/`([a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*)`/g)]
-    .filter(([, name = '']) => !/\.(json|yaml|md)$/.test(name) && !guides.includes(`\`${name}\``))
+    .filter(([, name = '']) => !/\.(json|yaml|md)$/.test(name))
+    .filter(([, name = '']) => !(name in logEvents) && !guides.includes(`\`${name}\``))
     .map(([, name]) => `${name} stands in no guide`);
 }

@@ -115,6 +115,9 @@ export const logEvents = {
   'worker.call-refused': info('A call of a worker was refused for a reason that is its own: `path`, `code`'),
   'worker.call-failed': warn('A call of a worker failed for a reason that is ours'),
   'worker.offer-failed': warn('Jobs could not be offered to a worker; tried again'),
+  'worker.silent': warn(
+    'A stream was ended: its worker (`worker`, the instance id) let its leases run out one after the other, or was not heard again after one',
+  ),
   'worker.frame-refused': warn('A message of a worker was refused: its job, the kind of message'),
   'study.considered': info('Jobs were made of a complete study, or none'),
   'model.backfilled': info('A model that is new here was offered studies from before'),

@@ -10,6 +10,7 @@ import { readVolume, type VolumePart } from '../application/read-volume.js';
 import { writeLabelMap } from '../application/write-label-map.js';
 import { InputUnusableError, LabelMapMismatchError } from '../domain/errors.js';
 import { service } from '../tokens.js';
+import { Offering } from './offering.js';
 import { Transfers } from './transfers.js';
 import type { WorkerContext } from './worker-auth.js';
 import { type SessionDependencies, WorkerSession } from './worker-session.js';
@@ -27,8 +28,10 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
   private draining = false;
 
   private readonly transfers: Transfers;
+  private readonly offering: Offering;
 
   constructor(private readonly with_: WorkerGrpcDependencies) {
+    this.offering = new Offering(with_);
     this.transfers = new Transfers(with_.attempts);
   }
 
@@ -49,14 +52,14 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
     this.sessions.add(session);
     // Neither rejects: what fails ends the stream.
     void session.read(frames);
-    const offering = session.offer();
+    this.offering.join(session);
     try {
       for await (const message of session.outgoing) yield { message };
     } finally {
       session.end();
       signal.removeEventListener('abort', abort);
       this.sessions.delete(session);
-      await offering;
+      await this.offering.leave(session);
     }
   }
 
