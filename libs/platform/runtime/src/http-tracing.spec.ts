@@ -6,6 +6,8 @@ import type { Readable } from 'node:stream';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import {
   AggregationTemporality,
+  type DataPoint,
+  type Histogram,
   InMemoryMetricExporter,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
@@ -56,13 +58,10 @@ async function endedByStatus(route: string): Promise<Record<string, number>> {
     .getMetrics()
     .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics))
     .filter(({ descriptor }) => descriptor.name === 'http.server.request.duration')
-    .flatMap(({ dataPoints }) => dataPoints)
+    .flatMap(({ dataPoints }) => dataPoints as DataPoint<Histogram>[])
     .filter(({ attributes }) => attributes['http.route'] === route);
   return Object.fromEntries(
-    points.map(({ attributes, value }) => [
-      attributes['http.response.status_code'],
-      (value as { count: number }).count,
-    ]),
+    points.map(({ attributes, value }) => [String(attributes['http.response.status_code']), value.count]),
   );
 }
 
