@@ -15,3 +15,5 @@ export { accepts, startProcess, type ServerProcess, type ServerCommand } from '.
 export { cachedTool, repositoryRoot } from './tools-folder.js';
 export * from './child.js';
 export * from './oidc.js';
+export * from './large-tables.js';
+export * from './query-plans.js';

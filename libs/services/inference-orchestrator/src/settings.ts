@@ -34,6 +34,9 @@ export const orchestratorSettings = z.object({
   CALLOSUM_WORKER_STREAMS_MAX: wholeNumber(1, 10_000)
     .default(256)
     .describe('Worker streams open at once on one replica; further ones are refused'),
+  CALLOSUM_WORKER_STREAMS_OF_VENDOR_MAX: wholeNumber(1, 10_000)
+    .default(128)
+    .describe("Of these, streams of one vendor's credential: half, so that none shuts out the others"),
   CALLOSUM_MODELS_MAX: wholeNumber(1, 1_000)
     .default(64)
     .describe('Models and versions known at once; each model is considered for every study, further ones are refused'),

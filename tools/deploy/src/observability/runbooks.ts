@@ -62,8 +62,16 @@ function commandProblems(command: string): string[] {
   if (tool === 'psql' || tool === 'pg_dump' || tool === 'pg_restore') return sqlProblems(command);
   if (tool === 'curl') return curlProblems(command);
   if (tool === 'kubectl') return kubectlProblems(command);
+  if (tool === 'node') return nodeProblems(command);
   const known = ['helm', 'tar', 'df', 'du', 'openssl'];
   return known.includes(tool) ? [] : [`${tool} is no command these pages may use`];
+}
+
+/** Of a program that is built here. */
+function nodeProblems(command: string): string[] {
+  const script = command.split(' ')[1] ?? '';
+  const source = script.replace('/dist/', '/src/').replace(/\.js$/, '.ts');
+  return existsSync(join(repositoryRoot, source)) ? [] : [`${script} is no program of ours`];
 }
 
 function cliProblems(command: string): string[] {

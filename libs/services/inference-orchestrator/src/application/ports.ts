@@ -91,8 +91,6 @@ export interface Scheduling {
   backfilled(portion: Backfill): Promise<void>;
   /** Runs `work` unless the study has completed again meanwhile, which considers every model anyway. */
   reconsider(study: CompletedStudy & Origin, work: (jobs: StudyJobs) => Promise<void>): Promise<void>;
-  /** Forgets studies no model can be given any more. */
-  forgetStudies(olderThanMs: number): Promise<void>;
 }
 
 /** A study's job, as people see it. */
@@ -244,7 +242,7 @@ export interface RegisteredModel {
 
 /** Complete studies the models were decided for. */
 export interface ConsideredStudies {
-  /** Revision of the last decision; undefined when there was none, or it was forgotten. */
+  /** Revision of the last decision; undefined when there was none. */
   revisionOf(studyInstanceUid: string): Promise<number | undefined>;
 }
 

@@ -4,6 +4,7 @@ import { inference, type worker } from '@callosum/contracts';
 import { backoffMs, defaultBackoff, isTransient, type Waker } from '@callosum/event-log';
 import { type Clock, errorMessage } from '@callosum/kernel';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
+import { ServerError, Status } from 'nice-grpc';
 
 import { completeJob } from '../application/complete-job.js';
 import type { Artifacts, Attempts, FailureText, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
@@ -67,6 +68,15 @@ export class WorkerSession implements OfferedTo {
     const { registration, outgoing, silence, held } = this;
     if (!registration || outgoing.isEnded || silence.isUnbroken) return undefined;
     return held.size < registration.manifest.slots ? registration.manifest : undefined;
+  }
+
+  get vendor(): string | undefined {
+    return this.with_.vendor;
+  }
+
+  /** Ends the stream of a worker that has not said what it is. */
+  endUnregistered(afterMs: number): void {
+    if (!this.registration) this.end(new ServerError(Status.DEADLINE_EXCEEDED, `register within ${afterMs / 1000} s`));
   }
 
   end(error?: Error): void {
