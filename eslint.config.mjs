@@ -8,10 +8,14 @@ const nodeGlobals = [
   'AbortSignal',
   'Buffer',
   'URL',
+  'clearInterval',
   'clearTimeout',
   'console',
   'fetch',
+  'performance',
   'process',
+  'setImmediate',
+  'setInterval',
   'setTimeout',
 ];
 
