@@ -1,5 +1,80 @@
-// Typed lint: the rules that catch what the compiler lets pass. Style belongs to prettier.
+// Typed lint for TypeScript: the rules that catch what the compiler lets pass. Scripts (*.mjs) have no compiler: for them the rules
+// that need no types and catch what only running would. Style belongs to prettier.
 import tseslint from 'typescript-eslint';
+
+/** What scripts use of Node's and the web's globals; another one is a slip until it is named here. */
+const nodeGlobals = [
+  'AbortController',
+  'AbortSignal',
+  'Buffer',
+  'URL',
+  'clearInterval',
+  'clearTimeout',
+  'console',
+  'fetch',
+  'performance',
+  'process',
+  'setImmediate',
+  'setInterval',
+  'setTimeout',
+];
+
+const untypedRules = [
+  'array-callback-return',
+  'constructor-super',
+  'eqeqeq',
+  'for-direction',
+  'getter-return',
+  'no-async-promise-executor',
+  'no-class-assign',
+  'no-compare-neg-zero',
+  'no-cond-assign',
+  'no-const-assign',
+  'no-constant-binary-expression',
+  'no-constant-condition',
+  'no-control-regex',
+  'no-debugger',
+  'no-dupe-args',
+  'no-dupe-class-members',
+  'no-dupe-else-if',
+  'no-dupe-keys',
+  'no-duplicate-case',
+  'no-duplicate-imports',
+  'no-empty-pattern',
+  'no-ex-assign',
+  'no-fallthrough',
+  'no-func-assign',
+  'no-global-assign',
+  'no-import-assign',
+  'no-invalid-regexp',
+  'no-loss-of-precision',
+  'no-new-native-nonconstructor',
+  'no-obj-calls',
+  'no-redeclare',
+  'no-self-assign',
+  'no-self-compare',
+  'no-setter-return',
+  'no-shadow-restricted-names',
+  'no-sparse-arrays',
+  'no-template-curly-in-string',
+  'no-this-before-super',
+  'no-undef',
+  'no-unmodified-loop-condition',
+  'no-unreachable',
+  'no-unreachable-loop',
+  'no-unsafe-finally',
+  'no-unsafe-negation',
+  'no-unsafe-optional-chaining',
+  'no-unused-private-class-members',
+  'no-useless-assignment',
+  'no-useless-backreference',
+  'no-useless-escape',
+  'no-var',
+  'prefer-const',
+  'require-yield',
+  'use-isnan',
+  'valid-typeof',
+];
 
 export default tseslint.config(
   {
@@ -10,7 +85,6 @@ export default tseslint.config(
       '.nx/**',
       '.tools/**',
       '.callosum/**',
-      '**/*.mjs',
       '**/*.d.ts',
       'tools/planted/**',
     ],
@@ -37,6 +111,19 @@ export default tseslint.config(
       'no-console': 'error',
       eqeqeq: 'error',
     },
+  },
+  {
+    files: ['**/*.mjs'],
+    languageOptions: {
+      ecmaVersion: 'latest',
+      sourceType: 'module',
+      globals: Object.fromEntries(nodeGlobals.map((name) => [name, 'readonly'])),
+    },
+    rules: Object.fromEntries(untypedRules.map((rule) => [rule, 'error'])),
+  },
+  {
+    files: ['**/*.mjs'],
+    rules: { 'no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }] },
   },
   // People read what these print.
   {

@@ -12,6 +12,7 @@ const alias = Object.fromEntries(
     .map(({ dir, name }) => [name, join(root, dir, 'src/index.ts') as string]),
 );
 alias['@callosum/all-in-one/services'] = join(root, 'apps/all-in-one/src/services.ts') as string;
+alias['@callosum/all-in-one/status-page'] = join(root, 'apps/all-in-one/src/status-page.ts') as string;
 alias['@callosum/cli/settings'] = join(root, 'apps/cli/src/settings.ts') as string;
 alias['@callosum/example-lung-ct'] = join(root, 'examples/lung-ct/src/index.ts') as string;
 

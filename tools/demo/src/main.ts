@@ -1,19 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
-import { storeFiles } from '@callosum/dimse';
 import { errorMessage } from '@callosum/kernel';
 
 import { type Arguments, readArguments, usage } from './args.js';
-import { earlierOutcome } from './earlier-outcome.js';
 import { startEmbedded } from './embedded-system.js';
+import { follow } from './follow.js';
 import { startStack } from './stack-system.js';
-import { nothingReads } from './nothing-reads.js';
-import { type Outcome, type Published, StageWatcher } from './stages.js';
+import { type Published, StageWatcher } from './stages.js';
 import { phantomStudy, readFolder, type StudyToSend } from './study.js';
 import type { System } from './system.js';
-
-/** Facts of a newly stored instance show well within this; a study without any was sent before. */
-const noNewFactsMs = 3_000;
 
 /** As a shell reports SIGINT. */
 const interruptedCode = 130;
@@ -77,7 +70,10 @@ async function chooseStudies(args: Arguments): Promise<readonly StudyToSend[]> {
   if (args.study === undefined) return [phantomStudy()];
   const { studies, refused } = await readFolder(args.study);
   for (const { path, reason } of refused) process.stderr.write(`not sent: ${path}: ${reason}\n`);
-  if (studies.length === 0) throw new Error(`there is no DICOM file under ${args.study}`);
+  if (studies.length === 0) {
+    const why = refused.length > 0 ? `; each of the ${refused.length} things there is named above` : ': it is empty';
+    throw new Error(`there is no DICOM file under ${args.study}${why}`);
+  }
   return studies;
 }
 
@@ -91,7 +87,7 @@ async function drive(system: System, args: Arguments, studies: readonly StudyToS
   await watcher.start();
   let code = 0;
   for (const study of studies) {
-    const outcome = await follow(system, watcher, study, args.timeoutMs);
+    const outcome = await follow(system, watcher, study, args.timeoutMs, printStage);
     if ('failure' in outcome) {
       process.stderr.write(`callosum: no report for study ${study.studyInstanceUid}: ${outcome.failure}\n`);
       code = 1;
@@ -104,77 +100,6 @@ async function drive(system: System, args: Arguments, studies: readonly StudyToS
   if (!args.once) return forever;
   await watcher.stop();
   return code;
-}
-
-async function follow(system: System, watcher: StageWatcher, study: StudyToSend, timeoutMs: number): Promise<Outcome> {
-  const { studyInstanceUid, files } = study;
-  printStage(
-    0,
-    'sending',
-    `${study.description}: ${files.length} instances in ${study.seriesCount} series, study ${studyInstanceUid}`,
-  );
-  const timeout = new AbortController();
-  const outcome = watcher.outcome(studyInstanceUid);
-  watcher.firstStore();
-  const late = sleep(timeoutMs, undefined, { signal: timeout.signal }).then((): Outcome => {
-    const reason = `not within ${timeoutMs / 1000} s; it got as far as "${watcher.lastStage(studyInstanceUid)}"`;
-    return { failure: reason };
-  });
-  late.catch(() => undefined);
-  try {
-    const sent = send(system, watcher, study);
-    const failed = sent.then(
-      () => new Promise<never>(() => undefined),
-      (error: unknown): Outcome => ({ failure: `it could not be sent: ${errorMessage(error)}` }),
-    );
-    const before = sent.then(() => sentBefore(system, watcher, studyInstanceUid));
-    before.catch(() => undefined);
-    const unread = sent.then(() => nothingReads(system, watcher, studyInstanceUid, timeout.signal));
-    unread.catch(() => undefined);
-    return await Promise.race([outcome, late, failed, before, unread]);
-  } finally {
-    timeout.abort();
-  }
-}
-
-/** One association, as a modality does it. @throws when an instance was not stored */
-async function send(system: System, watcher: StageWatcher, study: StudyToSend): Promise<void> {
-  const { host, port, aeTitle } = system.dimse;
-  let failures = 0;
-  const outcomes = await storeFiles({
-    host,
-    port,
-    calledAet: aeTitle,
-    callingAet: 'CALLOSUM-DEMO',
-    files: study.files,
-    onProgress: ({ stored, status, comment, error, file }) => {
-      if (stored) return;
-      failures++;
-      const name = typeof file === 'string' ? file : 'an instance';
-      const why =
-        error?.message ?? `status ${status?.toString(16).toUpperCase().padStart(4, '0') ?? '?'} ${comment ?? ''}`;
-      process.stderr.write(`not stored: ${name}: ${why}\n`);
-    },
-  });
-  if (failures === outcomes.length) throw new Error('no instance was accepted');
-  printStage(
-    watcher.elapsedMs(),
-    'association',
-    `${system.dimse.aeTitle} at ${host}:${port} acknowledged ${outcomes.length - failures} of ${outcomes.length} instances`,
-  );
-}
-
-/** A study sent again makes no new facts: what became of it is already there. Never resolves when the facts are new. */
-async function sentBefore(system: System, watcher: StageWatcher, studyInstanceUid: string): Promise<Outcome> {
-  await sleep(noNewFactsMs);
-  if (watcher.storedCount(studyInstanceUid) === 0) {
-    const outcome = await earlierOutcome(system.log, studyInstanceUid, watcher.elapsedMs());
-    if (outcome) {
-      printStage(watcher.elapsedMs(), 'already there', 'the same instances were stored before; nothing new happens');
-      return outcome;
-    }
-  }
-  return new Promise<never>(() => undefined);
 }
 
 /** What the report says, a line each: events carry nothing of it. */

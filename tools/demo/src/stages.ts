@@ -63,8 +63,14 @@ export class StageWatcher {
     return this.#stored.get(studyInstanceUid)?.size ?? 0;
   }
 
-  lastStage(studyInstanceUid: string): string {
-    return this.#last.get(studyInstanceUid) ?? 'nothing was stored';
+  /** Undefined when the log told nothing of the study: it is on its way, or was stored before. */
+  lastStage(studyInstanceUid: string): string | undefined {
+    return this.#last.get(studyInstanceUid);
+  }
+
+  /** Stages of the study are printed no more. */
+  leave(studyInstanceUid: string): void {
+    this.#waiting.delete(studyInstanceUid);
   }
 
   /** Resolves when the study's report is published, or when it is certain that none will be without a person. */

@@ -1,10 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 
 import { parseHeader } from '@callosum/dicom';
 import { generateThoraxPhantom } from '@callosum/phantom';
 import { errorMessage, newId } from '@callosum/kernel';
+
+import { filesUnder, type Refused } from './files-under.js';
 
 export interface StudyToSend {
   readonly studyInstanceUid: string;
@@ -31,15 +31,15 @@ export function phantomStudy(): StudyToSend {
 
 export interface Folder {
   readonly studies: readonly StudyToSend[];
-  /** Files that are no DICOM, and why. They are left alone. */
-  readonly refused: readonly { readonly path: string; readonly reason: string }[];
+  /** What is not sent, and why: files that are no DICOM, links that lead nowhere. They are left alone. */
+  readonly refused: readonly Refused[];
 }
 
-/** Every DICOM file under `folder`, by study. @throws when the folder cannot be read */
+/** Every DICOM file under `folder`, by study; symbolic links are followed. @throws when the folder cannot be read */
 export async function readFolder(folder: string): Promise<Folder> {
   const studies = new Map<string, { files: string[]; series: Set<string> }>();
-  const refused: { path: string; reason: string }[] = [];
-  for (const path of await filesUnder(folder)) {
+  const { files: found, refused } = await filesUnder(folder);
+  for (const path of found) {
     try {
       const { study, series } = await uidsOf(path);
       const entry = studies.get(study) ?? { files: [], series: new Set<string>() };
@@ -59,15 +59,6 @@ export async function readFolder(folder: string): Promise<Folder> {
       description: folder,
     })),
   };
-}
-
-async function filesUnder(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  if (!(await stat(folder)).isDirectory()) return [folder];
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    if (entry.isFile()) found.push(join(entry.parentPath, entry.name));
-  }
-  return found.sort();
 }
 
 async function uidsOf(path: string): Promise<{ study: string; series: string }> {

@@ -1,4 +1,5 @@
 export { Cluster, type ClusterAddresses, type ClusterOptions } from './cluster/cluster.js';
+export { type Behind, Front, type FrontOptions } from './cluster/front.js';
 export { type Child, type ChildOptions, root, startChild } from './cluster/process.js';
 export { waitReady, watchChildren } from './cluster/readiness.js';
 export type { FaultCounts } from './chaos/fault-plan.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { DataFolderInUseError, DataFolderUnusableError, lockDataFolder } from './index.js';
+import { assertDataFolderFree, DataFolderInUseError, DataFolderUnusableError, lockDataFolder } from './index.js';
 
 describe('the lock on the data folder', () => {
   const folder = () => mkdtempSync(join(tmpdir(), 'callosum-lock-'));
@@ -25,9 +25,12 @@ describe('the lock on the data folder', () => {
     const started = readFileSync(`/proc/${holder.pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19] ?? '';
     writeFileSync(join(dir, 'callosum.lock'), `${holder.pid} ${started}`);
     expect(() => lockDataFolder(dir)).toThrow(DataFolderInUseError);
+    expect(() => assertDataFolderFree(dir)).toThrow(`${dir} is in use by process ${holder.pid}`);
     holder.kill('SIGKILL');
     await once(holder, 'exit');
+    assertDataFolderFree(dir);
     lockDataFolder(dir)();
+    assertDataFolderFree(dir);
   });
 
   it('takes over a lock without a name, which a power cut can leave', () => {

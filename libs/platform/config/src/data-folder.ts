@@ -83,6 +83,17 @@ export function lockDataFolder(folder: string): () => void {
   }
 }
 
+/**
+ * For whoever is about to start a process on the folder and writes to a file in it before that process asks for the lock.
+ * @throws {DataFolderInUseError} when a living process holds it
+ */
+export function assertDataFolderFree(folder: string): void {
+  const path = join(folder, 'callosum.lock');
+  const held = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const pid = Number(held.split(' ')[0]);
+  if (held !== '' && identity(pid) === held) throw new DataFolderInUseError(folder, pid);
+}
+
 /** "pid start-time": a pid that the system gave to another process since does not count. Empty when it is gone. */
 function identity(pid: number): string {
   if (!Number.isInteger(pid) || pid <= 0) return '';

@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { CompatServiceDefinition } from 'nice-grpc';
 import type { z } from 'zod';
 
+import type { Listening } from './ports.js';
 import type { StudyStatusSource } from './study-status.js';
 
 /** A gRPC service and the object that answers it, usually resolved from the Nest container. */
@@ -49,6 +50,8 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
   readonly configureHttp?: (fastify: FastifyInstance) => void;
   /** Refuses to start on addresses its own listeners may not bind. @throws {UnauthenticatedBindError} */
   assertBinds?(settings: z.output<S>): void;
+  /** Ports of its own, beside the platform's; looked at before anything is started. */
+  listensOn?(settings: z.output<S>): readonly Listening[];
   /** Gauges of its own, read every few seconds: cheap queries. */
   readonly gauges?: (app: INestApplicationContext) => Promise<readonly Reading[]>;
   /** Answers a request whose URL cannot be decoded ("/%zz"), which no route sees; problem+json when not given. */

@@ -57,7 +57,7 @@ const authenticatorOf = (service: Caller, env: Env): Authenticator =>
 async function serve(env: Env, address = '127.0.0.1:0'): Promise<string> {
   const authenticator = authenticatorOf('identity-mapping', env);
   const server: Server<PrincipalContext> = createServer({ interceptors: [peerInterceptor] } as ChannelOptions)
-    .use(grpcServerMiddleware('identity-mapping', () => undefined))
+    .use(grpcServerMiddleware('identity-mapping', { failed: () => undefined, refused: () => undefined }))
     .use(authorizeGrpc(authenticator, address, (code) => void denied.push(code)));
   const answer = (_request: unknown, { principal }: CallContext & PrincipalContext) =>
     Promise.resolve({ decisionId: principal.subject, leaseId: principal.kind });

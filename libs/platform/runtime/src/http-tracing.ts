@@ -11,15 +11,22 @@ const clientClosedRequest = 499;
  */
 export function traceHttp(fastify: FastifyInstance, service: string): void {
   const tracer = trace.getTracer(`callosum.${service}`);
-  const spans = new WeakMap<FastifyRequest, Span>();
-  const answered = (request: FastifyRequest, status: number): void =>
-    record('http.server.request.duration', secondsSince(startedAt.get(request) ?? performance.now()), {
+  const open = new WeakMap<FastifyRequest, { readonly span: Span; readonly startedAt: number }>();
+  /** A request ends once: one that is refused in the middle of its body is answered, and aborted after that. */
+  const end = (request: FastifyRequest, status: number, answered: boolean): void => {
+    const one = open.get(request);
+    if (!one) return;
+    open.delete(request);
+    if (answered) one.span.setAttribute('http.response.status_code', status);
+    if (status >= 500) one.span.setStatus({ code: SpanStatusCode.ERROR });
+    one.span.end();
+    record('http.server.request.duration', secondsSince(one.startedAt), {
       'callosum.service': service,
       'http.request.method': request.method,
       'http.route': request.routeOptions.url ?? 'unmatched',
       'http.response.status_code': status,
     });
-  const startedAt = new WeakMap<FastifyRequest, number>();
+  };
   fastify.addHook('onRequest', (request, _reply, done) => {
     // Neither tracestate nor baggage: both are free text of the caller's, and tracestate leaves with every span.
     const parent = propagation.extract(ROOT_CONTEXT, { traceparent: request.headers['traceparent'] });
@@ -32,21 +39,15 @@ export function traceHttp(fastify: FastifyInstance, service: string): void {
       },
       parent,
     );
-    spans.set(request, span);
-    startedAt.set(request, performance.now());
+    open.set(request, { span, startedAt: performance.now() });
     context.with(trace.setSpan(parent, span), done);
   });
   fastify.addHook('onResponse', (request, reply, done) => {
-    const span = spans.get(request);
-    span?.setAttribute('http.response.status_code', reply.statusCode);
-    if (reply.statusCode >= 500) span?.setStatus({ code: SpanStatusCode.ERROR });
-    span?.end();
-    answered(request, reply.statusCode);
+    end(request, reply.statusCode, true);
     done();
   });
   fastify.addHook('onRequestAbort', (request, done) => {
-    spans.get(request)?.end();
-    answered(request, clientClosedRequest);
+    end(request, clientClosedRequest, false);
     done();
   });
 }

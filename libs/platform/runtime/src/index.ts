@@ -7,6 +7,7 @@ export * from './http-server.js';
 export * from './migrate-site.js';
 export { assertMetricsBind } from './metrics-server.js';
 export * from './open-process.js';
+export * from './ports.js';
 export * from './prepare-platform.js';
 export * from './rewind-site.js';
 export * from './run-service.js';

@@ -14,14 +14,17 @@ export async function startInternalGrpc(
   logger: Logger,
 ): Promise<{ server: Server; address: string }> {
   const bind = settings.CALLOSUM_INTERNAL_GRPC;
-  const onError = (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed');
+  const failures = {
+    failed: (err: unknown, path: string): void => logger.warn({ err, path }, 'grpc.failed'),
+    refused: (code: string, path: string): void => logger.info({ code, path }, 'grpc.refused'),
+  };
   const onDenied = (code: string, path: string): void => {
     const labels = { 'callosum.service': service, 'callosum.listener': 'internal', 'error.type': code };
     count('callosum.auth.denied', 1, labels);
     logger.warn({ code, path }, 'grpc.denied');
   };
   const server = createServer({ interceptors: [peerInterceptor] } as ChannelOptions)
-    .use(grpcServerMiddleware(service, onError))
+    .use(grpcServerMiddleware(service, failures))
     .use(authorizeGrpc(authenticator, bind, onDenied));
   for (const { definition, implementation } of bindings) server.add(definition, implementation as never);
   const port = await server.listen(bind, internalServerCredentials(authenticator, bind));

@@ -3,6 +3,7 @@ import { errorMessage } from '@callosum/kernel';
 
 import type { ServiceDefinition } from './definition.js';
 import { openProcess } from './open-process.js';
+import { assertPortsUsable, platformPorts } from './ports.js';
 import { platformSettings } from './settings.js';
 import { startService } from './start-service.js';
 
@@ -24,10 +25,13 @@ export async function runService(definition: ServiceDefinition): Promise<void> {
 }
 
 async function start(definition: ServiceDefinition): Promise<void> {
+  const settings = parseSettings(platformSettings, process.env);
+  const own = parseSettings(definition.settings, process.env);
+  await assertPortsUsable([...platformPorts(settings), ...(definition.listensOn?.(own) ?? [])]);
   const { logger, drain, services, httpPort } = await openProcess({
     name: definition.name,
     serviceName: `callosum-${definition.name}`,
-    settings: parseSettings(platformSettings, process.env),
+    settings,
     started: (running) => running.length > 0,
   });
   services.push(await startService(definition, process.env, drain));

@@ -22,11 +22,28 @@ const statusOf: Record<ErrorKind, Status> = {
   internal: Status.INTERNAL,
 };
 
+/** Answers that are the caller's doing, and no error of the server: its span stays without one, as OpenTelemetry's conventions have it. */
+const callersFaults: ReadonlySet<Status> = new Set([
+  Status.INVALID_ARGUMENT,
+  Status.NOT_FOUND,
+  Status.ALREADY_EXISTS,
+  Status.PERMISSION_DENIED,
+  Status.UNAUTHENTICATED,
+  Status.FAILED_PRECONDITION,
+  Status.ABORTED,
+  Status.OUT_OF_RANGE,
+]);
+
+/** What is told of calls that were not answered with OK. */
+export interface GrpcFailures {
+  /** For a reason that is ours. */
+  failed(error: unknown, path: string): void;
+  /** For one that is the caller's. @param code our error's code, else the status' name; never what the caller sent */
+  refused(code: string, path: string): void;
+}
+
 /** Continues the caller's trace in a span of the method, and turns our errors into gRPC statuses. */
-export function grpcServerMiddleware(
-  service: string,
-  onError: (error: unknown, path: string) => void,
-): ServerMiddleware {
+export function grpcServerMiddleware(service: string, failures: GrpcFailures): ServerMiddleware {
   const tracer = trace.getTracer(`callosum.${service}`);
   return async function* traced<Request, Response>(
     call: ServerMiddlewareCall<Request, Response>,
@@ -55,8 +72,13 @@ export function grpcServerMiddleware(
       status = statusIn(answer);
       // The client went away: nobody's error.
       if (!(error instanceof Error && error.name === 'AbortError')) {
-        span.setStatus({ code: SpanStatusCode.ERROR });
-        onError(error, call.method.path);
+        if (callersFaults.has(status)) {
+          const code = error instanceof CallosumError ? error.code : (Status[status] ?? String(status));
+          failures.refused(code, call.method.path);
+        } else {
+          span.setStatus({ code: SpanStatusCode.ERROR });
+          failures.failed(error, call.method.path);
+        }
       }
       throw answer;
     } finally {

@@ -15,4 +15,7 @@ export const dimseIngest = defineService({
   module: DimseIngestModule,
   httpPrefixes: [],
   assertBinds: assertDimseBind,
+  listensOn: ({ CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port }) => [
+    { setting: 'CALLOSUM_DIMSE_PORT', host, port },
+  ],
 });

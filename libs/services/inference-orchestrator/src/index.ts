@@ -34,6 +34,9 @@ export const inferenceOrchestrator = defineService({
   httpPrefixes: ['/api/inference'],
   grpc: (app) => [{ definition: worker.WorkerCredentialServiceDefinition, implementation: app.get(CredentialsGrpc) }],
   assertBinds: assertWorkerBind,
+  listensOn: ({ CALLOSUM_GRPC_HOST: host, CALLOSUM_GRPC_PORT: port }) => [
+    { setting: 'CALLOSUM_GRPC_PORT', host, port },
+  ],
   ready: (app) =>
     app.get(WorkerServer).port === undefined
       ? Promise.reject(new Error('the worker port does not listen'))

@@ -127,6 +127,12 @@ describe('a result', () => {
       subject: { reference: peers.decision.patientReference },
       imagingStudy: [{ reference: `ImagingStudy/${imagingStudy?.id}` }],
     });
+    const viewer = `https://callosum.example/viewer/viewer?StudyInstanceUIDs=${study}`;
+    expect(report?.text?.div).toContain(`<a href="${viewer}">`);
+    const objects = imagingStudy?.series?.filter(({ modality }) => modality?.code !== 'CT') ?? [];
+    const uids = objects.flatMap(({ modality, instance }) => instance?.map(({ uid }) => [modality?.code, uid]) ?? []);
+    expect(uids).toHaveLength(2);
+    for (const [kind, uid] of uids) expect(report?.text?.div).toContain(`(DICOM ${kind}): ${uid}</p>`);
     expect(report?.conclusion).toContain('Warning: The lungs reach the edge of the field of view');
     expect(report?.result?.map(({ reference }) => reference).sort()).toEqual(
       observations.map(({ id }) => `Observation/${id}`).sort(),

@@ -177,7 +177,7 @@ export class Cluster {
       CALLOSUM_GRPC_PORT: String(own('workers')),
       CALLOSUM_INTERNAL_GRPC: `127.0.0.1:${own('grpc')}`,
       CALLOSUM_FHIR_URL: `${this.addresses.http('fhir-gateway')}/fhir`,
-      CALLOSUM_PUBLIC_URL: this.addresses.http('dicomweb'),
+      CALLOSUM_PUBLIC_URL: this.env['CALLOSUM_PUBLIC_URL'] || this.addresses.http('dicomweb'),
       CALLOSUM_STUDY_INDEX_GRPC: front('study-index', 'grpc'),
       CALLOSUM_IDENTITY_GRPC: front('identity-mapping', 'grpc'),
       CALLOSUM_INFERENCE_GRPC: front('inference-orchestrator', 'grpc'),

@@ -58,6 +58,7 @@ export const logEvents = {
   'fhir.done': debug('A FHIR request was answered'),
   'fhir.refused': info('A FHIR request was answered with 4xx: `code`'),
   'fhir.failed': error('A FHIR request failed for a reason that is ours: 5xx'),
+  'grpc.refused': info("A call between services failed for a reason that is the caller's: `path`, `code`"),
   'grpc.failed': warn('A call between services failed for a reason that is ours: `path`'),
 
   // The event log and its databases.
@@ -113,6 +114,7 @@ export const logEvents = {
   // Inference.
   'worker.listening': info('The worker port is open'),
   'worker.registered': info('A worker offers a model: slots, version'),
+  'worker.call-refused': info('A call of a worker was refused for a reason that is its own: `path`, `code`'),
   'worker.call-failed': warn('A call of a worker failed for a reason that is ours'),
   'worker.offer-failed': warn('Jobs could not be offered to a worker; tried again'),
   'worker.silent': warn(

@@ -40,13 +40,16 @@ export class WorkerServer implements OnApplicationBootstrap, BeforeApplicationSh
     assertWorkerBind(this.settings);
     const required = this.settings.CALLOSUM_AUTH_WORKERS === 'credential';
     const tls = workerTls(this.settings);
-    const onError = (err: unknown, path: string): void => this.log.warn({ err, path }, 'worker.call-failed');
+    const failures = {
+      failed: (err: unknown, path: string): void => this.log.warn({ err, path }, 'worker.call-failed'),
+      refused: (code: string, path: string): void => this.log.info({ code, path }, 'worker.call-refused'),
+    };
     const server = createServer({
       'grpc.max_receive_message_length': messageBytesMax,
       'grpc.keepalive_time_ms': keepaliveMs,
       'grpc.keepalive_timeout_ms': keepaliveMs,
     })
-      .use(grpcServerMiddleware(service, onError))
+      .use(grpcServerMiddleware(service, failures))
       .use(workerAuth(this.credentials, required, this.log));
     server.add(worker.WorkerServiceDefinition, this.workers);
     this.boundPort = await server.listen(`${host}:${port}`, tls && tlsServerCredentials(tls));

@@ -178,16 +178,19 @@ async function publishResult(
   await dependencies.ledger.aboutToIssue(claim, own);
   await dependencies.archive.store(stored, claim.correlationId);
   const grown = await untilIndexed(dependencies, claim, study, own);
+  const segSopInstanceUid = documents.segmentation?.sopInstanceUid;
+  const srSopInstanceUid = documents.report.sopInstanceUid;
   const bundle = resultTransaction({
     ...studyContext(dependencies, await presentable(dependencies, claim, grown, own), lease),
     result,
+    objects: { segSopInstanceUid, srSopInstanceUid },
     scheduledAt: job.scheduledAt ? new Date(job.scheduledAt) : undefined,
     earlierObservations: await dependencies.ledger.earlierObservations(claim),
   });
   return write(dependencies, claim, bundle, grown, lease, {
     contentDigest,
-    segSopInstanceUid: documents.segmentation?.sopInstanceUid ?? '',
-    srSopInstanceUid: documents.report.sopInstanceUid,
+    segSopInstanceUid: segSopInstanceUid ?? '',
+    srSopInstanceUid,
   });
 }
 

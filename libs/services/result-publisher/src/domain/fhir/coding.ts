@@ -40,8 +40,20 @@ export function bodySite(site: Code, laterality: string): CodeableConcept {
   const expression = { system: codeSystem(site.scheme), code: `${site.value}:272741003=${side.value}` };
   return {
     coding: [...(site.scheme === 'SCT' ? [expression] : []), coding(site)],
-    text: `${site.meaning}, ${side.meaning.toLowerCase()}`,
+    text: sidedText(site.meaning, side),
   };
+}
+
+/** A place with its side in words: "Lung, left"; the side is not said twice where the place names it ("Left lung"). */
+export function sidedText(place: string, side: Code | undefined): string {
+  const word = side?.meaning.toLowerCase() ?? '';
+  if (place === '' || word === '') return place || word;
+  return place
+    .toLowerCase()
+    .split(/[^a-z]+/)
+    .includes(word)
+    ? place
+    : `${place}, ${word}`;
 }
 
 /** Identifier systems of what Callosum publishes; the same on every site. */

@@ -18,11 +18,20 @@ export interface ReportSubject {
   readonly study: StudyContents;
   readonly patientReference: string;
   readonly imagingStudy: Reference<ImagingStudy>;
+  /** Base URL under which people reach the site, its viewer too. */
+  readonly publicUrl: string;
+}
+
+/** SOP Instance UIDs of what the result is in the archive. */
+export interface ResultObjects {
+  readonly segSopInstanceUid?: string | undefined;
+  readonly srSopInstanceUid: string;
 }
 
 export interface ReportContext extends ReportSubject {
   readonly result: JobResult;
   readonly observations: readonly Reference<Observation>[];
+  readonly objects: ResultObjects;
 }
 
 /**
@@ -30,9 +39,11 @@ export interface ReportContext extends ReportSubject {
  * Named by study and model, so that a later revision updates it and a repeated write finds it.
  */
 export function diagnosticReport(context: ReportContext): DiagnosticReport {
-  const { result, observations } = context;
+  const { result, observations, objects } = context;
+  const { segSopInstanceUid: seg, srSopInstanceUid: sr } = objects;
+  const where = [...(seg ? [`Segmentation (DICOM SEG): ${seg}`] : []), `Structured report (DICOM SR): ${sr}`];
   return {
-    ...report(context, result.model, result.completedAt, conclusionLines(result)),
+    ...report(context, result.model, result.completedAt, conclusionLines(result), where),
     status: 'preliminary',
     ...(observations.length > 0 ? { result: [...observations] } : {}),
   };
@@ -53,16 +64,19 @@ export function cancelledReport(context: CancelledReportContext): DiagnosticRepo
 }
 
 function report(
-  { study, patientReference, imagingStudy }: ReportSubject,
+  { study, patientReference, imagingStudy, publicUrl }: ReportSubject,
   model: Model,
   issued: Date,
   lines: readonly string[],
+  /** For the narrative alone, beside what the report says. */
+  where: readonly string[] = [],
 ): Omit<DiagnosticReport, 'status'> {
   const effective = dateTimeFromDicom(study.studyDate, study.studyTime, study.timezoneOffsetFromUtc);
   const title = `${model.name || model.modelId}: automatic imaging report`;
+  const viewer = `${publicUrl.replace(/\/+$/, '')}/viewer/viewer?StudyInstanceUIDs=${study.studyInstanceUid}`;
   return {
     resourceType: 'DiagnosticReport',
-    text: narrative(title, ...lines),
+    text: narrative(title, ...lines, { text: 'The study in the viewer', href: viewer }, ...where),
     identifier: [namedIdentifier(identifierSystems.report, study.studyInstanceUid, model.vendor, model.modelId)],
     category: [{ coding: [{ system: systems.diagnosticServiceSection, code: 'RAD', display: 'Radiology' }] }],
     code: { coding: [{ system: systems.loinc, code: '18748-4', display: 'Diagnostic imaging study' }], text: title },

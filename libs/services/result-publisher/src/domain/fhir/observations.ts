@@ -11,7 +11,7 @@ import {
 import { concepts } from '../dicom/codes.js';
 import { type Code, type Finding, type JobResult, lateralityCode, type Measurement } from '../result.js';
 import type { StudyContents } from '../study-contents.js';
-import { bodySite, codeSystem, concept, identifierSystems, namedIdentifier } from './coding.js';
+import { bodySite, codeSystem, concept, identifierSystems, namedIdentifier, sidedText } from './coding.js';
 import { narrative } from './narrative.js';
 
 export interface ObservationContext {
@@ -95,10 +95,9 @@ const rounded = (value: number): string => String(Number(value.toPrecision(6)));
 /** One measurement in words: "Volume, Left lung: 2105.3 mL". */
 export function measurementText(measurement: Measurement, result: JobResult): string {
   const segment = segmentOf(measurement, result);
-  const side = lateralityCode(measurement.laterality)?.meaning.toLowerCase();
   const where = segment
     ? segment.label || segment.type.meaning
-    : [measurement.findingSite?.meaning, side].filter(Boolean).join(', ');
+    : sidedText(measurement.findingSite?.meaning ?? '', lateralityCode(measurement.laterality));
   return `${measurement.concept.meaning}${where ? `, ${where}` : ''}: ${rounded(measurement.value)} ${measurement.unit.value}`;
 }
 

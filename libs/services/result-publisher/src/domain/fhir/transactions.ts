@@ -14,7 +14,7 @@ import type { JobResult, Model } from '../result.js';
 import type { StudyContents } from '../study-contents.js';
 import { identifierSystems } from './coding.js';
 import { modelDevice } from './device.js';
-import { cancelledReport, diagnosticReport } from './diagnostic-report.js';
+import { cancelledReport, diagnosticReport, type ResultObjects } from './diagnostic-report.js';
 import { imagingStudy, wadoEndpoint } from './imaging-study.js';
 import { observations } from './observations.js';
 import { provenance } from './provenance.js';
@@ -76,6 +76,7 @@ export function studyTransaction(context: StudyContext): PublicationBundle {
 
 export interface ResultContext extends StudyContext {
   readonly result: JobResult;
+  readonly objects: ResultObjects;
   readonly scheduledAt?: Date | undefined;
   /** Observations an earlier revision of this study and model wrote. */
   readonly earlierObservations: readonly Observation[];
@@ -94,7 +95,7 @@ export function resultTransaction(context: ResultContext): PublicationBundle {
   }
   const report = put(
     transaction,
-    diagnosticReport({ result, study, patientReference, imagingStudy: studyEntry, observations: observationEntries }),
+    diagnosticReport({ ...context, imagingStudy: studyEntry, observations: observationEntries }),
   );
   const task = putTask(
     transaction,
