@@ -23,6 +23,7 @@ import { PostgresLeaseStore } from './adapters/lease-store.js';
 import { FhirPatientRecord } from './adapters/patient-record.js';
 import { GrpcStudyDirectory } from './adapters/study-directory.js';
 import type { IdentityTables } from './adapters/tables.js';
+import { AcquireLease } from './application/acquire-lease.js';
 import { JudgeStudy } from './application/judge-study.js';
 import type { DecisionStore, PatientRecord, StudyDirectory } from './application/ports.js';
 import { ResolveQuarantine } from './application/resolve-quarantine.js';
@@ -99,9 +100,11 @@ const traceHeaders = (): Record<string, string> => {
     },
     {
       provide: IdentityGrpc,
-      inject: [DECISIONS, DATABASE],
-      useFactory: (decisions: DecisionStore, { db }: Database<IdentityTables>) =>
-        new IdentityGrpc(decisions, new PostgresLeaseStore(db)),
+      inject: [DECISIONS, PATIENT_RECORD, DATABASE],
+      useFactory: (decisions: DecisionStore, record: PatientRecord, { db }: Database<IdentityTables>) => {
+        const leases = new PostgresLeaseStore(db);
+        return new IdentityGrpc(decisions, new AcquireLease(decisions, record, leases), leases);
+      },
     },
   ],
 })
