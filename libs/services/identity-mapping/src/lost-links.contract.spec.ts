@@ -26,6 +26,8 @@ let database: Database<IdentityTables>;
 let fhir: FhirClient;
 let study: StudyDemographics;
 let uid: string;
+/** Decisions made in asking for a lease. */
+let told: string[] = [];
 const directory = { demographics: () => Promise.resolve(study) };
 
 beforeAll(async () => {
@@ -44,6 +46,7 @@ afterAll(async () => {
 /** Each test has a hospital and a linked study of its own. */
 beforeEach(async () => {
   const issuer = newId();
+  told = [];
   uid = nameUid('lost-links-spec', issuer);
   study = {
     patientId: 'P1',
@@ -66,7 +69,8 @@ const store = () =>
 const record = (client = fhir) => new FhirPatientRecord(client, gateway.base);
 const grpc = (client = fhir) => {
   const leases = new PostgresLeaseStore(database.db);
-  return new IdentityGrpc(store(), new AcquireLease(store(), record(client), leases), leases);
+  const acquire = new AcquireLease(store(), record(client), leases, ({ decisionId }) => told.push(decisionId));
+  return new IdentityGrpc(store(), acquire, leases);
 };
 
 async function current(): Promise<Decision> {
@@ -207,5 +211,6 @@ describe('the link of a study whose Patient', () => {
     const asked = await Promise.allSettled([1, 2, 3].map(() => acquire(before)));
     expect(asked.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
     expect(await facts()).toHaveLength(1);
+    expect(told).toEqual([(await current()).decisionId]);
   });
 });

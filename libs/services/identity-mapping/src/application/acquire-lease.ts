@@ -16,6 +16,8 @@ export class AcquireLease {
     private readonly decisions: Pick<DecisionStore, 'find' | 'commit'>,
     private readonly record: Pick<PatientRecord, 'read'>,
     private readonly leases: Pick<LeaseStore, 'acquire'>,
+    /** Told of each decision that took the place of a link. */
+    private readonly onDecided: (decision: NewDecision) => void = () => undefined,
   ) {}
 
   /**
@@ -38,7 +40,9 @@ export class AcquireLease {
     const survivor = await this.record.read(patient).catch(brokenMerge);
     const loss = lossOf(patient, survivor);
     if (!loss) return;
-    await this.decisions.commit({ decision: successor(decision, patient, loss, survivor), expected: decision });
+    const next = successor(decision, patient, loss, survivor);
+    await this.decisions.commit({ decision: next, expected: decision });
+    this.onDecided(next);
     throw new NotCurrentLinkError(decisionId);
   }
 }
