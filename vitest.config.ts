@@ -18,13 +18,15 @@ alias['@callosum/example-lung-ct'] = join(root, 'examples/lung-ct/src/index.ts')
 const deploy = 'tools/deploy/**/*.spec.ts';
 // helm: the chart, the image's folder and the topic list, with Helm, kubeconform and hadolint. unit: no servers, seconds. contract: ports against real servers and peers. e2e: the whole system from outside.
 const everything = '{apps,examples,libs,tools}/**/*.spec.ts';
+/** Builds another version first: for `npm run test:long` alone, which names it. */
+const longOnly = process.env['CALLOSUM_LONG'] ? [] : ['apps/e2e/src/upgrade.spec.ts'];
 const suites: Record<string, { include: string[]; exclude: string[] }> = {
   unit: { include: [everything], exclude: ['**/*.contract.spec.ts', 'apps/e2e/**', deploy] },
   contract: { include: ['{apps,examples,libs,tools}/**/*.contract.spec.ts'], exclude: ['apps/e2e/**'] },
-  e2e: { include: ['apps/e2e/**/*.spec.ts'], exclude: [] },
+  e2e: { include: ['apps/e2e/**/*.spec.ts'], exclude: longOnly },
   helm: { include: [deploy], exclude: [] },
 };
-const suite = suites[process.env['CALLOSUM_SUITE'] ?? ''] ?? { include: [everything], exclude: [] };
+const suite = suites[process.env['CALLOSUM_SUITE'] ?? ''] ?? { include: [everything], exclude: longOnly };
 const cores = availableParallelism();
 /**
  * Files at a time: one per core, where vitest's own default leaves a core idle, which is half of a machine with two. Each

@@ -12,8 +12,9 @@ const areas = {
   chaos: {
     suite: 'e2e',
     files: ['apps/e2e/src/chaos.spec.ts'],
-    env: { CALLOSUM_KILLS: '200', CALLOSUM_OUTAGES: '3', CALLOSUM_OUTAGE_MS: '30000-60000' },
+    env: { CALLOSUM_KILLS: '200', CALLOSUM_OUTAGES: '3', CALLOSUM_OUTAGE_MS: '30000-60000', CALLOSUM_BROKERS: '3' },
   },
+  upgrade: { suite: 'e2e', files: ['apps/e2e/src/upgrade.spec.ts'], env: {} },
 };
 
 const area = areas[process.argv[2]];
@@ -27,7 +28,7 @@ const { status } = spawnSync(
   {
     cwd: root,
     stdio: 'inherit',
-    env: { CALLOSUM_SEED: '20261122', ...area.env, ...process.env, CALLOSUM_SUITE: area.suite },
+    env: { CALLOSUM_SEED: '20261122', ...area.env, ...process.env, CALLOSUM_SUITE: area.suite, CALLOSUM_LONG: '1' },
   },
 );
 process.exit(status ?? 1);

@@ -16,6 +16,10 @@ export const entries = {
   'fhir-gateway': service('fhir-gateway'),
   'all-in-one': { module: 'apps/all-in-one/dist/main.js', says: 'every service in one process, embedded parts' },
   migrate: { module: 'apps/all-in-one/dist/migrate.js', says: 'brings the database to this version, then ends' },
+  rewind: {
+    module: 'apps/all-in-one/dist/rewind.js',
+    says: 'gives Kafka groups facts again, after a restored database',
+  },
   'lung-ct': { module: 'examples/lung-ct/dist/main.js', says: 'the reference worker' },
   callosum: { module: 'apps/cli/dist/main.js', says: 'the command line: callosum --help' },
 };

@@ -8,6 +8,8 @@ import { newFolder } from './harness/paths.js';
 const seed = Number(process.env['CALLOSUM_SEED'] ?? 20261126);
 const kills = Number(process.env['CALLOSUM_KILLS'] ?? 10);
 const outages = Number(process.env['CALLOSUM_OUTAGES'] ?? 1);
+/** One broker here: three take a gigabyte more. `npm run test:long -- chaos` has three, and moves leaders. */
+const brokers = process.env['CALLOSUM_BROKERS'] === '3' ? 3 : 1;
 /** Short ones here; `npm run test:long -- chaos` takes the servers away for 30 to 60 s. */
 const outageMs = process.env['CALLOSUM_OUTAGE_MS']?.split('-').map(Number) ?? [5_000, 10_000];
 
@@ -24,8 +26,9 @@ describe(`faults under load: ${kills} kills, each server away ${outages} times (
     report = await runChaos({
       seed,
       faults: faultsOf(kills, outages, [outageMs[0] ?? 0, outageMs[1] ?? 0]),
+      brokers,
       studiesPerSecond: 1,
-      patienceMs: 300_000,
+      patienceMs: 600_000,
       dataDir: newFolder('chaos'),
       say: (line) => process.stdout.write(`${line}\n`),
     });
@@ -43,6 +46,13 @@ describe(`faults under load: ${kills} kills, each server away ${outages} times (
     expect(figures.faults['outage']).toBe(outages * 3);
     expect(figures.poisonEvents).toBeGreaterThan(0);
     expect(figures.duplicatedFacts).toBeGreaterThan(0);
+  });
+
+  it('moved leaders where brokers replicate, and each that came back led again', () => {
+    if (brokers === 1) return expect(report.figures.leaders).toBeUndefined();
+    expect(report.figures.faults['leader-move']).toBeGreaterThan(0);
+    expect(report.figures.leaders?.moved).toBeGreaterThan(0);
+    expect(report.figures.leaders?.returned).toBeGreaterThan(0);
   });
 
   it('tried every kind of fault this machine allows', () => {

@@ -51,6 +51,8 @@
 - name: CALLOSUM_DATABASE_PASSWORD
   valueFrom: { secretKeyRef: { name: {{ $values.database.passwordsSecret }}, key: {{ .fact.schema }} } }
 - { name: CALLOSUM_DATABASE_POOL_MAX, value: {{ $values.database.poolMax | int | quote }} }
+- { name: CALLOSUM_DATABASE_STATEMENT_MS_MAX, value: {{ $values.database.statementMsMax | int | quote }} }
+- { name: CALLOSUM_DATABASE_LOCK_MS_MAX, value: {{ $values.database.lockMsMax | int | quote }} }
 - { name: CALLOSUM_KAFKA_BROKERS, value: {{ include "callosum.brokers" .root | quote }} }
 - { name: CALLOSUM_KAFKA_REPLICATION, value: {{ ternary $values.strimzi.replicas $values.kafka.replication $values.strimzi.enabled | int | quote }} }
 {{- include "callosum.kafkaEnv" . }}
@@ -61,6 +63,11 @@
 {{- end }}
 - { name: CALLOSUM_S3_REGION, value: {{ $values.objectStore.region | quote }} }
 - { name: CALLOSUM_S3_BUCKET, value: {{ $values.objectStore.bucket | quote }} }
+- { name: CALLOSUM_S3_ENCRYPTION, value: {{ $values.objectStore.encryption | quote }} }
+{{- with $values.objectStore.kmsKeyId }}
+- { name: CALLOSUM_S3_KMS_KEY_ID, value: {{ . | quote }} }
+{{- end }}
+- { name: CALLOSUM_S3_CHECKSUM, value: {{ $values.objectStore.checksum | quote }} }
 {{- with $values.objectStore.credentialsSecret }}
 - name: CALLOSUM_S3_ACCESS_KEY_ID
   valueFrom: { secretKeyRef: { name: {{ . }}, key: access-key-id } }

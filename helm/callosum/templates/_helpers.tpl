@@ -112,3 +112,17 @@ on
 app.kubernetes.io/component: opentelemetry-collector
 app.kubernetes.io/instance: {{ .Release.Namespace }}.{{ include "callosum.fullname" . }}-otel
 {{- end -}}
+
+{{/* Connections all services may open: a pool each, another and the sweeper's one where the service may store; 20 for people and the operator. */}}
+{{- define "callosum.connectionsMax" -}}
+{{- $root := . -}}
+{{- $pool := .Values.database.poolMax | int -}}
+{{- $sum := 20 -}}
+{{- range $name, $fact := (include "callosum.facts" . | fromYaml).services -}}
+{{- $component := mustMergeOverwrite (deepCopy $root.Values.defaults) (deepCopy (default dict (index $root.Values.components $name))) -}}
+{{- $most := ternary $component.autoscaling.maxReplicas $component.replicas (ne $component.autoscaling.type "none") | int -}}
+{{- $each := ternary (add (mul 2 $pool) 1) $pool (default false $fact.objectStore) -}}
+{{- $sum = add $sum (mul (add $most 1) $each) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}

@@ -3,6 +3,7 @@ export * from './postgres.js';
 export { kafkaVersion, startKafka } from './kafka.js';
 export * from './kafka-cluster.js';
 export * from './kafka-secure.js';
+export * from './multipart.js';
 export * from './certificates.js';
 export * from './token-server.js';
 export type { TestKafka } from './test-kafka.js';
@@ -14,3 +15,5 @@ export { accepts, startProcess, type ServerProcess, type ServerCommand } from '.
 export { cachedTool, repositoryRoot } from './tools-folder.js';
 export * from './child.js';
 export * from './oidc.js';
+export * from './large-tables.js';
+export * from './query-plans.js';

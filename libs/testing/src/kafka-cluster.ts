@@ -1,19 +1,32 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { kafkaClasspath, replicas } from './kafka.js';
 import { clusterId, KafkaNode } from './kafka-node.js';
 import { freePort } from './ports.js';
+import type { TestKafka } from './test-kafka.js';
 
-export interface TestKafkaCluster {
-  /** "host:port" of every broker; node ids are 1, 2, 3 in this order. */
-  readonly brokers: readonly string[];
-  /** kill -9 of broker 2 or 3; its data stays. Broker 1 is the controller too and stays up. */
-  kill(nodeId: 2 | 3): Promise<void>;
-  /** Starts a killed broker again on its port and data. */
-  start(nodeId: 2 | 3): Promise<void>;
-  stop(): Promise<void>;
+/** Brokers that may go alone. Broker 1 is the controller too: without it no leader moves. */
+export type BrokerId = 2 | 3;
+
+/** Its `brokers` are the nodes 1, 2, 3 in this order; its `restart` kills all three. */
+export interface TestKafkaCluster extends TestKafka {
+  /** kill -9; its data stays. */
+  kill(nodeId: BrokerId): Promise<void>;
+  /** SIGTERM: the broker hands its leaders over before it ends. */
+  shutDown(nodeId: BrokerId): Promise<void>;
+  /** Starts a broker that was stopped again on its port and data. */
+  start(nodeId: BrokerId): Promise<void>;
+}
+
+export interface KafkaClusterOptions {
+  /**
+   * How often the controller gives partitions back to their preferred leaders, in seconds. Kafka's own is 300: a test
+   * that moves leaders once sees them stay moved.
+   */
+  readonly preferredLeadersEverySeconds?: number;
 }
 
 /**
@@ -22,7 +35,7 @@ export interface TestKafkaCluster {
  * time on elections, and it is leaders of partitions that tests move. Processes from Kafka's jars, also where Docker
  * answers: brokers are killed and started one by one.
  */
-export async function startKafkaCluster(): Promise<TestKafkaCluster> {
+export async function startKafkaCluster(options: KafkaClusterOptions = {}): Promise<TestKafkaCluster> {
   const classpath = await kafkaClasspath();
   const dir = await mkdtemp(join(tmpdir(), 'callosum-kafka-cluster-'));
   const id = clusterId();
@@ -35,7 +48,7 @@ export async function startKafkaCluster(): Promise<TestKafkaCluster> {
   };
   try {
     for (const [index, port] of ports.entries()) {
-      const properties = propertiesOf(index + 1, port, controller);
+      const properties = { ...propertiesOf(index + 1, port, controller), ...leadershipOf(options) };
       nodes.push(await KafkaNode.format({ classpath, dir, nodeId: index + 1, clusterId: id, properties }));
     }
     await Promise.all(nodes.map((node) => node.start()));
@@ -46,7 +59,13 @@ export async function startKafkaCluster(): Promise<TestKafkaCluster> {
   return {
     brokers: ports.map((port) => `127.0.0.1:${port}`),
     kill: async (nodeId) => nodes[nodeId - 1]?.kill(),
+    shutDown: async (nodeId) => nodes[nodeId - 1]?.shutDown(),
     start: async (nodeId) => nodes[nodeId - 1]?.start(),
+    restart: async (downMs) => {
+      await Promise.all(nodes.map((node) => node.kill()));
+      await sleep(downMs);
+      await Promise.all(nodes.map((node) => node.start()));
+    },
     stop,
   };
 }
@@ -68,3 +87,6 @@ function propertiesOf(nodeId: number, port: number, controller: number): Record<
     ...replicas(3),
   };
 }
+
+const leadershipOf = ({ preferredLeadersEverySeconds: seconds }: KafkaClusterOptions): Record<string, string> =>
+  seconds === undefined ? {} : { 'leader.imbalance.check.interval.seconds': String(seconds) };

@@ -24,6 +24,9 @@ export interface KafkaNodeOptions {
 /** A cluster id is a base64 UUID of 22 characters; a leading "-" would read as an option. */
 export const clusterId = (): string => `A${randomBytes(16).toString('base64url').slice(1)}`;
 
+/** A broker on a busy machine hands over its leaders in seconds. */
+const shutDownMsMax = 60_000;
+
 /** What every node of ours has; its own properties win. */
 const common: Readonly<Record<string, string>> = {
   'process.roles': 'broker,controller',
@@ -33,6 +36,9 @@ const common: Readonly<Record<string, string>> = {
   'group.initial.rebalance.delay.ms': '0',
   // A test that kills a member waits for its session to end.
   'group.min.session.timeout.ms': '1000',
+  // After kill -9 every partition is read again before the broker is back: a hundred and more of them, small ones.
+  'num.recovery.threads.per.data.dir': '4',
+  'log.index.size.max.bytes': '1048576',
 };
 
 /** One Kafka process, broker and controller in one, that keeps its data over kill and start. */
@@ -78,13 +84,20 @@ export class KafkaNode {
         this.properties,
       ],
       ready: (output) => output.includes('Kafka Server started'),
-      readyTimeoutMs: 120_000,
+      // A limit for what hangs: on a busy machine the logs of three killed brokers took longer than two minutes.
+      readyTimeoutMs: 300_000,
     });
   }
 
   /** kill -9. */
   async kill(): Promise<void> {
     await this.#process?.stop(0);
+    this.#process = undefined;
+  }
+
+  /** As an administrator stops a broker: it hands over what it leads first. */
+  async shutDown(): Promise<void> {
+    await this.#process?.stop(shutDownMsMax);
     this.#process = undefined;
   }
 

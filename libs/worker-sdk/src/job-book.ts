@@ -9,7 +9,7 @@ import { HeldJob, type Job, type WorkerClient } from './job.js';
 import type { WorkerLogger } from './logger.js';
 import type { Manifest } from './manifest.js';
 import { type JobResult, resultToWire } from './result.js';
-import { contextOf, tracer } from './telemetry.js';
+import { contextOf, traceparentOf, tracer } from './telemetry.js';
 import { boundsOf } from './volume.js';
 
 /** A handler that goes on this long after its signal aborted is told of without it. */
@@ -180,7 +180,7 @@ export class JobBook {
     });
     const outcome = await Promise.race([handled, unresponsive(job)]);
     endSpan(span, outcome);
-    this.#finished(job, outcome);
+    this.#finished(job, inTrace(outcome, active));
   }
 
   /** Runs the handler; whatever it does becomes a frame. */
@@ -259,6 +259,19 @@ function unresponsive(job: HeldJob): Promise<Frame> {
       setTimeout(() => resolve(failFrame(job, reason)), waitMs).unref();
     });
   });
+}
+
+/** The outcome with the context of the job's span: what the orchestrator makes of it can be followed from here. */
+function inTrace(outcome: Frame, active: Context): Frame {
+  const traceparent = traceparentOf(active);
+  switch (outcome.$case) {
+    case 'complete':
+      return { $case: 'complete', value: { ...outcome.value, traceparent } };
+    case 'fail':
+      return { $case: 'fail', value: { ...outcome.value, traceparent } };
+    default:
+      return outcome;
+  }
 }
 
 function failFrame({ jobId, fencingToken }: HeldJob, error: unknown): Frame {

@@ -3,9 +3,16 @@ import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { runWorker, startWorkerTelemetry } from './index.js';
+import { type Manifest, runWorker, startWorkerTelemetry } from './index.js';
 import { Orchestrator, volumeParts } from './test-support/orchestrator.js';
 
+const manifest: Manifest = {
+  model: { modelId: 'test-model', version: '1.0.0', name: 'Test', vendor: 'Test', intendedUse: 'Tests only.' },
+  selection: { modality: 'CT', orientation: 'axial' },
+  outputs: ['findings'],
+  attemptDurationMaxMs: 60_000,
+};
+const found = { findings: [{ concept: { value: '1', scheme: '99TEST', meaning: 'Test' }, present: false }] };
 const silent = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -32,15 +39,10 @@ describe('telemetry of a worker', () => {
     };
     const running = runWorker({
       target: orchestrator.target,
-      manifest: {
-        model: { modelId: 'test-model', version: '1.0.0', name: 'Test', vendor: 'Test', intendedUse: 'Tests only.' },
-        selection: { modality: 'CT', orientation: 'axial' },
-        outputs: ['findings'],
-        attemptDurationMaxMs: 60_000,
-      },
+      manifest,
       handle: async (job) => {
         await job.readVolume();
-        return { findings: [{ concept: { value: '1', scheme: '99TEST', meaning: 'Test' }, present: false }] };
+        return found;
       },
       logger: silent,
       stopOnSignals: false,
@@ -65,5 +67,38 @@ describe('telemetry of a worker', () => {
     expect(carried[1]).toBe(traceId);
     expect(carried[2]).not.toBe(parentId);
     expect(exported.includes(Buffer.from(carried[2] ?? '', 'hex'))).toBe(true);
+    // The result names the job's own span, which is neither the offer's nor that of a call.
+    const [, trace, span = ''] = orchestrator.stream.all('complete')[0]?.traceparent?.split('-') ?? [];
+    expect(trace).toBe(traceId);
+    expect([parentId, carried[2]]).not.toContain(span);
+    expect(exported.includes(Buffer.from(span, 'hex'))).toBe(true);
   });
+
+  it.each(['complete', 'fail'] as const)(
+    "passes on the offer's context with %s where the process traces nothing",
+    async (end) => {
+      const orchestrator = await new Orchestrator().start();
+      cleanups.push(() => orchestrator.kill());
+      const running = runWorker({
+        target: orchestrator.target,
+        manifest,
+        handle: () => {
+          if (end === 'fail') throw new Error('out of memory');
+          return Promise.resolve(found);
+        },
+        logger: silent,
+        stopOnSignals: false,
+      });
+      cleanups.push(() => running.stop());
+      await vi.waitFor(() => expect(running.connected).toBe(true));
+      const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+      orchestrator.offer('traced', { traceparent });
+      orchestrator.offer('untraced', { traceparent: 'nonsense' });
+      await vi.waitFor(() => expect(orchestrator.stream.all(end).length).toBe(2));
+      expect(orchestrator.stream.all(end).map((frame) => [frame.jobId, frame.traceparent])).toEqual([
+        ['traced', traceparent],
+        ['untraced', undefined],
+      ]);
+    },
+  );
 });

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { multipartParts, type Part } from '@callosum/testing';
 import { newFolder } from './paths.js';
 
 /** DICOM JSON Model, as a client reads it. */
@@ -18,35 +19,12 @@ export async function qido(httpUrl: string, path: string): Promise<DicomJson[]> 
 export const textAt = (dataset: DicomJson | undefined, tag: string): string =>
   (dataset?.[tag]?.Value?.[0] ?? '') as string;
 
-export interface Part {
-  readonly contentType: string;
-  readonly bytes: Buffer;
-}
-
 /** WADO-RS: the parts of a multipart answer. @throws when it is none */
 export async function wadoParts(httpUrl: string, path: string, accept: string): Promise<Part[]> {
   const response = await fetch(`${httpUrl}/dicom-web/${path}`, { headers: { accept } });
   if (response.status !== 200) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
   const type = response.headers.get('content-type') ?? '';
-  const boundary = /boundary="?([^";]+)/.exec(type)?.[1];
-  if (!type.startsWith('multipart/related') || !boundary) throw new Error(`GET ${path}: ${type}`);
-  return splitParts(Buffer.from(await response.arrayBuffer()), boundary);
-}
-
-function splitParts(body: Buffer, boundary: string): Part[] {
-  const parts: Part[] = [];
-  const delimiter = Buffer.from(`\r\n--${boundary}`);
-  const whole = Buffer.concat([Buffer.from('\r\n'), body]);
-  for (let at = whole.indexOf(delimiter) + delimiter.length; ;) {
-    if (whole.subarray(at, at + 2).toString() === '--') return parts;
-    const headersEnd = whole.indexOf('\r\n\r\n', at);
-    const end = whole.indexOf(delimiter, headersEnd);
-    if (headersEnd < 0 || end < 0) throw new Error('the multipart answer is cut off');
-    const contentType =
-      /^content-type: *(.*)$/im.exec(whole.subarray(at, headersEnd).toString('latin1'))?.[1]?.trim() ?? '';
-    parts.push({ contentType, bytes: whole.subarray(headersEnd + 4, end) });
-    at = end + delimiter.length;
-  }
+  return multipartParts(type, Buffer.from(await response.arrayBuffer()));
 }
 
 export const asStored = 'multipart/related; type="application/dicom"; transfer-syntax=*';

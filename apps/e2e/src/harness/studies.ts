@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { generateThoraxPhantom, type PhantomStudy, type ThoraxPhantomOptions } from '@callosum/phantom';
 
 import type { Callosum } from './callosum.js';
+import { asStored, wadoParts } from './dicomweb.js';
 import { newFolder } from './paths.js';
 import { type Finished, run } from './processes.js';
 
@@ -78,13 +79,7 @@ const value = (dataset: DicomJson, tag: string): string => String(dataset[tag]?.
 /** The PS3.10 file of one instance, by WADO-RS, in the transfer syntax it is kept in. */
 export async function retrieve(httpUrl: string, studyInstanceUid: string, instance: WadoInstance): Promise<Uint8Array> {
   const path = `studies/${studyInstanceUid}/series/${instance.seriesInstanceUid}/instances/${instance.sopInstanceUid}`;
-  const response = await fetch(`${httpUrl}/dicom-web/${path}`, {
-    headers: { accept: 'multipart/related; type="application/dicom"; transfer-syntax=*' },
-  });
-  if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
-  const body = Buffer.from(await response.arrayBuffer());
-  const boundary = /boundary="?([^";]+)"?/.exec(response.headers.get('content-type') ?? '')?.[1] ?? '';
-  const start = body.indexOf('\r\n\r\n', body.indexOf(`--${boundary}`)) + 4;
-  const end = body.indexOf(`\r\n--${boundary}`, start);
-  return body.subarray(start, end);
+  const [part] = await wadoParts(httpUrl, path, asStored);
+  if (!part) throw new Error(`GET ${path}: no part`);
+  return part.bytes;
 }

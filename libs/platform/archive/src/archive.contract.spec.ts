@@ -325,6 +325,23 @@ for (const { name, missing, open } of stores) {
       expect((await rowsOf(uid)).map(({ current }) => current)).toEqual([true, false]);
     });
 
+    it('acknowledges a duplicate whose copy cannot be taken away: the sweeper does that', async () => {
+      const uid = newUid();
+      await archive.store(ct(uid), intake);
+      const stubborn: ObjectStore = {
+        put: (key, source) => objects.put(key, source),
+        head: (key) => objects.head(key),
+        delete: () => Promise.reject(new Error('the store is away')),
+        list: (prefix) => objects.list(prefix),
+        sweepUnfinished: (prefix, before) => objects.sweepUnfinished(prefix, before),
+        ping: () => objects.ping(),
+        get: (key, range) => objects.get(key, range),
+      };
+      const one = openArchive(config, stubborn);
+      expect((await one.archive.store(ct(uid), intake)).status).toBe('duplicate');
+      await one.database.close();
+    });
+
     it('compares within its budget of memory, however many objects of known UIDs arrive at once', async () => {
       const uids = Array.from({ length: 6 }, newUid);
       for (const uid of uids) await archive.store(ct(uid), intake);

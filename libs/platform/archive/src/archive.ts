@@ -252,7 +252,8 @@ export class Archive {
     const row: PendingRow = { written, intake, storedAt, traceparent: currentTraceparent(), revisionFloor: 0 };
     const status = await this.#deposit.settle(row);
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid } = written;
-    if (status === 'duplicate') await this.#store.delete(written.blob.key);
+    // What the sender hears does not depend on it: a copy that stays is the sweeper's.
+    if (status === 'duplicate') await this.#store.delete(written.blob.key).catch(() => undefined);
     tellConflict(this.#logger, status, { sopInstanceUid, studyInstanceUid, source: intake.source });
     return { status, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid };
   }

@@ -163,6 +163,7 @@ export class Ledger {
       const mistaken = await trx
         .updateTable('intake')
         .set({ issued_by_callosum: true })
+        .where('site', '=', this.site)
         .where('sop_instance_uid', 'in', sopInstanceUids)
         .where('issued_by_callosum', '=', false)
         .returningAll()

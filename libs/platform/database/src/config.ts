@@ -5,7 +5,7 @@ export interface DatabaseConfig {
   readonly database: string;
   readonly user: string;
   readonly password: string;
-  /** Connections of one service replica. */
+  /** Connections of one pool; a service replica has one to three pools. */
   readonly poolMax: number;
   /** A statement that runs longer is a defect; it is cut so that locks go. */
   readonly statementTimeoutMs: number;
@@ -13,6 +13,8 @@ export interface DatabaseConfig {
   readonly lockTimeoutMs: number;
   /** An idle transaction would hold back every reader of the log. */
   readonly idleInTransactionTimeoutMs: number;
+  /** Waiting longer for a connection, a new one or one of the pool, is an outage: fail, and let the caller retry. */
+  readonly connectTimeoutMs: number;
 }
 
 /** Limits used when a service states none. */
@@ -21,4 +23,5 @@ export const databaseDefaults = {
   statementTimeoutMs: 30_000,
   lockTimeoutMs: 10_000,
   idleInTransactionTimeoutMs: 30_000,
+  connectTimeoutMs: 10_000,
 } as const;

@@ -27,7 +27,9 @@ export function connect<DB>(config: DatabaseConfig, schema: string, onIdleError:
     password: config.password,
     max: config.poolMax,
     application_name: `callosum ${schema}`,
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: config.connectTimeoutMs,
+    // A server whose machine is gone answers nothing, not even a reset: the system's probes find that out.
+    keepAlive: true,
     options: [
       `-c search_path=${schema}`,
       `-c statement_timeout=${config.statementTimeoutMs}`,

@@ -179,9 +179,9 @@ describe('migrations', () => {
       { '0001-z': create('own_a'), '0003-z': create('own_b') },
     ]) {
       await migrate(db, 'alpha', migrations);
-      await migrate(db, 'alpha', set, 'more');
+      await migrate(db, 'alpha', set, { set: 'more' });
     }
-    await migrate(db, 'alpha', { '0001-a': set['0001-a'] }, 'more');
+    await migrate(db, 'alpha', { '0001-a': set['0001-a'] }, { set: 'more' });
     for (const table of ['own_a', 'own_b', 'of_set_a', 'of_set_b'])
       await expect(pool.query(`select * from ${table}`), table).resolves.toBeDefined();
     await close();

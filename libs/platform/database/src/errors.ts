@@ -7,6 +7,13 @@ export class DatabaseUnavailableError extends CallosumError {
   }
 }
 
+/** Thrown when another process has been migrating the schema for longer than one waits; the same call may pass later. */
+export class MigrationBusyError extends CallosumError {
+  constructor(table: string) {
+    super('database.migration-busy', 'unavailable', `another process migrates what ${table} tells of`);
+  }
+}
+
 /** SQLSTATE classes and socket errors after which the same transaction may pass when tried again. */
 const transientStates = new Set([
   '40001', // serialization_failure

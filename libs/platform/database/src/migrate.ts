@@ -1,31 +1,136 @@
-import { type Kysely, sql } from 'kysely';
-import { type Migration, Migrator } from 'kysely/migration';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Migrations by name; names sort in the order they run: "0001-study-tables". */
-export type Migrations = Readonly<Record<string, Migration>>;
+import { type Kysely, sql } from 'kysely';
+import { Migrator } from 'kysely/migration';
+
+import { buildIndex } from './concurrent-index.js';
+import { MigrationBusyError } from './errors.js';
+import type { Migrations } from './migration.js';
+
+export interface MigrateOptions {
+  /**
+   * Migrations that two parties add to one schema are numbered apart: each party's set has a table of its own for what it
+   * has run.
+   */
+  readonly set?: string;
+  /** One statement may take this long: an index over 100 M rows does. */
+  readonly statementTimeoutMs?: number;
+  /**
+   * How long a statement waits for the lock of a table. Behind it waits everybody who wants to read that table, so it is
+   * far below what a sender notices, and tried again instead.
+   */
+  readonly lockTimeoutMs?: number;
+  /** How long to wait for another replica that migrates, and to try for locks. */
+  readonly waitMs?: number;
+}
+
+/** Used where a caller states none. */
+export const migrateDefaults = { statementTimeoutMs: 3_600_000, lockTimeoutMs: 1_000, waitMs: 600_000 } as const;
+
+/** Between two looks at the advisory lock; it is asked for and not waited for, see `underLock`. */
+const lockPollMs = 200;
+/** Between two tries for a table's lock: whoever queued behind the first has been served by then. */
+const retryAfterMs = 2_000;
+const lockNotAvailable = '55P03';
+const deadlockDetected = '40P01';
 
 /**
- * Runs what is missing in `schema`, under Kysely's advisory lock: of replicas that start together one
- * migrates and the others wait. The service's role owns its schema and needs no other right.
+ * Runs what is missing in `schema`, under an advisory lock: of replicas that start together one migrates and the others
+ * wait. Each migration is a transaction of its own, so that no lock is held longer than its migration takes. The service's
+ * role owns its schema and needs no other right.
  * Migrations of a newer version that were applied before are left alone: during an upgrade, and after a rollback,
  * the older version starts on them, which is why a migration only adds what the version before can live with.
- * Migrations that two parties add to one schema are numbered apart: each party's `set` has a table of its own for what
- * it has run.
- * @throws the error of the migration that failed; what was applied before it stays
+ * @throws {MigrationBusyError} and the error of the migration that failed; what was applied before it stays
  */
-export async function migrate(db: Kysely<never>, schema: string, migrations: Migrations, set?: string): Promise<void> {
-  const table = set ? `kysely_migration_${set}` : 'kysely_migration';
+export async function migrate(
+  db: Kysely<never>,
+  schema: string,
+  migrations: Migrations,
+  options: MigrateOptions = {},
+): Promise<void> {
+  const limits = { ...migrateDefaults, ...options };
+  const table = limits.set ? `kysely_migration_${limits.set}` : 'kysely_migration';
   const known = `${schema}.${table}`;
-  const migrator = new Migrator({
-    db,
-    provider: { getMigrations: async () => ({ ...(await newerThan(db, known, migrations)), ...migrations }) },
-    migrationTableSchema: schema,
-    allowUnorderedMigrations: false,
-    migrationTableName: table,
-    migrationLockTableName: `${table}_lock`,
-  });
-  const { error } = await migrator.migrateToLatest();
+  await db.connection().execute((session) =>
+    underLock(session, known, limits.waitMs, async () => {
+      // Read before: Kysely asks the provider within its transaction, which holds our only connection.
+      const all = { ...(await newerThan(session, known, migrations)), ...migrations };
+      const migrator = new Migrator({
+        db: session,
+        provider: { getMigrations: () => Promise.resolve(all) },
+        migrationTableSchema: schema,
+        allowUnorderedMigrations: false,
+        migrationTableName: table,
+        migrationLockTableName: `${table}_lock`,
+      });
+      const deadline = Date.now() + limits.waitMs;
+      await sql`select set_config('statement_timeout', ${String(limits.statementTimeoutMs)}, false)`.execute(session);
+      for (let done = false; !done;) {
+        done = await patiently(deadline, () => step(session, schema, migrator, migrations, limits.lockTimeoutMs));
+      }
+    }),
+  );
+}
+
+/** The next migration. @returns true when there was none */
+async function step(
+  session: Kysely<never>,
+  schema: string,
+  migrator: Migrator,
+  migrations: Migrations,
+  lockTimeoutMs: number,
+): Promise<boolean> {
+  const next = (await migrator.getMigrations()).find(({ executedAt }) => executedAt === undefined);
+  // Not in Kysely's transaction, and not under its lock either, which a replica of an older version may be waiting for.
+  for (const index of migrations[next?.name ?? '']?.indexes ?? []) await buildIndex(session, schema, index);
+  await sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, false)`.execute(session);
+  // Also where nothing is missing: it is who sees that one of ours has gone.
+  const { error, results = [] } = await migrator.migrateUp();
   if (error) throw error instanceof Error ? error : new Error(`migration of ${schema} failed`);
+  return results.length === 0;
+}
+
+/** Tries again while a table is in use, until the deadline. */
+async function patiently<T>(deadline: number, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const { code } = error as { readonly code?: unknown };
+      if ((code !== lockNotAvailable && code !== deadlockDetected) || Date.now() + retryAfterMs > deadline) throw error;
+      await sleep(retryAfterMs);
+    }
+  }
+}
+
+/**
+ * The lock is asked for again and again instead of waited for: a session that waits holds a snapshot, and an index that is
+ * built beside it (CREATE INDEX CONCURRENTLY) waits for every older snapshot; both would wait for ever.
+ */
+async function underLock(
+  session: Kysely<never>,
+  name: string,
+  waitMs: number,
+  work: () => Promise<void>,
+): Promise<void> {
+  const key = sql`hashtext('callosum.migrate'), hashtext(${name})`;
+  for (const deadline = Date.now() + waitMs; ; await sleep(lockPollMs)) {
+    const { rows } = await sql<{ mine: boolean }>`select pg_try_advisory_lock(${key}) as mine`.execute(session);
+    if (rows[0]?.mine) break;
+    if (Date.now() > deadline) throw new MigrationBusyError(name);
+  }
+  try {
+    await work();
+  } finally {
+    // The connection goes back to its pool as it came. One that is lost has given up its lock already.
+    for (const undo of [
+      sql`reset statement_timeout`,
+      sql`reset lock_timeout`,
+      sql`select pg_advisory_unlock(${key})`,
+    ]) {
+      await undo.execute(session).catch(() => undefined);
+    }
+  }
 }
 
 /**

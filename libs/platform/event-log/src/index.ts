@@ -18,6 +18,7 @@ export * from './postgres/log.js';
 export * from './postgres/migrations.js';
 export type { SubscriptionTuning } from './postgres/subscription.js';
 export * from './kafka/log.js';
+export type { Rewound } from './kafka/rewind.js';
 export type { KafkaSasl, KafkaSecurity, KafkaTls } from './kafka/security.js';
 export { kafkaDefaults, type KafkaTuning } from './kafka/subscription.js';
 export type { TopicDifference } from './kafka/topic-difference.js';

@@ -132,6 +132,14 @@ describe('the one router', () => {
     });
   });
 
+  it('says that it is starting, not that nothing is there, before everything was started', async () => {
+    const early = await (await start([], false))('/fhir/Patient');
+    expect(early.status).toBe(503);
+    expect(early.headers.get('retry-after')).toBe('5');
+    await server?.close();
+    expect((await (await start([]))('/fhir/Patient')).status).toBe(404);
+  });
+
   it('fails liveness once a consumer has stopped for good', async () => {
     const get = await start([service('a', [], { crashed: true })]);
     expect((await get('/healthz')).status).toBe(503);

@@ -93,6 +93,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       const service = find(path);
       if (service) return service.handle(request, response);
       if (options.pages?.(request, response)) return;
+      if (!options.started()) return refuseStarting(response);
       refuse(response, 404, 'nothing is here');
     },
   );
@@ -141,6 +142,12 @@ function refuse(response: ServerResponse, status: number, detail: string): void 
 function refuseDraining(response: ServerResponse): void {
   response.setHeader('connection', 'close').setHeader('retry-after', '5');
   refuse(response, 503, 'this process is ending');
+}
+
+/** The service that will answer may not be there yet: 404 would say that what is asked for is not. */
+function refuseStarting(response: ServerResponse): void {
+  response.setHeader('retry-after', '5');
+  refuse(response, 503, 'this process is starting');
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

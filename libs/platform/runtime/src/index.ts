@@ -8,6 +8,7 @@ export * from './migrate-site.js';
 export { assertMetricsBind } from './metrics-server.js';
 export * from './open-process.js';
 export * from './prepare-platform.js';
+export * from './rewind-site.js';
 export * from './run-service.js';
 export * from './settings.js';
 export * from './start-service.js';

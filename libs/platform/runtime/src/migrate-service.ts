@@ -1,4 +1,4 @@
-import { migrate } from '@callosum/database';
+import { migrate, type MigrateOptions } from '@callosum/database';
 import { eventTablesMigrations, operationsMigrations, operationsSet } from '@callosum/event-log';
 import type { Kysely } from 'kysely';
 
@@ -12,7 +12,8 @@ import type { ServiceDefinition } from './definition.js';
 export async function migrateService(
   db: Kysely<never>,
   { schema, migrations }: Pick<ServiceDefinition, 'schema' | 'migrations'>,
+  limits: Omit<MigrateOptions, 'set'> = {},
 ): Promise<void> {
-  await migrate(db, schema, { ...eventTablesMigrations, ...migrations });
-  await migrate(db, schema, operationsMigrations, operationsSet);
+  await migrate(db, schema, { ...eventTablesMigrations, ...migrations }, limits);
+  await migrate(db, schema, operationsMigrations, { ...limits, set: operationsSet });
 }

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { parseSettings, wholeNumber } from '@callosum/config';
-import { connect, databaseDefaults, isTransientDatabaseError } from '@callosum/database';
+import {
+  connect,
+  databaseDefaults,
+  isTransientDatabaseError,
+  migrateDefaults,
+  type MigrateOptions,
+} from '@callosum/database';
 import { CallosumError } from '@callosum/kernel';
 import type { Logger } from '@callosum/telemetry';
 import pg from 'pg';
@@ -28,10 +34,17 @@ export const migrationSettings = z.object({
     .describe("Folder with one file per role, named after it, that holds the role's password (a mounted Secret)"),
   CALLOSUM_MIGRATION_WAIT_MS: wholeNumber(0, 3_600_000)
     .default(300_000)
-    .describe('How long to wait for a database that does not answer yet, in milliseconds'),
+    .describe(
+      'How long to wait for a database that does not answer yet, for another process that migrates, and to try for the locks of tables, in milliseconds',
+    ),
   CALLOSUM_MIGRATION_STATEMENT_MS_MAX: wholeNumber(1_000, 86_400_000)
-    .default(3_600_000)
+    .default(migrateDefaults.statementTimeoutMs)
     .describe('One statement of a migration may take this long, in milliseconds: an index over 100 M rows does'),
+  CALLOSUM_MIGRATION_LOCK_MS_MAX: wholeNumber(10, 60_000)
+    .default(migrateDefaults.lockTimeoutMs)
+    .describe(
+      'A migration waits this long for the lock of a table, in milliseconds, and with it everybody who wants to read it; then it lets them pass and tries again',
+    ),
 });
 
 /** Thrown when the folder of passwords has no file, or an empty one, for a role. */
@@ -67,11 +80,15 @@ export async function migrateSite(
     password: own.CALLOSUM_DATABASE_ADMIN_PASSWORD,
   };
   await answers(admin, own.CALLOSUM_MIGRATION_WAIT_MS, logger);
-  const statementTimeoutMs = own.CALLOSUM_MIGRATION_STATEMENT_MS_MAX;
-  await preparePlatform({ admin, definitions, passwordOf, eventLogInPostgres, statementTimeoutMs });
+  const limits = {
+    statementTimeoutMs: own.CALLOSUM_MIGRATION_STATEMENT_MS_MAX,
+    lockTimeoutMs: own.CALLOSUM_MIGRATION_LOCK_MS_MAX,
+    waitMs: own.CALLOSUM_MIGRATION_WAIT_MS,
+  };
+  await preparePlatform({ admin, definitions, passwordOf, eventLogInPostgres, limits });
   logger.info({ roles: definitions.length }, 'platform.prepared');
   for (const definition of definitions) {
-    await migrateAs(definition, settings, passwordOf(definition.schema), statementTimeoutMs);
+    await migrateAs(definition, settings, passwordOf(definition.schema), limits);
     logger.info({ schema: definition.schema }, 'schema.migrated');
   }
 }
@@ -81,7 +98,7 @@ async function migrateAs(
   definition: ServiceDefinition,
   settings: PlatformSettings,
   password: string,
-  statementTimeoutMs: number,
+  limits: MigrateOptions,
 ): Promise<void> {
   const config = {
     ...databaseDefaults,
@@ -91,11 +108,10 @@ async function migrateAs(
     user: definition.schema,
     password,
     poolMax: 2,
-    statementTimeoutMs,
   };
   const database = connect<never>(config, definition.schema, () => undefined);
   try {
-    await migrateService(database.db, definition);
+    await migrateService(database.db, definition, limits);
   } finally {
     await database.close();
   }

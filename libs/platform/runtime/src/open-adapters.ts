@@ -1,4 +1,4 @@
-import { connect, type Database, type DatabaseConfig, databaseDefaults } from '@callosum/database';
+import { connect, type Database, type DatabaseConfig } from '@callosum/database';
 import { type EventLog, KafkaEventLog, PostgresEventLog } from '@callosum/event-log';
 import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
@@ -6,6 +6,7 @@ import type { Logger } from '@callosum/telemetry';
 import type { ServiceDefinition } from './definition.js';
 import { kafkaSecurity } from './kafka-settings.js';
 import { eventLogSchema } from './roles.js';
+import { s3Options } from './s3-settings.js';
 import type { PlatformSettings } from './settings.js';
 
 /** A pool under the service's role whose connections see `schema` first. */
@@ -16,13 +17,16 @@ export function openDatabase(
   logger: Logger,
 ): Database<never> {
   const config: DatabaseConfig = {
-    ...databaseDefaults,
     host: settings.CALLOSUM_DATABASE_HOST,
     port: settings.CALLOSUM_DATABASE_PORT,
     database: settings.CALLOSUM_DATABASE_NAME,
     user: settings.CALLOSUM_DATABASE_USER ?? role,
     password: settings.CALLOSUM_DATABASE_PASSWORD,
     poolMax: settings.CALLOSUM_DATABASE_POOL_MAX,
+    statementTimeoutMs: settings.CALLOSUM_DATABASE_STATEMENT_MS_MAX,
+    lockTimeoutMs: settings.CALLOSUM_DATABASE_LOCK_MS_MAX,
+    idleInTransactionTimeoutMs: settings.CALLOSUM_DATABASE_IDLE_TRANSACTION_MS_MAX,
+    connectTimeoutMs: settings.CALLOSUM_DATABASE_CONNECT_MS_MAX,
   };
   return connect<never>(config, schema, (err) => logger.warn({ err }, 'database.connection-lost'));
 }
@@ -89,6 +93,7 @@ export function openObjectStore(settings: PlatformSettings): ObjectStore {
     });
   }
   return new S3ObjectStore({
+    ...s3Options(settings),
     region: settings.CALLOSUM_S3_REGION,
     bucket: settings.CALLOSUM_S3_BUCKET,
     ...(settings.CALLOSUM_S3_ENDPOINT ? { endpoint: settings.CALLOSUM_S3_ENDPOINT } : {}),

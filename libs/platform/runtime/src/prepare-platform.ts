@@ -1,5 +1,12 @@
 import { archiveMigrations } from '@callosum/archive';
-import { connect, databaseDefaults, migrate, type Migrations, provision } from '@callosum/database';
+import {
+  connect,
+  databaseDefaults,
+  migrate,
+  type MigrateOptions,
+  type Migrations,
+  provision,
+} from '@callosum/database';
 import { eventLogMigrations, eventTablesMigrations } from '@callosum/event-log';
 
 import type { ServiceDefinition } from './definition.js';
@@ -11,8 +18,8 @@ export interface PreparePlatformOptions {
   readonly definitions: readonly ServiceDefinition[];
   readonly passwordOf: (role: string) => string;
   readonly eventLogInPostgres: boolean;
-  /** How long one statement of a migration may take; the services' own limit when not set. */
-  readonly statementTimeoutMs?: number;
+  /** How long migrations may take, and wait. */
+  readonly limits?: Omit<MigrateOptions, 'set'>;
 }
 
 /**
@@ -21,17 +28,16 @@ export interface PreparePlatformOptions {
  */
 export async function preparePlatform(options: PreparePlatformOptions): Promise<void> {
   const { admin, definitions, passwordOf, eventLogInPostgres } = options;
-  const { statementTimeoutMs = databaseDefaults.statementTimeoutMs } = options;
   const specs = roleSpecs(definitions, passwordOf, eventLogInPostgres);
   await provision(admin, specs);
   const shared: [string, Migrations][] = [[archiveSchema, { ...eventTablesMigrations, ...archiveMigrations }]];
   if (eventLogInPostgres) shared.push([eventLogSchema, eventLogMigrations]);
   for (const [schema, migrations] of shared) {
-    const role = { user: schema, password: passwordOf(schema), poolMax: 2, statementTimeoutMs };
+    const role = { user: schema, password: passwordOf(schema), poolMax: 2 };
     const config = { ...databaseDefaults, ...admin, ...role };
     const database = connect<never>(config, schema, () => undefined);
     try {
-      await migrate(database.db, schema, migrations);
+      await migrate(database.db, schema, migrations, options.limits);
     } finally {
       await database.close();
     }

@@ -5,6 +5,7 @@ import { outboxRowsMaxDefault } from '@callosum/event-log';
 import { z } from 'zod';
 
 import { kafkaSettings } from './kafka-settings.js';
+import { s3Settings } from './s3-settings.js';
 
 /** What every service reads, whatever it does. Keys are the environment variables. */
 export const platformSettings = z.object({
@@ -61,7 +62,27 @@ export const platformSettings = z.object({
   CALLOSUM_DATABASE_PASSWORD: z.string().default('').describe('Password of that role'),
   CALLOSUM_DATABASE_POOL_MAX: wholeNumber(2, 100)
     .default(databaseDefaults.poolMax)
-    .describe('Connections one replica opens at most'),
+    .describe(
+      'Connections of one pool. A replica has a pool of its own, one for the archive where it stores, and 4 for a log in PostgreSQL',
+    ),
+  CALLOSUM_DATABASE_STATEMENT_MS_MAX: wholeNumber(1_000, 3_600_000)
+    .default(databaseDefaults.statementTimeoutMs)
+    .describe('A statement that runs longer, in milliseconds, is ended (statement_timeout), so that its locks go'),
+  CALLOSUM_DATABASE_LOCK_MS_MAX: wholeNumber(100, 600_000)
+    .default(databaseDefaults.lockTimeoutMs)
+    .describe(
+      'A statement that waits longer for a lock, in milliseconds, is ended and tried again later (lock_timeout)',
+    ),
+  CALLOSUM_DATABASE_IDLE_TRANSACTION_MS_MAX: wholeNumber(1_000, 600_000)
+    .default(databaseDefaults.idleInTransactionTimeoutMs)
+    .describe(
+      'A transaction that does nothing for longer, in milliseconds, is ended with its connection (idle_in_transaction_session_timeout): it would hold up outboxes and the log',
+    ),
+  CALLOSUM_DATABASE_CONNECT_MS_MAX: wholeNumber(100, 600_000)
+    .default(databaseDefaults.connectTimeoutMs)
+    .describe(
+      'What waits longer for a connection, in milliseconds, a new one or one of the pool, fails and is tried again later',
+    ),
   CALLOSUM_EVENT_LOG: z.enum(['postgres', 'kafka']).default('postgres').describe('Where events go'),
   ...kafkaSettings,
   CALLOSUM_OUTBOX_ROWS_MAX: wholeNumber(1_000, 10_000_000)
@@ -77,6 +98,7 @@ export const platformSettings = z.object({
   CALLOSUM_S3_BUCKET: z.string().default('callosum').describe('S3 bucket, which exists'),
   CALLOSUM_S3_ACCESS_KEY_ID: z.string().optional().describe('S3 access key; the usual AWS sources when not set'),
   CALLOSUM_S3_SECRET_ACCESS_KEY: z.string().optional().describe('S3 secret key'),
+  ...s3Settings,
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url()
     .optional()

@@ -139,6 +139,7 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
           leaseMs: settings.CALLOSUM_JOB_LEASE_MS,
           attemptMsMax: settings.CALLOSUM_JOB_ATTEMPT_MS_MAX,
           streamsMax: settings.CALLOSUM_WORKER_STREAMS_MAX,
+          streamsOfVendorMax: settings.CALLOSUM_WORKER_STREAMS_OF_VENDOR_MAX,
         }),
     },
   ],

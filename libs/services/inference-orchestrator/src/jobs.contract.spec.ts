@@ -147,6 +147,63 @@ describe('a study through a model', () => {
   });
 });
 
+describe("a worker's own trace context", () => {
+  const workerSpan = 'b7ad6b7169203331';
+  const foreignTrace = '0af7651916cd43dd8448eb211c80319c';
+  const spansOf = (name: string, jobId: string) =>
+    spans.getFinishedSpans().filter((span) => span.name === name && span.attributes['callosum.job'] === jobId);
+
+  it.each([
+    ['of the same trace', eventTrace, '01'],
+    ['of a foreign trace that asks not to be sampled', foreignTrace, '00'],
+  ])('%s is what the accepted result links to, and never its parent', async (_what, traceId, flags) => {
+    const { model, bytes } = fresh('linked');
+    const one = await registered(model);
+    const study = await orchestrator.complete(bytes);
+    const offer = await one.takeOffer();
+    const traceparent = `00-${traceId}-${workerSpan}-${flags}`;
+    one.send({ $case: 'complete', value: { ...held(offer), result: simpleResult, traceparent } });
+    await one.take('accepted');
+    const [accepted] = spansOf('accept result', offer.jobId);
+    expect(accepted?.links.map(({ context }) => [context.traceId, context.spanId])).toEqual([[traceId, workerSpan]]);
+    expect(accepted?.spanContext().traceId).toBe(eventTrace);
+    expect(accepted?.parentSpanContext?.spanId).not.toBe(workerSpan);
+    // What follows stays in the study's trace too.
+    const [completed] = await orchestrator.untilEvents(topics.jobCompleted, study);
+    expect(completed?.traceparent).toBe(`00-${eventTrace}-${accepted?.spanContext().spanId}-01`);
+  });
+
+  it('is linked to from the end of a failed attempt', async () => {
+    const { model, bytes } = fresh('failed-link');
+    const one = await registered(model);
+    await orchestrator.complete(bytes);
+    const offer = await one.takeOffer();
+    const kind = worker.FailureKind.FAILURE_KIND_INPUT_UNUSABLE;
+    const traceparent = `00-${eventTrace}-${workerSpan}-01`;
+    one.send({ $case: 'fail', value: { ...held(offer), kind, detail: 'x', traceparent } });
+    const [ended] = await until('the span', () => {
+      const found = spansOf('end attempt', offer.jobId);
+      return found.length > 0 ? found : undefined;
+    });
+    expect(ended?.links.map(({ context }) => context.spanId)).toEqual([workerSpan]);
+  });
+
+  it.each([
+    ['a name', 'Plantedname^Ann'],
+    ['a megabyte', '0'.repeat(1_000_000)],
+  ])('costs no result when it is %s, and is in no span', async (_what, traceparent) => {
+    const { model, bytes } = fresh('hostile');
+    const one = await registered(model);
+    await orchestrator.complete(bytes);
+    const offer = await one.takeOffer();
+    one.send({ $case: 'complete', value: { ...held(offer), result: simpleResult, traceparent } });
+    await one.take('accepted');
+    const [accepted] = spansOf('accept result', offer.jobId);
+    expect(accepted?.links).toEqual([]);
+    expect(JSON.stringify(accepted?.attributes)).not.toContain(traceparent.slice(0, 15));
+  });
+});
+
 describe('leases', () => {
   it('offers a job again with a higher token when its worker went silent, and refuses the old one', async () => {
     const { model, bytes } = fresh('lease');
@@ -156,8 +213,8 @@ describe('leases', () => {
     const other = await registered(model);
     const second = await other.takeOffer();
     expect(second.jobId).toBe(first.jobId);
-    // The silent worker's stream is open, its slot free again: an attempt between the two may have been its own.
-    expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
+    // The silent worker's stream is open, its slot free again: it gets nothing until it is heard.
+    expect(second.fencingToken).toBe(first.fencingToken + 1n);
 
     silent.send({ $case: 'complete', value: { ...held(first), result: simpleResult } });
     expect(await silent.take('refusal')).toMatchObject({ jobId: first.jobId, code: 'stale-fencing-token' });

@@ -82,6 +82,11 @@ it('refuses streams beyond the limit, and takes one again when another has ended
   });
 });
 
+it('takes back the place of a stream that never says what it is', { timeout: 30_000 }, async () => {
+  const silent = connected();
+  expect(await silent.ended).toMatchObject({ code: Status.DEADLINE_EXCEEDED });
+});
+
 it('refuses models beyond the limit, and forgets those nobody has served for long', async () => {
   const { db } = orchestrator.database;
   await sql`delete from model`.execute(db);

@@ -24,16 +24,19 @@ export const orchestratorSettings = z.object({
     .describe('How often a worker is asked for a sign of life, in milliseconds'),
   CALLOSUM_JOB_LEASE_MS: wholeNumber(100, hourMs)
     .default(10_000)
-    .describe('A job whose worker was silent for this long is offered again, in milliseconds'),
+    .describe(
+      'A job whose worker was silent for this long is offered again, for as long again to other workers only, in milliseconds',
+    ),
   CALLOSUM_JOB_ATTEMPTS_MAX: wholeNumber(1, 20).default(3).describe('How often a job is offered at most'),
   CALLOSUM_JOB_ATTEMPT_MS_MAX: wholeNumber(100, 24 * hourMs)
     .default(hourMs / 2)
     .describe('One attempt may take this long, whatever its manifest says, in milliseconds'),
   CALLOSUM_WORKER_STREAMS_MAX: wholeNumber(1, 10_000)
     .default(256)
-    .describe(
-      'Worker streams open at once on one replica; each looks for work in the database once a second, further ones are refused',
-    ),
+    .describe('Worker streams open at once on one replica; further ones are refused'),
+  CALLOSUM_WORKER_STREAMS_OF_VENDOR_MAX: wholeNumber(1, 10_000)
+    .default(128)
+    .describe("Of these, streams of one vendor's credential: half, so that none shuts out the others"),
   CALLOSUM_MODELS_MAX: wholeNumber(1, 1_000)
     .default(64)
     .describe('Models and versions known at once; each model is considered for every study, further ones are refused'),

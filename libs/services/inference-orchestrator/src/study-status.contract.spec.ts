@@ -1,11 +1,13 @@
 import { operations, topics, worker } from '@callosum/contracts';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
 import { createChannel, createClient } from 'nice-grpc';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { fresh, simpleResult } from './test-support/fixtures.js';
 import { OrchestratorForTests, eventTrace } from './test-support/orchestrator.js';
 import { held, WorkerForTests } from './test-support/worker.js';
+import { UpkeepLoop } from './transport/upkeep.loop.js';
 
 let postgres: TestPostgres;
 let orchestrator: OrchestratorForTests;
@@ -77,6 +79,18 @@ it('tells that a study was considered and no model took it, and nothing of one i
   while (!told.inference) told = await statusOf(study);
   expect(told.inference).toMatchObject({ consideredRevision: 1, jobs: [], jobsTotal: 0 });
   expect((await statusOf('1.2.3')).inference).toBeUndefined();
+});
+
+it('still knows a study that completed long ago', async () => {
+  const study = await orchestrator.complete(fresh('long-ago').bytes);
+  while (!(await statusOf(study)).inference);
+  await sql`update study set completed_at = now() - interval '400 days' where study_instance_uid = ${study}`.execute(
+    orchestrator.database.db,
+  );
+  const upkeep = orchestrator.service.app.get(UpkeepLoop) as unknown as { prunedAt: number; prune(): Promise<void> };
+  upkeep.prunedAt = 0;
+  await upkeep.prune();
+  expect((await statusOf(study)).inference).toMatchObject({ consideredRevision: 1 });
 });
 
 it('keeps its answer bounded, what has not ended first', async () => {

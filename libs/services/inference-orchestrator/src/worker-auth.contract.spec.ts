@@ -13,7 +13,7 @@ import {
   type WorkerLogger,
 } from '@callosum/worker-sdk';
 import { ChannelCredentials } from '@grpc/grpc-js';
-import { createChannel, createClient } from 'nice-grpc';
+import { createChannel, createClient, Status } from 'nice-grpc';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
@@ -22,7 +22,11 @@ import { fresh, simpleResult } from './test-support/fixtures.js';
 import { addressOf, OrchestratorForTests, until } from './test-support/orchestrator.js';
 import { manifest, WorkerForTests } from './test-support/worker.js';
 
-const required = { CALLOSUM_AUTH_WORKERS: 'credential' };
+const streamsOfVendorMax = 5;
+const required = {
+  CALLOSUM_AUTH_WORKERS: 'credential',
+  CALLOSUM_WORKER_STREAMS_OF_VENDOR_MAX: String(streamsOfVendorMax),
+};
 let postgres: TestPostgres;
 let orchestrator: OrchestratorForTests;
 const closers: (() => Promise<unknown> | void)[] = [];
@@ -120,6 +124,20 @@ describe('a worker', () => {
     const other = connect((await issue('Phantoms')).token);
     other.register(model);
     expect((await other.takeOffer()).jobId).toBe(offer.jobId);
+  });
+
+  it('of a vendor with many streams is refused, and one of another vendor is not', async () => {
+    const { token } = await issue('Greedy');
+    for (let i = 0; i < streamsOfVendorMax; i++) {
+      const one = connect(token);
+      const { model } = fresh('greedy');
+      one.register({ ...model, model: model.model && { ...model.model, vendor: 'Greedy' } });
+      await one.take('registered');
+    }
+    expect(await connect(token).ended).toMatchObject({ code: Status.RESOURCE_EXHAUSTED });
+    const other = connect((await issue('Phantoms')).token);
+    other.register(fresh('modest').model);
+    await other.take('registered');
   });
 
   it('cannot register a model that names another vendor, nor one that is another vendor’s', async () => {

@@ -16,7 +16,7 @@ import { startGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
 import { ParkedPublications } from './adapters/postgres/parked-publications.js';
 import { recordJobCompleted, recordJobFailed } from './application/record-job.js';
 import { recordStudyUpdated } from './application/record-study.js';
-import { claimLeaseMs } from './application/work-off-publication.js';
+import { claimLeaseMs, workOff } from './application/work-off-publication.js';
 import { passesTheValidator } from './test-support/validator.js';
 import {
   written,
@@ -244,6 +244,21 @@ describe('a result', () => {
     archive.lagging = false;
     await makeDue();
     expect(await drain()).toEqual(['result published']);
+  });
+
+  it('does not wait for the index while the process ends, and is tried again', async () => {
+    await linked();
+    await jobCompleted();
+    const claim = await publications.claim(claimLeaseMs);
+    let pauses = 0;
+    const ending = {
+      ...dependencies,
+      archive: { store: () => Promise.resolve() },
+      pause: () => Promise.resolve(void pauses++),
+      ending: AbortSignal.abort(),
+    };
+    expect(claim && (await workOff(publications, ending, claim)).end).toBe('retry');
+    expect(pauses).toBe(0);
   });
 
   it('is set aside when the server refuses it for good', async () => {

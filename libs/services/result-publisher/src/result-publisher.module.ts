@@ -10,6 +10,8 @@ import {
   AUTHENTICATOR,
   CLOCK,
   DATABASE,
+  DRAIN,
+  type Drain,
   IDENTITY,
   type IdentityClient,
   OBJECT_STORE,
@@ -61,7 +63,7 @@ function traceHeaders(): Record<string, string> {
     },
     {
       provide: PUBLISHING,
-      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, DATABASE, AUTHENTICATOR],
+      inject: [PLATFORM_SETTINGS, STUDY_INDEX, IDENTITY, ARCHIVE, OBJECT_STORE, DATABASE, AUTHENTICATOR, DRAIN],
       useFactory: (
         settings: PlatformSettings,
         studyIndex: StudyIndexClient,
@@ -70,6 +72,7 @@ function traceHeaders(): Record<string, string> {
         objects: ObjectStore,
         database: Database<Tables>,
         { fhirToken: accessToken }: Authenticator,
+        drain: Drain,
       ): PublishDependencies => ({
         studies: new GrpcStudyReader(studyIndex),
         leases: new GrpcPublishLeases(identity),
@@ -90,6 +93,7 @@ function traceHeaders(): Record<string, string> {
         publicUrl: settings.CALLOSUM_PUBLIC_URL,
         site: settings.CALLOSUM_SITE,
         pause,
+        ending: drain.began,
         onWritten: recordEndToEnd,
       }),
     },

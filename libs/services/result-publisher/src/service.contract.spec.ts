@@ -18,7 +18,7 @@ import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { startNodeSdk } from '@opentelemetry/sdk-node';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
 import { startGateway, type TestGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
 import { resultPublisher } from './index.js';
@@ -34,6 +34,8 @@ const sdk = startNodeSdk({
   instrumentations: [],
 });
 const jobTrace = 'fedcba9876543210fedcba9876543210';
+/** Of a person who decided: not the study's. */
+const decisionTrace = '0123456789abcdef0123456789abcdef';
 const tiny = tinyStudy();
 const labelMap = tinyLabelMap(tiny);
 const result = tinyResult(tiny, labelMap);
@@ -86,7 +88,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const tell = <M>(topic: Topic<M>, message: M): Promise<void> =>
+const tell = <M>(topic: Topic<M>, message: M, traceId = jobTrace): Promise<void> =>
   log.append([
     {
       topic: topic.name,
@@ -97,7 +99,7 @@ const tell = <M>(topic: Topic<M>, message: M): Promise<void> =>
       time: new Date(),
       site: 'default',
       correlationId: 'correlation-7',
-      traceparent: `00-${jobTrace}-0123456789abcdef-01`,
+      traceparent: `00-${traceId}-0123456789abcdef-01`,
       value: JSON.stringify(topic.message.toJSON(message)),
     },
   ]);
@@ -197,6 +199,7 @@ it('takes the facts from the event log, and publishes in the trace of the job', 
       identityDigest: 'digest-1',
       decidedAt: '2026-11-22T03:00:01Z',
     }),
+    decisionTrace,
   );
 
   const published = await untilPublished();
@@ -212,6 +215,18 @@ it('takes the facts from the event log, and publishes in the trace of the job', 
     .map(({ name }) => name);
   expect(ofResult).toEqual(
     expect.arrayContaining([`process ${topics.jobCompleted.name}`, 'publish result', 'write archive', 'write fhir']),
+  );
+  // One decision took effect: the link, not the quarantine before it.
+  const decided = spans.getFinishedSpans().filter(({ name }) => name === `process ${topics.studyLinked.name}`);
+  expect(decided.map((span) => span.spanContext().traceId)).toEqual([decisionTrace]);
+  await vi.waitFor(
+    () => {
+      for (const kind of ['result', 'imaging-study']) {
+        const publishing = spans.getFinishedSpans().find(({ name }) => name === `publish ${kind}`);
+        expect(publishing?.links.map(({ context }) => context.spanId)).toEqual([decided[0]?.spanContext().spanId]);
+      }
+    },
+    { timeout: 15_000 },
   );
   // Nobody's name, in no span and no event (the phantom's patient is Tiny^Phantom, TINY-1).
   expect(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { services } from '@callosum/all-in-one/services';
 import { routes } from '@callosum/auth';
 import { migrationSettings, platformSettings } from '@callosum/runtime';
+import { logEvents } from '@callosum/telemetry';
 
 import { repositoryRoot } from '../repository.js';
 
@@ -61,8 +62,16 @@ function commandProblems(command: string): string[] {
   if (tool === 'psql' || tool === 'pg_dump' || tool === 'pg_restore') return sqlProblems(command);
   if (tool === 'curl') return curlProblems(command);
   if (tool === 'kubectl') return kubectlProblems(command);
+  if (tool === 'node') return nodeProblems(command);
   const known = ['helm', 'tar', 'df', 'du', 'openssl'];
   return known.includes(tool) ? [] : [`${tool} is no command these pages may use`];
+}
+
+/** Of a program that is built here. */
+function nodeProblems(command: string): string[] {
+  const script = command.split(' ')[1] ?? '';
+  const source = script.replace('/dist/', '/src/').replace(/\.js$/, '.ts');
+  return existsSync(join(repositoryRoot, source)) ? [] : [`${script} is no program of ours`];
 }
 
 function cliProblems(command: string): string[] {
@@ -147,10 +156,11 @@ const slug = (title: string): string =>
     .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
     .replaceAll(' ', '-');
 
-/** Log events, codes and values that a page names stand in the guide for SREs. */
+/** Log events that a page names are registered; codes and values stand in a guide. */
 function eventProblems(page: string): string[] {
   const guides = read('docs/guides/sre.md') + read('docs/guides/platform.md');
   return [...page.matchAll(/`([a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*)`/g)]
-    .filter(([, name = '']) => !/\.(json|yaml|md)$/.test(name) && !guides.includes(`\`${name}\``))
+    .filter(([, name = '']) => !/\.(json|yaml|md)$/.test(name))
+    .filter(([, name = '']) => !(name in logEvents) && !guides.includes(`\`${name}\``))
     .map(([, name]) => `${name} stands in no guide`);
 }

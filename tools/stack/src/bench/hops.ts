@@ -19,6 +19,13 @@ export interface Journey {
 export class JourneyWatcher {
   readonly journeys = new Map<string, Journey>();
   readonly #waiting = new Map<string, () => void>();
+  #stopped!: (error: Error) => void;
+  readonly #whenStopped = new Promise<never>((_resolve, reject) => (this.#stopped = reject));
+
+  private constructor() {
+    // Told to whoever waits.
+    this.#whenStopped.catch(() => undefined);
+  }
 
   static async open(log: EventLog): Promise<JourneyWatcher> {
     const watcher = new JourneyWatcher();
@@ -30,17 +37,16 @@ export class JourneyWatcher {
         watcher.#see(event);
         return Promise.resolve();
       },
-      onCrash: (error) => {
-        throw error;
-      },
+      onCrash: (error) => watcher.#stopped(error),
     });
     return watcher;
   }
 
-  /** Resolves when the study's report is published. */
+  /** Resolves when the study's report is published. @throws when the log is no longer read */
   published(studyInstanceUid: string): Promise<void> {
     if (this.journeys.get(studyInstanceUid)?.published) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.set(studyInstanceUid, resolve));
+    const published = new Promise<void>((resolve) => this.#waiting.set(studyInstanceUid, resolve));
+    return Promise.race([published, this.#whenStopped]);
   }
 
   #see(event: LogEvent): void {

@@ -1,3 +1,5 @@
+import type { BrokerId } from '@callosum/testing';
+
 import { between, pick, type Random } from './random.js';
 
 export type Server = 'kafka' | 'postgres' | 's3';
@@ -6,6 +8,8 @@ export type Server = 'kafka' | 'postgres' | 's3';
 export type Fault =
   | { readonly kind: 'kill'; readonly process: string }
   | { readonly kind: 'outage'; readonly server: Server; readonly ms: number }
+  /** A broker that leads partitions goes, by kill -9 or handing over first, and comes back after `ms`. */
+  | { readonly kind: 'leader-move'; readonly broker: BrokerId; readonly clean: boolean; readonly ms: number }
   /** A slow consumer: alive, its leases and sessions running out. */
   | { readonly kind: 'freeze'; readonly process: string; readonly ms: number }
   /** Starts again with a wall clock that is off by `ms`. */
@@ -21,6 +25,8 @@ export interface FaultCounts {
   /** Of each server. */
   readonly outages: number;
   readonly outageMs: readonly [min: number, max: number];
+  /** On three brokers only. */
+  readonly leaderMoves: number;
   readonly freezes: number;
   readonly clockSkews: number;
   readonly duplicates: number;
@@ -32,6 +38,8 @@ export interface FaultCounts {
 const freezeMs = [5_000, 25_000] as const;
 /** More than any lease, less than a certificate's patience. */
 const skewMs = [-180_000, -20_000, 20_000, 180_000] as const;
+/** Long enough for sessions of clients with that broker to end, and for its replicas to fall behind. */
+const brokerAwayMs = [3_000, 10_000] as const;
 const fullDiskMs = [8_000, 20_000] as const;
 const servers: readonly Server[] = ['kafka', 'postgres', 's3'];
 
@@ -62,13 +70,20 @@ export function planFaults(random: Random, processes: readonly string[], counts:
     ...times(counts.duplicates, (): Fault => ({ kind: 'duplicates' })),
     ...times(counts.poison, (): Fault => ({ kind: 'poison' })),
     ...times(counts.fullDisks, (): Fault => ({ kind: 'full-disk', ms: between(random, ...fullDiskMs) })),
+    ...times(counts.leaderMoves, (i): Fault => ({
+      kind: 'leader-move',
+      broker: pick<BrokerId>(random, [2, 3]),
+      clean: i % 2 === 1,
+      ms: between(random, ...brokerAwayMs),
+    })),
   ];
   const plan: Fault[] = [...kills];
   for (const fault of others) plan.splice(between(random, 0, plan.length), 0, fault);
   return plan;
 }
 
-const times = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make);
+const times = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index));
 
 /** One line for people. */
 export function describeFault(fault: Fault): string {
@@ -77,6 +92,8 @@ export function describeFault(fault: Fault): string {
       return `kill -9 ${fault.process}`;
     case 'outage':
       return `${fault.server} stopped for ${fault.ms / 1000} s`;
+    case 'leader-move':
+      return `broker ${fault.broker} ${fault.clean ? 'stopped' : 'killed'} for ${fault.ms / 1000} s, its leaders move`;
     case 'freeze':
       return `${fault.process} frozen for ${fault.ms / 1000} s`;
     case 'clock-skew':

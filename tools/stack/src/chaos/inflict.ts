@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Cluster } from '../cluster/cluster.js';
+import type { BrokerFaults } from './broker-faults.js';
 import type { Fault } from './fault-plan.js';
 import type { LogFaults } from './log-faults.js';
 import type { SmallDisk } from './small-disk.js';
@@ -10,6 +11,8 @@ export interface Field {
   readonly cluster: Cluster;
   readonly supervisor: Supervisor;
   readonly log: LogFaults;
+  /** On three brokers. */
+  readonly brokers: BrokerFaults | undefined;
   readonly disk: SmallDisk | undefined;
 }
 
@@ -18,12 +21,14 @@ const skewedClock = new URL('../../../lib/skewed-clock.mjs', import.meta.url);
 const appendTriesMax = 30;
 
 /** Makes one fault happen, and resolves when it is over. Processes come back by the supervisor. */
-export async function inflict(fault: Fault, { cluster, supervisor, log, disk }: Field): Promise<void> {
+export async function inflict(fault: Fault, { cluster, supervisor, log, brokers, disk }: Field): Promise<void> {
   switch (fault.kind) {
     case 'kill':
       return supervisor.kill(fault.process);
     case 'outage':
       return cluster[fault.server].restart(fault.ms);
+    case 'leader-move':
+      return brokers?.moveLeaders(fault);
     case 'freeze':
       return supervisor.freeze(fault.process, fault.ms);
     case 'clock-skew': {

@@ -1,3 +1,5 @@
+import { multipartParts } from '@callosum/testing';
+
 import type { Cluster } from '../cluster/cluster.js';
 import { datasetDigest } from './dataset-digest.js';
 import type { Promised, StudyState, SystemState } from './judge-state.js';
@@ -99,16 +101,7 @@ async function digestsOf(url: string): Promise<Set<string>> {
   const accept = 'multipart/related; type="application/dicom"; transfer-syntax=*';
   const response = await fetch(url, { headers: { accept }, signal: AbortSignal.timeout(requestMs) });
   if (!response.ok) throw new Error(`GET ${url}: ${response.status}`);
-  const boundary = /boundary="?([^";]+)/.exec(response.headers.get('content-type') ?? '')?.[1] ?? '';
-  const body = Buffer.concat([Buffer.from('\r\n'), Buffer.from(await response.arrayBuffer())]);
-  const delimiter = Buffer.from(`\r\n--${boundary}`);
-  const digests = new Set<string>();
-  for (let at = body.indexOf(delimiter); at >= 0;) {
-    const end = body.indexOf(delimiter, at + delimiter.length);
-    if (end < 0) return digests;
-    const begin = body.indexOf('\r\n\r\n', at) + 4;
-    digests.add(datasetDigest(body.subarray(begin, end)));
-    at = end;
-  }
-  return digests;
+  const body = new Uint8Array(await response.arrayBuffer());
+  const parts = multipartParts(response.headers.get('content-type') ?? '', body);
+  return new Set(parts.map(({ bytes }) => datasetDigest(bytes)));
 }

@@ -16,6 +16,8 @@ export class LogFaults {
   /** Every fact seen, by topic and `ce_id`: how often it came. */
   readonly seen = new Map<string, number>();
   duplicated = 0;
+  /** Why the reader of facts stopped for good; it should not. */
+  crash: Error | undefined;
   readonly #kept: LogEvent[] = [];
 
   private constructor(
@@ -34,8 +36,9 @@ export class LogFaults {
         faults.#see(event);
         return Promise.resolve();
       },
+      // Thrown from here it would end the run, and every figure with it.
       onCrash: (error) => {
-        throw error;
+        faults.crash = error;
       },
     });
     return faults;

@@ -5,14 +5,14 @@ import { freePort } from '@callosum/testing';
 import type { FaultCounts } from './fault-plan.js';
 import { runChaos } from './run-chaos.js';
 
-const usage = `usage: npm run stack -- --kill-test [--kills N] [--seed N] [--outages N] [--rate STUDIES_PER_SECOND]
+const usage = `usage: npm run stack -- --kill-test [--kills N] [--seed N] [--outages N] [--rate STUDIES_PER_SECOND] [--brokers 1|3]
 
   Runs every service as its own process on real Kafka, PostgreSQL and S3, under load, and makes things fail. Exit code
   0 when every acknowledged object and every study has come to its end; the last line is the report in JSON.`;
 
 const seedDefault = 20261126;
 const killsDefault = 20;
-const patienceMs = 300_000;
+const patienceMs = 600_000;
 const longOutageMs = [30_000, 60_000] as const;
 
 /** The faults of a whole run with this many kills. */
@@ -26,6 +26,7 @@ export function faultsOf(
     kills,
     outages,
     outageMs,
+    leaderMoves: Math.max(2, share(25)),
     freezes: share(25),
     clockSkews: share(25),
     duplicates: share(10),
@@ -45,6 +46,7 @@ export async function killTest(argv: readonly string[]): Promise<number> {
         seed: { type: 'string', default: process.env['CALLOSUM_SEED'] ?? String(seedDefault) },
         outages: { type: 'string', default: '1' },
         rate: { type: 'string', default: '1' },
+        brokers: { type: 'string', default: '3' },
       },
     }));
   } catch (error) {
@@ -56,6 +58,7 @@ export async function killTest(argv: readonly string[]): Promise<number> {
   const report = await runChaos({
     seed: Number(values.seed),
     faults: faultsOf(Number(values.kills), Number(values.outages)),
+    brokers: values.brokers === '1' ? 1 : 3,
     studiesPerSecond: Number(values.rate),
     patienceMs,
     dataDir: resolve(process.env['CALLOSUM_DATA_DIR'] || '.callosum', 'chaos'),

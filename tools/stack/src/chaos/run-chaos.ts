@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Cluster } from '../cluster/cluster.js';
+import { BrokerFaults, type LeaderCounts } from './broker-faults.js';
 import { describeFault, type FaultCounts, planFaults } from './fault-plan.js';
 import { inflict } from './inflict.js';
 import { judge } from './judge.js';
@@ -15,6 +16,8 @@ import { Traffic } from './traffic.js';
 export interface ChaosOptions {
   readonly seed: number;
   readonly faults: FaultCounts;
+  /** Three replicate, as in production; leaders move on them. */
+  readonly brokers: 1 | 3;
   /** Studies a second while faults happen. */
   readonly studiesPerSecond: number;
   /** How long what waits may take to come, once everything runs again. */
@@ -32,6 +35,8 @@ export interface ChaosReport {
     readonly studies: number;
     readonly acknowledgedInstances: number;
     readonly faults: Readonly<Record<string, number>>;
+    /** On three brokers. */
+    readonly leaders?: LeaderCounts;
     readonly processes: ProcessCounts;
     readonly sending: SendCounts;
     readonly duplicatedFacts: number;
@@ -69,8 +74,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     leftOut.push('full disk: mounting a small file system needs root');
     counts = { ...counts, fullDisks: 0 };
   }
+  if (options.brokers === 1) counts = { ...counts, leaderMoves: 0 };
   const env = { CALLOSUM_QUIET_PERIOD_MS: '2000' };
-  const cluster = await Cluster.create({ dataDir, env, ...(disk ? { s3Dir: disk.dir } : {}) });
+  const cluster = await Cluster.create({
+    dataDir,
+    env,
+    brokers: options.brokers,
+    ...(disk ? { s3Dir: disk.dir } : {}),
+  });
   const supervisor = new Supervisor(cluster);
   try {
     await supervisor.start(workers);
@@ -94,6 +105,7 @@ async function underLoad(
   const [forFaults, forStudies, forLog, forPauses] = [0, 1, 2, 3].map((i) => randomOf(seed * 4 + i));
   if (!forFaults || !forStudies || !forLog || !forPauses) throw new RangeError('four streams');
   const log = await LogFaults.open(cluster.kafka.brokers, forLog);
+  const brokers = cluster.kafkaCluster && (await BrokerFaults.open(cluster.kafkaCluster));
   const giveUp = new AbortController();
   const sender = new Sender(cluster.addresses, giveUp.signal);
   const traffic = new Traffic(sender, planStudies(forStudies, String(seed)), forStudies, studiesPerSecond);
@@ -103,7 +115,7 @@ async function underLoad(
   const plan = planFaults(forFaults, supervisor.names, faults);
   for (const [index, fault] of plan.entries()) {
     say(`${elapsed(started)}  ${index + 1}/${plan.length}  ${describeFault(fault)}`);
-    await inflict(fault, { ...field, log });
+    await inflict(fault, { ...field, log, brokers });
     await sleep(between(forPauses, pauseMsMin, pauseMsMax));
   }
   await supervisor.allReady();
@@ -114,16 +126,16 @@ async function underLoad(
   const trafficMs = Date.now() - started;
   const promised = { acknowledged: sender.acknowledged, studies: traffic.sent, poison: log.poison };
   const { findings, settledMs } = await judge(cluster, promised, patienceMs);
-  await log.close();
-  const unsent = giveUp.signal.aborted ? ['a study could not be sent to its end'] : [];
+  await Promise.all([log.close(), brokers?.close()]);
   return {
     seed,
-    findings: [...unsent, ...findings],
+    findings: [...findingsOfRun(giveUp.signal, log, brokers), ...findings],
     leftOut,
     figures: {
       studies: traffic.sent.length,
       acknowledgedInstances: sender.acknowledged.size,
       faults: countKinds(plan.map(({ kind }) => kind)),
+      ...(brokers ? { leaders: brokers.counts } : {}),
       processes: supervisor.counts,
       sending: sender.counts,
       duplicatedFacts: log.duplicated,
@@ -133,6 +145,16 @@ async function underLoad(
       settledMs,
     },
   };
+}
+
+/** What the run itself found, beside the judge. */
+function findingsOfRun(givenUp: AbortSignal, log: LogFaults, brokers: BrokerFaults | undefined): string[] {
+  const withoutEffect = brokers?.counts.withoutEffect ?? 0;
+  return [
+    ...(givenUp.aborted ? ['a study could not be sent to its end'] : []),
+    ...(log.crash ? [`a reader of every topic stopped for good: ${log.crash.message}`] : []),
+    ...(withoutEffect > 0 ? [`${withoutEffect} times no leader moved from a broker that was gone`] : []),
+  ];
 }
 
 const elapsed = (since: number): string => `${((Date.now() - since) / 1000).toFixed(1).padStart(7)} s`;

@@ -39,13 +39,14 @@ export class Sender {
   async send(instances: readonly TinyInstance[], by: 'dimse' | 'stow'): Promise<void> {
     for (let rest = instances; rest.length > 0 && !this.signal.aborted;) {
       const stored = await (by === 'dimse' ? this.#dimse(rest) : this.#stow(rest));
-      for (const instance of rest) if (stored.has(instance.sopInstanceUid)) this.#keep(instance);
+      for (const instance of rest) if (stored.has(instance.sopInstanceUid)) this.keep(instance);
       rest = rest.filter(({ sopInstanceUid }) => !stored.has(sopInstanceUid));
       if (rest.length > 0) await sleep(retryMs);
     }
   }
 
-  #keep({ sopInstanceUid, studyInstanceUid, bytes }: TinyInstance): void {
+  /** The instance is acknowledged: from now on it must not be lost. */
+  keep({ sopInstanceUid, studyInstanceUid, bytes }: TinyInstance): void {
     this.acknowledged.set(sopInstanceUid, { studyInstanceUid, sha256: datasetDigest(bytes) });
   }
 

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { services } from '@callosum/all-in-one/services';
 import { preparePlatform, type ServiceDefinition } from '@callosum/runtime';
-import { startKafka, startPostgres, startS3, type TestKafka, type TestPostgres, type TestS3 } from '@callosum/testing';
+import type { TestKafka, TestKafkaCluster, TestPostgres, TestS3 } from '@callosum/testing';
 
+import { Endpoints } from './endpoints.js';
 import { type Listener, Ports } from './ports.js';
-import { type Child, type ChildOptions, startChild } from './process.js';
+import { type Child, type ChildOptions, root as workspaceRoot, startChild } from './process.js';
 import { waitReady } from './readiness.js';
+import { type Servers, serverSettings, startServers } from './servers.js';
 
 export interface ClusterOptions {
   /** Logs of each process go here. */
@@ -19,6 +21,12 @@ export interface ClusterOptions {
   readonly s3Dir?: string;
   /** Processes of each service; 1 unless said otherwise. */
   readonly replicas?: number;
+  /** Three replicate, as in production; 1 unless said otherwise. */
+  readonly brokers?: 1 | 3;
+  /** Whether roles and schemas are made here, by this version; otherwise `migrate` is the caller's to run. */
+  readonly prepared?: boolean;
+  /** With replicas: connections go to those alone whose probe, asked this often, says that they are ready. */
+  readonly probeEveryMs?: number;
 }
 
 export interface StartOptions extends ChildOptions {
@@ -27,6 +35,9 @@ export interface StartOptions extends ChildOptions {
   /** Over the service's settings. */
   readonly env?: NodeJS.ProcessEnv;
 }
+
+/** The schema of the platform that every service which keeps objects shares. */
+const archiveRole = 'archive';
 
 /** Where the parts of a cluster answer. All on 127.0.0.1. */
 export interface ClusterAddresses {
@@ -37,32 +48,32 @@ export interface ClusterAddresses {
   http(service: string): string;
 }
 
-interface Servers {
-  readonly kafka: TestKafka;
-  readonly postgres: TestPostgres;
-  readonly s3: TestS3;
-}
-
 /**
  * Each service as its own process, as in production, on a real Kafka, PostgreSQL and S3 server started for it. All of
  * it ends with this process. Nothing restarts by itself: that is an orchestrator's business, and a test's.
  */
 export class Cluster {
   readonly kafka: TestKafka;
+  /** The same, where it is three brokers. */
+  readonly kafkaCluster: TestKafkaCluster | undefined;
   readonly postgres: TestPostgres;
   readonly s3: TestS3;
   readonly services: readonly ServiceDefinition[] = services;
   readonly addresses: ClusterAddresses;
+  /** Which replicas get connections. */
+  readonly endpoints: Endpoints;
 
   private constructor(
     servers: Servers,
     private readonly ports: Ports,
+    endpoints: Endpoints,
     readonly replicas: number,
     private readonly dataDir: string,
     private readonly env: NodeJS.ProcessEnv,
     private readonly passwordOf: (role: string) => string,
   ) {
-    ({ kafka: this.kafka, postgres: this.postgres, s3: this.s3 } = servers);
+    ({ kafka: this.kafka, kafkaCluster: this.kafkaCluster, postgres: this.postgres, s3: this.s3 } = servers);
+    this.endpoints = endpoints;
     this.addresses = {
       dimsePort: ports.front('dimse-ingest', 'dimse'),
       workers: `127.0.0.1:${ports.front('inference-orchestrator', 'workers')}`,
@@ -70,10 +81,11 @@ export class Cluster {
     };
   }
 
-  /** Starts the servers and prepares the database; services are the caller's to start. */
-  static async create({ dataDir, env = {}, s3Dir, replicas = 1 }: ClusterOptions): Promise<Cluster> {
+  /** Starts the servers and prepares the database, unless that is left to the caller; services are the caller's to start. */
+  static async create(options: ClusterOptions): Promise<Cluster> {
+    const { dataDir, env = {}, replicas = 1, probeEveryMs } = options;
     mkdirSync(dataDir, { recursive: true });
-    const servers = await startServers(s3Dir);
+    const servers = await startServers(options);
     const passwords = new Map<string, string>();
     const passwordOf = (role: string): string => {
       const password = passwords.get(role) ?? randomBytes(18).toString('base64url');
@@ -81,10 +93,15 @@ export class Cluster {
       return password;
     };
     const { admin } = servers.postgres;
-    await preparePlatform({ admin, definitions: services, passwordOf, eventLogInPostgres: false });
+    if (options.prepared ?? true)
+      await preparePlatform({ admin, definitions: services, passwordOf, eventLogInPostgres: false });
     const from = { ...process.env, ...env };
-    const ports = await Ports.open(listenersOf(from), replicas);
-    return new Cluster(servers, ports, replicas, dataDir, { ...from, ...serverSettings(servers) }, passwordOf);
+    const endpoints = new Endpoints();
+    const ports = await Ports.open(listenersOf(from), replicas, (service, replica) => endpoints.has(service, replica));
+    const settings = { ...from, ...serverSettings(servers) };
+    const cluster = new Cluster(servers, ports, endpoints, replicas, dataDir, settings, passwordOf);
+    if (probeEveryMs !== undefined) endpoints.watch(cluster.#everyProbe(), probeEveryMs);
+    return cluster;
   }
 
   /** Starts a process of a service; the caller waits with `ready`. @throws {RangeError} no such service or replica */
@@ -93,13 +110,35 @@ export class Cluster {
     if (!definition || replica >= this.replicas) throw new RangeError(`no process is called ${service} ${replica}`);
     const own = { ...this.#envOf(definition, replica), ...env };
     const log = join(this.dataDir, `${service}${replica === 0 ? '' : `-${replica}`}.log`);
+    this.endpoints.expect(service, replica);
     return startChild(service, `apps/${service}/dist/main.js`, own, log, options);
   }
 
-  /** Starts a worker process of the workspace that dials the worker port. */
-  startWorker(name: string, script: string): Child {
+  /** Starts a worker process that dials the worker port. */
+  startWorker(name: string, script: string, options: ChildOptions = {}): Child {
     const env = { ...process.env, CALLOSUM_WORKER_TARGET: this.addresses.workers };
-    return startChild(name, script, env, join(this.dataDir, `${name}.log`));
+    return startChild(name, script, env, join(this.dataDir, `${name}.log`), options);
+  }
+
+  /**
+   * Brings the database to the version built at `root`, as the chart's hook does before that version's pods start.
+   * @throws with its last log lines when it fails
+   */
+  async migrate(root: string = workspaceRoot): Promise<void> {
+    const { user, password } = this.postgres.admin;
+    const passwords = join(this.dataDir, 'roles');
+    mkdirSync(passwords, { recursive: true, mode: 0o700 });
+    for (const role of [archiveRole, ...this.services.map(({ schema }) => schema)])
+      writeFileSync(join(passwords, role), this.passwordOf(role), { mode: 0o600 });
+    const env = {
+      ...this.env,
+      CALLOSUM_DATABASE_ADMIN_USER: user,
+      CALLOSUM_DATABASE_ADMIN_PASSWORD: password,
+      CALLOSUM_DATABASE_PASSWORDS_DIR: passwords,
+    };
+    const log = join(this.dataDir, 'migrate.log');
+    const child = startChild('migrate', 'apps/all-in-one/dist/migrate.js', env, log, { root });
+    if ((await child.exited) !== 0) throw new Error(`migrate failed:\n${child.logTail()}`);
   }
 
   /** Base URL of one replica's own HTTP port, where its probes are. */
@@ -113,8 +152,19 @@ export class Cluster {
   }
 
   async stopServers(): Promise<void> {
+    this.endpoints.close();
     await this.ports.close();
     for (const server of [this.s3, this.postgres, this.kafka]) await server.stop();
+  }
+
+  #everyProbe(): { service: string; replica: number; url: string }[] {
+    return this.services.flatMap(({ name }) =>
+      Array.from({ length: this.replicas }, (_, replica) => ({
+        service: name,
+        replica,
+        url: `${this.probes(name, replica)}/readyz`,
+      })),
+    );
   }
 
   #envOf({ name, schema }: ServiceDefinition, replica: number): NodeJS.ProcessEnv {
@@ -137,16 +187,6 @@ export class Cluster {
   }
 }
 
-async function startServers(s3Dir: string | undefined): Promise<Servers> {
-  const started = await Promise.allSettled([startKafka(), startPostgres(), startS3(s3Dir ? { dir: s3Dir } : {})]);
-  const [kafka, postgres, s3] = started;
-  if (kafka.status === 'fulfilled' && postgres.status === 'fulfilled' && s3.status === 'fulfilled') {
-    return { kafka: kafka.value, postgres: postgres.value, s3: s3.value };
-  }
-  for (const server of started) if (server.status === 'fulfilled') await server.value.stop();
-  throw started.find((server) => server.status === 'rejected')?.reason;
-}
-
 function listenersOf(env: NodeJS.ProcessEnv): { service: string; listener: Listener; fixed?: number }[] {
   return [
     ...services.map(({ name }) => ({ service: name, listener: 'http' as const })),
@@ -156,22 +196,4 @@ function listenersOf(env: NodeJS.ProcessEnv): { service: string; listener: Liste
     { service: 'dimse-ingest', listener: 'dimse', fixed: Number(env['CALLOSUM_DIMSE_PORT'] || 11112) },
     { service: 'inference-orchestrator', listener: 'workers', fixed: Number(env['CALLOSUM_GRPC_PORT'] || 50051) },
   ];
-}
-
-function serverSettings({ kafka, postgres: { admin }, s3 }: Servers): NodeJS.ProcessEnv {
-  return {
-    CALLOSUM_EVENT_LOG: 'kafka',
-    CALLOSUM_KAFKA_BROKERS: kafka.brokers.join(','),
-    CALLOSUM_KAFKA_REPLICATION: String(Math.min(kafka.brokers.length, 3)),
-    CALLOSUM_KAFKA_SMALL_SITE: String(kafka.brokers.length < 3),
-    CALLOSUM_OBJECT_STORE: 's3',
-    CALLOSUM_S3_ENDPOINT: s3.endpoint,
-    CALLOSUM_S3_REGION: s3.region,
-    CALLOSUM_S3_BUCKET: s3.bucket,
-    CALLOSUM_S3_ACCESS_KEY_ID: s3.accessKeyId,
-    CALLOSUM_S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
-    CALLOSUM_DATABASE_HOST: admin.host,
-    CALLOSUM_DATABASE_PORT: String(admin.port),
-    CALLOSUM_DATABASE_NAME: admin.database,
-  };
 }

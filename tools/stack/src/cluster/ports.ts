@@ -15,10 +15,14 @@ export class Ports {
 
   private constructor() {}
 
-  /** @param fixed ports that are given; the others are free ones */
+  /**
+   * @param listeners `fixed` is a port that is given; the others are free ones
+   * @param inRotation whether a replica gets connections now
+   */
   static async open(
     listeners: readonly { readonly service: string; readonly listener: Listener; readonly fixed?: number }[],
     replicas: number,
+    inRotation: (service: string, replica: number) => boolean = () => true,
   ): Promise<Ports> {
     const ports = new Ports();
     for (const { service, listener, fixed } of listeners) {
@@ -32,7 +36,9 @@ export class Ports {
       const own: number[] = [];
       for (let i = 0; i < replicas; i++) own.push(await freePort());
       ports.#replicas.set(name, own);
-      ports.#balancers.push(await Balancer.listen(front, () => own));
+      ports.#balancers.push(
+        await Balancer.listen(front, () => own.filter((_, replica) => inRotation(service, replica))),
+      );
     }
     return ports;
   }

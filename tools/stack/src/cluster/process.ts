@@ -26,6 +26,8 @@ export interface Child {
 export interface ChildOptions {
   /** Modules to load before the program (`node --import`), as URLs. */
   readonly preload?: readonly string[];
+  /** Of the build whose program it is; this workspace unless said otherwise. */
+  readonly root?: string;
 }
 
 /** Starts a Node program of the workspace that ends when this process does; its output goes to `logPath`. */
@@ -34,14 +36,14 @@ export function startChild(
   script: string,
   env: NodeJS.ProcessEnv,
   logPath: string,
-  { preload = [] }: ChildOptions = {},
+  { preload = [], root: built = root }: ChildOptions = {},
 ): Child {
   // For its owner only: libraries' lines may hold more than ours do.
   const log = openSync(logPath, 'a', 0o600);
   const logStart = fstatSync(log).size;
   const imports = [exitWithParent, ...preload].flatMap((module) => ['--import', module]);
-  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', ...imports, join(root, script)], {
-    cwd: root,
+  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', ...imports, join(built, script)], {
+    cwd: built,
     env,
     // A group of its own: Ctrl-C reaches this process, which then stops its children in order.
     detached: true,

@@ -20,6 +20,7 @@ import type { LogEvent } from '../event.js';
 import { connectionError } from './access.js';
 import { toMessage } from './headers.js';
 import { kafkaLag } from './lag.js';
+import { type Rewound, rewindGroup } from './rewind.js';
 import { clientSecurity, type KafkaSecurity } from './security.js';
 import { letStoppedRunnersRest } from './stopped-runner.js';
 import { kafkaDefaults, KafkaSubscription, type KafkaTuning } from './subscription.js';
@@ -134,6 +135,14 @@ export class KafkaEventLog implements EventLog {
 
   lag(group: string, topics: readonly string[] = topicsOfGroup(group)): Promise<PartitionLag[]> {
     return this.#ask((admin) => kafkaLag(admin, group, topics));
+  }
+
+  /**
+   * Takes a group back to what was appended since `to`; see `rewindGroup`.
+   * @throws {EventLogUnavailableError} also when a member of the group still runs
+   */
+  rewind(group: string, to: Date): Promise<Rewound[]> {
+    return this.#ask((admin) => rewindGroup(admin, group, topicsOfGroup(group), to));
   }
 
   async close(): Promise<void> {

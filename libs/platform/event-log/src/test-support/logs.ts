@@ -61,7 +61,7 @@ export async function openService(config: DatabaseConfig, schema: string): Promi
   const database = connect<unknown>(config, schema, quiet);
   await sql`create schema ${sql.id(schema)}`.execute(database.db);
   await migrate(database.db as never, schema, eventTablesMigrations);
-  await migrate(database.db as never, schema, operationsMigrations, operationsSet);
+  await migrate(database.db as never, schema, operationsMigrations, { set: operationsSet });
   await sql`create table effects (id bigint generated always as identity, event_id text not null, note text not null)`.execute(
     database.db,
   );

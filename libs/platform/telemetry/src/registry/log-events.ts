@@ -37,6 +37,8 @@ export const logEvents = {
   'database.awaited': info('`migrate` waits for PostgreSQL'),
   'platform.prepared': info('Roles, schemas and shared tables are there'),
   'schema.migrated': info('A schema is at its newest migration'),
+  'group.rewound': info('After a restored database a Kafka group is given facts of a topic again'),
+  'group.unchanged': info('A Kafka group had handled nothing since then'),
   'postgres.note': warn('The embedded PostgreSQL said something while it started'),
   'postgres.ended': fatal('The embedded PostgreSQL has ended: the process ends too'),
 
@@ -113,6 +115,9 @@ export const logEvents = {
   'worker.registered': info('A worker offers a model: slots, version'),
   'worker.call-failed': warn('A call of a worker failed for a reason that is ours'),
   'worker.offer-failed': warn('Jobs could not be offered to a worker; tried again'),
+  'worker.silent': warn(
+    'A stream was ended: its worker (`worker`, the instance id) let its leases run out one after the other, or was not heard again after one',
+  ),
   'worker.frame-refused': warn('A message of a worker was refused: its job, the kind of message'),
   'study.considered': info('Jobs were made of a complete study, or none'),
   'model.backfilled': info('A model that is new here was offered studies from before'),

@@ -25,6 +25,7 @@ export function attemptsOfVendor(attempts: Attempts, vendor: string | undefined)
     renew: (workerInstanceId, jobs) => attempts.renew(workerInstanceId, jobs),
     remainingMs: async (asked) => ((await find(asked.jobId)) ? attempts.remainingMs(asked) : 0),
     running: (jobs) => attempts.running(jobs),
+    due: (manifests) => attempts.due(manifests),
     progress: async (asked, fraction, stage) => {
       await held(asked);
       return attempts.progress(asked, fraction, stage);

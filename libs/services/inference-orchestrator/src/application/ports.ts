@@ -28,6 +28,8 @@ export interface Job extends Origin {
   readonly attempts: number;
   readonly fencingToken: bigint;
   readonly resultDigest: string | undefined;
+  /** Why the last attempt that gave no result ended. */
+  readonly lastFailure: AttemptFailure | undefined;
   readonly scheduledAt: Date;
   readonly attemptStartedAt: Date | undefined;
 }
@@ -89,8 +91,6 @@ export interface Scheduling {
   backfilled(portion: Backfill): Promise<void>;
   /** Runs `work` unless the study has completed again meanwhile, which considers every model anyway. */
   reconsider(study: CompletedStudy & Origin, work: (jobs: StudyJobs) => Promise<void>): Promise<void>;
-  /** Forgets studies no model can be given any more. */
-  forgetStudies(olderThanMs: number): Promise<void>;
 }
 
 /** A study's job, as people see it. */
@@ -147,7 +147,10 @@ export interface AcceptedResult {
 
 /** Attempts at jobs: rows with a lease and a fencing token. */
 export interface Attempts {
-  /** Takes the longest due job of the model for this worker, with a higher token. */
+  /**
+   * Takes the longest due job of the model for this worker, with a higher token. One whose lease this very worker let
+   * run out is for the others alone for the time of a lease.
+   */
   claim(manifest: Manifest, workerInstanceId: string): Promise<Job | undefined>;
   /** @throws {StaleFencingTokenError} unless the job runs under this token */
   held(held: HeldJob): Promise<Job>;
@@ -157,8 +160,10 @@ export interface Attempts {
   renew(workerInstanceId: string, jobs: readonly HeldJob[]): Promise<ReadonlySet<string>>;
   /** Milliseconds left of the attempt; 0 when the job does not run under this token. */
   remainingMs(held: HeldJob): Promise<number>;
-  /** Of `jobs`, ids that run under that token, whatever their lease. */
-  running(jobs: readonly HeldJob[]): Promise<ReadonlySet<string>>;
+  /** Of `jobs`, those that run under that token, whatever their lease. */
+  running(jobs: readonly HeldJob[]): Promise<readonly HeldJob[]>;
+  /** Of `manifests`, those whose model has a job that is due. */
+  due(manifests: readonly Manifest[]): Promise<readonly Manifest[]>;
   /** @returns false when the token is stale */
   progress(held: HeldJob, fraction: number, stage: string): Promise<boolean>;
   /**
@@ -237,7 +242,7 @@ export interface RegisteredModel {
 
 /** Complete studies the models were decided for. */
 export interface ConsideredStudies {
-  /** Revision of the last decision; undefined when there was none, or it was forgotten. */
+  /** Revision of the last decision; undefined when there was none. */
   revisionOf(studyInstanceUid: string): Promise<number | undefined>;
 }
 

@@ -21,6 +21,17 @@ export class StaleFencingTokenError extends CallosumError {
   }
 }
 
+/** Thrown into a stream whose worker keeps it open and lets its leases run out. */
+export class WorkerSilentError extends CallosumError {
+  constructor() {
+    super(
+      'inference.worker-silent',
+      'conflict',
+      'leases of this stream ran out one after the other: a heartbeat names every job held, and is sent in time',
+    );
+  }
+}
+
 /** Thrown when a job's series cannot be made into the volume its model reads; another try gives the same. */
 export class InputUnusableError extends CallosumError {
   constructor(problem: string, options?: { cause?: unknown }) {

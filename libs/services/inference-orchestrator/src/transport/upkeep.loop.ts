@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Waker } from '@callosum/event-log';
-import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { LOGGER } from '@callosum/runtime';
 import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
@@ -19,7 +19,6 @@ import type {
 } from '../application/ports.js';
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
-import type { OrchestratorSettings } from '../settings.js';
 import {
   ARTIFACTS,
   ATTEMPTS,
@@ -61,7 +60,6 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     @Inject(MODELS) private readonly models: Models,
     @Inject(STUDIES) private readonly studies: Studies,
     @Inject(WAKER) private readonly waker: Waker,
-    @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
@@ -143,7 +141,6 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
         await this.artifacts.forget(jobId);
         await this.queries.remove(jobId);
       }
-      await this.scheduling.forgetStudies(this.settings.CALLOSUM_MODEL_BACKFILL_MS);
       this.prunedAt = now;
     }
     if (now - this.sweptAt > sweepObjectsEveryMs) {

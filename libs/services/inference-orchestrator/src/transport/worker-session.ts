@@ -1,19 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { inference, worker } from '@callosum/contracts';
+import { inference, type worker } from '@callosum/contracts';
 import { backoffMs, defaultBackoff, isTransient, type Waker } from '@callosum/event-log';
 import { type Clock, errorMessage } from '@callosum/kernel';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
+import { ServerError, Status } from 'nice-grpc';
 
 import { completeJob } from '../application/complete-job.js';
 import type { Artifacts, Attempts, FailureText, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
 import { attemptMs } from '../domain/attempt.js';
-import { StaleFencingTokenError } from '../domain/errors.js';
+import { StaleFencingTokenError, WorkerSilentError } from '../domain/errors.js';
 import type { Manifest } from '../domain/manifest.js';
+import { Silence } from '../domain/silence.js';
 import { isPlainText } from '../domain/text.js';
 import { service } from '../tokens.js';
 import { duration, type Outbound, refusal, refusalOf } from './messages.js';
+import type { OfferedTo } from './offering.js';
 import { Outgoing } from './outgoing.js';
+import { linksToWorker } from './worker-trace.js';
 
 export interface SessionDependencies {
   readonly attempts: Attempts;
@@ -33,9 +37,6 @@ export interface SessionDependencies {
 
 /** Answers that wait for a worker to read them; then its own frames wait. */
 const outgoingMax = 256;
-/** Jobs that another replica scheduled, and retries whose pause is over, are seen within this time. */
-const pollMs = 1_000;
-const pauseAfterErrorMs = 1_000;
 /** A worker holds at most its slots; a heartbeat that names far more is no heartbeat. */
 const heldMax = 256;
 const modelSeenEveryMs = 60_000;
@@ -46,13 +47,37 @@ type Inbound = NonNullable<worker.WorkerMessage['message']>;
 type FrameOfJob = Exclude<Inbound, { $case: 'register' | 'heartbeat' }>;
 
 /** One worker's open stream: its registration, the jobs it holds, and what goes back to it. */
-export class WorkerSession {
+export class WorkerSession implements OfferedTo {
   readonly outgoing = new Outgoing<Outbound>(outgoingMax);
   private registration: { readonly manifest: Manifest; readonly workerInstanceId: string } | undefined;
   private readonly held = new Map<string, bigint>();
   private modelSeenAt = Date.now();
 
-  constructor(private readonly with_: SessionDependencies) {}
+  private readonly silence: Silence;
+
+  constructor(private readonly with_: SessionDependencies) {
+    this.silence = new Silence(with_.leaseMs);
+  }
+
+  get jobs(): readonly HeldJob[] {
+    return [...this.held].map(([jobId, fencingToken]) => ({ jobId, fencingToken }));
+  }
+
+  /** The manifest while a slot is free, and the worker not silent. */
+  get wants(): Manifest | undefined {
+    const { registration, outgoing, silence, held } = this;
+    if (!registration || outgoing.isEnded || silence.isUnbroken) return undefined;
+    return held.size < registration.manifest.slots ? registration.manifest : undefined;
+  }
+
+  get vendor(): string | undefined {
+    return this.with_.vendor;
+  }
+
+  /** Ends the stream of a worker that has not said what it is. */
+  endUnregistered(afterMs: number): void {
+    if (!this.registration) this.end(new ServerError(Status.DEADLINE_EXCEEDED, `register within ${afterMs / 1000} s`));
+  }
 
   end(error?: Error): void {
     this.outgoing.end(error);
@@ -65,27 +90,12 @@ export class WorkerSession {
       for await (const { message } of frames) {
         await this.outgoing.room();
         if (this.outgoing.isEnded) return;
+        this.silence.heard();
         await this.handlePatiently(message);
       }
       this.end();
     } catch (error) {
       this.end(error instanceof Error ? error : new Error(errorMessage(error)));
-    }
-  }
-
-  /** Offers jobs while slots are free, and takes back those that are no longer the worker's. */
-  async offer(): Promise<void> {
-    const { waker, log } = this.with_;
-    while (!this.outgoing.isEnded) {
-      const { turn } = waker;
-      try {
-        await this.cancelLost();
-        while (await this.offerOne()) continue;
-        await waker.wait(turn, pollMs);
-      } catch (err) {
-        log.warn({ err }, 'worker.offer-failed');
-        await sleep(pauseAfterErrorMs);
-      }
     }
   }
 
@@ -176,7 +186,7 @@ export class WorkerSession {
       case 'progress':
         return this.progress(held, frame.value);
       case 'complete':
-        return this.complete(held, frame.value.result);
+        return this.complete(held, frame.value);
       case 'fail':
         return this.fail(held, frame.value);
     }
@@ -194,34 +204,29 @@ export class WorkerSession {
     if (!(await this.with_.attempts.progress(held, fraction, stage))) throw new StaleFencingTokenError(held.jobId);
   }
 
-  private async complete(held: HeldJob, result: inference.InferenceResult | undefined): Promise<void> {
+  private async complete(held: HeldJob, { result, traceparent: said }: worker.CompleteJob): Promise<void> {
     const { attempts, log } = this.with_;
     const traceparent = (await attempts.find(held.jobId))?.traceparent;
-    const options = { traceparent, attributes: { 'callosum.job': held.jobId } };
-    const given = result ?? {
-      findings: [],
-      measurements: [],
-      labelMaps: [],
-      warnings: [],
-      startedAt: undefined,
-      finishedAt: undefined,
-    };
+    const options = { traceparent, links: linksToWorker(said), attributes: { 'callosum.job': held.jobId } };
+    const given = result ?? inference.InferenceResult.fromPartial({});
     await withSpan(service, 'accept result', options, async () => {
       const job = await completeJob(this.with_, held, given);
       // Inside: the line carries the study's trace, not that of the stream the worker holds open.
       log.info({ job: job.id, study: job.studyInstanceUid, attempt: job.attempts }, 'job.completed');
     });
+    this.silence.worked();
     this.say({ $case: 'accepted', value: { jobId: held.jobId } });
     this.release(held.jobId, held.fencingToken);
   }
 
-  private async fail(held: HeldJob, { kind, detail }: worker.FailJob): Promise<void> {
+  private async fail(held: HeldJob, { kind, detail, traceparent: said }: worker.FailJob): Promise<void> {
     const { attempts, log } = this.with_;
     const job = await attempts.held(held);
     const failure = (kind as string) === 'FAILURE_KIND_INPUT_UNUSABLE' ? 'input-unusable' : 'transient';
     const text = await this.textOf(job.id, detail);
     const options = {
       traceparent: job.traceparent,
+      links: linksToWorker(said),
       attributes: { 'callosum.job': job.id, 'callosum.failure': failure },
     };
     await withSpan(service, 'end attempt', options, async () => {
@@ -229,6 +234,7 @@ export class WorkerSession {
       if (!after) throw new StaleFencingTokenError(held.jobId);
       log.warn({ job: job.id, failure, attempt: job.attempts, state: after.state }, 'attempt.failed');
     });
+    this.silence.worked();
     this.release(held.jobId, held.fencingToken);
   }
 
@@ -238,10 +244,10 @@ export class WorkerSession {
     return said === '' ? { ours: '' } : { worker: await this.with_.artifacts.store(jobId, { detail: said }) };
   }
 
-  private async offerOne(): Promise<boolean> {
-    const { registration, outgoing } = this;
-    if (!registration || outgoing.isEnded || this.held.size >= registration.manifest.slots) return false;
-    const job = await this.with_.attempts.claim(registration.manifest, registration.workerInstanceId);
+  async offerOne(): Promise<boolean> {
+    const { registration, wants } = this;
+    if (!registration || !wants) return false;
+    const job = await this.with_.attempts.claim(wants, registration.workerInstanceId);
     if (!job) return false;
     this.held.set(job.id, job.fencingToken);
     const options = {
@@ -270,19 +276,20 @@ export class WorkerSession {
   }
 
   /** Superseded, taken by the deadline, or given to another worker after the lease. */
-  private async cancelLost(): Promise<void> {
-    const jobs = [...this.held].map(([jobId, fencingToken]) => ({ jobId, fencingToken }));
-    if (jobs.length === 0) return;
-    const running = await this.with_.attempts.running(jobs);
-    for (const { jobId, fencingToken } of jobs) {
+  async takeBack(lost: readonly HeldJob[]): Promise<void> {
+    for (const { jobId, fencingToken } of lost) {
       // A frame handled meanwhile may have ended it already.
-      if (running.has(jobId) || this.held.get(jobId) !== fencingToken) continue;
+      if (this.held.get(jobId) !== fencingToken) continue;
       this.release(jobId, fencingToken);
-      const state = (await this.with_.attempts.find(jobId))?.state;
-      if (state === 'completed') continue;
-      const reason = state === 'superseded' || state === 'failed' ? state : 'lease-lost';
+      const job = await this.with_.attempts.find(jobId);
+      if (job?.state === 'completed') continue;
+      if (job?.lastFailure === 'lease-expired') this.silence.lostLease(performance.now());
+      const reason = job?.state === 'superseded' || job?.state === 'failed' ? job.state : 'lease-lost';
       this.say({ $case: 'cancel', value: { jobId, reason } });
     }
+    if (this.outgoing.isEnded || !this.silence.isTooMuch(performance.now())) return;
+    this.with_.log.warn({ worker: this.registration?.workerInstanceId }, 'worker.silent');
+    this.end(new WorkerSilentError());
   }
 
   private release(jobId: string, fencingToken: bigint): void {

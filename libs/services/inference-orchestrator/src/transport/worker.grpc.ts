@@ -10,6 +10,7 @@ import { readVolume, type VolumePart } from '../application/read-volume.js';
 import { writeLabelMap } from '../application/write-label-map.js';
 import { InputUnusableError, LabelMapMismatchError } from '../domain/errors.js';
 import { service } from '../tokens.js';
+import { Offering } from './offering.js';
 import { Transfers } from './transfers.js';
 import type { WorkerContext } from './worker-auth.js';
 import { type SessionDependencies, WorkerSession } from './worker-session.js';
@@ -17,9 +18,13 @@ import { type SessionDependencies, WorkerSession } from './worker-session.js';
 export interface WorkerGrpcDependencies extends SessionDependencies {
   readonly studies: Studies;
   readonly blobs: Blobs;
-  /** Streams open at once. */
+  /** Streams open at once, of all vendors and of one; who shows no credential is no vendor. */
   readonly streamsMax: number;
+  readonly streamsOfVendorMax: number;
 }
+
+/** The first frame of a stream is its registration; one that never comes holds a place others need. */
+const registerWithinMs = 10_000;
 
 /** callosum.worker.v1.WorkerService. */
 export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerContext> {
@@ -27,8 +32,10 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
   private draining = false;
 
   private readonly transfers: Transfers;
+  private readonly offering: Offering;
 
   constructor(private readonly with_: WorkerGrpcDependencies) {
+    this.offering = new Offering(with_);
     this.transfers = new Transfers(with_.attempts);
   }
 
@@ -39,25 +46,37 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
   }
 
   async *connect(frames: AsyncIterable<worker.WorkerMessage>, context: CallContext & WorkerContext) {
-    if (this.draining) throw new ServerError(Status.UNAVAILABLE, 'draining');
-    if (this.sessions.size >= this.with_.streamsMax)
-      throw new ServerError(Status.RESOURCE_EXHAUSTED, `${this.with_.streamsMax} worker streams are open already`);
+    const vendor = context.worker?.vendor;
+    this.admit(vendor);
     const { signal } = context;
-    const session = new WorkerSession({ ...this.forCaller(context), vendor: context.worker?.vendor });
+    const session = new WorkerSession({ ...this.forCaller(context), vendor });
+    const tooLate = setTimeout(() => session.endUnregistered(registerWithinMs), registerWithinMs);
     const abort = (): void => session.end();
     signal.addEventListener('abort', abort);
     this.sessions.add(session);
     // Neither rejects: what fails ends the stream.
     void session.read(frames);
-    const offering = session.offer();
+    this.offering.join(session);
     try {
       for await (const message of session.outgoing) yield { message };
     } finally {
       session.end();
+      clearTimeout(tooLate);
       signal.removeEventListener('abort', abort);
       this.sessions.delete(session);
-      await offering;
+      await this.offering.leave(session);
     }
+  }
+
+  private admit(vendor: string | undefined): void {
+    const { streamsMax, streamsOfVendorMax } = this.with_;
+    if (this.draining) throw new ServerError(Status.UNAVAILABLE, 'draining');
+    if (this.sessions.size >= streamsMax)
+      throw new ServerError(Status.RESOURCE_EXHAUSTED, `${streamsMax} worker streams are open already`);
+    if (vendor === undefined) return;
+    const ofVendor = [...this.sessions].filter((session) => session.vendor === vendor).length;
+    if (ofVendor >= streamsOfVendorMax)
+      throw new ServerError(Status.RESOURCE_EXHAUSTED, `${streamsOfVendorMax} streams of this vendor are open already`);
   }
 
   async *readVolume(request: worker.ReadVolumeRequest, context: WorkerContext) {

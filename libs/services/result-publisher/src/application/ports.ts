@@ -119,6 +119,8 @@ export interface ClaimedPublication extends Origin {
   readonly decision: 'linked' | 'quarantined';
   readonly decisionId: string;
   readonly decidedAt: Date;
+  /** Where the decision was taken note of; undefined for one from before that was kept. */
+  readonly decisionTraceparent?: string | undefined;
   readonly identityDigest: string;
   /** Fencing token of the claim. */
   readonly fence: number;

@@ -45,6 +45,8 @@ export interface PublishDependencies {
   readonly publicUrl: string;
   readonly site: string;
   readonly pause: (ms: number) => Promise<void>;
+  /** Aborts when the process is asked to end: then nobody may be left who would do what an attempt waits for. */
+  readonly ending: AbortSignal;
   /** Told once FHIR holds what the claim asked for. */
   readonly onWritten?: (claim: ClaimedPublication, study: StudyContents) => void;
 }
@@ -220,7 +222,8 @@ async function untilIndexed(
 ): Promise<StudyContents> {
   let current = study;
   for (let waitedMs = 0; !holdsInstances(current, sopInstanceUids); waitedMs += retrievablePollMs) {
-    if (waitedMs >= retrievableWithinMs) throw new ResultNotIndexedError(claim.studyInstanceUid);
+    if (waitedMs >= retrievableWithinMs || dependencies.ending.aborted)
+      throw new ResultNotIndexedError(claim.studyInstanceUid);
     await dependencies.pause(retrievablePollMs);
     current = await currentStudy(dependencies, claim);
   }

@@ -107,6 +107,7 @@ export function usePublishing(startGateway: (config: DatabaseConfig) => Promise<
       publicUrl: 'https://callosum.example',
       site: 'default',
       pause: () => new Promise((resolve) => setTimeout(resolve, 1)),
+      ending: new AbortController().signal,
     };
     peers.decision = { id: 'decision-1', patientReference: await patient('one') };
     return async () => {

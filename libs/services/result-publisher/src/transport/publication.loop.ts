@@ -54,7 +54,10 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
     }
   }
 
-  /** Continues the trace of the fact that asked for it, however long ago that was. */
+  /**
+   * Continues the trace of the fact that asked for it, however long ago that was, and links to the decision it is
+   * published under: that may have been a person's, in a trace of its own.
+   */
   private async attempt(claim: ClaimedPublication): Promise<void> {
     const fields = {
       study: claim.studyInstanceUid,
@@ -64,6 +67,7 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
     };
     const options = {
       traceparent: claim.traceparent,
+      links: claim.decisionTraceparent ? [claim.decisionTraceparent] : [],
       attributes: {
         'callosum.study': claim.studyInstanceUid,
         'callosum.publication': claim.kind,

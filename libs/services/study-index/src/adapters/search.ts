@@ -81,7 +81,11 @@ function fieldOf(tag: string, level: SearchQuery['level']): SearchField {
 }
 
 function toSql(field: SearchField, condition: Condition): Sql {
-  const any = field.columns.map((column) => sql`(${compare(column, condition, field.isArray ?? false)})`);
+  const any = field.columns.map((column, i) => {
+    const matches = compare(column, condition, field.isArray ?? false);
+    // Most names have no ideographic and no phonetic group; saying so lets the indexes of those that have one be used.
+    return i === 0 ? sql`(${matches})` : sql`(${column} <> '' and ${matches})`;
+  });
   return sql`(${sql.join(any, sql` or `)})`;
 }
 

@@ -41,7 +41,9 @@ export class PostgresAttempts implements Attempts {
         deadline_at = now() + ${seconds(attemptMs(manifest.attemptMsMax, attemptMsMax))},
         worker_instance_id = ${workerInstanceId}, attempt_started_at = now(), progress = null, stage = null
       where id = (select id from job where model_id = ${modelId} and model_version = ${version} and state = 'queued'
-        and next_attempt_at <= now() order by next_attempt_at, scheduled_at limit 1 for update skip locked)
+        and next_attempt_at <= now() and (worker_instance_id is distinct from ${workerInstanceId}
+          or error_code is distinct from 'lease-expired' or next_attempt_at <= now() - ${seconds(leaseMs)})
+        order by next_attempt_at, scheduled_at limit 1 for update skip locked)
       returning id`.execute(this.database.db);
     const [row] = rows;
     const job = row && (await findJob(this.database.db, row.id));
@@ -80,12 +82,25 @@ export class PostgresAttempts implements Attempts {
     return rows[0]?.ms ?? 0;
   }
 
-  async running(jobs: readonly HeldJob[]): Promise<ReadonlySet<string>> {
+  async running(jobs: readonly HeldJob[]): Promise<readonly HeldJob[]> {
     const known = wellFormed(jobs);
-    if (known.length === 0) return new Set();
-    const { rows } = await sql<{ id: string }>`
-      select id from job where state = 'running' and ${isOneOf(known)}`.execute(this.database.db);
-    return new Set(rows.map(({ id }) => id));
+    if (known.length === 0) return [];
+    const { rows } = await sql<{ id: string; fencing_token: number }>`
+      select id, fencing_token from job where state = 'running' and (id, fencing_token) in (
+        select * from unnest(${known.map(({ jobId }) => jobId)}::uuid[],
+          ${known.map(({ fencingToken }) => String(fencingToken))}::bigint[]))`.execute(this.database.db);
+    return rows.map((row) => ({ jobId: row.id, fencingToken: BigInt(row.fencing_token) }));
+  }
+
+  async due(manifests: readonly Manifest[]): Promise<readonly Manifest[]> {
+    const models = manifests.map(({ model }) => model);
+    const { rows } = await sql<{ at: number }>`
+      select wanted.at::int as at
+      from unnest(${models.map(({ modelId }) => modelId)}::text[], ${models.map(({ version }) => version)}::text[])
+        with ordinality as wanted (model_id, version, at)
+      where exists (select from job where job.model_id = wanted.model_id and job.model_version = wanted.version
+        and job.state = 'queued' and job.next_attempt_at <= now())`.execute(this.database.db);
+    return rows.flatMap(({ at }) => manifests[at - 1] ?? []);
   }
 
   async progress(held: HeldJob, fraction: number, stage: string): Promise<boolean> {

@@ -2,7 +2,7 @@ import { inference } from '@callosum/contracts';
 import { type Kysely, type Selectable, sql } from 'kysely';
 
 import type { FailureText, HeldJob, Job } from '../../application/ports.js';
-import type { FailureReason } from '../../domain/attempt.js';
+import type { AttemptFailure, FailureReason } from '../../domain/attempt.js';
 import { manifestOf } from './models.js';
 import type { JobTable, Tables } from './tables.js';
 
@@ -47,6 +47,7 @@ function toJob(row: Selectable<JobTable> & { readonly manifest: object }): Job {
     attempts: row.attempts,
     fencingToken: BigInt(row.fencing_token),
     resultDigest: row.result_digest ?? undefined,
+    lastFailure: (row.error_code ?? undefined) as AttemptFailure | undefined,
     scheduledAt: row.scheduled_at,
     attemptStartedAt: row.attempt_started_at ?? undefined,
     traceparent: row.traceparent ?? undefined,

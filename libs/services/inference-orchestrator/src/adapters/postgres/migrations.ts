@@ -1,4 +1,4 @@
-import type { Migrations } from '@callosum/database';
+import { addIndexes, type Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
 /** Tables of the schema `inference_orchestrator`. */
@@ -118,4 +118,6 @@ export const migrations: Migrations = {
       );
     },
   },
+  // Which jobs keep a model that is out of use: asked every few minutes, of all jobs there ever were.
+  '0006-jobs-of-a-model': addIndexes({ name: 'job_of_model', table: 'job', on: '(model_id, model_version)' }),
 };

@@ -24,10 +24,14 @@ export const consumerGroup = 'inference-orchestrator';
 /** A model whose backfill failed half-way is tried again after this time. */
 const backfillRetrySeconds = 10;
 
-/** What waits for an older version of a model goes to the one that registers now, however long ago it was. */
-const hasQueuedJob = (modelId: string) =>
-  sql<boolean>`exists (select from job where job.study_instance_uid = study.study_instance_uid
-    and job.model_id = ${modelId} and job.state = 'queued')`;
+/**
+ * Studies a model that comes now may get: those completed since, and those that wait for it already. Each by its own
+ * index: joined by OR, every study of the site would be read.
+ */
+const mayGet = (modelId: string, since: Date | null) =>
+  sql<boolean>`study_instance_uid in (
+    select study_instance_uid from study where completed_at >= ${since}
+    union select study_instance_uid from job where model_id = ${modelId} and state = 'queued')`;
 
 /** Completed studies and the jobs that follow from them. */
 export class PostgresScheduling implements Scheduling, ConsideredStudies {
@@ -87,7 +91,7 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
     const studies = await this.database.db
       .selectFrom('study')
       .selectAll()
-      .where((where) => where.or([where('completed_at', '>=', row.backfill_from), hasQueuedJob(row.model_id)]))
+      .where(mayGet(row.model_id, row.backfill_from))
       .where(
         sql<boolean>`(${row.backfill_after}::timestamptz is null
           or (date_trunc('milliseconds', completed_at), study_instance_uid) > (${row.backfill_after}, ${row.backfill_after_study}))`,
@@ -138,13 +142,6 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
         .executeTakeFirst();
       if (row?.revision === study.revision) await work(this.jobsOf(trx, study.studyInstanceUid, study));
     });
-  }
-
-  async forgetStudies(olderThanMs: number): Promise<void> {
-    await sql`delete from study where completed_at < now() - make_interval(secs => ${olderThanMs / 1000})
-      and not exists (select from job where job.study_instance_uid = study.study_instance_uid and state in ('queued', 'running'))`.execute(
-      this.database.db,
-    );
   }
 
   private jobsOf(trx: Transaction<Tables>, studyInstanceUid: string, origin: Origin): StudyJobs {

@@ -91,6 +91,11 @@ export const migrations: Migrations = {
       await rememberWritten(db);
     },
   },
+  '0003-trace-of-the-decision': {
+    async up(db) {
+      await sql`alter table study add column decision_traceparent text`.execute(db);
+    },
+  },
 };
 
 /** What was written before there was a ledger of it, by the names it was written under. */

@@ -27,6 +27,7 @@ interface ClaimedRow {
   decision_state: 'linked' | 'quarantined';
   decision_digest: string;
   decided_at: Date;
+  decision_traceparent: string | null;
   fence: number;
 }
 
@@ -53,11 +54,12 @@ export class PublicationQueue {
       ), taken as (
         update study s set lease_until = now() + make_interval(secs => ${leaseMs / 1000}), fence = s.fence + 1
         from candidate c where s.study_instance_uid = c.study_instance_uid
-        returning c.id, s.decision_state, s.decision_id, s.decision_digest, s.decided_at, s.fence
+        returning c.id, s.decision_state, s.decision_id, s.decision_digest, s.decided_at, s.decision_traceparent, s.fence
       )
       select p.id, p.kind, p.study_instance_uid, p.job_id, p.model_key, p.study_revision, p.payload, p.wanted, p.attempts,
         p.refusals, p.defects, p.imaging_study_reference, p.diagnostic_report_reference, p.content_digest,
-        p.traceparent, p.correlation_id, p.causation_id, t.decision_state, t.decision_id, t.decision_digest, t.decided_at, t.fence
+        p.traceparent, p.correlation_id, p.causation_id, t.decision_state, t.decision_id, t.decision_digest, t.decided_at,
+        t.decision_traceparent, t.fence
       from taken t join publication p on p.id = t.id`.execute(this.db);
     const [row] = rows;
     return row && toClaimed(row);
@@ -212,6 +214,7 @@ function toClaimed(row: ClaimedRow): ClaimedPublication {
     decision: row.decision_state,
     decisionId: row.decision_id,
     decidedAt: row.decided_at,
+    decisionTraceparent: row.decision_traceparent ?? undefined,
     identityDigest: row.decision_digest,
     fence: row.fence,
   };

@@ -53,6 +53,7 @@ export class PostgresStudyRecord implements StudyRecord {
         decision_digest: decision.identityDigest,
         patient_reference: decision.patientReference ?? null,
         decided_at: decision.decidedAt,
+        decision_traceparent: this.origin.traceparent ?? null,
       })
       .where('study_instance_uid', '=', this.studyInstanceUid)
       .where((row) => row.or([row('decided_at', 'is', null), row('decided_at', '<=', decision.decidedAt)]))

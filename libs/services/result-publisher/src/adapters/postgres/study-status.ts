@@ -26,6 +26,7 @@ interface Row {
   readonly in_fhir: boolean;
   readonly traceparent: string | null;
   readonly decision_state: string;
+  readonly decision_traceparent: string | null;
   readonly total: number;
 }
 
@@ -36,7 +37,7 @@ export class StudyStatus {
   async of(studyInstanceUid: string): Promise<StudyStatusPart> {
     const { rows } = await sql<Row>`
       select p.id, p.kind, p.state, p.job_id, p.model_key, p.created_at, p.next_attempt_at, p.published_at, p.error_code,
-        p.attempts, p.refusals, p.defects, p.traceparent, s.decision_state, count(*) over () as total,
+        p.attempts, p.refusals, p.defects, p.traceparent, s.decision_state, s.decision_traceparent, count(*) over () as total,
         p.seg_sop_instance_uid <> '' or p.sr_sop_instance_uid <> '' as in_archive, p.published_at is not null as in_fhir
       from publication p join study s using (study_instance_uid)
       where study_instance_uid = ${studyInstanceUid}
@@ -46,7 +47,7 @@ export class StudyStatus {
     return {
       publications: rows.map(toPublication),
       publicationsTotal: rows[0]?.total ?? 0,
-      traceparents: rows.map(({ traceparent }) => traceparent),
+      traceparents: [...rows.map(({ traceparent }) => traceparent), rows[0]?.decision_traceparent ?? null],
     };
   }
 }

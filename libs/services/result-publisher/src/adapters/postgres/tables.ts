@@ -27,6 +27,8 @@ export interface StudyTable {
   decision_digest: string | null;
   patient_reference: string | null;
   decided_at: Moment | null;
+  /** Where the decision was taken note of: what is published under it links there. */
+  decision_traceparent: string | null;
   lease_until: Moment | null;
   fence: Generated<number>;
 }

@@ -528,7 +528,14 @@ export interface Progress {
 export interface CompleteJob {
   jobId: string;
   fencingToken: bigint;
-  result: InferenceResult | undefined;
+  result:
+    | InferenceResult
+    | undefined;
+  /**
+   * W3C traceparent, version 00, of the worker's own span of the job. The orchestrator's span links to it.
+   * In the frame and not in the metadata: one stream carries all the jobs of a worker. Ignored when malformed.
+   */
+  traceparent?: string | undefined;
 }
 
 export interface FailJob {
@@ -537,6 +544,8 @@ export interface FailJob {
   kind: FailureKind;
   /** For people; must not hold patient data. */
   detail: string;
+  /** As in CompleteJob. */
+  traceparent?: string | undefined;
 }
 
 export interface CancelJob {
@@ -2463,7 +2472,7 @@ export const Progress: MessageFns<Progress> = {
 };
 
 function createBaseCompleteJob(): CompleteJob {
-  return { jobId: "", fencingToken: 0n, result: undefined };
+  return { jobId: "", fencingToken: 0n, result: undefined, traceparent: undefined };
 }
 
 export const CompleteJob: MessageFns<CompleteJob> = {
@@ -2479,6 +2488,9 @@ export const CompleteJob: MessageFns<CompleteJob> = {
     }
     if (message.result !== undefined) {
       InferenceResult.encode(message.result, writer.uint32(26).fork()).join();
+    }
+    if (message.traceparent !== undefined) {
+      writer.uint32(34).string(message.traceparent);
     }
     return writer;
   },
@@ -2520,6 +2532,14 @@ export const CompleteJob: MessageFns<CompleteJob> = {
             message.result = InferenceResult.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2545,6 +2565,7 @@ export const CompleteJob: MessageFns<CompleteJob> = {
         ? BigInt(object.fencing_token)
         : 0n,
       result: isSet(object.result) ? InferenceResult.fromJSON(object.result) : undefined,
+      traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : undefined,
     };
   },
 
@@ -2558,6 +2579,9 @@ export const CompleteJob: MessageFns<CompleteJob> = {
     }
     if (message.result !== undefined) {
       obj.result = InferenceResult.toJSON(message.result);
+    }
+    if (message.traceparent !== undefined) {
+      obj.traceparent = message.traceparent;
     }
     return obj;
   },
@@ -2574,12 +2598,19 @@ export const CompleteJob: MessageFns<CompleteJob> = {
     message.result = (object.result !== undefined && object.result !== null)
       ? InferenceResult.fromPartial(object.result)
       : undefined;
+    message.traceparent = object.traceparent ?? undefined;
     return message;
   },
 };
 
 function createBaseFailJob(): FailJob {
-  return { jobId: "", fencingToken: 0n, kind: FailureKind.FAILURE_KIND_UNSPECIFIED, detail: "" };
+  return {
+    jobId: "",
+    fencingToken: 0n,
+    kind: FailureKind.FAILURE_KIND_UNSPECIFIED,
+    detail: "",
+    traceparent: undefined,
+  };
 }
 
 export const FailJob: MessageFns<FailJob> = {
@@ -2598,6 +2629,9 @@ export const FailJob: MessageFns<FailJob> = {
     }
     if (message.detail !== "") {
       writer.uint32(34).string(message.detail);
+    }
+    if (message.traceparent !== undefined) {
+      writer.uint32(42).string(message.traceparent);
     }
     return writer;
   },
@@ -2647,6 +2681,14 @@ export const FailJob: MessageFns<FailJob> = {
             message.detail = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2673,6 +2715,7 @@ export const FailJob: MessageFns<FailJob> = {
         : 0n,
       kind: isSet(object.kind) ? failureKindFromJSON(object.kind) : FailureKind.FAILURE_KIND_UNSPECIFIED,
       detail: isSet(object.detail) ? globalThis.String(object.detail) : "",
+      traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : undefined,
     };
   },
 
@@ -2690,6 +2733,9 @@ export const FailJob: MessageFns<FailJob> = {
     if (message.detail !== "") {
       obj.detail = message.detail;
     }
+    if (message.traceparent !== undefined) {
+      obj.traceparent = message.traceparent;
+    }
     return obj;
   },
 
@@ -2704,6 +2750,7 @@ export const FailJob: MessageFns<FailJob> = {
       : 0n;
     message.kind = object.kind ?? FailureKind.FAILURE_KIND_UNSPECIFIED;
     message.detail = object.detail ?? "";
+    message.traceparent = object.traceparent ?? undefined;
     return message;
   },
 };

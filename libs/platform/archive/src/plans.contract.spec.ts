@@ -1,0 +1,131 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { connect, type Database, type DatabaseConfig } from '@callosum/database';
+import { Inbox, OutboxRelay, ParkedStore, PostgresOutbox } from '@callosum/event-log';
+import { FileObjectStore } from '@callosum/object-store';
+import {
+  fillInbox,
+  fillIntake,
+  fullReads,
+  orSkip,
+  recordStatements,
+  startPostgres,
+  type Statement,
+  type TestPostgres,
+} from '@callosum/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { Ledger } from './ledger.js';
+import type { ArchiveTables } from './tables.js';
+import { openArchive, prepareArchive } from './test-support/open-archive.js';
+import type { Kysely } from 'kysely';
+
+const postgres = await orSkip(startPostgres);
+afterAll(() => postgres.server?.stop());
+const rows = 100_000;
+const large = ['intake', 'inbox', 'outbox', 'parked'];
+
+describe.skipIf(postgres.missing)(
+  `on ${rows} rows no table is read from end to end${postgres.missing ? ` (${postgres.missing})` : ''}`,
+  () => {
+    let config: DatabaseConfig;
+    let admin: Database<never>;
+    let folder: string;
+    let database: Database<never>;
+    let archive: ReturnType<typeof openArchive>['archive'];
+    let ledger: Ledger;
+    let recorded: Statement[];
+    let known: { sop_instance_uid: string; study_instance_uid: string; series_instance_uid: string; blob_key: string };
+
+    beforeAll(async () => {
+      config = await (postgres.server as TestPostgres).createDatabase();
+      await prepareArchive(config);
+      admin = connect<never>({ ...config, statementTimeoutMs: 600_000 }, 'archive', () => undefined);
+      await admin.pool.query(fillIntake(rows));
+      await admin.pool.query(fillInbox(rows));
+      await admin.pool.query(`insert into outbox (topic, key, event_id, type, source, time, site, correlation_id, value)
+      select 't', 'k' || n, md5(n::text), 't', 's', now(), 'default', 'c', '{}' from generate_series(1, 20000) as n`);
+      await admin.pool
+        .query(`insert into parked (consumer_group, topic, key, event_id, type, source, time, site, correlation_id, value)
+      select 'g' || n % 7, 't', 'k' || n, md5(n::text), 't', 's', now(), 'default', 'c', '{}' from generate_series(1, 20000) as n`);
+      await admin.pool.query('vacuum analyze');
+      [known] = (await admin.pool.query<typeof known>('select * from intake where id = 54321')).rows as [typeof known];
+      folder = mkdtempSync(join(tmpdir(), 'callosum-plans-'));
+      ({ archive, database } = openArchive(config, new FileObjectStore({ root: folder, diskFreeBytesMin: 0 })));
+      recorded = recordStatements(database.pool);
+      ledger = new Ledger(
+        database.db as unknown as Kysely<ArchiveTables>,
+        new PostgresOutbox({ service: 'plans' }),
+        'default',
+      );
+    });
+    afterAll(async () => {
+      await Promise.all([admin?.close(), database?.close()]);
+      rmSync(folder ?? '', { recursive: true, force: true });
+    });
+    beforeEach(() => void (recorded.length = 0));
+
+    const judge = async (): Promise<void> => {
+      expect(recorded.length).toBeGreaterThan(0);
+      for (const statement of recorded)
+        expect(await fullReads(admin.pool, statement, large), statement.text).toEqual([]);
+    };
+
+    it.each<[string, () => Promise<unknown>]>([
+      ['by SOP Instance UID', () => ledger.kept(known.sop_instance_uid)],
+      ['by study', () => archive.locate({ studyInstanceUid: known.study_instance_uid })],
+      [
+        'by series',
+        () =>
+          archive.locate({ studyInstanceUid: known.study_instance_uid, seriesInstanceUid: known.series_instance_uid }),
+      ],
+      [
+        'by instance of a study',
+        () => archive.locate({ studyInstanceUid: known.study_instance_uid, sopInstanceUid: known.sop_instance_uid }),
+      ],
+      ['the numbers of a study', () => archive.intakeOf(known.study_instance_uid)],
+      ['by blobs, as the sweeper and a recovery ask', () => ledger.named([known.blob_key, 'default/blobs/unknown'])],
+      ['what Callosum made, found again', () => ledger.reissue(['1.2.3', '1.2.4'])],
+      ['all of it, page by page', () => archive.current().next()],
+      [
+        'what a handler has done already',
+        () => database.db.transaction().execute((trx) => Inbox.once(trx, 'g', { id: 'x' })),
+      ],
+      ['an inbox that is pruned', () => Inbox.prune(database.db)],
+      [
+        'what a relay sends next',
+        () =>
+          new OutboxRelay({ db: database.db, schema: 'archive', onError: () => undefined, log: nowhere }).sendOnce(),
+      ],
+      [
+        'what is parked of a key',
+        () =>
+          new ParkedStore(database.db, new PostgresOutbox({ service: 'plans' })).holds({
+            group: 'g1',
+            topic: 't',
+            key: 'k1',
+          }),
+      ],
+    ])('%s', async (_what, ask) => {
+      await ask();
+      await judge();
+    });
+
+    it('prunes in portions, and all that is old', async () => {
+      const { rows: left } = await admin.pool.query<{ old: number }>(
+        "select count(*) as old from inbox where received_at < now() - interval '300 days'",
+      );
+      expect(left[0]?.old).toBe(0);
+    });
+
+    it('would tell: a query without an index is found out', async () => {
+      await database.pool.query('select * from intake where sha256 = $1', ['x']);
+      const [statement] = recorded as [Statement];
+      expect(await fullReads(admin.pool, statement, large)).toEqual(['intake']);
+    });
+  },
+);
+
+const nowhere = { append: () => Promise.resolve() } as never;

@@ -1,0 +1,95 @@
+import { imaging } from '@callosum/contracts';
+import {
+  fillIndex,
+  fullReads,
+  recordStatements,
+  startPostgres,
+  type Statement,
+  type TestPostgres,
+} from '@callosum/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { PostgresIndexQueries } from './adapters/queries.js';
+import { PostgresReindexTarget } from './adapters/reindex-target.js';
+import { collect, completion, database, find, openIndex, periods, send, slice, sweep } from './index-for-tests.js';
+
+const rows = 60_000;
+const large = ['study', 'series', 'instance', 'release', 'revision', 'inbox'];
+const { QUERY_LEVEL_STUDY: STUDY, QUERY_LEVEL_SERIES: SERIES, QUERY_LEVEL_INSTANCE: INSTANCE } = imaging.QueryLevel;
+
+describe(`no query of the index reads a table of ${rows} instances from end to end`, () => {
+  let postgres: TestPostgres;
+  let recorded: Statement[];
+  let known: { sop_instance_uid: string; study_instance_uid: string; series_instance_uid: string };
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    await openIndex(await postgres.createDatabase());
+    const client = await database.pool.connect();
+    await client.query('set statement_timeout = 0');
+    await client.query(fillIndex(rows));
+    // A study of 500 instances is one of 120 here: as many more as the planner needs to think of a site's.
+    await client.query(`insert into study select (jsonb_populate_record(s, jsonb_build_object(
+        'study_instance_uid', s.study_instance_uid || '.' || n, 'patient_id', s.patient_id || '.' || n,
+        'accession_number', s.accession_number || '.' || n, 'name_key', s.name_key || n))).*
+      from study s, generate_series(1, 200) as n`);
+    await client.query("insert into release select 'r' || n, 'a', 1, now(), now() from generate_series(1, 20000) as n");
+    await client.query('vacuum analyze');
+    [known] = (
+      await client.query<typeof known>('select * from instance order by sop_instance_uid offset 30000 limit 1')
+    ).rows as [typeof known];
+    client.release(true);
+    recorded = recordStatements(database.pool);
+  }, 600_000);
+  afterAll(async () => {
+    await database?.close();
+    await postgres?.stop();
+  });
+
+  const ask = (level: imaging.QueryLevel, matches: Record<string, string>) => (): Promise<unknown> =>
+    find({ level, matches: Object.entries(matches).map(([tag, value]) => ({ tag, value })), limit: 20 });
+  const queries = (): PostgresIndexQueries => new PostgresIndexQueries(database.db);
+  const series = () => ({ '0020000D': known.study_instance_uid, '0020000E': known.series_instance_uid });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['the newest studies', ask(STUDY, {})],
+    ['StudyInstanceUID', () => ask(STUDY, { '0020000D': known.study_instance_uid })()],
+    ['PatientID', ask(STUDY, { '00100020': 'MRN7' })],
+    ['PatientID that begins with', ask(STUDY, { '00100020': 'MRN77*' })],
+    ['AccessionNumber', ask(STUDY, { '00080050': 'ACC77' })],
+    ['StudyDate', ask(STUDY, { '00080020': '20100301' })],
+    ['a range of StudyDate', ask(STUDY, { '00080020': '20100301-20100305' })],
+    ['PatientName that begins with', ask(STUDY, { '00100010': 'NAME^7*' })],
+    ['ModalitiesInStudy', ask(STUDY, { '00080061': 'MG' })],
+    ['the series of a study', () => ask(SERIES, { '0020000D': known.study_instance_uid })()],
+    ['a series alone', () => ask(SERIES, { '0020000E': known.series_instance_uid })()],
+    ['the instances of a series', () => ask(INSTANCE, series())()],
+    ['an instance alone', () => ask(INSTANCE, { '00080018': known.sop_instance_uid })()],
+    ['a study with all of it', () => queries().study(known.study_instance_uid)],
+    ['metadata', () => collect(queries().metadata({ studyInstanceUid: known.study_instance_uid }))],
+    [
+      'locations of a series',
+      () =>
+        collect(
+          queries().locations({
+            studyInstanceUid: known.study_instance_uid,
+            seriesInstanceUid: known.series_instance_uid,
+          }),
+        ),
+    ],
+    ['an instance that comes', () => send(slice('new', 'a', 1))],
+    ['studies that are due', sweep],
+    ['releases that are forgotten', () => completion().forgetOldReleases()],
+    [
+      'what a reindex has not seen',
+      () => new PostgresReindexTarget(database.db, {} as never, {} as never, periods).removeUnseen(new Date(0)),
+    ],
+  ])('%s', async (_what, work) => {
+    recorded.length = 0;
+    await work();
+    const statements = [...recorded];
+    expect(statements.length).toBeGreaterThan(0);
+    for (const statement of statements)
+      expect(await fullReads(database.pool, statement, large), statement.text).toEqual([]);
+  });
+});

@@ -1,0 +1,57 @@
+import {
+  startKafka,
+  startKafkaCluster,
+  startPostgres,
+  startS3,
+  type TestKafka,
+  type TestKafkaCluster,
+  type TestPostgres,
+  type TestS3,
+} from '@callosum/testing';
+
+/** How often the controller gives leaders back to their preferred brokers, in seconds: soon after one is back. */
+const preferredLeadersEverySeconds = 3;
+
+/** What every service needs to be there. */
+export interface Servers {
+  readonly kafka: TestKafka;
+  /** The same, where it is three brokers. */
+  readonly kafkaCluster: TestKafkaCluster | undefined;
+  readonly postgres: TestPostgres;
+  readonly s3: TestS3;
+}
+
+/** Starts them beside each other; where one fails the others are stopped. */
+export async function startServers({ brokers = 1, s3Dir }: { brokers?: 1 | 3; s3Dir?: string }): Promise<Servers> {
+  const cluster = brokers === 3 ? startKafkaCluster({ preferredLeadersEverySeconds }) : undefined;
+  const started = await Promise.allSettled([
+    cluster ?? startKafka(),
+    startPostgres(),
+    startS3(s3Dir ? { dir: s3Dir } : {}),
+  ]);
+  const [kafka, postgres, s3] = started;
+  if (kafka.status === 'fulfilled' && postgres.status === 'fulfilled' && s3.status === 'fulfilled') {
+    return { kafka: kafka.value, kafkaCluster: await cluster, postgres: postgres.value, s3: s3.value };
+  }
+  for (const server of started) if (server.status === 'fulfilled') await server.value.stop();
+  throw started.find((server) => server.status === 'rejected')?.reason;
+}
+
+/** The servers as settings of a service. */
+export function serverSettings({ kafka, postgres: { admin }, s3 }: Servers): NodeJS.ProcessEnv {
+  return {
+    CALLOSUM_EVENT_LOG: 'kafka',
+    CALLOSUM_KAFKA_BROKERS: kafka.brokers.join(','),
+    CALLOSUM_KAFKA_REPLICATION: String(Math.min(kafka.brokers.length, 3)),
+    CALLOSUM_KAFKA_SMALL_SITE: String(kafka.brokers.length < 3),
+    CALLOSUM_OBJECT_STORE: 's3',
+    CALLOSUM_S3_ENDPOINT: s3.endpoint,
+    CALLOSUM_S3_REGION: s3.region,
+    CALLOSUM_S3_BUCKET: s3.bucket,
+    CALLOSUM_S3_ACCESS_KEY_ID: s3.accessKeyId,
+    CALLOSUM_S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+    CALLOSUM_DATABASE_HOST: admin.host,
+    CALLOSUM_DATABASE_PORT: String(admin.port),
+    CALLOSUM_DATABASE_NAME: admin.database,
+  };
+}
