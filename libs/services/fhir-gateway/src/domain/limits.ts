@@ -2,6 +2,8 @@
 export const limits = Object.freeze({
   /** A whole Synthea history is 2 to 10 MB; a report with its measurements is below 1 MB. */
   bodyBytesMax: 32 * 1024 * 1024,
+  /** Of all requests together, read and worked on: parsed they take five times as much, and a pod has some 600 MiB. */
+  bodyBytesHeldMax: 64 * 1024 * 1024,
   /** The deepest R4 example nests 14 levels; recursion over 64 is safe on any stack. */
   jsonDepthMax: 64,
   /** One entry costs 1 to 5 ms in one database transaction: 5,000 stay under the 30 s an idle-free transaction may take. */

@@ -15,7 +15,7 @@ import { FhirError } from '../../domain/fhir-error.js';
 import { parseJson } from '../../domain/json.js';
 import { capabilityStatement } from './capability-statement.js';
 import { requireJson, requireJsonAccepted } from './content.js';
-import { readBody } from './read-body.js';
+import { HeldBodies, readBody } from './read-body.js';
 
 export interface FhirHttpRequest {
   readonly method: string;
@@ -33,11 +33,15 @@ export interface FhirHttpResponse {
 
 type Headers = FhirHttpRequest['headers'];
 
+/** A request whose body is read when it is wanted, under the limits. */
+type Incoming = Omit<FhirHttpRequest, 'body'> & { readonly read: () => Promise<Buffer> };
+
 /** FHIR R4 over HTTP: from request to response, every error an OperationOutcome (R4 http, 3.1.0.1). */
 @Injectable()
 export class FhirHttp {
   private readonly started: Date;
   private readonly issuer: string | undefined;
+  private readonly bodies = new HeldBodies();
 
   constructor(
     @Inject(ReadResources) private readonly reads: ReadResources,
@@ -55,11 +59,13 @@ export class FhirHttp {
 
   async handle(request: FhirHttpRequest): Promise<FhirHttpResponse> {
     let interaction: Interaction | undefined;
+    const share = this.bodies.share();
     try {
       const query = new URLSearchParams(request.url.split('?').slice(1).join('?'));
       requireJsonAccepted(header(request.headers, 'accept'), query.get('_format'));
       interaction = parseInteraction(request.method, request.url, (name) => this.definitions.isResourceType(name));
-      const response = await this.dispatch(interaction, request);
+      const read = (): Promise<Buffer> => readBody(request.body, share);
+      const response = await this.dispatch(interaction, { ...request, read });
       this.log(interaction, response.status);
       return response;
     } catch (error) {
@@ -69,14 +75,17 @@ export class FhirHttp {
         status,
         headers: {
           ...(status === 503 ? { 'retry-after': '5' } : {}),
-          ...(status === 413 ? { connection: 'close' } : {}),
+          // The rest of the body is not read.
+          ...(status === 413 || status === 503 ? { connection: 'close' } : {}),
         },
         body: outcome(...issues),
       };
+    } finally {
+      share.release();
     }
   }
 
-  private dispatch(interaction: Interaction, request: FhirHttpRequest): Promise<FhirHttpResponse> {
+  private dispatch(interaction: Interaction, request: Incoming): Promise<FhirHttpResponse> {
     const base = this.baseOf(request.headers);
     switch (interaction.kind) {
       case 'capabilities':
@@ -102,29 +111,25 @@ export class FhirHttp {
 
   private async search(
     interaction: Extract<Interaction, { kind: 'search' }>,
-    request: FhirHttpRequest,
+    request: Incoming,
     base: string,
   ): Promise<Bundle> {
     if (request.method !== 'POST') return this.reads.search(interaction.resourceType, interaction.query, base);
     const contentType = header(request.headers, 'content-type') ?? '';
     if (!contentType.startsWith('application/x-www-form-urlencoded'))
       throw new FhirError(415, 'not-supported', '_search takes application/x-www-form-urlencoded');
-    const form = new URLSearchParams((await readBody(request.body)).toString('utf8'));
+    const form = new URLSearchParams((await request.read()).toString('utf8'));
     for (const [name, value] of interaction.query) form.append(name, value);
     return this.reads.search(interaction.resourceType, form, base);
   }
 
-  private async bundle(request: FhirHttpRequest, base: string): Promise<FhirHttpResponse> {
+  private async bundle(request: Incoming, base: string): Promise<FhirHttpResponse> {
     requireJson(header(request.headers, 'content-type'));
-    const body = parseJson(await readBody(request.body));
+    const body = parseJson(await request.read());
     return ok(await this.bundles.run(body, { base, representation: preferred(request.headers) === 'representation' }));
   }
 
-  private async write(
-    interaction: WriteInteraction,
-    request: FhirHttpRequest,
-    base: string,
-  ): Promise<FhirHttpResponse> {
+  private async write(interaction: WriteInteraction, request: Incoming, base: string): Promise<FhirHttpResponse> {
     const deleting = interaction.kind === 'delete';
     if (!deleting) requireJson(header(request.headers, 'content-type'));
     const ifMatch = header(request.headers, 'if-match');
@@ -132,7 +137,7 @@ export class FhirHttp {
     const ifNoneExist = header(request.headers, 'if-none-exist');
     const write: WriteRequest = {
       interaction,
-      ...(deleting ? {} : { body: parseJson(await readBody(request.body)) }),
+      ...(deleting ? {} : { body: parseJson(await request.read()) }),
       ...(ifMatch === undefined ? {} : { ifMatch }),
       ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
       ...(ifNoneExist === undefined ? {} : { ifNoneExist }),
