@@ -365,3 +365,99 @@ describe('a study that turns out to be somebody else’s after publication', () 
     expect(await parked(system)).toEqual([]);
   });
 });
+
+/** What the record does to the Patient of a published study, when nothing of the study itself changes. */
+describe('a study whose Patient is lost after publication', () => {
+  const merged = smallPhantom({
+    uidSalt: 'lost-1',
+    patient: { patientId: 'E2E-4713-1', patientName: 'MERGED^CLARA', birthDate: '19550607', sex: 'F' },
+  });
+  const deleted = smallPhantom({
+    uidSalt: 'lost-2',
+    patient: { patientId: 'E2E-4713-2', patientName: 'DELETED^EMIL', birthDate: '19580910', sex: 'M' },
+  });
+  let system: Callosum;
+
+  type Phantom = typeof merged;
+  const fhirSend = (method: string, path: string, body?: unknown): Promise<Response> =>
+    fetch(`${system.httpUrl}/fhir/${path}`, {
+      method,
+      headers: { 'content-type': 'application/fhir+json' },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+  /** Slices of the axial series that come late. */
+  const lateOf = ({ instances, axialSeriesUid }: Phantom) =>
+    instances.filter(({ seriesInstanceUid }) => seriesInstanceUid === axialSeriesUid).slice(-2);
+  const of = async (patient: string): Promise<FhirResource[]> =>
+    (await everyResource(system.httpUrl)).filter((resource) =>
+      JSON.stringify([resource['subject'], resource['for']]).includes(`"${patient}"`),
+    );
+  async function publishEarly(phantom: Phantom): Promise<string> {
+    const late = new Set(lateOf(phantom).map(({ sopInstanceUid }) => sopInstanceUid));
+    await send(system, { instances: phantom.instances.filter(({ sopInstanceUid }) => !late.has(sopInstanceUid)) });
+    const report = await waitForReport(system.httpUrl, phantom.studyInstanceUid);
+    return (report['subject'] as { reference: string }).reference;
+  }
+
+  beforeAll(async () => {
+    system = await Callosum.start('lost-patient');
+  });
+  afterAll(() => system.stop());
+
+  it('by a merge goes to the survivor with the next series, and the one merged away keeps nothing', async () => {
+    const old = await publishEarly(merged);
+    const created = await fhirSend('POST', 'Patient', {
+      resourceType: 'Patient',
+      name: [{ family: 'Merged', given: ['Clara'] }],
+      birthDate: '1955-06-07',
+    });
+    const survivor = `Patient/${((await created.json()) as { id: string }).id}`;
+    const link = [{ type: 'replaced-by', other: { reference: survivor } }];
+    const merge = await fhirSend('PUT', old, { ...(await fhirGet(system.httpUrl, old)), active: false, link });
+    expect(merge.status).toBe(200);
+    const before = (await of(old)).map(({ id }) => id);
+    expect(before.length).toBeGreaterThan(2);
+
+    await send(system, { instances: lateOf(merged) });
+    await eventually('both jobs are under the survivor', 120_000, async () => {
+      const tasks = (await of(survivor)).filter(({ resourceType }) => resourceType === 'Task');
+      return tasks.length === 2;
+    });
+    await sleep(3_000);
+    expect(await of(old)).toEqual([]);
+    const now = await of(survivor);
+    expect(now.map(({ id }) => id)).toEqual(expect.arrayContaining(before));
+    expect(now.map(({ status }) => status)).not.toContain('entered-in-error');
+    expect(await reportsOf(system.httpUrl, merged.studyInstanceUid)).toHaveLength(1);
+    expect(await parked(system)).toEqual([]);
+  });
+
+  it('by a deletion is withdrawn with the next series, of which nothing is published', async () => {
+    const patient = await publishEarly(deleted);
+    await sleep(3_000);
+    const before = await of(patient);
+    expect((await fhirSend('DELETE', patient)).ok).toBe(true);
+    expect((await fetch(`${system.httpUrl}/fhir/${patient}`)).status).toBe(410);
+
+    await send(system, { instances: lateOf(deleted) });
+    const waiting = await eventually('it waits for a person', 60_000, async () => {
+      const response = await fetch(`${system.httpUrl}/api/identity/quarantine`);
+      const { decisions } = (await response.json()) as { decisions: Decision[] };
+      return decisions.find(({ studyInstanceUid }) => studyInstanceUid === deleted.studyInstanceUid);
+    });
+    expect(waiting.reasons).toEqual(['patient-gone']);
+    await eventually('everything is withdrawn', 60_000, async () =>
+      (await of(patient)).every(({ status }) => status === 'entered-in-error'),
+    );
+    await eventually('the late slices are analysed', 120_000, async () => {
+      return (await factCount(system, 'inference.job.completed.v1', deleted.studyInstanceUid)) === 2;
+    });
+    await sleep(3_000);
+    const after = await of(patient);
+    expect(after.map(({ id }) => id).sort()).toEqual(before.map(({ id }) => id).sort());
+    expect(new Set(after.map(({ status }) => status))).toEqual(new Set(['entered-in-error']));
+    const all = JSON.stringify(await everyResource(system.httpUrl));
+    for (const { sopInstanceUid } of deleted.instances) expect(all).not.toContain(sopInstanceUid);
+    expect(await parked(system)).toEqual([]);
+  });
+});

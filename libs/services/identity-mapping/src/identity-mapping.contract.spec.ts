@@ -16,6 +16,7 @@ import { PostgresLeaseStore } from './adapters/lease-store.js';
 import { identityMigrations } from './adapters/migrations.js';
 import { FhirPatientRecord } from './adapters/patient-record.js';
 import type { IdentityTables } from './adapters/tables.js';
+import { AcquireLease } from './application/acquire-lease.js';
 import { JudgeStudy } from './application/judge-study.js';
 import { ResolveQuarantine } from './application/resolve-quarantine.js';
 import type { StudyDemographics } from './domain/judgement.js';
@@ -67,7 +68,10 @@ const record = () => new FhirPatientRecord(fhir, gateway.base);
 const judge = (issuers: Record<string, string> = {}) =>
   new JudgeStudy(directory, record(), store(), 'default', issuers);
 const resolver = () => new ResolveQuarantine(directory, record(), store());
-const grpc = () => new IdentityGrpc(store(), new PostgresLeaseStore(database.db));
+const grpc = () => {
+  const leases = new PostgresLeaseStore(database.db);
+  return new IdentityGrpc(store(), new AcquireLease(store(), record(), leases), leases);
+};
 const http = () =>
   new IdentityHttp(new PostgresDecisionQueries(database.db), resolver(), createLogger('identity-mapping', 'fatal'));
 
@@ -259,6 +263,16 @@ describe('a known patient', () => {
     expect(await verdict(study('two'))).toMatchObject({ patient: `Patient/${resource.id}` });
   });
 
+  it('that is not active is nobody to link to, neither by rules nor by a person', async () => {
+    const patient = await mergeFirst();
+    expect(await verdict(study('two'))).toEqual(reasons('patient-inactive'));
+    const { decisionId } = (await store().current(uid('two'))) ?? {};
+    await expect(http().resolve(decisionId ?? '', { action: 'link', patient, decidedBy: 'a' })).rejects.toMatchObject({
+      code: 'identity.inactive-patient',
+      kind: 'conflict',
+    });
+  });
+
   it('found only by the conditional create is compared like any other', async () => {
     await verdict(study('one'));
     await sql`truncate patient_identifier`.execute(database.db);
@@ -280,6 +294,9 @@ describe('a known patient', () => {
     ['nothing to go by', { patientName: '', patientBirthDate: '' }, ['uncorroborated']],
     ['no Patient ID', { patientId: '' }, ['missing-patient-id']],
     ['sources that differ', { inconsistent: true }, ['inconsistent-study']],
+    ['a control character in its Patient ID', { patientId: 'P\x001' }, ['malformed-patient-id']],
+    ['a character of its Patient ID that could not be read', { patientId: 'P\uFFFD1' }, ['malformed-patient-id']],
+    ['a name that could not be read', { patientName: 'D\uFFFDe^Jane', patientBirthDate: '' }, ['uncorroborated']],
   ])('with %s is quarantined, and nothing is created', async (_, more, expected) => {
     await verdict(study('one'));
     await events();

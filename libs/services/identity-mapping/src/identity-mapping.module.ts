@@ -7,6 +7,7 @@ import {
   AUTHENTICATOR,
   CLOCK,
   DATABASE,
+  LOGGER,
   OUTBOX,
   PLATFORM_SETTINGS,
   type PlatformSettings,
@@ -14,7 +15,7 @@ import {
   STUDY_INDEX,
   type StudyIndexClient,
 } from '@callosum/runtime';
-import { currentTraceparent } from '@callosum/telemetry';
+import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import { Module } from '@nestjs/common';
 
 import { PostgresDecisionQueries } from './adapters/decision-queries.js';
@@ -23,6 +24,7 @@ import { PostgresLeaseStore } from './adapters/lease-store.js';
 import { FhirPatientRecord } from './adapters/patient-record.js';
 import { GrpcStudyDirectory } from './adapters/study-directory.js';
 import type { IdentityTables } from './adapters/tables.js';
+import { AcquireLease } from './application/acquire-lease.js';
 import { JudgeStudy } from './application/judge-study.js';
 import type { DecisionStore, PatientRecord, StudyDirectory } from './application/ports.js';
 import { ResolveQuarantine } from './application/resolve-quarantine.js';
@@ -37,6 +39,7 @@ import {
 } from './tokens.js';
 import { IdentityGrpc } from './transport/identity.grpc.js';
 import { IdentityHttp } from './transport/identity.http.js';
+import { logDecision } from './transport/log-decision.js';
 import { StudyUpdatedEvents } from './transport/study-updated.events.js';
 
 /** Identity waits for no slow record: its event is tried again. Below the time others wait for the same identifier. */
@@ -99,9 +102,12 @@ const traceHeaders = (): Record<string, string> => {
     },
     {
       provide: IdentityGrpc,
-      inject: [DECISIONS, DATABASE],
-      useFactory: (decisions: DecisionStore, { db }: Database<IdentityTables>) =>
-        new IdentityGrpc(decisions, new PostgresLeaseStore(db)),
+      inject: [DECISIONS, PATIENT_RECORD, DATABASE, LOGGER],
+      useFactory: (decisions: DecisionStore, record: PatientRecord, { db }: Database<IdentityTables>, log: Logger) => {
+        const leases = new PostgresLeaseStore(db);
+        const acquire = new AcquireLease(decisions, record, leases, (decision) => logDecision(log, decision));
+        return new IdentityGrpc(decisions, acquire, leases);
+      },
     },
   ],
 })

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Archive } from '@callosum/archive';
 import { identity, imaging, operations } from '@callosum/contracts';
 import { connect, type Database } from '@callosum/database';
-import { type Attributes, datasetOf, writeFile } from '@callosum/dicom';
+import { type Attributes, datasetOf, type DicomJson, writeFile } from '@callosum/dicom';
 import { PostgresOutbox } from '@callosum/event-log';
 import { nameUid } from '@callosum/kernel';
 import { FileObjectStore } from '@callosum/object-store';
@@ -100,7 +100,7 @@ afterAll(async () => {
 
 const uid = (name: string): string => nameUid('identity-running-spec', name);
 
-async function store(study: string, number: number, more: Attributes = {}): Promise<string> {
+async function store(study: string, number: number, more: Attributes = {}, raw: DicomJson = {}): Promise<string> {
   const attributes: Attributes = {
     SOPClassUID: '1.2.840.10008.5.1.4.1.1.7',
     SOPInstanceUID: uid(`${study}/${number}`),
@@ -115,7 +115,7 @@ async function store(study: string, number: number, more: Attributes = {}): Prom
     PatientSex: 'F',
     ...more,
   };
-  const bytes = writeFile(datasetOf(attributes), { implementationClassUid: '1.2.3' });
+  const bytes = writeFile({ ...datasetOf(attributes), ...raw }, { implementationClassUid: '1.2.3' });
   await archive.store(bytes, { origin: 'dimse', source: 'CT1', associationId: 'a1' });
   return uid(study);
 }
@@ -245,5 +245,37 @@ describe('study-index and identity-mapping, running', () => {
     await expect(peers.identity.confirmPublishLease({ leaseId: 'none' })).rejects.toThrow(/FAILED_PRECONDITION/);
     expect((await fetch(`${base}/api/identity/decisions/x`)).status).toBe(400);
     expect((await fetch(`${base}/api/identity/quarantine?limit=0`)).status).toBe(400);
+  });
+
+  it.each<[string, string, DicomJson, Attributes, string]>([
+    [
+      'a name in a character set that nobody knows',
+      'unread-name',
+      { '00100010': { vr: 'PN', bytes: Buffer.from('M\xdcLLER^ANNA', 'latin1') } },
+      { SpecificCharacterSet: 'ISO_IR 9999', PatientID: 'P-78', PatientBirthDate: '' },
+      'uncorroborated',
+    ],
+    [
+      'a Patient ID that holds a control character',
+      'unread-id',
+      { '00100020': { vr: 'LO', bytes: Buffer.from('P-\x0078 ', 'latin1') } },
+      {},
+      'malformed-patient-id',
+    ],
+  ])('do not link by %s', async (_, name, raw, more, reason) => {
+    const known = { PatientID: 'P-78', PatientName: 'MÜLLER^ANNA', PatientBirthDate: '19700131' };
+    await decided(await store('readable', 1, known));
+    const one = await store(name, 1, more, raw);
+    expect((await decided(one)).state).toBe(identity.DecisionState.DECISION_STATE_QUARANTINED);
+    const { decisions } = (await get(`/api/identity/decisions/${one}`)) as {
+      decisions: { decisionId: string; reasons: string[]; evidence: { demographics: Record<string, string> } }[];
+    };
+    expect(decisions[0]?.reasons).toEqual([reason]);
+    expect(JSON.stringify(decisions[0]?.evidence.demographics)).toContain('\uFFFD');
+    await fetch(`${base}/api/identity/quarantine/${decisions[0]?.decisionId ?? ''}/resolve`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ action: 'reject', decidedBy: 'dr' }),
+    });
   });
 });

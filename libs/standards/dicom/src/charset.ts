@@ -25,6 +25,21 @@ export function decodeText(bytes: Uint8Array, vr: string, characterSet: string):
 }
 
 /**
+ * True when text in this Specific Character Set can be read as its writer meant it. Of a term nobody defined (PS3.3
+ * C.12.1.1.2) or that is not supported, only ASCII can: every repertoire begins with it (PS3.5 6.1.2.1).
+ * @param characterSet values of (0008,0005) joined by a backslash; empty for the default repertoire
+ */
+export function isKnownCharacterSet(characterSet: string): boolean {
+  if (characterSet.length === 0) return true;
+  try {
+    convertBytes(withAscii(characterSet), Uint8Array.of(0x41), { vr: 'PN' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
  * With code extensions, writers switch back to ASCII (ESC ( B) whether or not they declared it; and "ISO-IR 100" is
  * a common misspelling.
  */

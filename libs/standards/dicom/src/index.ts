@@ -2,6 +2,7 @@ export * from './errors.js';
 export * from './tags.js';
 export * from './transfer-syntax.js';
 export * from './sop-classes.js';
+export { isKnownCharacterSet } from './charset.js';
 export * from './dataset.js';
 export * from './parse/limits.js';
 export * from './parse/parse.js';

@@ -12,6 +12,15 @@ describe('names', () => {
   it.each([
     ['Müller^Anna', 'MULLER^ANNA', 'case and diacritics'],
     ['Müller^Anna', 'Mueller^Anna', 'transliterated umlauts'],
+    ['==ﾀﾅｶ^ﾋﾛｼ', '==タナカ^ヒロシ', 'letters of half width'],
+    ['Йорданов^Сергей', 'ЙОРДАНОВ^СЕРГЕЙ', 'other alphabets'],
+    ['Mueller^Anna', 'MÜLLER^ANNA', 'transliterated umlauts, the other way round'],
+    ['MUELLER^ANNA', 'Mueller^Anna', 'transliterated umlauts on both sides'],
+    ['Goetz-Maeder^Joerg', 'Götz-Mäder^Jörg', 'several umlauts'],
+    ['Mu\u0308ller^Anna', 'Mueller^Anna', 'an umlaut of two characters'],
+    ['Soerensen^Bo', 'Sørensen^Bo', 'letters that are transliterated like umlauts'],
+    ['Sorensen^Bo', 'Sørensen^Bo', 'letters that are stripped like umlauts'],
+    ['Michael^Joe', 'MICHAEL^JOE', 'letters that look like a transliteration'],
     ['Doe^John^Michael', 'Doe^John', 'a middle name'],
     ['Doe^John Michael', 'Doe^John', 'a middle name in the given name'],
     ['Doe^John^^Dr', 'Doe^John', 'a prefix'],
@@ -30,6 +39,10 @@ describe('names', () => {
     ['Doe^John', 'Doe^Jane', 'another given name'],
     ['Doe^John', 'Roe^John', 'another family name'],
     ['=山田^太郎', '=山田^花子', 'another ideographic name'],
+    ['==たなか^ひろし', '==たなが^ひろし', 'another sound'],
+    ['राम^दास', 'रम^दास', 'a vowel more'],
+    ['Doe^Joel', 'Doe^Jo', 'more letters than an e'],
+    ['Doe^John=\uFFFD\uFFFD', 'Roe^Jim', 'another name beside a writing that could not be read'],
   ])('%s contradicts %s: %s', (pn, other) => {
     expect(against(pn, other)).toBe('contradicts');
   });
@@ -43,6 +56,15 @@ describe('names', () => {
     ['Garcia Lopez^Maria', 'García^María', 'one of two family names'],
     ['Yamada^Tarou', '=山田^太郎', 'another writing'],
     ['^^^^', 'Doe^John', 'empty components'],
+    ['Muller^Anna', 'Mueller^Anna', 'perhaps one umlaut, written by neither'],
+    ['Doe^Joe', 'Doe^Jo', 'an e more'],
+    ['DOE^SUE', 'Doe^Su', 'an e more, in capitals'],
+    ['Roe^Michael', 'Roe^Michal', 'an e inside'],
+    ['Bauer^Anna', 'Baur^Anna', 'an e inside the family name'],
+    ['Bäuer^Michael', 'Bäuer^Michal', 'an umlaut of another word'],
+    ['M\uFFFDller^Anna', 'Müller^Anna', 'a character that could not be read'],
+    ['M\uFFFDller^Anna', 'Roe^Rick', 'a character that could not be read, and another name'],
+    ['Doe^John', 'Doe^J\uFFFDhn', 'a character of the record that could not be read'],
   ])('%s neither agrees nor contradicts %s: %s', (pn, other) => {
     expect(against(pn, other)).toBe('unknown');
   });
@@ -61,6 +83,34 @@ describe('names', () => {
         expect(against(`${a}^${b}`, `${c}^${d}`)).toBe(against(`${c}^${d}`, `${a}^${b}`));
       }),
       seed,
+    );
+  });
+
+  it('of plain letters agree only when they are the same words', () => {
+    const plain = fc.stringMatching(/^[aeoul]{2,4}$/);
+    fc.assert(
+      fc.property(plain, plain, plain, plain, (a, b, c, d) => {
+        const found = against(`${a}^${b}`, `${c}^${d}`);
+        const sameWords =
+          new Set([a, b, c, d]).size === new Set([a, b]).size && new Set([c, d]).size === new Set([a, b]).size;
+        expect(found === 'agrees').toBe(sameWords);
+      }),
+      { seed: 20261126, numRuns: 20_000 },
+    );
+  });
+
+  it('with umlauts agree with both ways of writing them, and those with each other only where they are one', () => {
+    const umlauts = fc.stringMatching(/^[aeoulnäöü]{2,6}$/);
+    const strip = (text: string): string => text.replace(/[äöü]/g, (letter) => 'aou'.charAt('äöü'.indexOf(letter)));
+    const expand = (text: string): string => text.replace(/[äöü]/g, (letter) => `${strip(letter)}e`);
+    fc.assert(
+      fc.property(umlauts, (name) => {
+        const [stripped, expanded] = [`${strip(name)}^Anna`, `${expand(name).toUpperCase()}^ANNA`];
+        expect(against(`${name}^Anna`, stripped)).toBe('agrees');
+        expect(against(`${name}^Anna`, expanded)).toBe('agrees');
+        expect(against(stripped, expanded)).toBe(strip(name) === expand(name) ? 'agrees' : 'unknown');
+      }),
+      { seed: 20261126, numRuns: 2_000 },
     );
   });
 

@@ -5,10 +5,14 @@ const representationUrl = 'http://hl7.org/fhir/StructureDefinition/iso21090-EN-r
 /** PS3.5 6.2.1.1: alphabetic, ideographic and phonetic component groups, in this order. */
 const representations = ['ABC', 'IDE', 'SYL'] as const;
 
+/** Stands in decoded text for what could not be read (U+FFFD REPLACEMENT CHARACTER). */
+export const unreadableCharacter = '\uFFFD';
+
 /**
  * DICOM PN to FHIR HumanNames, one for each component group that is filled. A lone alphabetic name carries
  * no extension; beside others each says its writing. Components are family^given^middle^prefix^suffix
- * (PS3.5 6.2.1); given and middle become `given` in this order, unsplit. Empty for an empty value.
+ * (PS3.5 6.2.1); given and middle become `given` in this order, unsplit. Empty for an empty value; a group that could
+ * not be read is left out.
  */
 export function humanNamesFromDicom(pn: string | undefined): HumanName[] {
   const names: HumanName[] = [];
@@ -24,6 +28,7 @@ export function humanNamesFromDicom(pn: string | undefined): HumanName[] {
 }
 
 function fromGroup(group: string): HumanName | undefined {
+  if (group.includes(unreadableCharacter)) return undefined;
   const [family, given, middle, prefix, suffix] = group.split('^').map((component) => component.trim());
   const name: HumanName = {};
   if (family) name.family = family;

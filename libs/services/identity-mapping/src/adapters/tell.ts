@@ -8,11 +8,14 @@ import type { IdentityTables } from './tables.js';
 
 const reasonOf: Readonly<Record<Reason, identity.QuarantineReason>> = {
   'missing-patient-id': identity.QuarantineReason.QUARANTINE_REASON_MISSING_PATIENT_ID,
+  'malformed-patient-id': identity.QuarantineReason.QUARANTINE_REASON_MALFORMED_PATIENT_ID,
   'birth-date-contradicts': identity.QuarantineReason.QUARANTINE_REASON_BIRTH_DATE_CONTRADICTS,
   'sex-contradicts': identity.QuarantineReason.QUARANTINE_REASON_SEX_CONTRADICTS,
   'name-contradicts': identity.QuarantineReason.QUARANTINE_REASON_NAME_CONTRADICTS,
   'inconsistent-study': identity.QuarantineReason.QUARANTINE_REASON_INCONSISTENT_STUDY,
   'ambiguous-patient': identity.QuarantineReason.QUARANTINE_REASON_AMBIGUOUS_PATIENT,
+  'patient-gone': identity.QuarantineReason.QUARANTINE_REASON_PATIENT_GONE,
+  'patient-inactive': identity.QuarantineReason.QUARANTINE_REASON_PATIENT_INACTIVE,
   uncorroborated: identity.QuarantineReason.QUARANTINE_REASON_UNCORROBORATED,
   'rejected-by-person': identity.QuarantineReason.QUARANTINE_REASON_REJECTED_BY_PERSON,
 };

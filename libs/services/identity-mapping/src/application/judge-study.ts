@@ -1,10 +1,10 @@
 import { newId } from '@callosum/kernel';
 
 import type { Decision, Evidence, NewDecision, Verdict } from '../domain/decision.js';
-import { identifierOf, type IssuersOfSources, type PatientIdentifier } from '../domain/identifier.js';
+import { identifierOf, isMalformed, type IssuersOfSources, type PatientIdentifier } from '../domain/identifier.js';
 import { BrokenMergeError } from '../domain/errors.js';
-import { corroborate, objections, type StudyDemographics } from '../domain/judgement.js';
-import { isProvisional, provisionalPatient, saysTheSame } from '../domain/patient.js';
+import { corroborate, objections, type Reason, type StudyDemographics } from '../domain/judgement.js';
+import { isActive, isProvisional, provisionalPatient, saysTheSame } from '../domain/patient.js';
 import type { DecisionStore, IdentifierLock, PatientRecord, RecordPatient, StudyDirectory } from './ports.js';
 
 interface Judgement {
@@ -25,7 +25,8 @@ export class JudgeStudy {
   /**
    * Judges the study as it is now. A decision holds as long as the identity attributes it was made on do, so the
    * same study judged again changes nothing. A study that has no instances any more (its identity digest is '') is
-   * nobody's: it is judged when one comes back.
+   * nobody's: it is judged when one comes back. What becomes of its Patient is asked when somebody is about to publish
+   * (AcquireLease).
    * @returns the new decision, or undefined when the current one holds
    */
   async run(studyInstanceUid: string): Promise<NewDecision | undefined> {
@@ -35,8 +36,8 @@ export class JudgeStudy {
     if (expected?.identityDigest === demographics.identityDigest) return undefined;
     const identifier = identifierOf(demographics, this.site, this.issuers);
     if (!identifier || demographics.inconsistent) {
-      const reason = identifier ? 'inconsistent-study' : 'missing-patient-id';
-      const judgement: Judgement = { verdict: { state: 'quarantined', reasons: [reason] }, candidates: [] };
+      const reasons = [identifier ? 'inconsistent-study' : unnamed(demographics)] as const;
+      const judgement: Judgement = { verdict: { state: 'quarantined', reasons }, candidates: [] };
       return this.decide(studyInstanceUid, demographics, expected, judgement);
     }
     // Studies that share an identifier are judged one after the other: the second sees the Patient the first made.
@@ -59,7 +60,13 @@ export class JudgeStudy {
     if (!only) return this.create(studyUid, demographics, identifier);
     // Made for this very study by an attempt that did not come to its end.
     const made = provisionalPatient(demographics, identifier);
-    if (!known?.patient && known?.createdFor === studyUid && isProvisional(only) && saysTheSame(only, made))
+    if (
+      !known?.patient &&
+      known?.createdFor === studyUid &&
+      isProvisional(only) &&
+      isActive(only) &&
+      saysTheSame(only, made)
+    )
       return linked(only);
     return compare(demographics, only);
   }
@@ -103,6 +110,9 @@ export class JudgeStudy {
   }
 }
 
+const unnamed = (demographics: StudyDemographics): Reason =>
+  isMalformed(demographics) ? 'malformed-patient-id' : 'missing-patient-id';
+
 const referenceOf = ({ id }: RecordPatient): string => `Patient/${id}`;
 
 const linked = (patient: RecordPatient): Judgement => ({
@@ -126,7 +136,10 @@ function unlessBroken(error: unknown): Judgement {
 
 function compare(demographics: StudyDemographics, patient: RecordPatient): Judgement {
   const corroboration = corroborate(demographics, patient);
-  const reasons = objections(corroboration);
+  const reasons: Reason[] = [
+    ...(isActive(patient) ? [] : (['patient-inactive'] as const)),
+    ...objections(corroboration),
+  ];
   const candidates = [{ patient: referenceOf(patient), corroboration }];
   if (reasons.length > 0) return { verdict: { state: 'quarantined', reasons }, candidates };
   return { ...linked(patient), candidates };

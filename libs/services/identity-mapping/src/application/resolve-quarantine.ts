@@ -4,12 +4,13 @@ import { newId } from '@callosum/kernel';
 import type { Decision, NewDecision, Verdict } from '../domain/decision.js';
 import {
   DecisionContentionError,
+  InactivePatientError,
   MergedPatientError,
   StaleDecisionError,
   UnknownDecisionError,
   UnknownPatientError,
 } from '../domain/errors.js';
-import { decisionIdentifier, isProvisional, provisionalPatient } from '../domain/patient.js';
+import { decisionIdentifier, isActive, isProvisional, provisionalPatient } from '../domain/patient.js';
 import type { DecisionStore, PatientRecord, StudyDirectory } from './ports.js';
 
 export type Resolution =
@@ -31,6 +32,7 @@ export class ResolveQuarantine {
    * @throws {StaleDecisionError} when another decision, or another version of the study, came in between
    * @throws {UnknownPatientError} when the Patient to link to is not there
    * @throws {MergedPatientError} when it was merged into another one
+   * @throws {InactivePatientError} when the record says that it is not to be used
    * @throws {BrokenMergeError} when it was merged into one that is not in the record
    */
   async run(decisionId: string, resolution: Resolution, decidedBy: string): Promise<Decision> {
@@ -83,6 +85,7 @@ export class ResolveQuarantine {
     const patient = await this.record.read(`Patient/${parsed.id}`);
     if (!patient) throw new UnknownPatientError();
     if (patient.id !== parsed.id) throw new MergedPatientError(`Patient/${parsed.id}`, `Patient/${patient.id}`);
+    if (!isActive(patient)) throw new InactivePatientError(`Patient/${patient.id}`);
     return { state: 'linked', patient: `Patient/${patient.id}`, provisional: isProvisional(patient) };
   }
 

@@ -32,6 +32,13 @@ export class MergedPatientError extends CallosumError {
   }
 }
 
+/** Thrown when a person links to a Patient that the record says is not to be used. */
+export class InactivePatientError extends CallosumError {
+  constructor(patient: string) {
+    super('identity.inactive-patient', 'conflict', `${patient} is not active in the record`);
+  }
+}
+
 /** Thrown when the merges (`replaced-by`) of a Patient lead to none of this record: not there, elsewhere, or in a ring. */
 export class BrokenMergeError extends CallosumError {
   constructor(readonly patient: string) {

@@ -13,7 +13,19 @@ export interface PatientIdentifier {
 export type IssuersOfSources = Readonly<Record<string, string>>;
 
 /**
- * The identifier a study names its patient by; undefined without a Patient ID. A missing issuer comes from the
+ * What no identifier holds: control characters (PS3.5 6.2, LO), and what stands for characters that could not be read.
+ * Leaving them out would make one identifier of two.
+ */
+const unusable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/u;
+
+/** True when the Patient ID or its issuer holds characters that no identifier may hold. */
+export const isMalformed = (study: StudyDemographics): boolean =>
+  [study.patientId, study.issuerOfPatientId, study.issuerUniversalEntityId, study.issuerUniversalEntityIdType].some(
+    (text) => unusable.test(text),
+  );
+
+/**
+ * The identifier a study names its patient by; undefined without a Patient ID, and when it is malformed. A missing issuer comes from the
  * settings of the source; without one the Patient ID means something at that source only, and the same ID from two
  * sources names two patients.
  */
@@ -23,7 +35,7 @@ export function identifierOf(
   issuers: IssuersOfSources,
 ): PatientIdentifier | undefined {
   const value = study.patientId.trim();
-  if (value === '') return undefined;
+  if (value === '' || isMalformed(study)) return undefined;
   const stated = issuerSystem(
     {
       namespaceId: study.issuerOfPatientId,

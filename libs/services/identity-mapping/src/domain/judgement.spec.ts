@@ -2,8 +2,8 @@ import { compareBirthDates, compareSex, type Patient } from '@callosum/fhir';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { identifierOf } from './identifier.js';
-import { corroborate, objections, type StudyDemographics } from './judgement.js';
+import { identifierOf, isMalformed } from './identifier.js';
+import { corroborate, objections, objectionsToSurvivor, type StudyDemographics } from './judgement.js';
 import { provisionalPatient } from './patient.js';
 
 const study: StudyDemographics = {
@@ -104,12 +104,52 @@ describe('a known identifier', () => {
   });
 });
 
+describe('the Patient that a linked one was merged into', () => {
+  const reasonsOf = (more: Partial<Patient>, chosenByPerson = false) =>
+    objectionsToSurvivor(study, { ...patient, ...more }, chosenByPerson).reasons;
+
+  it('is believed on the word of the record, also when it says little', () => {
+    expect(reasonsOf({})).toEqual([]);
+    expect(objectionsToSurvivor(study, {}, false).reasons).toEqual([]);
+  });
+
+  it('is doubted for every contradiction, unless a person had chosen', () => {
+    expect(reasonsOf({ birthDate: '1980-01-01' })).toEqual(['birth-date-contradicts']);
+    expect(reasonsOf({ gender: 'male', name: [{ family: 'Roe', given: ['Rick'] }] })).toEqual([
+      'sex-contradicts',
+      'name-contradicts',
+    ]);
+    expect(reasonsOf({ birthDate: '1980-01-01' }, true)).toEqual([]);
+  });
+
+  it('needs evidence of the study, where rules decide', () => {
+    expect(objectionsToSurvivor(undefined, patient, false).reasons).toEqual(['uncorroborated']);
+  });
+});
+
 describe('the identifier of a study', () => {
   const of = (more: Partial<StudyDemographics>, issuers = {}) =>
     identifierOf({ ...study, ...more }, 'default', issuers);
 
   it('is missing without a Patient ID', () => {
     expect(of({ patientId: ' ' })).toBeUndefined();
+  });
+
+  it.each<Partial<StudyDemographics>>([
+    { patientId: 'NUL\0ID' },
+    { patientId: 'ID\n' },
+    { patientId: 'I\uFFFDD' },
+    { patientId: 'I\ud800D' },
+    { issuerOfPatientId: 'HO\x1bSP' },
+    { issuerUniversalEntityId: '1.2\t.3', issuerUniversalEntityIdType: 'ISO' },
+  ])('is none with characters that would make one of two: %j', (more) => {
+    expect(of(more)).toBeUndefined();
+    expect(isMalformed({ ...study, ...more })).toBe(true);
+  });
+
+  it('may hold letters of any script', () => {
+    expect(isMalformed({ ...study, patientId: 'Ü-東京 7' })).toBe(false);
+    expect(of({ patientId: 'Ü-東京 7' })).toMatchObject({ value: 'Ü-東京 7' });
   });
 
   it('is private to the source when nobody states an issuer', () => {

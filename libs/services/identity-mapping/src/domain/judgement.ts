@@ -1,4 +1,4 @@
-import type { Corroboration } from '@callosum/fhir';
+import { compareDemographics, type Corroboration, type Person } from '@callosum/fhir';
 
 export { compareDemographics as corroborate, type Corroboration } from '@callosum/fhir';
 
@@ -20,11 +20,14 @@ export interface StudyDemographics {
 
 export type Reason =
   | 'missing-patient-id'
+  | 'malformed-patient-id'
   | 'birth-date-contradicts'
   | 'sex-contradicts'
   | 'name-contradicts'
   | 'inconsistent-study'
   | 'ambiguous-patient'
+  | 'patient-gone'
+  | 'patient-inactive'
   | 'uncorroborated'
   | 'rejected-by-person';
 
@@ -41,4 +44,20 @@ export function objections({ birthDate, sex, name }: Corroboration): Reason[] {
   ];
   if (contradictions.length > 0) return contradictions;
   return birthDate === 'agrees' || name === 'agrees' ? [] : ['uncorroborated'];
+}
+
+/**
+ * Why a linked study does not follow its Patient into the one it was merged into; no reasons when it does. The record
+ * says that the two are one person, so that a survivor who says little is no objection; one who contradicts is, unless
+ * a person had chosen in spite of what the study says.
+ */
+export function objectionsToSurvivor(
+  study: StudyDemographics | undefined,
+  survivor: Person,
+  chosenByPerson: boolean,
+): { readonly corroboration?: Corroboration; readonly reasons: readonly Reason[] } {
+  if (!study) return { reasons: chosenByPerson ? [] : ['uncorroborated'] };
+  const corroboration = compareDemographics(study, survivor);
+  if (chosenByPerson) return { corroboration, reasons: [] };
+  return { corroboration, reasons: objections(corroboration).filter((reason) => reason !== 'uncorroborated') };
 }

@@ -14,6 +14,9 @@ export const isProvisional = (patient: Patient): boolean =>
   patient.meta?.tag?.some(({ system, code }) => system === provisionalTag.system && code === provisionalTag.code) ??
   false;
 
+/** False when the record says that its Patient is not to be used (Patient.active); not saying so is no such word. */
+export const isActive = (patient: Patient): boolean => patient.active !== false;
+
 /** A Patient of what a study says, known by `identifier`. Values FHIR cannot hold are left out, not guessed. */
 export function provisionalPatient(study: StudyDemographics, identifier: PatientIdentifier): Patient {
   const name = humanNamesFromDicom(study.patientName);

@@ -1,6 +1,7 @@
 import { identity } from '@callosum/contracts';
 import { isUid } from '@callosum/kernel';
 
+import type { AcquireLease } from '../application/acquire-lease.js';
 import type { LeaseStore } from '../application/leases.js';
 import type { DecisionStore } from '../application/ports.js';
 import { MalformedRequestError } from '../domain/errors.js';
@@ -12,7 +13,8 @@ const leaseMsDefault = 30_000;
 export class IdentityGrpc implements identity.IdentityServiceImplementation {
   constructor(
     private readonly decisions: Pick<DecisionStore, 'current'>,
-    private readonly leases: LeaseStore,
+    private readonly acquireLease: AcquireLease,
+    private readonly leases: Pick<LeaseStore, 'confirm' | 'release'>,
   ) {}
 
   async getDecision({ studyInstanceUid }: identity.GetDecisionRequest): Promise<identity.GetDecisionResponse> {
@@ -41,7 +43,7 @@ export class IdentityGrpc implements identity.IdentityServiceImplementation {
     if (durationMs <= 0) throw new MalformedRequestError('duration is not positive');
     const { studyInstanceUid, decisionId, holder } = request;
     const purpose = request.purpose === identity.LeasePurpose.LEASE_PURPOSE_WITHDRAW ? 'withdraw' : 'publish';
-    const lease = await this.leases.acquire({ studyInstanceUid, decisionId, holder, durationMs, purpose });
+    const lease = await this.acquireLease.run({ studyInstanceUid, decisionId, holder, durationMs, purpose });
     const seconds = Math.floor(lease.durationMs / 1_000);
     return {
       leaseId: lease.leaseId,

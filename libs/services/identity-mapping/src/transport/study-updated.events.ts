@@ -6,6 +6,7 @@ import { EventPattern, Payload } from '@nestjs/microservices';
 
 import type { JudgeStudy } from '../application/judge-study.js';
 import { JUDGE_STUDY } from '../tokens.js';
+import { logDecision } from './log-decision.js';
 
 const { STUDY_CHANGE_CREATED, STUDY_CHANGE_IDENTITY } = imaging.StudyChange;
 
@@ -22,12 +23,11 @@ export class StudyUpdatedEvents {
     if (!changes.includes(STUDY_CHANGE_CREATED) && !changes.includes(STUDY_CHANGE_IDENTITY)) return;
     const decision = await this.judge.run(studyInstanceUid);
     if (!decision) return;
-    const { decisionId, verdict } = decision;
+    const { verdict } = decision;
     if (verdict.state === 'linked' && updatedAt !== undefined) {
       const seconds = Math.max(0, Date.now() - Date.parse(updatedAt)) / 1000;
       record('callosum.identity.link.duration', seconds, { 'callosum.decided_by': 'rules' });
     }
-    const reasons = verdict.state === 'quarantined' ? { reasons: verdict.reasons } : {};
-    this.log.info({ study: studyInstanceUid, decisionId, state: verdict.state, ...reasons }, 'identity.decided');
+    logDecision(this.log, decision);
   }
 }

@@ -1,4 +1,11 @@
-import { type DicomDataset, instanceGeometry, type ParsedHeader, toDicomJson } from '@callosum/dicom';
+import {
+  type DicomDataset,
+  instanceGeometry,
+  isKnownCharacterSet,
+  type ParsedHeader,
+  toDicomJson,
+} from '@callosum/dicom';
+import { unreadableCharacter } from '@callosum/fhir';
 
 import type { IdentityAttributes } from './identity.js';
 import { type InstanceRecord, jsonInteger, type StoredInstance, type StoredPixelLayout } from './instance.js';
@@ -26,15 +33,28 @@ export function recordOf(
   };
 }
 
-function identityOf(dataset: DicomDataset): IdentityAttributes {
+/**
+ * Whose an instance says it is. What cannot be read stays visible as U+FFFD and is never taken for a name or an
+ * identifier: characters of a character set that is not known, and control characters in identifiers (PS3.5 6.2, LO).
+ */
+export function identityOf(dataset: DicomDataset): IdentityAttributes {
   const [qualifiers] = dataset.sequence('IssuerOfPatientIDQualifiersSequence');
+  const identifier = (of: DicomDataset | undefined, keyword: string): string =>
+    readableText(of, keyword).replace(/\p{Cc}/gu, unreadableCharacter);
   return {
-    patientId: dataset.string('PatientID') ?? '',
-    issuerOfPatientId: dataset.string('IssuerOfPatientID') ?? '',
-    issuerUniversalEntityId: qualifiers?.string('UniversalEntityID') ?? '',
-    issuerUniversalEntityIdType: qualifiers?.string('UniversalEntityIDType') ?? '',
-    patientName: dataset.string('PatientName') ?? '',
+    patientId: identifier(dataset, 'PatientID'),
+    issuerOfPatientId: identifier(dataset, 'IssuerOfPatientID'),
+    issuerUniversalEntityId: identifier(qualifiers, 'UniversalEntityID'),
+    issuerUniversalEntityIdType: identifier(qualifiers, 'UniversalEntityIDType'),
+    patientName: readableText(dataset, 'PatientName'),
     patientBirthDate: dataset.string('PatientBirthDate') ?? '',
     patientSex: dataset.string('PatientSex') ?? '',
   };
+}
+
+function readableText(dataset: DicomDataset | undefined, keyword: string): string {
+  const text = dataset?.string(keyword) ?? '';
+  if (!dataset || isKnownCharacterSet(dataset.characterSet)) return text;
+  // An escape sequence switches to a set nobody knows: what follows it looks like ASCII, and is none.
+  return text.replace(/\x1b[^^=]*|\P{ASCII}/gu, unreadableCharacter);
 }

@@ -71,6 +71,12 @@ export enum QuarantineReason {
   QUARANTINE_REASON_AMBIGUOUS_PATIENT = "QUARANTINE_REASON_AMBIGUOUS_PATIENT",
   QUARANTINE_REASON_UNCORROBORATED = "QUARANTINE_REASON_UNCORROBORATED",
   QUARANTINE_REASON_REJECTED_BY_PERSON = "QUARANTINE_REASON_REJECTED_BY_PERSON",
+  /** QUARANTINE_REASON_PATIENT_GONE - The Patient it was linked to is not in the record any more. */
+  QUARANTINE_REASON_PATIENT_GONE = "QUARANTINE_REASON_PATIENT_GONE",
+  /** QUARANTINE_REASON_PATIENT_INACTIVE - The Patient is not active, and nothing says which one replaced it. */
+  QUARANTINE_REASON_PATIENT_INACTIVE = "QUARANTINE_REASON_PATIENT_INACTIVE",
+  /** QUARANTINE_REASON_MALFORMED_PATIENT_ID - The Patient ID or its issuer holds characters that no identifier may hold, or that could not be read. */
+  QUARANTINE_REASON_MALFORMED_PATIENT_ID = "QUARANTINE_REASON_MALFORMED_PATIENT_ID",
   UNRECOGNIZED = "UNRECOGNIZED",
 }
 
@@ -103,6 +109,15 @@ export function quarantineReasonFromJSON(object: any): QuarantineReason {
     case 8:
     case "QUARANTINE_REASON_REJECTED_BY_PERSON":
       return QuarantineReason.QUARANTINE_REASON_REJECTED_BY_PERSON;
+    case 9:
+    case "QUARANTINE_REASON_PATIENT_GONE":
+      return QuarantineReason.QUARANTINE_REASON_PATIENT_GONE;
+    case 10:
+    case "QUARANTINE_REASON_PATIENT_INACTIVE":
+      return QuarantineReason.QUARANTINE_REASON_PATIENT_INACTIVE;
+    case 11:
+    case "QUARANTINE_REASON_MALFORMED_PATIENT_ID":
+      return QuarantineReason.QUARANTINE_REASON_MALFORMED_PATIENT_ID;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -130,6 +145,12 @@ export function quarantineReasonToJSON(object: QuarantineReason): string {
       return "QUARANTINE_REASON_UNCORROBORATED";
     case QuarantineReason.QUARANTINE_REASON_REJECTED_BY_PERSON:
       return "QUARANTINE_REASON_REJECTED_BY_PERSON";
+    case QuarantineReason.QUARANTINE_REASON_PATIENT_GONE:
+      return "QUARANTINE_REASON_PATIENT_GONE";
+    case QuarantineReason.QUARANTINE_REASON_PATIENT_INACTIVE:
+      return "QUARANTINE_REASON_PATIENT_INACTIVE";
+    case QuarantineReason.QUARANTINE_REASON_MALFORMED_PATIENT_ID:
+      return "QUARANTINE_REASON_MALFORMED_PATIENT_ID";
     case QuarantineReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -156,6 +177,12 @@ export function quarantineReasonToNumber(object: QuarantineReason): number {
       return 7;
     case QuarantineReason.QUARANTINE_REASON_REJECTED_BY_PERSON:
       return 8;
+    case QuarantineReason.QUARANTINE_REASON_PATIENT_GONE:
+      return 9;
+    case QuarantineReason.QUARANTINE_REASON_PATIENT_INACTIVE:
+      return 10;
+    case QuarantineReason.QUARANTINE_REASON_MALFORMED_PATIENT_ID:
+      return 11;
     case QuarantineReason.UNRECOGNIZED:
     default:
       return -1;

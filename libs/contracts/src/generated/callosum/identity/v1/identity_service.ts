@@ -976,7 +976,11 @@ export const IdentityServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. */
+    /**
+     * FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. To publish,
+     * the Patient is read first: one that was merged away, deleted or set inactive changes the decision. UNAVAILABLE while
+     * the record does not answer.
+     */
     acquirePublishLease: {
       name: "AcquirePublishLease",
       requestType: AcquirePublishLeaseRequest as typeof AcquirePublishLeaseRequest,
@@ -1011,7 +1015,11 @@ export interface IdentityServiceImplementation<CallContextExt = {}> {
     request: GetDecisionRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetDecisionResponse>>;
-  /** FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. */
+  /**
+   * FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. To publish,
+   * the Patient is read first: one that was merged away, deleted or set inactive changes the decision. UNAVAILABLE while
+   * the record does not answer.
+   */
   acquirePublishLease(
     request: AcquirePublishLeaseRequest,
     context: CallContext & CallContextExt,
@@ -1033,7 +1041,11 @@ export interface IdentityServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetDecisionRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetDecisionResponse>;
-  /** FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. */
+  /**
+   * FAILED_PRECONDITION when the decision is not the study's current one, or not of the kind the purpose needs. To publish,
+   * the Patient is read first: one that was merged away, deleted or set inactive changes the decision. UNAVAILABLE while
+   * the record does not answer.
+   */
   acquirePublishLease(
     request: DeepPartial<AcquirePublishLeaseRequest>,
     options?: CallOptions & CallOptionsExt,
