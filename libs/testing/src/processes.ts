@@ -17,8 +17,11 @@ export interface ServerCommand {
   readonly readyTimeoutMs: number;
 }
 
-/** How much of a server's output is kept to explain a failed start. */
-const outputCharsMax = 20_000;
+/**
+ * How much of a server's output is looked at for its word that it is ready. Kafka says much more right after that word, and a
+ * look every 50 ms on a busy machine comes late.
+ */
+const outputCharsMax = 2_000_000;
 
 /** Starts a server process and waits until it is ready; it never outlives this process's normal end. */
 export async function startProcess(server: ServerCommand): Promise<ServerProcess> {
@@ -41,6 +44,8 @@ export async function startProcess(server: ServerCommand): Promise<ServerProcess
     }
     await sleep(50);
   }
+  // Nobody reads on, but the pipes have to be emptied.
+  for (const stream of [child.stdout, child.stderr]) stream?.off('data', keep).resume();
   return {
     pid: child.pid ?? 0,
     stop: async (graceMs = 5_000) => {
