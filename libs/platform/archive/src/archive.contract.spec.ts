@@ -328,8 +328,12 @@ for (const { name, missing, open } of stores) {
     it('acknowledges a duplicate whose copy cannot be taken away: the sweeper does that', async () => {
       const uid = newUid();
       await archive.store(ct(uid), intake);
+      const kept: string[] = [];
       const stubborn: ObjectStore = {
-        put: (key, source) => objects.put(key, source),
+        put: (key, source) => {
+          kept.push(key);
+          return objects.put(key, source);
+        },
         head: (key) => objects.head(key),
         delete: () => Promise.reject(new Error('the store is away')),
         list: (prefix) => objects.list(prefix),
@@ -340,6 +344,8 @@ for (const { name, missing, open } of stores) {
       const one = openArchive(config, stubborn);
       expect((await one.archive.store(ct(uid), intake)).status).toBe('duplicate');
       await one.database.close();
+      expect(await blobs()).toEqual(expect.arrayContaining(kept));
+      for (const key of kept) await objects.delete(key);
     });
 
     it('compares within its budget of memory, however many objects of known UIDs arrive at once', async () => {
