@@ -128,3 +128,16 @@ export function fragmentHeader(contextId: number, valueBytes: number, last: bool
   header.writeUInt8(last ? 2 : 0, 11);
   return header;
 }
+
+/**
+ * The library takes any PDU in any state: a second request would replace the association. PS3.8 table 9-10.
+ * @throws {ProtocolError} a type whose turn it is not
+ */
+export function assertExpected(type: number, established: boolean): void {
+  const expected =
+    type === PduType.Abort ||
+    (established ? type === PduType.PData || type === PduType.ReleaseRq : type === PduType.AssociateRq);
+  if (!expected) {
+    throw new ProtocolError('unexpected-pdu', `PDU type ${type} out of turn`, AbortReason.UnexpectedPdu);
+  }
+}

@@ -10,7 +10,7 @@ import { AssociationAbortedError, ProtocolError } from './errors.js';
 import { type LibraryAssociation, type LibraryPresentationContext, type LibraryStoreRequest } from './library.js';
 import { LibrarySocket } from './library-socket.js';
 import { ContextResult, isStorageSopClass } from './negotiation.js';
-import { abortPdu, AbortReason, PduType, readPdus, splitPdvs, type Pdv } from './pdu.js';
+import { abortPdu, AbortReason, assertExpected, PduType, readPdus, splitPdvs, type Pdv } from './pdu.js';
 import {
   type AssociationEnd,
   type AssociationHandler,
@@ -104,7 +104,7 @@ export class ScpConnection implements LibraryEvents {
   async #take(pdu: Buffer): Promise<void> {
     clearTimeout(this.#timer);
     const type = pdu.readUInt8(0);
-    this.#checkExpected(type);
+    assertExpected(type, this.#established);
     if (type === PduType.AssociateRq) {
       const request = readAssociateRq(pdu);
       if (request.rejection) this.#reject(request.rejection);
@@ -137,16 +137,6 @@ export class ScpConnection implements LibraryEvents {
       this.#expectPduWithin(this.limits.idleTimeoutMs, 'idle');
       await drained(this.socket);
       clearTimeout(this.#timer);
-    }
-  }
-
-  /** The library takes any PDU in any state: a second request would replace the association. PS3.8 table 9-10. */
-  #checkExpected(type: number): void {
-    const expected =
-      type === PduType.Abort ||
-      (this.#established ? type === PduType.PData || type === PduType.ReleaseRq : type === PduType.AssociateRq);
-    if (!expected) {
-      throw new ProtocolError('unexpected-pdu', `PDU type ${type} out of turn`, AbortReason.UnexpectedPdu);
     }
   }
 

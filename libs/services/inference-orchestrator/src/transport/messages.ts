@@ -1,6 +1,7 @@
 import type { worker } from '@callosum/contracts';
 import { errorMessage } from '@callosum/kernel';
 
+import type { Job } from '../application/ports.js';
 import {
   InvalidManifestError,
   InvalidResultError,
@@ -44,4 +45,18 @@ function refusalCode(error: unknown): RefusalCode | undefined {
 export const duration = (ms: number): { seconds: bigint; nanos: number } => ({
   seconds: BigInt(Math.floor(ms / 1000)),
   nanos: Math.round((ms % 1000) * 1e6),
+});
+
+/** @param attemptForMs how long the worker may take; @param traceparent of the offer's span, the study's where there is none */
+export const offer = (job: Job, attemptForMs: number, traceparent: string | undefined): Outbound => ({
+  $case: 'offer',
+  value: {
+    jobId: job.id,
+    fencingToken: job.fencingToken,
+    attempt: job.attempts,
+    deadline: duration(attemptForMs),
+    traceparent: traceparent ?? job.traceparent ?? '',
+    studyInstanceUid: job.studyInstanceUid,
+    seriesInstanceUid: job.seriesInstanceUid,
+  },
 });

@@ -7,14 +7,14 @@ import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
 import { ServerError, Status } from 'nice-grpc';
 
 import { completeJob } from '../application/complete-job.js';
-import type { Artifacts, Attempts, FailureText, HeldJob, Job, LabelMaps, Models } from '../application/ports.js';
+import type { Artifacts, Attempts, FailureText, HeldJob, LabelMaps, Models } from '../application/ports.js';
 import { attemptMs } from '../domain/attempt.js';
 import { StaleFencingTokenError, WorkerSilentError } from '../domain/errors.js';
 import type { Manifest } from '../domain/manifest.js';
 import { Silence } from '../domain/silence.js';
 import { isPlainText } from '../domain/text.js';
 import { service } from '../tokens.js';
-import { duration, type Outbound, refusal, refusalOf } from './messages.js';
+import { duration, offer, type Outbound, refusal, refusalOf } from './messages.js';
 import type { OfferedTo } from './offering.js';
 import { Outgoing } from './outgoing.js';
 import { linksToWorker } from './worker-trace.js';
@@ -254,25 +254,11 @@ export class WorkerSession implements OfferedTo {
       traceparent: job.traceparent,
       attributes: { 'callosum.job': job.id, 'callosum.attempt': job.attempts, 'callosum.study': job.studyInstanceUid },
     };
+    const attemptForMs = attemptMs(registration.manifest.attemptMsMax, this.with_.attemptMsMax);
     await withSpan(service, 'offer job', options, () =>
-      Promise.resolve(this.say(this.offerOf(job, registration.manifest))),
+      Promise.resolve(this.say(offer(job, attemptForMs, currentTraceparent()))),
     );
     return true;
-  }
-
-  private offerOf(job: Job, manifest: Manifest): Outbound {
-    return {
-      $case: 'offer',
-      value: {
-        jobId: job.id,
-        fencingToken: job.fencingToken,
-        attempt: job.attempts,
-        deadline: duration(attemptMs(manifest.attemptMsMax, this.with_.attemptMsMax)),
-        traceparent: currentTraceparent() ?? job.traceparent ?? '',
-        studyInstanceUid: job.studyInstanceUid,
-        seriesInstanceUid: job.seriesInstanceUid,
-      },
-    };
   }
 
   /** Superseded, taken by the deadline, or given to another worker after the lease. */

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 
 import { type Database, DatabaseUnavailableError, isTransientDatabaseError } from '@callosum/database';
-import type { Resource } from '@callosum/fhir';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
 import type {
@@ -14,11 +13,9 @@ import type {
   VersionToWrite,
 } from '../../application/ports.js';
 import type { Criteria } from '../../domain/criteria.js';
-import type { IndexEntry } from '../../domain/search-value.js';
-import { exactKey, prefixKey } from './index-value.js';
+import { headOf, keyOf, toContent, toIndexRow, toVersion } from './rows.js';
 import { filterCondition } from './search-conditions.js';
 import type { FhirGatewayTables } from './tables.js';
-import { timestampText } from './timestamp.js';
 
 /** Advisory locks stand in one fixed-size table of the server: keys are folded into this many. Two keys that fold together only wait. */
 const lockBuckets = 4_096;
@@ -261,47 +258,4 @@ class Rows implements ResourceWriter {
 
 function* chunks<T>(rows: readonly T[]): Generator<T[]> {
   for (let start = 0; start < rows.length; start += rowsPerStatement) yield rows.slice(start, start + rowsPerStatement);
-}
-
-const keyOf = ({ resourceType, id }: StoredVersion) => ({ resource_type: resourceType, id });
-const headOf = ({ version, resource, lastUpdated }: StoredVersion) => ({
-  version,
-  deleted: resource === undefined,
-  last_updated: lastUpdated,
-});
-const toContent = (resource: Resource | undefined): string | null => (resource ? JSON.stringify(resource) : null);
-
-function toVersion(row: {
-  resource_type: string;
-  id: string;
-  version: number;
-  method: 'POST' | 'PUT' | 'DELETE';
-  last_updated: Date;
-  content: Resource | null;
-}): StoredVersion {
-  return {
-    resourceType: row.resource_type,
-    id: row.id,
-    version: row.version,
-    lastUpdated: row.last_updated,
-    method: row.method,
-    ...(row.content ? { resource: row.content } : {}),
-  };
-}
-
-function toIndexRow({ resourceType, id }: VersionToWrite, entry: IndexEntry) {
-  // Strings are searched by their beginning and keep their own writing beside the normalised one.
-  const system =
-    entry.text !== undefined ? prefixKey(entry.text) : entry.system === undefined ? null : exactKey(entry.system);
-  const value =
-    entry.value === undefined ? null : entry.text === undefined ? exactKey(entry.value) : prefixKey(entry.value);
-  return {
-    resource_type: resourceType,
-    id,
-    param: entry.param,
-    system,
-    value,
-    low: entry.from === undefined ? null : timestampText(entry.from),
-    high: entry.to === undefined ? null : timestampText(entry.to),
-  };
 }
