@@ -1,5 +1,6 @@
 import { sql, type QueryExecutorProvider } from 'kysely';
 
+import { batchBytesMax } from './envelope.js';
 import type { EventLog } from './event-log.js';
 import { Inbox } from './inbox.js';
 import { toEvent } from './rows.js';
@@ -106,10 +107,18 @@ export class OutboxRelay {
     return rows[0]?.mine ?? false;
   }
 
+  /**
+   * At most `batchRowsMax` rows, and of large ones as many as a send takes: what one append gives the log is removed
+   * before more is read, so a failure repeats little, and memory holds no more.
+   */
   async #next(connection: QueryExecutorProvider): Promise<OutboxRow[]> {
     const { rows } = await sql<OutboxRow>`
-      select * from outbox where xid < pg_snapshot_xmin(pg_current_snapshot())
-      order by id limit ${batchRowsMax}`.execute(connection);
+      select * from (
+        select waiting.*, row_number() over by_id as place, sum(octet_length(value)) over by_id as bytes
+        from (
+          select * from outbox where xid < pg_snapshot_xmin(pg_current_snapshot()) order by id limit ${batchRowsMax}
+        ) as waiting window by_id as (order by id)
+      ) as measured where place = 1 or bytes <= ${batchBytesMax} order by id`.execute(connection);
     return rows;
   }
 

@@ -7,6 +7,7 @@ import kafkajs, {
   type TopicMessages,
 } from 'kafkajs';
 
+import { inBatches } from '../batches.js';
 import { assertEnvelope } from '../envelope.js';
 import { EventLogUnavailableError, UnsafeKafkaError } from '../errors.js';
 import {
@@ -110,15 +111,22 @@ export class KafkaEventLog implements EventLog {
     if (stopping.length > 0) throw new UnsafeKafkaError(stopping);
   }
 
-  /** One append at a time: kafkajs numbers an idempotent producer's batches only after each answer. */
+  /** One send at a time: kafkajs numbers an idempotent producer's batches only after each answer. */
   append(events: readonly LogEvent[]): Promise<void> {
-    const turn = this.#lastAppend.then(() => this.#send(events));
+    const turn = this.#lastAppend.then(async () => {
+      events.forEach(assertEnvelope);
+      // A batch that is too large would be refused for ever. When a later one fails the earlier ones are in the log.
+      for (const batch of inBatches(events)) await this.#send(batch);
+    });
     this.#lastAppend = turn.catch(() => undefined);
     return turn;
   }
 
   async subscribe(options: SubscriptionOptions): Promise<Subscription> {
-    const reader = await new KafkaSubscription(this.#kafka, options, this.#tuning, this.#options.onError).start();
+    const reader = await new KafkaSubscription(this.#kafka, options, this.#tuning, {
+      onError: this.#options.onError,
+      askCluster: () => this.lag(options.group, options.topics),
+    }).start();
     const subscription: Subscription = {
       close: async () => {
         this.#subscriptions.delete(subscription);
@@ -174,8 +182,6 @@ export class KafkaEventLog implements EventLog {
   }
 
   async #send(events: readonly LogEvent[]): Promise<void> {
-    if (events.length === 0) return;
-    events.forEach(assertEnvelope);
     try {
       const producer = await this.#connected();
       this.#addressed.clear();

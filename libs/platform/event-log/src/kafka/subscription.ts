@@ -5,6 +5,7 @@ import type { Subscription, SubscriptionOptions } from '../event-log.js';
 import { committer } from './committer.js';
 import { fromMessage } from './headers.js';
 import { Membership, RejoinError } from './membership.js';
+import { SilenceWatch } from './silence-watch.js';
 
 export interface KafkaTuning {
   /**
@@ -22,6 +23,18 @@ export interface KafkaTuning {
    * every member of the group; far below the group's rebalance timeout of 60 s, or the broker would throw us out.
    */
   readonly drainMs: number;
+  /**
+   * Fetches and heartbeats come every few seconds; none for this long, from a cluster that answers, is a consumer that
+   * died silently (kafkajs #1712).
+   */
+  readonly silentMaxMs: number;
+}
+
+/** What a subscription has of its log. */
+export interface SubscriptionParts {
+  readonly onError: (error: unknown) => void;
+  /** Asks the group's coordinator and the leaders of its topics. @throws {EventLogUnavailableError} */
+  readonly askCluster: () => Promise<unknown>;
 }
 
 export const kafkaDefaults: KafkaTuning = {
@@ -29,6 +42,7 @@ export const kafkaDefaults: KafkaTuning = {
   concurrencyMax: 4,
   startTimeoutMs: 60_000,
   drainMs: 10_000,
+  silentMaxMs: 300_000,
 };
 
 /**
@@ -55,8 +69,6 @@ const fetchWaitMs = 250;
 const rebalanceTimeoutMsMin = 60_000;
 /** Heartbeats a session: nine may get lost. */
 const heartbeatsPerSession = 10;
-/** Fetches and heartbeats come every few seconds; none for this long is a consumer that died silently (kafkajs #1712). */
-const silentMaxMs = 300_000;
 
 /** One kafkajs consumer in one group. Offsets are committed after the effect, never before. */
 export class KafkaSubscription implements Subscription {
@@ -67,16 +79,20 @@ export class KafkaSubscription implements Subscription {
   #closing = false;
   #crashed = false;
   #started = false;
-  #lastSign = Date.now();
-  #watchdog: NodeJS.Timeout | undefined;
+  readonly #watch: SilenceWatch;
 
   constructor(
     private readonly kafka: Kafka,
     private readonly options: SubscriptionOptions,
     private readonly tuning: KafkaTuning,
-    private readonly onError: (error: unknown) => void,
+    private readonly parts: SubscriptionParts,
   ) {
     this.#membership = new Membership(tuning);
+    this.#watch = new SilenceWatch({
+      silentMaxMs: tuning.silentMaxMs,
+      askCluster: parts.askCluster,
+      onSilent: () => this.#crash(new Error('the consumer gives no sign of life')),
+    });
     this.#consumer = this.#newConsumer();
   }
 
@@ -88,25 +104,28 @@ export class KafkaSubscription implements Subscription {
         await this.#join(Math.max(1_000, deadline - Date.now()));
         break;
       } catch (error) {
-        this.onError(error);
-        await this.#consumer.disconnect().catch(this.onError);
+        this.parts.onError(error);
+        await this.#consumer.disconnect().catch(this.parts.onError);
         if (Date.now() > deadline) throw error;
         await sleep(startRetryMs);
         this.#consumer = this.#newConsumer();
       }
     }
     this.#started = true;
-    this.#watchdog = setInterval(() => this.#watch(), silentMaxMs / 10).unref();
+    this.#watch.start();
     return this;
   }
 
   /** Fetches nothing more, lets handlers end within `drainMs` or abandons them, commits, leaves the group. */
   async close(): Promise<void> {
     this.#closing = true;
-    clearInterval(this.#watchdog);
+    this.#watch.stop();
     this.#membership.end();
     const left = this.#consumer.stop().then(() => this.#consumer.disconnect());
-    await Promise.race([left.catch(this.onError), sleep(this.tuning.drainMs + leaveMs, undefined, { ref: false })]);
+    await Promise.race([
+      left.catch(this.parts.onError),
+      sleep(this.tuning.drainMs + leaveMs, undefined, { ref: false }),
+    ]);
     this.#membership.lose();
   }
 
@@ -124,19 +143,19 @@ export class KafkaSubscription implements Subscription {
       metadataMaxAge: metadataMaxAgeMs,
       retry: consumerRetry,
     });
-    consumer.on(consumer.events.FETCH, () => (this.#lastSign = Date.now()));
+    consumer.on(consumer.events.FETCH, () => this.#watch.sign());
     consumer.on(consumer.events.HEARTBEAT, () => {
-      this.#lastSign = Date.now();
+      this.#watch.sign();
       this.#membership.heard();
     });
     consumer.on(consumer.events.GROUP_JOIN, () => {
-      this.#lastSign = Date.now();
+      this.#watch.sign();
       this.#membership.lose();
       this.#membership = new Membership(this.tuning);
       if (this.#closing) this.#membership.end();
     });
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      this.onError(payload.error);
+      this.parts.onError(payload.error);
       if (!payload.restart) this.#crash(payload.error);
     });
     return consumer;
@@ -169,10 +188,6 @@ export class KafkaSubscription implements Subscription {
       eachBatch: (payload) => this.#handleBatch(payload),
     });
     await Promise.all([running, joined]);
-  }
-
-  #watch(): void {
-    if (Date.now() - this.#lastSign > silentMaxMs) this.#crash(new Error('the consumer gives no sign of life'));
   }
 
   #crash(error: Error): void {
@@ -217,7 +232,7 @@ export class KafkaSubscription implements Subscription {
       this.#abandon(place, work);
       return false;
     } catch (error) {
-      this.onError(error);
+      this.parts.onError(error);
       await sleep(failurePauseMs);
       return false;
     } finally {
@@ -226,7 +241,7 @@ export class KafkaSubscription implements Subscription {
   }
 
   #abandon(place: string, work: Promise<unknown>): void {
-    const ended = work.catch(this.onError).finally(() => {
+    const ended = work.catch(this.parts.onError).finally(() => {
       if (this.#abandoned.get(place) === ended) this.#abandoned.delete(place);
     });
     this.#abandoned.set(place, ended);
@@ -238,7 +253,7 @@ export class KafkaSubscription implements Subscription {
     try {
       await heartbeat();
     } catch (error) {
-      if (!membership.ending && !isRebalance(error)) this.onError(error);
+      if (!membership.ending && !isRebalance(error)) this.parts.onError(error);
       membership.heartbeatFailed(error);
     }
   }
