@@ -1,4 +1,5 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
+import { connect as connectTo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +8,14 @@ import { operations, topics, type imaging } from '@callosum/contracts';
 import { connect, type Database } from '@callosum/database';
 import { EventLogContext, Inbox, type EventLog, type LogEvent } from '@callosum/event-log';
 import { CallosumError, newId } from '@callosum/kernel';
-import { orSkip, startPostgres, startSecureKafka, type TestPostgres, type TestSecureKafka } from '@callosum/testing';
+import {
+  freePort,
+  orSkip,
+  startPostgres,
+  startSecureKafka,
+  type TestPostgres,
+  type TestSecureKafka,
+} from '@callosum/testing';
 import { Controller, Inject, Module } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import kafkajs from 'kafkajs';
@@ -171,6 +179,30 @@ describe('a service on Kafka', async () => {
     expect((error as Error).message).toContain(text);
     expect((error as Error).message).not.toContain(kafka.scram.password);
   });
+
+  it('waits for a Kafka that is away when it starts', async () => {
+    const [host = '', port = ''] = (kafka.saslBrokers[0] ?? '').split(':');
+    const bootstrap = await freePort();
+    const door = createServer((socket) => {
+      const broker = connectTo(Number(port), host);
+      socket.pipe(broker).pipe(socket);
+      for (const end of [socket, broker]) end.on('error', () => end.destroy());
+    });
+    let outcome = 'waits';
+    const starting = startService(definition, { ...env, CALLOSUM_KAFKA_BROKERS: `127.0.0.1:${bootstrap}` });
+    starting.then(
+      () => (outcome = 'started'),
+      (error: unknown) => (outcome = String(error)),
+    );
+    // Longer than one attempt takes.
+    await sleep(10_000);
+    expect(outcome).toBe('waits');
+    door.listen(bootstrap, '127.0.0.1');
+    const service = await starting;
+    expect(Object.values(await service.readiness())).toEqual(['ok', 'ok', 'ok']);
+    await service.close();
+    door.close();
+  }, 120_000);
 
   it('is dead to its probe once its consumer stopped for good: no restart inside the process mends that', async () => {
     const service = await startService(definition, env);

@@ -5,6 +5,7 @@ import type { Logger } from '@callosum/telemetry';
 
 import type { ServiceDefinition } from './definition.js';
 import { kafkaSecurity } from './kafka-settings.js';
+import { onceItAnswers } from './once-it-answers.js';
 import { eventLogSchema } from './roles.js';
 import { s3Options } from './s3-settings.js';
 import type { PlatformSettings } from './settings.js';
@@ -40,7 +41,8 @@ export interface OpenEventLog {
 const logPoolMax = 4;
 
 /**
- * The log the settings name, ready to append. Kafka's missing topics are created from the catalogue, and all are checked.
+ * The log the settings name, ready to append. Kafka's missing topics are created from the catalogue, and all are checked;
+ * a Kafka that is away is waited for.
  * @throws {UnsafeKafkaError} when acknowledged events could be lost on that Kafka
  */
 export async function openEventLog(
@@ -77,11 +79,18 @@ export async function openEventLog(
   });
   const smallSite = settings.CALLOSUM_KAFKA_SMALL_SITE;
   if (smallSite) logger.warn({}, 'kafka.small-site');
-  await log.ensureTopics({
-    replicationFactor: settings.CALLOSUM_KAFKA_REPLICATION,
-    smallSite,
-    onDifference: (difference) => logger.warn({ ...difference }, 'kafka.difference'),
-  });
+  const ensureTopics = (): Promise<void> =>
+    log.ensureTopics({
+      replicationFactor: settings.CALLOSUM_KAFKA_REPLICATION,
+      smallSite,
+      onDifference: (difference) => logger.warn({ ...difference }, 'kafka.difference'),
+    });
+  try {
+    await onceItAnswers(ensureTopics, { ping: () => log.ping(), onError });
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
   return { log, close: () => log.close() };
 }
 
