@@ -28,9 +28,9 @@ const filesOf = new Map(serviceNames.map((name) => [name, sources(`services/${na
 const files = (service: ServiceName): string[] => filesOf.get(service) ?? [];
 const code = (service: ServiceName): string => files(service).join('\n');
 const archiveAdds = added(sources('platform/archive'));
-/** A service stores when it writes through the archive it was given; reading alone adds nothing. */
+/** A service stores when it writes through the archive it was given, rows it recovers included; reading alone adds nothing. */
 const stores = (service: ServiceName): boolean =>
-  /usesArchive: true/.test(code(service)) && /archive\s*\.\s*(store|begin)\(/.test(code(service));
+  /usesArchive: true/.test(code(service)) && /archive\s*\.\s*(store|begin|reconcile)\(/.test(code(service));
 const produces = (service: ServiceName, key: string): boolean =>
   added(files(service)).has(key) || (archiveAdds.has(key) && stores(service));
 

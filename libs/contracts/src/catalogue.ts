@@ -54,7 +54,7 @@ export const topics = Object.freeze({
     type: 'callosum.imaging.v1.InstanceStored',
     key: 'StudyInstanceUID',
     keyOf: (m) => m.studyInstanceUid,
-    producers: ['dimse-ingest', 'dicomweb', 'result-publisher'],
+    producers: ['dimse-ingest', 'dicomweb', 'study-index', 'result-publisher'],
     consumers: ['study-index'],
   }),
   associationReleased: topic({

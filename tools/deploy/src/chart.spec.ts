@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { topicCatalogue } from '@callosum/contracts';
+import { services as definitions } from '@callosum/all-in-one/services';
+import { topicCatalogue, topics } from '@callosum/contracts';
 import { describe, expect, it } from 'vitest';
 
 import { kubeconform, schemaFolder } from './binaries.js';
@@ -179,6 +180,13 @@ describe('the high-availability values', () => {
       );
       expect(may('Read', 'group'), name).toEqual(consumes.length > 0 ? [name] : []);
     }
+  });
+
+  it('let each service that relays the outbox of the archive write what stands in it', () => {
+    const { name: stored } = topics.instanceStored;
+    const storing = definitions.filter(({ usesArchive }) => usesArchive).map(({ name }) => name);
+    expect(storing).toContain('study-index');
+    for (const name of storing) expect(siteFacts().services[name]?.produces, name).toContain(stored);
   });
 
   it('give PostgreSQL three instances, a commit on two of them, and an administrator who is no superuser', () => {
