@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { connect, type Database } from '@callosum/database';
-import { type TestPostgres, startPostgres } from '@callosum/testing';
+import { orSkip, startKafka, startPostgres, type TestKafka, type TestPostgres } from '@callosum/testing';
 import { Module } from '@nestjs/common';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
 import { defineService } from './definition.js';
@@ -33,6 +33,7 @@ let postgres: TestPostgres;
 let admin: Database<never>;
 let service: RunningService;
 let http: RunningHttpServer;
+let env: NodeJS.ProcessEnv;
 let folder: string;
 const objects = (): string => join(folder, 'objects');
 
@@ -47,7 +48,7 @@ beforeAll(async () => {
     eventLogInPostgres: true,
   });
   admin = connect<never>(access, 'public', () => undefined);
-  service = await startService(definition, {
+  env = {
     CALLOSUM_DATABASE_HOST: access.host,
     CALLOSUM_DATABASE_PORT: String(access.port),
     CALLOSUM_DATABASE_NAME: access.database,
@@ -56,20 +57,24 @@ beforeAll(async () => {
     CALLOSUM_DISK_FREE_BYTES_MIN: '0',
     CALLOSUM_INTERNAL_GRPC: '127.0.0.1:0',
     CALLOSUM_LOG_LEVEL: 'fatal',
-    CALLOSUM_EVENT_LOG: 'postgres',
-  });
-  http = await serveHttp({
+  };
+  service = await startService(definition, { ...env, CALLOSUM_EVENT_LOG: 'postgres' });
+  http = await serve(service);
+});
+
+function serve(running: RunningService): Promise<RunningHttpServer> {
+  return serveHttp({
     host: '127.0.0.1',
     port: 0,
     telemetry: { handleMetrics: (_request, response) => response.end(), shutdown: () => Promise.resolve() },
     publicUrl: 'https://callosum.example',
     authenticated: false,
     metrics: true,
-    services: () => [service],
+    services: () => [running],
     started: () => true,
     drain: new Drain(1_000),
   });
-});
+}
 afterAll(async () => {
   await http.close();
   await service.close();
@@ -78,8 +83,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function readyz(): Promise<{ status: number; body: unknown }> {
-  const response = await fetch(`http://127.0.0.1:${http.port}/readyz`);
+async function readyz(server = http): Promise<{ status: number; body: unknown }> {
+  const response = await fetch(`http://127.0.0.1:${server.port}/readyz`);
   return { status: response.status, body: await response.json() };
 }
 
@@ -132,5 +137,43 @@ it('takes none while the database refuses it', async () => {
     services: { 'inference-orchestrator': { database: { state: 'failing' }, objectStore: { state: 'ok' } } },
   });
   await sql`alter role inference_orchestrator login`.execute(admin.db);
-  await expect.poll(readyz, { timeout: 10_000 }).toEqual({ status: 200, body: report('ready') });
+  await expect.poll(() => readyz(), { timeout: 10_000 }).toEqual({ status: 200, body: report('ready') });
+});
+
+describe('on Kafka', async () => {
+  const { server: kafka, missing } = await orSkip<TestKafka>(startKafka);
+  if (!kafka) {
+    it.skip(missing, () => undefined);
+    return;
+  }
+  let onKafka: RunningService;
+  let server: RunningHttpServer;
+  beforeAll(async () => {
+    onKafka = await startService(definition, {
+      ...env,
+      CALLOSUM_EVENT_LOG: 'kafka',
+      CALLOSUM_KAFKA_BROKERS: kafka.brokers.join(','),
+      CALLOSUM_KAFKA_REPLICATION: '1',
+      CALLOSUM_KAFKA_SMALL_SITE: 'true',
+    });
+    server = await serve(onKafka);
+  });
+  afterAll(async () => {
+    await server?.close();
+    await onKafka?.close();
+    await kafka.stop();
+  });
+
+  it('no probe refuses a replica while the only broker is dead, and it is ready once that is back', async () => {
+    expect(await readyz(server)).toEqual({ status: 200, body: report('ready') });
+    const seen: { status: number; body: unknown }[] = [];
+    const back = kafka.restart(8_000);
+    let isBack = false;
+    void back.then(() => (isBack = true));
+    while (!isBack) seen.push(await readyz(server));
+    await back;
+    expect(new Set(seen.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(seen.map(({ body }) => (body as { status: string }).status)).toContain('degraded');
+    await expect.poll(() => readyz(server), { timeout: 30_000 }).toEqual({ status: 200, body: report('ready') });
+  }, 180_000);
 });
