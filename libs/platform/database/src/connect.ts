@@ -12,6 +12,8 @@ export interface Database<DB> {
 }
 
 const int8 = 20;
+/** Linux would wait two hours before its first probe. */
+const keepAliveAfterMs = 10_000;
 
 /**
  * Opens a pool whose connections see `schema` first. int8 columns arrive as JavaScript numbers:
@@ -30,6 +32,7 @@ export function connect<DB>(config: DatabaseConfig, schema: string, onIdleError:
     connectionTimeoutMillis: config.connectTimeoutMs,
     // A server whose machine is gone answers nothing, not even a reset: the system's probes find that out.
     keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveAfterMs,
     options: [
       `-c search_path=${schema}`,
       `-c statement_timeout=${config.statementTimeoutMs}`,

@@ -51,10 +51,12 @@ export async function migrate(
   const limits = { ...migrateDefaults, ...options };
   const table = limits.set ? `kysely_migration_${limits.set}` : 'kysely_migration';
   const known = `${schema}.${table}`;
-  await db.connection().execute((session) =>
-    underLock(session, known, limits.waitMs, async () => {
+  await db.connection().execute(async (session) => {
+    // Whoever starts while another builds an index for an hour waits for that only where something is missing here.
+    if (isWhole(await applied(session, known), migrations)) return;
+    await underLock(session, known, limits.waitMs, async () => {
       // Read before: Kysely asks the provider within its transaction, which holds our only connection.
-      const all = { ...(await newerThan(session, known, migrations)), ...migrations };
+      const all = { ...newerThan(await applied(session, known), migrations), ...migrations };
       const migrator = new Migrator({
         db: session,
         provider: { getMigrations: () => Promise.resolve(all) },
@@ -68,8 +70,8 @@ export async function migrate(
       for (let done = false; !done;) {
         done = await patiently(deadline, () => step(session, schema, migrator, migrations, limits.lockTimeoutMs));
       }
-    }),
-  );
+    });
+  });
 }
 
 /** The next migration. @returns true when there was none */
@@ -133,15 +135,29 @@ async function underLock(
   }
 }
 
-/**
- * Migrations that `table` says were applied whose names sort behind all of `migrations`. Kysely takes an applied migration it does not
- * know for corruption; one that sorts among ours still is that.
- */
-async function newerThan(db: Kysely<never>, table: string, migrations: Migrations): Promise<Migrations> {
-  const last = Object.keys(migrations).sort().at(-1) ?? '';
+/** Names of the migrations that `table` says were applied; none where it is not there. */
+async function applied(db: Kysely<never>, table: string): Promise<ReadonlySet<string>> {
   const { rows: found } = await sql<{ there: boolean }>`select to_regclass(${table}) is not null as there`.execute(db);
-  if (!found[0]?.there) return {};
+  if (!found[0]?.there) return new Set();
   const { rows } = await sql<{ name: string }>`select name from ${sql.table(table)}`.execute(db);
-  const applied = (): Promise<void> => Promise.reject(new Error('a newer version applies this migration'));
-  return Object.fromEntries(rows.filter(({ name }) => name > last).map(({ name }) => [name, { up: applied }]));
+  return new Set(rows.map(({ name }) => name));
+}
+
+const lastOf = (migrations: Migrations): string => Object.keys(migrations).sort().at(-1) ?? '';
+
+/** All of ours were applied, and besides only newer ones; what else was applied is for Kysely to refuse. */
+function isWhole(names: ReadonlySet<string>, migrations: Migrations): boolean {
+  const last = lastOf(migrations);
+  const ours = Object.keys(migrations);
+  return ours.every((name) => names.has(name)) && [...names].every((name) => name in migrations || name > last);
+}
+
+/**
+ * Applied migrations whose names sort behind all of `migrations`. Kysely takes an applied migration it does not know for
+ * corruption; one that sorts among ours still is that.
+ */
+function newerThan(names: ReadonlySet<string>, migrations: Migrations): Migrations {
+  const last = lastOf(migrations);
+  const up = (): Promise<void> => Promise.reject(new Error('a newer version applies this migration'));
+  return Object.fromEntries([...names].filter((name) => name > last).map((name) => [name, { up }]));
 }
