@@ -125,10 +125,15 @@ describe.skipIf(postgres.missing)(`migrate${postgres.missing ? ` (${postgres.mis
       quiet,
     );
     expect(await applied('study_index')).toContain('9999-expand');
-    expect(await old.readiness()).toEqual({ database: 'ok', eventLog: 'ok', service: 'ok' });
+    expect(await old.readiness()).toEqual({
+      database: { state: 'ok', needed: true },
+      eventLog: { state: 'ok', needed: false },
+      objectStore: { state: 'ok', needed: false },
+      service: { state: 'ok', needed: true },
+    });
     await old.close();
     const again = await startService(studyIndex, serviceEnv);
-    expect((await again.readiness())['database']).toBe('ok');
+    expect((await again.readiness())['database']?.state).toBe('ok');
     await again.close();
   });
 });

@@ -27,3 +27,10 @@ export class ObjectStoreUnavailableError extends CallosumError {
     super('object-store.unavailable', 'unavailable', `the object store cannot do this now: ${reason}`, options);
   }
 }
+
+/** Thrown when too little of the disk is free to write; reads go on. */
+export class ObjectStoreFullError extends ObjectStoreUnavailableError {
+  constructor() {
+    super('the disk is nearly full');
+  }
+}

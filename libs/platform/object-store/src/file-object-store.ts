@@ -4,7 +4,13 @@ import { type FileHandle, link, mkdir, open, readdir, rm, stat, statfs, unlink }
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 
-import { InvalidKeyError, ObjectExistsError, ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
+import {
+  InvalidKeyError,
+  ObjectExistsError,
+  ObjectNotFoundError,
+  ObjectStoreFullError,
+  ObjectStoreUnavailableError,
+} from './errors.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
 
@@ -167,7 +173,7 @@ export class FileObjectStore implements ObjectStore {
       this.#freeChecked = { at: Date.now(), bytes: await this.freeBytes() };
     }
     if (this.#freeChecked.bytes < this.#diskFreeBytesMin) {
-      throw new ObjectStoreUnavailableError('the disk is nearly full');
+      throw new ObjectStoreFullError();
     }
   }
 

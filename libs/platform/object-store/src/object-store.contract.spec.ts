@@ -15,6 +15,7 @@ import {
   ObjectExistsError,
   ObjectNotFoundError,
   type ObjectStore,
+  ObjectStoreFullError,
   ObjectStoreUnavailableError,
   S3ObjectStore,
 } from './index.js';
@@ -199,7 +200,7 @@ describe('the file store and the disk', () => {
     const full = new FileObjectStore({ root, diskFreeBytesMin: Number.MAX_SAFE_INTEGER });
     await expect(full.put('l', chunks(Buffer.from('x')))).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
     expect((await buffer(await full.get('k'))).toString()).toBe('kept');
-    await expect(full.ping()).rejects.toBeInstanceOf(ObjectStoreUnavailableError);
+    await expect(full.ping()).rejects.toBeInstanceOf(ObjectStoreFullError);
   });
 
   it('lets nobody but its owner read', async () => {

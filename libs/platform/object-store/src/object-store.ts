@@ -50,6 +50,6 @@ export interface ObjectStore {
   sweepUnfinished(prefix: string, before: Date, signal?: AbortSignal): Promise<number>;
   /** Free space in bytes, where the adapter knows of one. */
   freeBytes?(): Promise<number>;
-  /** Rejects when objects cannot be written now. */
+  /** Rejects when objects cannot be written now. @throws {ObjectStoreFullError} when they can still be read */
   ping(): Promise<void>;
 }

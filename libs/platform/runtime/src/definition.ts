@@ -31,6 +31,11 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
   readonly migrations: Migrations;
   readonly usesArchive: boolean;
   /**
+   * Whether its doors can do nothing without the object store (`needed`: no replica is ready without it) or go on (`used`).
+   * `needed` where it uses the archive and this is not given; no check of the object store where it does neither.
+   */
+  readonly objectStore?: 'needed' | 'used';
+  /**
    * The root Nest module. Event handlers (`@EventPattern(topics.x.name)`) stand in its controllers beside HTTP
    * ones. Background loops start in `onApplicationBootstrap` and end in `beforeApplicationShutdown`.
    */

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { Drain } from './drain.js';
 import { type HttpLimits, type RunningHttpServer, serveHttp } from './http-server.js';
+import type { DependencyReport, Readiness } from './readiness.js';
 import type { RunningService } from './start-service.js';
 
 const telemetry: Telemetry = {
@@ -15,10 +16,13 @@ const telemetry: Telemetry = {
   shutdown: () => Promise.resolve(),
 };
 
+const needed = (state: DependencyReport['state']): DependencyReport => ({ state, needed: true });
+const used = (state: DependencyReport['state']): DependencyReport => ({ state, needed: false });
+
 function service(
   name: string,
   prefixes: string[],
-  state: { crashed?: boolean; readiness?: Record<string, string> } = {},
+  state: { crashed?: boolean; readiness?: Readiness } = {},
 ): RunningService {
   return {
     name,
@@ -27,7 +31,7 @@ function service(
     app: undefined as never,
     handle: (request: IncomingMessage, response: ServerResponse) => response.end(`${name} ${request.url}`),
     crashed: () => state.crashed ?? false,
-    readiness: () => Promise.resolve(state.readiness ?? { database: 'ok' }),
+    readiness: () => Promise.resolve(state.readiness ?? { database: needed('ok') }),
     drain: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };
@@ -119,16 +123,26 @@ describe('the one router', () => {
     expect((await get('/readyz')).status).toBe(200);
   });
 
-  it('is not ready before everything was started, nor while a dependency fails', async () => {
-    expect((await (await start([service('a', [])], false))('/readyz')).status).toBe(503);
-    await server?.close();
-    const response = await (
-      await start([service('a', []), service('b', [], { readiness: { database: 'failing' } })])
-    )('/readyz');
+  it('is not ready before everything was started, whatever answers', async () => {
+    const response = await (await start([service('a', [])], false))('/readyz');
     expect(response.status).toBe(503);
+    expect(await response.json()).toEqual({ status: 'not ready', services: { a: { database: needed('ok') } } });
+  });
+
+  it.each<[string, Readiness, number, string]>([
+    ['everything answers', { database: needed('ok'), eventLog: used('ok') }, 200, 'ready'],
+    ['one fails that no door needs', { database: needed('ok'), eventLog: used('failing') }, 200, 'degraded'],
+    ['one is silent that no door needs', { database: needed('ok'), eventLog: used('timeout') }, 200, 'degraded'],
+    ['the disk is full: reads go on', { database: needed('ok'), objectStore: needed('full') }, 200, 'degraded'],
+    ['one fails that a door needs', { database: needed('failing'), eventLog: used('ok') }, 503, 'not ready'],
+    ['one is silent that a door needs', { database: needed('ok'), objectStore: needed('timeout') }, 503, 'not ready'],
+  ])('says of every dependency how it is, when %s', async (_, readiness, status, word) => {
+    const get = await start([service('a', []), service('b', [], { readiness })]);
+    const response = await get('/readyz');
+    expect(response.status).toBe(status);
     expect(await response.json()).toEqual({
-      status: 'failing',
-      services: { a: { database: 'ok' }, b: { database: 'failing' } },
+      status: word,
+      services: { a: { database: needed('ok') }, b: readiness },
     });
   });
 
@@ -142,7 +156,8 @@ describe('the one router', () => {
 
   it('fails liveness once a consumer has stopped for good', async () => {
     const get = await start([service('a', [], { crashed: true })]);
-    expect((await get('/healthz')).status).toBe(503);
+    const response = await get('/healthz');
+    expect([response.status, await response.json()]).toEqual([503, { status: 'failing', services: { a: 'crashed' } }]);
   });
 
   it('takes no request once the drain begins, lets one that runs finish, and cuts off one that hangs', async () => {
@@ -159,7 +174,7 @@ describe('the one router', () => {
     const beganAt = Date.now();
     const drained = server?.drained();
     const ready = await get('/readyz');
-    expect([ready.status, await ready.json()]).toEqual([503, { status: 'failing', services: 'draining' }]);
+    expect([ready.status, await ready.json()]).toEqual([503, { status: 'not ready', services: 'draining' }]);
     expect((await get('/healthz')).status).toBe(200);
     const refused = await get('/api/new');
     expect([refused.status, refused.headers.get('connection'), refused.headers.get('retry-after')]).toEqual([

@@ -5,6 +5,7 @@ import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
 import type { Drain } from './drain.js';
+import { readinessStatus } from './readiness.js';
 import type { RunningService } from './start-service.js';
 
 export interface HttpServerOptions {
@@ -163,25 +164,29 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 /** Liveness: 503 once a consumer has stopped for good; a restart is the cure. */
 function answerHealth(services: readonly RunningService[], response: ServerResponse): void {
   const dead = services.filter((service) => service.crashed());
+  const alive = dead.length === 0;
   answer(
     response,
-    dead.length === 0,
+    alive,
+    alive ? 'ok' : 'failing',
     Object.fromEntries(services.map((s) => [s.name, s.crashed() ? 'crashed' : 'alive'])),
   );
 }
 
-/** Readiness: each service's dependencies, by name. */
+/**
+ * Readiness: each service's dependencies, by name. 503 only while something starts or ends, or while a dependency is away
+ * that a service's doors need: whoever is sent here would be refused.
+ */
 async function answerReadiness(options: HttpServerOptions, response: ServerResponse): Promise<void> {
-  if (options.drain.began.aborted) return answer(response, false, 'draining');
+  if (options.drain.began.aborted) return answer(response, false, 'not ready', 'draining');
   const checks = await Promise.all(
     options.services().map(async (service) => [service.name, await service.readiness()] as const),
   );
-  const ready =
-    options.started() && checks.every(([, report]) => Object.values(report).every((state) => state === 'ok'));
-  answer(response, ready, Object.fromEntries(checks));
+  const status = options.started() ? readinessStatus(checks.map(([, report]) => report)) : 'not ready';
+  answer(response, status !== 'not ready', status, Object.fromEntries(checks));
 }
 
-function answer(response: ServerResponse, good: boolean, body: unknown): void {
+function answer(response: ServerResponse, good: boolean, status: string, services: unknown): void {
   response.writeHead(good ? 200 : 503, { 'content-type': 'application/json' });
-  response.end(JSON.stringify({ status: good ? 'ok' : 'failing', services: body }));
+  response.end(JSON.stringify({ status, services }));
 }

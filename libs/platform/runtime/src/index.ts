@@ -9,6 +9,7 @@ export { assertMetricsBind } from './metrics-server.js';
 export * from './open-process.js';
 export * from './ports.js';
 export * from './prepare-platform.js';
+export type * from './readiness.js';
 export * from './rewind-site.js';
 export * from './run-service.js';
 export * from './settings.js';

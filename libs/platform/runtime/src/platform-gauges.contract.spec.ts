@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { topics } from '@callosum/contracts';
 import { connect, type Database, migrate } from '@callosum/database';
-import { eventTablesMigrations, PostgresEventLog } from '@callosum/event-log';
+import { type EventLog, eventTablesMigrations, PostgresEventLog } from '@callosum/event-log';
 import { FileObjectStore } from '@callosum/object-store';
 import { createLogger, reading, type Sampler, startTelemetry, type Telemetry } from '@callosum/telemetry';
 import { orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
@@ -25,6 +25,8 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
   let database: Database<never>;
   let folder: string;
   let sampler: Sampler;
+  /** As the log answers, or does not. */
+  let lag: EventLog['lag'];
   const metricsServer = createServer((request, response) => telemetry.handleMetrics(request, response));
 
   beforeAll(async () => {
@@ -36,11 +38,13 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
     await preparePlatform({ admin, definitions, passwordOf: () => 'secret', eventLogInPostgres: true });
     database = connect<never>({ ...admin, user: service.schema, password: 'secret' }, service.schema, () => undefined);
     await migrate(database.db, service.schema, eventTablesMigrations);
+    const log = new PostgresEventLog({ db: database.db, onError: () => undefined });
+    lag = (group) => log.lag(group);
     sampler = samplePlatformGauges({
       ...service,
       service: service.name,
       db: database.db,
-      log: new PostgresEventLog({ db: database.db, onError: () => undefined }),
+      log: { lag: (group: string) => lag(group) } as EventLog,
       objectStore: new FileObjectStore({ root: folder, diskFreeBytesMin: 0 }),
       logger: createLogger('test', 'silent'),
       own: () => Promise.resolve([reading('callosum.quarantine.studies', 3, {})]),
@@ -67,6 +71,7 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
     return values;
   }
 
+  const lagSeries = 'callosum_consumer_lag callosum_group="study-index" callosum_topic="imaging.instance.stored.v1"';
   const columns = sql.raw('topic, key, event_id, type, source, time, site, correlation_id, value');
   const row = (id: string, ageSeconds: number) =>
     sql`${topics.instanceStored.name}, '1.2.3', ${id}, 't', 's', now() - make_interval(secs => ${ageSeconds}), 'default', 'c', '{}'`;
@@ -92,13 +97,30 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
     expect(values.get('callosum_outbox_oldest_age callosum_schema="archive"')).toBeCloseTo(50, -1);
     expect(values.get('callosum_parked_events callosum_group="study-index"')).toBe(2);
     expect(values.get('callosum_parked_oldest_age callosum_group="study-index"')).toBeCloseTo(3600, -2);
-    const lag = 'callosum_consumer_lag callosum_group="study-index" callosum_topic="imaging.instance.stored.v1"';
-    expect(values.get(lag)).toBe(2);
+    expect(values.get(lagSeries)).toBe(2);
     expect(values.get('callosum_disk_free')).toBeGreaterThan(0);
     expect(values.get('callosum_quarantine_studies')).toBe(3);
   });
 
-  it('read 0 again once nothing waits, and are NaN while they cannot be read', async () => {
+  it('go on being read while the event log is away, which hides its lag alone', async () => {
+    const answering = lag;
+    lag = () => Promise.reject(new Error('no broker answers'));
+    await sql`insert into study_index.outbox (${columns}) values (${row('i', 200)})`.execute(database.db);
+    await sampler.sample();
+    const values = await scrape();
+    expect(values.get(lagSeries)).toBeNaN();
+    expect(values.get('callosum_outbox_rows callosum_schema="study_index"')).toBe(3);
+    expect(values.get('callosum_outbox_oldest_age callosum_schema="study_index"')).toBeCloseTo(200, -1);
+    expect(values.get('callosum_outbox_rows callosum_schema="archive"')).toBe(1);
+    expect(values.get('callosum_parked_events callosum_group="study-index"')).toBe(2);
+    expect(values.get('callosum_disk_free')).toBeGreaterThan(0);
+    expect(values.get('callosum_quarantine_studies')).toBe(3);
+    lag = answering;
+    await sampler.sample();
+    expect((await scrape()).get(lagSeries)).toBe(2);
+  });
+
+  it('read 0 again once nothing waits, and are NaN while the database is away, which hides its rows alone', async () => {
     await sql`delete from study_index.outbox`.execute(database.db);
     await sql`delete from study_index.parked`.execute(database.db);
     await sampler.sample();
@@ -107,9 +129,14 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
     expect(calm.get('callosum_outbox_oldest_age callosum_schema="study_index"')).toBe(0);
     expect(calm.get('callosum_parked_events callosum_group="study-index"')).toBe(0);
     await database.close();
+    lag = () => Promise.resolve([{ topic: topics.instanceStored.name, partition: 0, events: 7 }]);
     await sampler.sample();
-    const unknown = [...(await scrape())].filter(([name]) => /outbox|parked|quarantine/.test(name));
-    expect(unknown.length).toBeGreaterThan(0);
+    const away = await scrape();
+    const unknown = [...away].filter(([name]) => /outbox|parked/.test(name));
+    expect(unknown.length).toBe(6);
     for (const [name, value] of unknown) expect(value, name).toBeNaN();
+    expect(away.get(lagSeries)).toBe(7);
+    expect(away.get('callosum_disk_free')).toBeGreaterThan(0);
+    expect(away.get('callosum_quarantine_studies')).toBe(3);
   });
 });

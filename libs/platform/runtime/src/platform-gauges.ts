@@ -21,20 +21,27 @@ export interface PlatformGaugesOptions {
 /** An outbox refuses more anyway: counting further costs and tells nothing. */
 const outboxRowsMax = 100_000;
 
-/** What waits: in outboxes, parked, behind the consumers, on the disk, and in the service's own rows. */
+/**
+ * What waits: in outboxes, parked, behind the consumers, on the disk, and in the service's own rows. Each source has turns
+ * of its own: a log that is away, or answers late, neither hides nor holds up what the database tells of its outbox.
+ */
 export function samplePlatformGauges(options: PlatformGaugesOptions): Sampler {
   const { service, schema, usesArchive, db, log, objectStore, own, logger } = options;
   const outboxes = usesArchive ? [schema, archiveSchema] : [schema];
-  return sampleGauges(
-    async () => [
-      ...(await Promise.all(outboxes.map((name) => outboxReadings(db, name)))).flat(),
-      ...(await parkedReadings(db, schema, service)),
-      ...(await lagReadings(log, service)),
-      ...(await diskReadings(objectStore)),
-      ...(await own()),
-    ],
-    (err) => logger.debug({ err }, 'gauges.unread'),
+  const sources: Readonly<Record<string, () => Promise<readonly Reading[]>>> = {
+    ...Object.fromEntries(outboxes.map((name) => [`outbox ${name}`, () => outboxReadings(db, name)])),
+    parked: () => parkedReadings(db, schema, service),
+    lag: () => lagReadings(log, service),
+    disk: () => diskReadings(objectStore),
+    own: async () => own(),
+  };
+  const samplers = Object.entries(sources).map(([source, read]) =>
+    sampleGauges(read, (err) => logger.debug({ err, source }, 'gauges.unread')),
   );
+  return {
+    sample: async () => void (await Promise.all(samplers.map((sampler) => sampler.sample()))),
+    close: () => samplers.forEach((sampler) => sampler.close()),
+  };
 }
 
 async function outboxReadings(db: QueryExecutorProvider, schema: string): Promise<Reading[]> {

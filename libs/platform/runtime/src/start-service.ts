@@ -36,6 +36,7 @@ import { openAuthenticator } from './open-authenticator.js';
 import { ParkedGrpc } from './parked-service.js';
 import { samplePlatformGauges } from './platform-gauges.js';
 import { PlatformModule } from './platform-module.js';
+import { type Readiness, readinessOf } from './readiness.js';
 import { archiveSchema } from './roles.js';
 import { type PlatformSettings, platformSettings } from './settings.js';
 import { StudyStatusGrpc } from './study-status-service.js';
@@ -51,8 +52,7 @@ export interface RunningService {
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** True once a consumer stopped for good. */
   crashed(): boolean;
-  /** Each dependency by name: "ok", or the code of what is wrong. */
-  readiness(): Promise<Record<string, string>>;
+  readiness(): Promise<Readiness>;
   /** Takes no new events; resolves when those being handled have ended, or the grace has. */
   drain(): Promise<void>;
   /** Running work ends, or is abandoned at the end of the grace; then everything is closed. */
@@ -173,9 +173,10 @@ export async function startService(
       handle: (request, response) => fastify.routing(request, response),
       crashed: () => crash !== undefined,
       readiness: () =>
-        readiness({
+        readinessOf(definition, {
           database: () => database.pool.query('select 1'),
           eventLog: () => log.ping(),
+          objectStore: () => objectStore.ping(),
           service: () => definition.ready?.(app) ?? Promise.resolve(),
         }),
       drain: () => drain.within(transport.close()).catch((err: unknown) => logger.warn({ err }, 'close.failed')),
@@ -251,24 +252,6 @@ async function createApplication(
 
 function relayFailed(logger: Logger) {
   return (err: unknown): void => logger.warn({ err }, 'outbox.relay-failed');
-}
-
-/** A dependency that does not answer in this time is down for whoever waits on us. */
-const readinessMs = 3_000;
-
-async function readiness(checks: Readonly<Record<string, () => Promise<unknown>>>): Promise<Record<string, string>> {
-  const states = await Promise.all(
-    Object.entries(checks).map(async ([name, check]) => {
-      const timeout = AbortSignal.timeout(readinessMs);
-      const late = new Promise<string>((resolve) => timeout.addEventListener('abort', () => resolve('timeout')));
-      const state = check().then(
-        () => 'ok',
-        () => 'failing',
-      );
-      return [name, await Promise.race([state, late])] as const;
-    }),
-  );
-  return Object.fromEntries(states);
 }
 
 async function closeAll(closers: (() => Promise<unknown> | void)[], drain: Drain, logger: Logger): Promise<void> {

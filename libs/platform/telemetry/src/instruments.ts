@@ -87,26 +87,34 @@ export interface Sampler {
 
 /** Queries of a gauge are cheap, and nobody alerts on less. */
 const sampleEveryMs = 5_000;
+/** A database answers a gauge's query sooner, or ends it; a machine that went away may say nothing for many minutes. */
+const unansweredMs = 30_000;
 
 /**
  * Reads gauges every five seconds, apart from scrapes: a database that is away must not hold up `/metrics`. What could not
  * be read, or is not there any more, is NaN, which no alert compares with: OpenTelemetry would go on telling the last value.
+ * All that one call reads fails together, so what can fail apart has a sampler of its own.
  */
 export function sampleGauges(
   read: () => Promise<readonly Reading[]>,
   onError: (error: unknown) => void,
-  everyMs = sampleEveryMs,
+  { everyMs = sampleEveryMs, lateMs = unansweredMs }: { readonly everyMs?: number; readonly lateMs?: number } = {},
 ): Sampler {
   const known = new Map<string, Reading>();
   let reading: Promise<void> | undefined;
   const source = (): Iterable<Reading> => known.values();
   sources.add(source);
+  const forget = (): void => {
+    for (const [key, one] of known) known.set(key, { ...one, value: Number.NaN });
+  };
   const turn = async (): Promise<void> => {
+    const late = setTimeout(forget, lateMs).unref();
     const found = await read().catch((error: unknown): readonly Reading[] => {
       onError(error);
       return [];
     });
-    for (const [key, one] of known) known.set(key, { ...one, value: Number.NaN });
+    clearTimeout(late);
+    forget();
     for (const one of found) {
       known.set(JSON.stringify([one.name, one.labels]), one);
       observe(one.name);

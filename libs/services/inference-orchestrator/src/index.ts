@@ -20,6 +20,8 @@ export const inferenceOrchestrator = defineService({
   schema: 'inference_orchestrator',
   migrations,
   usesArchive: false,
+  // Workers read pixels and write results through its door.
+  objectStore: 'needed',
   module: InferenceOrchestratorModule,
   gauges: async (app) => {
     const depths = await app.get<JobQueries>(JOB_QUERIES).queuedByModel();

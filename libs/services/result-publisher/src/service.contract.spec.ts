@@ -232,5 +232,9 @@ it('takes the facts from the event log, and publishes in the trace of the job', 
   expect(
     JSON.stringify(spans.getFinishedSpans().map(({ attributes, name, status }) => ({ attributes, name, status }))),
   ).not.toMatch(/Tiny\^|TINY-1/);
-  expect(await service.readiness()).toMatchObject({ database: 'ok', eventLog: 'ok' });
+  expect(await service.readiness()).toMatchObject({
+    database: { state: 'ok' },
+    eventLog: { state: 'ok' },
+    objectStore: { state: 'ok' },
+  });
 });

@@ -17,6 +17,8 @@ export const studyIndex = defineService({
   schema: 'study_index',
   migrations: studyIndexMigrations,
   usesArchive: true,
+  // Searches are answered from the database alone; indexing waits for the blobs.
+  objectStore: 'used',
   module: StudyIndexModule,
   grpc: (app) => [{ definition: imaging.StudyIndexServiceDefinition, implementation: app.get(StudyIndexGrpc) }],
   studyStatus: (app) => {
