@@ -41,7 +41,7 @@ describe('a start without its event log', () => {
   });
 
   it('ends with what fails though it answers', async () => {
-    const { work } = failing(away);
+    const { work } = failing(away, away);
     await expect(
       onceItAnswers(
         work,

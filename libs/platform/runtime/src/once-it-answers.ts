@@ -22,6 +22,7 @@ const pauseMsMax = 30_000;
  */
 export async function onceItAnswers(work: () => Promise<void>, options: WaitOptions): Promise<void> {
   const { ping, onError } = options;
+  let answered = false;
   for (let pauseMs = options.pauseMsMin ?? pauseMsMin; ; pauseMs *= 2) {
     try {
       return await work();
@@ -31,7 +32,9 @@ export async function onceItAnswers(work: () => Promise<void>, options: WaitOpti
         () => false,
         (cause: unknown) => cause instanceof EventLogUnavailableError,
       );
-      if (!away) throw error;
+      // It may have come back between the two: only what fails again is no outage.
+      if (!away && answered) throw error;
+      answered = !away;
       onError(error);
     }
     await sleep(Math.min(pauseMs, options.pauseMsMax ?? pauseMsMax));
