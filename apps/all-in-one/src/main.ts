@@ -9,6 +9,7 @@ import { errorMessage } from '@callosum/kernel';
 import {
   assertHttpBind,
   assertMetricsBind,
+  endOnUnhandledRejection,
   assertPortsUsable,
   type Listening,
   openProcess,
@@ -150,10 +151,7 @@ function writeRunFile(dataDir: string, content: unknown): void {
   renameSync(`${path}.new`, path);
 }
 
-process.on('unhandledRejection', (reason) => {
-  process.stderr.write(`callosum: a promise was rejected and nobody looked: ${errorMessage(reason)}\n`);
-  process.exit(1);
-});
+endOnUnhandledRejection('callosum');
 
 main().catch((error: unknown) => {
   process.stderr.write(`callosum: ${errorMessage(error)}\n`);

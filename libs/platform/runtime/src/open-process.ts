@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { oidcConfig } from '@callosum/auth';
 import { isLoopback } from '@callosum/config';
-import { createLogger, type Logger, startTelemetry, tellWarnings } from '@callosum/telemetry';
+import { createLogger, describeError, type Logger, startTelemetry, tellWarnings } from '@callosum/telemetry';
 
 import { Drain } from './drain.js';
 import { drainProcess } from './drain-process.js';
@@ -40,6 +40,15 @@ export interface OpenProcess {
 
 /** Handles that libraries keep open must not keep a drained process. */
 const exitAfterMs = 500;
+
+/** Ends the process with 1. As in every line of a log, a library's message stays out: it may quote data. */
+export function endOnUnhandledRejection(name: string): void {
+  process.on('unhandledRejection', (reason) => {
+    const error = JSON.stringify(describeError(reason));
+    process.stderr.write(`${name}: a promise was rejected and nobody looked: ${error}\n`);
+    process.exit(1);
+  });
+}
 
 /**
  * What every process has, whichever services run in it: telemetry, one HTTP port with probes and metrics, and a drain on

@@ -2,7 +2,7 @@ import { parseSettings } from '@callosum/config';
 import { errorMessage } from '@callosum/kernel';
 
 import type { ServiceDefinition } from './definition.js';
-import { openProcess } from './open-process.js';
+import { endOnUnhandledRejection, openProcess } from './open-process.js';
 import { assertPortsUsable, platformPorts } from './ports.js';
 import { platformSettings } from './settings.js';
 import { startService } from './start-service.js';
@@ -12,10 +12,7 @@ import { startService } from './start-service.js';
  * and metrics, and a drain on SIGTERM. Ends the process with 1 when it cannot start.
  */
 export async function runService(definition: ServiceDefinition): Promise<void> {
-  process.on('unhandledRejection', (reason) => {
-    process.stderr.write(`${definition.name}: a promise was rejected and nobody looked: ${errorMessage(reason)}\n`);
-    process.exit(1);
-  });
+  endOnUnhandledRejection(definition.name);
   try {
     await start(definition);
   } catch (error) {
