@@ -66,6 +66,7 @@ export default defineConfig({
     // Limits for what hangs, not for what is slow beside other work on the machine.
     testTimeout: slow ? 300_000 : 120_000,
     hookTimeout: slow ? 300_000 : 180_000,
+    expect: { poll: { timeout: 30_000 } },
     pool: 'forks',
     maxWorkers: workers[process.env['CALLOSUM_SUITE'] ?? ''] ?? cores,
     sequence: { sequencer: LongestFirst },

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 
 import type { Kysely } from 'kysely';
 import pg from 'pg';
@@ -77,10 +78,17 @@ describe('the embedded PostgreSQL', () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'callosum-database-'));
     await (await startEmbeddedPostgres({ dataDir, note: () => undefined })).stop();
     const { uid, gid } = statSync(join(dataDir, 'postgres'));
-    // Its child ends and stays a zombie: the program it became asks for nobody.
-    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { uid, gid, cwd: '/' });
-    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    // Its child ends once the parent has become a program that asks for nobody, and stays a zombie. Before that the shell may ask.
+    const parent = spawn('sh', ['-c', 'read line <&3 & echo $!; exec sleep 60'], {
+      uid,
+      gid,
+      cwd: '/',
+      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+    });
+    const [line] = (await once(parent.stdout!, 'data')) as [Buffer];
     const zombie = Number(line.toString());
+    await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n');
+    (parent.stdio[3] as Writable).end('\n');
     await expect.poll(() => readFileSync(`/proc/${zombie}/stat`, 'utf8')).toMatch(/\) Z /);
     writeFileSync(join(dataDir, 'postgres', 'postmaster.pid'), `${zombie}\n${join(dataDir, 'postgres')}\n`);
     await (await startEmbeddedPostgres({ dataDir, note: () => undefined })).stop();
