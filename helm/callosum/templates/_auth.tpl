@@ -28,6 +28,14 @@ Authentication, in one place: values.auth to the settings of the services, and t
 {{- end }}
 {{- end }}
 {{- if ne .name "all-in-one" }}
+{{- include "callosum.internalGrpcEnv" .root }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* How whoever calls over gRPC proves itself; its certificate, where it has one, is mounted at /etc/callosum/tls. */}}
+{{- define "callosum.internalGrpcEnv" -}}
+{{- $auth := .Values.auth }}
 - { name: CALLOSUM_AUTH_INTERNAL_GRPC, value: {{ $auth.internal }} }
 {{- if eq $auth.internal "mtls" }}
 - { name: CALLOSUM_AUTH_TRUST_DOMAIN, value: {{ $auth.trustDomain | quote }} }
@@ -35,8 +43,15 @@ Authentication, in one place: values.auth to the settings of the services, and t
 - { name: CALLOSUM_AUTH_TLS_KEY_FILE, value: /etc/callosum/tls/tls.key }
 - { name: CALLOSUM_AUTH_TLS_CA_FILE, value: /etc/callosum/tls/ca.crt }
 {{- end }}
-{{- end }}
-{{- end }}
+{{- end -}}
+
+{{/* What the command line proves itself with, and nothing beside it: list of dict name, secret, path. */}}
+{{- define "callosum.cliVolumes" -}}
+{{- if eq .Values.auth.internal "mtls" -}}
+- { name: tls, secret: {{ include "callosum.fullname" . }}-cli-internal-tls, path: /etc/callosum/tls }
+{{- else -}}
+- { name: service-keys, secret: {{ .Values.auth.serviceKeysSecret }}, path: /etc/callosum/service-keys }
+{{- end -}}
 {{- end -}}
 
 {{/* Any address where callers must prove who they are, loopback where nobody asks (libs/platform/config/src/bind.ts). */}}

@@ -2,7 +2,7 @@
 The one template of every component. dict:
   root       the chart's context
   name       of the component
-  kind       service | worker
+  kind       service | worker | cli (holds the identity of the command line: templates/maintenance.yaml)
   component  its values, over `defaults`
   fact       what the code says of it (files/facts.yaml); {} for a worker
 */}}
@@ -15,7 +15,10 @@ The one template of every component. dict:
 {{- $_ := set $context "ports" $ports -}}
 {{- $name := printf "%s-%s" (include "callosum.fullname" .root) .name -}}
 {{- $_ := set $context "fullname" $name -}}
-{{- $scaled := ne $component.autoscaling.type "none" -}}
+{{- /* While a site is stopped nothing may start a service. */ -}}
+{{- $stopped := and $values.maintenance.stopped (eq .kind "service") -}}
+{{- $scaler := ternary "none" $component.autoscaling.type $stopped -}}
+{{- $scaled := ne $scaler "none" -}}
 {{- $least := ternary $component.autoscaling.minReplicas $component.replicas $scaled | int -}}
 {{- $stateful := eq .name "all-in-one" }}
 ---
@@ -33,7 +36,7 @@ metadata:
   labels: {{- include "callosum.labels" $context | nindent 4 }}
 spec:
   {{- if not $scaled }}
-  replicas: {{ $component.replicas | int }}
+  replicas: {{ ternary 0 $component.replicas $stopped | int }}
   {{- end }}
   {{- if $stateful }}
   {{- /* At most one pod holds the folder, also when a node is lost. */}}
@@ -65,7 +68,7 @@ spec:
         resources: { requests: { storage: {{ $component.storage.size }} } }
   {{- end }}
 {{- include "callosum.services" $context }}
-{{- if eq $component.autoscaling.type "hpa" }}
+{{- if eq $scaler "hpa" }}
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
@@ -82,7 +85,7 @@ spec:
   behavior:
     # Associations and streams are long: shrink slowly.
     scaleDown: { stabilizationWindowSeconds: 600, policies: [{ type: Pods, value: 1, periodSeconds: 120 }] }
-{{- else if eq $component.autoscaling.type "keda" }}
+{{- else if eq $scaler "keda" }}
 {{- if include "callosum.part" (dict "root" .root "on" true "api" "keda.sh/v1alpha1" "part" (printf "autoscaling.type keda of %s" .name)) }}
 ---
 {{ include "callosum.scaledObject" $context }}
@@ -111,7 +114,8 @@ spec:
 {{- $values := .root.Values -}}
 {{- $component := .component -}}
 {{- $volumes := list -}}
-{{- if eq .kind "service" -}}{{- $volumes = concat (include "callosum.authVolumes" . | fromYamlArray) (include "callosum.kafkaVolumes" . | fromYamlArray) -}}{{- end -}}
+{{- if eq .kind "service" -}}{{- $volumes = concat (include "callosum.authVolumes" . | fromYamlArray) (include "callosum.kafkaVolumes" . | fromYamlArray) -}}
+{{- else if eq .kind "cli" -}}{{- $volumes = include "callosum.cliVolumes" .root | fromYamlArray -}}{{- end -}}
 serviceAccountName: {{ .fullname }}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -143,7 +147,7 @@ containers:
   - name: {{ .name }}
     image: {{ default (include "callosum.image" .root) $component.image | quote }}
     imagePullPolicy: {{ $values.image.pullPolicy }}
-    {{- if eq .kind "service" }}
+    {{- if has .kind (list "service" "cli") }}
     args: [{{ .name }}]
     {{- else if $component.entry }}
     args: [{{ $component.entry }}]
@@ -153,6 +157,8 @@ containers:
     env:
       {{- if eq .kind "service" }}
       {{- include "callosum.env" . | trim | nindent 6 }}
+      {{- else if eq .kind "cli" }}
+      {{- include "callosum.cliEnv" .root | trim | nindent 6 }}
       {{- else }}
       {{- include "callosum.workerEnv" . | trim | nindent 6 }}
       {{- end }}

@@ -26,6 +26,7 @@ const objects = (files: readonly string[], extra: readonly string[] = []): Kuber
 const of = (kind: string, all: readonly KubernetesObject[]): KubernetesObject[] =>
   all.filter((one) => one.kind === kind);
 const prod = variants['prod'] ?? [];
+const stoppedAndRewound = ['--set', 'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:00+01:00'];
 
 describe('the chart', () => {
   it.each(names)('lints with the values of %s', (variant) => {
@@ -36,7 +37,10 @@ describe('the chart', () => {
 
   it.each(['1.32.0', '1.37.0'])('is valid for Kubernetes %s and the CRDs of the operators', (version) => {
     const schemas = schemaFolder();
-    const rendered = names.map((variant) => render(variants[variant] ?? [], [], version)).join('\n---\n');
+    const rendered = [
+      ...names.map((variant) => render(variants[variant] ?? [], [], version)),
+      render(prod, stoppedAndRewound, version),
+    ].join('\n---\n');
     const check = (input: string) =>
       spawnSync(
         kubeconform(),
@@ -91,6 +95,12 @@ describe('the chart', () => {
     ['SASL on an open line', ['kafka.sasl=scram-sha-512'], '/kafka'],
     ['a Kafka that loses events with one broker, unless it is wanted', ['kafka.replication=2'], '/kafka/smallSite'],
     ['certificates between services that nobody makes', ['auth.internal=mtls'], '/certificates'],
+    ['a rewind beside running services', ['maintenance.rewindTo=2026-11-25T03:00:00Z'], '/maintenance/stopped'],
+    [
+      'a moment that another zone would read otherwise',
+      ['maintenance.stopped=true', 'maintenance.rewindTo=2026-11-25T03:00:00'],
+      '/maintenance/rewindTo',
+    ],
     ['an AE title of 17 characters', ['dicom.aeTitle=ABCDEFGHIJKLMNOPQ'], '/dicom/aeTitle'],
     [
       'a setting that is no environment variable',
@@ -240,11 +250,12 @@ describe('the high-availability values', () => {
 
   it('certify each service to the others under its own name', () => {
     const uris = of('Certificate', all).flatMap(({ spec }) => (spec['uris'] as string[] | undefined) ?? []);
+    // And the command line, which answers nobody.
     expect(uris.sort()).toEqual(
-      Object.keys(siteFacts().services)
-        .map((name) => `spiffe://callosum/${name}`)
-        .sort(),
+      [...Object.keys(siteFacts().services), 'cli'].map((name) => `spiffe://callosum/${name}`).sort(),
     );
+    const cli = of('Certificate', all).find(({ metadata }) => metadata.name === 'callosum-cli-internal');
+    expect(cli?.spec['usages']).toEqual(['digital signature', 'client auth']);
   });
 
   it('take every Secret a pod mounts or reads from somewhere', () => {
@@ -286,6 +297,17 @@ describe('the migration', () => {
     expect(weight('NetworkPolicy')).toBeLessThan(weight('Job'));
   });
 
+  it('has names of its own where it comes with the release: a rollback would find what a hook left under them', () => {
+    const made = (extra: readonly string[]) =>
+      objects(prod, extra).flatMap(({ kind, metadata }) =>
+        metadata.name.includes('migrate') ? [`${kind} ${metadata.name}`] : [],
+      );
+    const [first, later] = [made([]), made(['--is-upgrade'])];
+    expect(first).toHaveLength(3);
+    expect(later).toHaveLength(3);
+    expect(first.filter((one) => later.includes(one))).toEqual([]);
+  });
+
   it('comes with an install that also makes the database, and runs before the pods of every upgrade', () => {
     expect(job(prod)?.metadata.annotations).toBeUndefined();
     expect(job(prod, ['--is-upgrade'])?.metadata.annotations?.['helm.sh/hook']).toBe('pre-upgrade');
@@ -312,7 +334,68 @@ describe('the migration', () => {
   });
 });
 
+describe('maintenance', () => {
+  const named = (all: readonly KubernetesObject[], name: string) => all.find(({ metadata }) => metadata.name === name);
+
+  it('the toolbox is off by default, and there without a pod where it is on', () => {
+    expect(named(objects(['ci/site.yaml']), 'callosum-toolbox')).toBeUndefined();
+    const all = objects(['ci/site.yaml'], ['--set', 'toolbox.enabled=true,defaults.autoscaling.type=hpa']);
+    expect(of('Deployment', all).find(({ metadata }) => metadata.name === 'callosum-toolbox')?.spec['replicas']).toBe(
+      0,
+    );
+    expect(of('HorizontalPodAutoscaler', all).map(({ metadata }) => metadata.name)).not.toContain('callosum-toolbox');
+  });
+
+  it('the toolbox holds what it proves itself with, and no secret of a service', () => {
+    const volumes = (all: readonly KubernetesObject[]) =>
+      [...JSON.stringify(named(of('Deployment', all), 'callosum-toolbox')).matchAll(/"secretName":"([\w-]+)"/g)].map(
+        ([, name]) => name,
+      );
+    expect(volumes(objects(prod))).toEqual(['callosum-cli-internal-tls']);
+    expect(volumes(objects(['ci/site.yaml'], ['--set', 'toolbox.enabled=true']))).toEqual(['callosum-service-keys']);
+  });
+
+  it('the rebuild of the index waits for a person, and runs once', () => {
+    const [cron] = of('CronJob', objects(prod));
+    expect(cron?.spec['suspend']).toBe(true);
+    expect(JSON.stringify(cron?.spec)).toContain('"args":["callosum","reindex"]');
+    expect(JSON.stringify(cron?.spec)).toContain('"backoffLimit":0');
+  });
+
+  it('a stopped site runs no pod of a service, has nothing that starts one, and leaves the database alone', () => {
+    const all = objects(prod, ['--is-upgrade', '--set', 'maintenance.stopped=true']);
+    for (const name of Object.keys(siteFacts().services))
+      expect(named(of('Deployment', all), `callosum-${name}`)?.spec['replicas'], name).toBe(0);
+    const scaled = [...of('HorizontalPodAutoscaler', all), ...of('ScaledObject', all)];
+    expect(scaled.map(({ metadata }) => metadata.name).filter((name) => !name.includes('worker'))).toEqual([]);
+    expect(of('Job', all)).toEqual([]);
+    const [set] = of('StatefulSet', objects(['values-small.yaml'], ['--set', 'maintenance.stopped=true']));
+    expect(set?.spec['replicas']).toBe(0);
+  });
+
+  it('a rewind is a Job of its own for each moment, as a user who may move groups and write nothing', () => {
+    const all = objects(prod, stoppedAndRewound);
+    const [job] = of('Job', all);
+    expect(JSON.stringify(job?.spec)).toContain('"args":["rewind","--to","2026-11-25T03:00:00+01:00"]');
+    const other = objects(prod, ['--set', 'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:01+01:00']);
+    expect(of('Job', other)[0]?.metadata.name).not.toBe(job?.metadata.name);
+    const user = JSON.stringify(named(of('KafkaUser', all), 'callosum-rewind')?.spec);
+    for (const [name, { consumes }] of Object.entries(siteFacts().services))
+      for (const text of consumes.length > 0 ? [name, ...consumes] : []) expect(user).toContain(`"name":"${text}"`);
+    expect(user).not.toMatch(/Write|Alter|Delete|Create/);
+  });
+});
+
 describe('one pod', () => {
+  it.each(['fhir.url=https://ehr.example.org/fhir', 'toolbox.enabled=true'])(
+    'refuses %s, which it would not heed',
+    (set) => {
+      const { ok, stderr } = template(['values-small.yaml'], ['--set', set]);
+      expect(ok).toBe(false);
+      expect(stderr).toContain(`/${set.replace('.', '/').split('=')[0]}`);
+    },
+  );
+
   it('listens on loopback only without authentication, has no Service, and asks itself how it is', () => {
     const all = objects(['values-small.yaml']);
     expect(of('Service', all)).toEqual([]);
@@ -401,7 +484,7 @@ describe('figures', () => {
         /footprint\.md, "([\w-]+)".*\n(?:\s*#.*\n|\s*resources:\n)*\s*requests: \{ cpu: \S+, memory: (\w+) \}\n\s*limits: \{ memory: (\w+) \}/g,
       ),
     ];
-    expect(given.length).toBe(10);
+    expect(given.length).toBe(11);
     for (const [, name = '', request = '', limit = ''] of given) {
       const row = new RegExp(`^\\| ${name} \\| (\\d+) \\|`, 'm').exec(table);
       expect(row, `${name} has no row`).not.toBeNull();

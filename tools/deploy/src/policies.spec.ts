@@ -129,6 +129,7 @@ function expected(outside: {
   workers?: readonly string[];
   vendors?: boolean;
   route?: string;
+  toolbox?: boolean;
 }): { out: string[]; in: string[] } {
   const out: string[] = ['migrate -> database:' + outside.database];
   const into: string[] = [];
@@ -152,6 +153,11 @@ function expected(outside: {
         into.push(edge);
       }
     }
+  }
+  if (outside.toolbox) {
+    // The command line asks each service what it knows; the job that rebuilds the index asks the index alone.
+    const asked = Object.entries(facts.services).map(([name, { grpc }]) => `toolbox -> ${name}:${grpc.port}`);
+    for (const list of [out, into]) list.push(...asked, 'reindex -> study-index:50061');
   }
   into.push('modalities -> dimse-ingest:11112');
   if (outside.vendors) into.push('vendors -> inference-orchestrator:50051');
@@ -189,6 +195,7 @@ describe('who may talk to whom', () => {
         otlp: 'opentelemetry-collector:4318',
         workers: ['lung-ct', 'chest-triage'],
         route: 'ingress',
+        toolbox: true,
       }),
     );
   });
@@ -206,6 +213,18 @@ describe('who may talk to whom', () => {
         route: 'ingress',
       }),
     );
+  });
+
+  it('lets a rewind reach Kafka and nothing else, by a listener that lets it in', () => {
+    const all = objectsOf(
+      render(variants['prod'] ?? [], ['--set', 'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:00Z']),
+    );
+    const { out, in: into } = edges(all, workloadsOf(all), nameOf);
+    expect(out.filter((edge) => edge.startsWith('rewind '))).toEqual(['rewind -> kafka:9093']);
+    expect(into.filter((edge) => edge.includes('rewind'))).toEqual([]);
+    const [kafka] = all.filter(({ kind }) => kind === 'Kafka');
+    expect(JSON.stringify(kafka?.spec)).toContain('"app.kubernetes.io/component":"rewind"');
+    expect(violations(all, { drainSeconds })).toEqual([]);
   });
 
   it('in one pod without authentication is nobody', () => {

@@ -63,9 +63,9 @@ function containerRules({ component }: Workload, container: Container): string[]
   ];
 }
 
-/** Workers and jobs end by themselves and listen on nothing: no probe could ask them. */
+/** Workers, jobs and the pod of the command line listen on nothing: no probe could ask them. */
 const isService = ({ object, component }: Workload): boolean =>
-  object.kind !== 'Job' && !component.startsWith('worker-');
+  !object.kind.endsWith('Job') && !component.startsWith('worker-') && component !== 'toolbox';
 
 function lifeRules(workload: Workload, { drainSeconds }: PolicyFacts): string[] {
   if (!isService(workload)) return [];
