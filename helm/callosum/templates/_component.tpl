@@ -204,11 +204,14 @@ volumes:
   {{- end }}
 {{- end -}}
 
-{{/* Open probes where the port is; where it is on loopback only, the image asks itself. */}}
+{{/*
+Probes have connections of their own on the metrics port: a flood of clients on the other must not make kubelet restart what is
+well. Where ports are on loopback only, the image asks itself.
+*/}}
 {{- define "callosum.probes" -}}
 {{- $probe := "exec: { command: [node, /app/entry.mjs, healthcheck, %s] }" -}}
 {{- if .root.Values.auth.enabled -}}
-{{- $probe = "httpGet: { path: %s, port: 8080, scheme: HTTP }" -}}
+{{- $probe = "httpGet: { path: %s, port: 9464, scheme: HTTP }" -}}
 {{- end -}}
 # A database that recovers from a crash may keep a service starting for minutes.
 startupProbe: { {{ printf $probe "/healthz" }}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 60 }

@@ -55,6 +55,7 @@ describe('the policies', () => {
       text.replace('livenessProbe: { httpGet: { path: /healthz', 'livenessProbe: { httpGet: { path: /'),
     'readiness-probe': (text) =>
       text.replace('readinessProbe: { httpGet: { path: /readyz', 'readinessProbe: { httpGet: { path: /'),
+    'probe-port': (text) => text.replace(/(livenessProbe: .* port: )9464/, '$18080'),
     'port-without-policy': (text) =>
       text.replace(
         '- { name: metrics, containerPort: 9464, protocol: TCP }',

@@ -78,6 +78,14 @@ function lifeRules(workload: Workload, { drainSeconds }: PolicyFacts): string[] 
       ...rule('startup-probe', component, !asks(container.startupProbe, '/healthz')),
       ...rule('liveness-probe', component, !asks(container.livenessProbe, '/healthz')),
       ...rule('readiness-probe', component, !asks(container.readinessProbe, '/readyz')),
+      // Clients may take every connection of the HTTP port; what kubelet asks has its own.
+      ...rule(
+        'probe-port',
+        component,
+        [container.startupProbe, container.livenessProbe, container.readinessProbe].some((probe) =>
+          asks(probe, '8080'),
+        ),
+      ),
     ]),
   ];
 }
