@@ -93,11 +93,32 @@ Authentication, in one place: values.auth to the settings of the services, and t
 {{- if .root.Values.strimzi.enabled }}
 - { name: CALLOSUM_KAFKA_TLS_CERT_FILE, value: /etc/callosum/kafka-user/user.crt }
 - { name: CALLOSUM_KAFKA_TLS_KEY_FILE, value: /etc/callosum/kafka-user/user.key }
+{{- else }}
+{{- if $kafka.clientCertSecret }}
+- { name: CALLOSUM_KAFKA_TLS_CERT_FILE, value: /etc/callosum/kafka-user/tls.crt }
+- { name: CALLOSUM_KAFKA_TLS_KEY_FILE, value: /etc/callosum/kafka-user/tls.key }
+{{- end }}
+{{- with $kafka.sasl }}
+- { name: CALLOSUM_KAFKA_SASL, value: {{ . }} }
+{{- end }}
+{{- if eq $kafka.sasl "oauthbearer" }}
+- { name: CALLOSUM_KAFKA_OAUTH_TOKEN_URL, value: {{ $kafka.oauth.tokenUrl | quote }} }
+- { name: CALLOSUM_KAFKA_OAUTH_CLIENT_ID, valueFrom: { secretKeyRef: { name: {{ $kafka.credentialsSecret }}, key: client-id } } }
+- { name: CALLOSUM_KAFKA_OAUTH_CLIENT_SECRET, valueFrom: { secretKeyRef: { name: {{ $kafka.credentialsSecret }}, key: client-secret } } }
+{{- with $kafka.oauth.scope }}
+- { name: CALLOSUM_KAFKA_OAUTH_SCOPE, value: {{ . | quote }} }
+{{- end }}
 {{- else if $kafka.sasl }}
-- { name: CALLOSUM_KAFKA_SASL, value: {{ $kafka.sasl }} }
 - { name: CALLOSUM_KAFKA_USERNAME, valueFrom: { secretKeyRef: { name: {{ $kafka.credentialsSecret }}, key: username } } }
 - { name: CALLOSUM_KAFKA_PASSWORD, valueFrom: { secretKeyRef: { name: {{ $kafka.credentialsSecret }}, key: password } } }
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether KEDA is told how to prove itself to Kafka, or whom to believe. */}}
+{{- define "callosum.kafkaProof" -}}
+{{- $kafka := .Values.kafka -}}
+{{- if or .Values.strimzi.enabled $kafka.caSecret $kafka.sasl $kafka.clientCertSecret -}}yes{{- end -}}
 {{- end -}}
 
 {{- define "callosum.kafkaVolumes" -}}
@@ -106,8 +127,13 @@ Authentication, in one place: values.auth to the settings of the services, and t
 {{- if $strimzi.enabled }}
 - { name: kafka-ca, secret: {{ $strimzi.clusterName }}-cluster-ca-cert, path: /etc/callosum/kafka-ca }
 - { name: kafka-user, secret: {{ include "callosum.fullname" .root }}-{{ .name }}, path: /etc/callosum/kafka-user }
-{{- else if .root.Values.kafka.caSecret }}
-- { name: kafka-ca, secret: {{ .root.Values.kafka.caSecret }}, path: /etc/callosum/kafka-ca }
+{{- else }}
+{{- with .root.Values.kafka.caSecret }}
+- { name: kafka-ca, secret: {{ . }}, path: /etc/callosum/kafka-ca }
+{{- end }}
+{{- with .root.Values.kafka.clientCertSecret }}
+- { name: kafka-user, secret: {{ . }}, path: /etc/callosum/kafka-user }
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}

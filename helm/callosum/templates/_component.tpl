@@ -27,6 +27,10 @@ kind: ServiceAccount
 metadata:
   name: {{ $name }}
   labels: {{- include "callosum.labels" $context | nindent 4 }}
+  {{- /* Who it is to the cloud (S3 without keys of its own) is a matter of services: a vendor's worker is nobody there unless it is said. */}}
+  {{- with merge (deepCopy (default dict $component.serviceAccountAnnotations)) (ternary $values.serviceAccount.annotations dict (eq .kind "service")) }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 automountServiceAccountToken: false
 ---
 apiVersion: apps/v1
@@ -193,8 +197,7 @@ containers:
       - { name: worker-ca, mountPath: /etc/callosum/worker-ca, readOnly: true }
       {{- end }}
 volumes:
-  # Uploads and transcoding pass through here, bounded by the settings' limits.
-  - { name: tmp, emptyDir: {} }
+  - { name: tmp, emptyDir: { sizeLimit: {{ $component.tmpSizeLimit }} } }
   {{- range $volumes }}
   - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440 } }
   {{- end }}
@@ -306,7 +309,7 @@ spec:
         {{- with $values.kafka.sasl }}
         sasl: {{ . | replace "-sha-" "_sha" }}
         {{- end }}
-      {{- if or $values.strimzi.enabled $values.kafka.tls $values.kafka.sasl }}
+      {{- if include "callosum.kafkaProof" $.root }}
       authenticationRef: { name: {{ $.fullname }} }
       {{- end }}
     {{- end }}
@@ -318,7 +321,7 @@ spec:
         query: max(callosum_inference_jobs_queued{callosum_model={{ .component.model | quote }}})
         threshold: {{ $scaling.queueThreshold | int | quote }}
     {{- end }}
-{{- if and .fact.consumes (or $values.strimzi.enabled $values.kafka.caSecret $values.kafka.sasl) }}
+{{- if and .fact.consumes (include "callosum.kafkaProof" .root) }}
 ---
 # KEDA asks Kafka for the lag as the consumer itself.
 apiVersion: keda.sh/v1alpha1
@@ -336,9 +339,28 @@ spec:
     {{- with $values.kafka.caSecret }}
     - { parameter: ca, name: {{ . }}, key: ca.crt }
     {{- end }}
+    {{- with $values.kafka.clientCertSecret }}
+    - { parameter: cert, name: {{ . }}, key: tls.crt }
+    - { parameter: key, name: {{ . }}, key: tls.key }
+    {{- end }}
     {{- if $values.kafka.sasl }}
-    - { parameter: username, name: {{ $values.kafka.credentialsSecret }}, key: username }
-    - { parameter: password, name: {{ $values.kafka.credentialsSecret }}, key: password }
+    {{- $bearer := eq $values.kafka.sasl "oauthbearer" }}
+    - { parameter: username, name: {{ $values.kafka.credentialsSecret }}, key: {{ ternary "client-id" "username" $bearer }} }
+    - { parameter: password, name: {{ $values.kafka.credentialsSecret }}, key: {{ ternary "client-secret" "password" $bearer }} }
+    {{- if $bearer }}
+  configMapTargetRef:
+    - { parameter: oauthTokenEndpointUri, name: {{ .fullname }}-kafka, key: token-url }
+    - { parameter: scopes, name: {{ .fullname }}-kafka, key: scope }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .fullname }}-kafka
+  labels: {{- include "callosum.labels" . | nindent 4 }}
+data:
+  token-url: {{ $values.kafka.oauth.tokenUrl | quote }}
+  scope: {{ $values.kafka.oauth.scope | quote }}
+    {{- end }}
     {{- end }}
     {{- end }}
 {{- end }}

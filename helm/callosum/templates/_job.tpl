@@ -40,7 +40,7 @@ template:
           - { name: {{ .name }}, mountPath: {{ .path }}, readOnly: true }
           {{- end }}
     volumes:
-      - { name: tmp, emptyDir: {} }
+      - { name: tmp, emptyDir: { sizeLimit: 64Mi } }
       {{- range .volumes }}
       - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440 } }
       {{- end }}

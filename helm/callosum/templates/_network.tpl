@@ -80,10 +80,16 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- range (include "callosum.brokerPorts" .root | fromYamlArray) }}
 - { name: kafka, port: {{ . }}, peers: {{ include "callosum.kafkaPeers" $root }} }
 {{- end }}
+{{- if and (not $values.strimzi.enabled) (eq $values.kafka.sasl "oauthbearer") }}
+- { name: kafka-token, port: {{ include "callosum.urlPort" $values.kafka.oauth.tokenUrl }}, peers: {{ default $policy.oidc $policy.kafkaToken | toJson }} }
+{{- end }}
 {{- end }}
 {{- if and (eq .kind "service") (ne .name "all-in-one") }}
 {{- if .fact.objectStore }}
 - { name: object-store, port: {{ include "callosum.urlPort" (default "https://s3" $values.objectStore.endpoint) }}, peers: {{ $policy.objectStore | toJson }} }
+{{- if not $values.objectStore.credentialsSecret }}
+- { name: workload-identity, port: {{ $values.objectStore.identityPort | int }}, peers: {{ $policy.workloadIdentity | toJson }} }
+{{- end }}
 {{- end }}
 {{- range .fact.calls }}
 {{- $callee := get $facts.services . }}

@@ -21,6 +21,10 @@ import { siteFacts } from './facts.js';
 import { repositoryRoot } from './repository.js';
 
 const names = Object.keys(variants);
+const kafkaWithTokens = [
+  '--set',
+  'kafka.sasl=oauthbearer,kafka.oauth.tokenUrl=https://id.example.org/token,kafka.clientCertSecret=kafka-client,externalSecrets.enabled=true,externalSecrets.storeRef.name=vault',
+];
 const objects = (files: readonly string[], extra: readonly string[] = []): KubernetesObject[] =>
   objectsOf(render(files, extra));
 const of = (kind: string, all: readonly KubernetesObject[]): KubernetesObject[] =>
@@ -40,6 +44,7 @@ describe('the chart', () => {
     const rendered = [
       ...names.map((variant) => render(variants[variant] ?? [], [], version)),
       render(prod, stoppedAndRewound, version),
+      render(variants['external'] ?? [], kafkaWithTokens, version),
     ].join('\n---\n');
     const check = (input: string) =>
       spawnSync(
@@ -93,6 +98,13 @@ describe('the chart', () => {
     ['a grace shorter than a drain', ['defaults.terminationGracePeriodSeconds=30'], 'terminationGracePeriodSeconds'],
     ['a route without a host', ['route.type=ingress'], '/route/host'],
     ['SASL on an open line', ['kafka.sasl=scram-sha-512'], '/kafka'],
+    ['a certificate on an open line', ['kafka.clientCertSecret=x'], '/kafka/tls'],
+    [
+      'access tokens that come from nowhere',
+      ['kafka.tls=true', 'kafka.sasl=oauthbearer', 'kafka.credentialsSecret=x'],
+      '/kafka/oauth/tokenUrl',
+    ],
+    ['S3 as a role that is taken on nowhere', ['objectStore.credentialsSecret='], '/networkPolicy/workloadIdentity'],
     ['a Kafka that loses events with one broker, unless it is wanted', ['kafka.replication=2'], '/kafka/smallSite'],
     ['certificates between services that nobody makes', ['auth.internal=mtls'], '/certificates'],
     ['a rewind beside running services', ['maintenance.rewindTo=2026-11-25T03:00:00Z'], '/maintenance/stopped'],
@@ -279,6 +291,82 @@ describe('the high-availability values', () => {
       '"tolerations":[{"effect":"NoSchedule","key":"nvidia.com/gpu","operator":"Exists"}]',
     );
     expect(JSON.stringify(gpu?.spec)).toContain('"nodeSelector":{"nvidia.com/gpu.present":"true"}');
+  });
+});
+
+describe('managed services', () => {
+  const external = variants['external'] ?? [];
+
+  it('know each service by the role of its account, and neither workers nor jobs', () => {
+    const role = { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::111122223333:role/callosum' };
+    const worker =
+      'workers.w.image=x:1,workers.w.model=w,workers.w.resources.requests.cpu=500m,workers.w.resources.requests.memory=1Gi,workers.w.resources.limits.memory=1Gi';
+    const all = objects(external, [
+      '--set',
+      `components.dicomweb.serviceAccountAnnotations.own=mine,${worker},toolbox.enabled=true`,
+    ]);
+    const accounts = Object.fromEntries(
+      of('ServiceAccount', all).map(({ metadata }) => [metadata.name.replace('callosum-', ''), metadata.annotations]),
+    );
+    for (const name of Object.keys(siteFacts().services))
+      expect(accounts[name], name).toEqual(name === 'dicomweb' ? { ...role, own: 'mine' } : role);
+    for (const name of ['worker-w', 'toolbox', 'reindex']) expect(accounts[name], name).toBeUndefined();
+    // The keys the role stands for are not asked for.
+    expect(render(external)).not.toContain('CALLOSUM_S3_ACCESS_KEY_ID');
+  });
+
+  it('are shown a client certificate and access tokens by services and by KEDA', () => {
+    const all = objects(external, kafkaWithTokens);
+    const publisher = JSON.stringify(
+      of('Deployment', all).find(({ metadata }) => metadata.name === 'callosum-result-publisher')?.spec,
+    );
+    expect(publisher).toContain('"secretName":"kafka-client"');
+    expect(publisher).toContain('{"name":"CALLOSUM_KAFKA_SASL","value":"oauthbearer"}');
+    const [keda] = of('TriggerAuthentication', all);
+    expect(keda?.spec['configMapTargetRef']).toEqual([
+      { parameter: 'oauthTokenEndpointUri', name: 'callosum-study-index-kafka', key: 'token-url' },
+      { parameter: 'scopes', name: 'callosum-study-index-kafka', key: 'scope' },
+    ]);
+    expect(
+      JSON.stringify(of('ExternalSecret', all).find(({ metadata }) => metadata.name === 'callosum-kafka')),
+    ).toContain('"secretKey":"client-secret"');
+  });
+
+  it('are not told of a proof by KEDA that nobody made', () => {
+    const set = ['--set', 'kafka.sasl=,kafka.credentialsSecret=,kafka.caSecret='];
+    const all = objects(external, set);
+    expect(of('TriggerAuthentication', all)).toEqual([]);
+    expect(JSON.stringify(of('ScaledObject', all))).not.toContain('authenticationRef');
+  });
+
+  it('find the worker port certified under the names it is reached by', () => {
+    const worker = of('Certificate', objects(external)).find(({ metadata }) => metadata.name === 'callosum-worker');
+    expect(worker?.spec['dnsNames']).toEqual([
+      'callosum-inference-orchestrator-worker',
+      'callosum-inference-orchestrator-worker.imaging.svc',
+      'workers.callosum.example.org',
+    ]);
+  });
+
+  it('let KEDA in from where it runs', () => {
+    const [kafka] = of('Kafka', objects(prod, ['--set', 'keda.namespace=autoscaling']));
+    expect(JSON.stringify(kafka?.spec)).toContain('{"kubernetes.io/metadata.name":"autoscaling"}');
+  });
+});
+
+describe('secrets of a store', () => {
+  it('that a hook makes anew outlive the ExternalSecret it replaces', () => {
+    const made = of('ExternalSecret', objects(variants['external'] ?? [], kafkaWithTokens));
+    const policy = (name: string): unknown =>
+      (made.find(({ metadata }) => metadata.name === name)?.spec['target'] as { creationPolicy: string })
+        .creationPolicy;
+    const hooked = made.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook']);
+    expect(hooked.map(({ metadata }) => metadata.name).sort()).toEqual([
+      'callosum-database-admin',
+      'callosum-database-roles',
+    ]);
+    for (const { metadata } of hooked) expect(policy(metadata.name), metadata.name).toBe('Orphan');
+    expect(policy('callosum-service-keys')).toBe('Owner');
   });
 });
 

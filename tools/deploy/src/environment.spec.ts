@@ -72,6 +72,19 @@ describe('the environment the chart gives', () => {
       'the site that is stopped, and its rewind',
       ['maintenance.stopped=true', 'maintenance.rewindTo=2026-11-25T03:00:00Z'],
     ],
+    [
+      'a Kafka that asks for a client certificate and access tokens',
+      [
+        'kafka.tls=true',
+        'kafka.clientCertSecret=kafka-client',
+        'kafka.sasl=oauthbearer',
+        'kafka.credentialsSecret=kafka-oauth',
+        'kafka.oauth.tokenUrl=https://id.example.org/token',
+        'kafka.oauth.scope=events',
+        'maintenance.stopped=true',
+        'maintenance.rewindTo=2026-11-25T03:00:00Z',
+      ],
+    ],
     ['a toolbox where services show tokens', ['toolbox.enabled=true', 'auth.internal=token']],
   ])('%s: every name is a setting and every value usable', (_, settings) => {
     for (const variant of ['default', 'prod', 'external']) {

@@ -39,7 +39,9 @@ describe('the policies', () => {
     'no-token': (text) => text.replace('automountServiceAccountToken: false', 'automountServiceAccountToken: true'),
     'no-host': (text) =>
       text.replace('enableServiceLinks: false', 'enableServiceLinks: false\n      hostNetwork: true'),
-    'no-host-path': (text) => text.replace('{ name: tmp, emptyDir: {} }', '{ name: tmp, hostPath: { path: /tmp } }'),
+    'no-host-path': (text) =>
+      text.replace('{ name: tmp, emptyDir: { sizeLimit: 1Gi } }', '{ name: tmp, hostPath: { path: /tmp } }'),
+    'tmp-size': (text) => text.replace('emptyDir: { sizeLimit: 1Gi }', 'emptyDir: {}'),
     'read-only-root': (text) => text.replace('readOnlyRootFilesystem: true', 'readOnlyRootFilesystem: false'),
     'no-escalation': (text) => text.replace('allowPrivilegeEscalation: false', 'allowPrivilegeEscalation: true'),
     'no-capabilities': (text) => text.replace('drop: [ALL]', 'drop: [ALL], add: [NET_ADMIN]'),
@@ -105,6 +107,8 @@ const networks: Record<string, string> = {
   '10.30.4.0/24': 'oidc',
   '10.30.5.0/24': 'telemetry',
   '10.30.6.0/24': 'ehr',
+  '10.30.7.0/24': 'sts',
+  '10.30.8.0/24': 'tokens',
   '10.40.0.0/16': 'vendors',
 };
 function nameOf({ podSelector, namespaceSelector, ipBlock }: Peer): string {
@@ -131,6 +135,7 @@ function expected(outside: {
   vendors?: boolean;
   route?: string;
   toolbox?: boolean;
+  sts?: boolean;
 }): { out: string[]; in: string[] } {
   const out: string[] = ['migrate -> database:' + outside.database];
   const into: string[] = [];
@@ -142,6 +147,7 @@ function expected(outside: {
     );
     into.push(`monitoring -> ${name}:9464`);
     if (service.objectStore) out.push(`${name} -> object-store:${outside.objectStore}`);
+    if (service.objectStore && outside.sts) out.push(`${name} -> sts:443`);
     if (outside.otlp) out.push(`${name} -> ${outside.otlp}`);
     if (outside.route && service.http.length > 0) into.push(`${outside.route} -> ${name}:8080`);
     for (const callee of service.calls) {
@@ -210,6 +216,7 @@ describe('who may talk to whom', () => {
         oidc: 443,
         otlp: 'telemetry:4318',
         fhir: 'ehr:443',
+        sts: true,
         vendors: true,
         route: 'ingress',
       }),
@@ -226,6 +233,24 @@ describe('who may talk to whom', () => {
     const [kafka] = all.filter(({ kind }) => kind === 'Kafka');
     expect(JSON.stringify(kafka?.spec)).toContain('"app.kubernetes.io/component":"rewind"');
     expect(violations(all, { drainSeconds })).toEqual([]);
+  });
+
+  it('leads to every port a broker is on, and to where access tokens for them come from', () => {
+    const reached = (set: string): string[] => {
+      const all = objectsOf(render(variants['external'] ?? [], ['--set', set]));
+      const { out } = edges(all, workloadsOf(all), nameOf);
+      return out.filter((edge) => /^fhir-gateway -> (kafka|oidc|tokens):/.test(edge));
+    };
+    expect(reached('kafka.brokers={a:9092,b:9192,c:9092}')).toEqual([
+      'fhir-gateway -> kafka:9092',
+      'fhir-gateway -> kafka:9192',
+      'fhir-gateway -> oidc:443',
+    ]);
+    const bearer = 'kafka.sasl=oauthbearer,kafka.oauth.tokenUrl=https://id.example.org:8443/token';
+    expect(reached(bearer)).toContain('fhir-gateway -> oidc:8443');
+    expect(reached(`${bearer},networkPolicy.kafkaToken[0].ipBlock.cidr=10.30.8.0/24`)).toContain(
+      'fhir-gateway -> tokens:8443',
+    );
   });
 
   it('in one pod without authentication is nobody', () => {

@@ -35,6 +35,14 @@ function podRules({ component, pod }: Workload): string[] {
     ...rule('seccomp', component, seccomp?.type !== 'RuntimeDefault'),
     ...rule('no-token', component, pod.automountServiceAccountToken !== false),
     ...rule('no-host', component, Boolean(pod.hostNetwork || pod.hostPID || pod.hostIPC)),
+    // What has no limit fills the node's disk, and takes its other pods with it.
+    ...rule(
+      'tmp-size',
+      component,
+      (pod.volumes ?? []).some(
+        ({ emptyDir }) => emptyDir !== undefined && !(emptyDir as { sizeLimit?: string }).sizeLimit,
+      ),
+    ),
     ...rule(
       'no-host-path',
       component,

@@ -22,6 +22,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyReply } from 'fastify';
 
 import { ArchiveSweeper } from './archive-sweeper.js';
+import { certificateFiles } from './certificate-gauges.js';
 import { createPeerClients } from './clients.js';
 import type { ServiceDefinition } from './definition.js';
 import { Drain } from './drain.js';
@@ -160,6 +161,7 @@ export async function startService(
       log,
       objectStore,
       logger,
+      certificates: certificateFiles({ ...settings, ...own }),
       own: () => definition.gauges?.(app) ?? Promise.resolve([]),
     });
     closers.push(() => gauges.close());

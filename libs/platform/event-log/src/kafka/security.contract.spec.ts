@@ -73,6 +73,23 @@ describe('Kafka that asks who one is', async () => {
     await works(kafka.mtlsBrokers, { tls: { ...tls, ...kafka.client } });
   });
 
+  it('is shown, at the next connection, a certificate that was renewed while the process ran', async () => {
+    let now = kafka.expiredClient;
+    const log = new KafkaEventLog({
+      brokers: kafka.mtlsBrokers,
+      clientId: 'service',
+      security: { tls: () => ({ ...tls, ...now }) },
+      onError: () => undefined,
+    });
+    closing.push(() => log.close());
+    await expect(log.ping()).rejects.toThrow(/no TLS connection|expired/i);
+    now = kafka.client;
+    await log.ping();
+    // One that was not renewed in time serves as long as its connection.
+    now = kafka.expiredClient;
+    await log.ping();
+  });
+
   it('lets in by an access token, and asks for one token for all connections', async () => {
     const before = kafka.tokens.issued();
     await works(kafka.saslBrokers, { tls, sasl: bearer() });
