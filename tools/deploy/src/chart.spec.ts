@@ -9,11 +9,15 @@ import { describe, expect, it } from 'vitest';
 import { kubeconform, schemaFolder } from './binaries.js';
 import {
   chartFolder,
+  kafkaWithTokens,
   type KubernetesObject,
+  objects,
   objectsOf,
+  of,
   operatorApis,
   render,
   runHelm,
+  stoppedAndRewound,
   template,
   variants,
 } from './chart.js';
@@ -21,16 +25,7 @@ import { siteFacts } from './facts.js';
 import { repositoryRoot } from './repository.js';
 
 const names = Object.keys(variants);
-const kafkaWithTokens = [
-  '--set',
-  'kafka.sasl=oauthbearer,kafka.oauth.tokenUrl=https://id.example.org/token,kafka.clientCertSecret=kafka-client,externalSecrets.enabled=true,externalSecrets.storeRef.name=vault',
-];
-const objects = (files: readonly string[], extra: readonly string[] = []): KubernetesObject[] =>
-  objectsOf(render(files, extra));
-const of = (kind: string, all: readonly KubernetesObject[]): KubernetesObject[] =>
-  all.filter((one) => one.kind === kind);
 const prod = variants['prod'] ?? [];
-const stoppedAndRewound = ['--set', 'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:00+01:00'];
 
 describe('the chart', () => {
   it.each(names)('lints with the values of %s', (variant) => {
@@ -294,82 +289,6 @@ describe('the high-availability values', () => {
   });
 });
 
-describe('managed services', () => {
-  const external = variants['external'] ?? [];
-
-  it('know each service by the role of its account, and neither workers nor jobs', () => {
-    const role = { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::111122223333:role/callosum' };
-    const worker =
-      'workers.w.image=x:1,workers.w.model=w,workers.w.resources.requests.cpu=500m,workers.w.resources.requests.memory=1Gi,workers.w.resources.limits.memory=1Gi';
-    const all = objects(external, [
-      '--set',
-      `components.dicomweb.serviceAccountAnnotations.own=mine,${worker},toolbox.enabled=true`,
-    ]);
-    const accounts = Object.fromEntries(
-      of('ServiceAccount', all).map(({ metadata }) => [metadata.name.replace('callosum-', ''), metadata.annotations]),
-    );
-    for (const name of Object.keys(siteFacts().services))
-      expect(accounts[name], name).toEqual(name === 'dicomweb' ? { ...role, own: 'mine' } : role);
-    for (const name of ['worker-w', 'toolbox', 'reindex']) expect(accounts[name], name).toBeUndefined();
-    // The keys the role stands for are not asked for.
-    expect(render(external)).not.toContain('CALLOSUM_S3_ACCESS_KEY_ID');
-  });
-
-  it('are shown a client certificate and access tokens by services and by KEDA', () => {
-    const all = objects(external, kafkaWithTokens);
-    const publisher = JSON.stringify(
-      of('Deployment', all).find(({ metadata }) => metadata.name === 'callosum-result-publisher')?.spec,
-    );
-    expect(publisher).toContain('"secretName":"kafka-client"');
-    expect(publisher).toContain('{"name":"CALLOSUM_KAFKA_SASL","value":"oauthbearer"}');
-    const [keda] = of('TriggerAuthentication', all);
-    expect(keda?.spec['configMapTargetRef']).toEqual([
-      { parameter: 'oauthTokenEndpointUri', name: 'callosum-study-index-kafka', key: 'token-url' },
-      { parameter: 'scopes', name: 'callosum-study-index-kafka', key: 'scope' },
-    ]);
-    expect(
-      JSON.stringify(of('ExternalSecret', all).find(({ metadata }) => metadata.name === 'callosum-kafka')),
-    ).toContain('"secretKey":"client-secret"');
-  });
-
-  it('are not told of a proof by KEDA that nobody made', () => {
-    const set = ['--set', 'kafka.sasl=,kafka.credentialsSecret=,kafka.caSecret='];
-    const all = objects(external, set);
-    expect(of('TriggerAuthentication', all)).toEqual([]);
-    expect(JSON.stringify(of('ScaledObject', all))).not.toContain('authenticationRef');
-  });
-
-  it('find the worker port certified under the names it is reached by', () => {
-    const worker = of('Certificate', objects(external)).find(({ metadata }) => metadata.name === 'callosum-worker');
-    expect(worker?.spec['dnsNames']).toEqual([
-      'callosum-inference-orchestrator-worker',
-      'callosum-inference-orchestrator-worker.imaging.svc',
-      'workers.callosum.example.org',
-    ]);
-  });
-
-  it('let KEDA in from where it runs', () => {
-    const [kafka] = of('Kafka', objects(prod, ['--set', 'keda.namespace=autoscaling']));
-    expect(JSON.stringify(kafka?.spec)).toContain('{"kubernetes.io/metadata.name":"autoscaling"}');
-  });
-});
-
-describe('secrets of a store', () => {
-  it('that a hook makes anew outlive the ExternalSecret it replaces', () => {
-    const made = of('ExternalSecret', objects(variants['external'] ?? [], kafkaWithTokens));
-    const policy = (name: string): unknown =>
-      (made.find(({ metadata }) => metadata.name === name)?.spec['target'] as { creationPolicy: string })
-        .creationPolicy;
-    const hooked = made.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook']);
-    expect(hooked.map(({ metadata }) => metadata.name).sort()).toEqual([
-      'callosum-database-admin',
-      'callosum-database-roles',
-    ]);
-    for (const { metadata } of hooked) expect(policy(metadata.name), metadata.name).toBe('Orphan');
-    expect(policy('callosum-service-keys')).toBe('Owner');
-  });
-});
-
 describe('the migration', () => {
   const job = (files: readonly string[], extra: readonly string[] = []): KubernetesObject | undefined =>
     of('Job', objects(files, extra))[0];
@@ -419,58 +338,6 @@ describe('the migration', () => {
   it('takes no pod away before its successor is ready', () => {
     for (const { spec } of of('Deployment', objects(prod)))
       expect(spec['strategy']).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } });
-  });
-});
-
-describe('maintenance', () => {
-  const named = (all: readonly KubernetesObject[], name: string) => all.find(({ metadata }) => metadata.name === name);
-
-  it('the toolbox is off by default, and there without a pod where it is on', () => {
-    expect(named(objects(['ci/site.yaml']), 'callosum-toolbox')).toBeUndefined();
-    const all = objects(['ci/site.yaml'], ['--set', 'toolbox.enabled=true,defaults.autoscaling.type=hpa']);
-    expect(of('Deployment', all).find(({ metadata }) => metadata.name === 'callosum-toolbox')?.spec['replicas']).toBe(
-      0,
-    );
-    expect(of('HorizontalPodAutoscaler', all).map(({ metadata }) => metadata.name)).not.toContain('callosum-toolbox');
-  });
-
-  it('the toolbox holds what it proves itself with, and no secret of a service', () => {
-    const volumes = (all: readonly KubernetesObject[]) =>
-      [...JSON.stringify(named(of('Deployment', all), 'callosum-toolbox')).matchAll(/"secretName":"([\w-]+)"/g)].map(
-        ([, name]) => name,
-      );
-    expect(volumes(objects(prod))).toEqual(['callosum-cli-internal-tls']);
-    expect(volumes(objects(['ci/site.yaml'], ['--set', 'toolbox.enabled=true']))).toEqual(['callosum-service-keys']);
-  });
-
-  it('the rebuild of the index waits for a person, and runs once', () => {
-    const [cron] = of('CronJob', objects(prod));
-    expect(cron?.spec['suspend']).toBe(true);
-    expect(JSON.stringify(cron?.spec)).toContain('"args":["callosum","reindex"]');
-    expect(JSON.stringify(cron?.spec)).toContain('"backoffLimit":0');
-  });
-
-  it('a stopped site runs no pod of a service, has nothing that starts one, and leaves the database alone', () => {
-    const all = objects(prod, ['--is-upgrade', '--set', 'maintenance.stopped=true']);
-    for (const name of Object.keys(siteFacts().services))
-      expect(named(of('Deployment', all), `callosum-${name}`)?.spec['replicas'], name).toBe(0);
-    const scaled = [...of('HorizontalPodAutoscaler', all), ...of('ScaledObject', all)];
-    expect(scaled.map(({ metadata }) => metadata.name).filter((name) => !name.includes('worker'))).toEqual([]);
-    expect(of('Job', all)).toEqual([]);
-    const [set] = of('StatefulSet', objects(['values-small.yaml'], ['--set', 'maintenance.stopped=true']));
-    expect(set?.spec['replicas']).toBe(0);
-  });
-
-  it('a rewind is a Job of its own for each moment, as a user who may move groups and write nothing', () => {
-    const all = objects(prod, stoppedAndRewound);
-    const [job] = of('Job', all);
-    expect(JSON.stringify(job?.spec)).toContain('"args":["rewind","--to","2026-11-25T03:00:00+01:00"]');
-    const other = objects(prod, ['--set', 'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:01+01:00']);
-    expect(of('Job', other)[0]?.metadata.name).not.toBe(job?.metadata.name);
-    const user = JSON.stringify(named(of('KafkaUser', all), 'callosum-rewind')?.spec);
-    for (const [name, { consumes }] of Object.entries(siteFacts().services))
-      for (const text of consumes.length > 0 ? [name, ...consumes] : []) expect(user).toContain(`"name":"${text}"`);
-    expect(user).not.toMatch(/Write|Alter|Delete|Create/);
   });
 });
 
