@@ -90,8 +90,11 @@ export function objectsOf(yaml: string): KubernetesObject[] {
     .filter((object) => object !== null);
 }
 
-/** Values that stop a site and take its groups back, beside those of a variant. */
-export const stoppedAndRewound = ['--set', 'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:00+01:00'];
+/** Values that stop a site and start both Jobs of a disaster, beside those of a variant. */
+export const stoppedAndRewound = [
+  '--set',
+  'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:00+01:00,maintenance.announceSince=2026-11-25T04:00:00Z',
+];
 
 /** Values for a Kafka that asks for a client certificate and access tokens, with secrets from a store. */
 export const kafkaWithTokens = [

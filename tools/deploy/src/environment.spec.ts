@@ -70,7 +70,11 @@ describe('the environment the chart gives', () => {
   it.each([
     [
       'the site that is stopped, and its rewind',
-      ['maintenance.stopped=true', 'maintenance.rewindTo=2026-11-25T03:00:00Z'],
+      [
+        'maintenance.stopped=true',
+        'maintenance.rewindTo=2026-11-25T03:00:00Z',
+        'maintenance.announceSince=2026-11-25T03:00:00Z',
+      ],
     ],
     [
       'a Kafka that asks for a client certificate and access tokens',

@@ -49,6 +49,8 @@ function schemasOf(entry: string): SettingsSchema[] {
   if (entry === 'worker') return [workerSettings];
   if (['callosum', 'toolbox', 'reindex'].includes(entry)) return [cliSettings, authSettings];
   if (entry === 'migrate') return [platformSettingsLike(migrationNeeds), migrationSettings];
+  if (entry === 'announce')
+    return [platformSettingsLike(migrationNeeds), migrationSettings.pick({ CALLOSUM_DATABASE_PASSWORDS_DIR: true })];
   if (entry === 'rewind') return [platformSettingsLike(rewindNeeds)];
   const own = services.filter(({ name }: ServiceDefinition) => entry === 'all-in-one' || entry === name);
   return [platformSettings, ...own.map(({ settings }) => settings)];

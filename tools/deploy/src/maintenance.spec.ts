@@ -6,6 +6,8 @@ import { siteFacts } from './facts.js';
 const prod = variants['prod'] ?? [];
 
 describe('maintenance', () => {
+  const jobsOf = (component: string, all: readonly KubernetesObject[]) =>
+    of('Job', all).filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === component);
   const named = (all: readonly KubernetesObject[], name: string) => all.find(({ metadata }) => metadata.name === name);
 
   it('the toolbox is off by default, and there without a pod where it is on', () => {
@@ -46,13 +48,21 @@ describe('maintenance', () => {
 
   it('a rewind is a Job of its own for each moment, as a user who may move groups and write nothing', () => {
     const all = objects(prod, stoppedAndRewound);
-    const [job] = of('Job', all);
+    const [job] = jobsOf('rewind', all);
     expect(JSON.stringify(job?.spec)).toContain('"args":["rewind","--to","2026-11-25T03:00:00+01:00"]');
     const other = objects(prod, ['--set', 'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:01+01:00']);
-    expect(of('Job', other)[0]?.metadata.name).not.toBe(job?.metadata.name);
+    expect(jobsOf('rewind', other)[0]?.metadata.name).not.toBe(job?.metadata.name);
     const user = JSON.stringify(named(of('KafkaUser', all), 'callosum-rewind')?.spec);
     for (const [name, { consumes }] of Object.entries(siteFacts().services))
       for (const text of consumes.length > 0 ? [name, ...consumes] : []) expect(user).toContain(`"name":"${text}"`);
     expect(user).not.toMatch(/Write|Alter|Delete|Create/);
+  });
+
+  it('what a Kafka that lost its data is told again is a Job with the roles of all services, and no administrator', () => {
+    const [job] = jobsOf('announce', objects(prod, stoppedAndRewound));
+    const text = JSON.stringify(job?.spec);
+    expect(text).toContain('"args":["announce","--since","2026-11-25T04:00:00Z"]');
+    expect([...text.matchAll(/"secretName":"([\w-]+)"/g)].map(([, name]) => name)).toEqual(['callosum-database-roles']);
+    expect(text).not.toMatch(/ADMIN|KAFKA/);
   });
 });

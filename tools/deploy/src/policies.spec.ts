@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type KubernetesObject, objectsOf, render, variants } from './chart.js';
+import { type KubernetesObject, objectsOf, render, stoppedAndRewound, variants } from './chart.js';
 import { siteFacts } from './facts.js';
 import { edges, type Peer } from './network.js';
 import { violations } from './policies.js';
@@ -223,13 +223,16 @@ describe('who may talk to whom', () => {
     );
   });
 
-  it('lets a rewind reach Kafka and nothing else, by a listener that lets it in', () => {
-    const all = objectsOf(
-      render(variants['prod'] ?? [], ['--set', 'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:00Z']),
-    );
+  it('lets a rewind reach Kafka alone and an announcement the database alone, which let them in', () => {
+    const all = objectsOf(render(variants['prod'] ?? [], stoppedAndRewound));
     const { out, in: into } = edges(all, workloadsOf(all), nameOf);
     expect(out.filter((edge) => edge.startsWith('rewind '))).toEqual(['rewind -> kafka:9093']);
-    expect(into.filter((edge) => edge.includes('rewind'))).toEqual([]);
+    expect(out.filter((edge) => edge.startsWith('announce '))).toEqual(['announce -> database:5432']);
+    expect(into.filter((edge) => /rewind|announce/.test(edge))).toEqual([]);
+    const database = all.filter(
+      ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'callosum-postgresql',
+    );
+    expect(JSON.stringify(database)).toContain('"app.kubernetes.io/component":"announce"');
     const [kafka] = all.filter(({ kind }) => kind === 'Kafka');
     expect(JSON.stringify(kafka?.spec)).toContain('"app.kubernetes.io/component":"rewind"');
     expect(violations(all, { drainSeconds })).toEqual([]);
