@@ -32,7 +32,8 @@ const absent = services.map(({ name }): Alert => {
     severity: 'critical',
     labels: { app_kubernetes_io_component: name },
     summary: '{{ $labels.app_kubernetes_io_component }}: no pod is there',
-    description: 'Not one replica is known to Prometheus, not even one that does not answer. What the service does waits.',
+    description:
+      'Not one replica is known to Prometheus, not even one that does not answer. What the service does waits.',
   };
 });
 
