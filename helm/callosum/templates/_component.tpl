@@ -111,7 +111,7 @@ spec:
 {{- $values := .root.Values -}}
 {{- $component := .component -}}
 {{- $volumes := list -}}
-{{- if eq .kind "service" -}}{{- $volumes = concat (include "callosum.authVolumes" . | fromYamlArray) (include "callosum.kafkaVolumes" . | fromYamlArray) -}}{{- end -}}
+{{- if eq .kind "service" -}}{{- $volumes = concat (include "callosum.authVolumes" . | fromYamlArray) (include "callosum.kafkaVolumes" . | fromYamlArray) (include "callosum.databaseVolumes" . | fromYamlArray) -}}{{- end -}}
 serviceAccountName: {{ .fullname }}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -190,7 +190,7 @@ volumes:
   # Uploads and transcoding pass through here, bounded by the settings' limits.
   - { name: tmp, emptyDir: {} }
   {{- range $volumes }}
-  - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440 } }
+  - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440{{ with .items }}, items: {{ toJson . }}{{ end }} } }
   {{- end }}
   {{- if and (eq .kind "worker") $component.tokenSecret }}
   # The authority of the worker port's certificate, not its key.

@@ -5,6 +5,7 @@ export * from './kafka-cluster.js';
 export * from './kafka-secure.js';
 export * from './multipart.js';
 export * from './certificates.js';
+export * from './tcp-proxy.js';
 export * from './token-server.js';
 export type { TestKafka } from './test-kafka.js';
 export * from './s3.js';

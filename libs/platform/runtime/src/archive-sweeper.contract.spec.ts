@@ -26,8 +26,8 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
   function start(sweep: (ageMs: number) => Promise<number>, site = 'default'): ArchiveSweeper {
     const sweeper = new ArchiveSweeper({
       archive: { sweep },
-      // As the runtime hands it over: the options of the archive's pool.
-      connection: pool.pool.options,
+      // As the runtime hands it over.
+      newClient: pool.newClient,
       site,
       logger: createLogger('test', 'silent'),
       firstAfterMs: 0,
