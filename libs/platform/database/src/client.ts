@@ -44,6 +44,7 @@ export class DatabaseClient extends pg.Client {
   #allowedMs = 0;
   #dueAt = 0;
   #timer: NodeJS.Timeout | undefined;
+  #givenUp: DatabaseUnavailableError | undefined;
 
   constructor(config: DatabaseClientConfig) {
     // A pool's options hide the password from spreading.
@@ -69,8 +70,10 @@ export class DatabaseClient extends pg.Client {
   #watchQueries(): void {
     const send = this.query.bind(this) as (...parts: unknown[]) => unknown;
     const query = (...parts: unknown[]): unknown => {
+      const told = parts.at(-1) as unknown;
+      // Such as the rollback of a transaction, whose error would hide this one.
+      if (this.#givenUp && typeof told !== 'function') return Promise.reject(this.#givenUp);
       const answered = this.#asked();
-      const told = parts.at(-1);
       if (typeof told === 'function')
         return send(...parts.slice(0, -1), (...outcome: unknown[]) => {
           answered();
@@ -103,11 +106,11 @@ export class DatabaseClient extends pg.Client {
   #due(): void {
     // The answer may have come while nobody read it.
     if (performance.now() - this.#dueAt > stoodStillMs) return this.#wait(silenceGraceMs);
-    const silent = new DatabaseUnavailableError(
+    this.#givenUp = new DatabaseUnavailableError(
       `PostgreSQL at ${this.#server} did not answer for ${this.#allowedMs} ms: the connection was given up`,
     );
     // Ends every query of this connection with that error, and a pool throws the connection away.
-    this.connection.stream.destroy(silent);
+    this.connection.stream.destroy(this.#givenUp);
   }
 }
 
