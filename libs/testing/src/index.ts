@@ -8,6 +8,7 @@ export * from './certificates.js';
 export * from './tcp-proxy.js';
 export * from './token-server.js';
 export type { TestKafka } from './test-kafka.js';
+export { type Ran, Runbook } from './runbook.js';
 export * from './s3.js';
 export * from './test-data.js';
 export { freePort } from './ports.js';
