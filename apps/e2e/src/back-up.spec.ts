@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -38,6 +38,7 @@ describe.skipIf(runbooks.missing)('a back-up made and restored as the runbooks s
   });
   afterAll(async () => {
     for (const server of servers) await server.stop();
+    rmSync(passwords, { recursive: true, force: true });
   });
 
   async function emptySite(): Promise<Site> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -40,6 +40,8 @@ export class Runbook {
   static async open(...pages: readonly string[]): Promise<Runbook[]> {
     const tools = await postgresTools();
     const folder = mkdtempSync(join(tmpdir(), 'callosum-runbook-'));
+    // What was dumped there goes with the test's process.
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
     for (const name of ['apps', 'node_modules']) symlinkSync(join(repositoryRoot, name), join(folder, name));
     return pages.map((page) => new Runbook(page, folder, tools));
   }
