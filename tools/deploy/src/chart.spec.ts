@@ -428,6 +428,8 @@ describe('figures', () => {
       expect(row, `${name} has no row`).not.toBeNull();
       expect(mebibytes(request), name).toBeGreaterThanOrEqual(Number(row?.[1]));
       expect(mebibytes(limit), name).toBeGreaterThan(Number(row?.[1]) * 1.3);
+      const loaded = new RegExp(`^\\| ${name} \\| \\d+ × \\d+ MiB .*\\| (\\d+) \\|$`, 'm').exec(table);
+      if (loaded) expect(mebibytes(limit), `${name} under load`).toBeGreaterThan(Number(loaded[1]) * 1.3);
     }
   });
 });

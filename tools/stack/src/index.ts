@@ -6,4 +6,5 @@ export type { FaultCounts } from './chaos/fault-plan.js';
 export { faultsOf, killTest } from './chaos/main.js';
 export { type ChaosOptions, type ChaosReport, runChaos } from './chaos/run-chaos.js';
 export { runUpgrade, type UpgradeOptions, type UpgradeReport } from './upgrade/run-upgrade.js';
+export { benchMemory } from './bench/bench-memory.js';
 export { benchPipeline } from './bench/bench-pipeline.js';

@@ -46,7 +46,7 @@ export interface HttpLimits {
    * hours and is not; the slowest answer, of a decision that waits for a delivery under way, takes 65 s.
    */
   readonly idleTimeoutMs: number;
-  /** Some hundred viewers with six connections each; each connection may hold a body of 32 MiB. */
+  /** Some hundred viewers with six connections each; the memory of what they store has limits of its own. */
   readonly connectionsMax: number;
 }
 
