@@ -37,6 +37,7 @@ describe.skipIf(runbooks.missing)('a back-up made and restored as the runbooks s
     expectDone(await backUp.run('pg_restore --file', site.env));
   });
   afterAll(async () => {
+    backUp.close();
     for (const server of servers) await server.stop();
     rmSync(passwords, { recursive: true, force: true });
   });

@@ -34,6 +34,7 @@ describe.skipIf(runbooks.missing)('PostgreSQL restored from a back-up that is ol
     await start(...cluster.services.map(({ name }) => name));
   });
   afterAll(async () => {
+    backUp.close();
     await stop(...running.keys());
     await cluster?.stopServers();
   });

@@ -40,10 +40,13 @@ export class Runbook {
   static async open(...pages: readonly string[]): Promise<Runbook[]> {
     const tools = await postgresTools();
     const folder = mkdtempSync(join(tmpdir(), 'callosum-runbook-'));
-    // What was dumped there goes with the test's process.
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
     for (const name of ['apps', 'node_modules']) symlinkSync(join(repositoryRoot, name), join(folder, name));
     return pages.map((page) => new Runbook(page, folder, tools));
+  }
+
+  /** Removes the folder, and with it what was dumped there. */
+  close(): void {
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   /**
