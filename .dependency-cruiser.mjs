@@ -132,6 +132,14 @@ export default {
       to: { path: 'node_modules/kafkajs/' },
     },
     {
+      name: 'connections-to-postgresql-are-made-in-one-place',
+      comment:
+        'Only libs/platform/database connects: a second place that does forgets TLS, or waits for ever (ADR 54, 55).',
+      severity: 'error',
+      from: { pathNot: `^libs/platform/database/|^libs/testing/|^apps/e2e/|${tests}` },
+      to: { path: 'node_modules/(@types/)?pg/', dependencyTypesNot: ['type-only'] },
+    },
+    {
       name: 'tokens-are-checked-in-one-place',
       comment: 'Only libs/platform/auth touches jose: a second place that checks tokens is one that forgets something.',
       severity: 'error',

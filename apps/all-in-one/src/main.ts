@@ -87,6 +87,7 @@ async function main(): Promise<void> {
       CALLOSUM_DATABASE_HOST: postgres.host,
       CALLOSUM_DATABASE_PORT: String(postgres.port),
       CALLOSUM_DATABASE_NAME: postgres.database,
+      CALLOSUM_DATABASE_TLS: 'off',
       CALLOSUM_EVENT_LOG: 'postgres',
       CALLOSUM_OBJECT_STORE: 'files',
       CALLOSUM_OBJECT_STORE_DIR: join(dataDir, 'objects'),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { DatabaseConfig } from '@callosum/database';
 import { migrateSite, MissingPasswordError, type ServiceDefinition, startService } from '@callosum/runtime';
 import { createLogger } from '@callosum/telemetry';
-import { orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
+import { orSkip, startPostgres, TcpProxy, TestAuthority, type TestPostgres } from '@callosum/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -135,6 +135,44 @@ describe.skipIf(postgres.missing)(`migrate${postgres.missing ? ` (${postgres.mis
     const again = await startService(studyIndex, serviceEnv);
     expect((await again.readiness())['database']?.state).toBe('ok');
     await again.close();
+  });
+
+  it('and a service go over TLS with every connection, and say at once what is wrong with it', async () => {
+    const server = postgres.server as TestPostgres;
+    const authority = await TestAuthority.create();
+    const proxy = await TcpProxy.to(database.port);
+    const tls = {
+      ...env,
+      CALLOSUM_DATABASE_HOST: 'localhost',
+      CALLOSUM_DATABASE_PORT: String(proxy.port),
+      CALLOSUM_DATABASE_TLS: 'verify-full',
+      CALLOSUM_DATABASE_TLS_CA_FILE: authority.caFile,
+      CALLOSUM_DATABASE_PASSWORD: 'study_index-1',
+      CALLOSUM_OBJECT_STORE_DIR: join(passwords, 'objects'),
+      CALLOSUM_DISK_FREE_BYTES_MIN: '0',
+      CALLOSUM_LOG_LEVEL: 'fatal',
+    };
+    try {
+      // Waiting does not help there, and a person looks at it: well before CALLOSUM_MIGRATION_WAIT_MS.
+      await expect(migrateSite(services, tls, quiet)).rejects.toThrow(/it offers no TLS/);
+      await server.offerTls(await authority.issue('server', 'DNS:localhost'));
+      await expect(migrateSite(services, { ...tls, CALLOSUM_DATABASE_HOST: '127.0.0.1' }, quiet)).rejects.toThrow(
+        /another name/,
+      );
+      await migrateSite(services, tls, quiet);
+      const service = services.find(({ name }) => name === 'study-index') as ServiceDefinition;
+      await expect(startService(service, { ...tls, CALLOSUM_DATABASE_HOST: '127.0.0.1' })).rejects.toMatchObject({
+        code: 'database.tls-refused',
+      });
+      const running = await startService(service, tls);
+      expect((await running.readiness())['database']?.state).toBe('ok');
+      await running.close();
+      // A start-up message names its role: one connection that forgot would show.
+      for (const role of ['site_admin', ...roles]) expect(proxy.sent.includes(`user\0${role}\0`), role).toBe(false);
+    } finally {
+      await proxy.close();
+      await authority.remove();
+    }
   });
 });
 

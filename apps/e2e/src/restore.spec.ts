@@ -1,13 +1,10 @@
-import { join } from 'node:path';
-
 import { Cluster } from '@callosum/stack';
-import { freePort } from '@callosum/testing';
+import { freePort, orSkip, type Ran, Runbook } from '@callosum/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { eventually, imagingStudyOf, reportsOf, waitForReport } from './harness/fhir.js';
-import { newFolder, root } from './harness/paths.js';
-import { type Finished, run } from './harness/processes.js';
+import { newFolder } from './harness/paths.js';
 import { instancesOf, send, smallPhantom } from './harness/studies.js';
 
 type Child = ReturnType<Cluster['start']>;
@@ -16,14 +13,15 @@ const [settled, between, after] = ['settled', 'between', 'after'].map((name) =>
   smallPhantom({ uidSalt: `drill-${name}` }),
 );
 const studies = [settled, between, after].flatMap((study) => study ?? []);
+const runbooks = await orSkip(() => Runbook.open('back-up', 'restore'));
 /** What handles facts of studies; it is down while `between` comes in. */
 const late = ['inference-orchestrator', 'result-publisher', 'identity-mapping'];
 
 /**
- * The drill of docs/runbooks/restore.md: services as processes of their own, PostgreSQL restored from a back-up that is
- * older than the bucket and than the positions in Kafka.
+ * The drill of docs/runbooks/restore.md, with its commands: services as processes of their own, PostgreSQL restored from a
+ * back-up that is older than the bucket and than the positions in Kafka.
  */
-describe('PostgreSQL restored from a back-up that is older than S3 and Kafka', () => {
+describe.skipIf(runbooks.missing)('PostgreSQL restored from a back-up that is older than S3 and Kafka', () => {
   let cluster: Cluster;
   let studyIndex: string;
   const running = new Map<string, Child>();
@@ -36,6 +34,7 @@ describe('PostgreSQL restored from a back-up that is older than S3 and Kafka', (
     await start(...cluster.services.map(({ name }) => name));
   });
   afterAll(async () => {
+    backUp.close();
     await stop(...running.keys());
     await cluster?.stopServers();
   });
@@ -73,15 +72,23 @@ describe('PostgreSQL restored from a back-up that is older than S3 and Kafka', (
   const sent = (study: (typeof studies)[number]): Promise<void> =>
     send({ dimsePort: cluster.addresses.dimsePort }, study);
 
-  const command = (script: string, ...args: readonly string[]): Promise<Finished> =>
-    run(process.execPath, [join(root, script), ...args], {
-      timeoutMs: 120_000,
-      env: {
-        CALLOSUM_STUDY_INDEX_GRPC: studyIndex,
-        CALLOSUM_EVENT_LOG: 'kafka',
-        CALLOSUM_KAFKA_BROKERS: cluster.kafka.brokers.join(','),
-      },
-    });
+  const [backUp, restore] = runbooks.server as [Runbook, Runbook];
+  /** What a person has set who follows the page. */
+  const environment = (): NodeJS.ProcessEnv => {
+    const { host, port, user, password, database } = cluster.postgres.admin;
+    return {
+      CALLOSUM_PSQL: `postgresql://${user}@${host}:${port}/${database}`,
+      PGPASSWORD: password,
+      CALLOSUM_STUDY_INDEX_GRPC: studyIndex,
+      CALLOSUM_EVENT_LOG: 'kafka',
+      CALLOSUM_KAFKA_BROKERS: cluster.kafka.brokers.join(','),
+    };
+  };
+  const rewind = (to: string): Promise<Ran> =>
+    restore.run('node apps/all-in-one/dist/rewind.js', environment(), (text) => text.replace(/--to \S+/, `--to ${to}`));
+  /** At once: the page's own waits until what was just stored counts as settled. */
+  const reindex = (): Promise<Ran> =>
+    restore.run('npx callosum reindex', environment(), (text) => `${text} --settled 0`);
 
   it('has every acknowledged object, lets no study stand still, and doubles no report', async () => {
     const [first, second, third] = studies as [(typeof studies)[0], (typeof studies)[0], (typeof studies)[0]];
@@ -99,7 +106,7 @@ describe('PostgreSQL restored from a back-up that is older than S3 and Kafka', (
     });
     // An hour before: what was appended and not handled yet when the back-up was made must be among it.
     const to = new Date(Date.now() - 3_600_000).toISOString();
-    const backup = await cluster.postgres.backUp();
+    for (const beginning of ['pg_dump', 'pg_restore']) expectDone(await backUp.run(beginning, environment()));
 
     await start(...late);
     await waitForReport(fhir(), second.studyInstanceUid);
@@ -108,17 +115,19 @@ describe('PostgreSQL restored from a back-up that is older than S3 and Kafka', (
     const acknowledged = await count("archive.intake where origin <> 'callosum'");
 
     await stop(...running.keys());
-    await cluster.postgres.restore(backup);
+    for (const beginning of ['pg_restore --file', 'psql', 'pg_restore --exit-on-error'])
+      expectDone(await restore.run(beginning, environment()));
     expect(await count("archive.intake where origin <> 'callosum'")).toBeLessThan(acknowledged);
     expect(await considered(second.studyInstanceUid)).toBe(0);
 
-    const rewound = await command('apps/all-in-one/dist/rewind.js', '--to', to);
-    expect(rewound.code, rewound.stderr).toBe(0);
+    const rewound = await rewind(to);
+    expectDone(rewound);
     expect(rewound.stderr + rewound.stdout).toContain('group.rewound');
+    await cluster.migrate();
     await start(...cluster.services.map(({ name }) => name));
-    const refused = await command('apps/all-in-one/dist/rewind.js', '--to', to);
+    const refused = await rewind(to);
     expect(refused.code, 'while services run').toBe(1);
-    const reindexed = await command('apps/cli/bin/callosum.mjs', 'reindex', '--settled', '0');
+    const reindexed = await reindex();
     expect([reindexed.code, reindexed.stderr]).toEqual([0, '']);
     expect(reindexed.stdout).toMatch(/blobs compared with the ledger, \d+ recovered/);
 
@@ -149,7 +158,11 @@ describe('PostgreSQL restored from a back-up that is older than S3 and Kafka', (
     for (const { schema } of cluster.services)
       expect(await query(`select topic, error_code from ${schema}.parked`), schema).toEqual([]);
 
-    const again = await command('apps/cli/bin/callosum.mjs', 'reindex', '--settled', '0');
+    const again = await reindex();
     expect(again.stdout).not.toContain('recovered');
   }, 900_000);
 });
+
+function expectDone({ code, stderr }: Ran): void {
+  expect(code, stderr).toBe(0);
+}

@@ -118,7 +118,7 @@ spec:
 {{- $values := .root.Values -}}
 {{- $component := .component -}}
 {{- $volumes := list -}}
-{{- if eq .kind "service" -}}{{- $volumes = concat (include "callosum.authVolumes" . | fromYamlArray) (include "callosum.kafkaVolumes" . | fromYamlArray) -}}
+{{- if eq .kind "service" -}}{{- $volumes = concat (include "callosum.authVolumes" . | fromYamlArray) (include "callosum.kafkaVolumes" . | fromYamlArray) (include "callosum.databaseVolumes" . | fromYamlArray) -}}
 {{- else if eq .kind "cli" -}}{{- $volumes = include "callosum.cliVolumes" .root | fromYamlArray -}}{{- end -}}
 serviceAccountName: {{ .fullname }}
 automountServiceAccountToken: false
@@ -199,7 +199,7 @@ containers:
 volumes:
   - { name: tmp, emptyDir: { sizeLimit: {{ $component.tmpSizeLimit }} } }
   {{- range $volumes }}
-  - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440 } }
+  - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440{{ with .items }}, items: {{ toJson . }}{{ end }} } }
   {{- end }}
   {{- if and (eq .kind "worker") $component.tokenSecret }}
   # The authority of the worker port's certificate, not its key.

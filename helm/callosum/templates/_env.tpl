@@ -54,6 +54,10 @@
 - { name: CALLOSUM_DATABASE_HOST, value: {{ include "callosum.databaseHost" . | quote }} }
 - { name: CALLOSUM_DATABASE_PORT, value: {{ include "callosum.databasePort" . | quote }} }
 - { name: CALLOSUM_DATABASE_NAME, value: {{ .Values.database.name | quote }} }
+- { name: CALLOSUM_DATABASE_TLS, value: {{ ternary "verify-full" .Values.database.tls .Values.cloudnativepg.enabled | quote }} }
+{{- if include "callosum.databaseCa" . }}
+- { name: CALLOSUM_DATABASE_TLS_CA_FILE, value: /etc/callosum/database-ca/ca.crt }
+{{- end }}
 - { name: CALLOSUM_EVENT_LOG, value: kafka }
 {{- end -}}
 

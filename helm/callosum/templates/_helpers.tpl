@@ -103,6 +103,20 @@ on
 {{- if .Values.cloudnativepg.enabled -}}5432{{- else -}}{{ .Values.database.port }}{{- end -}}
 {{- end -}}
 
+{{/* Secret whose ca.crt certifies the database's server; CloudNativePG makes its Cluster's. */}}
+{{- define "callosum.databaseCa" -}}
+{{- if .Values.cloudnativepg.enabled -}}{{ .Values.cloudnativepg.clusterName }}-ca{{- else if ne .Values.database.tls "off" -}}{{ .Values.database.caSecret }}{{- end -}}
+{{- end -}}
+
+{{/* The authority alone: CloudNativePG keeps its key in the same Secret. dict root, name */}}
+{{- define "callosum.databaseVolumes" -}}
+{{- if ne .name "all-in-one" }}
+{{- with include "callosum.databaseCa" .root }}
+- { name: database-ca, secret: {{ . }}, path: /etc/callosum/database-ca, items: [{ key: ca.crt, path: ca.crt }] }
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "callosum.brokers" -}}
 {{- if .Values.strimzi.enabled -}}{{ .Values.strimzi.clusterName }}-kafka-bootstrap:9093{{- else -}}{{ join "," .Values.kafka.brokers }}{{- end -}}
 {{- end -}}

@@ -5,7 +5,7 @@ What a Job of the image runs, with the identity of its component. dict:
   account    ServiceAccount
   args       of the image's entry
   env        as YAML
-  volumes    list of dict name, secret, path
+  volumes    list of dict name, secret, path; items, where not all of the secret
   resources
   retries    of a pod that failed
   deadline   in seconds
@@ -42,7 +42,7 @@ template:
     volumes:
       - { name: tmp, emptyDir: { sizeLimit: 64Mi } }
       {{- range .volumes }}
-      - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440 } }
+      - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440{{ with .items }}, items: {{ toJson . }}{{ end }} } }
       {{- end }}
 {{- end -}}
 

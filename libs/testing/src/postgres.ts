@@ -1,17 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { execFile } from 'node:child_process';
-import { chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 
 import { databaseDefaults, startEmbeddedPostgres, type DatabaseConfig } from '@callosum/database';
 import pg from 'pg';
 
+import type { TestCertificate } from './certificates.js';
 import { MissingPrerequisite } from './missing-prerequisite.js';
-
-const run = promisify(execFile);
 
 export interface TestPostgres {
   /** The administrator's connection to the database `callosum`. */
@@ -21,10 +18,11 @@ export interface TestPostgres {
   createDatabase(): Promise<DatabaseConfig>;
   /** Crashes the server (no checkpoint, sessions cut) and starts it again on the same port and data after `downMs`. */
   restart(downMs: number): Promise<void>;
-  /** Copies the running server, as pg_basebackup does. @returns its folder, which goes with `stop` */
-  backUp(): Promise<string>;
-  /** Ends the server, puts a back-up in the place of its data and starts it again on the same port. */
-  restore(backup: string): Promise<void>;
+  /**
+   * Makes the server offer TLS with this certificate, and ask for one of `clientsCaFile`'s where that is given; connections
+   * without go on being taken.
+   */
+  offerTls(certificate: Pick<TestCertificate, 'certFile' | 'keyFile'>, clientsCaFile?: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -67,12 +65,9 @@ export async function startPostgres(): Promise<TestPostgres> {
       await sleep(downMs);
       server = await startEmbeddedPostgres({ dataDir, port: admin.port, note: () => undefined });
     },
-    backUp: () => baseBackup(admin, dataDir),
-    restore: async (backup) => {
-      await server.stop();
-      await rm(join(dataDir, 'postgres'), { recursive: true });
-      await run('cp', ['-a', backup, join(dataDir, 'postgres')]);
-      server = await startEmbeddedPostgres({ dataDir, port: admin.port, note: () => undefined });
+    offerTls: ({ certFile, keyFile }, caFile) => {
+      const files = { 'server.crt': certFile, 'server.key': keyFile, ...(caFile ? { 'clients-ca.crt': caFile } : {}) };
+      return offerTls(admin, join(dataDir, 'postgres'), files);
     },
     createDatabase: async () => {
       const database = `test_${randomBytes(6).toString('hex')}`;
@@ -94,29 +89,33 @@ export async function startPostgres(): Promise<TestPostgres> {
   };
 }
 
-/**
- * A back-up of the running server by PostgreSQL's low-level API (manual, "Making a Base Backup Using the Low Level API"):
- * files as they are, what was written meanwhile in the write-ahead log, and a label that says where to begin with it.
- */
-async function baseBackup(admin: DatabaseConfig, dataDir: string): Promise<string> {
-  const live = join(dataDir, 'postgres');
-  const backup = join(dataDir, `backup-${randomBytes(4).toString('hex')}`);
+/** The server's own user must own the key, and nobody else may read it. */
+async function offerTls(
+  admin: DatabaseConfig,
+  cluster: string,
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { uid, gid } = await stat(cluster);
+  for (const [name, from] of Object.entries(files)) {
+    const to = join(cluster, name);
+    await copyFile(from, to);
+    await chown(to, uid, gid);
+    await chmod(to, 0o600);
+  }
   const { host, port, user, password, database } = admin;
-  const client = new pg.Client({ host, port, user, password, database });
+  const client = new pg.Client({ host, port, user, password, database, ssl: false });
   await client.connect();
   try {
-    await client.query("select pg_backup_start('test', true)");
-    await run('cp', ['-a', live, backup]);
-    const { rows } = await client.query<{ labelfile: string }>('select labelfile from pg_backup_stop(false)');
-    await rm(join(backup, 'pg_wal'), { recursive: true });
-    await run('cp', ['-a', join(live, 'pg_wal'), backup]);
-    await rm(join(backup, 'postmaster.pid'), { force: true });
-    const label = join(backup, 'backup_label');
-    await writeFile(label, rows[0]?.labelfile ?? '');
-    const { uid, gid } = await stat(backup);
-    await chown(label, uid, gid);
+    await client.query('alter system set ssl = on');
+    if ('clients-ca.crt' in files) await client.query("alter system set ssl_ca_file = 'clients-ca.crt'");
+    await client.query('select pg_reload_conf()');
+    // The postmaster reads its files again at a signal: it is told, not waited for.
+    for (const deadline = Date.now() + 10_000; ; await sleep(20)) {
+      const { rows } = await client.query<{ ssl: string }>('show ssl');
+      if (rows[0]?.ssl === 'on') break;
+      if (Date.now() > deadline) throw new Error('PostgreSQL did not turn TLS on');
+    }
   } finally {
     await client.end();
   }
-  return backup;
 }

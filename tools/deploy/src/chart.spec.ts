@@ -23,6 +23,7 @@ import {
 } from './chart.js';
 import { siteFacts } from './facts.js';
 import { repositoryRoot } from './repository.js';
+import { workloadsOf } from './workloads.js';
 
 const names = Object.keys(variants);
 const prod = variants['prod'] ?? [];
@@ -275,8 +276,28 @@ describe('the high-availability values', () => {
       ...of('Certificate', all).map(({ spec }) => String(spec['secretName'])),
       ...of('KafkaUser', all).map(({ metadata }) => metadata.name),
       'callosum-cluster-ca-cert',
+      // CloudNativePG's, whose key stays out of pods (below).
+      'callosum-postgresql-ca',
     ]);
     expect([...used].filter((name) => !made.has(name ?? ''))).toEqual([]);
+  });
+
+  it('reach PostgreSQL under the name and by the authority of its Cluster, and leave the key of that authority alone', () => {
+    const asking = workloadsOf(all).filter(({ pod }) =>
+      pod.containers.some(({ env }) => env?.some(({ name }) => name === 'CALLOSUM_DATABASE_HOST')),
+    );
+    expect(asking.map(({ component }) => component).sort()).toEqual(
+      ['migrate', ...Object.keys(siteFacts().services)].sort(),
+    );
+    for (const { component, pod } of asking) {
+      const env = new Map(pod.containers[0]?.env?.map(({ name, value }) => [name, value]));
+      expect(env.get('CALLOSUM_DATABASE_TLS'), component).toBe('verify-full');
+      expect(env.get('CALLOSUM_DATABASE_TLS_CA_FILE'), component).toBe('/etc/callosum/database-ca/ca.crt');
+      expect(pod.volumes?.find(({ name }) => name === 'database-ca')?.['secret'], component).toMatchObject({
+        secretName: 'callosum-postgresql-ca',
+        items: [{ key: 'ca.crt', path: 'ca.crt' }],
+      });
+    }
   });
 
   it('ask a GPU for the worker that needs one, where there is one, and let it run there', () => {

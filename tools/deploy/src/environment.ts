@@ -8,7 +8,7 @@ import { z } from 'zod';
 
 /** Read outside the schemas: the data folder, before there are settings. */
 const beside: Readonly<Record<string, readonly string[]>> = { 'all-in-one': ['CALLOSUM_DATA_DIR'] };
-const migrationNeeds = /^CALLOSUM_(DATABASE_(HOST|PORT|NAME)|EVENT_LOG)$/;
+const migrationNeeds = /^CALLOSUM_(DATABASE_(HOST|PORT|NAME|TLS.*)|EVENT_LOG)$/;
 const rewindNeeds = /^CALLOSUM_(KAFKA_\w+|EVENT_LOG)$/;
 
 /** What a service alone in its process must be told in production: the defaults of these are one machine's. */
@@ -16,6 +16,7 @@ const production = [
   'CALLOSUM_HTTP_HOST',
   'CALLOSUM_PUBLIC_URL',
   'CALLOSUM_DATABASE_HOST',
+  'CALLOSUM_DATABASE_TLS',
   'CALLOSUM_DATABASE_USER',
   'CALLOSUM_DATABASE_PASSWORD',
   'CALLOSUM_EVENT_LOG',

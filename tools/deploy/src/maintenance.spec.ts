@@ -62,7 +62,10 @@ describe('maintenance', () => {
     const [job] = jobsOf('announce', objects(prod, stoppedAndRewound));
     const text = JSON.stringify(job?.spec);
     expect(text).toContain('"args":["announce","--since","2026-11-25T04:00:00Z"]');
-    expect([...text.matchAll(/"secretName":"([\w-]+)"/g)].map(([, name]) => name)).toEqual(['callosum-database-roles']);
+    expect([...text.matchAll(/"secretName":"([\w-]+)"/g)].map(([, name]) => name)).toEqual([
+      'callosum-database-roles',
+      'callosum-postgresql-ca',
+    ]);
     expect(text).not.toMatch(/ADMIN|KAFKA/);
   });
 });

@@ -1,3 +1,5 @@
+import type { DatabaseTls } from './tls.js';
+
 /** How a service reaches PostgreSQL. Passwords stay in here: nothing logs this object. */
 export interface DatabaseConfig {
   readonly host: string;
@@ -5,6 +7,8 @@ export interface DatabaseConfig {
   readonly database: string;
   readonly user: string;
   readonly password: string;
+  /** None when not given: for a server on the same machine, or a network that encrypts by itself. */
+  readonly tls?: DatabaseTls;
   /** Connections of one pool; a service replica has one to three pools. */
   readonly poolMax: number;
   /** A statement that runs longer is a defect; it is cut so that locks go. */

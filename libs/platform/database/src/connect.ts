@@ -1,27 +1,67 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 
+import { DatabaseClient, type DatabaseClientConfig, silenceGraceMs } from './client.js';
 import type { DatabaseConfig } from './config.js';
+import { TlsFiles } from './tls.js';
 
 /** A pool and the typed query builder over it, bound to one schema. */
 export interface Database<DB> {
   readonly db: Kysely<DB>;
   readonly pool: pg.Pool;
   readonly schema: string;
+  /** A connection of its own beside the pool, to the same server with the same limits; not yet connected. */
+  newClient(): pg.Client;
   close(): Promise<void>;
 }
 
+/** An administrator's connection: no statement of it is limited by the server. */
+export type AdminConfig = Pick<DatabaseConfig, 'host' | 'port' | 'database' | 'user' | 'password' | 'tls'>;
+
 const int8 = 20;
-/** Linux would wait two hours before its first probe. */
+/** Linux would wait two hours before its first probe. Node.js sends ten, one a second. */
 const keepAliveAfterMs = 10_000;
+/**
+ * The same from the server's side, which else keeps the session of a client that vanished, and the advisory locks in it
+ * (the relay of an outbox), for two hours; and what it has sent to one without an answer for 15 minutes.
+ */
+const serverKeepAlive = [
+  '-c tcp_keepalives_idle=30',
+  '-c tcp_keepalives_interval=10',
+  '-c tcp_keepalives_count=3',
+  '-c tcp_user_timeout=60000',
+];
+/** What an administrator does may wait for other people's locks. */
+const adminSilentMsMax = 600_000;
+
+/** An administrator's connection, not yet connected. */
+export function newAdminClient(admin: AdminConfig, connectTimeoutMs = 10_000): pg.Client {
+  const { host, port, database, user, password } = admin;
+  return new DatabaseClient({
+    host,
+    port,
+    database,
+    user,
+    password,
+    connectionTimeoutMillis: connectTimeoutMs,
+    ...keepAlive,
+    options: serverKeepAlive.join(' '),
+    tls: admin.tls && new TlsFiles(admin.tls),
+    silentMsMax: adminSilentMsMax,
+  });
+}
+
+// A server whose machine is gone answers nothing, not even a reset: the system's probes find that out where nothing is owed.
+const keepAlive = { keepAlive: true, keepAliveInitialDelayMillis: keepAliveAfterMs };
 
 /**
  * Opens a pool whose connections see `schema` first. int8 columns arrive as JavaScript numbers:
  * every count and byte size Callosum keeps fits 2^53, and a larger one throws rather than rounds.
- * Connects lazily: a server that is down shows at the first query.
+ * Connects lazily: a server that is down shows at the first query. One that vanished shows when it has not answered for
+ * the statement timeout and 5 s more, and the connection goes with it.
  */
 export function connect<DB>(config: DatabaseConfig, schema: string, onIdleError: (error: Error) => void): Database<DB> {
-  const pool = new pg.Pool({
+  const options: DatabaseClientConfig & pg.PoolConfig = {
     host: config.host,
     port: config.port,
     database: config.database,
@@ -30,18 +70,20 @@ export function connect<DB>(config: DatabaseConfig, schema: string, onIdleError:
     max: config.poolMax,
     application_name: `callosum ${schema}`,
     connectionTimeoutMillis: config.connectTimeoutMs,
-    // A server whose machine is gone answers nothing, not even a reset: the system's probes find that out.
-    keepAlive: true,
-    keepAliveInitialDelayMillis: keepAliveAfterMs,
+    ...keepAlive,
     options: [
       `-c search_path=${schema}`,
       `-c statement_timeout=${config.statementTimeoutMs}`,
       `-c lock_timeout=${config.lockTimeoutMs}`,
       `-c idle_in_transaction_session_timeout=${config.idleInTransactionTimeoutMs}`,
       '-c timezone=UTC',
+      ...serverKeepAlive,
     ].join(' '),
     types: { getTypeParser: (oid, format) => (oid === int8 ? parseInt8 : pg.types.getTypeParser(oid, format)) },
-  });
+    tls: config.tls && new TlsFiles(config.tls),
+    silentMsMax: config.statementTimeoutMs + silenceGraceMs,
+  };
+  const pool = new pg.Pool({ ...options, Client: DatabaseClient as unknown as new () => pg.Client });
   let closing = false;
   // A server that stops after us cuts what we are closing: nobody need hear of that.
   const lost = (error: Error): void => {
@@ -56,6 +98,7 @@ export function connect<DB>(config: DatabaseConfig, schema: string, onIdleError:
     db,
     pool,
     schema,
+    newClient: () => new DatabaseClient(options),
     close: () => {
       closing = true;
       return db.destroy();

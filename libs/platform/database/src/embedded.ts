@@ -217,7 +217,7 @@ async function waitUntilReady(config: pg.ClientConfig, child: ChildProcess, logP
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
     if (child.exitCode !== null) throw new DatabaseUnavailableError(`PostgreSQL did not start; see ${logPath}`);
-    const client = new pg.Client({ ...config, database: 'postgres', connectionTimeoutMillis: 2_000 });
+    const client = new pg.Client({ ...config, ssl: false, database: 'postgres', connectionTimeoutMillis: 2_000 });
     try {
       await client.connect();
       await client.end();
@@ -233,7 +233,7 @@ async function waitUntilReady(config: pg.ClientConfig, child: ChildProcess, logP
 }
 
 async function createDatabase(config: pg.ClientConfig): Promise<void> {
-  const client = new pg.Client({ ...config, database: 'postgres' });
+  const client = new pg.Client({ ...config, ssl: false, database: 'postgres' });
   await client.connect();
   try {
     const { rowCount } = await client.query("select 1 from pg_database where datname = 'callosum'");

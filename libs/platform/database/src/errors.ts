@@ -28,11 +28,21 @@ const transientStates = new Set([
   '53300', // too_many_connections
   '25P03', // idle_in_transaction_session_timeout
 ]);
-const transientErrnos = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'EHOSTUNREACH']);
+const transientErrnos = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+]);
 
-/** True when `error` came from PostgreSQL or its socket and trying again later can help. */
+/** True when `error` came from PostgreSQL, its socket or our client of it, and trying again later can help. */
 export function isTransientDatabaseError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (error instanceof CallosumError) return error.retriable && error.code.startsWith('database.');
   const code = (error as { code?: unknown }).code;
   if (typeof code === 'string') {
     return transientStates.has(code) || transientErrnos.has(code) || code.startsWith('08');

@@ -1,3 +1,4 @@
+export { allowSilence, silenceGraceMs } from './client.js';
 export * from './config.js';
 export * from './connect.js';
 export * from './embedded.js';
@@ -6,3 +7,4 @@ export * from './migrate.js';
 export * from './migration-policy.js';
 export * from './migration.js';
 export * from './provision.js';
+export { DatabaseTlsError, type DatabaseTls } from './tls.js';

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 
+import { allowSilence } from './client.js';
 import { buildIndex } from './concurrent-index.js';
 import { MigrationBusyError } from './errors.js';
 import type { Migrations } from './migration.js';
@@ -51,7 +52,7 @@ export async function migrate(
   const limits = { ...migrateDefaults, ...options };
   const table = limits.set ? `kysely_migration_${limits.set}` : 'kysely_migration';
   const known = `${schema}.${table}`;
-  await db.connection().execute(async (session) => {
+  const work = async (session: Kysely<never>): Promise<void> => {
     // Whoever starts while another builds an index for an hour waits for that only where something is missing here.
     if (isWhole(await applied(session, known), migrations)) return;
     await underLock(session, known, limits.waitMs, async () => {
@@ -71,7 +72,8 @@ export async function migrate(
         done = await patiently(deadline, () => step(session, schema, migrator, migrations, limits.lockTimeoutMs));
       }
     });
-  });
+  };
+  await allowSilence(limits.statementTimeoutMs, () => db.connection().execute(work));
 }
 
 /** The next migration. @returns true when there was none */

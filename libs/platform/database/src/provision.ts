@@ -1,4 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
+
+import { type AdminConfig, newAdminClient } from './connect.js';
 
 /** One role with the one schema it owns, and the shared schemas it may use. */
 export interface RoleSpec {
@@ -16,8 +18,10 @@ const identifier = /^[a-z][a-z0-9_]{0,62}$/;
  * Idempotent; run with an administrator's connection before the services start. Safe to run from several
  * processes at once (one advisory lock).
  */
-export async function provision(admin: pg.ClientConfig, roles: readonly RoleSpec[]): Promise<void> {
-  const client = new pg.Client(admin);
+export async function provision(admin: AdminConfig, roles: readonly RoleSpec[]): Promise<void> {
+  const client = newAdminClient(admin);
+  // A server that goes away between two queries must not end the process: the next query says so.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     await client.query("select pg_advisory_lock(hashtext('callosum.provision'))");

@@ -1,5 +1,7 @@
-import { connect } from '@callosum/database';
-import { orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { connect, type Database } from '@callosum/database';
+import { orSkip, startPostgres, TcpProxy, type TestPostgres } from '@callosum/testing';
 import { createLogger } from '@callosum/telemetry';
 import pg from 'pg';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
@@ -23,11 +25,15 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
     for (const sweeper of sweepers.splice(0)) await sweeper.close();
   });
 
-  function start(sweep: (ageMs: number) => Promise<number>, site = 'default'): ArchiveSweeper {
+  function start(
+    sweep: (ageMs: number) => Promise<number>,
+    site = 'default',
+    { newClient }: Pick<Database<never>, 'newClient'> = pool,
+  ): ArchiveSweeper {
     const sweeper = new ArchiveSweeper({
       archive: { sweep },
-      // As the runtime hands it over: the options of the archive's pool.
-      connection: pool.pool.options,
+      // As the runtime hands it over.
+      newClient,
       site,
       logger: createLogger('test', 'silent'),
       firstAfterMs: 0,
@@ -37,7 +43,13 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
     return sweeper.start();
   }
   const until = (holds: () => boolean): Promise<void> =>
-    vi.waitFor(() => expect(holds()).toBe(true), { timeout: 10_000 });
+    vi.waitFor(() => expect(holds()).toBe(true), { timeout: 20_000 });
+  async function endSessions(name: string): Promise<void> {
+    const admin = new pg.Client(postgres.server?.admin);
+    await admin.connect();
+    await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [name]);
+    await admin.end();
+  }
 
   it('runs at one replica of a site, with the age of a day, and goes over to another when that one ends', async () => {
     const counts = [0, 0];
@@ -62,13 +74,29 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
     let sweeps = 0;
     start(() => (++sweeps === 1 ? Promise.reject(new Error('the store is away')) : Promise.resolve(0)), 'other');
     await until(() => sweeps > 3);
-    const admin = new pg.Client(postgres.server?.admin);
-    await admin.connect();
-    await admin.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'callosum sweep_test'",
-    );
-    await admin.end();
+    await endSessions('callosum sweep_test');
     const before = sweeps;
     await until(() => sweeps > before + 3);
+  });
+
+  it('does not sweep on a lock that a vanished server took with it, and takes it again where there is one', async () => {
+    const { admin } = postgres.server as TestPostgres;
+    const proxy = await TcpProxy.to(admin.port);
+    const limits = { statementTimeoutMs: 200, connectTimeoutMs: 500 };
+    const there = connect<never>({ ...admin, ...limits, port: proxy.port }, 'sweep_silent', () => undefined);
+    let sweeps = 0;
+    start(() => Promise.resolve(++sweeps), 'vanishing', there);
+    await until(() => sweeps > 2);
+    proxy.silence();
+    const before = sweeps;
+    await sleep(1_000);
+    expect(sweeps - before).toBeLessThanOrEqual(1);
+    // The server that comes after it knows nothing of its sessions.
+    await endSessions('callosum sweep_silent');
+    proxy.forward();
+    await until(() => sweeps > before + 3);
+    await Promise.all(sweepers.splice(0).map((sweeper) => sweeper.close()));
+    await there.close();
+    await proxy.close();
   });
 });

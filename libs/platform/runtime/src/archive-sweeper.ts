@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Archive } from '@callosum/archive';
 import type { Logger } from '@callosum/telemetry';
-import pg from 'pg';
+import type pg from 'pg';
 
 export interface ArchiveSweeperOptions {
   readonly archive: Pick<Archive, 'sweep'>;
-  /** How the archive's pool connects; the sweeper's lock needs a connection of its own. */
-  readonly connection: pg.ClientConfig;
+  /** Makes a connection as the archive's pool does; the sweeper's lock needs one of its own. */
+  readonly newClient: () => pg.Client;
   readonly site: string;
   readonly logger: Logger;
   readonly firstAfterMs?: number;
@@ -66,8 +66,10 @@ export class ArchiveSweeper {
 
   /** True while this replica's connection holds the lock; tries to take it otherwise. */
   async #holds(): Promise<boolean> {
+    // Asked, since a server that vanished takes the lock with it and does not say so. Its client is closed by then.
+    if (this.#holder) await this.#holder.query('select 1').catch(() => undefined);
     if (this.#holder) return true;
-    const client = new pg.Client(this.#options.connection);
+    const client = this.#options.newClient();
     // The lock ends with its connection: the next turn asks again.
     const lost = (): void => {
       if (this.#holder === client) this.#holder = undefined;

@@ -4,22 +4,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { parseSettings, wholeNumber } from '@callosum/config';
 import {
+  type AdminConfig,
   connect,
   databaseDefaults,
+  DatabaseTlsError,
   isTransientDatabaseError,
   migrateDefaults,
   type MigrateOptions,
+  newAdminClient,
 } from '@callosum/database';
 import { CallosumError } from '@callosum/kernel';
 import type { Logger } from '@callosum/telemetry';
-import pg from 'pg';
 import { z } from 'zod';
 
+import { databaseTls, tellWithoutTls } from './database-settings.js';
 import type { ServiceDefinition } from './definition.js';
 import { migrateService } from './migrate-service.js';
-import { preparePlatform, type PreparePlatformOptions } from './prepare-platform.js';
+import { preparePlatform } from './prepare-platform.js';
 import { roleSpecs } from './roles.js';
-import { type PlatformSettings, platformSettings } from './settings.js';
+import { platformSettings } from './settings.js';
 
 /** What `migrate` reads beside the database's and the log's settings of every service. */
 export const migrationSettings = z.object({
@@ -61,7 +64,7 @@ const retryMs = 1_000;
  * Brings a site's database to this version before any of its pods starts: roles, schemas and passwords, the shared
  * tables, then each service's own. Idempotent, and safe beside running services of the version before: migrations only
  * add (expand); what the older version still reads is dropped by a later version (contract).
- * @throws {SettingsError} {MissingPasswordError} {DatabaseUnavailableError} and what a migration throws
+ * @throws {SettingsError} {MissingPasswordError} {DatabaseUnavailableError} {DatabaseTlsError} and what a migration throws
  */
 export async function migrateSite(
   definitions: readonly ServiceDefinition[],
@@ -72,10 +75,16 @@ export async function migrateSite(
   const own = parseSettings(migrationSettings, env);
   const eventLogInPostgres = settings.CALLOSUM_EVENT_LOG === 'postgres';
   const passwordOf = passwordsIn(own.CALLOSUM_DATABASE_PASSWORDS_DIR, definitions, eventLogInPostgres);
-  const admin = {
+  const tls = databaseTls(settings);
+  tellWithoutTls(settings, logger);
+  const server = {
     host: settings.CALLOSUM_DATABASE_HOST,
     port: settings.CALLOSUM_DATABASE_PORT,
     database: settings.CALLOSUM_DATABASE_NAME,
+    ...(tls ? { tls } : {}),
+  };
+  const admin = {
+    ...server,
     user: own.CALLOSUM_DATABASE_ADMIN_USER,
     password: own.CALLOSUM_DATABASE_ADMIN_PASSWORD,
   };
@@ -88,7 +97,7 @@ export async function migrateSite(
   await preparePlatform({ admin, definitions, passwordOf, eventLogInPostgres, limits });
   logger.info({ roles: definitions.length }, 'platform.prepared');
   for (const definition of definitions) {
-    await migrateAs(definition, settings, passwordOf(definition.schema), limits);
+    await migrateAs(definition, server, passwordOf(definition.schema), limits);
     logger.info({ schema: definition.schema }, 'schema.migrated');
   }
 }
@@ -96,19 +105,11 @@ export async function migrateSite(
 /** As the role that owns the schema. */
 async function migrateAs(
   definition: ServiceDefinition,
-  settings: PlatformSettings,
+  server: Omit<AdminConfig, 'user' | 'password'>,
   password: string,
   limits: MigrateOptions,
 ): Promise<void> {
-  const config = {
-    ...databaseDefaults,
-    host: settings.CALLOSUM_DATABASE_HOST,
-    port: settings.CALLOSUM_DATABASE_PORT,
-    database: settings.CALLOSUM_DATABASE_NAME,
-    user: definition.schema,
-    password,
-    poolMax: 2,
-  };
+  const config = { ...databaseDefaults, ...server, user: definition.schema, password, poolMax: 2 };
   const database = connect<never>(config, definition.schema, () => undefined);
   try {
     await migrateService(database.db, definition, limits);
@@ -136,10 +137,10 @@ export function passwordsIn(
 }
 
 /** Waits until the administrator can log in. */
-async function answers(admin: PreparePlatformOptions['admin'], waitMs: number, logger: Logger): Promise<void> {
+async function answers(admin: AdminConfig, waitMs: number, logger: Logger): Promise<void> {
   const deadline = Date.now() + waitMs;
   for (let tries = 0; ; tries++) {
-    const client = new pg.Client({ ...admin, connectionTimeoutMillis: 10_000 });
+    const client = newAdminClient(admin);
     // A server that goes away between two queries must not end the process.
     client.on('error', () => undefined);
     try {
@@ -147,9 +148,9 @@ async function answers(admin: PreparePlatformOptions['admin'], waitMs: number, l
       return;
     } catch (error) {
       const code = (error as { code?: unknown }).code;
-      // A service name that does not resolve yet is a database that is not there yet.
-      if (!(isTransientDatabaseError(error) || code === 'ENOTFOUND' || code === 'EAI_AGAIN') || Date.now() > deadline)
-        throw error;
+      // A service name that does not resolve yet is a database that is not there yet; TLS is as it was set up.
+      const passes = isTransientDatabaseError(error) || code === 'ENOTFOUND';
+      if (!passes || error instanceof DatabaseTlsError || Date.now() > deadline) throw error;
       if (tries === 0) logger.info({ code }, 'database.awaited');
       await sleep(retryMs);
     } finally {

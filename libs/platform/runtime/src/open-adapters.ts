@@ -3,6 +3,7 @@ import { type EventLog, KafkaEventLog, PostgresEventLog } from '@callosum/event-
 import { FileObjectStore, type ObjectStore, S3ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 
+import { databaseTls } from './database-settings.js';
 import type { ServiceDefinition } from './definition.js';
 import { kafkaSecurity } from './kafka-settings.js';
 import { onceItAnswers } from './once-it-answers.js';
@@ -10,14 +11,16 @@ import { eventLogSchema } from './roles.js';
 import { s3Options } from './s3-settings.js';
 import type { PlatformSettings } from './settings.js';
 
-/** A pool under the service's role whose connections see `schema` first. */
+/** A pool under the service's role whose connections see `schema` first. @throws {SettingsError} for TLS that cannot be */
 export function openDatabase(
   schema: string,
   role: string,
   settings: PlatformSettings,
   logger: Logger,
 ): Database<never> {
+  const tls = databaseTls(settings);
   const config: DatabaseConfig = {
+    ...(tls ? { tls } : {}),
     host: settings.CALLOSUM_DATABASE_HOST,
     port: settings.CALLOSUM_DATABASE_PORT,
     database: settings.CALLOSUM_DATABASE_NAME,

@@ -1,5 +1,6 @@
 import { archiveMigrations } from '@callosum/archive';
 import {
+  type AdminConfig,
   connect,
   databaseDefaults,
   migrate,
@@ -14,7 +15,7 @@ import { archiveSchema, eventLogSchema, roleSpecs } from './roles.js';
 
 export interface PreparePlatformOptions {
   /** An administrator's connection to the site's database. */
-  readonly admin: { host: string; port: number; user: string; password: string; database: string };
+  readonly admin: AdminConfig;
   readonly definitions: readonly ServiceDefinition[];
   readonly passwordOf: (role: string) => string;
   readonly eventLogInPostgres: boolean;

@@ -4,6 +4,7 @@ import { databaseDefaults } from '@callosum/database';
 import { outboxRowsMaxDefault, sentHoursDefault } from '@callosum/event-log';
 import { z } from 'zod';
 
+import { databaseTlsSettings } from './database-settings.js';
 import { kafkaSettings } from './kafka-settings.js';
 import { s3Settings } from './s3-settings.js';
 
@@ -60,6 +61,7 @@ export const platformSettings = z.object({
   CALLOSUM_DATABASE_NAME: z.string().default('callosum').describe('PostgreSQL database'),
   CALLOSUM_DATABASE_USER: z.string().optional().describe("Role of the service; its schema's name when not set"),
   CALLOSUM_DATABASE_PASSWORD: z.string().default('').describe('Password of that role'),
+  ...databaseTlsSettings,
   CALLOSUM_DATABASE_POOL_MAX: wholeNumber(2, 100)
     .default(databaseDefaults.poolMax)
     .describe(
@@ -67,7 +69,9 @@ export const platformSettings = z.object({
     ),
   CALLOSUM_DATABASE_STATEMENT_MS_MAX: wholeNumber(1_000, 3_600_000)
     .default(databaseDefaults.statementTimeoutMs)
-    .describe('A statement that runs longer, in milliseconds, is ended (statement_timeout), so that its locks go'),
+    .describe(
+      'A statement that runs longer, in milliseconds, is ended (statement_timeout), so that its locks go. A server that says nothing for 5 s more is taken for gone, and the connection is closed',
+    ),
   CALLOSUM_DATABASE_LOCK_MS_MAX: wholeNumber(100, 600_000)
     .default(databaseDefaults.lockTimeoutMs)
     .describe(

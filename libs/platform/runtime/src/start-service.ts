@@ -25,6 +25,7 @@ import type { FastifyReply } from 'fastify';
 import { ArchiveSweeper } from './archive-sweeper.js';
 import { certificateFiles } from './certificate-gauges.js';
 import { createPeerClients } from './clients.js';
+import { tellWithoutTls } from './database-settings.js';
 import type { ServiceDefinition } from './definition.js';
 import { Drain } from './drain.js';
 import { guardHttp } from './http-auth.js';
@@ -84,6 +85,7 @@ export async function startService(
   let crash: Error | undefined;
   try {
     const database = openDatabase(definition.schema, definition.schema, settings, logger);
+    tellWithoutTls(settings, logger);
     closers.push(() => database.close());
     await migrateService(database.db, definition);
 
@@ -223,8 +225,8 @@ function openArchive(
     onAdd: () => relay.expect(),
   });
   const archive = new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
-  const connection = database.pool.options;
-  const sweeper = new ArchiveSweeper({ archive, connection, site: settings.CALLOSUM_SITE, logger }).start();
+  const { newClient } = database;
+  const sweeper = new ArchiveSweeper({ archive, newClient, site: settings.CALLOSUM_SITE, logger }).start();
   closers.push(() => sweeper.close());
   return archive;
 }

@@ -76,6 +76,11 @@ describe('the check', () => {
     ],
     [fenced('psql "$CALLOSUM_PSQL" -c "select id from archive.planted"'), 'there is no table archive.planted'],
     [fenced('psql "$CALLOSUM_PSQL" -c "select id from planted.intake"'), 'there is no schema planted'],
+    [
+      fenced('psql "$CALLOSUM_PSQL" -c "drop schema if exists archive, dicomweb cascade"'),
+      'the schema study_index is left',
+    ],
+    [fenced('psql "$CALLOSUM_PSQL" -c "drop schema if exists planted cascade"'), 'there is no schema planted'],
     [fenced("curl -s 'http://127.0.0.1:8080/api/planted'"), 'GET /api/planted is no route'],
     [fenced("curl -s 'http://127.0.0.1:8080/api/identity/quarantine/<decisionId>/resolve'"), 'is no route'],
     [fenced('kubectl -n imaging logs deploy/callosum-planted'), 'the chart makes no callosum-planted'],

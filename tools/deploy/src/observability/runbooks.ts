@@ -97,6 +97,8 @@ const columnType = '(?:text|bigint|integer|uuid|timestamptz|boolean|jsonb)';
 
 function sqlProblems(command: string): string[] {
   const query = / -c "([^"]+)"/.exec(command)?.[1] ?? '';
+  const [, dropped] = /^drop schema if exists (.*) cascade$/.exec(query) ?? [];
+  if (dropped) return droppedProblems(dropped.split(', '));
   const [, schema = '', table = ''] = /\bfrom (\w+)\.(\w+)/.exec(query) ?? [];
   if (!schema) return query && !/\bfrom pg_stat_activity\b/.test(query) ? [`${query}: no schema.table`] : [];
   const source = migrationsOf(schema);
@@ -110,6 +112,15 @@ function sqlProblems(command: string): string[] {
   return words
     .filter((word) => !sqlWords.has(word) && !new RegExp(`\\b${word} ${columnType}\\b`).test(source))
     .map((word) => `there is no column ${word} in ${schema}.${table}`);
+}
+
+/** All schemas of a site on Kafka, and no others: one that is left would be in the way of a restored back-up. */
+function droppedProblems(named: readonly string[]): string[] {
+  const schemas = ['archive', ...services.map(({ schema }) => schema)];
+  return [
+    ...named.filter((schema) => !schemas.includes(schema)).map((schema) => `there is no schema ${schema}`),
+    ...schemas.filter((schema) => !named.includes(schema)).map((schema) => `the schema ${schema} is left`),
+  ];
 }
 
 function migrationsOf(schema: string): string | undefined {

@@ -72,6 +72,9 @@ export const logEvents = {
   'parked.replayed': info('Somebody replayed parked work: topic, key, counts'),
   'parked.dropped': warn('Somebody gave up parked work: topic, key, counts'),
   'outbox.relay-failed': warn('Facts could not be sent to the event log; tried again'),
+  'database.without-tls': warn(
+    'What is stored crosses the network to PostgreSQL unencrypted, and the settings allow it',
+  ),
   'database.connection-lost': warn('A connection to PostgreSQL broke; the next use opens another'),
   'gauges.unread': debug('A number of waiting work could not be read for `/metrics`'),
 
