@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Collector, startCollector } from './harness/collector.js';
 import { newFolder } from './harness/paths.js';
 import { leaksOf, planted } from './harness/planted.js';
+import { askForPatients } from './harness/planted-queries.js';
 import { leakingRecords, type StackTold, toldByStack } from './harness/telling-stack.js';
 
 const seed = Number(process.env['CALLOSUM_SEED'] ?? 20261126);
@@ -33,12 +34,15 @@ describe(`faults under load: ${kills} kills, each server away ${outages} times (
   let collector: Collector;
   let told: StackTold;
   let ended: EndedRun;
+  /** What requests that name a patient were answered. */
+  let statuses: ReadonlySet<number>;
   /** Kafka once somebody has written a patient where no service of ours does. */
   let afterLeak: readonly LogRecord[];
   const leaked = newId();
 
   const inspect = async (run: EndedRun): Promise<void> => {
     ended = run;
+    statuses = new Set(await askForPatients(run.cluster));
     // Spans leave within half a second of their end.
     await sleep(1_000);
     told = await toldByStack(dataDir, run, collector);
@@ -92,6 +96,12 @@ describe(`faults under load: ${kills} kills, each server away ${outages} times (
       expect(pieces.length, sink).toBeGreaterThan(kills);
       expect(leaksOf(pieces), sink).toEqual([]);
     }
+  });
+
+  it('was asked for the patients everywhere, and refused what it should', () => {
+    for (const status of [200, 400, 404, 415]) expect(statuses).toContain(status);
+    if (auth) for (const status of [401, 403]) expect(statuses).toContain(status);
+    expect([...statuses].filter((status) => status >= 500)).toEqual([]);
   });
 
   it('has nothing of the patients in any topic, but what somebody else wrote there and its copy for those who mend it', () => {
