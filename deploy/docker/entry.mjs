@@ -20,6 +20,10 @@ export const entries = {
     module: 'apps/all-in-one/dist/rewind.js',
     says: 'gives Kafka groups facts again, after a restored database',
   },
+  announce: {
+    module: 'apps/all-in-one/dist/announce.js',
+    says: 'sends facts again, to a Kafka that lost its data',
+  },
   'lung-ct': { module: 'examples/lung-ct/dist/main.js', says: 'the reference worker' },
   callosum: { module: 'apps/cli/dist/main.js', says: 'the command line: callosum --help' },
 };

@@ -119,6 +119,17 @@ export class Ledger {
     });
   }
 
+  /** True for a site that has no row. */
+  async isEmpty(): Promise<boolean> {
+    const row = await this.db
+      .selectFrom('intake')
+      .select('id')
+      .where('site', '=', this.site)
+      .limit(1)
+      .executeTakeFirst();
+    return row === undefined;
+  }
+
   /** Those of these blobs that a row names. */
   async named(blobKeys: readonly string[]): Promise<ReadonlySet<string>> {
     if (blobKeys.length === 0) return new Set();

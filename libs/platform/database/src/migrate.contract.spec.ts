@@ -106,7 +106,7 @@ describe.skipIf(postgres.missing)(
         soon,
       );
       let slowestMs = 0;
-      for (const end = Date.now() + 3_000; Date.now() < end;) {
+      for (const end = Date.now() + 6_000; Date.now() < end;) {
         const started = Date.now();
         await (peers[0] as Database<never>).pool.query('select count(*) from study');
         slowestMs = Math.max(slowestMs, Date.now() - started);
@@ -115,8 +115,8 @@ describe.skipIf(postgres.missing)(
       reader.release();
       await altered;
       await expect(database.pool.query('select note from study')).resolves.toBeDefined();
-      // One turn is 200 ms: without it this is the 3 s of the reader.
-      expect(slowestMs).toBeLessThan(1_500);
+      // One turn is 200 ms: without it this is the 6 s of the reader.
+      expect(slowestMs).toBeLessThan(4_000);
     });
 
     it('give up in the end, leave what was done and pass when they are run again', async () => {

@@ -13,6 +13,7 @@ import {
   ParkedStore,
   PostgresEventLog,
   PostgresOutbox,
+  Sent,
   topicConfigs,
   withPolicy,
   type EventLog,
@@ -192,6 +193,50 @@ describe('relay', () => {
     expect(latencies[5]).toBeLessThan(1_000);
     await relay.close();
     await close();
+  });
+});
+
+describe('what was sent', () => {
+  const relayTo = (log: EventLog, sentHours?: number): OutboxRelay =>
+    new OutboxRelay({
+      db: service.db,
+      log,
+      schema: service.schema,
+      onError: () => undefined,
+      ...(sentHours === undefined ? {} : { sentHours }),
+    });
+  const hourAgo = (): Date => new Date(Date.now() - 3_600_000);
+
+  it('goes again to a log that lost it, with its ids and before what waits, and only since then', async () => {
+    const outbox = outboxOf();
+    const lost = memory();
+    await add(outbox, 1);
+    await relayTo(lost, 24).sendOnce();
+    await sql`update sent set sent_at = now() - interval '2 hours'`.execute(service.db);
+    await add(outbox, 2, 3);
+    await relayTo(lost, 24).sendOnce();
+    await add(outbox, 4);
+
+    expect(await Sent.again(service.db, hourAgo())).toBe(2);
+    const fresh = memory();
+    await relayTo(fresh, 24).sendOnce();
+    expect(fresh.events.map(revisionOf)).toEqual([2, 3, 4]);
+    expect(fresh.events.slice(0, 2)).toEqual(lost.events.slice(1));
+    // And once more: what was sent again is kept again.
+    expect(await Sent.again(service.db, hourAgo())).toBe(3);
+  });
+
+  it('is forgotten after its hours, and not kept for a log that is lost with the database', async () => {
+    const outbox = outboxOf();
+    await add(outbox, 1);
+    await relayTo(memory(), 24).sendOnce();
+    await sql`update sent set sent_at = now() - interval '25 hours'`.execute(service.db);
+    await add(outbox, 2);
+    await relayTo(memory(), 24).sendOnce();
+    expect(await Sent.prune(service.db, 24)).toBe(1);
+    await add(outbox, 3);
+    await relayTo(memory()).sendOnce();
+    expect(await Sent.again(service.db, new Date(0))).toBe(1);
   });
 });
 

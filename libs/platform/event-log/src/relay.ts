@@ -4,6 +4,7 @@ import { batchBytesMax } from './envelope.js';
 import type { EventLog } from './event-log.js';
 import { Inbox } from './inbox.js';
 import { toEvent } from './rows.js';
+import { Sent } from './sent.js';
 import type { EventRow, SqlDatabase } from './sql.js';
 import { Waker } from './waker.js';
 
@@ -13,6 +14,8 @@ export interface RelayOptions {
   /** The service's schema: one relay at a time works on its outbox, of all replicas. */
   readonly schema: string;
   readonly onError: (error: unknown) => void;
+  /** How long to keep what was sent, for a log that loses its data; not at all where the log is in the same database. */
+  readonly sentHours?: number;
 }
 
 interface OutboxRow extends EventRow {
@@ -34,7 +37,7 @@ const pruneEveryMs = 3_600_000;
  * that follow each other (they lock the entity's row) have rising ids, and the earlier one has committed before
  * the later one draws its id; so per key this is the order of commits, also when the later writer's transaction
  * began first (there (xid, id) would turn them round). Rows left by a crash are found by polling.
- * It also prunes the service's inbox, once an hour.
+ * It also prunes the service's inbox and what it keeps of facts that were sent, once an hour.
  */
 export class OutboxRelay {
   readonly #options: RelayOptions;
@@ -50,10 +53,7 @@ export class OutboxRelay {
 
   start(): this {
     this.#running ??= this.#run();
-    this.#pruning ??= setInterval(
-      () => void Inbox.prune(this.#options.db).catch(this.#options.onError),
-      pruneEveryMs,
-    ).unref();
+    this.#pruning ??= setInterval(() => void this.#prune().catch(this.#options.onError), pruneEveryMs).unref();
     return this;
   }
 
@@ -82,7 +82,10 @@ export class OutboxRelay {
         const rows = await this.#next(connection);
         if (rows.length === 0) return 0;
         await this.#options.log.append(rows.map(toEvent));
-        await sql`delete from outbox where id = any(${rows.map((row) => row.id)}::bigint[])`.execute(connection);
+        await this.#remove(
+          connection,
+          rows.map(({ id }) => id),
+        );
         return rows.length;
       } finally {
         await sql`select pg_advisory_unlock(hashtext('callosum.outbox'), hashtext(${this.#options.schema}))`.execute(
@@ -97,6 +100,21 @@ export class OutboxRelay {
     clearInterval(this.#pruning);
     this.#waker.wake();
     await this.#running;
+  }
+
+  /** What the log has taken. */
+  async #remove(connection: QueryExecutorProvider, ids: readonly number[]): Promise<void> {
+    if (this.#sentHours > 0) await Sent.keep(connection, ids);
+    else await sql`delete from outbox where id = any(${ids}::bigint[])`.execute(connection);
+  }
+
+  get #sentHours(): number {
+    return this.#options.sentHours ?? 0;
+  }
+
+  async #prune(): Promise<void> {
+    await Inbox.prune(this.#options.db);
+    await Sent.prune(this.#options.db, this.#sentHours);
   }
 
   async #lock(connection: QueryExecutorProvider): Promise<boolean> {

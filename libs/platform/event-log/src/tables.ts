@@ -56,9 +56,19 @@ async function createDropped(db: Kysely<unknown>): Promise<void> {
   await sql`create index dropped_at on dropped (dropped_at)`.execute(db);
 }
 
+async function createSent(db: Kysely<unknown>): Promise<void> {
+  await sql`create table sent (
+    id bigint primary key,
+    ${envelope},
+    sent_at timestamptz not null default now()
+  )`.execute(db);
+  await sql`create index sent_at on sent (sent_at)`.execute(db);
+}
+
 /** What came after version 0.1, when services had numbered their own migrations behind `0000-event-tables`. */
 export const operationsMigrations: Migrations = {
   '0001-dropped': { up: createDropped },
+  '0002-sent': { up: createSent },
 };
 /** The set `operationsMigrations` run as; see `migrate`. */
 export const operationsSet = 'operations';

@@ -10,6 +10,7 @@ export * from './open-process.js';
 export * from './ports.js';
 export * from './prepare-platform.js';
 export type * from './readiness.js';
+export * from './announce-site.js';
 export * from './rewind-site.js';
 export * from './run-service.js';
 export * from './settings.js';

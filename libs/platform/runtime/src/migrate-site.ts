@@ -117,7 +117,8 @@ async function migrateAs(
   }
 }
 
-function passwordsIn(
+/** @throws {MissingPasswordError} */
+export function passwordsIn(
   folder: string,
   definitions: readonly ServiceDefinition[],
   eventLogInPostgres: boolean,

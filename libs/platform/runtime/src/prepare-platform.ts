@@ -7,7 +7,7 @@ import {
   type Migrations,
   provision,
 } from '@callosum/database';
-import { eventLogMigrations, eventTablesMigrations } from '@callosum/event-log';
+import { eventLogMigrations, eventTablesMigrations, operationsMigrations, operationsSet } from '@callosum/event-log';
 
 import type { ServiceDefinition } from './definition.js';
 import { archiveSchema, eventLogSchema, roleSpecs } from './roles.js';
@@ -38,6 +38,8 @@ export async function preparePlatform(options: PreparePlatformOptions): Promise<
     const database = connect<never>(config, schema, () => undefined);
     try {
       await migrate(database.db, schema, migrations, options.limits);
+      if (schema === archiveSchema)
+        await migrate(database.db, schema, operationsMigrations, { ...options.limits, set: operationsSet });
     } finally {
       await database.close();
     }

@@ -1,7 +1,7 @@
 import { authSettings } from '@callosum/auth';
 import { flag, port, wholeNumber } from '@callosum/config';
 import { databaseDefaults } from '@callosum/database';
-import { outboxRowsMaxDefault } from '@callosum/event-log';
+import { outboxRowsMaxDefault, sentHoursDefault } from '@callosum/event-log';
 import { z } from 'zod';
 
 import { kafkaSettings } from './kafka-settings.js';
@@ -88,6 +88,11 @@ export const platformSettings = z.object({
   CALLOSUM_OUTBOX_ROWS_MAX: wholeNumber(1_000, 10_000_000)
     .default(outboxRowsMaxDefault)
     .describe('Events that may wait in one outbox for the log; beyond, what would add one is refused (A700, 503)'),
+  CALLOSUM_SENT_HOURS: wholeNumber(0, 24 * 31)
+    .default(sentHoursDefault)
+    .describe(
+      'Facts that Kafka has taken are kept in the database for so many hours: `announce` sends them again to a Kafka that lost its data. 0: not at all',
+    ),
   CALLOSUM_OBJECT_STORE: z.enum(['files', 's3']).default('files').describe('Where blobs are kept'),
   CALLOSUM_OBJECT_STORE_DIR: z.string().default('.callosum/objects').describe('Folder of the blobs (files)'),
   CALLOSUM_DISK_FREE_BYTES_MIN: wholeNumber(0, Number.MAX_SAFE_INTEGER)

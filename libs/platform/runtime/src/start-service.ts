@@ -4,6 +4,7 @@ import { Archive } from '@callosum/archive';
 import type { Authenticator } from '@callosum/auth';
 import { parseSettings } from '@callosum/config';
 import { operations } from '@callosum/contracts';
+import type { Database } from '@callosum/database';
 import {
   connectEventLog,
   type EventLog,
@@ -88,7 +89,7 @@ export async function startService(
     const { log, close: closeLog } = await openEventLog(definition, settings, logger);
     closers.push(closeLog);
     const objectStore = openObjectStore(settings);
-    const relay = new OutboxRelay({ db: database.db, log, schema: definition.schema, onError: relayFailed(logger) });
+    const relay = openRelay(database, definition.schema, settings, log, logger);
     const outbox = new PostgresOutbox({
       service: definition.name,
       site: settings.CALLOSUM_SITE,
@@ -188,6 +189,18 @@ export async function startService(
   }
 }
 
+/** A log in PostgreSQL is lost and restored with the outbox: nothing to keep for it. */
+function openRelay(
+  { db }: Database<never>,
+  schema: string,
+  settings: PlatformSettings,
+  log: EventLog,
+  logger: Logger,
+): OutboxRelay {
+  const sentHours = settings.CALLOSUM_EVENT_LOG === 'kafka' ? settings.CALLOSUM_SENT_HOURS : 0;
+  return new OutboxRelay({ db, log, schema, sentHours, onError: relayFailed(logger) });
+}
+
 function openArchive(
   definition: ServiceDefinition,
   settings: PlatformSettings,
@@ -199,7 +212,7 @@ function openArchive(
   const database = openDatabase(archiveSchema, definition.schema, settings, logger);
   closers.push(() => database.close());
   // Every service that stores runs a relay over the archive's outbox; the lock lets one at a time send.
-  const relay = new OutboxRelay({ db: database.db, log, schema: archiveSchema, onError: relayFailed(logger) }).start();
+  const relay = openRelay(database, archiveSchema, settings, log, logger).start();
   closers.push(() => relay.close());
   const outbox = new PostgresOutbox({
     service: definition.name,

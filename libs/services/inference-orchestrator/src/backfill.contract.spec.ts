@@ -83,7 +83,7 @@ it('keeps no lost job waiting while it goes on', async () => {
   const second = await replacement.takeOffer();
   expect([second.jobId, second.attempt]).toEqual([first.jobId, 2]);
   // Sixty studies take half a minute; the lease a second and a half.
-  expect(performance.now() - began).toBeLessThan(timing.leaseMs + 6_000);
+  expect(performance.now() - began).toBeLessThan(timing.leaseMs + 15_000);
   expect(await backfillsLeft()).toBeGreaterThan(0);
 });
 

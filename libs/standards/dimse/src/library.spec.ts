@@ -31,9 +31,14 @@ describe('what the library would do and does not here', () => {
     const association = await ScuAssociation.open(to(), [
       { abstractSyntaxUid: verificationSopClassUid, transferSyntaxUids: ['1.2.840.10008.1.2'] },
     ]);
-    const startedAt = performance.now();
-    for (let count = 0; count < 50; count++) await association.echo(1);
-    expect(performance.now() - startedAt).toBeLessThan(50 * 20);
+    const tookMs: number[] = [];
+    for (let count = 0; count < 50; count++) {
+      const startedAt = performance.now();
+      await association.echo(1);
+      tookMs.push(performance.now() - startedAt);
+    }
+    // A delayed acknowledgement delays them all; a busy machine some.
+    expect(tookMs.filter((ms) => ms < 38).length).toBeGreaterThan(10);
     await association.release();
   });
 

@@ -148,20 +148,24 @@ export class Cluster {
    * @throws with its last log lines when it fails
    */
   async migrate(root: string = workspaceRoot): Promise<void> {
+    const log = join(this.dataDir, 'migrate.log');
+    const child = startChild('migrate', 'apps/all-in-one/dist/migrate.js', this.maintenanceEnv(), log, { root });
+    if ((await child.exited) !== 0) throw new Error(`migrate failed:\n${child.logTail()}`);
+  }
+
+  /** Settings of the commands that a site runs beside its services: every role's password in a folder, and the administrator's. */
+  maintenanceEnv(): NodeJS.ProcessEnv {
     const { user, password } = this.postgres.admin;
     const passwords = join(this.dataDir, 'roles');
     mkdirSync(passwords, { recursive: true, mode: 0o700 });
     for (const role of [archiveRole, ...this.services.map(({ schema }) => schema)])
       writeFileSync(join(passwords, role), this.passwordOf(role), { mode: 0o600 });
-    const env = {
+    return {
       ...this.env,
       CALLOSUM_DATABASE_ADMIN_USER: user,
       CALLOSUM_DATABASE_ADMIN_PASSWORD: password,
       CALLOSUM_DATABASE_PASSWORDS_DIR: passwords,
     };
-    const log = join(this.dataDir, 'migrate.log');
-    const child = startChild('migrate', 'apps/all-in-one/dist/migrate.js', env, log, { root });
-    if ((await child.exited) !== 0) throw new Error(`migrate failed:\n${child.logTail()}`);
   }
 
   /** Base URL of one replica's own HTTP port, where its probes are. */

@@ -38,6 +38,7 @@ export const logEvents = {
   'platform.prepared': info('Roles, schemas and shared tables are there'),
   'schema.migrated': info('A schema is at its newest migration'),
   'group.rewound': info('After a restored database a Kafka group is given facts of a topic again'),
+  'facts.announced': info('After a log that lost its data, facts of a schema go into its outbox again: how many'),
   'group.unchanged': info('A Kafka group had handled nothing since then'),
   'postgres.note': warn('The embedded PostgreSQL said something while it started'),
   'postgres.ended': fatal('The embedded PostgreSQL has ended: the process ends too'),

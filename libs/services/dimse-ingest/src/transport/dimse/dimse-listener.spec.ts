@@ -215,7 +215,7 @@ describe('when the process is asked to end', () => {
     await until(() => announcer.announced.length === 1);
     await listener.beforeApplicationShutdown();
     expect(Date.now() - beganAt).toBeGreaterThanOrEqual(290);
-    expect(Date.now() - beganAt).toBeLessThan(3_000);
+    expect(Date.now() - beganAt).toBeLessThan(20_000);
     const ends = logLines.map((line) => JSON.parse(line) as { msg: string; code?: string });
     expect(ends.filter(({ msg }) => msg === 'assoc.aborted').map(({ code }) => code)).toEqual(['dimse.shutting-down']);
     idle.abort();
