@@ -8,6 +8,10 @@ const areas = {
     const { benchPipeline } = await import('./stack/dist/index.js');
     return benchPipeline(resolve(process.env.CALLOSUM_DATA_DIR || '.callosum', 'bench'), args);
   },
+  memory: async (args) => {
+    const { benchMemory } = await import('./stack/dist/index.js');
+    return benchMemory(resolve(process.env.CALLOSUM_DATA_DIR || '.callosum', 'bench'), args);
+  },
   database: async (args) => {
     const { benchDatabase } = await import('./lib/bench-database.mjs');
     return benchDatabase(args);

@@ -28,9 +28,17 @@ export const entries = {
   callosum: { module: 'apps/cli/dist/main.js', says: 'the command line: callosum --help' },
 };
 
+/** A pod from which people run the command line: it holds the identity and does nothing until it is ended. */
+function toolbox() {
+  const day = setInterval(() => undefined, 86_400_000);
+  // Process 1 has no default for signals.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => clearInterval(day));
+}
+
 const usage = `callosum image: name one of these, then its arguments\n${Object.entries(entries)
   .map(([name, { says }]) => `  ${name.padEnd(24)}${says}\n`)
-  .join('')}  ${'healthcheck'.padEnd(24)}0 when the service in this container answers /healthz or the path given\n`;
+  .join('')}  ${'toolbox'.padEnd(24)}waits, so that a person may run callosum beside it
+  ${'healthcheck'.padEnd(24)}0 when the service in this container answers /healthz or the path given\n`;
 
 /** A probe that waits longer has its answer. */
 const probeMs = 3_000;
@@ -50,6 +58,7 @@ function healthcheck(path = '/healthz') {
 }
 
 async function main([name, ...args]) {
+  if (name === 'toolbox') return toolbox();
   if (name === 'healthcheck') return void (process.exitCode = await healthcheck(args[0]));
   const entry = Object.hasOwn(entries, name ?? '') ? entries[name] : undefined;
   if (!entry) {

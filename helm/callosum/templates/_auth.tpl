@@ -28,6 +28,14 @@ Authentication, in one place: values.auth to the settings of the services, and t
 {{- end }}
 {{- end }}
 {{- if ne .name "all-in-one" }}
+{{- include "callosum.internalGrpcEnv" .root }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* How whoever calls over gRPC proves itself; its certificate, where it has one, is mounted at /etc/callosum/tls. */}}
+{{- define "callosum.internalGrpcEnv" -}}
+{{- $auth := .Values.auth }}
 - { name: CALLOSUM_AUTH_INTERNAL_GRPC, value: {{ $auth.internal }} }
 {{- if eq $auth.internal "mtls" }}
 - { name: CALLOSUM_AUTH_TRUST_DOMAIN, value: {{ $auth.trustDomain | quote }} }
@@ -35,8 +43,15 @@ Authentication, in one place: values.auth to the settings of the services, and t
 - { name: CALLOSUM_AUTH_TLS_KEY_FILE, value: /etc/callosum/tls/tls.key }
 - { name: CALLOSUM_AUTH_TLS_CA_FILE, value: /etc/callosum/tls/ca.crt }
 {{- end }}
-{{- end }}
-{{- end }}
+{{- end -}}
+
+{{/* What the command line proves itself with, and nothing beside it: list of dict name, secret, path. */}}
+{{- define "callosum.cliVolumes" -}}
+{{- if eq .Values.auth.internal "mtls" -}}
+- { name: tls, secret: {{ include "callosum.fullname" . }}-cli-internal-tls, path: /etc/callosum/tls }
+{{- else -}}
+- { name: service-keys, secret: {{ .Values.auth.serviceKeysSecret }}, path: /etc/callosum/service-keys }
+{{- end -}}
 {{- end -}}
 
 {{/* Any address where callers must prove who they are, loopback where nobody asks (libs/platform/config/src/bind.ts). */}}
@@ -78,11 +93,32 @@ Authentication, in one place: values.auth to the settings of the services, and t
 {{- if .root.Values.strimzi.enabled }}
 - { name: CALLOSUM_KAFKA_TLS_CERT_FILE, value: /etc/callosum/kafka-user/user.crt }
 - { name: CALLOSUM_KAFKA_TLS_KEY_FILE, value: /etc/callosum/kafka-user/user.key }
+{{- else }}
+{{- if $kafka.clientCertSecret }}
+- { name: CALLOSUM_KAFKA_TLS_CERT_FILE, value: /etc/callosum/kafka-user/tls.crt }
+- { name: CALLOSUM_KAFKA_TLS_KEY_FILE, value: /etc/callosum/kafka-user/tls.key }
+{{- end }}
+{{- with $kafka.sasl }}
+- { name: CALLOSUM_KAFKA_SASL, value: {{ . }} }
+{{- end }}
+{{- if eq $kafka.sasl "oauthbearer" }}
+- { name: CALLOSUM_KAFKA_OAUTH_TOKEN_URL, value: {{ $kafka.oauth.tokenUrl | quote }} }
+- { name: CALLOSUM_KAFKA_OAUTH_CLIENT_ID, valueFrom: { secretKeyRef: { name: {{ $kafka.credentialsSecret }}, key: client-id } } }
+- { name: CALLOSUM_KAFKA_OAUTH_CLIENT_SECRET, valueFrom: { secretKeyRef: { name: {{ $kafka.credentialsSecret }}, key: client-secret } } }
+{{- with $kafka.oauth.scope }}
+- { name: CALLOSUM_KAFKA_OAUTH_SCOPE, value: {{ . | quote }} }
+{{- end }}
 {{- else if $kafka.sasl }}
-- { name: CALLOSUM_KAFKA_SASL, value: {{ $kafka.sasl }} }
 - { name: CALLOSUM_KAFKA_USERNAME, valueFrom: { secretKeyRef: { name: {{ $kafka.credentialsSecret }}, key: username } } }
 - { name: CALLOSUM_KAFKA_PASSWORD, valueFrom: { secretKeyRef: { name: {{ $kafka.credentialsSecret }}, key: password } } }
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether KEDA is told how to prove itself to Kafka, or whom to believe. */}}
+{{- define "callosum.kafkaProof" -}}
+{{- $kafka := .Values.kafka -}}
+{{- if or .Values.strimzi.enabled $kafka.caSecret $kafka.sasl $kafka.clientCertSecret -}}yes{{- end -}}
 {{- end -}}
 
 {{- define "callosum.kafkaVolumes" -}}
@@ -91,8 +127,13 @@ Authentication, in one place: values.auth to the settings of the services, and t
 {{- if $strimzi.enabled }}
 - { name: kafka-ca, secret: {{ $strimzi.clusterName }}-cluster-ca-cert, path: /etc/callosum/kafka-ca }
 - { name: kafka-user, secret: {{ include "callosum.fullname" .root }}-{{ .name }}, path: /etc/callosum/kafka-user }
-{{- else if .root.Values.kafka.caSecret }}
-- { name: kafka-ca, secret: {{ .root.Values.kafka.caSecret }}, path: /etc/callosum/kafka-ca }
+{{- else }}
+{{- with .root.Values.kafka.caSecret }}
+- { name: kafka-ca, secret: {{ . }}, path: /etc/callosum/kafka-ca }
+{{- end }}
+{{- with .root.Values.kafka.clientCertSecret }}
+- { name: kafka-user, secret: {{ . }}, path: /etc/callosum/kafka-user }
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}

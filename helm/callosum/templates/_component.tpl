@@ -2,7 +2,7 @@
 The one template of every component. dict:
   root       the chart's context
   name       of the component
-  kind       service | worker
+  kind       service | worker | cli (holds the identity of the command line: templates/maintenance.yaml)
   component  its values, over `defaults`
   fact       what the code says of it (files/facts.yaml); {} for a worker
 */}}
@@ -15,7 +15,10 @@ The one template of every component. dict:
 {{- $_ := set $context "ports" $ports -}}
 {{- $name := printf "%s-%s" (include "callosum.fullname" .root) .name -}}
 {{- $_ := set $context "fullname" $name -}}
-{{- $scaled := ne $component.autoscaling.type "none" -}}
+{{- /* While a site is stopped nothing may start a service. */ -}}
+{{- $stopped := and $values.maintenance.stopped (eq .kind "service") -}}
+{{- $scaler := ternary "none" $component.autoscaling.type $stopped -}}
+{{- $scaled := ne $scaler "none" -}}
 {{- $least := ternary $component.autoscaling.minReplicas $component.replicas $scaled | int -}}
 {{- $stateful := eq .name "all-in-one" }}
 ---
@@ -24,6 +27,10 @@ kind: ServiceAccount
 metadata:
   name: {{ $name }}
   labels: {{- include "callosum.labels" $context | nindent 4 }}
+  {{- /* Who it is to the cloud (S3 without keys of its own) is a matter of services: a vendor's worker is nobody there unless it is said. */}}
+  {{- with merge (deepCopy (default dict $component.serviceAccountAnnotations)) (ternary $values.serviceAccount.annotations dict (eq .kind "service")) }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 automountServiceAccountToken: false
 ---
 apiVersion: apps/v1
@@ -33,7 +40,7 @@ metadata:
   labels: {{- include "callosum.labels" $context | nindent 4 }}
 spec:
   {{- if not $scaled }}
-  replicas: {{ $component.replicas | int }}
+  replicas: {{ ternary 0 $component.replicas $stopped | int }}
   {{- end }}
   {{- if $stateful }}
   {{- /* At most one pod holds the folder, also when a node is lost. */}}
@@ -65,7 +72,7 @@ spec:
         resources: { requests: { storage: {{ $component.storage.size }} } }
   {{- end }}
 {{- include "callosum.services" $context }}
-{{- if eq $component.autoscaling.type "hpa" }}
+{{- if eq $scaler "hpa" }}
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
@@ -82,7 +89,7 @@ spec:
   behavior:
     # Associations and streams are long: shrink slowly.
     scaleDown: { stabilizationWindowSeconds: 600, policies: [{ type: Pods, value: 1, periodSeconds: 120 }] }
-{{- else if eq $component.autoscaling.type "keda" }}
+{{- else if eq $scaler "keda" }}
 {{- if include "callosum.part" (dict "root" .root "on" true "api" "keda.sh/v1alpha1" "part" (printf "autoscaling.type keda of %s" .name)) }}
 ---
 {{ include "callosum.scaledObject" $context }}
@@ -111,7 +118,8 @@ spec:
 {{- $values := .root.Values -}}
 {{- $component := .component -}}
 {{- $volumes := list -}}
-{{- if eq .kind "service" -}}{{- $volumes = concat (include "callosum.authVolumes" . | fromYamlArray) (include "callosum.kafkaVolumes" . | fromYamlArray) -}}{{- end -}}
+{{- if eq .kind "service" -}}{{- $volumes = concat (include "callosum.authVolumes" . | fromYamlArray) (include "callosum.kafkaVolumes" . | fromYamlArray) -}}
+{{- else if eq .kind "cli" -}}{{- $volumes = include "callosum.cliVolumes" .root | fromYamlArray -}}{{- end -}}
 serviceAccountName: {{ .fullname }}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -143,7 +151,7 @@ containers:
   - name: {{ .name }}
     image: {{ default (include "callosum.image" .root) $component.image | quote }}
     imagePullPolicy: {{ $values.image.pullPolicy }}
-    {{- if eq .kind "service" }}
+    {{- if has .kind (list "service" "cli") }}
     args: [{{ .name }}]
     {{- else if $component.entry }}
     args: [{{ $component.entry }}]
@@ -153,6 +161,8 @@ containers:
     env:
       {{- if eq .kind "service" }}
       {{- include "callosum.env" . | trim | nindent 6 }}
+      {{- else if eq .kind "cli" }}
+      {{- include "callosum.cliEnv" .root | trim | nindent 6 }}
       {{- else }}
       {{- include "callosum.workerEnv" . | trim | nindent 6 }}
       {{- end }}
@@ -187,8 +197,7 @@ containers:
       - { name: worker-ca, mountPath: /etc/callosum/worker-ca, readOnly: true }
       {{- end }}
 volumes:
-  # Uploads and transcoding pass through here, bounded by the settings' limits.
-  - { name: tmp, emptyDir: {} }
+  - { name: tmp, emptyDir: { sizeLimit: {{ $component.tmpSizeLimit }} } }
   {{- range $volumes }}
   - { name: {{ .name }}, secret: { secretName: {{ .secret }}, defaultMode: 0440 } }
   {{- end }}
@@ -198,11 +207,14 @@ volumes:
   {{- end }}
 {{- end -}}
 
-{{/* Open probes where the port is; where it is on loopback only, the image asks itself. */}}
+{{/*
+Probes have connections of their own on the metrics port: a flood of clients on the other must not make kubelet restart what is
+well. Where ports are on loopback only, the image asks itself.
+*/}}
 {{- define "callosum.probes" -}}
 {{- $probe := "exec: { command: [node, /app/entry.mjs, healthcheck, %s] }" -}}
 {{- if .root.Values.auth.enabled -}}
-{{- $probe = "httpGet: { path: %s, port: 8080, scheme: HTTP }" -}}
+{{- $probe = "httpGet: { path: %s, port: 9464, scheme: HTTP }" -}}
 {{- end -}}
 # A database that recovers from a crash may keep a service starting for minutes.
 startupProbe: { {{ printf $probe "/healthz" }}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 60 }
@@ -297,7 +309,7 @@ spec:
         {{- with $values.kafka.sasl }}
         sasl: {{ . | replace "-sha-" "_sha" }}
         {{- end }}
-      {{- if or $values.strimzi.enabled $values.kafka.tls $values.kafka.sasl }}
+      {{- if include "callosum.kafkaProof" $.root }}
       authenticationRef: { name: {{ $.fullname }} }
       {{- end }}
     {{- end }}
@@ -309,7 +321,7 @@ spec:
         query: max(callosum_inference_jobs_queued{callosum_model={{ .component.model | quote }}})
         threshold: {{ $scaling.queueThreshold | int | quote }}
     {{- end }}
-{{- if and .fact.consumes (or $values.strimzi.enabled $values.kafka.caSecret $values.kafka.sasl) }}
+{{- if and .fact.consumes (include "callosum.kafkaProof" .root) }}
 ---
 # KEDA asks Kafka for the lag as the consumer itself.
 apiVersion: keda.sh/v1alpha1
@@ -327,9 +339,28 @@ spec:
     {{- with $values.kafka.caSecret }}
     - { parameter: ca, name: {{ . }}, key: ca.crt }
     {{- end }}
+    {{- with $values.kafka.clientCertSecret }}
+    - { parameter: cert, name: {{ . }}, key: tls.crt }
+    - { parameter: key, name: {{ . }}, key: tls.key }
+    {{- end }}
     {{- if $values.kafka.sasl }}
-    - { parameter: username, name: {{ $values.kafka.credentialsSecret }}, key: username }
-    - { parameter: password, name: {{ $values.kafka.credentialsSecret }}, key: password }
+    {{- $bearer := eq $values.kafka.sasl "oauthbearer" }}
+    - { parameter: username, name: {{ $values.kafka.credentialsSecret }}, key: {{ ternary "client-id" "username" $bearer }} }
+    - { parameter: password, name: {{ $values.kafka.credentialsSecret }}, key: {{ ternary "client-secret" "password" $bearer }} }
+    {{- if $bearer }}
+  configMapTargetRef:
+    - { parameter: oauthTokenEndpointUri, name: {{ .fullname }}-kafka, key: token-url }
+    - { parameter: scopes, name: {{ .fullname }}-kafka, key: scope }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .fullname }}-kafka
+  labels: {{- include "callosum.labels" . | nindent 4 }}
+data:
+  token-url: {{ $values.kafka.oauth.tokenUrl | quote }}
+  scope: {{ $values.kafka.oauth.scope | quote }}
+    {{- end }}
     {{- end }}
     {{- end }}
 {{- end }}

@@ -36,6 +36,20 @@
 {{- end }}
 {{- end -}}
 
+{{/* Of the command line in a pod of its own: where every service answers, and who it is to them. */}}
+{{- define "callosum.cliEnv" -}}
+{{- $full := include "callosum.fullname" . }}
+{{- $services := list }}
+{{- range $name, $fact := (include "callosum.facts" . | fromYaml).services }}
+{{- $services = append $services (printf "%s=%s-%s:%d" $name $full $name (int $fact.grpc.port)) }}
+{{- end }}
+- { name: CALLOSUM_SERVICES_GRPC, value: {{ join "," $services | quote }} }
+{{- include "callosum.internalGrpcEnv" . }}
+{{- if eq .Values.auth.internal "token" }}
+- { name: CALLOSUM_AUTH_SERVICE_KEYS_FILE, value: /etc/callosum/service-keys/keys.json }
+{{- end }}
+{{- end -}}
+
 {{- define "callosum.databaseEnv" -}}
 - { name: CALLOSUM_DATABASE_HOST, value: {{ include "callosum.databaseHost" . | quote }} }
 - { name: CALLOSUM_DATABASE_PORT, value: {{ include "callosum.databasePort" . | quote }} }
@@ -82,7 +96,7 @@
 {{- /* What no other service calls by gRPC is for the command line in the pod itself. */}}
 {{- $called := list }}
 {{- if .variable }}{{- $called = include "callosum.callers" (dict "root" $.root "name" $.name) | fromYamlArray }}{{- end }}
-- { name: CALLOSUM_INTERNAL_GRPC, value: "{{ ternary (include "callosum.bindHost" $.root) "127.0.0.1" (gt (len $called) 0) }}:{{ .port | int }}" }
+- { name: CALLOSUM_INTERNAL_GRPC, value: "{{ ternary (include "callosum.bindHost" $.root) "127.0.0.1" (or (gt (len $called) 0) $values.toolbox.enabled) }}:{{ .port | int }}" }
 {{- if and .variable (not $called) }}
 - { name: {{ .variable }}, value: "localhost:{{ .port | int }}" }
 {{- end }}

@@ -107,6 +107,13 @@ on
 {{- if .Values.strimzi.enabled -}}{{ .Values.strimzi.clusterName }}-kafka-bootstrap:9093{{- else -}}{{ join "," .Values.kafka.brokers }}{{- end -}}
 {{- end -}}
 
+{{/* Every port a broker may be on, as YAML: the first broker tells of the others. */}}
+{{- define "callosum.brokerPorts" -}}
+{{- $ports := list -}}
+{{- range splitList "," (include "callosum.brokers" .) -}}{{- $ports = append $ports (regexFind "[0-9]+$" . | int) -}}{{- end -}}
+{{ uniq $ports | toJson }}
+{{- end -}}
+
 {{/* Pods the OpenTelemetry operator makes for our collector. */}}
 {{- define "callosum.collectorSelector" -}}
 app.kubernetes.io/component: opentelemetry-collector

@@ -20,12 +20,18 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- $callers = append $callers (dict "podSelector" (dict "matchLabels" (include "callosum.selector" (dict "root" $root "name" .) | fromYaml))) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (not $grpc) (not $values.fhir.url) -}}{{- $http = concat $http $callers -}}{{- end }}
+{{- if and (not $grpc) (not $values.fhir.url) -}}{{- $http = concat $http $callers -}}{{- end -}}
+{{- $askers := ternary $callers list (not (empty $grpc)) -}}
+{{- if and $values.toolbox.enabled .fact.grpc -}}
+{{- range (include "callosum.commandLines" . | fromYamlArray) -}}
+{{- $askers = append $askers (dict "podSelector" (dict "matchLabels" (include "callosum.selector" (dict "root" $root "name" .) | fromYaml))) -}}
+{{- end -}}
+{{- end }}
 {{- if $http }}
 - { name: http, port: 8080, peers: {{ $http | toJson }} }
 {{- end }}
-{{- if and $grpc $callers }}
-- { name: grpc, port: {{ .fact.grpc.port | int }}, peers: {{ $callers | toJson }} }
+{{- if $askers }}
+- { name: grpc, port: {{ .fact.grpc.port | int }}, peers: {{ $askers | toJson }} }
 {{- end }}
 {{- if and $values.auth.enabled $values.monitoring.enabled .fact.schema }}
 - { name: metrics, port: 9464, peers: {{ $values.networkPolicy.monitoring | toJson }} }
@@ -46,6 +52,11 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- end }}
 {{- end -}}
 
+{{/* Pods of the command line that ask a service: the toolbox each, the job reindex the index. dict root, name */}}
+{{- define "callosum.commandLines" -}}
+[toolbox{{ if eq .name "study-index" }}, reindex{{ end }}]
+{{- end -}}
+
 {{/* Where one component may connect to: list of dict name, port, peers. */}}
 {{- define "callosum.egress" -}}
 {{- $values := .root.Values -}}
@@ -55,14 +66,30 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- if eq .kind "worker" }}
 {{- $target := ternary "all-in-one" "inference-orchestrator" (eq $values.mode "allInOne") }}
 - { name: worker, port: 50051, peers: [{ podSelector: { matchLabels: {{ include "callosum.selector" (dict "root" $root "name" $target) | fromYaml | toJson }} } }] }
+{{- else if eq .kind "cli" }}
+{{- range $name, $fact := $facts.services }}
+{{- if has $.name (include "callosum.commandLines" (dict "name" $name) | fromYamlArray) }}
+- { name: {{ $name }}, port: {{ $fact.grpc.port | int }}, peers: [{ podSelector: { matchLabels: {{ include "callosum.selector" (dict "root" $root "name" $name) | fromYaml | toJson }} } }] }
+{{- end }}
+{{- end }}
 {{- else }}
-{{- if or (eq .kind "migration") (ne .name "all-in-one") }}
+{{- if and (has .kind (list "service" "migration")) (ne .name "all-in-one") }}
 - { name: database, port: {{ include "callosum.databasePort" .root }}, peers: {{ include "callosum.databasePeers" .root }} }
 {{- end }}
+{{- if and (has .kind (list "service" "rewind")) (ne .name "all-in-one") }}
+{{- range (include "callosum.brokerPorts" .root | fromYamlArray) }}
+- { name: kafka, port: {{ . }}, peers: {{ include "callosum.kafkaPeers" $root }} }
+{{- end }}
+{{- if and (not $values.strimzi.enabled) (eq $values.kafka.sasl "oauthbearer") }}
+- { name: kafka-token, port: {{ include "callosum.urlPort" $values.kafka.oauth.tokenUrl }}, peers: {{ default $policy.oidc $policy.kafkaToken | toJson }} }
+{{- end }}
+{{- end }}
 {{- if and (eq .kind "service") (ne .name "all-in-one") }}
-- { name: kafka, port: {{ regexFind "[0-9]+$" (splitList "," (include "callosum.brokers" .root) | first) }}, peers: {{ include "callosum.kafkaPeers" .root }} }
 {{- if .fact.objectStore }}
 - { name: object-store, port: {{ include "callosum.urlPort" (default "https://s3" $values.objectStore.endpoint) }}, peers: {{ $policy.objectStore | toJson }} }
+{{- if not $values.objectStore.credentialsSecret }}
+- { name: workload-identity, port: {{ $values.objectStore.identityPort | int }}, peers: {{ $policy.workloadIdentity | toJson }} }
+{{- end }}
 {{- end }}
 {{- range .fact.calls }}
 {{- $callee := get $facts.services . }}
@@ -108,7 +135,7 @@ NetworkPolicy are made of. dict root, name, fact, component
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ include "callosum.fullname" .root }}-{{ .name }}
+  name: {{ include "callosum.fullname" .root }}-{{ .name }}{{ default "" .suffix }}
   labels: {{- include "callosum.labels" . | nindent 4 }}
   {{- with .annotations }}
   annotations: {{- toYaml . | nindent 4 }}

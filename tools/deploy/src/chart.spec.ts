@@ -9,11 +9,15 @@ import { describe, expect, it } from 'vitest';
 import { kubeconform, schemaFolder } from './binaries.js';
 import {
   chartFolder,
+  kafkaWithTokens,
   type KubernetesObject,
+  objects,
   objectsOf,
+  of,
   operatorApis,
   render,
   runHelm,
+  stoppedAndRewound,
   template,
   variants,
 } from './chart.js';
@@ -21,10 +25,6 @@ import { siteFacts } from './facts.js';
 import { repositoryRoot } from './repository.js';
 
 const names = Object.keys(variants);
-const objects = (files: readonly string[], extra: readonly string[] = []): KubernetesObject[] =>
-  objectsOf(render(files, extra));
-const of = (kind: string, all: readonly KubernetesObject[]): KubernetesObject[] =>
-  all.filter((one) => one.kind === kind);
 const prod = variants['prod'] ?? [];
 
 describe('the chart', () => {
@@ -36,7 +36,11 @@ describe('the chart', () => {
 
   it.each(['1.32.0', '1.37.0'])('is valid for Kubernetes %s and the CRDs of the operators', (version) => {
     const schemas = schemaFolder();
-    const rendered = names.map((variant) => render(variants[variant] ?? [], [], version)).join('\n---\n');
+    const rendered = [
+      ...names.map((variant) => render(variants[variant] ?? [], [], version)),
+      render(prod, stoppedAndRewound, version),
+      render(variants['external'] ?? [], kafkaWithTokens, version),
+    ].join('\n---\n');
     const check = (input: string) =>
       spawnSync(
         kubeconform(),
@@ -89,8 +93,21 @@ describe('the chart', () => {
     ['a grace shorter than a drain', ['defaults.terminationGracePeriodSeconds=30'], 'terminationGracePeriodSeconds'],
     ['a route without a host', ['route.type=ingress'], '/route/host'],
     ['SASL on an open line', ['kafka.sasl=scram-sha-512'], '/kafka'],
+    ['a certificate on an open line', ['kafka.clientCertSecret=x'], '/kafka/tls'],
+    [
+      'access tokens that come from nowhere',
+      ['kafka.tls=true', 'kafka.sasl=oauthbearer', 'kafka.credentialsSecret=x'],
+      '/kafka/oauth/tokenUrl',
+    ],
+    ['S3 as a role that is taken on nowhere', ['objectStore.credentialsSecret='], '/networkPolicy/workloadIdentity'],
     ['a Kafka that loses events with one broker, unless it is wanted', ['kafka.replication=2'], '/kafka/smallSite'],
     ['certificates between services that nobody makes', ['auth.internal=mtls'], '/certificates'],
+    ['a rewind beside running services', ['maintenance.rewindTo=2026-11-25T03:00:00Z'], '/maintenance/stopped'],
+    [
+      'a moment that another zone would read otherwise',
+      ['maintenance.stopped=true', 'maintenance.rewindTo=2026-11-25T03:00:00'],
+      '/maintenance/rewindTo',
+    ],
     ['an AE title of 17 characters', ['dicom.aeTitle=ABCDEFGHIJKLMNOPQ'], '/dicom/aeTitle'],
     [
       'a setting that is no environment variable',
@@ -240,11 +257,12 @@ describe('the high-availability values', () => {
 
   it('certify each service to the others under its own name', () => {
     const uris = of('Certificate', all).flatMap(({ spec }) => (spec['uris'] as string[] | undefined) ?? []);
+    // And the command line, which answers nobody.
     expect(uris.sort()).toEqual(
-      Object.keys(siteFacts().services)
-        .map((name) => `spiffe://callosum/${name}`)
-        .sort(),
+      [...Object.keys(siteFacts().services), 'cli'].map((name) => `spiffe://callosum/${name}`).sort(),
     );
+    const cli = of('Certificate', all).find(({ metadata }) => metadata.name === 'callosum-cli-internal');
+    expect(cli?.spec['usages']).toEqual(['digital signature', 'client auth']);
   });
 
   it('take every Secret a pod mounts or reads from somewhere', () => {
@@ -286,6 +304,17 @@ describe('the migration', () => {
     expect(weight('NetworkPolicy')).toBeLessThan(weight('Job'));
   });
 
+  it('has names of its own where it comes with the release: a rollback would find what a hook left under them', () => {
+    const made = (extra: readonly string[]) =>
+      objects(prod, extra).flatMap(({ kind, metadata }) =>
+        metadata.name.includes('migrate') ? [`${kind} ${metadata.name}`] : [],
+      );
+    const [first, later] = [made([]), made(['--is-upgrade'])];
+    expect(first).toHaveLength(3);
+    expect(later).toHaveLength(3);
+    expect(first.filter((one) => later.includes(one))).toEqual([]);
+  });
+
   it('comes with an install that also makes the database, and runs before the pods of every upgrade', () => {
     expect(job(prod)?.metadata.annotations).toBeUndefined();
     expect(job(prod, ['--is-upgrade'])?.metadata.annotations?.['helm.sh/hook']).toBe('pre-upgrade');
@@ -313,6 +342,15 @@ describe('the migration', () => {
 });
 
 describe('one pod', () => {
+  it.each(['fhir.url=https://ehr.example.org/fhir', 'toolbox.enabled=true'])(
+    'refuses %s, which it would not heed',
+    (set) => {
+      const { ok, stderr } = template(['values-small.yaml'], ['--set', set]);
+      expect(ok).toBe(false);
+      expect(stderr).toContain(`/${set.replace('.', '/').split('=')[0]}`);
+    },
+  );
+
   it('listens on loopback only without authentication, has no Service, and asks itself how it is', () => {
     const all = objects(['values-small.yaml']);
     expect(of('Service', all)).toEqual([]);
@@ -401,12 +439,14 @@ describe('figures', () => {
         /footprint\.md, "([\w-]+)".*\n(?:\s*#.*\n|\s*resources:\n)*\s*requests: \{ cpu: \S+, memory: (\w+) \}\n\s*limits: \{ memory: (\w+) \}/g,
       ),
     ];
-    expect(given.length).toBe(10);
+    expect(given.length).toBe(11);
     for (const [, name = '', request = '', limit = ''] of given) {
       const row = new RegExp(`^\\| ${name} \\| (\\d+) \\|`, 'm').exec(table);
       expect(row, `${name} has no row`).not.toBeNull();
       expect(mebibytes(request), name).toBeGreaterThanOrEqual(Number(row?.[1]));
       expect(mebibytes(limit), name).toBeGreaterThan(Number(row?.[1]) * 1.3);
+      const loaded = new RegExp(`^\\| ${name} \\| \\d+ × \\d+ MiB .*\\| (\\d+) \\|$`, 'm').exec(table);
+      if (loaded) expect(mebibytes(limit), `${name} under load`).toBeGreaterThan(Number(loaded[1]) * 1.3);
     }
   });
 });

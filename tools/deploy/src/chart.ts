@@ -89,3 +89,21 @@ export function objectsOf(yaml: string): KubernetesObject[] {
     .map((document) => document.toJS() as KubernetesObject | null)
     .filter((object) => object !== null);
 }
+
+/** Values that stop a site and start both Jobs of a disaster, beside those of a variant. */
+export const stoppedAndRewound = [
+  '--set',
+  'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:00+01:00,maintenance.announceSince=2026-11-25T04:00:00Z',
+];
+
+/** Values for a Kafka that asks for a client certificate and access tokens, with secrets from a store. */
+export const kafkaWithTokens = [
+  '--set',
+  'kafka.sasl=oauthbearer,kafka.oauth.tokenUrl=https://id.example.org/token,kafka.clientCertSecret=kafka-client,externalSecrets.enabled=true,externalSecrets.storeRef.name=vault',
+];
+
+/** What a set of values renders. @throws with Helm's words when it refuses */
+export const objects = (files: readonly string[], extra: readonly string[] = []): KubernetesObject[] =>
+  objectsOf(render(files, extra));
+export const of = (kind: string, all: readonly KubernetesObject[]): KubernetesObject[] =>
+  all.filter((one) => one.kind === kind);

@@ -48,7 +48,7 @@ describe('the Dockerfile', () => {
 interface Compose {
   readonly name: string;
   readonly services: Readonly<Record<string, ComposeService>>;
-  readonly configs: Readonly<Record<string, unknown>>;
+  readonly configs: Readonly<Record<string, { readonly content: string }>>;
 }
 interface ComposeService {
   readonly image: string;
@@ -130,6 +130,23 @@ describe('compose.yaml', () => {
     expect(told.sort()).toEqual(facts.sort());
     expect(bound.sort()).toEqual(facts.sort());
     expect(new Set(facts.map((one) => one.split(':')[1])).size).toBe(services.length);
+  });
+
+  it('leads people to every path of every service under the one address that links name', () => {
+    const { content = '' } = compose.configs['router'] ?? {};
+    const led = [...content.matchAll(/location (\S+) \{ proxy_pass (http:\/\/127\.0\.0\.1:\d+); \}/g)].map(
+      ([, path, to]) => `${path} ${to}`,
+    );
+    const port = (name: string): string => compose.services[name]?.environment?.['CALLOSUM_HTTP_PORT'] ?? 'none';
+    const facts = Object.entries(siteFacts().services).flatMap(([name, { http }]) =>
+      http.map((path) => `${path} http://127.0.0.1:${port(name)}`),
+    );
+    expect(led.sort()).toEqual(facts.sort());
+    const [, listens] = /listen (\S+);/.exec(content) ?? [];
+    for (const { name } of services)
+      expect(compose.services[name]?.environment?.['CALLOSUM_PUBLIC_URL'], name).toBe(`http://${listens}`);
+    // A name after one dollar would be Compose's variable, and empty.
+    expect(content.replaceAll('$$', '')).not.toContain('$');
   });
 
   it('gives our containers a read-only root and no capabilities', () => {

@@ -24,15 +24,18 @@ describe('the environment the chart gives', () => {
     },
   );
 
-  it.each(['default', 'prod', 'external'])(
+  const boundOf = (variant: string, extra: readonly string[] = []): string[] =>
+    workloadsOf(objectsOf(render(variants[variant] ?? [], extra)))
+      .filter(({ component }) => component in facts.services)
+      .flatMap(({ component, pod }) =>
+        pod.containers.map((container) => `${component} ${envOf(container)['CALLOSUM_INTERNAL_GRPC']}`),
+      )
+      .sort();
+
+  it.each(['default', 'external'])(
     '%s: every service answers the command line in its pod, and others only where other services call it',
     (variant) => {
-      const bound = workloadsOf(objectsOf(render(variants[variant] ?? []))).flatMap(({ component, pod }) =>
-        component in facts.services
-          ? pod.containers.map((container) => `${component} ${envOf(container)['CALLOSUM_INTERNAL_GRPC']}`)
-          : [],
-      );
-      expect(bound.sort()).toEqual([
+      expect(boundOf(variant)).toEqual([
         'dicomweb 127.0.0.1:50064',
         'dimse-ingest 127.0.0.1:50065',
         'fhir-gateway 127.0.0.1:50066',
@@ -43,6 +46,62 @@ describe('the environment the chart gives', () => {
       ]);
     },
   );
+
+  it.each<[string, readonly string[]]>([
+    ['prod', []],
+    ['default', ['--set', 'toolbox.enabled=true']],
+  ])('%s with a toolbox: every service answers it, where it looks for them', (variant, extra) => {
+    const bound = boundOf(variant, extra);
+    expect(bound).toHaveLength(Object.keys(facts.services).length);
+    expect(bound.every((one) => one.includes(' 0.0.0.0:'))).toBe(true);
+    const all = objectsOf(render(variants[variant] ?? [], extra));
+    const toolbox = workloadsOf(all).find(({ component }) => component === 'toolbox')?.pod.containers[0] as Container;
+    const asked = (envOf(toolbox)['CALLOSUM_SERVICES_GRPC'] ?? '').split(',').sort();
+    expect(asked).toEqual(bound.map((one) => one.replace(/^(\S+) 0.0.0.0:/, '$1=callosum-$1:')));
+    // Each address is a Service with that port.
+    const served = all
+      .filter(({ kind }) => kind === 'Service')
+      .flatMap(({ metadata, spec }) =>
+        (spec['ports'] as { port: number }[]).map(({ port }) => `${metadata.name}:${port}`),
+      );
+    for (const one of asked) expect(served).toContain(one.split('=')[1]);
+  });
+
+  it.each([
+    [
+      'the site that is stopped, and its rewind',
+      [
+        'maintenance.stopped=true',
+        'maintenance.rewindTo=2026-11-25T03:00:00Z',
+        'maintenance.announceSince=2026-11-25T03:00:00Z',
+      ],
+    ],
+    [
+      'a Kafka that asks for a client certificate and access tokens',
+      [
+        'kafka.tls=true',
+        'kafka.clientCertSecret=kafka-client',
+        'kafka.sasl=oauthbearer',
+        'kafka.credentialsSecret=kafka-oauth',
+        'kafka.oauth.tokenUrl=https://id.example.org/token',
+        'kafka.oauth.scope=events',
+        'maintenance.stopped=true',
+        'maintenance.rewindTo=2026-11-25T03:00:00Z',
+      ],
+    ],
+    ['a toolbox where services show tokens', ['toolbox.enabled=true', 'auth.internal=token']],
+  ])('%s: every name is a setting and every value usable', (_, settings) => {
+    for (const variant of ['default', 'prod', 'external']) {
+      const text = render(
+        variants[variant] ?? [],
+        settings.flatMap((one) => ['--set', one]),
+      );
+      const problems = workloadsOf(objectsOf(text)).flatMap(({ component, pod }) =>
+        pod.containers.flatMap((container) => environmentProblems(entryOf(component), envOf(container))),
+      );
+      expect(problems, variant).toEqual([]);
+    }
+  });
 
   const good = (): Record<string, string> => {
     const container = workloadsOf(objectsOf(render(variants['default'] ?? []))).find(

@@ -9,6 +9,7 @@ import { z } from 'zod';
 /** Read outside the schemas: the data folder, before there are settings. */
 const beside: Readonly<Record<string, readonly string[]>> = { 'all-in-one': ['CALLOSUM_DATA_DIR'] };
 const migrationNeeds = /^CALLOSUM_(DATABASE_(HOST|PORT|NAME)|EVENT_LOG)$/;
+const rewindNeeds = /^CALLOSUM_(KAFKA_\w+|EVENT_LOG)$/;
 
 /** What a service alone in its process must be told in production: the defaults of these are one machine's. */
 const production = [
@@ -46,14 +47,17 @@ export function environmentProblems(
 
 function schemasOf(entry: string): SettingsSchema[] {
   if (entry === 'worker') return [workerSettings];
-  if (entry === 'callosum') return [cliSettings, authSettings];
-  if (entry === 'migrate') {
-    const read = Object.entries(platformSettings.shape).filter(([name]) => migrationNeeds.test(name));
-    return [z.object(Object.fromEntries(read)), migrationSettings];
-  }
+  if (['callosum', 'toolbox', 'reindex'].includes(entry)) return [cliSettings, authSettings];
+  if (entry === 'migrate') return [platformSettingsLike(migrationNeeds), migrationSettings];
+  if (entry === 'announce')
+    return [platformSettingsLike(migrationNeeds), migrationSettings.pick({ CALLOSUM_DATABASE_PASSWORDS_DIR: true })];
+  if (entry === 'rewind') return [platformSettingsLike(rewindNeeds)];
   const own = services.filter(({ name }: ServiceDefinition) => entry === 'all-in-one' || entry === name);
   return [platformSettings, ...own.map(({ settings }) => settings)];
 }
+
+const platformSettingsLike = (pattern: RegExp): SettingsSchema =>
+  z.object(Object.fromEntries(Object.entries(platformSettings.shape).filter(([name]) => pattern.test(name))));
 
 function required({ calls = [], objectStore = false }: EnvironmentNeeds): string[] {
   const addresses: Record<string, string> = {

@@ -169,6 +169,25 @@ describe('the entry', () => {
     expect(stdout).toContain('callosum <command>');
   });
 
+  it('is called by the name of the command line too', () => {
+    const script = readFileSync(join(repositoryRoot, 'deploy/docker/callosum'), 'utf8').replace('/app/', `${app}/`);
+    const options = { cwd: app, encoding: 'utf8', env: { ...base }, ...user } as const;
+    const callosum = (...args: string[]) => spawnSync('sh', ['-c', script, 'callosum', ...args], options);
+    expect(callosum('--help').stdout).toContain('callosum <command>');
+    expect(callosum('trace', 'not a UID')).toMatchObject({ status: 2 });
+    expect(readFileSync(join(repositoryRoot, 'deploy/docker/Dockerfile'), 'utf8')).toContain(
+      'COPY --link --chmod=0755 deploy/docker/callosum /usr/local/bin/callosum',
+    );
+  });
+
+  it('as a toolbox does nothing until it is ended', async () => {
+    const child = spawn(process.execPath, [join(app, 'entry.mjs'), 'toolbox'], { cwd: app, env: base, ...user });
+    running.push(child);
+    await sleep(2_000);
+    expect(child.exitCode).toBeNull();
+    expect(await down(child)).toBe(0);
+  }, 60_000);
+
   it('says which setting is wrong and ends, as the process it is', () => {
     const { status, stderr } = run(['study-index'], { CALLOSUM_DATABASE_POOL_MAX: 'many' });
     expect(status).toBe(1);

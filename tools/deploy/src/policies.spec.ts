@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type KubernetesObject, objectsOf, render, variants } from './chart.js';
+import { type KubernetesObject, objectsOf, render, stoppedAndRewound, variants } from './chart.js';
 import { siteFacts } from './facts.js';
 import { edges, type Peer } from './network.js';
 import { violations } from './policies.js';
@@ -39,7 +39,9 @@ describe('the policies', () => {
     'no-token': (text) => text.replace('automountServiceAccountToken: false', 'automountServiceAccountToken: true'),
     'no-host': (text) =>
       text.replace('enableServiceLinks: false', 'enableServiceLinks: false\n      hostNetwork: true'),
-    'no-host-path': (text) => text.replace('{ name: tmp, emptyDir: {} }', '{ name: tmp, hostPath: { path: /tmp } }'),
+    'no-host-path': (text) =>
+      text.replace('{ name: tmp, emptyDir: { sizeLimit: 1Gi } }', '{ name: tmp, hostPath: { path: /tmp } }'),
+    'tmp-size': (text) => text.replace('emptyDir: { sizeLimit: 1Gi }', 'emptyDir: {}'),
     'read-only-root': (text) => text.replace('readOnlyRootFilesystem: true', 'readOnlyRootFilesystem: false'),
     'no-escalation': (text) => text.replace('allowPrivilegeEscalation: false', 'allowPrivilegeEscalation: true'),
     'no-capabilities': (text) => text.replace('drop: [ALL]', 'drop: [ALL], add: [NET_ADMIN]'),
@@ -55,6 +57,7 @@ describe('the policies', () => {
       text.replace('livenessProbe: { httpGet: { path: /healthz', 'livenessProbe: { httpGet: { path: /'),
     'readiness-probe': (text) =>
       text.replace('readinessProbe: { httpGet: { path: /readyz', 'readinessProbe: { httpGet: { path: /'),
+    'probe-port': (text) => text.replace(/(livenessProbe: .* port: )9464/, '$18080'),
     'port-without-policy': (text) =>
       text.replace(
         '- { name: metrics, containerPort: 9464, protocol: TCP }',
@@ -104,6 +107,8 @@ const networks: Record<string, string> = {
   '10.30.4.0/24': 'oidc',
   '10.30.5.0/24': 'telemetry',
   '10.30.6.0/24': 'ehr',
+  '10.30.7.0/24': 'sts',
+  '10.30.8.0/24': 'tokens',
   '10.40.0.0/16': 'vendors',
 };
 function nameOf({ podSelector, namespaceSelector, ipBlock }: Peer): string {
@@ -129,6 +134,8 @@ function expected(outside: {
   workers?: readonly string[];
   vendors?: boolean;
   route?: string;
+  toolbox?: boolean;
+  sts?: boolean;
 }): { out: string[]; in: string[] } {
   const out: string[] = ['migrate -> database:' + outside.database];
   const into: string[] = [];
@@ -140,6 +147,7 @@ function expected(outside: {
     );
     into.push(`monitoring -> ${name}:9464`);
     if (service.objectStore) out.push(`${name} -> object-store:${outside.objectStore}`);
+    if (service.objectStore && outside.sts) out.push(`${name} -> sts:443`);
     if (outside.otlp) out.push(`${name} -> ${outside.otlp}`);
     if (outside.route && service.http.length > 0) into.push(`${outside.route} -> ${name}:8080`);
     for (const callee of service.calls) {
@@ -152,6 +160,11 @@ function expected(outside: {
         into.push(edge);
       }
     }
+  }
+  if (outside.toolbox) {
+    // The command line asks each service what it knows; the job that rebuilds the index asks the index alone.
+    const asked = Object.entries(facts.services).map(([name, { grpc }]) => `toolbox -> ${name}:${grpc.port}`);
+    for (const list of [out, into]) list.push(...asked, 'reindex -> study-index:50061');
   }
   into.push('modalities -> dimse-ingest:11112');
   if (outside.vendors) into.push('vendors -> inference-orchestrator:50051');
@@ -189,6 +202,7 @@ describe('who may talk to whom', () => {
         otlp: 'opentelemetry-collector:4318',
         workers: ['lung-ct', 'chest-triage'],
         route: 'ingress',
+        toolbox: true,
       }),
     );
   });
@@ -202,9 +216,43 @@ describe('who may talk to whom', () => {
         oidc: 443,
         otlp: 'telemetry:4318',
         fhir: 'ehr:443',
+        sts: true,
         vendors: true,
         route: 'ingress',
       }),
+    );
+  });
+
+  it('lets a rewind reach Kafka alone and an announcement the database alone, which let them in', () => {
+    const all = objectsOf(render(variants['prod'] ?? [], stoppedAndRewound));
+    const { out, in: into } = edges(all, workloadsOf(all), nameOf);
+    expect(out.filter((edge) => edge.startsWith('rewind '))).toEqual(['rewind -> kafka:9093']);
+    expect(out.filter((edge) => edge.startsWith('announce '))).toEqual(['announce -> database:5432']);
+    expect(into.filter((edge) => /rewind|announce/.test(edge))).toEqual([]);
+    const database = all.filter(
+      ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'callosum-postgresql',
+    );
+    expect(JSON.stringify(database)).toContain('"app.kubernetes.io/component":"announce"');
+    const [kafka] = all.filter(({ kind }) => kind === 'Kafka');
+    expect(JSON.stringify(kafka?.spec)).toContain('"app.kubernetes.io/component":"rewind"');
+    expect(violations(all, { drainSeconds })).toEqual([]);
+  });
+
+  it('leads to every port a broker is on, and to where access tokens for them come from', () => {
+    const reached = (set: string): string[] => {
+      const all = objectsOf(render(variants['external'] ?? [], ['--set', set]));
+      const { out } = edges(all, workloadsOf(all), nameOf);
+      return out.filter((edge) => /^fhir-gateway -> (kafka|oidc|tokens):/.test(edge));
+    };
+    expect(reached('kafka.brokers={a:9092,b:9192,c:9092}')).toEqual([
+      'fhir-gateway -> kafka:9092',
+      'fhir-gateway -> kafka:9192',
+      'fhir-gateway -> oidc:443',
+    ]);
+    const bearer = 'kafka.sasl=oauthbearer,kafka.oauth.tokenUrl=https://id.example.org:8443/token';
+    expect(reached(bearer)).toContain('fhir-gateway -> oidc:8443');
+    expect(reached(`${bearer},networkPolicy.kafkaToken[0].ipBlock.cidr=10.30.8.0/24`)).toContain(
+      'fhir-gateway -> tokens:8443',
     );
   });
 

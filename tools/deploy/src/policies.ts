@@ -35,6 +35,14 @@ function podRules({ component, pod }: Workload): string[] {
     ...rule('seccomp', component, seccomp?.type !== 'RuntimeDefault'),
     ...rule('no-token', component, pod.automountServiceAccountToken !== false),
     ...rule('no-host', component, Boolean(pod.hostNetwork || pod.hostPID || pod.hostIPC)),
+    // What has no limit fills the node's disk, and takes its other pods with it.
+    ...rule(
+      'tmp-size',
+      component,
+      (pod.volumes ?? []).some(
+        ({ emptyDir }) => emptyDir !== undefined && !(emptyDir as { sizeLimit?: string }).sizeLimit,
+      ),
+    ),
     ...rule(
       'no-host-path',
       component,
@@ -63,9 +71,9 @@ function containerRules({ component }: Workload, container: Container): string[]
   ];
 }
 
-/** Workers and jobs end by themselves and listen on nothing: no probe could ask them. */
+/** Workers, jobs and the pod of the command line listen on nothing: no probe could ask them. */
 const isService = ({ object, component }: Workload): boolean =>
-  object.kind !== 'Job' && !component.startsWith('worker-');
+  !object.kind.endsWith('Job') && !component.startsWith('worker-') && component !== 'toolbox';
 
 function lifeRules(workload: Workload, { drainSeconds }: PolicyFacts): string[] {
   if (!isService(workload)) return [];
@@ -78,6 +86,14 @@ function lifeRules(workload: Workload, { drainSeconds }: PolicyFacts): string[] 
       ...rule('startup-probe', component, !asks(container.startupProbe, '/healthz')),
       ...rule('liveness-probe', component, !asks(container.livenessProbe, '/healthz')),
       ...rule('readiness-probe', component, !asks(container.readinessProbe, '/readyz')),
+      // Clients may take every connection of the HTTP port; what kubelet asks has its own.
+      ...rule(
+        'probe-port',
+        component,
+        [container.startupProbe, container.livenessProbe, container.readinessProbe].some((probe) =>
+          asks(probe, '8080'),
+        ),
+      ),
     ]),
   ];
 }

@@ -40,13 +40,14 @@ export interface Workload {
   readonly pod: PodSpec;
 }
 
-const makesPods = new Set(['Deployment', 'StatefulSet', 'Job', 'DaemonSet']);
+const makesPods = new Set(['Deployment', 'StatefulSet', 'Job', 'CronJob', 'DaemonSet']);
 
 export function workloadsOf(objects: readonly KubernetesObject[]): Workload[] {
   return objects
     .filter(({ kind }) => makesPods.has(kind))
     .map((object) => {
-      const template = object.spec['template'] as { metadata: { labels: Record<string, string> }; spec: PodSpec };
+      const { spec } = (object.spec['jobTemplate'] ?? object) as Pick<KubernetesObject, 'spec'>;
+      const template = spec['template'] as { metadata: { labels: Record<string, string> }; spec: PodSpec };
       const { labels } = template.metadata;
       return { object, component: labels['app.kubernetes.io/component'] ?? '', labels, pod: template.spec };
     });

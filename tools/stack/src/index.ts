@@ -7,4 +7,5 @@ export { faultsOf, killTest } from './chaos/main.js';
 export { type ChaosOptions, type ChaosReport, type EndedRun, runChaos } from './chaos/run-chaos.js';
 export { type LogRecord, readLog } from './cluster/read-log.js';
 export { runUpgrade, type UpgradeOptions, type UpgradeReport } from './upgrade/run-upgrade.js';
+export { benchMemory } from './bench/bench-memory.js';
 export { benchPipeline } from './bench/bench-pipeline.js';

@@ -59,7 +59,11 @@ describe('a walk over the blobs', () => {
   });
 
   it('knows which days it has looked at', async () => {
-    const store = bucket({ [blob('2026-11-20', 'x')]: old, [blob('2026-11-21', 'w')]: old, [blob('2026-11-01', 'y')]: old });
+    const store = bucket({
+      [blob('2026-11-20', 'x')]: old,
+      [blob('2026-11-21', 'w')]: old,
+      [blob('2026-11-01', 'y')]: old,
+    });
     const walked = new BlobWalk(store, 'default', 4).round(before);
     for await (const _page of walked.pages);
     expect([walked.looked(blob('2026-11-25', 'z')), walked.looked(blob('2026-11-20', 'x'))]).toEqual([true, true]);

@@ -4,7 +4,6 @@ import { crc32 } from 'node:zlib';
 
 import {
   AbortMultipartUploadCommand,
-  type CompleteMultipartUploadCommandOutput,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -14,27 +13,27 @@ import {
   paginateListObjectsV2,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { Upload } from '@aws-sdk/lib-storage';
 
 import { ObjectExistsError, ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
-import { clientConfig, type S3ObjectStoreOptions, writeParameters } from './s3-options.js';
-
-/** Parts of one upload in memory at once: two of 8 MiB keep a 10 Gbit/s line busy and 200 uploads in 3.2 GB. */
-const partBytes = 8 * 1024 * 1024;
-const partsInFlight = 2;
+import { PartBuffers, partBytes } from './part-buffers.js';
+import { clientConfig, s3Defaults, type S3ObjectStoreOptions, writeParameters } from './s3-options.js';
+import { type Kept, S3Upload } from './s3-upload.js';
 
 /** Objects on an S3-compatible server. An upload that fails is aborted; a taken key is refused by the server. */
 export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #writeParameters: ReturnType<typeof writeParameters>;
+  readonly #buffers: PartBuffers;
 
   constructor(options: S3ObjectStoreOptions) {
     this.#client = new S3Client(clientConfig(options));
     this.#bucket = options.bucket;
     this.#writeParameters = writeParameters(options);
+    const { uploadBytesMax = s3Defaults.uploadBytesMax } = options;
+    this.#buffers = new PartBuffers(Math.max(1, Math.floor(uploadBytesMax / partBytes)));
   }
 
   async put(key: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
@@ -42,44 +41,41 @@ export class S3ObjectStore implements ObjectStore {
     const hash = createHash('sha256');
     let crc = 0;
     let byteCount = 0;
-    let sourceError: unknown;
-    const measured = async function* (): AsyncIterable<Uint8Array> {
+    const upload = new S3Upload({
+      client: this.#client,
+      bucket: this.#bucket,
+      key,
+      parameters: this.#writeParameters,
+      buffers: this.#buffers,
+    });
+    const asOurs = async <T>(work: Promise<T>): Promise<T> => {
       try {
-        for await (const chunk of source) {
-          hash.update(chunk);
-          crc = crc32(chunk, crc);
-          byteCount += chunk.byteLength;
-          yield chunk;
-        }
+        return await work;
       } catch (error) {
-        sourceError = error;
-        throw error;
+        throw translate(error, key);
       }
     };
+    let kept: Kept;
     try {
-      const upload = new Upload({
-        client: this.#client,
-        params: {
-          Bucket: this.#bucket,
-          Key: key,
-          Body: Readable.from(measured(), { objectMode: false }),
-          IfNoneMatch: '*',
-          ...this.#writeParameters,
-        },
-        partSize: partBytes,
-        queueSize: partsInFlight,
-      });
-      const kept = await upload.done();
-      const sha256 = hash.digest();
-      if (isOther(kept, crc, sha256)) {
-        await this.delete(key);
-        throw new ObjectStoreUnavailableError('it kept other bytes than it was sent');
+      // What the source throws goes on as it is.
+      for await (const chunk of source) {
+        hash.update(chunk);
+        crc = crc32(chunk, crc);
+        byteCount += chunk.byteLength;
+        await asOurs(upload.write(chunk));
       }
-      return { key, byteCount, sha256: sha256.toString('hex') };
+      kept = await asOurs(upload.end());
     } catch (error) {
-      if (error instanceof ObjectStoreUnavailableError) throw error;
-      throw sourceError ?? translate(error, key);
+      // What cannot be taken back now is the sweeper's.
+      await upload.abort().catch(() => undefined);
+      throw error;
     }
+    const sha256 = hash.digest();
+    if (isOther(kept, crc, sha256)) {
+      await this.delete(key);
+      throw new ObjectStoreUnavailableError('it kept other bytes than it was sent');
+    }
+    return { key, byteCount, sha256: sha256.toString('hex') };
   }
 
   async get(key: string, range?: ByteRange): Promise<Readable> {
@@ -198,7 +194,7 @@ export class S3ObjectStore implements ObjectStore {
  * Whether the server says of the whole object that it is not what the source gave: the SDK only guards each request, and
  * parts can be joined wrongly. A checksum of checksums (`…-3`), or none, says nothing.
  */
-function isOther(kept: CompleteMultipartUploadCommandOutput, crc: number, sha256: Buffer): boolean {
+function isOther(kept: Kept, crc: number, sha256: Buffer): boolean {
   const told = [kept.ChecksumCRC32, kept.ChecksumSHA256];
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(crc);

@@ -28,6 +28,8 @@ export interface S3ObjectStoreOptions {
   /** A server that has not answered a request, or sent nothing more of an answer, for this long is away. */
   readonly requestTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
+  /** Memory of all uploads that run at the same time, for what is larger than a mebibyte; more of them wait. At least one part (5 MiB). */
+  readonly uploadBytesMax?: number;
 }
 
 /** Used where a caller states none. */
@@ -37,11 +39,21 @@ export const s3Defaults = {
   attemptsMax: 3,
   requestTimeoutMs: 30_000,
   connectTimeoutMs: 5_000,
+  /** A part for each of the 128 associations of dimse-ingest. */
+  uploadBytesMax: 640 * 1024 * 1024,
 } as const;
 
 /** The SDK's settings. */
 export function clientConfig(options: S3ObjectStoreOptions): S3ClientConfig {
-  const { endpoint, region, accessKeyId, secretAccessKey, checksum, ...limits } = { ...s3Defaults, ...options };
+  const {
+    endpoint,
+    region,
+    accessKeyId,
+    secretAccessKey,
+    checksum,
+    uploadBytesMax: _ofTheStore,
+    ...limits
+  } = { ...s3Defaults, ...options };
   const when = checksum === 'none' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED';
   return {
     region,
@@ -61,7 +73,10 @@ export function clientConfig(options: S3ObjectStoreOptions): S3ClientConfig {
   };
 }
 
-type WriteParameters = Pick<PutObjectCommandInput, 'ServerSideEncryption' | 'SSEKMSKeyId' | 'ChecksumAlgorithm'> &
+export type WriteParameters = Pick<
+  PutObjectCommandInput,
+  'ServerSideEncryption' | 'SSEKMSKeyId' | 'ChecksumAlgorithm'
+> &
   Pick<CreateMultipartUploadCommandInput, 'ChecksumType'>;
 
 /** What each object is written with, whole or in parts. */

@@ -8,7 +8,7 @@ import { z } from 'zod';
 
 import { defineService } from './definition.js';
 import { assertHttpBind } from './http-server.js';
-import { assertMetricsBind, metricsPort } from './metrics-server.js';
+import { assertMetricsBind, metricsPort } from './metrics-port.js';
 import { openAuthenticator } from './open-authenticator.js';
 import { platformSettings } from './settings.js';
 import { startService } from './start-service.js';

@@ -21,7 +21,7 @@ const clients = [
   { clientId: 'nobody', secret: 'nobody-secret' },
 ];
 /** No cool-down: a test rotates keys faster than anybody else. */
-const quick: KeyTimes = { maxAgeMs: 600_000, staleMs: 3_600_000, coolDownMs: 0 };
+const quick: KeyTimes = { maxAgeMs: 600_000, staleMs: 3_600_000, coolDownMs: 0, retryMs: 0 };
 
 let oidc: TestOidc;
 let folder: string;
@@ -278,8 +278,8 @@ describe('an identity provider', () => {
   });
 
   it('that goes away later: known keys go on for a while, and then no longer', async () => {
-    const patient = serve('fhir-gateway', { maxAgeMs: 0, staleMs: 600_000, coolDownMs: 0 });
-    const strict = serve('fhir-gateway', { maxAgeMs: 0, staleMs: 0, coolDownMs: 0 });
+    const patient = serve('fhir-gateway', { maxAgeMs: 0, staleMs: 600_000, coolDownMs: 0, retryMs: 0 });
+    const strict = serve('fhir-gateway', { maxAgeMs: 0, staleMs: 0, coolDownMs: 0, retryMs: 0 });
     const token = await oidc.clientToken('reader');
     for (const server of [patient, strict]) expect((await ask(token, undefined, 'GET', server)).statusCode).toBe(200);
     await oidc.stop();

@@ -4,16 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
-import type { Drain } from './drain.js';
-import { readinessStatus } from './readiness.js';
+import { answersProbe, type ProbedProcess } from './probes.js';
 import type { RunningService } from './start-service.js';
 
-export interface HttpServerOptions {
+export interface HttpServerOptions extends ProbedProcess {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
-  /** Read at each request: services may join while the port is already open. */
-  readonly services: () => readonly RunningService[];
   readonly telemetry: Telemetry;
   /** Base URL people reach the site under: requests for its host are served, beside loopback's. */
   readonly publicUrl: string;
@@ -21,10 +18,6 @@ export interface HttpServerOptions {
   readonly authenticated: boolean;
   /** Whether /metrics is answered here; where it is not, it has a port of its own. */
   readonly metrics: boolean;
-  /** False until everything that belongs to this process has been started. */
-  readonly started: () => boolean;
-  /** Once it began, only probes and metrics are answered; the rest is refused with 503. */
-  readonly drain: Drain;
   /** Answers `/` and whatever no service claims; returns false to leave it at 404. */
   readonly pages?: (request: IncomingMessage, response: ServerResponse) => boolean;
   readonly limits?: Partial<HttpLimits>;
@@ -46,7 +39,7 @@ export interface HttpLimits {
    * hours and is not; the slowest answer, of a decision that waits for a delivery under way, takes 65 s.
    */
   readonly idleTimeoutMs: number;
-  /** Some hundred viewers with six connections each; each connection may hold a body of 32 MiB. */
+  /** Some hundred viewers with six connections each; the memory of what they store has limits of its own. */
   readonly connectionsMax: number;
 }
 
@@ -80,8 +73,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
     (request, response) => {
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
       // Probes come by address, and from whoever watches the process.
-      if (path === '/healthz') return void answerHealth(options.services(), response);
-      if (path === '/readyz') return void answerReadiness(options, response);
+      if (answersProbe(path, options, response)) return;
       // A page of another site has no token to send along; names need not be known then.
       if (!options.authenticated && !isOurHost(request.headers.host, options.publicUrl))
         return refuse(response, 421, 'this host is not served here');
@@ -159,34 +151,4 @@ function listen(server: Server, host: string, port: number): Promise<void> {
       resolve();
     });
   });
-}
-
-/** Liveness: 503 once a consumer has stopped for good; a restart is the cure. */
-function answerHealth(services: readonly RunningService[], response: ServerResponse): void {
-  const dead = services.filter((service) => service.crashed());
-  const alive = dead.length === 0;
-  answer(
-    response,
-    alive,
-    alive ? 'ok' : 'failing',
-    Object.fromEntries(services.map((s) => [s.name, s.crashed() ? 'crashed' : 'alive'])),
-  );
-}
-
-/**
- * Readiness: each service's dependencies, by name. 503 only while something starts or ends, or while a dependency is away
- * that a service's doors need: whoever is sent here would be refused.
- */
-async function answerReadiness(options: HttpServerOptions, response: ServerResponse): Promise<void> {
-  if (options.drain.began.aborted) return answer(response, false, 'not ready', 'draining');
-  const checks = await Promise.all(
-    options.services().map(async (service) => [service.name, await service.readiness()] as const),
-  );
-  const status = options.started() ? readinessStatus(checks.map(([, report]) => report)) : 'not ready';
-  answer(response, status !== 'not ready', status, Object.fromEntries(checks));
-}
-
-function answer(response: ServerResponse, good: boolean, status: string, services: unknown): void {
-  response.writeHead(good ? 200 : 503, { 'content-type': 'application/json' });
-  response.end(JSON.stringify({ status, services }));
 }

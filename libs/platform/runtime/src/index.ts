@@ -5,7 +5,7 @@ export { CallerPrincipal } from './http-auth.js';
 export * from './http-errors.js';
 export * from './http-server.js';
 export * from './migrate-site.js';
-export { assertMetricsBind } from './metrics-server.js';
+export { assertMetricsBind } from './metrics-port.js';
 export * from './open-process.js';
 export * from './ports.js';
 export * from './prepare-platform.js';

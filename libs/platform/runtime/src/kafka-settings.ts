@@ -26,7 +26,9 @@ export const kafkaSettings = {
   CALLOSUM_KAFKA_TLS_CA_FILE: z
     .string()
     .optional()
-    .describe("PEM file of the authorities the brokers' certificates come from; the system's own when not set"),
+    .describe(
+      "PEM file of the authorities the brokers' certificates come from; the system's own when not set. It and the two below are read again for each connection",
+    ),
   CALLOSUM_KAFKA_TLS_CERT_FILE: z.string().optional().describe('PEM file of the client certificate (mTLS)'),
   CALLOSUM_KAFKA_TLS_KEY_FILE: z.string().optional().describe('PEM file of its key'),
   CALLOSUM_KAFKA_SASL: z
@@ -47,7 +49,8 @@ export const kafkaSettings = {
 export type KafkaSettings = z.output<z.ZodObject<typeof kafkaSettings>>;
 
 /**
- * TLS and SASL of the settings, with the files they name read.
+ * TLS and SASL of the settings. Files are read now, and again for each connection: whoever renews a certificate need not
+ * restart who uses it.
  * @throws {SettingsError} naming what is missing, contradicts or cannot be read; never a value
  */
 export function kafkaSecurity(settings: KafkaSettings): KafkaSecurity {
@@ -65,7 +68,18 @@ export function kafkaSecurity(settings: KafkaSettings): KafkaSecurity {
     if (!withTls && settings[name]) problems.push(`CALLOSUM_KAFKA_TLS: must be true with ${name}`);
   const sasl = mechanism === 'none' ? undefined : saslOf(settings, mechanism, need);
   if (problems.length > 0) throw new SettingsError(problems);
-  return { ...(tls ? { tls } : {}), ...(sasl ? { sasl } : {}) };
+  return { ...(tls ? { tls: reread(settings, tls) } : {}), ...(sasl ? { sasl } : {}) };
+}
+
+/** A file that cannot be read while it is exchanged leaves what was known; the next connection looks again. */
+function reread(settings: KafkaSettings, first: KafkaTls): () => KafkaTls {
+  let known = first;
+  return () => {
+    const problems: string[] = [];
+    const read = tlsOf(settings, () => '', problems);
+    if (problems.length === 0) known = read;
+    return known;
+  };
 }
 
 type Need = (name: keyof KafkaSettings, because: string) => string;

@@ -1,50 +1,44 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { oidcConfig } from '@callosum/auth';
-import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
+import { assertMetricsBind, metricsPort } from './metrics-port.js';
+import { answersProbe, type ProbedProcess } from './probes.js';
 import type { PlatformSettings } from './settings.js';
-
-/** Where Prometheus exporters of OpenTelemetry listen by convention. */
-const portDefault = 9464;
-
-/**
- * The port metrics have to themselves; undefined where they stay on the HTTP port, which is so only while that is open
- * and on loopback: scrapers show no token, and what is not authenticated does not share a port with what is.
- */
-export function metricsPort(settings: PlatformSettings): number | undefined {
-  const open = oidcConfig(settings) === undefined && isLoopback(settings.CALLOSUM_HTTP_HOST);
-  return settings.CALLOSUM_METRICS_PORT ?? (open ? undefined : portDefault);
-}
-
-/** @throws {UnauthenticatedBindError} on another address than loopback, unless the settings say it is meant */
-export function assertMetricsBind(settings: PlatformSettings): void {
-  if (metricsPort(settings) === undefined) return;
-  assertBindAllowed('CALLOSUM_METRICS_HOST', settings.CALLOSUM_METRICS_HOST, {
-    on: settings.CALLOSUM_METRICS_ALLOW_REMOTE,
-    needs: 'CALLOSUM_METRICS_ALLOW_REMOTE=true, which says that only the monitoring reaches that port',
-  });
-}
 
 export interface RunningMetricsServer {
   readonly port: number;
   close(): Promise<void>;
 }
 
-/** /metrics on a port of its own, and nothing else; undefined where it stays on the HTTP port. */
+/**
+ * kubelet opens a connection for each probe and a scraper keeps one. More are somebody who has no business here, and get
+ * none of the sockets of those who bring studies.
+ */
+const connectionsMax = 64;
+/** Whoever asks here sends a line and reads a page. */
+const slowMs = 10_000;
+
+/**
+ * /metrics and the probes on a port of their own, and nothing else; undefined where all stay on the HTTP port. A flood of
+ * clients takes every connection that one may have, and must not make kubelet restart a process that is well.
+ */
 export async function serveMetrics(
   settings: PlatformSettings,
   telemetry: Telemetry,
+  probed: ProbedProcess,
 ): Promise<RunningMetricsServer | undefined> {
   const port = metricsPort(settings);
   assertMetricsBind(settings);
   if (port === undefined) return undefined;
-  const server = createServer((request, response) => {
-    if (request.url?.split('?', 1)[0] === '/metrics') return telemetry.handleMetrics(request, response);
-    response.writeHead(404).end();
+  const limits = { headersTimeout: slowMs, requestTimeout: slowMs, connectionsCheckingInterval: 1_000 };
+  const server = createServer(limits, (request, response) => {
+    const path = request.url?.split('?', 1)[0] ?? '/';
+    if (path === '/metrics') return telemetry.handleMetrics(request, response);
+    if (!answersProbe(path, probed, response)) response.writeHead(404).end();
   });
+  server.maxConnections = connectionsMax;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, settings.CALLOSUM_METRICS_HOST, resolve);

@@ -69,8 +69,9 @@ export async function openProcess(options: ProcessOptions): Promise<OpenProcess>
   const host = settings.CALLOSUM_HTTP_HOST;
   const authenticated = oidcConfig(settings) !== undefined;
   if (authenticated && !isLoopback(host)) logger.warn({}, 'http.tls-is-the-ingress');
-  const metrics = await serveMetrics(settings, telemetry);
   const drain = new Drain(settings.CALLOSUM_DRAIN_GRACE_MS);
+  const probed = { services: () => services, started: () => started(services), drain };
+  const metrics = await serveMetrics(settings, telemetry, probed);
   const http = await serveHttp({
     authenticated,
     metrics: metrics === undefined,
@@ -78,9 +79,7 @@ export async function openProcess(options: ProcessOptions): Promise<OpenProcess>
     port: settings.CALLOSUM_HTTP_PORT,
     telemetry,
     publicUrl: settings.CALLOSUM_PUBLIC_URL,
-    services: () => services,
-    started: () => started(services),
-    drain,
+    ...probed,
     ...(pages ? { pages: pages(services, metrics === undefined) } : {}),
   });
   let ending: Promise<void> | undefined;

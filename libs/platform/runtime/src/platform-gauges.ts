@@ -3,6 +3,7 @@ import type { ObjectStore } from '@callosum/object-store';
 import { type Logger, type Reading, reading, type Sampler, sampleGauges } from '@callosum/telemetry';
 import { type QueryExecutorProvider, sql } from 'kysely';
 
+import { certificateReadings } from './certificate-gauges.js';
 import { archiveSchema } from './roles.js';
 
 export interface PlatformGaugesOptions {
@@ -13,6 +14,8 @@ export interface PlatformGaugesOptions {
   readonly usesArchive: boolean;
   readonly log: EventLog;
   readonly objectStore: ObjectStore;
+  /** Of certificates the service shows, by whom it shows them to. */
+  readonly certificates?: Readonly<Record<string, string>>;
   /** The service's own gauges. */
   readonly own: () => Promise<readonly Reading[]>;
   readonly logger: Logger;
@@ -26,13 +29,14 @@ const outboxRowsMax = 100_000;
  * of its own: a log that is away, or answers late, neither hides nor holds up what the database tells of its outbox.
  */
 export function samplePlatformGauges(options: PlatformGaugesOptions): Sampler {
-  const { service, schema, usesArchive, db, log, objectStore, own, logger } = options;
+  const { service, schema, usesArchive, db, log, objectStore, certificates = {}, own, logger } = options;
   const outboxes = usesArchive ? [schema, archiveSchema] : [schema];
   const sources: Readonly<Record<string, () => Promise<readonly Reading[]>>> = {
     ...Object.fromEntries(outboxes.map((name) => [`outbox ${name}`, () => outboxReadings(db, name)])),
     parked: () => parkedReadings(db, schema, service),
     lag: () => lagReadings(log, service),
     disk: () => diskReadings(objectStore),
+    certificates: () => certificateReadings(service, certificates),
     own: async () => own(),
   };
   const samplers = Object.entries(sources).map(([source, read]) =>

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 
 import { CallosumError } from '@callosum/kernel';
 
-import { metricsPort } from './metrics-server.js';
+import { metricsPort } from './metrics-port.js';
 import type { PlatformSettings } from './settings.js';
 
 /** A port a process is going to listen on, and the setting that chose it. */

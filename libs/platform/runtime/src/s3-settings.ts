@@ -27,6 +27,11 @@ export const s3Settings = {
   CALLOSUM_S3_CONNECT_MS_MAX: wholeNumber(100, 60_000)
     .default(s3Defaults.connectTimeoutMs)
     .describe('An attempt that is not connected to the S3 server after this time is given up, in milliseconds'),
+  CALLOSUM_S3_UPLOAD_BYTES_MAX: wholeNumber(5 * 1024 * 1024, Number.MAX_SAFE_INTEGER)
+    .default(s3Defaults.uploadBytesMax)
+    .describe(
+      'Memory for all uploads of a process that run at the same time; those of objects over a mebibyte take 5 MiB each, and more of them wait',
+    ),
 };
 
 /** @throws {SettingsError} when a key is named that nothing would use: a site that believes so is not encrypted as it thinks */
@@ -43,5 +48,6 @@ export function s3Options(
     attemptsMax: settings.CALLOSUM_S3_ATTEMPTS_MAX,
     requestTimeoutMs: settings.CALLOSUM_S3_REQUEST_MS_MAX,
     connectTimeoutMs: settings.CALLOSUM_S3_CONNECT_MS_MAX,
+    uploadBytesMax: settings.CALLOSUM_S3_UPLOAD_BYTES_MAX,
   };
 }

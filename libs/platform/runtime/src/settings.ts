@@ -30,7 +30,7 @@ export const platformSettings = z.object({
   CALLOSUM_METRICS_PORT: port()
     .optional()
     .describe(
-      'Port of /metrics; 9464 when not set and HTTP asks for authentication or is not on loopback, else /metrics is on the HTTP port',
+      'Port of /metrics and of the probes beside those on the HTTP port; 9464 when not set and HTTP asks for authentication or is not on loopback, else /metrics is on the HTTP port',
     ),
   CALLOSUM_METRICS_ALLOW_REMOTE: flag()
     .default(false)

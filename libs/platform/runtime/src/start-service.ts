@@ -23,6 +23,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyReply } from 'fastify';
 
 import { ArchiveSweeper } from './archive-sweeper.js';
+import { certificateFiles } from './certificate-gauges.js';
 import { createPeerClients } from './clients.js';
 import type { ServiceDefinition } from './definition.js';
 import { Drain } from './drain.js';
@@ -161,6 +162,7 @@ export async function startService(
       log,
       objectStore,
       logger,
+      certificates: certificateFiles({ ...settings, ...own }),
       own: () => definition.gauges?.(app) ?? Promise.resolve([]),
     });
     closers.push(() => gauges.close());

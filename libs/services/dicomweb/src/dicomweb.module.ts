@@ -34,6 +34,7 @@ import { WadoController } from './transport/http/wado.controller.js';
       inject: [ARCHIVE_INSTANCES, SETTINGS],
       useFactory: (archive: ArchiveInstances, settings: DicomwebSettings) =>
         new StoreInstances(archive, {
+          requestsMax: settings.CALLOSUM_STOW_REQUESTS_MAX,
           partsMax: settings.CALLOSUM_STOW_PARTS_MAX,
           partBytesMax: settings.CALLOSUM_STOW_PART_BYTES_MAX,
           bytesMax: settings.CALLOSUM_STOW_REQUEST_BYTES_MAX,

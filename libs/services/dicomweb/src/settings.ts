@@ -8,6 +8,9 @@ export const dicomwebSettings = z.object({
     .string()
     .default('.tools/ohif-3.13.2')
     .describe('Folder of the built OHIF viewer served at /viewer; without it /viewer answers 503'),
+  CALLOSUM_STOW_REQUESTS_MAX: wholeNumber(1, 1_000)
+    .default(128)
+    .describe('STOW-RS requests at the same time; one more is answered 503 with Retry-After'),
   CALLOSUM_STOW_REQUEST_BYTES_MAX: wholeNumber(mebibyte, Number.MAX_SAFE_INTEGER)
     .default(64 * 1024 * mebibyte)
     .describe('Largest STOW-RS request; parts are streamed, so this bounds disk, not memory'),

@@ -1,3 +1,4 @@
+import { services } from '@callosum/all-in-one/services';
 import { stringify } from 'yaml';
 
 import { burnAlerts, sloRecordings } from './slos.js';
@@ -17,15 +18,45 @@ export interface Alert {
 
 const of = (...labels: string[]): string => `by (${['callosum_site', ...labels].join(', ')})`;
 
+/** What the chart writes on all it makes, whatever the release is called. */
+const ours = 'app_kubernetes_io_part_of="callosum"';
+
+/** One for each service: what is not there has no series that could be compared with anything. */
+const absent = services.map(({ name }): Alert => {
+  const there = `up{${ours}, app_kubernetes_io_component=~"${name}|all-in-one"}`;
+  return {
+    alert: 'CallosumServiceAbsent',
+    // A site that was seen within a day: absent() knows no site, and would be content with that of another.
+    expr: `group ${of()} (present_over_time(up{${ours}}[1d])) unless group ${of()} (${there})`,
+    for: '5m',
+    severity: 'critical',
+    labels: { app_kubernetes_io_component: name },
+    summary: '{{ $labels.app_kubernetes_io_component }}: no pod is there',
+    description:
+      'Not one replica is known to Prometheus, not even one that does not answer. What the service does waits.',
+  };
+});
+
 /** What is wrong inside, often before people feel it. Replicas tell the same gauge of shared rows: `max`, not `sum`. */
 export const causes: readonly Alert[] = [
   {
     alert: 'CallosumReplicaDown',
-    expr: 'up{app_kubernetes_io_component!="", job=~".*callosum.*"} == 0',
+    expr: `up{${ours}, app_kubernetes_io_component!=""} == 0`,
     for: '5m',
     severity: 'warning',
     summary: '{{ $labels.app_kubernetes_io_component }}: a replica has not answered for 5 minutes',
     description: 'The metrics of a replica cannot be read. Others go on; with one replica its work waits.',
+  },
+  ...absent,
+  {
+    alert: 'CallosumCertificateEnds',
+    // cert-manager renews ten days before the end of what the chart orders, Strimzi thirty.
+    expr: `min ${of('callosum_service', 'callosum_certificate')} (callosum_certificate_remaining) < 7 * 86400`,
+    for: '1h',
+    severity: 'warning',
+    summary:
+      'the certificate {{ $labels.callosum_service }} shows ({{ $labels.callosum_certificate }}) ends in {{ $value | humanizeDuration }}',
+    description: 'Its renewal did not come. When it has ended no new connection is made with it; those there go on.',
   },
   {
     alert: 'CallosumRestarts',

@@ -13,7 +13,15 @@ interface Series {
 
 const labelOf = (attribute: string): string => attribute.replaceAll('.', '_');
 /** What a scrape adds: the chart's ServiceMonitor, and Prometheus itself. */
-const targetLabels = ['callosum_site', 'app_kubernetes_io_component', 'job', 'instance', 'namespace', 'pod'];
+const targetLabels = [
+  'callosum_site',
+  'app_kubernetes_io_part_of',
+  'app_kubernetes_io_component',
+  'job',
+  'instance',
+  'namespace',
+  'pod',
+];
 /** What others measure and alerts may use. */
 const others: Readonly<Record<string, Series>> = {
   up: { kind: 'gauge', unit: '{target}', labels: new Set(targetLabels) },

@@ -79,6 +79,11 @@ describe('the check', () => {
     [fenced("curl -s 'http://127.0.0.1:8080/api/planted'"), 'GET /api/planted is no route'],
     [fenced("curl -s 'http://127.0.0.1:8080/api/identity/quarantine/<decisionId>/resolve'"), 'is no route'],
     [fenced('kubectl -n imaging logs deploy/callosum-planted'), 'the chart makes no callosum-planted'],
+    [
+      fenced('kubectl -n imaging exec deploy/callosum-toolbox -- callosum parked planted'),
+      'callosum has no command "parked planted"',
+    ],
+    [fenced('kubectl -n imaging create job x --from=cronjob/callosum-planted'), 'the chart makes no callosum-planted'],
     ['[x](planted.md)', 'planted.md is linked and not there'],
     ['[x](upgrade.md#planted)', 'upgrade.md has no heading #planted'],
     ['`helm/callosum/planted.yaml`', 'helm/callosum/planted.yaml is not there'],

@@ -30,6 +30,7 @@ const settings = new Set([
   ...besides,
 ]);
 
+/** Names of everything the chart makes. */
 const deployments = new Set(
   ['prod', 'small'].flatMap((variant) =>
     [...read(`helm/callosum/examples/${variant}.yaml`).matchAll(/^ {2}name: (callosum[\w-]*)$/gm)].map(
@@ -137,8 +138,13 @@ function curlProblems(command: string): string[] {
 }
 
 function kubectlProblems(command: string): string[] {
-  const names = [...command.matchAll(/\b(?:deploy|statefulset)[/ ](callosum[\w-]*)/g)].map(([, name = '']) => name);
-  return names.filter((name) => !deployments.has(name)).map((name) => `the chart makes no ${name}`);
+  const kinds = /\b(?:deploy|statefulset|cronjob|hpa|scaledobject)[/ ](callosum[\w-]*)/g;
+  const names = [...command.matchAll(kinds)].map(([, name = '']) => name);
+  const [, inside] = / -- (callosum .*)$/.exec(command) ?? [];
+  return [
+    ...names.filter((name) => !deployments.has(name)).map((name) => `the chart makes no ${name}`),
+    ...(inside ? cliProblems(`npx ${inside}`) : []),
+  ];
 }
 
 function linkProblems(page: string): string[] {

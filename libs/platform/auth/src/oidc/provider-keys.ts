@@ -14,9 +14,16 @@ export interface KeyTimes {
   readonly staleMs: number;
   /** An unknown `kid` asks again at most this often: anyone can invent one. */
   readonly coolDownMs: number;
+  /** While nothing that is good enough is known, a provider that did not answer is asked again at most this often. */
+  readonly retryMs: number;
 }
 
-export const keyTimes: KeyTimes = Object.freeze({ maxAgeMs: 600_000, staleMs: 3_600_000, coolDownMs: 30_000 });
+export const keyTimes: KeyTimes = Object.freeze({
+  maxAgeMs: 600_000,
+  staleMs: 3_600_000,
+  coolDownMs: 30_000,
+  retryMs: 1_000,
+});
 
 type ResolveKey = ReturnType<typeof createLocalJWKSet>;
 
@@ -44,7 +51,7 @@ export class ProviderKeys {
   async find(header: JWTHeaderParameters): ReturnType<ResolveKey> {
     const now = this.clock.now().getTime();
     const age = now - this.#fetchedAt;
-    if (age > this.times.staleMs) await this.#refresh(now);
+    if (age > this.times.staleMs) await this.#refreshUnlessTried(now);
     // Nobody waits for a provider while what it said last is good enough.
     else if (age > this.times.maxAgeMs && this.#mayAsk(now)) void this.#refresh(now).catch(() => undefined);
     const resolve = this.#resolve;
@@ -56,6 +63,13 @@ export class ProviderKeys {
       await this.#refresh(now);
       return (this.#resolve ?? resolve)(header);
     }
+  }
+
+  /** Each caller would wait for the time limits of a provider that is away. @throws {ProviderUnavailableError} */
+  async #refreshUnlessTried(now: number): Promise<void> {
+    if (!this.#running && now - this.#triedAt < this.times.retryMs)
+      throw new ProviderUnavailableError('the identity provider did not answer a moment ago');
+    await this.#refresh(now);
   }
 
   #mayAsk(now: number): boolean {

@@ -73,6 +73,23 @@ describe('Kafka that asks who one is', async () => {
     await works(kafka.mtlsBrokers, { tls: { ...tls, ...kafka.client } });
   });
 
+  it('is shown, at the next connection, a certificate that was renewed while the process ran', async () => {
+    let now = kafka.expiredClient;
+    const log = new KafkaEventLog({
+      brokers: kafka.mtlsBrokers,
+      clientId: 'service',
+      security: { tls: () => ({ ...tls, ...now }) },
+      onError: () => undefined,
+    });
+    closing.push(() => log.close());
+    await expect(log.ping()).rejects.toThrow(/no TLS connection|expired/i);
+    now = kafka.client;
+    await log.ping();
+    // One that was not renewed in time serves as long as its connection.
+    now = kafka.expiredClient;
+    await log.ping();
+  });
+
   it('lets in by an access token, and asks for one token for all connections', async () => {
     const before = kafka.tokens.issued();
     await works(kafka.saslBrokers, { tls, sasl: bearer() });
@@ -173,4 +190,47 @@ describe('Kafka that asks who one is', async () => {
     expect(crashes).toHaveLength(1);
     expect(String(crashes[0])).toMatch(/not authorized.*group/i);
   }, 60_000);
+
+  // What the chart gives the user of its Job (helm/callosum/templates/strimzi.yaml, KafkaUser rewind).
+  it('takes a group back for somebody who may describe topics, read what the group reads, and write nothing', async () => {
+    const [group, topic] = ['identity-mapping', 'imaging.study.updated.v1'];
+    const open = openLog({ adapter: 'kafka', brokers: kafka.brokers });
+    closing.push(open.close);
+    const before = new Date();
+    await open.log.append([fact('rewound', 1), fact('rewound', 2), fact('rewound', 3)]);
+    const admin = new kafkajs.Kafka({ brokers: [...kafka.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
+    await admin.connect();
+    const ends = (await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => ({ partition, offset: high }));
+    await admin.setOffsets({ groupId: group, topic, partitions: ends });
+
+    const { AclResourceTypes: types, AclOperationTypes: operations } = kafkajs;
+    const rights = [
+      { resourceType: types.TOPIC, resourceName: '*', operation: operations.DESCRIBE },
+      { resourceType: types.TOPIC, resourceName: topic, operation: operations.READ },
+      { resourceType: types.GROUP, resourceName: group, operation: operations.READ },
+      { resourceType: types.GROUP, resourceName: group, operation: operations.DESCRIBE },
+    ].map((right) => ({
+      ...right,
+      resourcePatternType: kafkajs.ResourcePatternTypes.LITERAL,
+      principal: `User:${kafka.scram.username}`,
+      host: '*',
+      permissionType: kafkajs.AclPermissionTypes.ALLOW,
+    }));
+    await admin.createAcls({ acl: rights });
+    const log = new KafkaEventLog({
+      brokers: kafka.saslBrokers,
+      clientId: 'rewind',
+      security: { tls, sasl: scram('scram-sha-512') },
+      onError: () => undefined,
+    });
+    try {
+      expect(await log.rewind(group, before)).toEqual([{ group, topic, events: 3 }]);
+      expect(await log.rewind(group, before)).toEqual([]);
+      await expect(log.append([fact('rewound', 4)])).rejects.toThrow();
+    } finally {
+      await log.close();
+      await admin.deleteAcls({ filters: rights });
+      await admin.disconnect();
+    }
+  }, 120_000);
 });

@@ -11,6 +11,7 @@ export const attributes = {
   'callosum.job': 'Id of an inference job',
   'callosum.job.attempt': "A worker's span: attempt at the job, counted from 1",
   'callosum.job.id': "A worker's span: id of the job",
+  'callosum.certificate': 'Whom a service shows a certificate to: internal (other services), worker, kafka, …',
   'callosum.listener':
     'Where a caller was refused: http, internal (gRPC between services), or workers for the worker port',
   'callosum.model': 'Id of a model',

@@ -42,6 +42,12 @@ export const metricRegistry = {
     labels: ['callosum.service', 'callosum.listener', 'error.type'],
     meaning: 'Calls refused for who made them',
   },
+  'callosum.certificate.remaining': {
+    kind: 'gauge',
+    unit: 's',
+    labels: ['callosum.service', 'callosum.certificate'],
+    meaning: 'Time until a certificate the service shows ends; below 0 it has',
+  },
   'callosum.events': {
     kind: 'counter',
     unit: '{attempt}',

@@ -1,7 +1,7 @@
 import type { DicomJson } from '@callosum/dicom';
 import { CallosumError, isUid, newId } from '@callosum/kernel';
 
-import { BadRequestError, TooLargeError, UnsupportedMediaTypeError } from '../domain/errors.js';
+import { BadRequestError, TooLargeError, TooManyStoresError, UnsupportedMediaTypeError } from '../domain/errors.js';
 import { parseMediaTypes } from '../domain/media-type.js';
 import { type MultipartLimits, MultipartReader } from '../domain/multipart-reader.js';
 import { failureReasonOf, storeResponse, type StoreResult } from '../domain/store-response.js';
@@ -19,6 +19,11 @@ export interface StoreRequest {
   readonly baseUrl: string;
 }
 
+export interface StoreLimits extends MultipartLimits {
+  /** Requests at once: each may hold an upload's part in memory. */
+  readonly requestsMax: number;
+}
+
 export interface StoreAnswer {
   readonly status: number;
   readonly dataset: DicomJson;
@@ -26,13 +31,27 @@ export interface StoreAnswer {
 
 /** STOW-RS (PS3.18 10.5): each object of the request into the archive, one after the other as they stream in. */
 export class StoreInstances {
+  #running = 0;
+
   constructor(
     private readonly intake: ObjectIntake,
-    private readonly limits: MultipartLimits,
+    private readonly limits: StoreLimits,
   ) {}
 
-  /** @throws {BadRequestError} @throws {TooLargeError} @throws {UnsupportedMediaTypeError} before anything was stored */
+  /**
+   * @throws {BadRequestError} {TooLargeError} {UnsupportedMediaTypeError} {TooManyStoresError} before anything was stored
+   */
   async store(request: StoreRequest): Promise<StoreAnswer> {
+    if (this.#running >= this.limits.requestsMax) throw new TooManyStoresError();
+    this.#running++;
+    try {
+      return await this.#store(request);
+    } finally {
+      this.#running--;
+    }
+  }
+
+  async #store(request: StoreRequest): Promise<StoreAnswer> {
     if (request.studyInstanceUid !== undefined && !isUid(request.studyInstanceUid))
       throw new BadRequestError('the study is no UID');
     refuseEncoded(request.contentEncoding);

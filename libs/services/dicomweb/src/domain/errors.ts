@@ -14,6 +14,13 @@ export class TooLargeError extends CallosumError {
   }
 }
 
+/** Thrown when as many requests store as may at once (503): the sender keeps what it has and comes again. */
+export class TooManyStoresError extends CallosumError {
+  constructor() {
+    super('dicomweb.too-many-stores', 'unavailable', 'too many requests store at once');
+  }
+}
+
 /** Thrown when no representation can be given that the client accepts (406). */
 export class NotAcceptableError extends CallosumError {
   constructor(reason: string) {

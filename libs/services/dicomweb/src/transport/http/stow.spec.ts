@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 
 import type { PlatformSettings } from '@callosum/runtime';
@@ -7,19 +9,20 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import type { ObjectIntake } from '../../application/ports.js';
-import { StoreInstances } from '../../application/store-instances.js';
-import type { MultipartLimits } from '../../domain/multipart-reader.js';
+import { StoreInstances, type StoreLimits } from '../../application/store-instances.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 import { StowController } from './stow.controller.js';
 
-const limits: MultipartLimits = { bytesMax: 1_000_000, partBytesMax: 1_000_000, partsMax: 10 };
+const limits: StoreLimits = { requestsMax: 2, bytesMax: 1_000_000, partBytesMax: 1_000_000, partsMax: 10 };
 
 describe('a STOW-RS request', () => {
   let http: FastifyInstance;
   let url: string;
   const stored: Buffer[] = [];
+  let begun = 0;
   const intake: ObjectIntake = {
     store: async (body) => {
+      begun++;
       const chunks: Uint8Array[] = [];
       for await (const chunk of body) chunks.push(chunk);
       stored.push(Buffer.concat(chunks));
@@ -47,7 +50,10 @@ describe('a STOW-RS request', () => {
     url = `${await http.listen({ host: '127.0.0.1', port: 0 })}/studies`;
   });
   afterAll(() => http.close());
-  beforeEach(() => void stored.splice(0));
+  beforeEach(() => {
+    stored.splice(0);
+    begun = 0;
+  });
 
   const post = async (headers: Record<string, string>, body: Uint8Array = Buffer.from('an object')): Promise<number> =>
     (
@@ -94,4 +100,24 @@ describe('a STOW-RS request', () => {
       expect(await post({ accept })).toBe(200);
     },
   );
+
+  it('beyond those that may store at once is answered 503 with Retry-After, and taken when one of them has ended', async () => {
+    const hanging = Array.from({ length: limits.requestsMax }, () => {
+      const sent = request(url, { method: 'POST', headers: { 'content-type': 'application/dicom' } });
+      const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+      sent.write('an obj');
+      return { sent, answered };
+    });
+    await expect.poll(() => begun).toBe(limits.requestsMax);
+    const refused = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/dicom' }, body: 'x' });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(stored).toEqual([]);
+    for (const { sent, answered } of hanging) {
+      sent.end('ect');
+      const [response] = await answered;
+      response.resume();
+      expect(response.statusCode).toBe(200);
+    }
+    expect(await post({})).toBe(200);
+  });
 });
