@@ -18,6 +18,10 @@ export interface Alert {
 
 const of = (...labels: string[]): string => `by (${['callosum_site', ...labels].join(', ')})`;
 
+/** A counter that grew over a window, or appeared in it. */
+const grew = (series: string, window: string): string =>
+  `increase(${series}[${window}]) > 0 or (${series} unless ${series} offset ${window})`;
+
 /** What the chart writes on all it makes, whatever the release is called. */
 const ours = 'app_kubernetes_io_part_of="callosum"';
 
@@ -90,7 +94,7 @@ export const causes: readonly Alert[] = [
     for: '10m',
     severity: 'critical',
     summary: '{{ $labels.callosum_group }} handles nothing of {{ $labels.callosum_topic }}',
-    description: 'Events wait and none was tried for 10 minutes: the consumer hangs, ended, or cannot reach the log.',
+    description: 'Events wait and none was tried for 10 minutes: the consumer hangs or has ended.',
   },
   {
     alert: 'CallosumOutboxOld',
@@ -99,6 +103,26 @@ export const causes: readonly Alert[] = [
     severity: 'warning',
     summary: 'events of {{ $labels.callosum_schema }} have not reached the log for over a minute',
     description: 'The event log is away or slow. Nothing is lost: what was acknowledged waits in the outbox.',
+  },
+  {
+    alert: 'CallosumOutboxStuck',
+    expr: `max ${of('callosum_schema')} (callosum_outbox_oldest_age) > 900`,
+    for: '5m',
+    severity: 'critical',
+    summary: 'events of {{ $labels.callosum_schema }} have not reached the log for {{ $value | humanizeDuration }}',
+    description:
+      'What is acknowledged is kept and goes no further: no study gets on. At 100,000 events stores are refused.',
+  },
+  {
+    alert: 'CallosumRecordStandsStill',
+    // No study at all: burn rates are shares of what came through, and say nothing when nothing does. A counter appears with
+    // its first value, of which increase() knows nothing.
+    expr: `sum ${of()} (increase(callosum_study_completion_duration_count[30m] offset 15m)) > 0 unless sum ${of()} (${grew('callosum_publish_duration_count{callosum_outcome="ok"}', '45m')}) > 0 unless sum ${of()} (${grew('callosum_identity_decisions_total{callosum_outcome="quarantined"}', '45m')}) > 0`,
+    for: '10m',
+    severity: 'critical',
+    summary: 'studies are complete, and nothing was written of any',
+    description:
+      'No write to the record or the archive has succeeded for 45 minutes, though studies were complete by then.',
   },
   {
     alert: 'CallosumOutboxFull',
@@ -177,7 +201,7 @@ export const causes: readonly Alert[] = [
   {
     alert: 'CallosumArchiveConflict',
     // A counter appears with its first value, of which increase() knows nothing.
-    expr: `sum ${of('callosum_decision')} (increase(callosum_archive_conflicts_total[1h]) > 0 or (callosum_archive_conflicts_total unless callosum_archive_conflicts_total offset 1h)) > 0`,
+    expr: `sum ${of('callosum_decision')} (${grew('callosum_archive_conflicts_total', '1h')}) > 0`,
     for: '0m',
     severity: 'warning',
     summary: 'an object came under a SOPInstanceUID that another one has ({{ $labels.callosum_decision }})',
