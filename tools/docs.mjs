@@ -1,6 +1,6 @@
 // Writes what comes from code: docs/reference/topics.md, docs/reference/settings.md, docs/reference/telemetry.md,
 // THIRD_PARTY_NOTICES.md, and what deployments read of services and topics (tools/deploy/src/generated-files.ts).
-// `--check` changes nothing and fails when one is out of date.
+// `--check` changes nothing and fails when one is out of date, or when a link of any Markdown file leads nowhere.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,8 @@ import { migrationSettings, platformSettings } from '@callosum/runtime';
 import { services } from '@callosum/all-in-one/services';
 import { attributes, logEvents, metricRegistry } from '@callosum/telemetry';
 import { workerSettings } from '@callosum/worker-sdk';
+
+import { deadLinks } from './lib/links.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const check = process.argv.includes('--check');
@@ -199,4 +201,6 @@ write('docs/reference/settings.md', settingsPage());
 write('docs/reference/telemetry.md', telemetryPage());
 write('THIRD_PARTY_NOTICES.md', noticesPage());
 for (const [path, text] of Object.entries(generatedFiles())) write(path, text);
-if (check && stale > 0) process.exit(1);
+const dead = deadLinks(root);
+for (const line of dead) console.log(`leads nowhere: ${line}`);
+if (check && stale + dead.length > 0) process.exit(1);

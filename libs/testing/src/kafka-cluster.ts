@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { kafkaClasspath, replicas } from './kafka.js';
 import { clusterId, KafkaNode } from './kafka-node.js';
+import { type ScramListener, scramFormatArgs, scramListener } from './kafka-secure.js';
 import { freePort } from './ports.js';
 import type { TestKafka } from './test-kafka.js';
 
@@ -13,6 +14,8 @@ export type BrokerId = 2 | 3;
 
 /** Its `brokers` are the nodes 1, 2, 3 in this order; its `restart` kills all three. */
 export interface TestKafkaCluster extends TestKafka {
+  /** Where its clients show a password, when that was asked for; `brokers` ask for nothing still. */
+  readonly secure: ScramListener | undefined;
   /** kill -9; its data stays. */
   kill(nodeId: BrokerId): Promise<void>;
   /** SIGTERM: the broker hands its leaders over before it ends. */
@@ -27,6 +30,8 @@ export interface KafkaClusterOptions {
    * that moves leaders once sees them stay moved.
    */
   readonly preferredLeadersEverySeconds?: number;
+  /** Whether there is a listener too whose clients show a password over TLS. */
+  readonly secure?: boolean;
 }
 
 /**
@@ -41,6 +46,8 @@ export async function startKafkaCluster(options: KafkaClusterOptions = {}): Prom
   const id = clusterId();
   const controller = await freePort();
   const ports = [await freePort(), await freePort(), await freePort()];
+  const scram = options.secure ? await scramListener(dir) : undefined;
+  const saslPorts = scram ? [await freePort(), await freePort(), await freePort()] : [];
   const nodes: KafkaNode[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(nodes.map((node) => node.stop()));
@@ -48,16 +55,24 @@ export async function startKafkaCluster(options: KafkaClusterOptions = {}): Prom
   };
   try {
     for (const [index, port] of ports.entries()) {
-      const properties = { ...propertiesOf(index + 1, port, controller), ...leadershipOf(options) };
-      nodes.push(await KafkaNode.format({ classpath, dir, nodeId: index + 1, clusterId: id, properties }));
+      const listeners = [`PLAINTEXT://127.0.0.1:${port}`, ...saslPorts.slice(index, index + 1).map(saslAddress)];
+      const properties = {
+        ...propertiesOf(index + 1, listeners, controller),
+        ...leadershipOf(options),
+        ...scram?.properties,
+      };
+      const formatArgs = scram ? scramFormatArgs : [];
+      nodes.push(await KafkaNode.format({ classpath, dir, nodeId: index + 1, clusterId: id, properties, formatArgs }));
     }
     await Promise.all(nodes.map((node) => node.start()));
   } catch (error) {
     await stop();
     throw error;
   }
+  const addressesOf = (all: readonly number[]): string[] => all.map((port) => `127.0.0.1:${port}`);
   return {
-    brokers: ports.map((port) => `127.0.0.1:${port}`),
+    brokers: addressesOf(ports),
+    secure: scram && { ca: scram.ca, scram: scram.scram, saslBrokers: addressesOf(saslPorts) },
     kill: async (nodeId) => nodes[nodeId - 1]?.kill(),
     shutDown: async (nodeId) => nodes[nodeId - 1]?.shutDown(),
     start: async (nodeId) => nodes[nodeId - 1]?.start(),
@@ -70,12 +85,13 @@ export async function startKafkaCluster(options: KafkaClusterOptions = {}): Prom
   };
 }
 
-function propertiesOf(nodeId: number, port: number, controller: number): Record<string, string> {
-  const listeners = `PLAINTEXT://127.0.0.1:${port}`;
+const saslAddress = (port: number): string => `SASL://127.0.0.1:${port}`;
+
+function propertiesOf(nodeId: number, listeners: readonly string[], controller: number): Record<string, string> {
   return {
     ...(nodeId === 1
-      ? { listeners: `${listeners},CONTROLLER://127.0.0.1:${controller}` }
-      : { listeners, 'process.roles': 'broker' }),
+      ? { listeners: [...listeners, `CONTROLLER://127.0.0.1:${controller}`].join() }
+      : { listeners: listeners.join(), 'process.roles': 'broker' }),
     'controller.quorum.voters': `1@127.0.0.1:${controller}`,
     'inter.broker.listener.name': 'PLAINTEXT',
     'default.replication.factor': '3',

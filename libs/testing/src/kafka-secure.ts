@@ -1,31 +1,39 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { type IssuedCertificate, KafkaAuthority } from './kafka-certificates.js';
 import { kafkaClasspath, replicas } from './kafka.js';
 import { clusterId, KafkaNode } from './kafka-node.js';
 import { freePort } from './ports.js';
+import type { TestKafka } from './test-kafka.js';
 import { startTokenServer, type TestTokenServer } from './token-server.js';
 
-export interface TestSecureKafka {
-  /** The listener that asks for nothing: for the test's own administration; its principal may do everything. */
-  readonly brokers: readonly string[];
-  /** SASL over TLS: SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER. */
+/** A listener whose clients show a password (SCRAM) over TLS. */
+export interface ScramListener {
+  /** "host:port" */
   readonly saslBrokers: readonly string[];
-  /** TLS that asks the client for a certificate. */
-  readonly mtlsBrokers: readonly string[];
   /** PEM of the authority that the listeners' certificate comes from. */
   readonly ca: string;
   readonly scram: { readonly username: string; readonly password: string };
+}
+
+/** Its SASL listener takes SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER. */
+export interface TestSecureKafka extends TestKafka, ScramListener {
+  /** The listener that asks for nothing: for the test's own administration; its principal may do everything. */
+  readonly brokers: readonly string[];
+  /** TLS that asks the client for a certificate. */
+  readonly mtlsBrokers: readonly string[];
   readonly client: IssuedCertificate;
   readonly expiredClient: IssuedCertificate;
   readonly tokens: TestTokenServer;
   /** Another authority, which the broker does not know. */
   readonly stranger: { readonly ca: string; readonly client: IssuedCertificate };
-  stop(): Promise<void>;
 }
 
+const security = 'org.apache.kafka.common.security';
+const scramLogin = `${security}.scram.ScramLoginModule required;`;
 const scram = { username: 'callosum', password: 'a-scram-password' };
 
 /** One broker with every way to prove who one is, an authority for certificates and an issuer of tokens. */
@@ -37,10 +45,7 @@ export async function startSecureKafka(): Promise<TestSecureKafka> {
     KafkaAuthority.create(dir),
     startTokenServer(),
   ]);
-  const server = await authority.issue({ commonName: 'broker' });
-  const [keystore, truststore] = [join(dir, 'server.pem'), join(dir, 'trust.pem')];
-  await writeFile(keystore, server.key + server.cert);
-  await writeFile(truststore, authority.ca);
+  const tls = await tlsProperties(dir, authority);
   const [open, sasl, mtls, controller] = [await freePort(), await freePort(), await freePort(), await freePort()];
   const node = await KafkaNode.format({
     classpath,
@@ -52,10 +57,7 @@ export async function startSecureKafka(): Promise<TestSecureKafka> {
       listeners: `OPEN://127.0.0.1:${open},SASL://127.0.0.1:${sasl},MTLS://127.0.0.1:${mtls},CONTROLLER://127.0.0.1:${controller}`,
       'inter.broker.listener.name': 'OPEN',
       'listener.security.protocol.map': 'OPEN:PLAINTEXT,SASL:SASL_SSL,MTLS:SSL,CONTROLLER:PLAINTEXT',
-      'ssl.keystore.type': 'PEM',
-      'ssl.keystore.location': keystore,
-      'ssl.truststore.type': 'PEM',
-      'ssl.truststore.location': truststore,
+      ...tls,
       'listener.name.mtls.ssl.client.auth': 'required',
       'listener.name.sasl.sasl.enabled.mechanisms': 'SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
       ...saslProperties(tokens),
@@ -64,10 +66,7 @@ export async function startSecureKafka(): Promise<TestSecureKafka> {
       'allow.everyone.if.no.acl.found': 'true',
       ...replicas(1),
     },
-    formatArgs: [256, 512].flatMap((bits) => [
-      '--add-scram',
-      `SCRAM-SHA-${bits}=[name=${scram.username},password=${scram.password}]`,
-    ]),
+    formatArgs: scramFormatArgs,
     jvmArgs: [`-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=${tokens.jwksUrl}`],
   });
   await node.start();
@@ -81,6 +80,11 @@ export async function startSecureKafka(): Promise<TestSecureKafka> {
     expiredClient: await authority.issue({ commonName: 'callosum', expired: true }),
     tokens,
     stranger: { ca: unknown.ca, client: await unknown.issue({ commonName: 'callosum' }) },
+    restart: async (downMs) => {
+      await node.kill();
+      await sleep(downMs);
+      await node.start();
+    },
     stop: async () => {
       await Promise.all([node.stop(), tokens.stop()]);
       await rm(dir, { recursive: true, force: true });
@@ -88,10 +92,42 @@ export async function startSecureKafka(): Promise<TestSecureKafka> {
   };
 }
 
+/** Of the storage tool: the user that clients show. */
+export const scramFormatArgs: readonly string[] = [256, 512].flatMap((bits) => [
+  '--add-scram',
+  `SCRAM-SHA-${bits}=[name=${scram.username},password=${scram.password}]`,
+]);
+
+/** Properties of brokers with a listener SASL for SCRAM-SHA-512 over TLS; without its address. */
+export async function scramListener(
+  dir: string,
+): Promise<Pick<ScramListener, 'ca' | 'scram'> & { readonly properties: Readonly<Record<string, string>> }> {
+  const authority = await KafkaAuthority.create(dir);
+  const properties = {
+    ...(await tlsProperties(dir, authority)),
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SASL:SASL_SSL,CONTROLLER:PLAINTEXT',
+    'listener.name.sasl.sasl.enabled.mechanisms': 'SCRAM-SHA-512',
+    'listener.name.sasl.scram-sha-512.sasl.jaas.config': scramLogin,
+  };
+  return { ca: authority.ca, scram, properties };
+}
+
+/** With a certificate of the authority, for every listener with TLS. */
+async function tlsProperties(dir: string, authority: KafkaAuthority): Promise<Record<string, string>> {
+  const server = await authority.issue({ commonName: 'broker' });
+  const [keystore, truststore] = [join(dir, 'server.pem'), join(dir, 'trust.pem')];
+  await writeFile(keystore, server.key + server.cert);
+  await writeFile(truststore, authority.ca);
+  return {
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.location': keystore,
+    'ssl.truststore.type': 'PEM',
+    'ssl.truststore.location': truststore,
+  };
+}
+
 function saslProperties(tokens: TestTokenServer): Record<string, string> {
-  const security = 'org.apache.kafka.common.security';
   const bearer = 'listener.name.sasl.oauthbearer.sasl';
-  const scramLogin = `${security}.scram.ScramLoginModule required;`;
   return {
     'listener.name.sasl.scram-sha-256.sasl.jaas.config': scramLogin,
     'listener.name.sasl.scram-sha-512.sasl.jaas.config': scramLogin,

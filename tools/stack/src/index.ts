@@ -4,7 +4,8 @@ export { type Child, type ChildOptions, root, startChild } from './cluster/proce
 export { waitReady, watchChildren } from './cluster/readiness.js';
 export type { FaultCounts } from './chaos/fault-plan.js';
 export { faultsOf, killTest } from './chaos/main.js';
-export { type ChaosOptions, type ChaosReport, runChaos } from './chaos/run-chaos.js';
+export { type ChaosOptions, type ChaosReport, type EndedRun, runChaos } from './chaos/run-chaos.js';
+export { type LogRecord, readLog } from './cluster/read-log.js';
 export { runUpgrade, type UpgradeOptions, type UpgradeReport } from './upgrade/run-upgrade.js';
 export { benchMemory } from './bench/bench-memory.js';
 export { benchPipeline } from './bench/bench-pipeline.js';

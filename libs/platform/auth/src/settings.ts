@@ -41,8 +41,10 @@ export const authSettings = z.object({
     '`typ` of access tokens that are taken; `at+jwt` alone (RFC 9068) keeps ID tokens out where the issuer sets it',
   ),
   CALLOSUM_AUTH_CLOCK_SKEW_SECONDS: wholeNumber(0, 300)
-    .default(30)
-    .describe('By how much the clocks of issuer and service may differ, in seconds'),
+    .default(180)
+    .describe(
+      'By how much the clocks of issuer and service may differ, in seconds: so long a token is taken after its end. Between services it is 360, two clocks of 180 each',
+    ),
   CALLOSUM_AUTH_ROLES_CLAIM: z
     .string()
     .min(1)

@@ -130,8 +130,8 @@ describe('a request without a good token', () => {
   const now = Math.floor(Date.now() / 1000);
   const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const bad: Record<string, () => Promise<string>> = {
-    'auth.token-expired': () => oidc.sign({ ...reader, exp: now - 60 }),
-    'auth.token-not-yet-valid': () => oidc.sign({ ...reader, nbf: now + 120 }),
+    'auth.token-expired': () => oidc.sign({ ...reader, exp: now - 600 }),
+    'auth.token-not-yet-valid': () => oidc.sign({ ...reader, nbf: now + 600 }),
     'auth.wrong-audience': () => oidc.sign({ ...reader, aud: 'https://other.example' }),
     'auth.wrong-issuer': () => oidc.sign({ ...reader, iss: 'https://other.example' }),
     'auth.wrong-type': () => oidc.sign(reader, { typ: 'logout+jwt' }),

@@ -36,8 +36,8 @@ export interface FaultCounts {
 
 /** Longer than a lease of the log (15 s) and a publish lease: others take over meanwhile. */
 const freezeMs = [5_000, 25_000] as const;
-/** More than any lease, less than a certificate's patience. */
-const skewMs = [-180_000, -20_000, 20_000, 180_000] as const;
+/** In turn: more than any lease, up to what tokens bear (ADR 58), two of which differ by twice that. */
+const skewMs = [180_000, -180_000, 20_000, -20_000] as const;
 /** Long enough for sessions of clients with that broker to end, and for its replicas to fall behind. */
 const brokerAwayMs = [3_000, 10_000] as const;
 const fullDiskMs = [8_000, 20_000] as const;
@@ -62,10 +62,10 @@ export function planFaults(random: Random, processes: readonly string[], counts:
       process: pick(random, services),
       ms: between(random, ...freezeMs),
     })),
-    ...times(counts.clockSkews, (): Fault => ({
+    ...times(counts.clockSkews, (i): Fault => ({
       kind: 'clock-skew',
       process: pick(random, services),
-      ms: pick(random, skewMs),
+      ms: skewMs[i % skewMs.length] ?? 0,
     })),
     ...times(counts.duplicates, (): Fault => ({ kind: 'duplicates' })),
     ...times(counts.poison, (): Fault => ({ kind: 'poison' })),

@@ -4,8 +4,16 @@ import type { DatabaseConfig } from '@callosum/database';
 import type { PlannedStudy } from './planned-study.js';
 import type { Acknowledged } from './send.js';
 
+/** What the worker of the run answers with, each time. */
+export interface ResultParts {
+  readonly observations: number;
+  readonly segmentations: number;
+  readonly reports: number;
+}
+
 /** What the sender and the planner know must be true in the end. */
 export interface Promised {
+  readonly perResult: ResultParts;
   readonly acknowledged: ReadonlyMap<string, Acknowledged>;
   readonly studies: readonly PlannedStudy[];
   /** `ce_id` of the events nobody can handle. */
@@ -17,18 +25,30 @@ export interface StudyState {
   readonly indexed: ReadonlySet<string>;
   readonly complete: boolean;
   readonly decision: 'linked' | 'quarantined' | undefined;
-  /** Jobs by state. */
-  readonly jobs: Readonly<Record<string, number>>;
-  /** Results that were published, later ones over earlier ones. */
-  readonly publishedResults: number;
-  readonly waitingPublications: number;
-  readonly results: readonly PublishedResult[];
+  readonly jobs: readonly Job[];
+  /** What is to be published of its jobs, each once. */
+  readonly publications: readonly JobPublication[];
   /** SEG and SR that Callosum made of it, as the index names them. */
-  readonly issued: readonly string[];
+  readonly issued: readonly IssuedObject[];
 }
 
-/** A result as its publisher keeps it. */
-export interface PublishedResult {
+export interface Job {
+  readonly id: string;
+  readonly state: 'queued' | 'running' | 'completed' | 'failed' | 'superseded';
+}
+
+/** An object as the index or QIDO-RS names it. */
+export interface IssuedObject {
+  readonly sop: string;
+  readonly sopClass: string;
+}
+
+/** The outcome of a job as its publisher keeps it. */
+export interface JobPublication {
+  readonly jobId: string;
+  readonly kind: 'result' | 'failure';
+  readonly state: 'waiting' | 'due' | 'published' | 'superseded' | 'parked';
+  /** Whether it ever was, even if a later one replaced it since. */
   readonly published: boolean;
   /** The objects it names now. */
   readonly names: readonly string[];
@@ -60,56 +80,38 @@ export async function readState(admin: DatabaseConfig): Promise<SystemState> {
   }
 }
 
-interface PublicationRow extends PublishedResult {
-  readonly study: string;
-  readonly kind: string;
-  readonly state: string;
-}
-
 type Ask = <Row extends pg.QueryResultRow>(text: string) => Promise<Row[]>;
 
 async function collect(ask: Ask): Promise<SystemState> {
-  const instances = await ask<{ study: string; sop: string; issued: boolean }>(
-    'select study_instance_uid as study, sop_instance_uid as sop, issued_by_callosum as issued from study_index.instance',
-  );
-  const indexed = Map.groupBy(instances, ({ study }) => study);
   const complete = await ask<{ study: string; state: string }>(
     'select study_instance_uid as study, state from study_index.study',
   );
-  const decisions = new Map(
-    (
-      await ask<{ study: string; state: 'linked' | 'quarantined' }>(
-        'select study_instance_uid as study, state from identity_mapping.decision where superseded_at is null',
-      )
-    ).map(({ study, state }) => [study, state]),
-  );
-  const jobs = Map.groupBy(
-    await ask<{ study: string; state: string }>(
-      'select study_instance_uid as study, state from inference_orchestrator.job',
+  const instances = byStudy(
+    await ask<{ study: string; sop: string; sopClass: string; issued: boolean }>(
+      `select study_instance_uid as study, sop_instance_uid as sop, sop_class_uid as "sopClass",
+         issued_by_callosum as issued
+       from study_index.instance`,
     ),
-    ({ study }) => study,
   );
-  const publications = Map.groupBy(
-    await ask<PublicationRow>(
-      `select study_instance_uid as study, kind, state, published_at is not null as published,
-         array_remove(array[nullif(seg_sop_instance_uid, ''), nullif(sr_sop_instance_uid, '')], null) as names,
-         array(select sop_instance_uid from result_publisher.issued_instance i where i.publication_id = p.id) as made
-       from result_publisher.publication p`,
+  const decisions = byStudy(
+    await ask<{ study: string; state: 'linked' | 'quarantined' }>(
+      'select study_instance_uid as study, state from identity_mapping.decision where superseded_at is null',
     ),
-    ({ study }) => study,
   );
+  const jobs = byStudy(
+    await ask<Job & Of>('select study_instance_uid as study, id::text as id, state from inference_orchestrator.job'),
+  );
+  const publications = byStudy(await publicationRows(ask));
   const studies = new Map<string, StudyState>();
   for (const { study, state } of complete) {
-    const ofStudy = publications.get(study) ?? [];
+    const kept = instances.get(study) ?? [];
     studies.set(study, {
-      indexed: new Set((indexed.get(study) ?? []).filter(({ issued }) => !issued).map(({ sop }) => sop)),
-      issued: (indexed.get(study) ?? []).filter(({ issued }) => issued).map(({ sop }) => sop),
-      results: ofStudy.filter(({ kind }) => kind === 'result'),
+      indexed: new Set(kept.filter(({ issued }) => !issued).map(({ sop }) => sop)),
+      issued: kept.filter(({ issued }) => issued).map(({ sop, sopClass }) => ({ sop, sopClass })),
       complete: state === 'complete',
-      decision: decisions.get(study),
-      jobs: countBy(jobs.get(study) ?? []),
-      publishedResults: ofStudy.filter(({ kind, published }) => kind === 'result' && published).length,
-      waitingPublications: ofStudy.filter(({ state: is }) => is === 'waiting' || is === 'due').length,
+      decision: decisions.get(study)?.[0]?.state,
+      jobs: jobs.get(study) ?? [],
+      publications: (publications.get(study) ?? []).filter(isOfJob),
     });
   }
   const ledger = await ask<{ sop: string }>('select sop_instance_uid as sop from archive.intake where current');
@@ -121,6 +123,26 @@ async function collect(ask: Ask): Promise<SystemState> {
     parkedPublications: [...publications.values()].flat().filter(({ state }) => state === 'parked').length,
   };
 }
+
+interface Of {
+  readonly study: string;
+}
+
+const byStudy = <Row extends Of>(rows: readonly Row[]): Map<string, Row[]> => Map.groupBy(rows, ({ study }) => study);
+
+type PublicationRow = Of & Omit<JobPublication, 'kind' | 'jobId'> & { readonly kind: string; readonly jobId: string };
+
+/** The others are of a study as a whole. */
+const isOfJob = (row: PublicationRow): row is PublicationRow & JobPublication =>
+  row.kind === 'result' || row.kind === 'failure';
+
+const publicationRows = (ask: Ask): Promise<PublicationRow[]> =>
+  ask<PublicationRow>(
+    `select study_instance_uid as study, kind, state, coalesce(job_id, '') as "jobId", published_at is not null as published,
+       array_remove(array[nullif(seg_sop_instance_uid, ''), nullif(sr_sop_instance_uid, '')], null) as names,
+       array(select sop_instance_uid from result_publisher.issued_instance i where i.publication_id = p.id) as made
+     from result_publisher.publication p`,
+  );
 
 const schemasWith = (ask: Ask, table: string): Promise<{ schema: string }[]> =>
   ask(`select table_schema as schema from information_schema.tables where table_name = '${table}' order by 1`);
@@ -143,10 +165,4 @@ async function parkedRows(ask: Ask): Promise<{ eventId: string; where: string }[
     found.push(...rows.map(({ id, topic, code }) => ({ eventId: id, where: `${schema} ${topic} ${code ?? ''}` })));
   }
   return found;
-}
-
-function countBy(jobs: readonly { readonly state: string }[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { state } of jobs) counts[state] = (counts[state] ?? 0) + 1;
-  return counts;
 }

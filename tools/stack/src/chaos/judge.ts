@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Cluster } from '../cluster/cluster.js';
-import { judgeSinks } from './judge-sinks.js';
-import { type Promised, readState, type StudyState, type SystemState } from './judge-state.js';
+import { judgeSinks, type SinkVerdict } from './judge-sinks.js';
+import { type Job, type Promised, readState, type StudyState, type SystemState } from './judge-state.js';
 import type { PlannedStudy } from './planned-study.js';
 
 const judgeEveryMs = 2_000;
 const findingsShownMax = 40;
 
-export interface Verdict {
-  /** What was promised and does not hold, a line each; empty is what we want. */
-  readonly findings: readonly string[];
+/** `findings`: what was promised and does not hold, a line each; empty is what we want. */
+export interface Verdict extends SinkVerdict {
   /** From the end of traffic and faults until everything held, or patience ended. */
   readonly settledMs: number;
 }
@@ -22,17 +21,22 @@ export interface Verdict {
 export async function judge(cluster: Cluster, promised: Promised, patienceMs: number): Promise<Verdict> {
   const started = Date.now();
   for (;;) {
-    let findings: string[];
-    try {
-      const state = await readState(cluster.postgres.admin);
-      findings = judgeServices(promised, state);
-      if (findings.length === 0) findings = await judgeSinks(cluster, promised, state);
-    } catch (error) {
-      findings = [`the system cannot be asked: ${String(error)}`];
-    }
+    const verdict = await judgeOnce(cluster, promised);
     const settledMs = Date.now() - started;
-    if (findings.length === 0 || settledMs > patienceMs) return { findings: shorten(findings), settledMs };
+    const isOver = verdict.findings.length === 0 || settledMs > patienceMs;
+    if (isOver) return { ...verdict, findings: shorten(verdict.findings), settledMs };
     await sleep(judgeEveryMs);
+  }
+}
+
+async function judgeOnce(cluster: Cluster, promised: Promised): Promise<SinkVerdict> {
+  const unknown = { repeatedFacts: 0, repeatedVersions: 0 };
+  try {
+    const state = await readState(cluster.postgres.admin);
+    const findings = judgeServices(promised, state);
+    return findings.length > 0 ? { findings, ...unknown } : await judgeSinks(cluster, promised, state);
+  } catch (error) {
+    return { findings: [`the system cannot be asked: ${String(error)}`], ...unknown };
   }
 }
 
@@ -69,22 +73,24 @@ function judgeStudy(study: PlannedStudy, planned: ReadonlyMap<string, PlannedStu
     if (planned.has(study.partner ?? '') && partner?.decision === found.decision)
       say(`both of a pair are ${found.decision}`);
   } else if (found.decision === 'quarantined') say('study is quarantined without a reason');
-  findings.push(...judgeJobs(uid, found));
+  findings.push(...judgeOutcomes(uid, found));
   return findings;
 }
 
 const isPair = ({ expected }: PlannedStudy): boolean => expected === 'one-of-pair';
 
-function judgeJobs(uid: string, { jobs, decision, publishedResults, waitingPublications }: StudyState): string[] {
+function judgeOutcomes(uid: string, { jobs, decision, publications }: StudyState): string[] {
   const findings: string[] = [];
   const say = (what: string): void => void findings.push(`${what}: ${uid}`);
-  const { queued = 0, running = 0, failed = 0, completed = 0 } = jobs;
-  if (queued + running > 0) say('a job has not ended');
-  if (failed > 0) say('a job failed');
-  if (completed === 0) say('no job completed');
-  if (decision === 'quarantined' && publishedResults > 0) say('a quarantined study was published');
-  if (decision === 'linked' && publishedResults === 0) say('a result was not published');
-  if (decision === 'linked' && waitingPublications > 0) say('a publication waits');
+  const are = (...states: Job['state'][]): number => jobs.filter(({ state }) => states.includes(state)).length;
+  if (are('queued', 'running') > 0) say('a job has not ended');
+  if (are('failed') > 0) say('a job failed');
+  if (are('completed') === 0) say('no job completed');
+  const published = publications.filter((one) => one.published);
+  if (decision === 'quarantined' && published.length > 0) say('a quarantined study was published');
+  if (decision === 'linked' && !published.some(({ kind }) => kind === 'result')) say('a result was not published');
+  if (decision === 'linked' && publications.some(({ state }) => state === 'waiting' || state === 'due'))
+    say('a publication waits');
   return findings;
 }
 

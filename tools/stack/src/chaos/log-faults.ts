@@ -9,6 +9,16 @@ const keptMax = 5_000;
 const duplicatesAtOnce = 200;
 const poisonAtOnce = 3;
 
+/** Values that are no message of any topic. Somebody else's program wrote them, and says whom it meant. */
+const poisonOf = (name: string): readonly string[] => [
+  JSON.stringify({ studyInstanceUid: 7, patientName: name }),
+  `not JSON of ${name}`,
+  `${name} {"studyInstanceUid":`,
+  JSON.stringify([name]),
+  JSON.stringify({ [name]: name }),
+  JSON.stringify({ studyInstanceUid: name, jobId: name }),
+];
+
 /** Reads every fact of the run as an outsider, and appends what should not come. */
 export class LogFaults {
   /** `ce_id` of every poison event, to be found parked at the end. */
@@ -23,11 +33,13 @@ export class LogFaults {
   private constructor(
     private readonly log: KafkaEventLog,
     private readonly random: Random,
+    private readonly name: string,
   ) {}
 
-  static async open(brokers: readonly string[], random: Random): Promise<LogFaults> {
+  /** @param name of a patient, who stands in events nobody can handle */
+  static async open(brokers: readonly string[], random: Random, name: string): Promise<LogFaults> {
     const log = new KafkaEventLog({ brokers, clientId: 'failure-test', onError: () => undefined });
-    const faults = new LogFaults(log, random);
+    const faults = new LogFaults(log, random, name);
     await log.subscribe({
       group: `failure-test-${newId()}`,
       topics: Object.values(topics).map(({ name }) => name),
@@ -63,7 +75,7 @@ export class LogFaults {
     const consumed = [topics.instanceStored, topics.studyUpdated, topics.studyCompleted, topics.jobCompleted];
     const events = Array.from({ length: poisonAtOnce }, (): LogEvent => {
       const topic = pick<{ name: string; type: string }>(this.random, consumed);
-      const value = pick(this.random, ['{"studyInstanceUid":7}', 'not JSON', '[]', '{}']);
+      const value = pick(this.random, poisonOf(this.name));
       return {
         topic: topic.name,
         type: topic.type,

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Cluster } from '../cluster/cluster.js';
+import { type LogRecord, readLog } from '../cluster/read-log.js';
 import { BrokerFaults, type LeaderCounts } from './broker-faults.js';
-import { describeFault, type FaultCounts, planFaults } from './fault-plan.js';
+import { describeFault, type Fault, type FaultCounts, planFaults } from './fault-plan.js';
 import { inflict } from './inflict.js';
 import { judge } from './judge.js';
 import { LogFaults } from './log-faults.js';
-import { planStudies } from './planned-study.js';
+import { anonymous, type Demographics, planStudies } from './planned-study.js';
 import { between, randomOf } from './random.js';
 import { Sender, type SendCounts } from './send.js';
 import { SmallDisk } from './small-disk.js';
@@ -18,17 +19,33 @@ export interface ChaosOptions {
   readonly faults: FaultCounts;
   /** Three replicate, as in production; leaders move on them. */
   readonly brokers: 1 | 3;
+  /** Whether everybody proves who they are meanwhile; clocks are wrong for tokens too then. */
+  readonly auth: boolean;
   /** Studies a second while faults happen. */
   readonly studiesPerSecond: number;
   /** How long what waits may take to come, once everything runs again. */
   readonly patienceMs: number;
   /** Logs of every process. */
   readonly dataDir: string;
+  /** Whom the studies and the events nobody can handle are of; nobody unless said otherwise. */
+  readonly demographics?: Demographics;
+  /** Shown everything while it still runs, once it is judged. */
+  readonly inspect?: (ended: EndedRun) => Promise<void>;
   readonly say: (line: string) => void;
+}
+
+export interface EndedRun {
+  readonly cluster: Cluster;
+  /** Every record of Kafka. */
+  readonly records: readonly LogRecord[];
+  /** `ce_id` of the events nobody can handle. */
+  readonly poison: readonly string[];
 }
 
 export interface ChaosReport {
   readonly seed: number;
+  /** Whether everybody had to prove who they are. */
+  readonly auth: boolean;
   /** What was promised and does not hold; empty is what we want. */
   readonly findings: readonly string[];
   readonly figures: {
@@ -44,9 +61,18 @@ export interface ChaosReport {
     readonly distinctFacts: number;
     readonly trafficMs: number;
     readonly settledMs: number;
+    /** Facts that stand in the log more than once under one `ce_id`, the duplicates of the run among them. */
+    readonly repeatedFacts: number;
+    /** Versions of reports written again because nobody heard the answer. */
+    readonly repeatedVersions: number;
   };
   /** Faults that this machine does not allow, and why. */
-  readonly leftOut: readonly string[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+export interface LeftOut {
+  readonly kind: Fault['kind'];
+  readonly because: string;
 }
 
 const modalities = 4;
@@ -61,6 +87,9 @@ const workers = new Map([
   ['worker-2', workerScript],
 ]);
 
+/** What that worker answers with, when it makes a mask. */
+const perResult = { observations: 1, segmentations: 1, reports: 1 };
+
 /**
  * Services, workers and servers as processes of their own, studies coming in all the time, and faults in the seeded
  * order. In the end every promise made to a sender is held against what services and sinks hold.
@@ -68,10 +97,10 @@ const workers = new Map([
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { seed, say, dataDir } = options;
   const disk = options.faults.fullDisks > 0 ? SmallDisk.mount() : undefined;
-  const leftOut: string[] = [];
+  const leftOut: LeftOut[] = [];
   let counts = options.faults;
   if (counts.fullDisks > 0 && !disk) {
-    leftOut.push('full disk: mounting a small file system needs root');
+    leftOut.push({ kind: 'full-disk', because: 'mounting a small file system needs root' });
     counts = { ...counts, fullDisks: 0 };
   }
   if (options.brokers === 1) counts = { ...counts, leaderMoves: 0 };
@@ -80,11 +109,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     dataDir,
     env,
     brokers: options.brokers,
+    auth: options.auth,
     ...(disk ? { s3Dir: disk.dir } : {}),
   });
   const supervisor = new Supervisor(cluster);
   try {
-    await supervisor.start(workers);
+    await supervisor.start(workers, { vendor: 'Callosum', env: { CALLOSUM_MEAN_HU_MASK: 'true' } });
     say(`${supervisor.names.length} processes run; logs in ${dataDir}`);
     return await underLoad({ ...options, faults: counts }, { cluster, supervisor, disk }, leftOut);
   } finally {
@@ -96,19 +126,24 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 async function underLoad(
-  { seed, faults, studiesPerSecond, patienceMs, say }: ChaosOptions,
+  { seed, auth, faults, studiesPerSecond, patienceMs, say, demographics = anonymous, inspect }: ChaosOptions,
   field: { cluster: Cluster; supervisor: Supervisor; disk: SmallDisk | undefined },
-  leftOut: readonly string[],
+  leftOut: readonly LeftOut[],
 ): Promise<ChaosReport> {
   const { cluster, supervisor } = field;
   // Each its own stream of numbers: the plan of faults does not depend on how many studies were sent.
   const [forFaults, forStudies, forLog, forPauses] = [0, 1, 2, 3].map((i) => randomOf(seed * 4 + i));
   if (!forFaults || !forStudies || !forLog || !forPauses) throw new RangeError('four streams');
-  const log = await LogFaults.open(cluster.kafka.brokers, forLog);
+  const log = await LogFaults.open(cluster.kafka.brokers, forLog, demographics.name);
   const brokers = cluster.kafkaCluster && (await BrokerFaults.open(cluster.kafkaCluster));
   const giveUp = new AbortController();
-  const sender = new Sender(cluster.addresses, giveUp.signal);
-  const traffic = new Traffic(sender, planStudies(forStudies, String(seed)), forStudies, studiesPerSecond);
+  const sender = new Sender(cluster, giveUp.signal);
+  const traffic = new Traffic(
+    sender,
+    planStudies(forStudies, String(seed), demographics),
+    forStudies,
+    studiesPerSecond,
+  );
   const started = Date.now();
   traffic.start(modalities);
   await sleep(warmUpMs);
@@ -124,11 +159,13 @@ async function underLoad(
   await traffic.stop();
   clearTimeout(late);
   const trafficMs = Date.now() - started;
-  const promised = { acknowledged: sender.acknowledged, studies: traffic.sent, poison: log.poison };
-  const { findings, settledMs } = await judge(cluster, promised, patienceMs);
+  const promised = { perResult, acknowledged: sender.acknowledged, studies: traffic.sent, poison: log.poison };
+  const { findings, ...verdict } = await judge(cluster, promised, patienceMs);
   await Promise.all([log.close(), brokers?.close()]);
+  if (inspect) await inspect({ cluster, records: await readLog(cluster.kafka.brokers), poison: log.poison });
   return {
     seed,
+    auth,
     findings: [...findingsOfRun(giveUp.signal, log, brokers), ...findings],
     leftOut,
     figures: {
@@ -142,7 +179,7 @@ async function underLoad(
       poisonEvents: log.poison.length,
       distinctFacts: log.seen.size,
       trafficMs,
-      settledMs,
+      ...verdict,
     },
   };
 }

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { storeFiles } from '@callosum/dimse';
 import type { TinyInstance } from '@callosum/phantom';
 
-import type { ClusterAddresses } from '../cluster/cluster.js';
+import { modalityAe } from '../cluster/access.js';
+import type { Cluster } from '../cluster/cluster.js';
 import { datasetDigest } from './dataset-digest.js';
 
 /** What was acknowledged, by SOPInstanceUID: the sender's side of the promise. */
@@ -31,7 +32,7 @@ export class Sender {
   readonly counts: SendCounts = { broken: 0, refused: 0 };
 
   constructor(
-    private readonly addresses: ClusterAddresses,
+    private readonly cluster: Pick<Cluster, 'addresses' | 'headers'>,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -56,9 +57,9 @@ export class Sender {
     try {
       await storeFiles({
         host: '127.0.0.1',
-        port: this.addresses.dimsePort,
+        port: this.cluster.addresses.dimsePort,
         calledAet: 'CALLOSUM',
-        callingAet: 'CHAOS',
+        callingAet: modalityAe,
         timeouts: { responseMs: requestMs },
         files,
         onProgress: (outcome) => {
@@ -78,9 +79,10 @@ export class Sender {
     const head = Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`);
     const parts = instances.flatMap(({ bytes }) => [head, Buffer.from(bytes), Buffer.from('\r\n')]);
     try {
-      const response = await fetch(`${this.addresses.http('dicomweb')}/dicom-web/studies`, {
+      const response = await fetch(`${this.cluster.addresses.http('dicomweb')}/dicom-web/studies`, {
         method: 'POST',
         headers: {
+          ...(await this.cluster.headers('pacs')),
           'content-type': `multipart/related; type="application/dicom"; boundary=${boundary}`,
           accept: 'application/dicom+json',
         },

@@ -20,6 +20,12 @@ export interface ProcessCounts {
   livenessRestarts: number;
 }
 
+interface WorkersOf {
+  /** Whose they are, in their manifests. */
+  readonly vendor: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
 interface Supervised {
   readonly name: string;
   readonly start: (preload: readonly string[]) => Child;
@@ -40,13 +46,15 @@ export class Supervisor {
   constructor(private readonly cluster: Cluster) {}
 
   /** Starts every service and the workers, and waits until the services are ready. */
-  async start(workers: ReadonlyMap<string, string>): Promise<void> {
+  async start(scripts: ReadonlyMap<string, string>, { vendor, env }: WorkersOf): Promise<void> {
     for (const { name } of this.cluster.services) {
       const start = (preload: readonly string[]): Child => this.cluster.start(name, { preload });
       this.#add(name, start, this.cluster.addresses.http(name));
     }
     await Promise.all(this.services.map((name) => this.cluster.ready(this.#get(name).child)));
-    for (const [name, script] of workers) this.#add(name, () => this.cluster.startWorker(name, script), undefined);
+    const workerEnv = { ...env, ...(await this.cluster.workerEnv(vendor)) };
+    for (const [name, script] of scripts)
+      this.#add(name, () => this.cluster.startWorker(name, script, { env: workerEnv }), undefined);
   }
 
   get services(): readonly string[] {

@@ -6,6 +6,7 @@ import { services } from '@callosum/all-in-one/services';
 import { preparePlatform, type ServiceDefinition } from '@callosum/runtime';
 import type { TestKafka, TestKafkaCluster, TestPostgres, TestS3 } from '@callosum/testing';
 
+import { Access, type Client } from './access.js';
 import { Endpoints } from './endpoints.js';
 import { type Listener, Ports } from './ports.js';
 import { type Child, type ChildOptions, root as workspaceRoot, startChild } from './process.js';
@@ -23,6 +24,8 @@ export interface ClusterOptions {
   readonly replicas?: number;
   /** Three replicate, as in production; 1 unless said otherwise. */
   readonly brokers?: 1 | 3;
+  /** Whether everybody proves who they are, as on a site that others can reach; open on loopback unless said otherwise. */
+  readonly auth?: boolean;
   /** Whether roles and schemas are made here, by this version; otherwise `migrate` is the caller's to run. */
   readonly prepared?: boolean;
   /** With replicas: connections go to those alone whose probe, asked this often, says that they are ready. */
@@ -33,6 +36,11 @@ export interface StartOptions extends ChildOptions {
   /** Which of the replicas, from 0. */
   readonly replica?: number;
   /** Over the service's settings. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface WorkerOptions extends ChildOptions {
+  /** Over the environment of this process. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -71,6 +79,7 @@ export class Cluster {
     private readonly dataDir: string,
     private readonly env: NodeJS.ProcessEnv,
     private readonly passwordOf: (role: string) => string,
+    private readonly access: Access | undefined,
   ) {
     ({ kafka: this.kafka, kafkaCluster: this.kafkaCluster, postgres: this.postgres, s3: this.s3 } = servers);
     this.endpoints = endpoints;
@@ -85,7 +94,9 @@ export class Cluster {
   static async create(options: ClusterOptions): Promise<Cluster> {
     const { dataDir, env = {}, replicas = 1, probeEveryMs } = options;
     mkdirSync(dataDir, { recursive: true });
-    const servers = await startServers(options);
+    const { auth = false } = options;
+    const servers = await startServers({ ...options, secure: auth });
+    const access = auth ? await Access.start(dataDir, servers.scram) : undefined;
     const passwords = new Map<string, string>();
     const passwordOf = (role: string): string => {
       const password = passwords.get(role) ?? randomBytes(18).toString('base64url');
@@ -98,8 +109,8 @@ export class Cluster {
     const from = { ...process.env, ...env };
     const endpoints = new Endpoints();
     const ports = await Ports.open(listenersOf(from), replicas, (service, replica) => endpoints.has(service, replica));
-    const settings = { ...from, ...serverSettings(servers) };
-    const cluster = new Cluster(servers, ports, endpoints, replicas, dataDir, settings, passwordOf);
+    const settings = { ...from, ...serverSettings(servers), ...access?.env };
+    const cluster = new Cluster(servers, ports, endpoints, replicas, dataDir, settings, passwordOf, access);
     if (probeEveryMs !== undefined) endpoints.watch(cluster.#everyProbe(), probeEveryMs);
     return cluster;
   }
@@ -114,9 +125,21 @@ export class Cluster {
     return startChild(service, `apps/${service}/dist/main.js`, own, log, options);
   }
 
+  /** What a client shows with a request to a service; nothing where nobody is asked. */
+  async headers(client: Client): Promise<Record<string, string>> {
+    return this.access ? this.access.headers(client) : {};
+  }
+
+  /** What a worker of this vendor needs of the environment to be let in; inference-orchestrator must be ready. */
+  async workerEnv(vendor: string): Promise<NodeJS.ProcessEnv> {
+    if (!this.access) return {};
+    const address = `127.0.0.1:${this.ports.front('inference-orchestrator', 'grpc')}`;
+    return { CALLOSUM_WORKER_TOKEN: await this.access.workerCredential(vendor, address) };
+  }
+
   /** Starts a worker process that dials the worker port. */
-  startWorker(name: string, script: string, options: ChildOptions = {}): Child {
-    const env = { ...process.env, CALLOSUM_WORKER_TARGET: this.addresses.workers };
+  startWorker(name: string, script: string, { env: own = {}, ...options }: WorkerOptions = {}): Child {
+    const env = { ...process.env, CALLOSUM_WORKER_TARGET: this.addresses.workers, ...own };
     return startChild(name, script, env, join(this.dataDir, `${name}.log`), options);
   }
 
@@ -150,6 +173,12 @@ export class Cluster {
     return `http://127.0.0.1:${this.ports.replica(service, 'http', replica)}`;
   }
 
+  /** Where one replica tells its metrics. */
+  metricsUrl(service: string, replica = 0): string {
+    const port = this.ports.replica(service, this.access ? 'metrics' : 'http', replica);
+    return `http://127.0.0.1:${port}/metrics`;
+  }
+
   /** Waits until a replica's probe says that it takes work. @throws with its last log lines when it ended first */
   ready(child: Child, replica = 0): Promise<void> {
     return waitReady(`${this.probes(child.name, replica)}/readyz`, child);
@@ -158,7 +187,7 @@ export class Cluster {
   async stopServers(): Promise<void> {
     this.endpoints.close();
     await this.ports.close();
-    for (const server of [this.s3, this.postgres, this.kafka]) await server.stop();
+    for (const server of [this.access, this.s3, this.postgres, this.kafka]) await server?.stop();
   }
 
   #everyProbe(): { service: string; replica: number; url: string }[] {
@@ -177,6 +206,8 @@ export class Cluster {
     return {
       ...this.env,
       CALLOSUM_HTTP_PORT: String(own('http')),
+      // Where HTTP asks for tokens metrics have a port of their own.
+      ...(this.access ? { CALLOSUM_METRICS_PORT: String(own('metrics')) } : {}),
       CALLOSUM_DIMSE_PORT: String(own('dimse')),
       CALLOSUM_GRPC_PORT: String(own('workers')),
       CALLOSUM_INTERNAL_GRPC: `127.0.0.1:${own('grpc')}`,
@@ -193,7 +224,10 @@ export class Cluster {
 
 function listenersOf(env: NodeJS.ProcessEnv): { service: string; listener: Listener; fixed?: number }[] {
   return [
-    ...services.map(({ name }) => ({ service: name, listener: 'http' as const })),
+    ...services.flatMap(({ name }) => [
+      { service: name, listener: 'http' as const },
+      { service: name, listener: 'metrics' as const },
+    ]),
     { service: 'study-index', listener: 'grpc' },
     { service: 'identity-mapping', listener: 'grpc' },
     { service: 'inference-orchestrator', listener: 'grpc' },

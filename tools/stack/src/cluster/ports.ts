@@ -2,7 +2,7 @@ import { Balancer } from './balancer.js';
 import { freePort } from '@callosum/testing';
 
 /** What a replica of a service listens on. */
-export type Listener = 'http' | 'grpc' | 'dimse' | 'workers';
+export type Listener = 'http' | 'metrics' | 'grpc' | 'dimse' | 'workers';
 
 /**
  * One port in front of all replicas of a service for each listener. With one replica it is the replica's own; with

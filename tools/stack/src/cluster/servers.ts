@@ -3,9 +3,11 @@ import {
   startKafkaCluster,
   startPostgres,
   startS3,
+  startSecureKafka,
   type TestKafka,
   type TestKafkaCluster,
   type TestPostgres,
+  type ScramListener,
   type TestS3,
 } from '@callosum/testing';
 
@@ -17,21 +19,33 @@ export interface Servers {
   readonly kafka: TestKafka;
   /** The same, where it is three brokers. */
   readonly kafkaCluster: TestKafkaCluster | undefined;
+  /** Its listener where clients prove who they are. */
+  readonly scram: ScramListener | undefined;
   readonly postgres: TestPostgres;
   readonly s3: TestS3;
 }
 
+export interface ServersOptions {
+  readonly brokers?: 1 | 3;
+  readonly s3Dir?: string;
+  /** Whether brokers ask services for a password over TLS. */
+  readonly secure?: boolean;
+}
+
 /** Starts them beside each other; where one fails the others are stopped. */
-export async function startServers({ brokers = 1, s3Dir }: { brokers?: 1 | 3; s3Dir?: string }): Promise<Servers> {
-  const cluster = brokers === 3 ? startKafkaCluster({ preferredLeadersEverySeconds }) : undefined;
+export async function startServers({ brokers = 1, s3Dir, secure = false }: ServersOptions): Promise<Servers> {
+  const cluster = brokers === 3 ? startKafkaCluster({ preferredLeadersEverySeconds, secure }) : undefined;
+  const secured = secure && !cluster ? startSecureKafka() : undefined;
   const started = await Promise.allSettled([
-    cluster ?? startKafka(),
+    cluster ?? secured ?? startKafka(),
     startPostgres(),
     startS3(s3Dir ? { dir: s3Dir } : {}),
   ]);
   const [kafka, postgres, s3] = started;
   if (kafka.status === 'fulfilled' && postgres.status === 'fulfilled' && s3.status === 'fulfilled') {
-    return { kafka: kafka.value, kafkaCluster: await cluster, postgres: postgres.value, s3: s3.value };
+    const kafkaCluster = await cluster;
+    const scram = kafkaCluster?.secure ?? (await secured);
+    return { kafka: kafka.value, kafkaCluster, scram, postgres: postgres.value, s3: s3.value };
   }
   for (const server of started) if (server.status === 'fulfilled') await server.value.stop();
   throw started.find((server) => server.status === 'rejected')?.reason;

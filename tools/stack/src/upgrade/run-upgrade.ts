@@ -82,6 +82,9 @@ export async function runUpgrade(options: UpgradeOptions): Promise<UpgradeReport
   }
 }
 
+/** The worker measures, and makes no mask: the older version's may not know how. */
+const perResult = { observations: 1, segmentations: 0, reports: 1 };
+
 /** Vendors upgrade when they like: a worker of each version, where the older one has this worker. */
 function startWorker(cluster: Cluster, { root, commit }: Build): Child[] {
   if (!existsSync(join(root, workerScript))) return [];
@@ -103,7 +106,7 @@ async function underLoad(
   const [forOrder, forStudies, forSlow] = [0, 1, 2].map((i) => randomOf(seed * 4 + i));
   if (!forOrder || !forStudies || !forSlow) throw new RangeError('three streams');
   const giveUp = new AbortController();
-  const sender = new Sender(cluster.addresses, giveUp.signal);
+  const sender = new Sender(cluster, giveUp.signal);
   const traffic = new Traffic(sender, planStudies(forStudies, String(seed)), forStudies, studiesPerSecond);
   const { dimsePort } = cluster.addresses;
   const slow = new SlowModality(dimsePort, sender, planStudies(forSlow, `${seed}-slow`), giveUp.signal);
@@ -131,7 +134,7 @@ async function underLoad(
   const studies = [...traffic.sent, ...slow.sent];
   const { findings, settledMs } = await judge(
     cluster,
-    { acknowledged: sender.acknowledged, studies, poison: [] },
+    { perResult, acknowledged: sender.acknowledged, studies, poison: [] },
     patienceMs,
   );
   return {

@@ -19,7 +19,7 @@ export const methods: Readonly<Record<string, MethodAccess>> = {
   [`${studyIndex}/GetStudy`]: { services: ['inference-orchestrator', 'result-publisher'] },
   [`${studyIndex}/GetDemographics`]: { services: ['identity-mapping'] },
   [`${studyIndex}/Search`]: { services: ['dicomweb'] },
-  [`${studyIndex}/StreamMetadata`]: { services: ['dicomweb', 'result-publisher'] },
+  [`${studyIndex}/StreamMetadata`]: { services: ['dicomweb', 'inference-orchestrator', 'result-publisher'] },
   [`${studyIndex}/LocateInstances`]: { services: ['dicomweb', 'inference-orchestrator'] },
   [`${studyIndex}/Reindex`]: operators,
   [`${identity}/GetDecision`]: publisher,

@@ -50,6 +50,7 @@ const claimReasons: Readonly<Record<string, UnauthenticatedReason>> = {
   iss: 'wrong-issuer',
   aud: 'wrong-audience',
   nbf: 'token-not-yet-valid',
+  iat: 'token-not-yet-valid',
 };
 
 /** What jose says, in our words; what is no fault of the token passes through. */

@@ -73,7 +73,7 @@ describe('a shared key', () => {
 });
 
 describe('a token', () => {
-  it('is used again while it lasts, and ends after two minutes', async () => {
+  it('is used again while it lasts, and ends after two minutes and what two clocks may differ by', async () => {
     await write(a);
     const [publisher, gateway] = [process(), process()];
     const token = await publisher.issue('result-publisher', 'fhir-gateway');
@@ -82,8 +82,30 @@ describe('a token', () => {
     seconds(50);
     expect(await publisher.issue('result-publisher', 'fhir-gateway')).not.toBe(token);
     expect((await gateway.verify(token, 'fhir-gateway')).kind).toBe('service');
-    seconds(60);
+    seconds(360);
+    expect((await gateway.verify(token, 'fhir-gateway')).kind).toBe('service');
+    seconds(20);
     await expect(gateway.verify(token, 'fhir-gateway')).rejects.toMatchObject({ reason: 'token-expired' });
+  });
+
+  it.each([
+    ['ahead', 'behind', 360],
+    ['behind', 'ahead', -360],
+  ])(
+    'is taken of a service whose clock is three minutes %s by one whose clock is three minutes %s',
+    async (_a, _b, by) => {
+      await write(a);
+      const token = await process().issue('result-publisher', 'fhir-gateway');
+      seconds(-by);
+      expect((await process().verify(token, 'fhir-gateway')).subject).toBe('result-publisher');
+    },
+  );
+
+  it('is refused from a clock further ahead, in words that say so', async () => {
+    await write(a);
+    const token = await process().issue('result-publisher', 'fhir-gateway');
+    seconds(-370);
+    await expect(process().verify(token, 'fhir-gateway')).rejects.toMatchObject({ reason: 'token-not-yet-valid' });
   });
 
   it('is for one service', async () => {

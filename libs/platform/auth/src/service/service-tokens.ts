@@ -13,7 +13,10 @@ export const serviceIssuer = 'callosum:services';
 const lifeSeconds = 120;
 /** A token is used again until this long before its end. */
 const marginMs = 30_000;
-const skewSeconds = 30;
+/** By how much a machine's clock may be wrong, in seconds, in either direction: longer than time synchronisation is away unseen. */
+const clockErrorSecondsMax = 180;
+/** Of two services one clock may be behind and the other ahead: a token is taken so long before it begins and after it ends. */
+const skewSeconds = 2 * clockErrorSecondsMax;
 const type = 'callosum-service+jwt';
 
 /** Tokens by which a service shows another who it is: short-lived, for one service, signed with a key all of them share. */
