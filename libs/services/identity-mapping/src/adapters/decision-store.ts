@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { currentEvent, Inbox, type Outbox } from '@callosum/event-log';
@@ -11,15 +10,12 @@ import type { Decision } from '../domain/decision.js';
 import { DecisionContentionError } from '../domain/errors.js';
 import type { PatientIdentifier } from '../domain/identifier.js';
 import { toDecision, toRow } from './decision-rows.js';
+import { holdLock, IdentifierLocks } from './identifier-locks.js';
 import { leaseMarginMs, leaseMsMax } from './lease-store.js';
 import type { IdentityTables } from './tables.js';
 import { tell } from './tell.js';
 
 const group = 'identity-mapping';
-/** Longer than a judgement can take: a few FHIR calls with their deadlines, and the leases waited out. */
-const lockMs = 180_000;
-/** Others wait for a judgement at most this long before their event is tried again later. */
-const lockWaitMs = 30_000;
 /** What a change may take beside the leases it waits out; then leases are given again, and its commit is refused. */
 const changeMarginMs = 15_000;
 /** The longest a lease is waited out for: what was granted at most, and what is kept beyond. */
@@ -36,11 +32,15 @@ function countDecision({ decision: { verdict, decider }, expected }: DecisionCom
 
 /** Decisions in PostgreSQL. All deadlines count on the database's clock. */
 export class PostgresDecisionStore implements DecisionStore {
+  readonly #locks: IdentifierLocks;
+
   constructor(
     private readonly db: Kysely<IdentityTables>,
     private readonly outbox: Outbox,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.#locks = new IdentifierLocks(db);
+  }
 
   async current(studyInstanceUid: string): Promise<Decision | undefined> {
     const row = await this.db
@@ -85,36 +85,8 @@ export class PostgresDecisionStore implements DecisionStore {
       .execute();
   }
 
-  async withLock<T>(identifier: PatientIdentifier, work: (lock: IdentifierLock) => Promise<T>): Promise<T> {
-    const lock = await this.lock(identifier);
-    try {
-      return await work(lock);
-    } finally {
-      // Should this fail, the lock runs out by itself.
-      await this.db
-        .deleteFrom('identifier_lock')
-        .where('lock_key', '=', lock.key)
-        .where('token', '=', lock.token)
-        .execute()
-        .catch(() => undefined);
-    }
-  }
-
-  private async lock({ system, value }: PatientIdentifier): Promise<IdentifierLock> {
-    const key = createHash('sha256')
-      .update(JSON.stringify([system, value]))
-      .digest('hex');
-    for (let waitedMs = 0; ; waitedMs += pollMs) {
-      const { rows } = await sql<{ token: number }>`
-        insert into identifier_lock (lock_key, token, locked_until)
-        values (${key}, nextval('identifier_lock_token'), now() + make_interval(secs => ${lockMs / 1_000}::float8))
-        on conflict (lock_key) do update set token = excluded.token, locked_until = excluded.locked_until
-          where identifier_lock.locked_until < now()
-        returning token`.execute(this.db);
-      if (rows[0]) return { key, token: rows[0].token };
-      if (waitedMs >= lockWaitMs) throw new DecisionContentionError();
-      await sleep(pollMs);
-    }
+  withLock<T>(identifier: PatientIdentifier, work: (lock: IdentifierLock) => Promise<T>): Promise<T> {
+    return this.#locks.during(identifier, work);
   }
 
   async commit(commit: DecisionCommit): Promise<void> {
@@ -227,15 +199,3 @@ export class PostgresDecisionStore implements DecisionStore {
  */
 const after = (before: Date | undefined, now: Date): Date =>
   before && before >= now ? new Date(before.getTime() + 1) : now;
-
-/** @throws {DecisionContentionError} when the lock ran out and somebody else may judge by the identifier now */
-async function holdLock(trx: Transaction<IdentityTables>, lock: IdentifierLock): Promise<void> {
-  const held = await trx
-    .selectFrom('identifier_lock')
-    .select('token')
-    .where('lock_key', '=', lock.key)
-    .where('token', '=', lock.token)
-    .forUpdate()
-    .executeTakeFirst();
-  if (!held) throw new DecisionContentionError();
-}
