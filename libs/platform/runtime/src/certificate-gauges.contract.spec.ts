@@ -37,7 +37,10 @@ describe('certificates a service shows', () => {
     // An hour later it is an hour less, and past its end it is below 0.
     expect(await remaining(new Date(now.getTime() + 3_600_000))).toBeCloseTo(left - 3600, 3);
     expect(await remaining(new Date(now.getTime() + (left + 60) * 1000))).toBeCloseTo(-60, 3);
+    const other = await authority.issue('worker', 'DNS:localhost');
     await writeFile(certificate.certFile, 'no certificate');
-    await expect(remaining(now)).rejects.toThrow();
+    const files = { internal: certificate.certFile, worker: other.certFile, kafka: '/nowhere' };
+    const values = (await certificateReadings('study-index', files, now)).map(({ value }) => value);
+    expect(values).toEqual([NaN, expect.closeTo(left, -3), NaN]);
   });
 });

@@ -17,7 +17,7 @@ export function certificateFiles(settings: Readonly<Record<string, unknown>>): R
 
 /**
  * Seconds until each certificate ends, below 0 once it has: read from the files as they are now, so that a renewal that
- * failed shows before anything fails by it. @throws when a file is no certificate, or cannot be read
+ * failed shows before anything fails by it. NaN for a file that is no certificate, or cannot be read.
  */
 export async function certificateReadings(
   service: string,
@@ -26,9 +26,11 @@ export async function certificateReadings(
 ): Promise<Reading[]> {
   return Promise.all(
     Object.entries(files).map(async ([whom, file]) => {
-      const { validToDate } = new X509Certificate(await readFile(file));
       const labels = { 'callosum.service': service, 'callosum.certificate': whom };
-      return reading('callosum.certificate.remaining', (validToDate.getTime() - now.getTime()) / 1000, labels);
+      const end = await endOf(file).catch(() => NaN);
+      return reading('callosum.certificate.remaining', (end - now.getTime()) / 1000, labels);
     }),
   );
 }
+
+const endOf = async (file: string): Promise<number> => new X509Certificate(await readFile(file)).validToDate.getTime();
