@@ -22,7 +22,7 @@ export const dicomwebSettings = z.object({
     .default(256)
     .describe('WADO-RS requests at the same time; one more is answered 503 with Retry-After'),
   CALLOSUM_WADO_BYTES_MAX: wholeNumber(16 * mebibyte, Number.MAX_SAFE_INTEGER)
-    .default(512 * mebibyte)
+    .default(384 * mebibyte)
     .describe(
       'Memory for all WADO-RS requests of a process for objects that cannot be streamed: those that are rewritten take twice their size (big-endian three times), deflated ones all of it; requests wait for it, and what needs more at once is refused',
     ),
