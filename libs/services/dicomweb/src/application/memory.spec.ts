@@ -78,6 +78,24 @@ function indexOf(layout: imaging.PixelDataLayout | undefined): StudyIndexReader 
   };
 }
 
+/** The CT, deflated, with Data Set Trailing Padding (PS3.10 7.2): zeros that deflate to nothing. */
+function deflatedCt(paddingBytes: number): Blobs {
+  const { fileMeta, datasetOffset } = parseFile(ct.bytes);
+  const meta = writeFileMeta({
+    sopClassUid: fileMeta.mediaStorageSopClassUid,
+    sopInstanceUid: ct.sopInstanceUid,
+    transferSyntaxUid: DeflatedExplicitVRLittleEndian,
+    implementationClassUid,
+  });
+  const padding = Buffer.alloc(12 + paddingBytes);
+  padding.set([0xfc, 0xff, 0xfc, 0xff, 0x4f, 0x42], 0);
+  padding.writeUInt32LE(paddingBytes, 8);
+  const bytes = Buffer.concat([meta, deflateRawSync(Buffer.concat([ct.bytes.subarray(datasetOffset), padding]))]);
+  const blobs = new Blobs(instanceOf(DeflatedExplicitVRLittleEndian, bytes.length));
+  blobs.bytes = bytes;
+  return blobs;
+}
+
 describe('what cannot be held', () => {
   const bytesMax = 256 * 1024;
   let budget: ByteBudget;
@@ -157,23 +175,21 @@ describe('what cannot be held', () => {
   });
 
   it('is refused when it is only found out by inflating it', async () => {
-    const meta = writeFileMeta({
-      sopClassUid: parseFile(ct.bytes).fileMeta.mediaStorageSopClassUid,
-      sopInstanceUid: ct.sopInstanceUid,
-      transferSyntaxUid: DeflatedExplicitVRLittleEndian,
-      implementationClassUid,
-    });
-    // Data Set Trailing Padding (PS3.10 7.2): zeros that deflate to nothing.
-    const padding = Buffer.alloc(12 + 4 * bytesMax);
-    padding.set([0xfc, 0xff, 0xfc, 0xff, 0x4f, 0x42], 0);
-    padding.writeUInt32LE(4 * bytesMax, 8);
-    const dataset = Buffer.concat([ct.bytes.subarray(parseFile(ct.bytes).datasetOffset), padding]);
-    const deflated = new Blobs(instanceOf(DeflatedExplicitVRLittleEndian, 0));
-    deflated.bytes = Buffer.concat([meta, deflateRawSync(dataset)]);
-    const instance = { ...deflated.instance, byteCount: deflated.bytes.length };
-    expect(instance.byteCount * 2).toBeLessThan(bytesMax);
-    const frames = new ReadPixels(deflated, indexOf(undefined)).frames(instance, '1', retrieve);
+    const deflated = deflatedCt(4 * bytesMax);
+    expect(deflated.instance.byteCount * 2).toBeLessThan(bytesMax);
+    const frames = new ReadPixels(deflated, indexOf(undefined)).frames(deflated.instance, '1', retrieve);
     await expect(frames.next()).rejects.toBeInstanceOf(TooLargeError);
+  });
+
+  it('is not what a small deflated object waits for: it holds what it may inflate to', async () => {
+    const deflated = deflatedCt(0);
+    const all = new Retrieves(new ByteBudget(5 * 1024 * 1024), { requestsMax: 100, memoryWaitMs: 200 });
+    for (const one of [all.begin(), all.begin()]) {
+      const [body] = await new ReadInstances(deflated).read(deflated.instance, asked, one);
+      expect(parseFile(await buffer((await body?.open()) as Readable)).fileMeta.transferSyntaxUid).toBe(
+        ExplicitVRLittleEndian,
+      );
+    }
   });
 
   it('waits for its turn, so that all of them hold no more than they may', async () => {

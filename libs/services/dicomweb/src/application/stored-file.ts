@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 
 import {
+  defaultParseLimits,
   DicomParseError,
   type ParsedFile,
   type ParsedHeader,
@@ -64,10 +65,13 @@ export async function holdFile(
     await memory.hold(byteCount * copies);
     return parseFile(await read(kept, instance, byteCount));
   }
-  await memory.hold(memory.bytesMax);
+  const inflatedBytesMax = Math.min(
+    Math.floor((memory.bytesMax - byteCount) / copies),
+    Math.max(smallInflatedBytes, byteCount * defaultParseLimits.inflateRatioMax),
+  );
+  await memory.hold(byteCount + copies * inflatedBytesMax);
   const bytes = await read(kept, instance, byteCount);
   try {
-    const inflatedBytesMax = Math.floor((memory.bytesMax - byteCount) / copies);
     return parseFile(bytes, { limits: { inflatedBytesMax } });
   } catch (error) {
     // What the archive took can be read: it is only more than may be held.
@@ -89,6 +93,9 @@ async function read(kept: KeptInstances, { blobKey, byteCount }: KeptInstance, l
   }
   return bytes.subarray(0, at);
 }
+
+/** What the parser lets any deflated dataset inflate to, whatever the ratio. */
+const smallInflatedBytes = 1024 * 1024;
 
 const pieceBytes = 64 * 1024;
 
