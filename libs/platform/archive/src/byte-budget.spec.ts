@@ -59,4 +59,18 @@ describe('a byte budget', () => {
     await Promise.all([first, large, small]);
     expect(order).toEqual(['large', 'small']);
   });
+
+  it('lets one that gives up waiting go, and those behind it pass', async () => {
+    const budget = new ByteBudget(10);
+    const giveBack = await budget.take(6);
+    const patience = new AbortController();
+    const large = budget.take(10, patience.signal);
+    const small = budget.take(4);
+    patience.abort(new Error('no longer'));
+    await expect(large).rejects.toThrow('no longer');
+    (await small)();
+    await expect(budget.take(1, patience.signal)).rejects.toThrow('no longer');
+    giveBack();
+    (await budget.take(10))();
+  });
 });

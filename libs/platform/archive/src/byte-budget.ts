@@ -14,19 +14,45 @@ export class ByteBudget {
 
   /** Runs `work` while it may hold `byteCount` bytes. One that wants more than there is at all waits for all of it. */
   async hold<T>(byteCount: number, work: () => Promise<T>): Promise<T> {
-    const share = Math.min(byteCount, this.bytesMax);
-    await this.#take(share);
+    const giveBack = await this.take(byteCount);
     try {
       return await work();
     } finally {
-      this.#free += share;
-      this.#serve();
+      giveBack();
     }
   }
 
-  #take(byteCount: number): Promise<void> {
-    return new Promise((go) => {
-      this.#queue.push({ byteCount, go });
+  /**
+   * The same for what does not end with one call: the bytes are held until the function it resolves with is called, once.
+   * @param signal ends the waiting, with its reason
+   */
+  async take(byteCount: number, signal?: AbortSignal): Promise<() => void> {
+    const share = Math.min(byteCount, this.bytesMax);
+    await this.#turn(share, signal);
+    return () => {
+      this.#free += share;
+      this.#serve();
+    };
+  }
+
+  #turn(byteCount: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const waiting: Waiting = {
+        byteCount,
+        go: () => {
+          signal?.removeEventListener('abort', giveUp);
+          resolve();
+        },
+      };
+      const giveUp = (): void => {
+        this.#queue.splice(this.#queue.indexOf(waiting), 1);
+        reject(signal?.reason as Error);
+        // Those behind it may be smaller.
+        this.#serve();
+      };
+      signal?.addEventListener('abort', giveUp, { once: true });
+      this.#queue.push(waiting);
       this.#serve();
     });
   }

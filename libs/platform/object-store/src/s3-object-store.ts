@@ -18,18 +18,26 @@ import { ObjectExistsError, ObjectNotFoundError, ObjectStoreUnavailableError } f
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
 import { PartBuffers, partBytes } from './part-buffers.js';
-import { clientConfig, s3Defaults, type S3ObjectStoreOptions, writeParameters } from './s3-options.js';
+import {
+  clientConfig,
+  pingClientConfig,
+  s3Defaults,
+  type S3ObjectStoreOptions,
+  writeParameters,
+} from './s3-options.js';
 import { type Kept, S3Upload } from './s3-upload.js';
 
 /** Objects on an S3-compatible server. An upload that fails is aborted; a taken key is refused by the server. */
 export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client;
+  readonly #pingClient: S3Client;
   readonly #bucket: string;
   readonly #writeParameters: ReturnType<typeof writeParameters>;
   readonly #buffers: PartBuffers;
 
   constructor(options: S3ObjectStoreOptions) {
     this.#client = new S3Client(clientConfig(options));
+    this.#pingClient = new S3Client(pingClientConfig(options));
     this.#bucket = options.bucket;
     this.#writeParameters = writeParameters(options);
     const { uploadBytesMax = s3Defaults.uploadBytesMax } = options;
@@ -52,9 +60,10 @@ export class S3ObjectStore implements ObjectStore {
       try {
         return await work;
       } catch (error) {
-        throw translate(error, key);
+        throw translateWrite(error, key);
       }
     };
+    const sent = (): SentObject => ({ byteCount, crc32: base64OfCrc(crc), sha256: hash.copy().digest() });
     let kept: Kept;
     try {
       // What the source throws goes on as it is.
@@ -64,18 +73,42 @@ export class S3ObjectStore implements ObjectStore {
         byteCount += chunk.byteLength;
         await asOurs(upload.write(chunk));
       }
-      kept = await asOurs(upload.end());
+      kept = await asOurs(upload.end().catch((error: unknown) => this.#keptAfterAll(error, upload, key, sent())));
     } catch (error) {
       // What cannot be taken back now is the sweeper's.
       await upload.abort().catch(() => undefined);
       throw error;
     }
-    const sha256 = hash.digest();
-    if (isOther(kept, crc, sha256)) {
+    const { sha256 } = sent();
+    if (isOther(kept, sent())) {
       await this.delete(key);
       throw new ObjectStoreUnavailableError('it kept other bytes than it was sent');
     }
     return { key, byteCount, sha256: sha256.toString('hex') };
+  }
+
+  /**
+   * When the answer to the last request of an upload was lost, the same request sent again finds the upload gone
+   * (NoSuchUpload) or the key taken (412), though the object is whole. So the server is asked for it: its size, and its
+   * checksum where it tells one of the whole object; the bytes themselves where it does not.
+   * @throws `error` when the object is not there, is another, or cannot be asked for
+   */
+  async #keptAfterAll(error: unknown, upload: S3Upload, key: string, sent: SentObject): Promise<Kept> {
+    if (!(await this.#isKept(error, key, sent).catch(() => false))) throw error;
+    await upload.abort().catch(() => undefined);
+    return {};
+  }
+
+  async #isKept(error: unknown, key: string, sent: SentObject): Promise<boolean> {
+    if (!mayHaveLostAnAnswer(error)) return false;
+    const found = await this.#client.send(
+      new HeadObjectCommand({ Bucket: this.#bucket, Key: key, ChecksumMode: 'ENABLED' }),
+    );
+    if (found.ContentLength !== sent.byteCount || isOther(found, sent)) return false;
+    if (isSame(found, sent)) return true;
+    const hash = createHash('sha256');
+    for await (const chunk of await this.get(key)) hash.update(chunk as Uint8Array);
+    return hash.digest().equals(sent.sha256);
   }
 
   async get(key: string, range?: ByteRange): Promise<Readable> {
@@ -183,35 +216,70 @@ export class S3ObjectStore implements ObjectStore {
 
   async ping(): Promise<void> {
     try {
-      await this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket }));
+      await this.#pingClient.send(new HeadBucketCommand({ Bucket: this.#bucket }));
     } catch (cause) {
       throw new ObjectStoreUnavailableError('the bucket does not answer', { cause });
     }
   }
 }
 
-/**
- * Whether the server says of the whole object that it is not what the source gave: the SDK only guards each request, and
- * parts can be joined wrongly. A checksum of checksums (`…-3`), or none, says nothing.
- */
-function isOther(kept: Kept, crc: number, sha256: Buffer): boolean {
-  const told = [kept.ChecksumCRC32, kept.ChecksumSHA256];
+/** What the source gave. */
+interface SentObject {
+  readonly byteCount: number;
+  /** Base64, as S3 tells it. */
+  readonly crc32: string;
+  readonly sha256: Buffer;
+}
+
+function base64OfCrc(crc: number): string {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(crc);
-  return [bytes, sha256].some((sent, i) => {
-    const one = told[i];
-    return one !== undefined && !one.includes('-') && one !== sent.toString('base64');
-  });
+  return bytes.toString('base64');
+}
+
+/** Checksums the server tells of the whole object, each beside what was sent. A checksum of checksums (`…-3`) says nothing. */
+const toldOf = (kept: Kept, sent: SentObject): { readonly told: string; readonly sent: string }[] =>
+  [
+    { told: kept.ChecksumCRC32, sent: sent.crc32 },
+    { told: kept.ChecksumSHA256, sent: sent.sha256.toString('base64') },
+  ].flatMap(({ told, sent: ours }) => (told === undefined || told.includes('-') ? [] : [{ told, sent: ours }]));
+
+/**
+ * Whether the server says of the whole object that it is not what the source gave: the SDK only guards each request, and
+ * parts can be joined wrongly.
+ */
+const isOther = (kept: Kept, sent: SentObject): boolean => toldOf(kept, sent).some((one) => one.told !== one.sent);
+
+/** Whether it says that it is. */
+const isSame = (kept: Kept, sent: SentObject): boolean => toldOf(kept, sent).length > 0 && !isOther(kept, sent);
+
+/** A first answer that says so is about another's object, or the bucket; the upload can also be gone by the first answer. */
+function mayHaveLostAnAnswer(error: unknown): boolean {
+  const { name, $metadata } = (error ?? {}) as { name?: string; $metadata?: { attempts?: number } };
+  return name === 'NoSuchUpload' || (statusOf(error) === 412 && ($metadata?.attempts ?? 1) > 1);
 }
 
 /** The SDK's errors in the port's terms. */
 function translate(error: unknown, key: string): unknown {
   const name = error instanceof Error ? error.name : '';
   const status = statusOf(error);
-  if (status === 404 || name === 'NoSuchKey' || name === 'NotFound') return new ObjectNotFoundError(key);
+  // Without its bucket nothing is known of an object.
+  if (name !== 'NoSuchBucket' && (status === 404 || name === 'NoSuchKey' || name === 'NotFound'))
+    return new ObjectNotFoundError(key);
   // 409 is a write of the same key at the same time: who of the two wins is not known yet.
   if (status === 412 || name === 'PreconditionFailed') return new ObjectExistsError(key);
   return new ObjectStoreUnavailableError(name || 'no answer', { cause: error });
+}
+
+/**
+ * Of a write: one that finds no bucket, or its upload gone, did not find "no object". The same write may pass later, and
+ * the sender keeps what it has.
+ */
+function translateWrite(error: unknown, key: string): unknown {
+  const translated = translate(error, key);
+  if (!(translated instanceof ObjectNotFoundError)) return translated;
+  const name = error instanceof Error ? error.name : '';
+  return new ObjectStoreUnavailableError(name || 'it does not find where to write', { cause: error });
 }
 
 const statusOf = (error: unknown): number | undefined =>

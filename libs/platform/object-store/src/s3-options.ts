@@ -28,6 +28,11 @@ export interface S3ObjectStoreOptions {
   /** A server that has not answered a request, or sent nothing more of an answer, for this long is away. */
   readonly requestTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
+  /**
+   * Connections at once, and so requests: an answer that is read takes one until it is read. It must be above what the
+   * doors let in together: who waits for a connection is refused as if the server were away.
+   */
+  readonly connectionsMax?: number;
   /** Memory of all uploads that run at the same time, for what is larger than a mebibyte; more of them wait. At least one part (5 MiB). */
   readonly uploadBytesMax?: number;
 }
@@ -39,6 +44,8 @@ export const s3Defaults = {
   attemptsMax: 3,
   requestTimeoutMs: 30_000,
   connectTimeoutMs: 5_000,
+  /** 128 associations, 128 requests that store, 256 that retrieve, and the process's own work. */
+  connectionsMax: 640,
   /** A part for each of the 128 associations of dimse-ingest. */
   uploadBytesMax: 640 * 1024 * 1024,
 } as const;
@@ -52,6 +59,7 @@ export function clientConfig(options: S3ObjectStoreOptions): S3ClientConfig {
     secretAccessKey,
     checksum,
     uploadBytesMax: _ofTheStore,
+    connectionsMax: maxSockets,
     ...limits
   } = { ...s3Defaults, ...options };
   const when = checksum === 'none' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED';
@@ -62,6 +70,9 @@ export function clientConfig(options: S3ObjectStoreOptions): S3ClientConfig {
     requestChecksumCalculation: when,
     responseChecksumValidation: when,
     requestHandler: {
+      // The SDK's own limit is 50, and the time in its queue counts as time to connect.
+      httpAgent: { keepAlive: true, maxSockets },
+      httpsAgent: { keepAlive: true, maxSockets },
       requestTimeout: limits.requestTimeoutMs,
       // Without it the SDK writes a warning to the console and waits on.
       throwOnRequestTimeout: true,
@@ -72,6 +83,12 @@ export function clientConfig(options: S3ObjectStoreOptions): S3ClientConfig {
     ...(accessKeyId && secretAccessKey ? { credentials: { accessKeyId, secretAccessKey } } : {}),
   };
 }
+
+/** Of whoever asks whether the server is there: those answers must not wait behind the images. */
+const pingConnectionsMax = 4;
+
+export const pingClientConfig = (options: S3ObjectStoreOptions): S3ClientConfig =>
+  clientConfig({ ...options, connectionsMax: pingConnectionsMax });
 
 export type WriteParameters = Pick<
   PutObjectCommandInput,

@@ -1,6 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
@@ -9,61 +7,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 
 import { ObjectNotFoundError, ObjectStoreUnavailableError, S3ObjectStore, type S3ObjectStoreOptions } from './index.js';
 import { partBytes } from './part-buffers.js';
+import { Recorder, type Sent } from './test-support/recorder.js';
 
 const s3 = await orSkip(startS3);
 afterAll(() => s3.server?.stop());
 
-interface Sent {
-  readonly method: string;
-  /** Without the bucket. */
-  readonly path: string;
-  readonly headers: IncomingHttpHeaders;
-}
-type Tamper = (sent: Sent, body: Buffer) => Buffer;
-
 async function* chunks(...parts: Uint8Array[]): AsyncIterable<Uint8Array> {
   yield* parts;
-}
-
-/** Writes down what is sent to the server behind it, and may change or swallow it. */
-class Recorder {
-  readonly sent: Sent[] = [];
-  #server: Server | undefined;
-  /** Of requests. */
-  tamper: Tamper = (_sent, body) => body;
-  tamperAnswer: Tamper = (_sent, body) => body;
-  /** True for requests that are never answered. */
-  stall: (sent: Sent) => boolean = () => false;
-  /** A status to answer with instead of asking. */
-  answer: (sent: Sent) => number | undefined = () => undefined;
-
-  async listen(target: string): Promise<string> {
-    const { hostname, port } = new URL(target);
-    this.#server = createServer((incoming, outgoing) => {
-      void buffer(incoming).then((body) => {
-        const sent = { method: incoming.method ?? '', path: incoming.url ?? '', headers: incoming.headers };
-        this.sent.push(sent);
-        if (this.stall(sent)) return;
-        const status = this.answer(sent);
-        if (status !== undefined) return outgoing.writeHead(status).end();
-        const forwarded = request({ hostname, port, method: sent.method, path: sent.path, headers: sent.headers });
-        forwarded.on('response', (answer) => {
-          void buffer(answer).then((bytes) => {
-            outgoing.writeHead(answer.statusCode ?? 500, answer.headers).end(this.tamperAnswer(sent, bytes));
-          });
-        });
-        forwarded.on('error', () => outgoing.destroy());
-        forwarded.end(this.tamper(sent, body));
-      });
-    });
-    await new Promise<void>((resolve) => this.#server?.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  close(): void {
-    this.#server?.closeAllConnections();
-    this.#server?.close();
-  }
 }
 
 describe.skipIf(s3.missing)(`what is sent to S3${s3.missing ? ` (${s3.missing})` : ''}`, () => {

@@ -27,6 +27,11 @@ export const s3Settings = {
   CALLOSUM_S3_CONNECT_MS_MAX: wholeNumber(100, 60_000)
     .default(s3Defaults.connectTimeoutMs)
     .describe('An attempt that is not connected to the S3 server after this time is given up, in milliseconds'),
+  CALLOSUM_S3_CONNECTIONS_MAX: wholeNumber(16, 65_535)
+    .default(s3Defaults.connectionsMax)
+    .describe(
+      'Connections of a process to the S3 server at the same time; above what its doors let in together (associations, STOW-RS and WADO-RS requests): who waits for one longer than CALLOSUM_S3_CONNECT_MS_MAX is refused',
+    ),
   CALLOSUM_S3_UPLOAD_BYTES_MAX: wholeNumber(5 * 1024 * 1024, Number.MAX_SAFE_INTEGER)
     .default(s3Defaults.uploadBytesMax)
     .describe(
@@ -48,6 +53,7 @@ export function s3Options(
     attemptsMax: settings.CALLOSUM_S3_ATTEMPTS_MAX,
     requestTimeoutMs: settings.CALLOSUM_S3_REQUEST_MS_MAX,
     connectTimeoutMs: settings.CALLOSUM_S3_CONNECT_MS_MAX,
+    connectionsMax: settings.CALLOSUM_S3_CONNECTIONS_MAX,
     uploadBytesMax: settings.CALLOSUM_S3_UPLOAD_BYTES_MAX,
   };
 }

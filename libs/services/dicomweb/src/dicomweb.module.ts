@@ -1,4 +1,4 @@
-import type { Archive } from '@callosum/archive';
+import { type Archive, ByteBudget } from '@callosum/archive';
 import { ARCHIVE, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@callosum/runtime';
 import { Module } from '@nestjs/common';
 
@@ -8,6 +8,7 @@ import type { StudyIndexReader } from './application/ports.js';
 import { ReadInstances } from './application/read-instances.js';
 import { ReadMetadata } from './application/read-metadata.js';
 import { ReadPixels } from './application/read-pixels.js';
+import { Retrieves } from './application/retrieves.js';
 import { StoreInstances } from './application/store-instances.js';
 import type { DicomwebSettings } from './settings.js';
 import { ARCHIVE_INSTANCES, PRINCIPAL_OF, STUDY_INDEX_READER } from './tokens.js';
@@ -17,6 +18,9 @@ import { type PrincipalOf, StowController } from './transport/http/stow.controll
 import { ViewerFiles } from './transport/http/viewer-files.js';
 import { ViewerController } from './transport/http/viewer.controller.js';
 import { WadoController } from './transport/http/wado.controller.js';
+
+/** Less than what a silent connection is given: who waits for memory is answered. */
+const memoryWaitMs = 60_000;
 
 @Module({
   controllers: [StowController, QidoController, WadoController, ViewerController],
@@ -38,6 +42,15 @@ import { WadoController } from './transport/http/wado.controller.js';
           partsMax: settings.CALLOSUM_STOW_PARTS_MAX,
           partBytesMax: settings.CALLOSUM_STOW_PART_BYTES_MAX,
           bytesMax: settings.CALLOSUM_STOW_REQUEST_BYTES_MAX,
+        }),
+    },
+    {
+      provide: Retrieves,
+      inject: [SETTINGS],
+      useFactory: (settings: DicomwebSettings) =>
+        new Retrieves(new ByteBudget(settings.CALLOSUM_WADO_BYTES_MAX), {
+          requestsMax: settings.CALLOSUM_WADO_REQUESTS_MAX,
+          memoryWaitMs,
         }),
     },
     {

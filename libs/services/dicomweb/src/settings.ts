@@ -18,6 +18,14 @@ export const dicomwebSettings = z.object({
     .default(8 * 1024 * mebibyte)
     .describe('Largest object of a STOW-RS request'),
   CALLOSUM_STOW_PARTS_MAX: wholeNumber(1, 1_000_000).default(100_000).describe('Most objects of one STOW-RS request'),
+  CALLOSUM_WADO_REQUESTS_MAX: wholeNumber(1, 10_000)
+    .default(256)
+    .describe('WADO-RS requests at the same time; one more is answered 503 with Retry-After'),
+  CALLOSUM_WADO_BYTES_MAX: wholeNumber(16 * mebibyte, Number.MAX_SAFE_INTEGER)
+    .default(384 * mebibyte)
+    .describe(
+      'Memory for all WADO-RS requests of a process for objects that cannot be streamed: those that are rewritten take twice their size (big-endian three times), deflated ones what they may inflate to; requests wait for it, and what needs more at once is refused',
+    ),
   CALLOSUM_INDEX_WAIT_MS: wholeNumber(0, 60_000)
     .default(2_000)
     .describe(

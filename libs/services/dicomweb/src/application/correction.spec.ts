@@ -1,13 +1,16 @@
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 
 import { imaging } from '@callosum/contracts';
 import { parseFile, pixelDataLayout } from '@callosum/dicom';
 import { tinyCt } from '@callosum/phantom';
 import { describe, expect, it } from 'vitest';
 
-import type { KeptInstance, KeptInstances, StudyIndexReader } from './ports.js';
+import type { KeptInstance, KeptInstances, RetrieveMemory, StudyIndexReader } from './ports.js';
 import { ReadMetadata } from './read-metadata.js';
-import { ReadPixels } from './read-pixels.js';
+import { type PixelBody, ReadPixels } from './read-pixels.js';
+
+const memory: RetrieveMemory = { bytesMax: 1_000_000, hold: () => Promise.resolve() };
 
 /**
  * A correction has been acknowledged; the index still knows the object before it, whose header was shorter.
@@ -59,14 +62,15 @@ function afterCorrection() {
 describe('between a correction and the index', () => {
   it('frames are those of the new object, not bytes at the old offset', async () => {
     const { kept, index, instance, after } = afterCorrection();
-    const { value } = await new ReadPixels(kept, index).frames(instance, '1').next();
+    const { value } = await new ReadPixels(kept, index).frames(instance, '1', memory).next();
+    const frame = await buffer(await (value as PixelBody).open());
     const file = parseFile(after.bytes);
-    expect(Buffer.from(value as Uint8Array).equals(Buffer.from(file.dataset.bytes('PixelData') ?? []))).toBe(true);
+    expect(frame.equals(Buffer.from(file.dataset.bytes('PixelData') ?? []))).toBe(true);
   });
 
   it('metadata is that of the new object', async () => {
     const { kept, index, instance } = afterCorrection();
-    const { value } = await new ReadMetadata(kept, index, 0).read(instance).next();
+    const { value } = await new ReadMetadata(kept, index, 0).read(instance, memory).next();
     expect(value).toContain('corrected, and a good deal longer');
     expect(value).not.toContain('old');
   });

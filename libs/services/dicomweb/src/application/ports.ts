@@ -26,6 +26,25 @@ export interface KeptInstances {
   open(blobKey: string, range?: { readonly offset: number; readonly length?: number }): Promise<Readable>;
 }
 
+/** What one retrieve may hold of objects that cannot be streamed. */
+export interface RetrieveMemory {
+  /** What it may hold at most: who needs more is refused. */
+  readonly bytesMax: number;
+  /**
+   * Waits until so many bytes may be held, until the answer has ended or `hold` is called again.
+   * @param byteCount at most `bytesMax`
+   * @throws {MemoryTakenError} when the turn does not come
+   */
+  hold(byteCount: number): Promise<void>;
+}
+
+/** The memory that all retrieves of a process share. */
+export interface MemoryBudget {
+  readonly bytesMax: number;
+  /** Resolves with what gives the bytes back. @param signal ends the waiting, with its reason */
+  take(byteCount: number, signal: AbortSignal): Promise<() => void>;
+}
+
 export interface IndexedMetadata {
   readonly sopInstanceUid: string;
   readonly dicomJson: string;

@@ -1,10 +1,10 @@
-import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { parseFile, toDicomJson } from '@callosum/dicom';
+import { toDicomJson } from '@callosum/dicom';
 
-import { NotFoundError } from '../domain/errors.js';
-import type { KeptInstance, KeptInstances, Selection, StudyIndexReader } from './ports.js';
+import { IndexBehindError, NotFoundError } from '../domain/errors.js';
+import type { KeptInstance, KeptInstances, RetrieveMemory, Selection, StudyIndexReader } from './ports.js';
+import { holdFile, mayBeHeld, readHeader } from './stored-file.js';
 
 /** How often the index is asked again while it catches up: each time it reads the whole selection. */
 const pollMs = 250;
@@ -21,8 +21,8 @@ export class ReadMetadata {
     private readonly indexWaitMs: number,
   ) {}
 
-  /** DICOM JSON texts. @throws {NotFoundError} */
-  async *read(selection: Selection): AsyncGenerator<string> {
+  /** DICOM JSON texts. @throws {NotFoundError} {IndexBehindError} */
+  async *read(selection: Selection, memory: RetrieveMemory): AsyncGenerator<string> {
     const instances = await this.kept.locate(selection);
     if (instances.length === 0) throw new NotFoundError('the resource');
     const wanted = new Map(instances.map((instance) => [instance.sopInstanceUid, instance]));
@@ -33,13 +33,16 @@ export class ReadMetadata {
       }
       if (wanted.size === 0 || Date.now() >= deadline) break;
     }
-    for (const instance of wanted.values()) yield await this.#fromBlob(instance);
+    for (const instance of wanted.values()) yield await this.#fromBlob(instance, memory);
   }
 
-  async #fromBlob(instance: KeptInstance): Promise<string> {
+  /** What stands before Pixel Data, as the index reads it. */
+  async #fromBlob(instance: KeptInstance, memory: RetrieveMemory): Promise<string> {
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = instance;
-    const file = parseFile(await buffer(await this.kept.open(instance.blobKey)));
+    const header = await readHeader(this.kept, instance, memory);
+    if (!header && !mayBeHeld(instance, memory, 1)) throw new IndexBehindError();
+    const { dataset } = header ?? (await holdFile(this.kept, instance, memory, 1));
     const base = `/dicom-web/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances/${sopInstanceUid}/bulkdata`;
-    return JSON.stringify(toDicomJson(file.dataset, { bulkDataUri: (path) => `${base}/${path}` }));
+    return JSON.stringify(toDicomJson(dataset, { bulkDataUri: (path) => `${base}/${path}` }));
   }
 }

@@ -1,20 +1,32 @@
-import { buffer } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
 
 import type { imaging } from '@callosum/contracts';
-import {
-  type DicomDataset,
-  imagePixel,
-  nativeFrameBits,
-  parseFile,
-  pixelDataLayout,
-  transferSyntaxOf,
-} from '@callosum/dicom';
+import { type DicomDataset, imagePixel, nativeFrameBits, pixelDataLayout, transferSyntaxOf } from '@callosum/dicom';
 
-import { BadRequestError, NotFoundError } from '../domain/errors.js';
+import { BadRequestError, IndexBehindError, NotFoundError } from '../domain/errors.js';
 import { nativeFrame, readFrameList } from '../domain/frames.js';
-import type { KeptInstance, KeptInstances, Selection, StudyIndexReader } from './ports.js';
+import type { KeptInstance, KeptInstances, RetrieveMemory, Selection, StudyIndexReader } from './ports.js';
+import { holdFile, mayBeHeld, readHeader, streamOf } from './stored-file.js';
 
-/** Frames and bulk data of one instance (PS3.18 10.4.1.1.4, 10.4.1.1.5). */
+/** A frame, or a bulk value. */
+export interface PixelBody {
+  /** Called once, in the order of the bodies. */
+  open(): Promise<Readable>;
+}
+
+interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** An object, and a frame or value cut out of it. */
+const heldCopies = 2;
+const pixelDataTags: ReadonlySet<string> = new Set(['7FE00008', '7FE00009', '7FE00010']);
+
+/**
+ * Frames and bulk data of one instance (PS3.18 10.4.1.1.4, 10.4.1.1.5). What is a range of the blob is streamed; the
+ * whole object is held only where it is not, or where nobody knows the range yet.
+ */
 export class ReadPixels {
   constructor(
     private readonly kept: KeptInstances,
@@ -28,39 +40,73 @@ export class ReadPixels {
     return instance;
   }
 
-  /** The bytes of each frame, in the order asked. Native frames are little-endian. @throws {BadRequestError} @throws {NotFoundError} */
-  async *frames(instance: KeptInstance, list: string): AsyncGenerator<Uint8Array> {
+  /**
+   * Each frame, in the order asked. Native frames are little-endian.
+   * @throws {BadRequestError} {NotFoundError} {TooLargeError} {IndexBehindError}
+   */
+  async *frames(instance: KeptInstance, list: string, memory: RetrieveMemory): AsyncGenerator<PixelBody> {
     const numbers = readFrameList(list);
     const layout = await this.index.pixelData(instance);
     if (layout && (await this.#areRanges(instance, layout, numbers))) yield* this.#byRange(instance, layout, numbers);
-    else yield* this.#fromBlob(instance, numbers);
+    else yield* this.#fromBlob(instance, numbers, memory, layout !== undefined);
   }
 
   /**
    * The values a bulk attribute is sent as: one, or one a frame for compressed Pixel Data. `path` as in BulkDataURI.
-   * @throws {NotFoundError}
+   * @throws {BadRequestError} {NotFoundError} {TooLargeError} {IndexBehindError}
    */
-  async bulkData(instance: KeptInstance, path: string): Promise<readonly Uint8Array[]> {
+  async bulkData(instance: KeptInstance, path: string, memory: RetrieveMemory): Promise<readonly PixelBody[]> {
     if (!/^[0-9A-F]{8}(\/\d{1,6}\/[0-9A-F]{8}){0,16}$/i.test(path))
       throw new BadRequestError('the path names no attribute');
-    const file = parseFile(await buffer(await this.kept.open(instance.blobKey)));
     const steps = path.toUpperCase().split('/');
-    const tag = steps.at(-1) ?? '';
-    if (steps.length === 1 && tag === file.pixelData?.tag && file.transferSyntax.encapsulated) {
-      return pixelDataLayout(file).frames.map((ranges) => joined(file.bytes, ranges));
+    const { encapsulated } = transferSyntaxOf(instance.transferSyntaxUid);
+    if (steps.length === 1 && pixelDataTags.has(path.toUpperCase()) && encapsulated) {
+      const layout = await this.index.pixelData(instance);
+      if (layout?.encapsulated) return layout.frames.map((frame) => this.#body(instance, fragmentsOf(frame)));
+      if (!layout && !mayBeHeld(instance, memory, heldCopies)) throw new IndexBehindError();
+    } else {
+      const found = await this.#fromHeader(instance, steps, memory);
+      if (found) return [found];
     }
-    let dataset: DicomDataset | undefined = file.dataset;
-    for (let step = 0; step + 2 < steps.length; step += 2) {
-      dataset = dataset?.sequence(steps[step] ?? '')[Number(steps[step + 1])];
+    return this.#bulkFromBlob(instance, steps, memory);
+  }
+
+  /** Undefined when the value is not in the header, nor Pixel Data behind it as the blob has it. */
+  async #fromHeader(
+    instance: KeptInstance,
+    steps: readonly string[],
+    memory: RetrieveMemory,
+  ): Promise<PixelBody | undefined> {
+    const header = await readHeader(this.kept, instance, memory);
+    if (!header) return undefined;
+    const { pixelData, transferSyntax } = header;
+    if (pixelData && steps.length === 1 && steps[0] === pixelData.tag) {
+      const { offset, byteCount } = pixelData;
+      const asStored = byteCount !== undefined && !transferSyntax.bigEndian;
+      return asStored ? this.#body(instance, [{ offset, length: byteCount }]) : undefined;
     }
-    const value = dataset?.bytes(tag);
+    const value = valueAt(header.dataset, steps);
+    return value && { open: () => Promise.resolve(streamOf(value)) };
+  }
+
+  async #bulkFromBlob(
+    instance: KeptInstance,
+    steps: readonly string[],
+    memory: RetrieveMemory,
+  ): Promise<readonly PixelBody[]> {
+    const file = await holdFile(this.kept, instance, memory, heldCopies);
+    if (steps.length === 1 && steps[0] === file.pixelData?.tag && file.transferSyntax.encapsulated) {
+      return pixelDataLayout(file).frames.map((ranges) => heldBody(file.bytes, ranges));
+    }
+    const value = valueAt(file.dataset, steps);
     if (!value) throw new NotFoundError('the attribute');
-    return [value];
+    return [{ open: () => Promise.resolve(streamOf(value)) }];
   }
 
   /**
    * False for frames that are no range of the blob: of deflated and big-endian objects, and those that begin inside a
    * byte. Also where the index cannot say how many native frames there are: a range past the last one is other bytes.
+   * @throws {NotFoundError} when there are not so many
    */
   async #areRanges(
     instance: KeptInstance,
@@ -80,29 +126,27 @@ export class ReadPixels {
     return false;
   }
 
-  async *#byRange(
-    instance: KeptInstance,
-    layout: imaging.PixelDataLayout,
-    numbers: readonly number[],
-  ): AsyncGenerator<Uint8Array> {
-    const nativeFrameBytes = Number(layout.nativeFrameBytes);
+  *#byRange(instance: KeptInstance, layout: imaging.PixelDataLayout, numbers: readonly number[]): Generator<PixelBody> {
+    const length = Number(layout.nativeFrameBytes);
     for (const number of numbers) {
       const ranges = layout.encapsulated
-        ? (layout.frames[number - 1]?.fragments ?? []).map(({ offset, byteCount }) => ({
-            offset: Number(offset),
-            length: Number(byteCount),
-          }))
-        : [{ offset: Number(layout.nativeOffset) + (number - 1) * nativeFrameBytes, length: nativeFrameBytes }];
-      const parts: Uint8Array[] = [];
-      for (const range of ranges) parts.push(await buffer(await this.kept.open(instance.blobKey, range)));
-      const frame = Buffer.concat(parts);
-      if (frame.length === 0) throw new NotFoundError(`frame ${number}`);
-      yield frame;
+        ? fragmentsOf(layout.frames[number - 1])
+        : [{ offset: Number(layout.nativeOffset) + (number - 1) * length, length }];
+      const byteCount = ranges.reduce((sum, range) => sum + range.length, 0);
+      const isThere = ranges.every((range) => range.offset + range.length <= instance.byteCount);
+      if (byteCount === 0 || !isThere) throw new NotFoundError(`frame ${number}`);
+      yield this.#body(instance, ranges);
     }
   }
 
-  async *#fromBlob(instance: KeptInstance, numbers: readonly number[]): AsyncGenerator<Uint8Array> {
-    const file = parseFile(await buffer(await this.kept.open(instance.blobKey)));
+  async *#fromBlob(
+    instance: KeptInstance,
+    numbers: readonly number[],
+    memory: RetrieveMemory,
+    indexed: boolean,
+  ): AsyncGenerator<PixelBody> {
+    if (!indexed && !mayBeHeld(instance, memory, heldCopies)) throw new IndexBehindError();
+    const file = await holdFile(this.kept, instance, memory, heldCopies);
     if (!file.pixelData) throw new NotFoundError('pixel data');
     const { encapsulated, frames } = pixelDataLayout(file);
     const image = imagePixel(file.dataset);
@@ -111,14 +155,51 @@ export class ReadPixels {
       const ranges = frames[number - 1];
       const native = (): Uint8Array | undefined =>
         number > image.frames ? undefined : nativeFrame(value, number, nativeFrameBits(image));
-      const frame = encapsulated ? ranges && joined(file.bytes, ranges) : native();
+      const frame = encapsulated ? ranges && heldBody(file.bytes, ranges) : bodyOf(native());
       if (!frame) throw new NotFoundError(`frame ${number}`);
       yield frame;
     }
   }
+
+  /** Ranges of the blob, one after the other: each is read when the one before it has been taken. */
+  #body(instance: KeptInstance, ranges: readonly Range[]): PixelBody {
+    const read = (range: Range): Promise<Readable> => this.kept.open(instance.blobKey, range);
+    return {
+      open: async () => {
+        const [range, ...rest] = ranges;
+        if (!range) return Readable.from([]);
+        // At once: a blob that cannot be read is known before the answer begins.
+        const first = await read(range);
+        if (rest.length === 0) return first;
+        const all = async function* (): AsyncGenerator<Uint8Array> {
+          yield* first as AsyncIterable<Uint8Array>;
+          for (const range of rest) yield* (await read(range)) as AsyncIterable<Uint8Array>;
+        };
+        return Readable.from(all(), { objectMode: false }).once('close', () => first.destroy());
+      },
+    };
+  }
 }
 
-const joined = (
+const fragmentsOf = (frame: imaging.FrameFragments | undefined): Range[] =>
+  (frame?.fragments ?? []).map(({ offset, byteCount }) => ({ offset: Number(offset), length: Number(byteCount) }));
+
+/** Tags and item numbers, as `toDicomJson` names a value. */
+function valueAt(of: DicomDataset, steps: readonly string[]): Uint8Array | undefined {
+  let dataset: DicomDataset | undefined = of;
+  for (let step = 0; step + 2 < steps.length; step += 2) {
+    dataset = dataset?.sequence(steps[step] ?? '')[Number(steps[step + 1])];
+  }
+  return dataset?.bytes(steps.at(-1) ?? '');
+}
+
+const bodyOf = (bytes: Uint8Array | undefined): PixelBody | undefined =>
+  bytes && { open: () => Promise.resolve(streamOf(bytes)) };
+
+const heldBody = (
   bytes: Uint8Array,
   ranges: readonly { readonly offset: number; readonly byteCount: number }[],
-): Uint8Array => Buffer.concat(ranges.map(({ offset, byteCount }) => bytes.subarray(offset, offset + byteCount)));
+): PixelBody => ({
+  open: () =>
+    Promise.resolve(streamOf(...ranges.map(({ offset, byteCount }) => bytes.subarray(offset, offset + byteCount)))),
+});

@@ -7,7 +7,7 @@ export class BadRequestError extends CallosumError {
   }
 }
 
-/** Thrown when a request passes a limit (413). */
+/** Thrown when a request passes a limit, or what it asks for does (413). */
 export class TooLargeError extends CallosumError {
   constructor(reason: string) {
     super('dicomweb.too-large', 'invalid', reason);
@@ -18,6 +18,27 @@ export class TooLargeError extends CallosumError {
 export class TooManyStoresError extends CallosumError {
   constructor() {
     super('dicomweb.too-many-stores', 'unavailable', 'too many requests store at once');
+  }
+}
+
+/** Thrown when as many requests retrieve as may at once (503). */
+export class TooManyRetrievesError extends CallosumError {
+  constructor() {
+    super('dicomweb.too-many-retrieves', 'unavailable', 'too many requests retrieve at once');
+  }
+}
+
+/** Thrown when the memory that retrieves share stays taken (503). */
+export class MemoryTakenError extends CallosumError {
+  constructor(options?: { cause?: unknown }) {
+    super('dicomweb.memory-taken', 'unavailable', 'others hold the memory that this needs', options);
+  }
+}
+
+/** Thrown when something is only known after the index has read the object, and the object is too large to do without (503). */
+export class IndexBehindError extends CallosumError {
+  constructor() {
+    super('dicomweb.index-behind', 'unavailable', 'the index does not know the object yet');
   }
 }
 

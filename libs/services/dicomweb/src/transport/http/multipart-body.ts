@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 export interface BodyPart {
   readonly contentType: string;
   /** Opened when the part before it has been sent. */
-  open(): Promise<Readable | Uint8Array>;
+  open(): Promise<Readable>;
 }
 
 /**
@@ -19,9 +19,7 @@ export function multipartBody(
   const body = async function* (): AsyncGenerator<Uint8Array> {
     for await (const part of parts) {
       yield Buffer.from(`--${boundary}\r\nContent-Type: ${part.contentType}\r\n\r\n`);
-      const content = await part.open();
-      if (content instanceof Readable) yield* content as AsyncIterable<Uint8Array>;
-      else yield content;
+      yield* (await part.open()) as AsyncIterable<Uint8Array>;
       yield Buffer.from('\r\n');
     }
     yield Buffer.from(`--${boundary}--\r\n`);

@@ -9,11 +9,12 @@ import { type InstanceBody, ReadInstances } from '../../application/read-instanc
 import { ReadMetadata } from '../../application/read-metadata.js';
 import { ReadPixels } from '../../application/read-pixels.js';
 import type { Selection } from '../../application/ports.js';
+import { type Retrieve, Retrieves } from '../../application/retrieves.js';
 import { type Accepted, chooseFrameForm, type FrameForm, takesDicomJson } from '../../domain/accept.js';
 import { BadRequestError, NotAcceptableError } from '../../domain/errors.js';
 import { acceptedBy } from './accepted-by.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
-import { multipartBody } from './multipart-body.js';
+import { type BodyPart, multipartBody } from './multipart-body.js';
 
 interface Path {
   readonly study: string;
@@ -29,6 +30,7 @@ export class WadoController {
     @Inject(ReadInstances) private readonly instances: ReadInstances,
     @Inject(ReadMetadata) private readonly metadata: ReadMetadata,
     @Inject(ReadPixels) private readonly pixels: ReadPixels,
+    @Inject(Retrieves) private readonly retrieves: Retrieves,
   ) {}
 
   @Get()
@@ -68,19 +70,21 @@ export class WadoController {
     @Param() path: Required<Path>,
     @Param('frames') list: string,
   ): Promise<void> {
+    const retrieve = this.#begin(reply);
     const instance = await this.pixels.instance(selectionOf(path) as Required<Selection>);
     const { contentType, multipart } = chooseFrameForm(acceptedBy(request), instance.transferSyntaxUid);
-    const frames = this.pixels.frames(instance, list);
-    // The first frame is read before the answer begins, so that a wrong number is a 404 and not a broken body.
+    if (!multipart && list.includes(',')) throw new NotAcceptableError('several frames are given as multipart/related');
+    const frames = this.pixels.frames(instance, list, retrieve);
+    // The first frame is opened before the answer begins, so that a wrong number is a 404 and not a broken body.
     const first = await frames.next();
     if (first.done) throw new BadRequestError('no frame was asked for');
-    const all = async function* () {
-      yield { contentType, open: () => Promise.resolve(first.value) };
-      for await (const frame of frames) yield { contentType, open: () => Promise.resolve(frame) };
+    const opened = await open(reply, first.value);
+    if (!multipart) return void reply.type(contentType).send(opened);
+    const all = async function* (): AsyncGenerator<BodyPart> {
+      yield { contentType, open: () => Promise.resolve(opened) };
+      for await (const frame of frames) yield { contentType, open: () => frame.open() };
     };
-    if (multipart) return send(reply, multipartBody(contentType.split(';')[0] ?? '', all()));
-    if (list.includes(',')) throw new NotAcceptableError('several frames are given as multipart/related');
-    void reply.type(contentType).send(first.value);
+    send(reply, multipartBody(contentType.split(';')[0] ?? '', all()));
   }
 
   @Get('series/:series/instances/:instance/bulkdata/*')
@@ -89,16 +93,25 @@ export class WadoController {
     @Res() reply: FastifyReply,
     @Param() path: Required<Path>,
   ): Promise<void> {
-    const selection = selectionOf(path) as Required<Selection>;
-    const instance = await this.pixels.instance(selection);
+    const retrieve = this.#begin(reply);
+    const instance = await this.pixels.instance(selectionOf(path) as Required<Selection>);
     const attribute = /\/bulkdata\/([^?]*)/.exec(request.url)?.[1] ?? '';
-    const form = this.#bulkForm(acceptedBy(request), attribute, instance.transferSyntaxUid);
-    const values = await this.pixels.bulkData(instance, attribute);
-    const [value] = values;
-    if (!form.multipart && value && values.length === 1) return void reply.type(form.contentType).send(value);
-    if (!form.multipart) throw new NotAcceptableError('compressed frames are given as multipart/related');
-    const parts = values.map((bytes) => ({ contentType: form.contentType, open: () => Promise.resolve(bytes) }));
-    return send(reply, multipartBody(form.contentType.split(';')[0] ?? '', parts));
+    const { contentType, multipart } = this.#bulkForm(acceptedBy(request), attribute, instance.transferSyntaxUid);
+    const values = await this.pixels.bulkData(instance, attribute, retrieve);
+    if (!multipart) {
+      const [value] = values;
+      if (!value || values.length > 1) throw new NotAcceptableError('compressed frames are given as multipart/related');
+      return void reply.type(contentType).send(await open(reply, value));
+    }
+    const parts = values.map((value) => ({ contentType, open: () => value.open() }));
+    send(reply, multipartBody(contentType.split(';')[0] ?? '', parts));
+  }
+
+  /** Counts until the answer has been sent, or the client is gone. @throws {TooManyRetrievesError} */
+  #begin(reply: FastifyReply): Retrieve {
+    const retrieve = this.retrieves.begin();
+    onceClosed(reply, () => retrieve.end());
+    return retrieve;
   }
 
   /** Pixel Data leaves as frames do; any other value as octets. */
@@ -110,10 +123,10 @@ export class WadoController {
   }
 
   async #retrieve(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
-    const bodies = await this.instances.read(selectionOf(path), acceptedBy(request));
+    const bodies = await this.instances.read(selectionOf(path), acceptedBy(request), this.#begin(reply));
     const typeOf = (body: InstanceBody): string => `application/dicom; transfer-syntax=${body.transferSyntaxUid}`;
     const [only] = bodies;
-    if (only && !only.multipart) return void reply.type(typeOf(only)).send(await only.open());
+    if (only && !only.multipart) return void reply.type(typeOf(only)).send(await open(reply, only));
     send(
       reply,
       multipartBody(
@@ -126,7 +139,7 @@ export class WadoController {
   async #describe(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
     if (!takesDicomJson(acceptedBy(request)))
       throw new NotAcceptableError('metadata is given as application/dicom+json');
-    const datasets = this.metadata.read(selectionOf(path));
+    const datasets = this.metadata.read(selectionOf(path), this.#begin(reply));
     const first = await datasets.next();
     const text = async function* (): AsyncGenerator<string> {
       yield '[';
@@ -136,6 +149,19 @@ export class WadoController {
     };
     void reply.type('application/dicom+json').send(Readable.from(text(), { objectMode: false }));
   }
+}
+
+/** Opened before the answer begins; freed when the client is gone, also before it was read. */
+async function open(reply: FastifyReply, body: { open(): Promise<Readable> }): Promise<Readable> {
+  const opened = await body.open();
+  onceClosed(reply, () => opened.destroy());
+  return opened;
+}
+
+/** When the answer has been sent, or the client is gone. */
+function onceClosed({ raw }: FastifyReply, then: () => void): void {
+  if (raw.closed) then();
+  else raw.once('close', then);
 }
 
 function send(reply: FastifyReply, { contentType, body }: { contentType: string; body: Readable }): void {

@@ -1,0 +1,110 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Readable } from 'node:stream';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { S3ObjectStore, type S3ObjectStoreOptions } from './index.js';
+
+/** As slow as it is told to be, with bodies of more than sockets hold. */
+class SlowServer {
+  answerMs = 0;
+  readonly #server: Server;
+  #most = 0;
+  #running = 0;
+
+  constructor() {
+    this.#server = createServer((request, response) => {
+      this.#most = Math.max(this.#most, ++this.#running);
+      response.once('close', () => this.#running--);
+      request.resume().once('end', () => {
+        if (request.method === 'GET') return void sendForEver(response);
+        setTimeout(() => response.writeHead(200, { etag: '"x"' }).end(), request.method === 'PUT' ? this.answerMs : 0);
+      });
+    });
+  }
+
+  /** Requests that ran at once, at most. */
+  get most(): number {
+    return this.#most;
+  }
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  close(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+const bodyBytes = 64 * 1024 * 1024;
+
+function sendForEver(response: ServerResponse): void {
+  response.writeHead(200, { 'content-length': bodyBytes });
+  const piece = Buffer.alloc(1024 * 1024);
+  const more = (): void => {
+    while (!response.destroyed && response.write(piece));
+    response.once('drain', more);
+  };
+  more();
+}
+
+async function* one(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield Promise.resolve(bytes);
+}
+
+describe('many requests to S3 at once', () => {
+  let server: SlowServer;
+  let endpoint: string;
+  const open = (options: Partial<S3ObjectStoreOptions> = {}): S3ObjectStore =>
+    new S3ObjectStore({
+      endpoint,
+      region: 'here',
+      bucket: 'callosum',
+      accessKeyId: 'a',
+      secretAccessKey: 'b',
+      checksum: 'none',
+      ...options,
+    });
+
+  beforeEach(async () => {
+    server = new SlowServer();
+    endpoint = await server.listen();
+  });
+  afterEach(() => server.close());
+
+  it('all reach a slow server: none is refused because others wait for their answers', async () => {
+    server.answerMs = 3_500;
+    const store = open({ attemptsMax: 1, connectTimeoutMs: 2_500 });
+    const puts = Array.from({ length: 128 }, (_, n) => store.put(`slow/${n}`, one(Buffer.from('an object'))));
+    const outcomes = await Promise.allSettled(puts);
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
+    expect(server.most).toBe(128);
+  });
+
+  it('do not keep the question whether it is there from being answered', async () => {
+    const store = open({ connectionsMax: 64 });
+    const unread = await Promise.all(Array.from({ length: 64 }, (_, n) => store.get(`unread/${n}`)));
+    const asked = Date.now();
+    await store.ping();
+    expect(Date.now() - asked).toBeLessThan(1_000);
+    for (const body of unread) body.destroy();
+  });
+
+  it('are cut where nobody takes the answer, and their connections serve others', async () => {
+    const store = open({ connectionsMax: 1, requestTimeoutMs: 500 });
+    const unread: Readable = await store.get('unread');
+    const failed = new Promise<Error>((resolve) => unread.once('error', resolve));
+    await store.head('another');
+    expect((await failed).message).toMatch(/timed out/);
+  });
+
+  it('give their connection back when the answer is given up', async () => {
+    const store = open({ connectionsMax: 1 });
+    for (let n = 0; n < 3; n++) (await store.get(`left/${n}`)).destroy();
+    await store.head('another');
+  });
+});
