@@ -1,7 +1,7 @@
 import { services } from '@callosum/all-in-one/services';
 import { stringify } from 'yaml';
 
-import { burnAlerts, sloRecordings } from './slos.js';
+import { burnAlerts, sloRecordings, slos } from './slos.js';
 
 /** An alert as it is written here; its runbook is docs/runbooks/<alert>.md. */
 export interface Alert {
@@ -248,8 +248,11 @@ export const alertsFile = (): string =>
   stringify(
     {
       groups: [
-        { name: 'callosum-slo-ratios', rules: sloRecordings() },
-        { name: 'callosum-slo', rules: burnAlerts().map(rule) },
+        // Ratios and the alerts on them are one group: its rules are evaluated in order and at one moment, groups are not.
+        ...slos.map((slo) => ({
+          name: `callosum-slo-${slo.name.replaceAll('_', '-')}`,
+          rules: [...sloRecordings([slo]), ...burnAlerts([slo]).map(rule)],
+        })),
         { name: 'callosum-causes', rules: causes.map(rule) },
       ],
     },
