@@ -27,6 +27,7 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
   let sampler: Sampler;
   /** As the log answers, or does not. */
   let lag: EventLog['lag'];
+  let unknownBlobs: number | undefined;
   const metricsServer = createServer((request, response) => telemetry.handleMetrics(request, response));
 
   beforeAll(async () => {
@@ -47,6 +48,7 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
       log: { lag: (group: string) => lag(group) } as EventLog,
       objectStore: new FileObjectStore({ root: folder, diskFreeBytesMin: 0 }),
       logger: createLogger('test', 'silent'),
+      unknownBlobs: () => unknownBlobs,
       own: () => Promise.resolve([reading('callosum.quarantine.studies', 3, {})]),
     });
   });
@@ -100,6 +102,16 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
     expect(values.get(lagSeries)).toBe(2);
     expect(values.get('callosum_disk_free')).toBeGreaterThan(0);
     expect(values.get('callosum_quarantine_studies')).toBe(3);
+  });
+
+  it('say how many blobs no row knows where they were swept, and nothing where another replica sweeps', async () => {
+    expect((await scrape()).has('callosum_archive_unknown_blobs')).toBe(false);
+    unknownBlobs = 2;
+    await sampler.sample();
+    expect((await scrape()).get('callosum_archive_unknown_blobs')).toBe(2);
+    unknownBlobs = undefined;
+    await sampler.sample();
+    expect((await scrape()).get('callosum_archive_unknown_blobs')).toBeNaN();
   });
 
   it('go on being read while the event log is away, which hides its lag alone', async () => {

@@ -16,6 +16,8 @@ export interface PlatformGaugesOptions {
   readonly objectStore: ObjectStore;
   /** Of certificates the service shows, by whom it shows them to. */
   readonly certificates?: Readonly<Record<string, string>>;
+  /** Of the archive's sweeper; undefined where another replica sweeps. */
+  readonly unknownBlobs?: () => number | undefined;
   /** The service's own gauges. */
   readonly own: () => Promise<readonly Reading[]>;
   readonly logger: Logger;
@@ -29,13 +31,14 @@ const outboxRowsMax = 100_000;
  * of its own: a log that is away, or answers late, neither hides nor holds up what the database tells of its outbox.
  */
 export function samplePlatformGauges(options: PlatformGaugesOptions): Sampler {
-  const { service, schema, usesArchive, db, log, objectStore, certificates = {}, own, logger } = options;
+  const { service, schema, usesArchive, db, log, objectStore, certificates = {}, unknownBlobs, own, logger } = options;
   const outboxes = usesArchive ? [schema, archiveSchema] : [schema];
   const sources: Readonly<Record<string, () => Promise<readonly Reading[]>>> = {
     ...Object.fromEntries(outboxes.map((name) => [`outbox ${name}`, () => outboxReadings(db, name)])),
     parked: () => parkedReadings(db, schema, service),
     lag: () => lagReadings(log, service),
     disk: () => diskReadings(objectStore),
+    archive: async () => blobReadings(unknownBlobs?.()),
     certificates: () => certificateReadings(service, certificates),
     own: async () => own(),
   };
@@ -79,6 +82,9 @@ async function lagReadings(log: EventLog, group: string): Promise<Reading[]> {
     return reading('callosum.consumer.lag', events, { 'callosum.group': group, 'callosum.topic': topic });
   });
 }
+
+const blobReadings = (unknown: number | undefined): Reading[] =>
+  unknown === undefined ? [] : [reading('callosum.archive.unknown_blobs', unknown, {})];
 
 async function diskReadings(objectStore: ObjectStore): Promise<Reading[]> {
   const freeBytes = await objectStore.freeBytes?.();

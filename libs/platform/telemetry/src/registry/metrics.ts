@@ -129,6 +129,13 @@ export const metricRegistry = {
     labels: ['callosum.decision'],
     meaning: 'Objects kept beside another of their SOPInstanceUID, by what conflicts: a person should look',
   },
+  'callosum.archive.unknown_blobs': {
+    kind: 'gauge',
+    unit: '{blob}',
+    labels: [],
+    meaning:
+      'Blobs older than a day that no row knows, as the last sweep of the replica that sweeps left them; above 0 the database is older than the blobs',
+  },
   'callosum.dimse.associations': {
     kind: 'counter',
     unit: '{association}',
