@@ -167,6 +167,7 @@ export async function startService(
       objectStore,
       logger,
       certificates: certificateFiles({ ...settings, ...own }),
+      outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
       ...(unknownBlobs ? { unknownBlobs } : {}),
       own: () => definition.gauges?.(app) ?? Promise.resolve([]),
     });

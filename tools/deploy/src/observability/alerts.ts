@@ -115,7 +115,7 @@ export const causes: readonly Alert[] = [
     severity: 'critical',
     summary: 'events of {{ $labels.callosum_schema }} have not reached the log for {{ $value | humanizeDuration }}',
     description:
-      'What is acknowledged is kept and goes no further: no study gets on. At 100,000 events stores are refused.',
+      'What is acknowledged is kept and goes no further: no study gets on. At CALLOSUM_OUTBOX_ROWS_MAX events stores are refused.',
   },
   {
     alert: 'CallosumRecordStandsStill',
@@ -130,12 +130,12 @@ export const causes: readonly Alert[] = [
   },
   {
     alert: 'CallosumOutboxFull',
-    // At 100,000 (CALLOSUM_OUTBOX_ROWS_MAX) what would add an event is refused.
-    expr: `max ${of('callosum_schema')} (callosum_outbox_rows) > 80000`,
+    // At CALLOSUM_OUTBOX_ROWS_MAX what would add an event is refused; of several who write, the smallest refuses first.
+    expr: `max ${of('callosum_schema')} (callosum_outbox_rows) > 0.8 * min ${of('callosum_schema')} (callosum_outbox_rows_max)`,
     for: '1m',
     severity: 'critical',
     summary: 'the outbox of {{ $labels.callosum_schema }} is almost full',
-    description: 'At 100,000 rows stores are refused with A700 and 503.',
+    description: 'At CALLOSUM_OUTBOX_ROWS_MAX rows stores are refused with A700 and 503.',
   },
   {
     alert: 'CallosumEventsParked',

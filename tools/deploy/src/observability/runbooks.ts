@@ -100,7 +100,8 @@ function sqlProblems(command: string): string[] {
   const [, dropped] = /^drop schema if exists (.*) cascade$/.exec(query) ?? [];
   if (dropped) return droppedProblems(dropped.split(', '));
   const [, schema = '', table = ''] = /\bfrom (\w+)\.(\w+)/.exec(query) ?? [];
-  if (!schema) return query && !/\bfrom pg_stat_activity\b/.test(query) ? [`${query}: no schema.table`] : [];
+  if (!schema)
+    return query && !/\bfrom pg_(?:stat_activity|prepared_xacts)\b/.test(query) ? [`${query}: no schema.table`] : [];
   const source = migrationsOf(schema);
   if (!source) return [`there is no schema ${schema}`];
   if (!new RegExp(`create table ${table}\\b`).test(source)) return [`there is no table ${schema}.${table}`];

@@ -80,6 +80,12 @@ export const metricRegistry = {
     labels: ['callosum.schema'],
     meaning: 'Events waiting in an outbox, at most 100,000',
   },
+  'callosum.outbox.rows_max': {
+    kind: 'gauge',
+    unit: '{event}',
+    labels: ['callosum.schema'],
+    meaning: 'Events an outbox may hold for the service that tells it (CALLOSUM_OUTBOX_ROWS_MAX); then it refuses more',
+  },
   'callosum.outbox.oldest_age': {
     kind: 'gauge',
     unit: 's',
