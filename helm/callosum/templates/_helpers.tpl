@@ -134,7 +134,7 @@ app.kubernetes.io/component: opentelemetry-collector
 app.kubernetes.io/instance: {{ .Release.Namespace }}.{{ include "callosum.fullname" . }}-otel
 {{- end -}}
 
-{{/* Connections all services may open: a pool each, another and the sweeper's one where the service may store; 20 for people and the operator. */}}
+{{/* Connections all services may open: a pool each with the probe's one, another and the sweeper's one where the service may store; 20 for people and the operator. */}}
 {{- define "callosum.connectionsMax" -}}
 {{- $root := . -}}
 {{- $pool := .Values.database.poolMax | int -}}
@@ -142,7 +142,7 @@ app.kubernetes.io/instance: {{ .Release.Namespace }}.{{ include "callosum.fullna
 {{- range $name, $fact := (include "callosum.facts" . | fromYaml).services -}}
 {{- $component := mustMergeOverwrite (deepCopy $root.Values.defaults) (deepCopy (default dict (index $root.Values.components $name))) -}}
 {{- $most := ternary $component.autoscaling.maxReplicas $component.replicas (ne $component.autoscaling.type "none") | int -}}
-{{- $each := ternary (add (mul 2 $pool) 1) $pool (default false $fact.objectStore) -}}
+{{- $each := ternary (add (mul 2 $pool) 2) (add $pool 1) (default false $fact.objectStore) -}}
 {{- $sum = add $sum (mul (add $most 1) $each) -}}
 {{- end -}}
 {{- $sum -}}

@@ -61,6 +61,25 @@ describe('the embedded PostgreSQL', () => {
     await expect(wrong.connect()).rejects.toThrow(/password authentication failed/);
   });
 
+  it('is told no password in a statement, which it may log', async () => {
+    const admin = new pg.Client({ ...server });
+    await admin.connect();
+    await admin.query("alter system set log_statement = 'all'");
+    await admin.query('select pg_reload_conf()');
+    const kept = { role: 'delta', password: 'correct horse battery staple', schema: 'delta', uses: [] };
+    await expect.poll(async () => (await admin.query('show log_statement')).rows).toEqual([{ log_statement: 'all' }]);
+    await provision(server, [kept]);
+    await admin.query('alter system reset log_statement');
+    await admin.query('select pg_reload_conf()');
+    await admin.end();
+    const log = readFileSync(join(folder, 'postgres.log'), 'utf8');
+    expect(log).toContain('create role delta login password');
+    expect(log).not.toContain(kept.password);
+    const client = new pg.Client({ ...server, user: 'delta', password: kept.password });
+    await client.connect();
+    await client.end();
+  });
+
   it('leaves a process alone that has got the id of a server that is gone', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'callosum-database-'));
     await (await startEmbeddedPostgres({ dataDir, note: () => undefined })).stop();

@@ -1,3 +1,5 @@
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+
 import type pg from 'pg';
 
 import { type AdminConfig, newAdminClient } from './connect.js';
@@ -38,11 +40,28 @@ async function provisionRole(client: pg.Client, { role, password, schema }: Role
     if (!identifier.test(name)) throw new TypeError(`not an identifier: ${name}`);
   }
   const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [role]);
-  const quoted = client.escapeLiteral(password);
+  const quoted = client.escapeLiteral(verifierOf(password));
   await client.query(`${rowCount ? 'alter' : 'create'} role ${role} login password ${quoted}`);
   // An administrator that is no superuser (CloudNativePG, a cloud's) must be a member to give schemas away.
   await client.query(`grant ${role} to current_user`);
   await client.query(`create schema if not exists ${schema} authorization ${role}`);
+}
+
+/** Of the server's own kind (RFC 5803, RFC 7677). */
+const iterations = 4_096;
+
+/**
+ * What the server keeps of a password, so that the password itself is in no statement that it may log. One with other
+ * characters than ASCII goes as it is: only the server knows how it would prepare it (SASLprep).
+ */
+function verifierOf(password: string): string {
+  if (!/^[\x20-\x7e]+$/.test(password)) return password;
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
+  const keyOf = (name: string): Buffer => createHmac('sha256', salted).update(name).digest();
+  const stored = createHash('sha256').update(keyOf('Client Key')).digest();
+  const [a, b, c] = [salt, stored, keyOf('Server Key')].map((bytes) => bytes.toString('base64'));
+  return `SCRAM-SHA-256$${iterations}:${a}$${b}:${c}`;
 }
 
 async function grantShared(client: pg.Client, { role, schema, uses }: RoleSpec): Promise<void> {

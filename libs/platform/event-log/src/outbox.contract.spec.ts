@@ -226,6 +226,30 @@ describe('what was sent', () => {
     expect(await Sent.again(service.db, hourAgo())).toBe(3);
   });
 
+  it('refuses nobody while it goes again, however much it is', async () => {
+    const outbox = outboxOf(5);
+    await add(outbox, 1, 2, 3, 4);
+    await relayTo(memory(), 24).sendOnce();
+    await add(outbox, 5, 6, 7, 8);
+    await relayTo(memory(), 24).sendOnce();
+    await Sent.again(service.db, hourAgo());
+    const writer = outboxOf(5);
+    await add(writer, 9, 10, 11, 12, 13);
+    await expect(add(outboxOf(5), 14)).rejects.toThrow(OutboxFullError);
+    const log = memory();
+    await relayTo(log, 24).sendOnce();
+    expect(log.events.map(revisionOf)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+    await add(outboxOf(5), 14);
+  });
+
+  it('stays while a log is away, however long: it may have lost what it took last', async () => {
+    await add(outboxOf(), 1, 2);
+    await relayTo(memory(), 24).sendOnce();
+    await sql`update sent set sent_at = now() - interval '70 hours'`.execute(service.db);
+    expect(await Sent.prune(service.db, 24)).toBe(0);
+    expect(await Sent.again(service.db, new Date(0))).toBe(2);
+  });
+
   it('is forgotten after its hours, and not kept for a log that is lost with the database', async () => {
     const outbox = outboxOf();
     await add(outbox, 1);
@@ -295,6 +319,20 @@ describe('parked work', () => {
     await store.park('identity-mapping', fact(`${prefix}k`, 2, { value: 'x'.repeat(1_000_000) }), 'x');
     expect((await sql`select 1 from outbox`.execute(service.db)).rows).toEqual([]);
     expect(await store.list('identity-mapping')).toHaveLength(1);
+  });
+
+  it('that was dropped stays given up when the log gives it again', async () => {
+    const store = new ParkedStore(service.db, outboxOf());
+    const event = fact(`${prefix}k`, 1);
+    await store.park('identity-mapping', event, 'x');
+    await store.drop(
+      { group: 'identity-mapping', topic: topic.name, key: event.key },
+      { droppedBy: 'me', reason: 'why' },
+    );
+    const once = (group: string): Promise<boolean> =>
+      service.db.transaction().execute((trx) => Inbox.once(trx, group, event));
+    expect([await once('identity-mapping'), await once('another')]).toEqual([false, true]);
+    expect(await store.park('identity-mapping', event, 'x')).toBe(false);
   });
 
   it('lets one replay of a key run at a time', async () => {

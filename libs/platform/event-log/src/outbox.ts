@@ -41,6 +41,8 @@ export interface PostgresOutboxOptions {
 
 /** A day of a busy site's instances at 1 KiB a row is about 100 MiB: refused beyond, before the disk is. */
 export const outboxRowsMaxDefault = 100_000;
+/** What goes to a log that lost its data has ids below 0 (`Sent.again`). */
+const isCounted = sql.raw('id > 0');
 /** How old the count of waiting rows may be; the limit may be passed by what one service writes in this time. */
 const countMaxAgeMs = 500;
 
@@ -98,7 +100,8 @@ export class PostgresOutbox implements Outbox {
 
   /**
    * Rows leave at the low end of the ids, so max − min bounds their number and costs two index look-ups;
-   * only when that bound passes the limit are they counted, at most one more than the limit.
+   * only when that bound passes the limit are they counted, at most one more than the limit. What goes to a log that
+   * lost its data (docs/adr/0059) is not counted again.
    */
   async #refuseWhenFull(trx: SqlTransaction): Promise<void> {
     const { outboxRowsMax } = this.#options;
@@ -112,15 +115,15 @@ export class PostgresOutbox implements Outbox {
 
   async #count(trx: SqlTransaction): Promise<number> {
     const { rows } = await sql<{ bound: number }>`
-      select coalesce((select max(id) from outbox) - (select min(id) from outbox) + 1, 0)::float8 as bound`.execute(
+      select coalesce((select max(id) from outbox) - (select min(id) from outbox where ${isCounted}) + 1, 0)::float8 as bound`.execute(
       trx,
     );
     const bound = rows[0]?.bound ?? 0;
     if (bound < this.#options.outboxRowsMax) return bound;
     const counted = await sql<{ count: number }>`
-      select count(*)::float8 as count from (select 1 from outbox limit ${this.#options.outboxRowsMax}) as waiting`.execute(
-      trx,
-    );
+      select count(*)::float8 as count from (
+        select 1 from outbox where ${isCounted} limit ${this.#options.outboxRowsMax}
+      ) as waiting`.execute(trx);
     return counted.rows[0]?.count ?? 0;
   }
 }

@@ -155,7 +155,8 @@ export class ParkedStore {
 
   /**
    * Gives facts of a key up for good: all of them, or the one of `eventId`. Each becomes a row of `dropped` with who and
-   * why, kept as long as a dead letter. When none of the key is left, its later facts are handled again.
+   * why, kept as long as a dead letter, and is in the inbox as if it had been handled: given again (a rewound group, a log
+   * that lost its data), it stays given up. When none of the key is left, its later facts are handled again.
    * @throws {ReplayRunningError} when the key is being replayed or dropped now
    * @throws {NothingParkedError}
    */
@@ -169,6 +170,8 @@ export class ParkedStore {
           delete from parked where consumer_group = ${group} and topic = ${topic} and key = ${key}
             and (${eventId ?? null}::text is null or event_id = ${eventId ?? null})
           returning *
+        ), given_up as (
+          insert into inbox (consumer_group, event_id) select consumer_group, event_id from gone on conflict do nothing
         )
         insert into dropped (consumer_group, ${eventColumns}, parked_at, dropped_by, reason)
         select consumer_group, ${eventColumns}, parked_at, ${droppedBy}, ${reason} from gone order by id`.execute(trx);

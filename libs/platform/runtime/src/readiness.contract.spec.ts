@@ -14,6 +14,7 @@ import { Drain } from './drain.js';
 import { type RunningHttpServer, serveHttp } from './http-server.js';
 import { preparePlatform } from './prepare-platform.js';
 import { type RunningService, startService } from './start-service.js';
+import { DATABASE } from './tokens.js';
 
 @Module({})
 class NothingModule {}
@@ -124,6 +125,13 @@ it('takes none while the object store that its doors need cannot be used', async
   });
   await rm(objects());
   expect(await readyz()).toEqual({ status: 200, body: report('ready') });
+});
+
+it('takes requests while every connection of its pool is at work', async () => {
+  const { pool } = service.app.get<Database<never>>(DATABASE);
+  const busy = await Promise.all(Array.from({ length: pool.options.max }, () => pool.connect()));
+  expect(await readyz()).toEqual({ status: 200, body: report('ready') });
+  for (const client of busy) client.release();
 });
 
 it('takes none while the database refuses it', async () => {

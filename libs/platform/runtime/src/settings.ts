@@ -65,7 +65,7 @@ export const platformSettings = z.object({
   CALLOSUM_DATABASE_POOL_MAX: wholeNumber(2, 100)
     .default(databaseDefaults.poolMax)
     .describe(
-      'Connections of one pool. A replica has a pool of its own, one for the archive where it stores, and 4 for a log in PostgreSQL',
+      'Connections of one pool. A replica has a pool of its own, one for the archive where it stores, 4 for a log in PostgreSQL, and one connection for its probe',
     ),
   CALLOSUM_DATABASE_STATEMENT_MS_MAX: wholeNumber(1_000, 3_600_000)
     .default(databaseDefaults.statementTimeoutMs)

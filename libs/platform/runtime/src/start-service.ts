@@ -87,6 +87,14 @@ export async function startService(
     const database = openDatabase(definition.schema, definition.schema, settings, logger);
     tellWithoutTls(settings, logger);
     closers.push(() => database.close());
+    // A connection of its own: under load every one of the pool is at work, and a replica that works is no reason to take it out.
+    const probe = openDatabase(
+      definition.schema,
+      definition.schema,
+      { ...settings, CALLOSUM_DATABASE_POOL_MAX: 1 },
+      logger,
+    );
+    closers.push(() => probe.close());
     await migrateService(database.db, definition);
 
     const { log, close: closeLog } = await openEventLog(definition, settings, logger);
@@ -183,7 +191,7 @@ export async function startService(
       crashed: () => crash !== undefined,
       readiness: () =>
         readinessOf(definition, {
-          database: () => database.pool.query('select 1'),
+          database: () => probe.pool.query('select 1'),
           eventLog: () => log.ping(),
           objectStore: () => objectStore.ping(),
           service: () => definition.ready?.(app) ?? Promise.resolve(),

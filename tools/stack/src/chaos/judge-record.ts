@@ -15,6 +15,11 @@ export interface Resource {
   readonly derivedFrom?: readonly Reference[];
   readonly focus?: Reference;
   readonly target?: readonly Reference[];
+  readonly subject?: Reference;
+  /** Task's. */
+  readonly for?: Reference;
+  /** Patient's. */
+  readonly birthDate?: string;
 }
 
 interface Reference {
@@ -151,5 +156,5 @@ const hasIdentifier = (identifiers: Resource['identifier'], system: string, valu
 const jobOfProvenance = ({ meta }: Resource): string =>
   meta?.tag?.find(({ system }) => system === publicationSystem)?.code ?? '';
 
-const studyInstanceUidOf = ({ identifier }: Resource): string =>
+export const studyInstanceUidOf = ({ identifier }: Resource): string =>
   identifier?.find(({ system }) => system === 'urn:dicom:uid')?.value?.replace('urn:oid:', '') ?? '';

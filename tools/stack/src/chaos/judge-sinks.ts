@@ -6,6 +6,7 @@ import { readLog } from '../cluster/read-log.js';
 import { datasetDigest } from './dataset-digest.js';
 import { judgeJobs, repeatedRecords } from './judge-jobs.js';
 import { type ArchivedStudy, judgeObjects } from './judge-objects.js';
+import { judgePatients } from './judge-patients.js';
 import { type ClinicalRecord, judgeRecord, provenancesOf, type Resource, versionOf } from './judge-record.js';
 import type { Promised, SystemState } from './judge-state.js';
 
@@ -30,6 +31,7 @@ export async function judgeSinks(cluster: Cluster, promised: Promised, state: Sy
   const findings = [
     ...judgeJobs(records, state, promised),
     ...judgeRecord(record, state, perResult),
+    ...judgePatients(record, await everyResource(cluster, 'Patient'), promised.studies),
     ...(await judgeArchive(cluster, promised, state)),
   ];
   const repeatedVersions = record.reports.reduce(

@@ -8,7 +8,8 @@ const poison = ['poison'];
 
 describe('the judge of the services', () => {
   const acknowledged = new Map(['ct-1', 'ct-2'].map((sop) => [sop, { studyInstanceUid: uid, sha256: '' }]));
-  const planned = { studyInstanceUid: uid, expected: 'published', transfers: [], by: 'dimse' } as const;
+  const patient = { id: 'A', birthDate: '19580214' };
+  const planned = { studyInstanceUid: uid, expected: 'published', patient, transfers: [], by: 'dimse' } as const;
   const promised = { perResult, acknowledged, studies: [planned], poison };
   const parked = { eventId: 'poison', where: 'study_index' };
   const judged = (state: Partial<SystemState>, change: Partial<StudyState> = {}): string[] =>

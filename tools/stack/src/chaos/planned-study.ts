@@ -10,10 +10,18 @@ import { between, pick, type Random } from './random.js';
  */
 export type Expected = 'published' | 'one-of-pair';
 
+/** Whose a study says it is. */
+export interface PlannedPatient {
+  readonly id: string;
+  /** DA. */
+  readonly birthDate: string;
+}
+
 /** A study to be sent, in one or more transfers of its instances. */
 export interface PlannedStudy {
   readonly studyInstanceUid: string;
   readonly expected: Expected;
+  readonly patient: PlannedPatient;
   /** The other study of a pair. */
   readonly partner?: string;
   /** Each is one association or request; a pause lies between them. */
@@ -86,19 +94,22 @@ export function planStudies(
       random,
       Array.from({ length: stowEvery }, (_, i) => (i === 0 ? 'stow' : 'dimse') as 'stow' | 'dimse'),
     );
-    const patient = `${demographics.patientId}-${salt}-${number}`;
-    const { first, later } = one(patient);
+    const patient = { id: `${demographics.patientId}-${salt}-${number}`, birthDate: demographics.birthDate };
+    const { first, later } = one(patient.id);
     const studyInstanceUid = uidOf(first);
-    if (kind < lateUpTo) return [{ studyInstanceUid, expected: 'published', transfers: [first, later], by }];
-    if (kind < resentUpTo) return [{ studyInstanceUid, expected: 'published', transfers: [first, first], by }];
-    if (kind >= pairUpTo) return [{ studyInstanceUid, expected: 'published', transfers: [first], by }];
+    const single = { studyInstanceUid, patient, expected: 'published' as const, by };
+    if (kind < lateUpTo) return [{ ...single, transfers: [first, later] }];
+    if (kind < resentUpTo) return [{ ...single, transfers: [first, first] }];
+    if (kind >= pairUpTo) return [{ ...single, transfers: [first] }];
     const { otherName, otherBirthDate } = demographics;
     const contradicting = { PatientBirthDate: otherBirthDate, PatientSex: 'M', PatientName: otherName };
-    const other = one(patient, contradicting).first;
+    const other = one(patient.id, contradicting).first;
     const partner = uidOf(other);
+    const pair = { expected: 'one-of-pair' as const, by };
+    const otherPatient = { ...patient, birthDate: otherBirthDate };
     return [
-      { studyInstanceUid, expected: 'one-of-pair', partner, transfers: [first], by },
-      { studyInstanceUid: partner, expected: 'one-of-pair', partner: studyInstanceUid, transfers: [other], by },
+      { ...pair, studyInstanceUid, patient, partner, transfers: [first] },
+      { ...pair, studyInstanceUid: partner, patient: otherPatient, partner: studyInstanceUid, transfers: [other] },
     ];
   };
 }

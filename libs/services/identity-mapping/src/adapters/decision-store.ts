@@ -92,15 +92,17 @@ export class PostgresDecisionStore implements DecisionStore {
   async commit(commit: DecisionCommit): Promise<void> {
     const { expected } = commit;
     if (expected) await this.clearLeases(expected.decisionId);
+    let written: boolean;
     try {
-      await this.db.transaction().execute((trx) => this.write(trx, commit));
+      written = await this.db.transaction().execute((trx) => this.write(trx, commit));
     } catch (error) {
       if (expected) await this.abandonChange(expected.decisionId);
       // Two first decisions of one study, or two answers to one quarantine: the other one was faster.
       if ((error as { code?: unknown }).code === '23505') throw new DecisionContentionError();
       throw error;
     }
-    countDecision(commit);
+    if (written) countDecision(commit);
+    else if (expected) await this.abandonChange(expected.decisionId);
   }
 
   /** No lease is given any more, none can be confirmed, and those that were confirmed are waited out (rule 3). */
@@ -148,12 +150,13 @@ export class PostgresDecisionStore implements DecisionStore {
     return lease !== undefined;
   }
 
+  /** @returns false when the decision of this event was written before */
   private async write(
     trx: Transaction<IdentityTables>,
     { decision, expected, lock, mapping }: DecisionCommit,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const event = currentEvent();
-    if (event && !(await Inbox.once(trx, group, event))) return;
+    if (event && !(await Inbox.once(trx, group, event))) return false;
     if (lock) await holdLock(trx, lock);
     await this.supersede(trx, decision.studyInstanceUid, expected);
     const decidedAt = after(expected?.decidedAt, this.clock.now());
@@ -167,6 +170,7 @@ export class PostgresDecisionStore implements DecisionStore {
         .execute();
     }
     await tell(trx, this.outbox, decision, decidedAt);
+    return true;
   }
 
   private async supersede(
