@@ -254,7 +254,7 @@ describe('the high-availability values', () => {
         type: 'prometheus',
         metadata: {
           serverAddress: 'http://prometheus.monitoring:9090',
-          query: 'max(callosum_inference_jobs_queued{callosum_model="lung-ct"})',
+          query: 'max(callosum_inference_jobs_queued{callosum_model="lung-ct",callosum_site=~"default|"})',
           threshold: '2',
         },
       },

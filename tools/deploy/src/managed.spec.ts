@@ -59,16 +59,6 @@ describe('managed services', () => {
     ]);
   });
 
-  it("scale a worker by its own site's queue, also where series name no site", () => {
-    const worker = of('ScaledObject', objects(prod)).find(
-      ({ metadata }) => metadata.name === 'callosum-worker-lung-ct',
-    );
-    const [trigger] = worker?.spec['triggers'] as { metadata: { query: string } }[];
-    expect(trigger?.metadata.query).toBe(
-      'max(callosum_inference_jobs_queued{callosum_model="lung-ct",callosum_site=~"default|"})',
-    );
-  });
-
   it('let KEDA in from where it runs', () => {
     const [kafka] = of('Kafka', objects(prod, ['--set', 'keda.namespace=autoscaling']));
     expect(JSON.stringify(kafka?.spec)).toContain('{"kubernetes.io/metadata.name":"autoscaling"}');

@@ -45,7 +45,7 @@ describe('the alerts', () => {
   it('stand in the group of the ratios they are about, behind them', () => {
     for (const { rules: inOrder } of groups)
       for (const [at, { alert = '', expr }] of inOrder.entries())
-        for (const [ratio] of alert ? expr.matchAll(/\bcallosum:\w+/g) : [])
+        for (const [ratio] of alert ? expr.matchAll(/\bcallosum:[\w:]+/g) : [])
           expect(
             inOrder.slice(0, at).map(({ record }) => record),
             alert,
