@@ -396,6 +396,21 @@ for (const { name, missing, open } of stores) {
       expect(await eventsOf(ours)).toHaveLength(2);
     });
 
+    it('names the current source instances of a study, without conflicts and what Callosum made', async () => {
+      const study = { StudyInstanceUID: newUid(), SeriesInstanceUID: newUid() };
+      const [plain, corrected, disputed, ours] = [newUid(), newUid(), newUid(), newUid()];
+      await archive.issue([ours]);
+      for (const uid of [plain, corrected, disputed, ours]) await archive.store(ct(uid, 1, study), intake);
+      await archive.store(ct(corrected, 1, { ...study, PatientID: 'CORRECTED' }), intake);
+      expect((await archive.store(ct(disputed, 7, study), intake)).status).toBe('conflicting-pixels');
+      const kept = await archive.sourceInstancesOf(study.StudyInstanceUID);
+      expect(Object.fromEntries(kept.map(({ sopInstanceUid, revision }) => [sopInstanceUid, revision]))).toEqual({
+        [plain]: 1,
+        [corrected]: 2,
+        [disputed]: 1,
+      });
+    });
+
     it('lets instances that finish together share commits', async () => {
       const uids = Array.from({ length: 200 }, newUid);
       const outcomes = await Promise.all(uids.map((uid) => archive.store(ct(uid), intake)));

@@ -84,6 +84,12 @@ export interface StudyIntake {
   readonly lastStoredAt: Date | null;
 }
 
+/** A current instance as far as another table can be compared with it. */
+export interface KeptInstance {
+  readonly sopInstanceUid: string;
+  readonly revision: number;
+}
+
 /** Rows read at once when all of the archive is walked. */
 const pageRows = 500;
 /** One of the largest objects that are compared, or many small ones: 512 MiB beside what else a process holds. */
@@ -183,6 +189,18 @@ export class Archive {
     );
     const [row] = rows;
     return row && row.instances > 0 ? row : undefined;
+  }
+
+  /** Current source instances of a study: all that was acknowledged of it and made by others than Callosum (rule 4). */
+  sourceInstancesOf(studyInstanceUid: string): Promise<KeptInstance[]> {
+    return this.#db
+      .selectFrom('intake')
+      .select(['sop_instance_uid as sopInstanceUid', 'revision'])
+      .where('site', '=', this.#site)
+      .where('current', '=', true)
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('issued_by_callosum', '=', false)
+      .execute();
   }
 
   /** Bytes of a kept blob. @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError} */

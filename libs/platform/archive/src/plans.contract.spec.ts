@@ -86,6 +86,7 @@ describe.skipIf(postgres.missing)(
         () => archive.locate({ studyInstanceUid: known.study_instance_uid, sopInstanceUid: known.sop_instance_uid }),
       ],
       ['the numbers of a study', () => archive.intakeOf(known.study_instance_uid)],
+      ['the source instances of a study', () => archive.sourceInstancesOf(known.study_instance_uid)],
       ['by blobs, as the sweeper and a recovery ask', () => ledger.named([known.blob_key, 'default/blobs/unknown'])],
       ['what Callosum made, found again', () => ledger.reissue(['1.2.3', '1.2.4'])],
       ['all of it, page by page', () => archive.current().next()],

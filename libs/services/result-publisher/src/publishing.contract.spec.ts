@@ -430,6 +430,11 @@ describe('the queue', () => {
     const second = await publications.claim(claimLeaseMs);
     expect(second?.fence).toBe((claim?.fence ?? 0) + 1);
     if (claim) await expect(publications.retry(claim, 'late', claim.failures, 0)).rejects.toThrow('took over');
+    // Nor does it let go what is not its own any more.
+    if (claim) await publications.giveBack(claim);
+    expect(await publications.claim(claimLeaseMs)).toBeUndefined();
+    if (second) await publications.giveBack(second);
+    expect((await publications.claim(claimLeaseMs))?.id).toBe(second?.id);
   });
 });
 

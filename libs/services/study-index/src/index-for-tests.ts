@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { imaging } from '@callosum/contracts';
 import { connect, type Database, type DatabaseConfig, migrate } from '@callosum/database';
 import { type Attributes, datasetOf, type DicomJson, parseFile, writeFile } from '@callosum/dicom';
-import { eventTablesMigrations, PostgresOutbox } from '@callosum/event-log';
+import { eventTablesMigrations, operationsMigrations, operationsSet, PostgresOutbox } from '@callosum/event-log';
 import { nameUid, systemClock } from '@callosum/kernel';
 import { sql } from 'kysely';
 
@@ -14,7 +14,7 @@ import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
 import type { StudyIndexTables } from './adapters/tables.js';
-import { completeDueStudies } from './application/complete-studies.js';
+import { completeDueStudies, type WaitingStudy } from './application/complete-studies.js';
 import { indexInstance, type IndexOutcome } from './application/index-instance.js';
 import { type BlobReader, readInstance } from './application/read-instance.js';
 import { Reindex } from './application/reindex.js';
@@ -48,13 +48,17 @@ const reader: BlobReader = {
 export async function openIndex(config: DatabaseConfig): Promise<void> {
   database = connect<StudyIndexTables>(config, 'public', () => undefined);
   await migrate(database.db as never, 'public', { ...eventTablesMigrations, ...studyIndexMigrations });
+  await migrate(database.db as never, 'public', operationsMigrations, { set: operationsSet });
 }
 
 export async function clearIndex(): Promise<void> {
-  await sql`truncate outbox, inbox, patient, study, series, instance, release, revision cascade`.execute(database.db);
+  await sql`truncate outbox, inbox, parked, dropped, patient, study, series, instance, release, revision cascade`.execute(
+    database.db,
+  );
   blobs.clear();
   ledger.clear();
   reads.length = 0;
+  waiting.length = 0;
 }
 
 export interface Sent {
@@ -139,16 +143,34 @@ export async function index(stored: StoredInstance): Promise<IndexOutcome> {
 }
 export const send = (bytes: Uint8Array, sent: Sent = {}): Promise<IndexOutcome> => index(store(bytes, sent));
 
-export const completion = () => new PostgresCompletionStore(database.db, outbox, systemClock, periods.quietPeriodMs);
+/** The archive's own specs show that it answers so. */
+const acknowledged = {
+  sourceInstancesOf: (studyInstanceUid: string) =>
+    Promise.resolve(
+      [...ledger.values()]
+        .filter((stored) => stored.studyInstanceUid === studyInstanceUid && !stored.issuedByCallosum)
+        .map(({ sopInstanceUid, instanceRevision }) => ({ sopInstanceUid, revision: instanceRevision })),
+    ),
+};
+
+export const completion = () =>
+  new PostgresCompletionStore(database.db, outbox, systemClock, periods.quietPeriodMs, acknowledged);
 
 /** Deadlines are rows, so time passes for them by moving them. */
 export async function letPass(ms: number): Promise<void> {
-  await sql`update study set quiet_until = quiet_until - make_interval(secs => ${ms / 1_000}::float8)`.execute(
-    database.db,
-  );
+  const ago = sql`make_interval(secs => ${ms / 1_000}::float8)`;
+  await sql`update study set quiet_until = quiet_until - ${ago}, waiting_since = waiting_since - ${ago},
+    waiting_told_at = waiting_told_at - ${ago}`.execute(database.db);
 }
 
-export const sweep = (): Promise<number> => completeDueStudies(completion(), () => undefined);
+/** Studies that sweeps found waiting since the index was emptied. */
+export const waiting: WaitingStudy[] = [];
+export const sweep = (): Promise<number> =>
+  completeDueStudies(
+    completion(),
+    () => undefined,
+    (study) => waiting.push(study),
+  );
 
 /** The quiet period passes, and the study completes. */
 export async function complete(): Promise<void> {

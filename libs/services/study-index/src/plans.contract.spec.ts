@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
+import { countUnindexed } from './adapters/unindexed.js';
 import { collect, completion, database, find, openIndex, periods, send, slice, sweep } from './index-for-tests.js';
 
 const rows = 60_000;
@@ -84,6 +85,20 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     ],
     ['an instance that comes', () => send(slice('new', 'a', 1))],
     ['studies that are due', sweep],
+    [
+      'what of a large study is not indexed',
+      async () => {
+        const { rows: all } = await database.pool.query<{ uid: string }>(
+          'select sop_instance_uid as uid from instance limit 5000',
+        );
+        recorded.length = 0;
+        const acknowledged = [...all.map(({ uid }) => uid), '1.2.3'].map((uid) => ({
+          sopInstanceUid: uid,
+          revision: 1,
+        }));
+        expect(await countUnindexed(database.db, known.study_instance_uid, acknowledged)).toBe(1);
+      },
+    ],
     ['releases that are forgotten', () => completion().forgetOldReleases()],
     [
       'what a reindex has not seen',

@@ -35,9 +35,14 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
     { provide: BLOBS, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveSource(archive) },
     {
       provide: COMPLETION,
-      inject: [DATABASE, OUTBOX, CLOCK, QUIET_PERIODS],
-      useFactory: ({ db }: Database<StudyIndexTables>, outbox: Outbox, clock: Clock, { quietPeriodMs }: QuietPeriods) =>
-        new PostgresCompletionStore(db, outbox, clock, quietPeriodMs),
+      inject: [DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, ARCHIVE],
+      useFactory: (
+        { db }: Database<StudyIndexTables>,
+        outbox: Outbox,
+        clock: Clock,
+        { quietPeriodMs }: QuietPeriods,
+        archive: Archive,
+      ) => new PostgresCompletionStore(db, outbox, clock, quietPeriodMs, archive),
     },
     {
       provide: FACTS,

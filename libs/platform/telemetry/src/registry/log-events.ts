@@ -111,6 +111,12 @@ export const logEvents = {
   'instance.indexed': debug('An instance is in the index'),
   'reindex.instance-failed': warn('A reindex could not read an object'),
   'study.completed': info('A study is complete: revision, series'),
+  'study.waits-for-instances': info(
+    'A quiet period is over, and acknowledged instances are not indexed: it is looked at again',
+  ),
+  'study.stands-still': error(
+    'A study has waited for over an hour for acknowledged instances to be indexed; once an hour',
+  ),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),
   'identity.resolved': info('A person decided whose a study is'),

@@ -41,12 +41,17 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   private async work(): Promise<void> {
+    let claim: ClaimedPublication | undefined;
     while (!this.stop.signal.aborted) {
       const { turn } = this.waker;
       try {
-        const claim = await this.publications.claim(claimLeaseMs);
+        // What could not be recorded while the database was away: nobody else may take the study until its claim runs out.
+        if (claim) await this.publications.giveBack(claim);
+        claim = undefined;
+        claim = await this.publications.claim(claimLeaseMs);
         if (claim) await this.attempt(claim);
         else await this.waker.wait(turn, pollMs);
+        claim = undefined;
       } catch (err) {
         this.log.error({ err }, 'publication.loop-failed');
         await sleep(pauseAfterErrorMs, undefined, { signal: this.stop.signal }).catch(() => undefined);

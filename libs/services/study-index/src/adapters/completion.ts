@@ -4,13 +4,37 @@ import type { Clock } from '@callosum/kernel';
 import { withSpan } from '@callosum/telemetry';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
-import type { CompletedStudy, CompletionStore, Release } from '../application/complete-studies.js';
+import type {
+  AcknowledgedInstances,
+  CompletedStudy,
+  CompletionStore,
+  DueStudy,
+  Release,
+  WaitingStudy,
+} from '../application/complete-studies.js';
 import { associationDone } from './index-transaction.js';
 import { jsonColumn } from './json-column.js';
 import type { StudyIndexTables } from './tables.js';
+import { countUnindexed } from './unindexed.js';
 
 /** A release whose instances never came is forgotten after this long: the sender has tried again by then. */
 const releaseKeptHours = 24;
+/**
+ * A study that waits for the ledger is looked at again after half of what it has waited, within these. An instance that
+ * is indexed meanwhile begins a quiet period anew, so only what leaves the ledger, or is given up, waits for a look.
+ */
+const lookAgainSecondsMin = 1;
+const lookAgainSecondsMax = 30;
+const tellEveryHours = 1;
+
+interface DueRow {
+  readonly study_instance_uid: string;
+  readonly revision: number;
+  readonly identity_digest: string;
+  readonly traceparent: string | null;
+  readonly correlation_id: string | null;
+  readonly first_stored_at: Date;
+}
 
 /** Deadlines of studies as rows of PostgreSQL. */
 export class PostgresCompletionStore implements CompletionStore {
@@ -19,6 +43,7 @@ export class PostgresCompletionStore implements CompletionStore {
     private readonly outbox: Outbox,
     private readonly clock: Clock,
     private readonly quietPeriodMs: number,
+    private readonly archive: AcknowledgedInstances,
   ) {}
 
   /**
@@ -26,7 +51,7 @@ export class PostgresCompletionStore implements CompletionStore {
    * in the outbox, so a replica that dies leaves the deadline as it was and no fencing token is needed to keep a late
    * one out.
    */
-  async completeNextDue(): Promise<CompletedStudy | undefined> {
+  async settleNextDue(): Promise<DueStudy | undefined> {
     return this.db.transaction().execute(async (trx) => {
       const due = await trx
         .selectFrom('study')
@@ -46,21 +71,40 @@ export class PostgresCompletionStore implements CompletionStore {
         .skipLocked()
         .executeTakeFirst();
       if (!due) return undefined;
-      return this.complete(trx, due);
+      // Behind the study's lock: what this does not see is indexed after the completion, and opens the next revision.
+      const acknowledged = await this.archive.sourceInstancesOf(due.study_instance_uid);
+      const missing = await countUnindexed(trx, due.study_instance_uid, acknowledged);
+      return missing > 0
+        ? { outcome: 'waits', study: await this.lookAgain(trx, due, missing) }
+        : { outcome: 'completed', study: await this.complete(trx, due) };
     });
   }
 
-  private async complete(
-    trx: Transaction<StudyIndexTables>,
-    due: {
-      study_instance_uid: string;
-      revision: number;
-      identity_digest: string;
-      traceparent: string | null;
-      correlation_id: string | null;
-      first_stored_at: Date;
-    },
-  ): Promise<CompletedStudy> {
+  /** The next look is a deadline like the first: whichever replica lives takes it. */
+  private async lookAgain(trx: Transaction<StudyIndexTables>, due: DueRow, missing: number): Promise<WaitingStudy> {
+    const waited = sql`now() - coalesce(waiting_since, now())`;
+    const pause = sql`least(greatest((${waited}) / 2, make_interval(secs => ${lookAgainSecondsMin})), make_interval(secs => ${lookAgainSecondsMax}))`;
+    const tell = sql<boolean>`coalesce(waiting_told_at <= now() - make_interval(hours => ${tellEveryHours}), true)`;
+    const { rows } = await sql<{ waitedSeconds: number; tell: boolean }>`
+      with before as (
+        select study_instance_uid, extract(epoch from ${waited})::float8 as waited, ${tell} as tell
+        from study where study_instance_uid = ${due.study_instance_uid}
+      )
+      update study set waiting_since = coalesce(waiting_since, now()), quiet_until = now() + ${pause},
+        waiting_told_at = case when before.tell then now() else waiting_told_at end
+      from before where study.study_instance_uid = before.study_instance_uid
+      returning before.waited as "waitedSeconds", before.tell`.execute(trx);
+    const [row] = rows;
+    return {
+      studyInstanceUid: due.study_instance_uid,
+      revision: due.revision,
+      missing,
+      waitedSeconds: row?.waitedSeconds ?? 0,
+      tell: row?.tell ?? true,
+    };
+  }
+
+  private async complete(trx: Transaction<StudyIndexTables>, due: DueRow): Promise<CompletedStudy> {
     const series = await trx
       .selectFrom('series')
       .select(['series_instance_uid as seriesInstanceUid', 'modality', 'source_instance_count as instanceCount'])
@@ -72,7 +116,13 @@ export class PostgresCompletionStore implements CompletionStore {
     const completedAt = this.clock.now();
     await trx
       .updateTable('study')
-      .set({ state: 'complete', quiet_until: null, completed_at: completedAt })
+      .set({
+        state: 'complete',
+        quiet_until: null,
+        completed_at: completedAt,
+        waiting_since: null,
+        waiting_told_at: null,
+      })
       .where('study_instance_uid', '=', due.study_instance_uid)
       .execute();
     const evidence = imaging.CompletenessEvidence.COMPLETENESS_EVIDENCE_QUIET_PERIOD;

@@ -183,6 +183,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
         then ${periods.releasedQuietPeriodMs}::float8 else ${periods.quietPeriodMs}::float8 end / 1000)`,
       traceparent: traceparent ?? null,
       correlation_id: correlationId ?? null,
+      waiting_since: null,
+      waiting_told_at: null,
     };
   }
 
@@ -257,4 +259,6 @@ const emptyStudy = (uid: string, first: InstanceRecord) => ({
   completed_at: null,
   traceparent: null,
   correlation_id: null,
+  waiting_since: null,
+  waiting_told_at: null,
 });

@@ -124,4 +124,11 @@ export const studyIndexMigrations: Migrations = {
       await tables.execute(db);
     },
   },
+  '0002-waits-for-ledger': {
+    up: async (db) => {
+      await sql`alter table study add column waiting_since timestamptz, add column waiting_told_at timestamptz`.execute(
+        db,
+      );
+    },
+  },
 };

@@ -46,6 +46,9 @@ export interface StudyTable extends Omit<PatientTable, 'patient_digest'> {
   /** Trace and correlation of the latest source instance: completion belongs to them. */
   traceparent: string | null;
   correlation_id: string | null;
+  /** Since when it would be complete but for instances that the archive acknowledged and the index lacks. */
+  waiting_since: Timestamp | null;
+  waiting_told_at: Timestamp | null;
 }
 
 export interface SeriesTable {

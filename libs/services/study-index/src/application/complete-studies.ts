@@ -14,10 +14,37 @@ export interface CompletedStudy {
   readonly secondsFromFirstInstance: number;
 }
 
+/** A study whose quiet period is over, and of which the archive acknowledged instances that the index lacks. */
+export interface WaitingStudy {
+  readonly studyInstanceUid: string;
+  readonly revision: number;
+  /** Source instances of the archive's ledger that are not indexed. */
+  readonly missing: number;
+  /** Since the quiet period was first found over. */
+  readonly waitedSeconds: number;
+  /** True at the first look, and once an hour from then on: when somebody should hear of it. */
+  readonly tell: boolean;
+}
+
+/** What became of a study that was due. */
+export type DueStudy =
+  | { readonly outcome: 'completed'; readonly study: CompletedStudy }
+  | { readonly outcome: 'waits'; readonly study: WaitingStudy };
+
+/** What the archive acknowledged of a study: current instances, none of them made by Callosum. */
+export interface AcknowledgedInstances {
+  sourceInstancesOf(
+    studyInstanceUid: string,
+  ): Promise<readonly { readonly sopInstanceUid: string; readonly revision: number }[]>;
+}
+
 /** Deadlines of studies, shared by all replicas. */
 export interface CompletionStore {
-  /** Completes one study whose quiet period is over, together with the fact that tells of it; undefined when none is due. */
-  completeNextDue(): Promise<CompletedStudy | undefined>;
+  /**
+   * Completes one study whose quiet period is over, together with the fact that tells of it; undefined when none is due.
+   * One of which acknowledged instances are not indexed gets a further deadline instead.
+   */
+  settleNextDue(): Promise<DueStudy | undefined>;
   /**
    * Gives studies whose quiet period ended unattended a new one. Once, at start: while nobody read the log, instances
    * may have arrived that are acknowledged and not indexed yet, and the study would complete without them.
@@ -26,18 +53,24 @@ export interface CompletionStore {
   forgetOldReleases(): Promise<void>;
 }
 
-/** Studies completed in one sweep before others get their turn: a backlog must not starve the shutdown signal. */
+/** Studies settled in one sweep before others get their turn: a backlog must not starve the shutdown signal. */
 const sweepStudiesMax = 500;
 
-/** Completes every study that is due. Several replicas may sweep at once. */
+/** Completes every study that is due and whole. Several replicas may sweep at once. @returns how many were completed */
 export async function completeDueStudies(
   store: CompletionStore,
   onCompleted: (study: CompletedStudy) => void,
+  onWaits: (study: WaitingStudy) => void,
 ): Promise<number> {
-  for (let count = 0; count < sweepStudiesMax; count++) {
-    const completed = await store.completeNextDue();
-    if (!completed) return count;
-    onCompleted(completed);
+  let completed = 0;
+  for (let settled = 0; settled < sweepStudiesMax; settled++) {
+    const due = await store.settleNextDue();
+    if (!due) break;
+    if (due.outcome === 'waits') onWaits(due.study);
+    else {
+      onCompleted(due.study);
+      completed++;
+    }
   }
-  return sweepStudiesMax;
+  return completed;
 }

@@ -2,7 +2,12 @@ import { LOGGER } from '@callosum/runtime';
 import { type Logger, record } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import { completeDueStudies, type CompletionStore } from '../application/complete-studies.js';
+import {
+  completeDueStudies,
+  type CompletedStudy,
+  type CompletionStore,
+  type WaitingStudy,
+} from '../application/complete-studies.js';
 import { COMPLETION } from '../tokens.js';
 
 /** Below the shortest quiet period, so that a deadline is met closely; the query reads one index entry. */
@@ -10,6 +15,8 @@ const sweepMs = 100;
 /** After a failure (no database): do not hammer it. */
 const pauseAfterErrorMs = 1_000;
 const forgetReleasesEveryMs = 600_000;
+/** A study that waited this long for instances that the archive has is no delay any more. */
+const standsStillSeconds = 3_000;
 
 /** Looks for studies whose quiet period is over. The deadlines are rows: a process that dies forgets nothing. */
 @Injectable()
@@ -42,16 +49,29 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
     }, afterMs);
   }
 
+  private tellCompleted({ studyInstanceUid, revision, seriesCount, secondsFromFirstInstance }: CompletedStudy): void {
+    // A later revision begins when somebody sends more, however long after the first instance.
+    if (revision === 1) record('callosum.study.completion.duration', Math.max(0, secondsFromFirstInstance), {});
+    this.log.info({ study: studyInstanceUid, revision, seriesCount }, 'study.completed');
+  }
+
+  /** A short wait is the log catching up; an hour of it is for a person, who finds what is parked or how far the log is behind. */
+  private tellWaiting({ studyInstanceUid, revision, missing, waitedSeconds, tell }: WaitingStudy): void {
+    if (!tell) return;
+    const fields = { study: studyInstanceUid, revision, missing, waitedSeconds: Math.round(waitedSeconds) };
+    if (waitedSeconds < standsStillSeconds) this.log.info(fields, 'study.waits-for-instances');
+    else this.log.error(fields, 'study.stands-still');
+  }
+
   private async sweep(): Promise<void> {
     try {
       if (!this.resumed) await this.store.restartOverdueQuietPeriods();
       this.resumed = true;
-      await completeDueStudies(this.store, (completed) => {
-        const { studyInstanceUid, revision, seriesCount, secondsFromFirstInstance } = completed;
-        // A later revision begins when somebody sends more, however long after the first instance.
-        if (revision === 1) record('callosum.study.completion.duration', Math.max(0, secondsFromFirstInstance), {});
-        this.log.info({ study: studyInstanceUid, revision, seriesCount }, 'study.completed');
-      });
+      await completeDueStudies(
+        this.store,
+        (completed) => this.tellCompleted(completed),
+        (waiting) => this.tellWaiting(waiting),
+      );
       if (Date.now() - this.releasesForgottenAt > forgetReleasesEveryMs) {
         await this.store.forgetOldReleases();
         this.releasesForgottenAt = Date.now();

@@ -141,6 +141,16 @@ export class PublicationQueue {
     await this.finish(claim, { state: 'parked', error_code: errorCode, next_attempt_at: null });
   }
 
+  /** Lets the study go without an outcome: the publication is due as it was. Nothing where another one has the study by now. */
+  async giveBack({ studyInstanceUid, fence }: ClaimedPublication): Promise<void> {
+    await this.db
+      .updateTable('study')
+      .set({ lease_until: null })
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('fence', '=', fence)
+      .execute();
+  }
+
   private async finish(
     claim: ClaimedPublication,
     change: object,

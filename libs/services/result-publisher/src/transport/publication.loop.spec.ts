@@ -1,0 +1,52 @@
+import { Waker } from '@callosum/event-log';
+import { createLogger } from '@callosum/telemetry';
+import { expect, it } from 'vitest';
+
+import type { ClaimedPublication } from '../application/ports.js';
+import type { PublishDependencies } from '../application/publish.js';
+import type { Publications } from '../application/work-off-publication.js';
+import { noFailures } from '../domain/attempts.js';
+import { PublicationLoop } from './publication.loop.js';
+
+const claim = {
+  id: 1,
+  kind: 'imaging-study',
+  studyInstanceUid: '1.2.3',
+  fence: 7,
+  failures: noFailures,
+} as unknown as ClaimedPublication;
+
+/** A database that goes away while the one publication is worked on, and answers again at the third question after that. */
+class AwayInBetween implements Publications {
+  readonly said: string[] = [];
+  #given = false;
+  #away = 0;
+
+  claim(): Promise<ClaimedPublication | undefined> {
+    if (this.#given) return Promise.resolve(undefined);
+    this.#given = true;
+    this.#away = 2;
+    return Promise.resolve(claim);
+  }
+  retry(): Promise<void> {
+    return Promise.reject(new Error('away'));
+  }
+  giveBack({ fence }: ClaimedPublication): Promise<void> {
+    this.said.push(`${fence} given back`);
+    return this.#away-- > 0 ? Promise.reject(new Error('away')) : Promise.resolve();
+  }
+  isOutdated = (): Promise<boolean> => Promise.resolve(false);
+  succeed = (): Promise<void> => Promise.reject(new Error('away'));
+  settle = (): Promise<void> => Promise.reject(new Error('away'));
+  park = (): Promise<void> => Promise.reject(new Error('away'));
+}
+
+it('gives a study back whose outcome could not be recorded, once the database answers', async () => {
+  const publications = new AwayInBetween();
+  const dependencies = { isOutage: () => true } as unknown as PublishDependencies;
+  const loop = new PublicationLoop(publications, dependencies, new Waker(), createLogger('test', 'silent'));
+  loop.onApplicationBootstrap();
+  await expect.poll(() => publications.said).toEqual(Array.from({ length: 3 }, () => '7 given back'));
+  await loop.beforeApplicationShutdown();
+  expect(publications.said).toHaveLength(3);
+});
