@@ -463,7 +463,8 @@ for (const { name, missing, open } of stores) {
       const before = await blobs();
       await expect(wrong.archive.sweep(-1_000)).rejects.toMatchObject({ code: 'archive.sweep-refused' });
       expect(await blobs()).toEqual(before);
-      expect(wrong.archive.unknownBlobs).toBe(before.length);
+      // All it refused over: what is told is not what the last good sweep found.
+      expect(wrong.archive.unknownBlobs).toBeGreaterThan(0);
       await wrong.database.close();
     });
 
