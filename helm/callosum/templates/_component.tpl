@@ -19,6 +19,9 @@ The one template of every component. dict:
 {{- $stopped := and $values.maintenance.stopped (eq .kind "service") -}}
 {{- $scaler := ternary "none" $component.autoscaling.type $stopped -}}
 {{- $scaled := ne $scaler "none" -}}
+{{- /* KEDA may look between Helm's stop and a deletion of what tells it to scale, and start pods that nothing ends: it is told to stop too. */ -}}
+{{- $paused := and $stopped (eq $component.autoscaling.type "keda") -}}
+{{- $_ := set $context "paused" $paused -}}
 {{- $least := ternary $component.autoscaling.minReplicas $component.replicas $scaled | int -}}
 {{- $stateful := eq .name "all-in-one" }}
 ---
@@ -89,7 +92,7 @@ spec:
   behavior:
     # Associations and streams are long: shrink slowly.
     scaleDown: { stabilizationWindowSeconds: 600, policies: [{ type: Pods, value: 1, periodSeconds: 120 }] }
-{{- else if eq $scaler "keda" }}
+{{- else if or $paused (eq $scaler "keda") }}
 {{- if include "callosum.part" (dict "root" .root "on" true "api" "keda.sh/v1alpha1" "part" (printf "autoscaling.type keda of %s" .name)) }}
 ---
 {{ include "callosum.scaledObject" $context }}
@@ -288,6 +291,9 @@ kind: ScaledObject
 metadata:
   name: {{ .fullname }}
   labels: {{- include "callosum.labels" . | nindent 4 }}
+  {{- if .paused }}
+  annotations: { autoscaling.keda.sh/paused-replicas: "0" }
+  {{- end }}
 spec:
   scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: {{ .fullname }} }
   minReplicaCount: {{ $scaling.minReplicas | int }}
@@ -314,11 +320,12 @@ spec:
       {{- end }}
     {{- end }}
     {{- if eq .kind "worker" }}
-    # Jobs of this model that wait for a worker: replicas of the orchestrator count the same rows, so max and not sum.
+    # Jobs of this model that wait for a worker: replicas of the orchestrator count the same rows, so max and not sum. Another
+    # site's in the same Prometheus are not ours; where one site is all there is, its series may have no label.
     - type: prometheus
       metadata:
         serverAddress: {{ required "monitoring.prometheusUrl: a worker is scaled by the job queue, which KEDA asks Prometheus for" $values.monitoring.prometheusUrl }}
-        query: max(callosum_inference_jobs_queued{callosum_model={{ .component.model | quote }}})
+        query: max(callosum_inference_jobs_queued{callosum_model={{ .component.model | quote }},callosum_site=~"{{ $values.site }}|"})
         threshold: {{ $scaling.queueThreshold | int | quote }}
     {{- end }}
 {{- if and .fact.consumes (include "callosum.kafkaProof" .root) }}

@@ -15,6 +15,7 @@ import {
   objectsOf,
   of,
   operatorApis,
+  recovered,
   render,
   runHelm,
   stoppedAndRewound,
@@ -40,6 +41,7 @@ describe('the chart', () => {
     const rendered = [
       ...names.map((variant) => render(variants[variant] ?? [], [], version)),
       render(prod, stoppedAndRewound, version),
+      render(prod, recovered, version),
       render(variants['external'] ?? [], kafkaWithTokens, version),
     ].join('\n---\n');
     const check = (input: string) =>
@@ -48,6 +50,9 @@ describe('the chart', () => {
         [
           '-strict',
           '-summary',
+          // Its schema is not among the others; database.spec.ts holds what the chart writes of it.
+          '-skip',
+          'ScheduledBackup',
           '-kubernetes-version',
           version,
           '-schema-location',
@@ -59,7 +64,7 @@ describe('the chart', () => {
       );
     const topics = readFileSync(join(repositoryRoot, 'deploy/kafka/topics.yaml'), 'utf8');
     const { stdout, status } = check(`${rendered}\n---\n${topics}`);
-    expect(stdout).toMatch(/Valid: \d{3}, Invalid: 0, Errors: 0, Skipped: 0/);
+    expect(stdout).toMatch(/Valid: \d{3}, Invalid: 0, Errors: 0, Skipped: 3\b/);
     expect(status).toBe(0);
     // The judge itself: a word the schema does not know.
     expect(check(rendered.replace('readOnlyRootFilesystem', 'readOnlyRootFileSystem')).status).not.toBe(0);
@@ -207,9 +212,9 @@ describe('the high-availability values', () => {
     for (const name of storing) expect(siteFacts().services[name]?.produces, name).toContain(stored);
   });
 
-  it('give PostgreSQL three instances, a commit on two of them, and an administrator who is no superuser', () => {
+  it('give PostgreSQL three instances, and an administrator who is no superuser', () => {
     const [cluster] = of('Cluster', all);
-    expect(cluster?.spec).toMatchObject({ instances: 3, minSyncReplicas: 1, enableSuperuserAccess: false });
+    expect(cluster?.spec).toMatchObject({ instances: 3, enableSuperuserAccess: false });
     expect(cluster?.spec['managed']).toEqual({
       roles: [
         expect.objectContaining({
@@ -249,7 +254,7 @@ describe('the high-availability values', () => {
         type: 'prometheus',
         metadata: {
           serverAddress: 'http://prometheus.monitoring:9090',
-          query: 'max(callosum_inference_jobs_queued{callosum_model="lung-ct"})',
+          query: 'max(callosum_inference_jobs_queued{callosum_model="lung-ct",callosum_site=~"default|"})',
           threshold: '2',
         },
       },

@@ -96,6 +96,9 @@ export const stoppedAndRewound = [
   'maintenance.stopped=true,maintenance.rewindTo=2026-11-25T03:00:00+01:00,maintenance.announceSince=2026-11-25T04:00:00Z',
 ];
 
+/** Values that make the database from a back-up, beside those of a highly available site. */
+export const recovered = ['-f', 'ci/recovery.yaml', '--set', 'maintenance.stopped=true'];
+
 /** Values for a Kafka that asks for a client certificate and access tokens, with secrets from a store. */
 export const kafkaWithTokens = [
   '--set',

@@ -57,6 +57,7 @@ interface ComposeService {
   readonly environment?: Readonly<Record<string, string>>;
   readonly network_mode?: string;
   readonly ports?: unknown;
+  readonly volumes?: readonly string[];
   readonly read_only?: boolean;
   readonly cap_drop?: readonly string[];
   readonly configs?: readonly { readonly target: string }[];
@@ -147,6 +148,11 @@ describe('compose.yaml', () => {
       expect(compose.services[name]?.environment?.['CALLOSUM_PUBLIC_URL'], name).toBe(`http://${listens}`);
     // A name after one dollar would be Compose's variable, and empty.
     expect(content.replaceAll('$$', '')).not.toContain('$');
+  });
+
+  it("keeps Kafka's log on the volume that outlives its container", () => {
+    const { environment = {}, volumes = [] } = compose.services['kafka'] ?? { image: '' };
+    expect(volumes).toEqual([`kafka:${environment['KAFKA_LOG_DIRS']}`]);
   });
 
   it('gives our containers a read-only root and no capabilities', () => {

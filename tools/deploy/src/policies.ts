@@ -127,9 +127,12 @@ function availabilityRules(objects: readonly KubernetesObject[], { object, compo
     scaler?.spec['minReplicas'] ?? scaler?.spec['minReplicaCount'] ?? object.spec['replicas'] ?? 1,
   );
   const kept = objects.some(({ kind, spec }) => kind === 'PodDisruptionBudget' && selects(spec['selector'], labels));
+  const fixed = object.spec['replicas'];
+  // A site that is stopped: KEDA is told the same number.
+  const paused = scaler?.metadata.annotations?.['autoscaling.keda.sh/paused-replicas'];
   return [
     ...rule('disruption-budget', component, replicas > 1 && !kept),
-    ...rule('replicas-and-scaler', component, scaler !== undefined && object.spec['replicas'] !== undefined),
+    ...rule('replicas-and-scaler', component, fixed !== undefined && scaler !== undefined && paused !== String(fixed)),
   ];
 }
 

@@ -442,11 +442,13 @@ for (const { name, missing, open } of stores) {
       // Whole, and unknown to this database: perhaps its row was lost with the database.
       const whole = await put(ct(unknown));
       const before = await blobs();
+      expect(archive.unknownBlobs, 'nobody has looked').toBeUndefined();
       expect(await archive.sweep(60_000)).toBe(0);
       expect(await blobs()).toEqual(before);
       await new Promise((resolve) => setTimeout(resolve, 1_100));
       expect(await archive.sweep(1_000)).toBe(3);
       expect(await archive.sweep(1_000)).toBe(0);
+      expect(archive.unknownBlobs).toBe(1);
       expect(await blobs()).toEqual(before.filter((key) => ![torn, garbage, again].includes(key)));
       // The sender, who was never answered, sends it again: now the first one is needless.
       await archive.store(ct(unknown), intake);
@@ -461,6 +463,8 @@ for (const { name, missing, open } of stores) {
       const before = await blobs();
       await expect(wrong.archive.sweep(-1_000)).rejects.toMatchObject({ code: 'archive.sweep-refused' });
       expect(await blobs()).toEqual(before);
+      // All it refused over: what is told is not what the last good sweep found.
+      expect(wrong.archive.unknownBlobs).toBeGreaterThan(0);
       await wrong.database.close();
     });
 

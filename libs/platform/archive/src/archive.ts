@@ -248,6 +248,11 @@ export class Archive {
     return this.#sweep.run(ageMs, signal);
   }
 
+  /** Blobs without a row that stay until a reconciliation; of the last sweep of this process, undefined before its first. */
+  get unknownBlobs(): number | undefined {
+    return this.#sweep.unknownBlobs;
+  }
+
   /**
    * Writes the rows that the ledger lacks from the blobs alone, and announces each such instance; see `Reconciliation`.
    * @param settledMs blobs younger than this may be about to get their row, and are left alone

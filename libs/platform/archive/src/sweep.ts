@@ -34,11 +34,17 @@ export interface SweepParts {
 export class Sweep {
   /** Found whole and unknown before, so that each sweep need not read them again. At most `sweptMax`. */
   readonly #unknown = new Set<string>();
+  #found: number | undefined;
 
   readonly #walk: BlobWalk;
 
   constructor(private readonly parts: SweepParts) {
     this.#walk = new BlobWalk(parts.store, parts.site);
+  }
+
+  /** Blobs without a row that stay, as the last sweep found; undefined before the first one ended. */
+  get unknownBlobs(): number | undefined {
+    return this.#found;
   }
 
   /**
@@ -67,6 +73,7 @@ export class Sweep {
       deleted++;
     }
     for (const key of this.#unknown) if (round.looked(key) && !orphans.has(key)) this.#unknown.delete(key);
+    this.#found = this.#unknown.size;
     if (this.#unknown.size > 0) logger.warn({ blobs: this.#unknown.size }, 'archive.unknown-blobs');
     return deleted;
   }
@@ -83,7 +90,10 @@ export class Sweep {
     }
     // On a quiet day the only blob may be one that a crash left.
     const isLost = orphans.size > 0 && named === 0 && (await this.parts.ledger.isEmpty());
-    if (isLost || orphans.size > Math.max(orphansExpectedMax, named)) throw new SweepRefusedError(orphans.size);
+    if (isLost || orphans.size > Math.max(orphansExpectedMax, named)) {
+      this.#found = orphans.size;
+      throw new SweepRefusedError(orphans.size);
+    }
     return orphans;
   }
 

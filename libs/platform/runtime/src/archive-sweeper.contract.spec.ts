@@ -31,7 +31,7 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
     { newClient }: Pick<Database<never>, 'newClient'> = pool,
   ): ArchiveSweeper {
     const sweeper = new ArchiveSweeper({
-      archive: { sweep },
+      archive: { sweep, unknownBlobs: 3 },
       // As the runtime hands it over.
       newClient,
       site,
@@ -61,12 +61,15 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
     };
     const first = start(count(0));
     await until(() => (counts[0] ?? 0) > 2);
-    start(count(1));
+    const second = start(count(1));
+    // Only who sweeps knows today's number.
+    expect([first.unknownBlobs, second.unknownBlobs]).toEqual([3, undefined]);
     const before = counts[0] ?? 0;
     await until(() => (counts[0] ?? 0) > before + 10);
     expect(counts[1]).toBe(0);
     await first.close();
     await until(() => (counts[1] ?? 0) > 2);
+    expect([first.unknownBlobs, second.unknownBlobs]).toEqual([undefined, 3]);
     expect([...ages]).toEqual([24 * 3_600_000]);
   });
 

@@ -5,7 +5,7 @@ import type { Logger } from '@callosum/telemetry';
 import type pg from 'pg';
 
 export interface ArchiveSweeperOptions {
-  readonly archive: Pick<Archive, 'sweep'>;
+  readonly archive: Pick<Archive, 'sweep' | 'unknownBlobs'>;
   /** Makes a connection as the archive's pool does; the sweeper's lock needs one of its own. */
   readonly newClient: () => pg.Client;
   readonly site: string;
@@ -38,6 +38,11 @@ export class ArchiveSweeper {
   start(): this {
     this.#running = this.#run();
     return this;
+  }
+
+  /** What the last sweep left; undefined at a replica that does not sweep, whose knowledge may be of yesterday. */
+  get unknownBlobs(): number | undefined {
+    return this.#holder ? this.#options.archive.unknownBlobs : undefined;
   }
 
   /** Ends a sweep that runs, and lets another replica have the lock. */

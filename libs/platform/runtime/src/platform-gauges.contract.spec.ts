@@ -27,6 +27,7 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
   let sampler: Sampler;
   /** As the log answers, or does not. */
   let lag: EventLog['lag'];
+  let unknownBlobs: number | undefined;
   const metricsServer = createServer((request, response) => telemetry.handleMetrics(request, response));
 
   beforeAll(async () => {
@@ -47,6 +48,8 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
       log: { lag: (group: string) => lag(group) } as EventLog,
       objectStore: new FileObjectStore({ root: folder, diskFreeBytesMin: 0 }),
       logger: createLogger('test', 'silent'),
+      unknownBlobs: () => unknownBlobs,
+      outboxRowsMax: 5,
       own: () => Promise.resolve([reading('callosum.quarantine.studies', 3, {})]),
     });
   });
@@ -102,6 +105,27 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
     expect(values.get('callosum_quarantine_studies')).toBe(3);
   });
 
+  it('say how many blobs no row knows where they were swept, and nothing where another replica sweeps', async () => {
+    expect((await scrape()).has('callosum_archive_unknown_blobs')).toBe(false);
+    unknownBlobs = 2;
+    await sampler.sample();
+    expect((await scrape()).get('callosum_archive_unknown_blobs')).toBe(2);
+    unknownBlobs = undefined;
+    await sampler.sample();
+    expect((await scrape()).get('callosum_archive_unknown_blobs')).toBeNaN();
+  });
+
+  it('count an outbox up to what it may hold, and say how much that is', async () => {
+    const ids = ['j', 'k', 'l', 'm', 'n', 'o'];
+    for (const id of ids)
+      await sql`insert into archive.outbox (${columns}) values (${row(id, 1)})`.execute(database.db);
+    await sampler.sample();
+    const values = await scrape();
+    expect(values.get('callosum_outbox_rows_max callosum_schema="archive"')).toBe(5);
+    expect(values.get('callosum_outbox_rows callosum_schema="archive"')).toBe(5);
+    await sql`delete from archive.outbox where event_id = any(${ids})`.execute(database.db);
+  });
+
   it('go on being read while the event log is away, which hides its lag alone', async () => {
     const answering = lag;
     lag = () => Promise.reject(new Error('no broker answers'));
@@ -133,7 +157,7 @@ describe.skipIf(postgres.missing)(`gauges${postgres.missing ? ` (${postgres.miss
     await sampler.sample();
     const away = await scrape();
     const unknown = [...away].filter(([name]) => /outbox|parked/.test(name));
-    expect(unknown.length).toBe(6);
+    expect(unknown.length).toBe(8);
     for (const [name, value] of unknown) expect(value, name).toBeNaN();
     expect(away.get(lagSeries)).toBe(7);
     expect(away.get('callosum_disk_free')).toBeGreaterThan(0);

@@ -16,26 +16,29 @@ export interface PlatformGaugesOptions {
   readonly objectStore: ObjectStore;
   /** Of certificates the service shows, by whom it shows them to. */
   readonly certificates?: Readonly<Record<string, string>>;
+  /** Rows at which an outbox refuses more; counting further costs and tells nothing. */
+  readonly outboxRowsMax: number;
+  /** Of the archive's sweeper; undefined where another replica sweeps. */
+  readonly unknownBlobs?: () => number | undefined;
   /** The service's own gauges. */
   readonly own: () => Promise<readonly Reading[]>;
   readonly logger: Logger;
 }
-
-/** An outbox refuses more anyway: counting further costs and tells nothing. */
-const outboxRowsMax = 100_000;
 
 /**
  * What waits: in outboxes, parked, behind the consumers, on the disk, and in the service's own rows. Each source has turns
  * of its own: a log that is away, or answers late, neither hides nor holds up what the database tells of its outbox.
  */
 export function samplePlatformGauges(options: PlatformGaugesOptions): Sampler {
-  const { service, schema, usesArchive, db, log, objectStore, certificates = {}, own, logger } = options;
+  const { service, schema, usesArchive, db, log, objectStore, outboxRowsMax, certificates = {} } = options;
+  const { unknownBlobs, own, logger } = options;
   const outboxes = usesArchive ? [schema, archiveSchema] : [schema];
   const sources: Readonly<Record<string, () => Promise<readonly Reading[]>>> = {
-    ...Object.fromEntries(outboxes.map((name) => [`outbox ${name}`, () => outboxReadings(db, name)])),
+    ...Object.fromEntries(outboxes.map((name) => [`outbox ${name}`, () => outboxReadings(db, name, outboxRowsMax)])),
     parked: () => parkedReadings(db, schema, service),
     lag: () => lagReadings(log, service),
     disk: () => diskReadings(objectStore),
+    archive: async () => blobReadings(unknownBlobs?.()),
     certificates: () => certificateReadings(service, certificates),
     own: async () => own(),
   };
@@ -48,13 +51,14 @@ export function samplePlatformGauges(options: PlatformGaugesOptions): Sampler {
   };
 }
 
-async function outboxReadings(db: QueryExecutorProvider, schema: string): Promise<Reading[]> {
+async function outboxReadings(db: QueryExecutorProvider, schema: string, rowsMax: number): Promise<Reading[]> {
   const { rows } = await sql<{ count: number; age: number }>`
     select count(*)::float8 as count, coalesce(extract(epoch from now() - min(time)), 0)::float8 as age
-    from (select time from ${sql.id(schema, 'outbox')} order by id limit ${outboxRowsMax}) as waiting`.execute(db);
+    from (select time from ${sql.id(schema, 'outbox')} order by id limit ${rowsMax}) as waiting`.execute(db);
   const labels = { 'callosum.schema': schema };
   return rows.flatMap(({ count, age }) => [
     reading('callosum.outbox.rows', count, labels),
+    reading('callosum.outbox.rows_max', rowsMax, labels),
     reading('callosum.outbox.oldest_age', Math.max(0, age), labels),
   ]);
 }
@@ -79,6 +83,9 @@ async function lagReadings(log: EventLog, group: string): Promise<Reading[]> {
     return reading('callosum.consumer.lag', events, { 'callosum.group': group, 'callosum.topic': topic });
   });
 }
+
+const blobReadings = (unknown: number | undefined): Reading[] =>
+  unknown === undefined ? [] : [reading('callosum.archive.unknown_blobs', unknown, {})];
 
 async function diskReadings(objectStore: ObjectStore): Promise<Reading[]> {
   const freeBytes = await objectStore.freeBytes?.();

@@ -126,9 +126,11 @@ export async function startService(
       [tokens.STUDY_INDEX, peers.studyIndex],
       [tokens.IDENTITY, peers.identity],
     ]);
+    let unknownBlobs: (() => number | undefined) | undefined;
     if (definition.usesArchive) {
-      const archive = openArchive(definition, settings, log, objectStore, logger, closers);
+      const { archive, sweeper } = openArchive(definition, settings, log, objectStore, logger, closers);
       values.set(tokens.ARCHIVE, archive);
+      unknownBlobs = () => sweeper.unknownBlobs;
     }
 
     const app = await createApplication(definition, values, authenticator, logger);
@@ -173,6 +175,8 @@ export async function startService(
       objectStore,
       logger,
       certificates: certificateFiles({ ...settings, ...own }),
+      outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
+      ...(unknownBlobs ? { unknownBlobs } : {}),
       own: () => definition.gauges?.(app) ?? Promise.resolve([]),
     });
     closers.push(() => gauges.close());
@@ -220,7 +224,7 @@ function openArchive(
   objectStore: ObjectStore,
   logger: Logger,
   closers: (() => Promise<unknown> | void)[],
-): Archive {
+): { readonly archive: Archive; readonly sweeper: ArchiveSweeper } {
   const database = openDatabase(archiveSchema, definition.schema, settings, logger);
   closers.push(() => database.close());
   // Every service that stores runs a relay over the archive's outbox; the lock lets one at a time send.
@@ -236,7 +240,7 @@ function openArchive(
   const { newClient } = database;
   const sweeper = new ArchiveSweeper({ archive, newClient, site: settings.CALLOSUM_SITE, logger }).start();
   closers.push(() => sweeper.close());
-  return archive;
+  return { archive, sweeper };
 }
 
 async function createApplication(

@@ -42,6 +42,16 @@ describe('the alerts', () => {
     expect(rules.flatMap(({ expr }) => problemsOf(expr))).toEqual([]);
   });
 
+  it('stand in the group of the ratios they are about, behind them', () => {
+    for (const { rules: inOrder } of groups)
+      for (const [at, { alert = '', expr }] of inOrder.entries())
+        for (const [ratio] of alert ? expr.matchAll(/\bcallosum:[\w:]+/g) : [])
+          expect(
+            inOrder.slice(0, at).map(({ record }) => record),
+            alert,
+          ).toContain(ratio);
+  });
+
   it('say how bad it is, what it is and where to read on', () => {
     for (const { alert = '', labels, annotations } of alerts) {
       expect(labels?.['severity'], alert).toMatch(/^(critical|warning)$/);

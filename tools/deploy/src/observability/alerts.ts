@@ -1,7 +1,7 @@
 import { services } from '@callosum/all-in-one/services';
 import { stringify } from 'yaml';
 
-import { burnAlerts, sloRecordings } from './slos.js';
+import { burnAlerts, sloRecordings, slos } from './slos.js';
 
 /** An alert as it is written here; its runbook is docs/runbooks/<alert>.md. */
 export interface Alert {
@@ -18,9 +18,13 @@ export interface Alert {
 
 const of = (...labels: string[]): string => `by (${['callosum_site', ...labels].join(', ')})`;
 
-/** A counter that grew over a window, or appeared in it. */
-const grew = (series: string, window: string): string =>
-  `increase(${series}[${window}]) > 0 or (${series} unless ${series} offset ${window})`;
+/** A counter that grew over a window, or appeared in it, which is no increase to PromQL; the window ended a while `ago`. */
+const grew = (series: string, window: string, ago?: string): string => {
+  const end = ago ? ` offset ${ago}` : '';
+  const start = ago ? `${minutes(window) + minutes(ago)}m` : window;
+  return `increase(${series}[${window}]${end}) > 0 or (${series}${end} unless ${series} offset ${start})`;
+};
+const minutes = (duration: string): number => Number(duration.replace(/m$/, ''));
 
 /** What the chart writes on all it makes, whatever the release is called. */
 const ours = 'app_kubernetes_io_part_of="callosum"';
@@ -111,27 +115,27 @@ export const causes: readonly Alert[] = [
     severity: 'critical',
     summary: 'events of {{ $labels.callosum_schema }} have not reached the log for {{ $value | humanizeDuration }}',
     description:
-      'What is acknowledged is kept and goes no further: no study gets on. At 100,000 events stores are refused.',
+      'What is acknowledged is kept and goes no further: no study gets on. At CALLOSUM_OUTBOX_ROWS_MAX events stores are refused.',
   },
   {
     alert: 'CallosumRecordStandsStill',
-    // No study at all: burn rates are shares of what came through, and say nothing when nothing does. A counter appears with
-    // its first value, of which increase() knows nothing.
-    expr: `sum ${of()} (increase(callosum_study_completion_duration_count[30m] offset 15m)) > 0 unless sum ${of()} (${grew('callosum_publish_duration_count{callosum_outcome="ok"}', '45m')}) > 0 unless sum ${of()} (${grew('callosum_identity_decisions_total{callosum_outcome="quarantined"}', '45m')}) > 0`,
+    // No study at all: burn rates are shares of what came through, and say nothing when nothing does. What belongs in the
+    // record is what was completed while studies were linked, or while nobody decided at all (as long as one may take to
+    // arrive). Results in the archive are no record.
+    expr: `sum ${of()} (${grew('callosum_study_completion_duration_count', '30m', '15m')}) > 0 and (sum ${of()} (${grew('callosum_identity_decisions_total{callosum_outcome="linked"}', '30m', '15m')}) > 0 or sum ${of()} (callosum_study_completion_duration_count) > 0 unless sum ${of()} (${grew('callosum_identity_decisions_total', '90m')}) > 0) unless sum ${of()} (${grew('callosum_publish_duration_count{callosum_sink="fhir",callosum_outcome="ok"}', '45m')}) > 0`,
     for: '10m',
     severity: 'critical',
-    summary: 'studies are complete, and nothing was written of any',
-    description:
-      'No write to the record or the archive has succeeded for 45 minutes, though studies were complete by then.',
+    summary: 'studies are complete, and the record was told of none',
+    description: 'No write to the record has succeeded for 45 minutes, though studies that belong there came before.',
   },
   {
     alert: 'CallosumOutboxFull',
-    // At 100,000 (CALLOSUM_OUTBOX_ROWS_MAX) what would add an event is refused.
-    expr: `max ${of('callosum_schema')} (callosum_outbox_rows) > 80000`,
+    // At CALLOSUM_OUTBOX_ROWS_MAX what would add an event is refused; of several who write, the smallest refuses first.
+    expr: `max ${of('callosum_schema')} (callosum_outbox_rows) > 0.8 * min ${of('callosum_schema')} (callosum_outbox_rows_max)`,
     for: '1m',
     severity: 'critical',
     summary: 'the outbox of {{ $labels.callosum_schema }} is almost full',
-    description: 'At 100,000 rows stores are refused with A700 and 503.',
+    description: 'At CALLOSUM_OUTBOX_ROWS_MAX rows stores are refused with A700 and 503.',
   },
   {
     alert: 'CallosumEventsParked',
@@ -208,6 +212,16 @@ export const causes: readonly Alert[] = [
     description: 'Both are kept and the first stays current. A person should look which one is right.',
   },
   {
+    alert: 'CallosumUnknownBlobs',
+    // Read once an hour by the replica that sweeps; the others know nothing.
+    expr: `max ${of()} (callosum_archive_unknown_blobs) > 0`,
+    for: '5m',
+    severity: 'critical',
+    summary: '{{ $value }} objects in the store are known to no row of the ledger',
+    description:
+      'The database is older than the object store: acknowledged objects are in no study that people see until a reindex.',
+  },
+  {
     alert: 'CallosumDiskLow',
     expr: `min ${of()} (callosum_disk_free) < 50 * 1024 * 1024 * 1024 or min ${of()} (predict_linear(callosum_disk_free[6h], 3 * 86400)) < 0`,
     for: '30m',
@@ -248,8 +262,11 @@ export const alertsFile = (): string =>
   stringify(
     {
       groups: [
-        { name: 'callosum-slo-ratios', rules: sloRecordings() },
-        { name: 'callosum-slo', rules: burnAlerts().map(rule) },
+        // Ratios and the alerts on them are one group: its rules are evaluated in order and at one moment, groups are not.
+        ...slos.map((slo) => ({
+          name: `callosum-slo-${slo.name.replaceAll('_', '-')}`,
+          rules: [...sloRecordings([slo]), ...burnAlerts([slo]).map(rule)],
+        })),
         { name: 'callosum-causes', rules: causes.map(rule) },
       ],
     },

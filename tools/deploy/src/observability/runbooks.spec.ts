@@ -83,6 +83,15 @@ describe('the check', () => {
     [fenced('psql "$CALLOSUM_PSQL" -c "drop schema if exists planted cascade"'), 'there is no schema planted'],
     [fenced("curl -s 'http://127.0.0.1:8080/api/planted'"), 'GET /api/planted is no route'],
     [fenced("curl -s 'http://127.0.0.1:8080/api/identity/quarantine/<decisionId>/resolve'"), 'is no route'],
+    [
+      fenced('kubectl -n imaging create secret generic x --from-file=keys.json --dry-run=client -o yaml'),
+      '--dry-run changes nothing',
+    ],
+    [fenced('kubectl -n imaging wait --for=delete pod -l app.kubernetes.io/component!=migrate'), 'pods that may stay'],
+    [
+      fenced("kubectl -n imaging wait --for=delete pod -l 'app.kubernetes.io/component in (dicomweb,planted)'"),
+      'the service dimse-ingest is not waited for',
+    ],
     [fenced('kubectl -n imaging logs deploy/callosum-planted'), 'the chart makes no callosum-planted'],
     [
       fenced('kubectl -n imaging exec deploy/callosum-toolbox -- callosum parked planted'),

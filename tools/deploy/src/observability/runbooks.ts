@@ -100,7 +100,8 @@ function sqlProblems(command: string): string[] {
   const [, dropped] = /^drop schema if exists (.*) cascade$/.exec(query) ?? [];
   if (dropped) return droppedProblems(dropped.split(', '));
   const [, schema = '', table = ''] = /\bfrom (\w+)\.(\w+)/.exec(query) ?? [];
-  if (!schema) return query && !/\bfrom pg_stat_activity\b/.test(query) ? [`${query}: no schema.table`] : [];
+  if (!schema)
+    return query && !/\bfrom pg_(?:stat_activity|prepared_xacts)\b/.test(query) ? [`${query}: no schema.table`] : [];
   const source = migrationsOf(schema);
   if (!source) return [`there is no schema ${schema}`];
   if (!new RegExp(`create table ${table}\\b`).test(source)) return [`there is no table ${schema}.${table}`];
@@ -148,12 +149,29 @@ function curlProblems(command: string): string[] {
   return isKnown ? [] : [`${method} ${path} is no route`];
 }
 
+/** Services end when a site is stopped; workers, the toolbox and finished Jobs stay, and would be waited for in vain. */
+function selectorProblems(command: string): string[] {
+  const [, list] = /component in \(([^)]*)\)/.exec(command) ?? [];
+  const named = list?.split(',').map((name) => name.trim()) ?? [];
+  if (!list)
+    return /--for=delete\b/.test(command) ? ['waits for the end of pods that may stay: name the services'] : [];
+  const known: readonly string[] = services.map(({ name }) => name);
+  return [
+    ...named.filter((name) => !known.includes(name)).map((name) => `there is no service ${name}`),
+    ...known.filter((name) => !named.includes(name)).map((name) => `the service ${name} is not waited for`),
+  ];
+}
+
 function kubectlProblems(command: string): string[] {
   const kinds = /\b(?:deploy|statefulset|cronjob|hpa|scaledobject)[/ ](callosum[\w-]*)/g;
   const names = [...command.matchAll(kinds)].map(([, name = '']) => name);
   const [, inside] = / -- (callosum .*)$/.exec(command) ?? [];
   return [
     ...names.filter((name) => !deployments.has(name)).map((name) => `the chart makes no ${name}`),
+    ...selectorProblems(command),
+    ...(/--dry-run\b/.test(command) && !/\| kubectl (?:-n \S+ )?(?:apply|replace) -f -/.test(command)
+      ? ['--dry-run changes nothing and prints what it would: apply it']
+      : []),
     ...(inside ? cliProblems(`npx ${inside}`) : []),
   ];
 }

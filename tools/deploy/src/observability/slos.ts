@@ -109,8 +109,8 @@ export const ratioName = ({ name }: Slo, window: string): string => `callosum:${
 export const sloWindows: readonly string[] = [...new Set(burns.flatMap(({ long, short }) => [short, long]))];
 
 /** Recording rules: the share of bad answers, by window. No bad one is 0, no answer at all is no sample. */
-export const sloRecordings = () =>
-  slos.flatMap((slo) =>
+export const sloRecordings = (of: readonly Slo[] = slos) =>
+  of.flatMap((slo) =>
     sloWindows.map((window) => ({
       record: ratioName(slo, window),
       expr: `(${slo.bad(window)} or 0 * ${slo.all(window)}) / (${slo.all(window)} > 0)`,
@@ -118,8 +118,8 @@ export const sloRecordings = () =>
   );
 
 /** One alert per promise and pair of windows: the long one says that it matters, the short one that it still goes on. */
-export const burnAlerts = () =>
-  slos.flatMap((slo) =>
+export const burnAlerts = (of: readonly Slo[] = slos) =>
+  of.flatMap((slo) =>
     burns.map(({ long, short, factor, severity, says, for: pending }) => {
       const limit = `${factor} * ${Number((1 - slo.objective).toFixed(6))}`;
       const enough = `${slo.all(long)} * ${secondsOf(long)} >= ${slo.answersMin}`;

@@ -80,6 +80,12 @@ export const metricRegistry = {
     labels: ['callosum.schema'],
     meaning: 'Events waiting in an outbox, at most 100,000',
   },
+  'callosum.outbox.rows_max': {
+    kind: 'gauge',
+    unit: '{event}',
+    labels: ['callosum.schema'],
+    meaning: 'Events an outbox may hold for the service that tells it (CALLOSUM_OUTBOX_ROWS_MAX); then it refuses more',
+  },
   'callosum.outbox.oldest_age': {
     kind: 'gauge',
     unit: 's',
@@ -128,6 +134,13 @@ export const metricRegistry = {
     unit: '{instance}',
     labels: ['callosum.decision'],
     meaning: 'Objects kept beside another of their SOPInstanceUID, by what conflicts: a person should look',
+  },
+  'callosum.archive.unknown_blobs': {
+    kind: 'gauge',
+    unit: '{blob}',
+    labels: [],
+    meaning:
+      'Blobs older than a day that no row knows, as the last sweep of the replica that sweeps left them; above 0 the database is older than the blobs',
   },
   'callosum.dimse.associations': {
     kind: 'counter',
