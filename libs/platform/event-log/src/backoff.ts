@@ -2,21 +2,18 @@ import { CallosumError } from '@callosum/kernel';
 import { isTransientDatabaseError } from '@callosum/database';
 
 export interface Backoff {
-  /** Calls of the handler, the first included, before it is asked whether it is this fact alone that fails. */
+  /** Calls of the handler in all, the first included. */
   readonly attemptsMax: number;
   readonly initialMs: number;
   readonly capMs: number;
-  /** What pauses grow to from then on, for as long as the outage lasts. */
-  readonly outageCapMs: number;
 }
 
 /**
- * About four minutes: a dependency that restarts or fails over fails every event alike, so standing still loses
- * nothing, while parking would leave a person with thousands of healthy facts to replay. What is away for longer is
- * asked twice a minute: it has come back for half a minute at most when the facts go on. Waits of one event alone
- * belong to rows with a deadline.
+ * About four minutes in all: a dependency that restarts or fails over fails every event alike, so standing still
+ * loses nothing, while parking would leave a person with thousands of healthy facts to replay. Waits of one event
+ * alone belong to rows with a deadline.
  */
-export const defaultBackoff: Backoff = { attemptsMax: 70, initialMs: 100, capMs: 5_000, outageCapMs: 30_000 };
+export const defaultBackoff: Backoff = { attemptsMax: 70, initialMs: 100, capMs: 5_000 };
 
 /**
  * Calls in all when the error is a defect (kind `internal`, such as a FHIR server's 500): about two seconds. It is mostly
@@ -24,7 +21,7 @@ export const defaultBackoff: Backoff = { attemptsMax: 70, initialMs: 100, capMs:
  */
 const defectAttemptsMax = 5;
 
-/** Calls of the handler in all before a fact that failed with `error` is parked; if it is transient, it may wait for longer. */
+/** Calls of the handler in all before a fact that failed with `error` is parked. */
 export function attemptsMaxFor(error: unknown, { attemptsMax }: Backoff): number {
   if (isTransient(error)) return attemptsMax;
   return error instanceof CallosumError && error.kind === 'internal' ? Math.min(defectAttemptsMax, attemptsMax) : 1;
@@ -32,11 +29,7 @@ export function attemptsMaxFor(error: unknown, { attemptsMax }: Backoff): number
 
 /** Wait after `attempt` failed calls: doubled each time, capped, then a random half taken off against herds. */
 export function backoffMs(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
-  const { attemptsMax, initialMs, capMs, outageCapMs } = backoff;
-  const full =
-    attempt < attemptsMax
-      ? Math.min(capMs, initialMs * 2 ** Math.max(0, attempt - 1))
-      : Math.max(capMs, Math.min(outageCapMs, capMs * 2 ** (attempt - attemptsMax)));
+  const full = Math.min(backoff.capMs, backoff.initialMs * 2 ** Math.max(0, attempt - 1));
   return full / 2 + (full / 2) * random();
 }
 

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '@callosum/kernel';
 
-import { attemptsMaxFor, backoffMs, defaultBackoff, isTransient, type Backoff } from './backoff.js';
+import { attemptsMaxFor, backoffMs, defaultBackoff, type Backoff } from './backoff.js';
 import { countEvent } from './metrics.js';
 import { behindParkedCode, PartitionLostError } from './errors.js';
 import type { EventHandler } from './event-log.js';
 import type { LogEvent } from './event.js';
-import { Outages, type WaitingFact } from './outage.js';
 import type { ParkedStore } from './parked.js';
 
 export interface ConsumerPolicyOptions {
@@ -21,13 +20,12 @@ export interface ConsumerPolicyOptions {
 
 /**
  * What happens when handling fails, the same on every adapter: transient errors are tried again with growing
- * pauses for as long as what is away holds up others too, defects a few times within seconds, everything else parks at
- * once, and later facts of a parked key park behind it while other keys go on. The handler it makes rejects only when parking itself fails (no database): then the
+ * pauses, defects a few times within seconds, everything else parks at once, and later facts of a parked key park
+ * behind it while other keys go on. The handler it makes rejects only when parking itself fails (no database): then the
  * event is delivered again; or when the partition was lost meanwhile, and with it the say in what becomes of the event.
  */
 export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
   const { group, parked, dispatch, backoff = defaultBackoff, onParked } = options;
-  const outages = new Outages();
   return async (event, lost) => {
     const { topic, key } = event;
     const stillOurs = (): void => {
@@ -38,39 +36,25 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
       onParked?.(event, behindParkedCode, undefined);
       return;
     }
-    let waiting: WaitingFact | undefined;
-    try {
-      for (let attempt = 1; ; attempt++) {
-        const startedAt = performance.now();
-        try {
-          await dispatch(event, lost);
-          countEvent(group, event, 'handled', startedAt);
-          outages.handled(event);
+    for (let attempt = 1; ; attempt++) {
+      const startedAt = performance.now();
+      try {
+        await dispatch(event, lost);
+        countEvent(group, event, 'handled', startedAt);
+        return;
+      } catch (error) {
+        stillOurs();
+        if (attempt >= attemptsMaxFor(error, backoff)) {
+          const code = errorCode(error);
+          if (!(await parked.park(group, event, code))) return;
+          countEvent(group, event, 'parked', startedAt);
+          onParked?.(event, code, error);
           return;
-        } catch (error) {
-          stillOurs();
-          if (isTransient(error)) outages.failed((waiting ??= outages.begin(event)));
-          const believed = isTransient(error) && !waiting?.isAlone;
-          if (attempt >= attemptsMaxFor(error, backoff) && !believed) {
-            const code = errorCode(error);
-            if (!(await parked.park(group, event, code))) return;
-            countEvent(group, event, 'parked', startedAt);
-            onParked?.(event, code, error);
-            return;
-          }
-          countEvent(group, event, 'retried', startedAt);
-          await pause(backoffMs(backoff, attempt), lost);
-          stillOurs();
         }
+        countEvent(group, event, 'retried', startedAt);
+        await sleep(backoffMs(backoff, attempt));
+        stillOurs();
       }
-    } finally {
-      outages.end(waiting);
     }
   };
 }
-
-/** Ends early when the partition is lost: whoever has it now, perhaps we again, must not wait for a pause to end. */
-const pause = (ms: number, lost: AbortSignal | undefined): Promise<void> =>
-  sleep(ms, undefined, lost ? { signal: lost } : {}).catch((error: unknown) => {
-    if (!lost?.aborted) throw error;
-  });

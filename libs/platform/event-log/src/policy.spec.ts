@@ -1,13 +1,11 @@
 import { CallosumError } from '@callosum/kernel';
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { backoffMs, defaultBackoff, isTransient } from './backoff.js';
 import { withPolicy } from './consumer.js';
-import { PartitionLostError } from './errors.js';
 import { fromMessage, toMessage } from './kafka/headers.js';
 import { topicConfigs } from './kafka/topics.js';
-import { Outages, type WaitingFact } from './outage.js';
 import { partitionOf } from './partition.js';
 import { fact, topic } from './test-support/collect.js';
 
@@ -77,6 +75,7 @@ describe('withPolicy', () => {
   }
 
   it.each([
+    ['a dependency that is away', new CallosumError('a.away', 'unavailable', 'x'), 70, 'a.away'],
     ['a defect over there', new CallosumError('a.defect', 'internal', 'x'), 5, 'a.defect'],
     ['a wrong input', new CallosumError('a.wrong', 'invalid', 'x'), 1, 'a.wrong'],
     ['a defect of ours', new TypeError('x is undefined'), 1, 'internal'],
@@ -84,73 +83,9 @@ describe('withPolicy', () => {
     expect(await callsUntilParked(error)).toEqual({ calls, parked: [code] });
   });
 
-  it('waits with pauses that grow to half a minute for what is away, never parks, and ends its pause with the partition', async () => {
-    vi.useFakeTimers();
-    try {
-      const lost = new AbortController();
-      const times: number[] = [];
-      const store = { holds: () => Promise.resolve(false), park: vi.fn() };
-      const dispatch = (): Promise<void> => {
-        times.push(Date.now());
-        return Promise.reject(new CallosumError('a.away', 'unavailable', 'x'));
-      };
-      const handled = withPolicy({ group: 'g', parked: store as never, dispatch })(fact('k', 1), lost.signal);
-      const ended = expect(handled).rejects.toBeInstanceOf(PartitionLostError);
-      await vi.advanceTimersByTimeAsync(8 * 3_600_000);
-      const waits = times.slice(1).map((time, i) => time - (times[i] ?? 0));
-      expect(Math.max(...waits.slice(0, 60))).toBeLessThanOrEqual(5_001);
-      expect(Math.max(...waits)).toBeLessThanOrEqual(30_001);
-      expect(Math.min(...waits.slice(-500))).toBeGreaterThanOrEqual(15_000);
-      expect(store.park).not.toHaveBeenCalled();
-      lost.abort();
-      await ended;
-    } finally {
-      vi.useRealTimers();
-    }
-  });
-
   it('spends no more than seconds on a defect', () => {
     const waits = [1, 2, 3, 4].map((attempt) => backoffMs(defaultBackoff, attempt, () => 1));
     expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeLessThan(3_000);
-  });
-});
-
-describe('a fact that says something is away', () => {
-  const others = (outages: Outages, from: number, count: number): void => {
-    for (let i = from; i < from + count; i++) outages.handled(fact(`other-${i}`, 1));
-  };
-  const fails = (outages: Outages, waiting: WaitingFact, times: number): boolean => {
-    for (let i = 0; i < times; i++) outages.failed(waiting);
-    return waiting.isAlone;
-  };
-
-  it('is believed while nothing else is handled, and while only its own key or another topic is', () => {
-    const outages = new Outages();
-    const waiting = outages.begin(fact('k', 1));
-    expect(fails(outages, waiting, 1_000)).toBe(false);
-    for (let i = 0; i < 50; i++) {
-      outages.handled(fact('k', i));
-      outages.handled(fact('one other', i));
-      outages.handled(fact(`elsewhere-${i}`, 1, { topic: 'another' }));
-    }
-    expect(fails(outages, waiting, 1_000)).toBe(false);
-  });
-
-  it('is not believed when others are handled and it goes on failing; some attempts are granted', () => {
-    const outages = new Outages();
-    const waiting = outages.begin(fact('k', 1));
-    others(outages, 0, 3);
-    expect(fails(outages, waiting, 4)).toBe(false);
-    expect(fails(outages, waiting, 1)).toBe(true);
-  });
-
-  it('is believed for longer the more wait with it', () => {
-    const outages = new Outages();
-    const [first, second] = [outages.begin(fact('a', 1)), outages.begin(fact('b', 1))];
-    others(outages, 0, 5);
-    expect([fails(outages, first, 5), fails(outages, second, 5)]).toEqual([false, false]);
-    others(outages, 5, 1);
-    expect([fails(outages, first, 5), fails(outages, second, 5)]).toEqual([true, true]);
   });
 });
 
