@@ -1,47 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { Archive } from '@callosum/archive';
-import type { Authenticator } from '@callosum/auth';
 import { parseSettings } from '@callosum/config';
 import { operations } from '@callosum/contracts';
-import type { Database } from '@callosum/database';
-import {
-  connectEventLog,
-  type EventLog,
-  EventLogTransport,
-  OutboxRelay,
-  ParkedEvents,
-  ParkedStore,
-  PostgresOutbox,
-} from '@callosum/event-log';
+import { connectEventLog, EventLogTransport, ParkedEvents, ParkedStore } from '@callosum/event-log';
 import { systemClock } from '@callosum/kernel';
-import type { ObjectStore } from '@callosum/object-store';
-import { createLogger, type Logger } from '@callosum/telemetry';
+import { createLogger } from '@callosum/telemetry';
 import type { INestApplication } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply } from 'fastify';
 
-import { ArchiveSweeper } from './archive-sweeper.js';
 import { certificateFiles } from './certificate-gauges.js';
 import { createPeerClients } from './clients.js';
+import { Closers } from './closers.js';
+import { createApplication } from './create-application.js';
 import { tellWithoutTls } from './database-settings.js';
 import type { ServiceDefinition } from './definition.js';
 import { Drain } from './drain.js';
-import { guardHttp } from './http-auth.js';
-import { ProblemFilter, refuseUrl } from './http-errors.js';
-import { traceHttp } from './http-tracing.js';
 import { migrateService } from './migrate-service.js';
-import { NestLogger } from './nest-logger.js';
 import { startInternalGrpc } from './internal-grpc.js';
 import { openDatabase, openEventLog, openObjectStore } from './open-adapters.js';
+import { openArchive } from './open-archive.js';
 import { openAuthenticator } from './open-authenticator.js';
+import { openOutbox } from './open-outbox.js';
 import { ParkedGrpc } from './parked-service.js';
 import { samplePlatformGauges } from './platform-gauges.js';
-import { PlatformModule } from './platform-module.js';
 import { type Readiness, readinessOf } from './readiness.js';
-import { archiveSchema } from './roles.js';
-import { type PlatformSettings, platformSettings } from './settings.js';
+import { platformSettings } from './settings.js';
 import { StudyStatusGrpc } from './study-status-service.js';
 import * as tokens from './tokens.js';
 
@@ -62,12 +44,10 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-/** JSON bodies of our own REST calls are small decisions, not documents. */
-const jsonBodyBytesMax = 1024 * 1024;
-
 /**
  * Starts one service: settings, database and migrations, log, stores, Nest application, gRPC, consumers, relay.
- * What was opened before a failure is closed again.
+ * What was opened before a failure is closed again. Everything ends in the reverse of the order below: gauges, relay, gRPC,
+ * the application with its consumers, the archive, peers, the log, the database.
  * @param processDrain of the process it shares with others; its own when not given
  */
 export async function startService(
@@ -81,12 +61,12 @@ export async function startService(
   const logger = createLogger(definition.name, settings.CALLOSUM_LOG_LEVEL);
   const authenticator = openAuthenticator(definition, settings, logger);
   definition.assertBinds?.(own);
-  const closers: (() => Promise<unknown> | void)[] = [];
+  const closers = new Closers(drain, logger);
   let crash: Error | undefined;
   try {
     const database = openDatabase(definition.schema, definition.schema, settings, logger);
     tellWithoutTls(settings, logger);
-    closers.push(() => database.close());
+    closers.add(() => database.close());
     // A connection of its own: under load every one of the pool is at work, and a replica that works is no reason to take it out.
     const probe = openDatabase(
       definition.schema,
@@ -94,25 +74,19 @@ export async function startService(
       { ...settings, CALLOSUM_DATABASE_POOL_MAX: 1 },
       logger,
     );
-    closers.push(() => probe.close());
+    closers.add(() => probe.close());
     await migrateService(database.db, definition);
 
     const { log, close: closeLog } = await openEventLog(definition, settings, logger);
-    closers.push(closeLog);
+    closers.add(closeLog);
     const objectStore = openObjectStore(settings);
-    const relay = openRelay(database, definition.schema, settings, log, logger);
-    const outbox = new PostgresOutbox({
-      service: definition.name,
-      site: settings.CALLOSUM_SITE,
-      outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
-      onAdd: () => relay.expect(),
-    });
+    const { outbox, relay } = openOutbox(definition, database, definition.schema, settings, log, logger);
     const peers = createPeerClients(
       definition.name,
       { studyIndex: settings.CALLOSUM_STUDY_INDEX_GRPC, identity: settings.CALLOSUM_IDENTITY_GRPC },
       authenticator,
     );
-    closers.push(() => peers.close());
+    closers.add(() => peers.close());
     const values = new Map<symbol, unknown>([
       [tokens.DATABASE, database],
       [tokens.OUTBOX, outbox],
@@ -134,7 +108,7 @@ export async function startService(
     }
 
     const app = await createApplication(definition, values, authenticator, logger);
-    closers.push(() => app.close());
+    closers.add(() => app.close());
     const parked = new ParkedStore(database.db, outbox);
     const transport = new EventLogTransport({
       log,
@@ -159,14 +133,14 @@ export async function startService(
       ...(definition.grpc?.(app) ?? []),
     ];
     const grpc = await startInternalGrpc(definition.name, bindings, settings, authenticator, logger);
-    closers.push(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
+    closers.add(() => drain.within(grpc.server.shutdown(), () => grpc.server.forceShutdown()));
     await app.init();
     const fastify = app.getHttpAdapter().getInstance();
     await fastify.ready();
     connectEventLog(app, transport);
     await app.startAllMicroservices();
     relay.start();
-    closers.push(() => relay.close());
+    closers.add(() => relay.close());
     const gauges = samplePlatformGauges({
       ...definition,
       service: definition.name,
@@ -179,7 +153,7 @@ export async function startService(
       ...(unknownBlobs ? { unknownBlobs } : {}),
       own: () => definition.gauges?.(app) ?? Promise.resolve([]),
     });
-    closers.push(() => gauges.close());
+    closers.add(() => gauges.close());
     logger.info({ grpc: grpc.address }, 'service.started');
 
     return {
@@ -197,100 +171,10 @@ export async function startService(
           service: () => definition.ready?.(app) ?? Promise.resolve(),
         }),
       drain: () => drain.within(transport.close()).catch((err: unknown) => logger.warn({ err }, 'close.failed')),
-      close: () => closeAll(closers, drain, logger),
+      close: () => closers.closeAll(),
     };
   } catch (error) {
-    await closeAll(closers, drain, logger);
+    await closers.closeAll();
     throw error;
   }
-}
-
-/** A log in PostgreSQL is lost and restored with the outbox: nothing to keep for it. */
-function openRelay(
-  { db }: Database<never>,
-  schema: string,
-  settings: PlatformSettings,
-  log: EventLog,
-  logger: Logger,
-): OutboxRelay {
-  const sentHours = settings.CALLOSUM_EVENT_LOG === 'kafka' ? settings.CALLOSUM_SENT_HOURS : 0;
-  return new OutboxRelay({ db, log, schema, sentHours, onError: relayFailed(logger) });
-}
-
-function openArchive(
-  definition: ServiceDefinition,
-  settings: PlatformSettings,
-  log: EventLog,
-  objectStore: ObjectStore,
-  logger: Logger,
-  closers: (() => Promise<unknown> | void)[],
-): { readonly archive: Archive; readonly sweeper: ArchiveSweeper } {
-  const database = openDatabase(archiveSchema, definition.schema, settings, logger);
-  closers.push(() => database.close());
-  // Every service that stores runs a relay over the archive's outbox; the lock lets one at a time send.
-  const relay = openRelay(database, archiveSchema, settings, log, logger).start();
-  closers.push(() => relay.close());
-  const outbox = new PostgresOutbox({
-    service: definition.name,
-    site: settings.CALLOSUM_SITE,
-    outboxRowsMax: settings.CALLOSUM_OUTBOX_ROWS_MAX,
-    onAdd: () => relay.expect(),
-  });
-  const archive = new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
-  const { newClient } = database;
-  const sweeper = new ArchiveSweeper({ archive, newClient, site: settings.CALLOSUM_SITE, logger }).start();
-  closers.push(() => sweeper.close());
-  return { archive, sweeper };
-}
-
-async function createApplication(
-  definition: ServiceDefinition,
-  values: ReadonlyMap<symbol, unknown>,
-  authenticator: Authenticator,
-  logger: Logger,
-): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({
-    bodyLimit: jsonBodyBytesMax,
-    forceCloseConnections: true,
-    frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) =>
-      (definition.refuseUrl ?? refuseUrl)(reply),
-  });
-  const app = await NestFactory.create<NestFastifyApplication>(
-    PlatformModule.with(definition.module, values),
-    adapter,
-    {
-      bodyParser: false,
-      abortOnError: false,
-      logger: new NestLogger(logger),
-    },
-  );
-  const fastify = adapter.getInstance();
-  definition.configureHttp?.(fastify);
-  if (!fastify.hasContentTypeParser('application/json')) {
-    fastify.addContentTypeParser(
-      'application/json',
-      { parseAs: 'string' },
-      fastify.getDefaultJsonParser('error', 'error'),
-    );
-  }
-  traceHttp(fastify, definition.name);
-  guardHttp(fastify, definition.name, authenticator, logger);
-  app.useGlobalFilters(new ProblemFilter(logger));
-  return app;
-}
-
-function relayFailed(logger: Logger) {
-  return (err: unknown): void => logger.warn({ err }, 'outbox.relay-failed');
-}
-
-async function closeAll(closers: (() => Promise<unknown> | void)[], drain: Drain, logger: Logger): Promise<void> {
-  drain.begin();
-  for (const close of closers.reverse()) {
-    try {
-      await drain.within(Promise.resolve(close()));
-    } catch (err) {
-      logger.warn({ err }, 'close.failed');
-    }
-  }
-  closers.length = 0;
 }
