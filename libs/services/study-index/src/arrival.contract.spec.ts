@@ -1,36 +1,25 @@
-import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
 import { recordRelease } from './adapters/completion.js';
+import { slice, store, uid } from './test-support/objects.js';
 import {
+  changes,
   clearIndex,
   complete,
   completion,
-  changes,
   database,
   events,
   grpc,
   index,
   letPass,
-  openIndex,
   periods,
   send,
-  slice,
-  store,
   sweep,
-  uid,
-} from './index-for-tests.js';
+  useIndex,
+} from './test-support/study-index.js';
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-  await openIndex(await postgres.createDatabase());
-});
-afterAll(async () => {
-  await database?.close();
-  await postgres?.stop();
-});
+useIndex();
 beforeEach(clearIndex);
 
 describe('a study that arrives', () => {

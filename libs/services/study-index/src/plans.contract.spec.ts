@@ -1,32 +1,24 @@
 import { imaging } from '@callosum/contracts';
 import { allowSilence } from '@callosum/database';
-import {
-  fillIndex,
-  fullReads,
-  recordStatements,
-  startPostgres,
-  type Statement,
-  type TestPostgres,
-} from '@callosum/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fillIndex, fullReads, recordStatements, type Statement } from '@callosum/testing';
+import { beforeAll, describe, expect, it } from 'vitest';
 
 import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { countUnindexed } from './adapters/unindexed.js';
-import { collect, completion, database, find, openIndex, periods, send, slice, sweep } from './index-for-tests.js';
+import { slice } from './test-support/objects.js';
+import { collect, completion, database, find, periods, send, sweep, useIndex } from './test-support/study-index.js';
 
 const rows = 60_000;
 const large = ['study', 'series', 'instance', 'release', 'revision', 'inbox'];
 const { QUERY_LEVEL_STUDY: STUDY, QUERY_LEVEL_SERIES: SERIES, QUERY_LEVEL_INSTANCE: INSTANCE } = imaging.QueryLevel;
 
 describe(`no query of the index reads a table of ${rows} instances from end to end`, () => {
-  let postgres: TestPostgres;
+  useIndex();
   let recorded: Statement[];
   let known: { sop_instance_uid: string; study_instance_uid: string; series_instance_uid: string };
 
   beforeAll(async () => {
-    postgres = await startPostgres();
-    await openIndex(await postgres.createDatabase());
     const client = await database.pool.connect();
     await client.query('set statement_timeout = 0');
     await allowSilence(500_000, async () => {
@@ -47,10 +39,6 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     client.release(true);
     recorded = recordStatements(database.pool);
   }, 600_000);
-  afterAll(async () => {
-    await database?.close();
-    await postgres?.stop();
-  });
 
   const ask = (level: imaging.QueryLevel, matches: Record<string, string>) => (): Promise<unknown> =>
     find({ level, matches: Object.entries(matches).map(([tag, value]) => ({ tag, value })), limit: 20 });

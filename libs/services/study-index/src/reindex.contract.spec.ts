@@ -1,9 +1,8 @@
-import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
+import { blobs, ledger, slice, uid } from './test-support/objects.js';
 import {
-  blobs,
   changes,
   clearIndex,
   collect,
@@ -11,26 +10,15 @@ import {
   database,
   events,
   grpc,
-  ledger,
-  openIndex,
-  reindex,
-  send,
-  slice,
-  uid,
   letPass,
   periods,
+  reindex,
+  send,
   sweep,
-} from './index-for-tests.js';
+  useIndex,
+} from './test-support/study-index.js';
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-  await openIndex(await postgres.createDatabase());
-});
-afterAll(async () => {
-  await database?.close();
-  await postgres?.stop();
-});
+useIndex();
 beforeEach(clearIndex);
 
 /** Everything the index says about its content; when a study completed and its revision are history, not content. */

@@ -3,35 +3,13 @@ import { join } from 'node:path';
 
 import { imaging } from '@callosum/contracts';
 import type { DicomJson } from '@callosum/dicom';
-import { startPostgres, testDataPath, type TestPostgres } from '@callosum/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { testDataPath } from '@callosum/testing';
+import { beforeEach, describe, expect, it } from 'vitest';
 
-import {
-  blobs,
-  clearIndex,
-  collect,
-  database,
-  find,
-  grpc,
-  index,
-  ledger,
-  openIndex,
-  reads,
-  send,
-  slice,
-  store,
-  uid,
-} from './index-for-tests.js';
+import { blobs, ledger, reads, slice, store, uid } from './test-support/objects.js';
+import { clearIndex, collect, find, grpc, index, send, useIndex } from './test-support/study-index.js';
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-  await openIndex(await postgres.createDatabase());
-});
-afterAll(async () => {
-  await database?.close();
-  await postgres?.stop();
-});
+useIndex();
 beforeEach(clearIndex);
 
 describe('an unreadable object', () => {

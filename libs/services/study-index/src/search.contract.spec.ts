@@ -1,20 +1,12 @@
 import { imaging } from '@callosum/contracts';
 import type { DicomJson } from '@callosum/dicom';
-import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
-import { clearIndex, database, find, openIndex, send, slice, uid } from './index-for-tests.js';
+import { slice, uid } from './test-support/objects.js';
+import { clearIndex, database, find, send, useIndex } from './test-support/study-index.js';
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-  await openIndex(await postgres.createDatabase());
-});
-afterAll(async () => {
-  await database?.close();
-  await postgres?.stop();
-});
+useIndex();
 beforeEach(clearIndex);
 
 const studies = (matches: Record<string, string>, more: Partial<imaging.SearchRequest> = {}) =>

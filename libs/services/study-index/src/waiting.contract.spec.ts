@@ -1,10 +1,10 @@
 import { imaging, topics } from '@callosum/contracts';
 import { type LogEvent, ParkedStore, PostgresOutbox } from '@callosum/event-log';
 import { newId } from '@callosum/kernel';
-import { startPostgres, type TestPostgres } from '@callosum/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { StoredInstance } from './domain/instance.js';
+import { slice, store, uid } from './test-support/objects.js';
 import {
   changes,
   clearIndex,
@@ -13,26 +13,15 @@ import {
   events,
   index,
   letPass,
-  openIndex,
   periods,
   send,
-  slice,
-  store,
   sweep,
-  uid,
+  useIndex,
   waiting,
-} from './index-for-tests.js';
+} from './test-support/study-index.js';
 import { group } from './tokens.js';
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-  await openIndex(await postgres.createDatabase());
-});
-afterAll(async () => {
-  await database?.close();
-  await postgres?.stop();
-});
+useIndex();
 beforeEach(clearIndex);
 
 /** Milliseconds until the next look at the study. */

@@ -1,0 +1,160 @@
+import { imaging } from '@callosum/contracts';
+import { connect, type Database, migrate } from '@callosum/database';
+import type { DicomJson } from '@callosum/dicom';
+import { eventTablesMigrations, operationsMigrations, operationsSet, PostgresOutbox } from '@callosum/event-log';
+import { systemClock } from '@callosum/kernel';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
+import { afterAll, beforeAll } from 'vitest';
+
+import { PostgresCompletionStore } from '../adapters/completion.js';
+import { PostgresIndexTransaction } from '../adapters/index-transaction.js';
+import { studyIndexMigrations } from '../adapters/migrations.js';
+import { PostgresIndexQueries } from '../adapters/queries.js';
+import { PostgresReindexTarget } from '../adapters/reindex-target.js';
+import { PostgresSearchStore } from '../adapters/search.js';
+import type { StudyIndexTables } from '../adapters/tables.js';
+import { completeDueStudies, type WaitingStudy } from '../application/complete-studies.js';
+import { indexInstance, type IndexOutcome } from '../application/index-instance.js';
+import { readInstance } from '../application/read-instance.js';
+import { Reindex } from '../application/reindex.js';
+import { search } from '../application/search.js';
+import type { StoredInstance } from '../domain/instance.js';
+import { StudyIndexGrpc } from '../transport/study-index.grpc.js';
+import { forgetObjects, ledger, reader, type Sent, store } from './objects.js';
+
+// For this package's own specs: the index on a real PostgreSQL.
+
+/** Long: no deadline passes while a test runs, unless it lets time pass. */
+export const periods = { quietPeriodMs: 3_600_000, releasedQuietPeriodMs: 600_000 };
+
+export let database: Database<StudyIndexTables>;
+const outbox = new PostgresOutbox({ service: 'study-index' });
+
+/** A fresh index in an empty database, for the tests of the file or block that calls it. */
+export function useIndex(): void {
+  let postgres: TestPostgres;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    database = connect<StudyIndexTables>(await postgres.createDatabase(), 'public', () => undefined);
+    await migrate(database.db as never, 'public', { ...eventTablesMigrations, ...studyIndexMigrations });
+    await migrate(database.db as never, 'public', operationsMigrations, { set: operationsSet });
+  });
+  afterAll(async () => {
+    await database?.close();
+    await postgres?.stop();
+  });
+}
+
+export async function clearIndex(): Promise<void> {
+  await sql`truncate outbox, inbox, parked, dropped, patient, study, series, instance, release, revision cascade`.execute(
+    database.db,
+  );
+  forgetObjects();
+  waiting.length = 0;
+}
+
+export async function index(stored: StoredInstance): Promise<IndexOutcome> {
+  const record = await readInstance(reader, stored);
+  return database.db
+    .transaction()
+    .execute((trx) => indexInstance(new PostgresIndexTransaction(trx, outbox, systemClock), record, periods));
+}
+export const send = (bytes: Uint8Array, sent: Sent = {}): Promise<IndexOutcome> => index(store(bytes, sent));
+
+/** The archive's own specs show that it answers so. */
+const acknowledged = {
+  sourceInstancesOf: (studyInstanceUid: string) =>
+    Promise.resolve(
+      [...ledger.values()]
+        .filter((stored) => stored.studyInstanceUid === studyInstanceUid && !stored.issuedByCallosum)
+        .map(({ sopInstanceUid, instanceRevision }) => ({ sopInstanceUid, revision: instanceRevision })),
+    ),
+};
+
+export const completion = () =>
+  new PostgresCompletionStore(database.db, outbox, systemClock, periods.quietPeriodMs, acknowledged);
+
+/** Deadlines are rows, so time passes for them by moving them. */
+export async function letPass(ms: number): Promise<void> {
+  const ago = sql`make_interval(secs => ${ms / 1_000}::float8)`;
+  await sql`update study set quiet_until = quiet_until - ${ago}, waiting_since = waiting_since - ${ago},
+    waiting_told_at = waiting_told_at - ${ago}`.execute(database.db);
+}
+
+/** Studies that sweeps found waiting since the index was emptied. */
+export const waiting: WaitingStudy[] = [];
+export const sweep = (): Promise<number> =>
+  completeDueStudies(
+    completion(),
+    () => undefined,
+    (study) => waiting.push(study),
+  );
+
+/** The quiet period passes, and the study completes. */
+export async function complete(): Promise<void> {
+  await letPass(periods.quietPeriodMs);
+  if ((await sweep()) === 0) throw new Error('the study did not complete');
+}
+
+export async function events(): Promise<{ topic: string; value: Record<string, unknown> }[]> {
+  const { rows } = await sql<{ topic: string; value: string }>`select topic, value from outbox order by id`.execute(
+    database.db,
+  );
+  await sql`truncate outbox`.execute(database.db);
+  return rows.map(({ topic, value }) => ({ topic, value: JSON.parse(value) as Record<string, unknown> }));
+}
+export const changes = async (): Promise<unknown[]> =>
+  (await events()).map(({ topic, value }) =>
+    topic === 'imaging.study.completed.v1'
+      ? `completed ${String(value['revision'])}`
+      : `${(value['changes'] as string[]).map((change) => change.replace('STUDY_CHANGE_', '').toLowerCase()).join('+')} ${String(value['revision'])}`,
+  );
+
+/** As the object store counts them. */
+let recoveries = 0;
+
+export const reindex = () =>
+  new Reindex(
+    {
+      count: () => Promise.resolve(ledger.size),
+      current: async function* () {
+        await Promise.resolve();
+        yield* ledger.values();
+      },
+      // The archive's own specs show it; here its ledger is whole.
+      reconcile: async function* () {
+        await Promise.resolve();
+        yield { examined: ledger.size, recovered: 0, unreadable: 0 };
+      },
+      nextRevisionFloor: () => Promise.resolve(++recoveries * 100_000),
+    },
+    (stored) => readInstance(reader, stored),
+    new PostgresReindexTarget(database.db, outbox, systemClock, periods),
+    () => undefined,
+  );
+export const grpc = () =>
+  new StudyIndexGrpc(new PostgresIndexQueries(database.db), new PostgresSearchStore(database.db), reindex());
+
+export async function find(
+  request: Partial<imaging.SearchRequest> & { level: imaging.QueryLevel },
+): Promise<DicomJson[]> {
+  const all = {
+    matches: [],
+    includeTags: [],
+    includeAll: false,
+    limit: 0,
+    offset: 0,
+    fuzzyMatching: false,
+    ...request,
+  };
+  const found: DicomJson[] = [];
+  for await (const dataset of search(new PostgresSearchStore(database.db), all)) found.push(dataset);
+  return found;
+}
+
+export async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const row of rows) all.push(row);
+  return all;
+}
