@@ -16,13 +16,18 @@ export async function query<Row extends pg.QueryResultRow>(
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
   const { database } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as RunFile;
-  const client = new pg.Client({
-    host: database.host,
-    port: database.port,
-    database: database.name,
-    user: 'postgres',
-    password: readFileSync(join(dataDir, 'postgres.password'), 'utf8').trim(),
-  });
+  const { host, port, name } = database;
+  const password = readFileSync(join(dataDir, 'postgres.password'), 'utf8').trim();
+  return queryAs<Row>({ host, port, database: name, user: 'postgres', password }, sql, values);
+}
+
+/** One statement on a connection of its own. */
+export async function queryAs<Row extends pg.QueryResultRow>(
+  config: pg.ClientConfig,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  const client = new pg.Client(config);
   await client.connect();
   try {
     return (await client.query<Row>(sql, [...values])).rows;
