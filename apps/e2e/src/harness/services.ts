@@ -78,8 +78,10 @@ export class Services {
     return Number(row?.count);
   }
 
+  /** Of the services that run: one that was ended may have left its last fact for its next start. */
   async outboxesAreEmpty(): Promise<boolean> {
-    const schemas = ['archive', ...this.cluster.services.map(({ schema }) => schema)];
+    const services = this.cluster.services.filter(({ name }) => this.#running.has(name));
+    const schemas = ['archive', ...services.map(({ schema }) => schema)];
     const waiting = await Promise.all(schemas.map((schema) => this.count(`${schema}.outbox`)));
     return waiting.every((rows) => rows === 0);
   }
