@@ -9,10 +9,12 @@ import {
   connectEventLog,
   type EventLog,
   EventLogTransport,
+  isTransient,
   OutboxRelay,
   ParkedEvents,
   ParkedStore,
   PostgresOutbox,
+  type ReplayerEvents,
 } from '@callosum/event-log';
 import { systemClock } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
@@ -145,7 +147,11 @@ export async function startService(
         logger.fatal({ err: error }, 'consumer.crashed');
       },
       onParked: (event, code, err) =>
-        logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
+        logger.error(
+          { topic: event.topic, eventId: event.id, code, err, retried: isTransient(err) || undefined },
+          'event.parked',
+        ),
+      replays: replayEvents(logger),
     });
     const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
     const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);
@@ -277,6 +283,17 @@ async function createApplication(
   guardHttp(fastify, definition.name, authenticator, logger);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
+}
+
+/** A fact that is no longer tried by itself is told of like one that parks. */
+function replayEvents(logger: Logger): ReplayerEvents {
+  return {
+    onReplayed: ({ topic, key }, { replayed, left, errorCode: code, retried = false }) => {
+      if (code === undefined || retried) logger.info({ topic, key, replayed, left, code }, 'parked.retried');
+      else logger.error({ topic, key, replayed, left, code }, 'parked.needs-person');
+    },
+    onReplayError: (err) => logger.warn({ err }, 'parked.retry-failed'),
+  };
 }
 
 function relayFailed(logger: Logger) {
