@@ -140,6 +140,16 @@ describe('what a study waits for', () => {
       [['person-parked', ago(70)]],
     ],
     [
+      'the end of an outage, for facts that are tried again by themselves',
+      {
+        identity: {
+          identity: linked,
+          parked: [{ topic: 't', key: 'k', items: 2, parkedAt: ago(70), nextAttemptAt: ago(-60) }],
+        },
+      },
+      [['parked-retry', ago(70)]],
+    ],
+    [
       'the event log, once for an outbox that two services share',
       {
         index: { ...done.index, outbox: [{ schema: 'archive', rows: 3, oldestAt: ago(5) }] },

@@ -16,6 +16,7 @@ export interface Wait {
     | 'publication'
     | 'person-publication'
     | 'person-parked'
+    | 'parked-retry'
     | 'event-log';
   /** One line, without patient data. */
   readonly what: string;
@@ -65,13 +66,12 @@ const wait = (code: Wait['code'], what: string, since?: string): Wait => ({ code
 
 function parkedWaits(answers: Answers): Wait[] {
   return answers.flatMap(({ service, parked }) =>
-    parked.map(({ topic, items, errorCode, parkedAt }) =>
-      wait(
-        'person-parked',
-        `a person to mend and replay ${facts(items)} of ${topic} (${service}, ${errorCode})`,
-        parkedAt,
-      ),
-    ),
+    parked.map(({ topic, items, errorCode, parkedAt, nextAttemptAt }) => {
+      const what = `${facts(items)} of ${topic} (${service}, ${errorCode})`;
+      return nextAttemptAt
+        ? wait('parked-retry', `the next attempt at ${what}, at ${nextAttemptAt}`, parkedAt)
+        : wait('person-parked', `a person to mend and replay ${what}`, parkedAt);
+    }),
   );
 }
 

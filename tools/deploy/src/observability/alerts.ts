@@ -139,11 +139,21 @@ export const causes: readonly Alert[] = [
   },
   {
     alert: 'CallosumEventsParked',
-    expr: `max ${of('callosum_group')} (callosum_parked_events) > 0`,
+    expr: `max ${of('callosum_group')} (callosum_parked_for_person) > 0`,
     for: '5m',
     severity: 'warning',
-    summary: '{{ $labels.callosum_group }} has parked {{ $value }} events',
+    summary: '{{ $labels.callosum_group }} has parked {{ $value }} events that wait for a person',
     description: 'Facts could not be handled; their studies stand still until a person replays or drops them.',
+  },
+  {
+    alert: 'CallosumParkedRetried',
+    // An outage that a partition waits out in place never lasts this long: what it held up is parked after four minutes.
+    expr: `max ${of('callosum_group')} (callosum_parked_events) - max ${of('callosum_group')} (callosum_parked_for_person) > 0`,
+    for: '15m',
+    severity: 'warning',
+    summary: 'something {{ $labels.callosum_group }} needs has been away for over 15 minutes; {{ $value }} events wait',
+    description:
+      'Facts found a dependency away and are tried again by themselves. Their studies stand still until it answers.',
   },
   {
     alert: 'CallosumPublicationsParked',
@@ -160,7 +170,7 @@ export const causes: readonly Alert[] = [
     for: '5m',
     severity: 'critical',
     summary: '{{ $labels.callosum_group }} has parked {{ $value }} events',
-    description: 'So many at once are a defect or a dependency, not a study.',
+    description: 'So many at once are a defect or a dependency that is away for long, not a study.',
   },
   {
     alert: 'CallosumParkedOld',
@@ -168,7 +178,7 @@ export const causes: readonly Alert[] = [
     for: '5m',
     severity: 'critical',
     summary: 'an event parked by {{ $labels.callosum_group }} has waited for {{ $value | humanizeDuration }}',
-    description: 'Nobody has looked for four hours; the study is missing from the record or stale in it.',
+    description: 'Nobody mended the cause for four hours; the study is missing from the record or stale in it.',
   },
   {
     alert: 'CallosumQuarantineOld',

@@ -96,7 +96,14 @@ export const metricRegistry = {
     kind: 'gauge',
     unit: '{event}',
     labels: ['callosum.group'],
-    meaning: 'Events that failed for good, or lie behind one',
+    meaning: 'Events that failed for good or while something was away, or lie behind one',
+  },
+  'callosum.parked.for_person': {
+    kind: 'gauge',
+    unit: '{event}',
+    labels: ['callosum.group'],
+    meaning:
+      'Those of the parked events that a person must mend, replay or drop; the others are tried again by themselves',
   },
   'callosum.parked.oldest_age': {
     kind: 'gauge',

@@ -163,7 +163,11 @@ export interface ParkedFacts {
   items: number;
   /** Why the first one was parked, and when. */
   errorCode: string;
-  parkedAt: string | undefined;
+  parkedAt:
+    | string
+    | undefined;
+  /** When the service tries it again by itself; absent when only a person gets it on. */
+  nextAttemptAt: string | undefined;
 }
 
 export interface OutboxBacklog {
@@ -1872,7 +1876,7 @@ export const StudyPublication: MessageFns<StudyPublication> = {
 };
 
 function createBaseParkedFacts(): ParkedFacts {
-  return { topic: "", key: "", items: 0, errorCode: "", parkedAt: undefined };
+  return { topic: "", key: "", items: 0, errorCode: "", parkedAt: undefined, nextAttemptAt: undefined };
 }
 
 export const ParkedFacts: MessageFns<ParkedFacts> = {
@@ -1891,6 +1895,9 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
     }
     if (message.parkedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.parkedAt), writer.uint32(42).fork()).join();
+    }
+    if (message.nextAttemptAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextAttemptAt), writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1948,6 +1955,14 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
             message.parkedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.nextAttemptAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1975,6 +1990,11 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
         : isSet(object.parked_at)
         ? globalThis.String(object.parked_at)
         : undefined,
+      nextAttemptAt: isSet(object.nextAttemptAt)
+        ? globalThis.String(object.nextAttemptAt)
+        : isSet(object.next_attempt_at)
+        ? globalThis.String(object.next_attempt_at)
+        : undefined,
     };
   },
 
@@ -1995,6 +2015,9 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
     if (message.parkedAt !== undefined) {
       obj.parkedAt = message.parkedAt;
     }
+    if (message.nextAttemptAt !== undefined) {
+      obj.nextAttemptAt = message.nextAttemptAt;
+    }
     return obj;
   },
 
@@ -2008,6 +2031,7 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
     message.items = object.items ?? 0;
     message.errorCode = object.errorCode ?? "";
     message.parkedAt = object.parkedAt ?? undefined;
+    message.nextAttemptAt = object.nextAttemptAt ?? undefined;
     return message;
   },
 };
