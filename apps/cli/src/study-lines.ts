@@ -49,6 +49,8 @@ function intakeOf(intake: operations.StudyIntake, age: Age): string {
 function completenessOf(study: operations.StudyCompleteness, age: Age): string {
   const size = `${study.instances} instances in ${study.series} series`;
   const revision = `${study.state}, revision ${study.revision}`;
+  if (study.state === 'receiving' && study.waitingSince)
+    return `${revision}: ${size}; quiet, and held up for ${age(study.waitingSince)}; looked at again at ${study.quietUntil ?? ''}`;
   if (study.state === 'receiving')
     return `${revision}: ${size}; complete at ${study.quietUntil ?? ''} if nothing comes`;
   const evidence = study.evidence.replace('COMPLETENESS_EVIDENCE_', '').toLowerCase().replaceAll('_', '-');

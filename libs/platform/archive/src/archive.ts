@@ -88,6 +88,8 @@ export interface StudyIntake {
 export interface KeptInstance {
   readonly sopInstanceUid: string;
   readonly revision: number;
+  /** When its first byte came. */
+  readonly storedAt: Date;
 }
 
 /** Rows read at once when all of the archive is walked. */
@@ -195,7 +197,7 @@ export class Archive {
   sourceInstancesOf(studyInstanceUid: string): Promise<KeptInstance[]> {
     return this.#db
       .selectFrom('intake')
-      .select(['sop_instance_uid as sopInstanceUid', 'revision'])
+      .select(['sop_instance_uid as sopInstanceUid', 'revision', 'stored_at as storedAt'])
       .where('site', '=', this.#site)
       .where('current', '=', true)
       .where('study_instance_uid', '=', studyInstanceUid)

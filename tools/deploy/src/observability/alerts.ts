@@ -67,6 +67,16 @@ export const causes: readonly Alert[] = [
     description: 'Its renewal did not come. When it has ended no new connection is made with it; those there go on.',
   },
   {
+    alert: 'CallosumCertificateUnreadable',
+    // Its end is not told then, so the alert before cannot hold.
+    expr: `min ${of('callosum_service', 'callosum_certificate')} (callosum_certificate_readable) < 1`,
+    for: '15m',
+    severity: 'warning',
+    summary:
+      'the certificate {{ $labels.callosum_service }} shows ({{ $labels.callosum_certificate }}) cannot be read from its file',
+    description: 'The one read before goes on to be used until it ends. A pod that starts has none to show.',
+  },
+  {
     alert: 'CallosumRestarts',
     // Of kube-state-metrics: a consumer that ended for good fails /healthz, and kubelet restarts the process.
     expr: 'sum by (namespace, pod, container) (increase(kube_pod_container_status_restarts_total{container=~"dimse-ingest|dicomweb|study-index|identity-mapping|inference-orchestrator|result-publisher|fhir-gateway|all-in-one"}[30m])) > 2',
@@ -223,7 +233,7 @@ export const causes: readonly Alert[] = [
   },
   {
     alert: 'CallosumUnknownBlobs',
-    // Read once an hour by the replica that sweeps; the others know nothing.
+    // Read once an hour by the replica that sweeps, of blobs older than a day; the others know nothing.
     expr: `max ${of()} (callosum_archive_unknown_blobs) > 0`,
     for: '5m',
     severity: 'critical',

@@ -126,6 +126,9 @@ export const logEvents = {
   'study.stands-still': error(
     'A study has waited for over an hour for acknowledged instances to be indexed; once an hour',
   ),
+  'study.look-failed': error(
+    'One study that is due could not be completed: it is tried again after growing pauses, the others go on',
+  ),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),
   'identity.resolved': info('A person decided whose a study is'),

@@ -42,6 +42,12 @@ export const metricRegistry = {
     labels: ['callosum.service', 'callosum.listener', 'error.type'],
     meaning: 'Calls refused for who made them',
   },
+  'callosum.certificate.readable': {
+    kind: 'gauge',
+    unit: '{file}',
+    labels: ['callosum.service', 'callosum.certificate'],
+    meaning: '1 for a certificate the service shows whose file can be read, 0 for one that cannot',
+  },
   'callosum.certificate.remaining': {
     kind: 'gauge',
     unit: 's',
