@@ -110,12 +110,15 @@ for (const { name, missing, open, leaveUnfinished } of adapters) {
       const gone = new AbortController();
       const body = await store.get('a/given-up', undefined, gone.signal);
       const read = (async () => {
-        for await (const chunk of body) if ((chunk as Uint8Array).length > 0) gone.abort(new Error('the client has gone'));
+        for await (const chunk of body)
+          if ((chunk as Uint8Array).length > 0) gone.abort(new Error('the client has gone'));
       })();
       await expect(read).rejects.toMatchObject({ name: 'AbortError', cause: { message: 'the client has gone' } });
       expect(body.destroyed).toBe(true);
       await expect(store.get('a/given-up', undefined, gone.signal)).rejects.toThrow('the client has gone');
-      expect(await buffer(await store.get('a/one', { offset: 0, length: 5 }, new AbortController().signal))).toHaveLength(5);
+      expect(
+        await buffer(await store.get('a/one', { offset: 0, length: 5 }, new AbortController().signal)),
+      ).toHaveLength(5);
     });
 
     it('streams more than one part', async () => {

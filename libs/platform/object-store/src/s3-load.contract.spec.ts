@@ -114,7 +114,9 @@ describe('many requests to S3 at once', () => {
   it('share the connections there may be, also for objects of more than two mebibytes', async () => {
     server.answerMs = 50;
     const store = open({ connectionsMax: 4 });
-    await Promise.all(Array.from({ length: 12 }, (_, n) => store.put(`large/${n}`, one(Buffer.alloc(3 * 1024 * 1024)))));
+    await Promise.all(
+      Array.from({ length: 12 }, (_, n) => store.put(`large/${n}`, one(Buffer.alloc(3 * 1024 * 1024)))),
+    );
     expect(server.most).toBeLessThanOrEqual(4);
     expect(server.connections).toBeLessThanOrEqual(4);
   });
