@@ -1,6 +1,9 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
 import { describe, expect, it } from 'vitest';
 
-import { type Selection, whyUnread } from './nothing-reads.js';
+import { nothingReads, type Selection, whyUnread } from './nothing-reads.js';
 
 const startedAt = new Date('2026-01-01T00:00:00Z');
 const later = '2026-01-01T00:00:05Z';
@@ -36,5 +39,28 @@ describe('that nothing reads a study', () => {
     expect(whyUnread({ ...selection, models: [] }, 4, alone)).toContain('no model has registered');
     const remembered = { ...selection, models: [{ ...model, registeredAt: '2025-12-31T23:59:59Z' }] };
     expect(whyUnread(remembered, 4, alone)).toContain('lung-ct 1.0.0 does not read');
+  });
+
+  it('is told only after the log told that the study is complete', async () => {
+    let answers = 0;
+    const service = createServer((_, response) => {
+      answers++;
+      response.end(JSON.stringify(selection));
+    });
+    await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
+    const asked: number[] = [];
+    const watcher = {
+      storedCount: () => 4,
+      toldComplete: (_: string, revision: number) => asked.push(revision) > 1,
+    };
+    const inferenceUrl = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
+    try {
+      const outcome = await nothingReads({ inferenceUrl, ...withWorker }, watcher, '1.2', new AbortController().signal);
+      expect(outcome).toMatchObject({ failure: expect.stringContaining('does not read series 1.2.3') });
+      expect(asked).toEqual([2, 2]);
+      expect(answers).toBe(2);
+    } finally {
+      service.close();
+    }
   });
 });

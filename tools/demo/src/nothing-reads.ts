@@ -5,6 +5,8 @@ import type { System } from './system.js';
 
 const pollMs = 500;
 const answerMsMax = 10_000;
+/** How long the log may be behind the answer of a service that handled the same fact; longer, it told of it before this start. */
+const toldMsMax = 10_000;
 
 /** What `GET /api/inference/selection/{study}` tells, as far as it is read here. */
 export interface Selection {
@@ -26,19 +28,23 @@ export interface Selection {
 /**
  * Resolves when it is certain that no model reads the study, with the reason per model and series: every instance that was
  * stored is indexed, the study is complete, and the models were decided for that very revision. Never resolves otherwise.
+ * The stage before comes first: this answer and the log's facts come by different ways.
  */
 export async function nothingReads(
   system: Pick<System, 'inferenceUrl' | 'workers' | 'startedAt'>,
-  watcher: Pick<StageWatcher, 'storedCount'>,
+  watcher: Pick<StageWatcher, 'storedCount' | 'toldComplete'>,
   studyInstanceUid: string,
   stop: AbortSignal,
 ): Promise<Outcome> {
-  for (;;) {
+  for (let certainAt: number | undefined; ;) {
     await sleep(pollMs, undefined, { signal: stop });
     const selection = await ask(system.inferenceUrl, studyInstanceUid, stop);
     if (!selection) continue;
     const failure = whyUnread(selection, watcher.storedCount(studyInstanceUid), system);
-    if (failure !== undefined) return { failure };
+    if (failure === undefined) continue;
+    certainAt ??= Date.now();
+    const told = watcher.toldComplete(studyInstanceUid, selection.revision) || Date.now() - certainAt > toldMsMax;
+    if (told) return { failure };
   }
 }
 

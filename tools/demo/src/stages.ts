@@ -21,6 +21,8 @@ export class StageWatcher {
   /** SOP Instance UIDs by study. */
   readonly #stored = new Map<string, Set<string>>();
   readonly #last = new Map<string, string>();
+  /** The latest revision that was told to be complete, by study. */
+  readonly #completed = new Map<string, number>();
   readonly #waiting = new Map<string, (outcome: Outcome) => void>();
   readonly #studyOfJob = new Map<string, string>();
   #firstStoreAt: number | undefined;
@@ -66,6 +68,11 @@ export class StageWatcher {
   /** Undefined when the log told nothing of the study: it is on its way, or was stored before. */
   lastStage(studyInstanceUid: string): string | undefined {
     return this.#last.get(studyInstanceUid);
+  }
+
+  /** Whether the log told that the study, up to this revision, is complete. */
+  toldComplete(studyInstanceUid: string, revision: number): boolean {
+    return (this.#completed.get(studyInstanceUid) ?? 0) >= revision;
   }
 
   /** Stages of the study are printed no more. */
@@ -130,6 +137,7 @@ export class StageWatcher {
   }
 
   #studyCompleted(fact: imaging.StudyCompleted): void {
+    this.#completed.set(fact.studyInstanceUid, fact.revision);
     const series = fact.series.map(({ modality, instanceCount }) => `${modality} ×${instanceCount}`).join(', ');
     this.#stage(
       fact.studyInstanceUid,
