@@ -205,9 +205,13 @@ export class Archive {
       .execute();
   }
 
-  /** Bytes of a kept blob. @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError} */
-  open(blobKey: string, range?: ByteRange): Promise<Readable> {
-    return this.#store.get(blobKey, range);
+  /**
+   * Bytes of a kept blob.
+   * @param signal gives up, also in the middle of them
+   * @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError}
+   */
+  open(blobKey: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {
+    return this.#store.get(blobKey, range, signal);
   }
 
   /** How many instances are current. */

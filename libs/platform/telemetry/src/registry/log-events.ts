@@ -55,6 +55,9 @@ export const logEvents = {
 
   // Requests.
   'http.failed': error('A request failed for a reason that is ours: 5xx'),
+  'dicomweb.answer-cut': error(
+    'A retrieve failed in the middle of its answer: the status had been sent, the connection is cut',
+  ),
   'dicomweb.failed': error('A DICOMweb request failed for a reason that is ours: 5xx'),
   'fhir.done': debug('A FHIR request was answered'),
   'fhir.refused': info('A FHIR request was answered with 4xx: `code`'),
