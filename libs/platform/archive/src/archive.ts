@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 
-import { type Database, isTransientDatabaseError } from '@callosum/database';
+import type { Database } from '@callosum/database';
 import type { Outbox } from '@callosum/event-log';
-import { CallosumError, type Clock, systemClock } from '@callosum/kernel';
-import { type ByteRange, ObjectExistsError, type ObjectStore } from '@callosum/object-store';
+import { type Clock, systemClock } from '@callosum/kernel';
+import type { ByteRange, ObjectStore } from '@callosum/object-store';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import { type Kysely, sql } from 'kysely';
 
@@ -11,7 +11,6 @@ import { newBlobKey } from './blob-key.js';
 import { ByteBudget } from './byte-budget.js';
 import { tellConflict } from './conflicts.js';
 import { Deposit, type DepositStatus } from './deposit.js';
-import { ArchiveUnavailableError } from './errors.js';
 import { GroupCommit } from './group-commit.js';
 import type { InstanceUids, SopReference, WrittenInstance } from './instance-bytes.js';
 import { InstanceStream } from './instance-writer.js';
@@ -21,6 +20,7 @@ import { nextRevisionFloor } from './recoveries.js';
 import { RuleTwo } from './rule-two.js';
 import { Sweep } from './sweep.js';
 import type { ArchiveTables } from './tables.js';
+import { asUnavailable, available, passesLater } from './unavailable.js';
 
 export interface ArchiveOptions {
   /** Bound to the schema `archive`, under the service's role. */
@@ -154,18 +154,16 @@ export class Archive {
   /** Enters UIDs into the ledger of instances Callosum made (rule 4), before anything is stored under them. */
   async issue(sopInstanceUids: readonly string[]): Promise<void> {
     if (sopInstanceUids.length === 0) return;
-    try {
-      await this.#db
+    await available(
+      this.#db
         .insertInto('issued_instances')
         .values(sopInstanceUids.map((uid) => ({ sop_instance_uid: uid })))
         .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    } catch (error) {
-      throw asUnavailable(error);
-    }
+        .execute(),
+    );
   }
 
-  /** Current instances in the order they came. Empty when there are none. */
+  /** Current instances in the order they came. Empty when there are none. @throws {ArchiveUnavailableError} */
   locate(selection: InstanceSelection): Promise<LedgerEntry[]> {
     let query = this.#db
       .selectFrom('intake')
@@ -176,7 +174,7 @@ export class Archive {
     if (selection.seriesInstanceUid !== undefined)
       query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
     if (selection.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', selection.sopInstanceUid);
-    return query.orderBy('id').execute();
+    return available(query.orderBy('id').execute());
   }
 
   /** What is kept of a study, in numbers; undefined when nothing is. */
@@ -286,20 +284,4 @@ export class Archive {
     tellConflict(this.#logger, status, { sopInstanceUid, studyInstanceUid, source: intake.source });
     return { status, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid };
   }
-}
-
-const passesLater = (error: unknown): boolean =>
-  error instanceof CallosumError ? error.retriable : isTransientDatabaseError(error);
-
-/** What a sender may try again later, in one class; every other error says something about the object. */
-function asUnavailable(error: unknown): unknown {
-  if (error instanceof ArchiveUnavailableError) return error;
-  if (error instanceof CallosumError) {
-    // A blob key is new and random: that it exists means a write of ours whose answer was lost and tried again.
-    const again = error.kind === 'unavailable' || error instanceof ObjectExistsError;
-    return again ? new ArchiveUnavailableError(error.code, { cause: error }) : error;
-  }
-  return isTransientDatabaseError(error)
-    ? new ArchiveUnavailableError('the database does not answer', { cause: error })
-    : error;
 }
