@@ -14,8 +14,8 @@ export interface ConsumerPolicyOptions {
   /** Does the work of one event, or rejects. */
   readonly dispatch: EventHandler;
   readonly backoff?: Backoff;
-  /** Told of each event parked, and why; the event's value stays out of it. */
-  readonly onParked?: (event: LogEvent, errorCode: string, error: unknown) => void;
+  /** Told of each event parked, and why, and whether the service tries it again; the event's value stays out of it. */
+  readonly onParked?: (event: LogEvent, errorCode: string, error: unknown, retried: boolean) => void;
   /** Told when an event was handled that had found something away: it answers again. */
   readonly onRecovered?: (errorCode: string) => void;
 }
@@ -33,9 +33,11 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
     const stillOurs = (): void => {
       if (lost?.aborted) throw new PartitionLostError(topic);
     };
-    if ((await parked.holds({ group, topic, key })) && (await parked.parkBehind(group, event, behindParkedCode))) {
+    const behind =
+      (await parked.holds({ group, topic, key })) && (await parked.parkBehind(group, event, behindParkedCode));
+    if (behind) {
       countEvent(group, event, 'parked');
-      onParked?.(event, behindParkedCode, undefined);
+      onParked?.(event, behindParkedCode, undefined, behind.retried);
       return;
     }
     let away: string | undefined;
@@ -52,7 +54,7 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
           const code = errorCode(error);
           if (!(await parked.park(group, event, code, isTransient(error)))) return;
           countEvent(group, event, 'parked', startedAt);
-          onParked?.(event, code, error);
+          onParked?.(event, code, error, isTransient(error));
           return;
         }
         countEvent(group, event, 'retried', startedAt);

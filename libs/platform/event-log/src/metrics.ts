@@ -2,7 +2,11 @@ import { count, record, secondsSince } from '@callosum/telemetry';
 
 import type { LogEvent } from './event.js';
 
-export type EventOutcome = 'handled' | 'retried' | 'parked';
+/**
+ * The last two are of a replay, by the service or by a person, which goes on beside the consumer: an alert that asks
+ * whether the consumer stands still must not take them for its work.
+ */
+export type EventOutcome = 'handled' | 'retried' | 'parked' | 'replayed' | 'replay-failed';
 
 /** One attempt at an event ended. @param startedAtMs by `performance.now()`; undefined when it was not tried */
 export function countEvent(group: string, event: LogEvent, outcome: EventOutcome, startedAtMs?: number): void {

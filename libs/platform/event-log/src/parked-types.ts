@@ -61,6 +61,12 @@ export interface DueKey extends Omit<ParkedKey, 'group'> {
   readonly errorCode: string;
 }
 
+/** What becomes of a fact that was parked behind another of its key. */
+export interface ParkedBehind {
+  /** The service tries the first of the key again by itself, and this one after it. */
+  readonly retried: boolean;
+}
+
 export interface DropOrder {
   /** Only this one; every fact of the key without. */
   readonly eventId?: string;

@@ -12,6 +12,7 @@ import { lockKey, tryReplayLock, unlockReplay } from './parked-locks.js';
 import type {
   DropOrder,
   DueKey,
+  ParkedBehind,
   ParkedEvent,
   ParkedKey,
   ParkedKeysQuery,
@@ -56,13 +57,14 @@ export class ParkedStore {
     return rows.length > 0;
   }
 
-  /** Parks the event if its key still has parked facts. @returns false when it has none: handle the event */
-  parkBehind(group: string, event: LogEvent, code: string): Promise<boolean> {
+  /** Parks the event if its key still has parked facts. @returns undefined when it has none: handle the event */
+  parkBehind(group: string, event: LogEvent, code: string): Promise<ParkedBehind | undefined> {
     return this.db.transaction().execute(async (trx) => {
       await lockKey(trx, { group, topic: event.topic, key: event.key });
-      if (!(await this.holds({ group, topic: event.topic, key: event.key }, trx))) return false;
+      const head = await this.#first({ group, topic: event.topic, key: event.key }, trx);
+      if (!head) return undefined;
       await this.#insert(trx, group, event, code);
-      return true;
+      return { retried: head.retry_at !== null };
     });
   }
 
@@ -105,21 +107,27 @@ export class ParkedStore {
     return rows.map(({ nextAttemptAt, ...key }) => ({ ...key, ...(nextAttemptAt ? { nextAttemptAt } : {}) }));
   }
 
-  /** Keys whose first fact is to be tried again now, the one whose time came first before others. */
-  async due(group: string, limit: number): Promise<DueKey[]> {
+  /**
+   * Keys whose first fact is to be tried again now, the one whose time came first before others.
+   * @param except codes to leave out: those of keys that lie there with one
+   */
+  async due(group: string, limit: number, except: readonly string[]): Promise<DueKey[]> {
     const { rows } = await sql<DueKey>`
       select topic, key, coalesce(error_code, '') as "errorCode" from parked as first
-      where consumer_group = ${group} and retry_at <= now() and not exists (
+      where consumer_group = ${group} and retry_at <= now() and coalesce(error_code, '') <> all(${except}::text[])
+        and not exists (
         select 1 from parked as earlier where earlier.consumer_group = first.consumer_group
           and earlier.topic = first.topic and earlier.key = first.key and earlier.id < first.id)
       order by retry_at, id limit ${limit}`.execute(this.db);
     return [...rows];
   }
 
-  /** What failed with this code was away and answers again: everything that waits for the same is tried now. */
+  /** What failed with this code was away and answers again: everything that waits for the same is tried now, before others. */
   async hasten(group: string, code: string): Promise<void> {
-    await sql`update parked set retry_at = now()
-      where consumer_group = ${group} and error_code = ${code} and retry_at > now()`.execute(this.db);
+    await sql`
+      update parked set retry_at = least(now(), (
+        select min(retry_at) - interval '1 microsecond' from parked where consumer_group = ${group}))
+      where consumer_group = ${group} and error_code = ${code} and retry_at is not null`.execute(this.db);
   }
 
   /** The key's facts in the order a replay takes them, the first `limit`, and how many there are. */
@@ -221,10 +229,10 @@ export class ParkedStore {
         select min(id) from parked where consumer_group = ${group} and topic = ${topic} and key = ${key})`.execute(trx);
   }
 
-  async #first({ group, topic, key }: ParkedKey): Promise<Head | undefined> {
+  async #first({ group, topic, key }: ParkedKey, on: QueryExecutorProvider = this.db): Promise<Head | undefined> {
     const { rows } = await sql<Head>`
       select *, coalesce(retry_at <= now(), false) as due from parked
-      where consumer_group = ${group} and topic = ${topic} and key = ${key} order by id limit 1`.execute(this.db);
+      where consumer_group = ${group} and topic = ${topic} and key = ${key} order by id limit 1`.execute(on);
     return rows[0];
   }
 

@@ -127,6 +127,19 @@ describe('withPolicy', () => {
     expect(recovered).toEqual(['a.away']);
   });
 
+  it.each([true, false])(
+    'tells of a fact that parks behind one that is tried again (%s) what becomes of it',
+    async (retried) => {
+      const store = { holds: () => Promise.resolve(true), parkBehind: () => Promise.resolve({ retried }) };
+      const told: unknown[] = [];
+      const onParked = (_event: unknown, code: string, error: unknown, again: boolean): void =>
+        void told.push([code, error, again]);
+      const dispatch = (): Promise<void> => Promise.reject(new Error('not to be handled'));
+      await withPolicy({ group: 'g', parked: store as never, dispatch, onParked })(fact('k', 1));
+      expect(told).toEqual([['event-log.behind-parked', undefined, retried]]);
+    },
+  );
+
   it('spends no more than seconds on a defect', () => {
     const waits = [1, 2, 3, 4].map((attempt) => backoffMs(defaultBackoff, attempt, () => 1));
     expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeLessThan(3_000);

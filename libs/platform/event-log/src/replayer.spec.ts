@@ -9,11 +9,15 @@ const handled: ReplayOutcome = { replayed: 1, left: 0 };
 const away: ReplayOutcome = { replayed: 0, left: 1, errorCode: 'a.away', retried: true };
 const tuning = { lookEveryMs: 5, awayPauseMs: 60_000, hastenEveryMs: 60_000 };
 
-/** A group whose keys are due in this order; what is tried leaves the list, as a failed one does until its next time. */
+/**
+ * A group whose keys are due in this order, stored with a code each; what is tried leaves the list, as a failed one does
+ * until its next time.
+ */
 function group(
   keys: readonly string[],
   answer: (key: string) => ReplayOutcome | Error,
   more?: Partial<ReplayerOptions>,
+  storedAs: (key: string) => string = () => 'a.away',
 ) {
   const due = [...keys];
   const tried: string[] = [];
@@ -22,9 +26,10 @@ function group(
   const replayer = new Replayer({
     group: 'g',
     parked: {
-      due: (_group, limit) => {
+      due: (_group, limit, except) => {
         looks += 1;
-        return Promise.resolve(due.slice(0, limit).map((key) => ({ topic: 't', key, errorCode: 'a.away' })));
+        const wanted = due.filter((key) => !except.includes(storedAs(key))).slice(0, limit);
+        return Promise.resolve(wanted.map((key) => ({ topic: 't', key, errorCode: storedAs(key) })));
       },
       hasten: (_group, code) => Promise.resolve(void hastened.push(code)),
     },
@@ -43,7 +48,7 @@ function group(
 const keys = Array.from({ length: 50 }, (_, i) => `k${i}`);
 
 describe('what is parked because something was away', () => {
-  it('is left alone once three keys in a row found it away, until the next round', async () => {
+  it('is left alone for a while once three keys in a row found it away', async () => {
     const { replayer, tried } = group(keys, () => away);
     await until('a round', () => tried.length >= 3);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -57,6 +62,54 @@ describe('what is parked because something was away', () => {
     expect(tried).toEqual(keys);
     await until('the pull', () => hastened.length > 0);
     expect(hastened).toEqual(['a.away']);
+    await replayer.close();
+  });
+
+  it('does not wait for what fails with another code, however many keys of that are due longer', async () => {
+    const many = [...keys, 'b', ...keys.map((key) => `${key}-again`)];
+    const { replayer, due, tried } = group(
+      many,
+      (key) => (key.startsWith('b') ? handled : away),
+      {},
+      (key) => (key.startsWith('b') ? 'b.away' : 'a.away'),
+    );
+    await until('the other one', () => tried.includes('b'));
+    expect(tried).toEqual(['k0', 'k1', 'k2', 'b']);
+    due.push('b-later');
+    await until('one that is due while the first code is left alone', () => tried.includes('b-later'));
+    expect(tried).toEqual(['k0', 'k1', 'k2', 'b', 'b-later']);
+    await replayer.close();
+  });
+
+  it('is tried again after the pause, three keys of it', async () => {
+    const { replayer, tried } = group(keys, () => away, { tuning: { ...tuning, awayPauseMs: 100 } });
+    const startedAt = Date.now();
+    await until('two more turns', () => tried.length >= 9);
+    expect(Date.now() - startedAt).toBeGreaterThanOrEqual(200 - 2);
+    expect(tried).toEqual(keys.slice(0, tried.length));
+    await replayer.close();
+  });
+
+  it('is counted by the code it fails with now, and left alone by the code it lies there with', async () => {
+    const stored = ['a1', 'a2', 'a3', 'c1', 'a4', 'a5'];
+    const { replayer, tried } = group(
+      stored,
+      (key) => (key === 'a5' ? handled : { ...away, errorCode: 'c.away' }),
+      {},
+      (key) => (key.startsWith('c') ? 'c.away' : 'a.away'),
+    );
+    await until('the last one', () => tried.includes('a5'));
+    expect(tried).toEqual(['a1', 'a2', 'a3', 'a4', 'a5']);
+    await replayer.close();
+  });
+
+  it('does not keep others waiting when one look is full of what fails for good', async () => {
+    const { replayer, tried } = group(
+      keys,
+      (key) => (key === 'k49' ? handled : { replayed: 0, left: 1, errorCode: 'a.wrong' }),
+      { tuning: { ...tuning, lookEveryMs: 60_000 } },
+    );
+    await until('the last one', () => tried.includes('k49'));
     await replayer.close();
   });
 

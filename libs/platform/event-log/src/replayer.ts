@@ -3,9 +3,9 @@ import type { DueKey, ParkedKey, ParkedStore, ReplayOptions, ReplayOutcome } fro
 import { Waker } from './waker.js';
 
 export interface ReplayerTuning {
-  /** Between two looks for keys whose time has come. */
+  /** Between two rounds of looks for keys whose time has come. */
   readonly lookEveryMs: number;
-  /** After a round that found things still away. */
+  /** How long keys that failed with a code are left alone after several found it still away. */
   readonly awayPauseMs: number;
   /** Between two times that what waits for one thing is pulled forward, in one process. */
   readonly hastenEveryMs: number;
@@ -27,8 +27,8 @@ export interface ReplayerOptions extends ReplayerEvents {
 }
 
 /**
- * A look is one read of a small index. Half a minute between rounds that found things away is what the end of an outage
- * may go unseen while many keys wait. Two minutes between pulls: a fact that always claims an outage is pulled with the
+ * A look is one read of a small index. Half a minute between turns of a code that finds things away is what the end of an
+ * outage may go unseen while many keys wait. Two minutes between pulls: a fact that always claims an outage is pulled with the
  * rest, and must not be tried more often than every few minutes because others come through.
  */
 export const defaultReplayerTuning: ReplayerTuning = {
@@ -36,19 +36,17 @@ export const defaultReplayerTuning: ReplayerTuning = {
   awayPauseMs: 30_000,
   hastenEveryMs: 120_000,
 };
-/** Of one look. What is left is looked for again at once, as long as something comes through. */
+/** Of one look. What is left is looked for again at once. */
 const keysMax = 20;
 /** Of one key in its turn: a second or two of handling, then other keys have theirs. */
 const eventsMax = 100;
-/** In a row, of different keys: whatever it is, it is still away, and more attempts would only add to its load. */
+/** In a row with one code, of different keys: it is still away, and more attempts would only add to its load. */
 const failuresMax = 3;
-
-type Round = 'progress' | 'away' | 'idle';
 
 /**
  * Replays what was parked while something was away, without a person: keys whose time has come, one at a time, the one
- * that is due longest first. A key that fails goes to the end with a longer pause, so none starves. Every replica runs
- * one; the lock of the replay and a second look at the time under it let each key be tried by one of them.
+ * that is due longest first. A key that fails goes to the end with a longer pause, and a code that three keys failed with
+ * is left alone for a while as a whole: however many wait for what is away, others have their turn. Every replica runs one; the lock of the replay and a second look at the time under it let each key be tried by one of them.
  */
 export class Replayer {
   readonly #options: ReplayerOptions;
@@ -57,6 +55,8 @@ export class Replayer {
   readonly #stopping = new AbortController();
   readonly #recovered = new Set<string>();
   readonly #hastenedAt = new Map<string, number>();
+  /** Codes that are left alone, until when. */
+  readonly #awayUntil = new Map<string, number>();
   #running: Promise<void> | undefined;
 
   constructor(options: ReplayerOptions) {
@@ -73,6 +73,7 @@ export class Replayer {
   recovered(errorCode: string): void {
     if (Date.now() < (this.#hastenedAt.get(errorCode) ?? 0) + this.#tuning.hastenEveryMs) return;
     this.#hastenedAt.set(errorCode, Date.now());
+    this.#awayUntil.delete(errorCode);
     this.#recovered.add(errorCode);
     this.#waker.wake();
   }
@@ -87,16 +88,19 @@ export class Replayer {
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       const { turn } = this.#waker;
-      let round: Round = 'idle';
       try {
-        await this.#hasten();
-        round = await this.#round();
+        await this.#round();
       } catch (error) {
         this.#options.onReplayError?.(error);
       }
-      if (round === 'progress' || this.#stopping.signal.aborted) continue;
-      await this.#waker.wait(turn, round === 'away' ? this.#tuning.awayPauseMs : this.#tuning.lookEveryMs);
+      if (!this.#stopping.signal.aborted) await this.#waker.wait(turn, this.#tuning.lookEveryMs);
     }
+  }
+
+  async #round(): Promise<void> {
+    const failures = new Map<string, number>();
+    do await this.#hasten();
+    while (await this.#look(failures));
   }
 
   async #hasten(): Promise<void> {
@@ -106,19 +110,47 @@ export class Replayer {
     }
   }
 
-  async #round(): Promise<Round> {
-    let failures = 0;
-    let progress = false;
-    for (const due of await this.#options.parked.due(this.#options.group, keysMax)) {
-      if (this.#stopping.signal.aborted) break;
-      const outcome = await this.#replay(due);
-      if (outcome && outcome.replayed > 0) {
-        failures = 0;
-        progress = true;
-        if (due.errorCode !== behindParkedCode) this.recovered(due.errorCode);
-      } else if (outcome?.retried && ++failures >= failuresMax) return 'away';
+  /**
+   * @param failures in a row by code: the one a fact fails with now, which it lies there with from then on. What it came
+   * with may be another one, so a fact that has not met what is away yet is tried once.
+   * @returns whether more may be due
+   */
+  async #look(failures: Map<string, number>): Promise<boolean> {
+    const due = await this.#options.parked.due(this.#options.group, keysMax, this.#away());
+    let tried = 0;
+    let more = false;
+    for (const key of due) {
+      if (this.#stopping.signal.aborted) return false;
+      if (this.#awayUntil.has(key.errorCode)) {
+        more = true;
+        continue;
+      }
+      const outcome = await this.#replay(key);
+      if (!outcome) continue;
+      const { replayed, retried, errorCode } = outcome;
+      if (replayed > 0) {
+        more = true;
+        failures.delete(key.errorCode);
+        if (key.errorCode !== behindParkedCode) this.recovered(key.errorCode);
+      }
+      if (retried && errorCode !== undefined) this.#failed(failures, errorCode);
+      if (replayed > 0 || errorCode !== undefined) tried += 1;
     }
-    return progress ? 'progress' : 'idle';
+    return more || (tried > 0 && due.length === keysMax);
+  }
+
+  #failed(failures: Map<string, number>, code: string): void {
+    const count = (failures.get(code) ?? 0) + 1;
+    failures.set(code, count);
+    if (count < failuresMax) return;
+    failures.delete(code);
+    this.#awayUntil.set(code, Date.now() + this.#tuning.awayPauseMs);
+  }
+
+  /** Codes to leave alone now. */
+  #away(): string[] {
+    for (const [code, until] of this.#awayUntil) if (until <= Date.now()) this.#awayUntil.delete(code);
+    return [...this.#awayUntil.keys()];
   }
 
   /** @returns undefined when another replica or a person is at it */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { parseSettings } from '@callosum/config';
 import { operations } from '@callosum/contracts';
-import { connectEventLog, EventLogTransport, isTransient, ParkedEvents, ParkedStore } from '@callosum/event-log';
+import { connectEventLog, EventLogTransport, ParkedEvents, ParkedStore } from '@callosum/event-log';
 import { systemClock } from '@callosum/kernel';
 import { createLogger } from '@callosum/telemetry';
 import type { INestApplication } from '@nestjs/common';
@@ -119,9 +119,9 @@ export async function startService(
         crash = error;
         logger.fatal({ err: error }, 'consumer.crashed');
       },
-      onParked: (event, code, err) =>
+      onParked: (event, code, err, retried) =>
         logger.error(
-          { topic: event.topic, eventId: event.id, code, err, retried: isTransient(err) || undefined },
+          { topic: event.topic, eventId: event.id, code, err, retried: retried || undefined },
           'event.parked',
         ),
       replays: replayEvents(logger),

@@ -104,11 +104,12 @@ export const causes: readonly Alert[] = [
   },
   {
     alert: 'CallosumConsumerStalled',
-    expr: `max ${of('callosum_group', 'callosum_topic')} (callosum_consumer_lag) > 0 unless sum ${of('callosum_group', 'callosum_topic')} (increase(callosum_events_total[10m])) > 0`,
+    expr: `max ${of('callosum_group', 'callosum_topic')} (callosum_consumer_lag) > 0 unless sum ${of('callosum_group', 'callosum_topic')} (increase(callosum_events_total{callosum_outcome!~"replay.*"}[10m])) > 0`,
     for: '10m',
     severity: 'critical',
     summary: '{{ $labels.callosum_group }} handles nothing of {{ $labels.callosum_topic }}',
-    description: 'Events wait and none was tried for 10 minutes: the consumer hangs or has ended.',
+    description:
+      'Events wait and none was tried for 10 minutes but what had been parked: the consumer hangs or has ended.',
   },
   {
     alert: 'CallosumOutboxOld',

@@ -29,7 +29,8 @@ export const platform: Dashboard = {
         },
         {
           title: 'Attempts',
-          description: 'Attempts to handle an event: handled, retried, parked.',
+          description:
+            'Attempts to handle an event: handled, retried, parked; of what was parked: replayed, replay-failed.',
           unit: 'ops',
           runbook: 'CallosumConsumerStalled',
           queries: [

@@ -20,6 +20,7 @@ import { decodeEvent } from '../decode.js';
 import { EventLogUnavailableError, HandlerSetupError, UnknownEventTypeError } from '../errors.js';
 import type { EventLog, Subscription } from '../event-log.js';
 import type { LogEvent } from '../event.js';
+import { countEvent } from '../metrics.js';
 import type { ParkedKey, ParkedStore, ReplayOptions, ReplayOutcome } from '../parked.js';
 import { Replayer, type ReplayerEvents, type ReplayerTuning } from '../replayer.js';
 import { EventErrorFilter } from './filter.js';
@@ -38,7 +39,7 @@ export interface EventLogTransportOptions {
   readonly parked: ParkedStore;
   /** Told when consuming stopped for good: liveness must fail. */
   readonly onCrash: (error: Error) => void;
-  readonly onParked?: (event: LogEvent, errorCode: string, error: unknown) => void;
+  readonly onParked?: (event: LogEvent, errorCode: string, error: unknown, retried: boolean) => void;
   /** Told of what is replayed without a person. */
   readonly replays?: ReplayerEvents;
   readonly backoff?: Backoff;
@@ -139,7 +140,18 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
 
   #replay(key: Omit<ParkedKey, 'group'>, options: ReplayOptions): Promise<ReplayOutcome> {
     const { parked, group } = this.#options;
-    return parked.replay({ ...key, group }, (event) => this.#handle(event), options);
+    return parked.replay({ ...key, group }, (event) => this.#handleAgain(event), options);
+  }
+
+  async #handleAgain(event: LogEvent): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      await this.#handle(event);
+    } catch (error) {
+      countEvent(this.#options.group, event, 'replay-failed', startedAt);
+      throw error;
+    }
+    countEvent(this.#options.group, event, 'replayed', startedAt);
   }
 
   /** One attempt at one event, in its trace and as the cause of what it adds to an outbox. */

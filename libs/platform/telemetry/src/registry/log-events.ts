@@ -72,7 +72,7 @@ export const logEvents = {
   'event-log.trouble': warn('The event log is away or slow; tried again'),
   'consumer.crashed': fatal('A consumer has ended for good; `/healthz` fails and the process must be restarted'),
   'event.parked': error(
-    'A fact could not be handled and lies with all later ones of its key: topic, event id, code, and whether it is `retried` by itself',
+    'A fact could not be handled and lies with all later ones of its key: topic, event id, code, and whether it, or the one before it, is `retried` by itself',
   ),
   'parked.retried': info(
     'Parked facts were tried without a person: topic, key, counts, and the code of what is still away',

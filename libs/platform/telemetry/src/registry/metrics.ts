@@ -58,7 +58,8 @@ export const metricRegistry = {
     kind: 'counter',
     unit: '{attempt}',
     labels: ['callosum.topic', 'callosum.group', 'callosum.outcome'],
-    meaning: 'Attempts to handle an event, by outcome: handled, retried, parked',
+    meaning:
+      'Attempts to handle an event, by outcome: handled, retried, parked; of what was parked: replayed, replay-failed',
   },
   'callosum.events.age': {
     kind: 'histogram',
@@ -71,7 +72,7 @@ export const metricRegistry = {
     kind: 'histogram',
     unit: 's',
     labels: ['callosum.topic', 'callosum.group', 'callosum.outcome'],
-    meaning: 'One attempt to handle an event',
+    meaning: 'One attempt to handle an event, also of what was parked',
     bounds: requestBounds,
   },
   'callosum.consumer.lag': {
