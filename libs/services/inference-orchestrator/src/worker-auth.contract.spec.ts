@@ -58,6 +58,10 @@ function connect(token: string | undefined, address = orchestrator.workerAddress
   closers.push(() => worker.close());
   return worker;
 }
+const ofVendor = (vendor: string, manifest: protocol.Manifest): protocol.Manifest => ({
+  ...manifest,
+  model: manifest.model && { ...manifest.model, vendor },
+});
 const refused = { code: 16, details: expect.stringContaining('inference.credential-refused') as string };
 
 describe('a worker', () => {
@@ -97,8 +101,10 @@ describe('a worker', () => {
     [
       'an expired one',
       async () => {
-        const { token } = await issue('Phantoms', new Date(Date.now() + 300).toISOString());
-        await new Promise((resolve) => setTimeout(resolve, 400));
+        const { token, credentialId } = await issue('Phantoms', new Date(Date.now() + 3_600_000).toISOString());
+        await sql`update worker_credential set expires_at = expires_at - interval '2 hours' where id = ${credentialId}`.execute(
+          orchestrator.database.db,
+        );
         return token;
       },
     ],
@@ -131,7 +137,7 @@ describe('a worker', () => {
     for (let i = 0; i < streamsOfVendorMax; i++) {
       const one = connect(token);
       const { model } = fresh('greedy');
-      one.register({ ...model, model: model.model && { ...model.model, vendor: 'Greedy' } });
+      one.register(ofVendor('Greedy', model));
       await one.take('registered');
     }
     expect(await connect(token).ended).toMatchObject({ code: Status.RESOURCE_EXHAUSTED });
@@ -169,8 +175,7 @@ describe('a worker', () => {
     const stale = { details: expect.stringContaining('stale-fencing-token') as string };
     await expect(spy.readVolume(offer)).rejects.toMatchObject(stale);
     await expect(spy.writeLabelMap(offer, grid, new Uint8Array(1))).rejects.toMatchObject(stale);
-    const own = fresh('spy').model;
-    spy.register({ ...own, model: own.model && { ...own.model, vendor: 'Spy' } });
+    spy.register(ofVendor('Spy', fresh('spy').model));
     await spy.take('registered');
     for (const value of [{ ...offer, kind: protocol.FailureKind.FAILURE_KIND_INPUT_UNUSABLE, detail: '' }])
       spy.send({ $case: 'fail', value });
@@ -189,20 +194,19 @@ describe('a credential', () => {
       Record<string, unknown>
     >`select * from worker_credential where id = ${credentialId}`.execute(orchestrator.database.db);
     expect(JSON.stringify(rows)).not.toContain(token.slice(-43));
+    const list = async () => (await credentials().listCredentials({})).credentials;
+    const listed = async () => (await list()).find((one) => one.credentialId === credentialId);
+    expect((await listed())?.lastUsedAt).toBeUndefined();
     const worker = connect(token);
-    await until('a call', () => (worker.received.length >= 0 ? true : undefined));
-    await until('its use', async () => {
-      const listed = (await credentials().listCredentials({})).credentials.find(
-        (one) => one.credentialId === credentialId,
-      );
-      return listed?.lastUsedAt;
-    });
+    worker.register(ofVendor('Listed Ltd', fresh('listed').model));
+    await worker.take('registered');
+    expect((await listed())?.lastUsedAt).toBeDefined();
+    expect((await listed())?.revokedAt).toBeUndefined();
     await credentials().revokeCredential({ credentialId });
-    const { credentials: all } = await credentials().listCredentials({});
-    const one = all.find((listed) => listed.credentialId === credentialId);
+    const one = await listed();
     expect(one).toMatchObject({ vendor: 'Listed Ltd', label: 'spec', issuedBy: 'local' });
     expect(one?.revokedAt).toBeDefined();
-    expect(JSON.stringify(all)).not.toContain('cwc_');
+    expect(JSON.stringify(await list())).not.toContain('cwc_');
   });
 
   it.each([
@@ -223,7 +227,13 @@ describe('a credential', () => {
 describe('the SDK', () => {
   const quiet = (): void => undefined;
   const logger: WorkerLogger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-  const start = (vendor: string, options: { token?: string; target?: string; credentials?: ChannelCredentials }) => {
+  interface StartOptions {
+    readonly token?: string;
+    readonly target?: string;
+    readonly credentials?: ChannelCredentials;
+    readonly logger?: WorkerLogger;
+  }
+  const start = (vendor: string, options: StartOptions) => {
     const worker: RunningWorker = runWorker({
       target: orchestrator.workerAddress,
       manifest: {
@@ -286,9 +296,16 @@ describe('the SDK', () => {
     const worker = start('Tls', { token, target, credentials: roots });
     await until('registration', () => worker.connected || undefined);
     // A client that does not know the authority, and one without TLS, do not get that far.
-    const stranger = start('Tls', { token, target });
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(stranger.connected).toBe(false);
+    for (const wrong of [{ target }, { target: target.replace('https://', '') }]) {
+      const lost: unknown[] = [];
+      const warn = (fields: object): void => void lost.push(fields);
+      const stranger = start('Tls', { token, ...wrong, logger: { ...logger, warn } });
+      // More than one try: the first may have come before the port could answer.
+      await until('its failures', () => lost.length >= 2 || undefined);
+      expect(lost).toEqual(lost.map(() => ({ error: 'grpc.UNAVAILABLE' })));
+      expect(stranger.connected).toBe(false);
+    }
+    expect(worker.connected).toBe(true);
     await worker.stop();
   });
 });
