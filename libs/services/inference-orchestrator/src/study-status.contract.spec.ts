@@ -5,7 +5,7 @@ import { createChannel, createClient } from 'nice-grpc';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { fresh, simpleResult } from './test-support/fixtures.js';
-import { OrchestratorForTests, eventTrace } from './test-support/orchestrator.js';
+import { eventTrace, OrchestratorForTests, until } from './test-support/orchestrator.js';
 import { held, WorkerForTests } from './test-support/worker.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
 
@@ -31,6 +31,9 @@ async function statusOf(studyInstanceUid: string): Promise<operations.GetStudySt
     channel.close();
   }
 }
+
+/** What is told of the jobs, once the fact of the study was handled. */
+const considered = (study: string) => until('the study', async () => (await statusOf(study)).inference);
 
 it('tells a study’s jobs from the queue over the worker to the failure and the end', async () => {
   const { model, bytes } = fresh('status');
@@ -75,15 +78,13 @@ it('tells a study’s jobs from the queue over the worker to the failure and the
 it('tells that a study was considered and no model took it, and nothing of one it never heard of', async () => {
   const { bytes } = fresh('nobody');
   const study = await orchestrator.complete(bytes);
-  let told = await statusOf(study);
-  while (!told.inference) told = await statusOf(study);
-  expect(told.inference).toMatchObject({ consideredRevision: 1, jobs: [], jobsTotal: 0 });
+  expect(await considered(study)).toMatchObject({ consideredRevision: 1, jobs: [], jobsTotal: 0 });
   expect((await statusOf('1.2.3')).inference).toBeUndefined();
 });
 
 it('still knows a study that completed long ago', async () => {
   const study = await orchestrator.complete(fresh('long-ago').bytes);
-  while (!(await statusOf(study)).inference);
+  await considered(study);
   await sql`update study set completed_at = now() - interval '400 days' where study_instance_uid = ${study}`.execute(
     orchestrator.database.db,
   );
