@@ -1,39 +1,17 @@
 import { topics, worker } from '@callosum/contracts';
 import { ObjectNotFoundError } from '@callosum/object-store';
-import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { createChannel, createClient } from 'nice-grpc';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 
 import type { StoredLabelMaps } from './adapters/label-maps.js';
 import { fresh, sct, simpleResult } from './test-support/fixtures.js';
-import { addressOf, OrchestratorForTests, until } from './test-support/orchestrator.js';
-import { held, WorkerForTests } from './test-support/worker.js';
+import { addressOf, until } from './test-support/orchestrator.js';
+import { orchestrator, registered, useOrchestrator } from './test-support/use-orchestrator.js';
+import { held, type WorkerForTests } from './test-support/worker.js';
 import { LABEL_MAPS } from './tokens.js';
 
-let postgres: TestPostgres;
-let orchestrator: OrchestratorForTests;
-const workers: WorkerForTests[] = [];
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  orchestrator = await OrchestratorForTests.start(postgres);
-});
-afterEach(() => {
-  for (const one of workers.splice(0)) one.close();
-});
-afterAll(async () => {
-  await orchestrator?.stop();
-  await postgres?.stop();
-});
-
-async function registered(manifest: worker.Manifest, address = orchestrator.workerAddress): Promise<WorkerForTests> {
-  const one = new WorkerForTests(address);
-  workers.push(one);
-  one.register(manifest);
-  await one.take('registered');
-  return one;
-}
+useOrchestrator();
 
 it.each([
   ['what waits for an old version', false],
@@ -66,7 +44,10 @@ it('never gives one job to two workers, nor a worker more than its slots', async
   const replica = await orchestrator.replica({ CALLOSUM_JOB_LEASE_MS: '600000' });
   try {
     const address = addressOf(replica);
-    const both = [await registered({ ...model, slots: 2 }, address), await registered({ ...model, slots: 2 }, address)];
+    const both = [
+      await registered({ ...model, slots: 2 }, { address }),
+      await registered({ ...model, slots: 2 }, { address }),
+    ];
     const others = Array.from({ length: 5 }, () => fresh('slots'));
     const studies = [bytes, ...others.map(({ series }) => series.map(({ bytes: own }) => own))];
     // Same body part, so that the one model reads them all.
@@ -76,7 +57,7 @@ it('never gives one job to two workers, nor a worker more than its slots', async
     await until('four offers', () => offersOf(both).length >= 4 || undefined);
     // Last in the line, it is offered a job only after both had their turn; what they were offered stands before the answer.
     const last = fresh('last');
-    const other = await registered(last.model, address);
+    const other = await registered(last.model, { address });
     await orchestrator.complete(last.bytes);
     await other.takeOffer();
     for (const one of both) {
