@@ -46,6 +46,11 @@ describe('access to HTTP routes', () => {
     expect(Object.keys(routes).filter((route) => !served.includes(route))).toEqual([]);
   });
 
+  it.each(served.filter((route) => route.startsWith('GET ')))('%s asks the same of HEAD', (route) => {
+    const path = route.slice('GET '.length);
+    expect(accessTo('HEAD', path, path)).toEqual(accessTo('GET', path, path));
+  });
+
   it('lets nobody in without a token but to the viewer’s files and the capability statement', () => {
     const open = served.filter((route) => routes[route] === 'public');
     expect(open.sort()).toEqual(['GET /viewer', 'GET /viewer/*']);

@@ -21,6 +21,10 @@ type Say = (line: string) => void;
 /** A call lists, shows or replays some hundreds of items. */
 const deadlineMs = 120_000;
 
+/** What no person has to do. */
+const again = ({ nextAttemptAt, retries }: operations.ParkedKey): string[] =>
+  nextAttemptAt ? [`tried again at ${nextAttemptAt}${retries > 0 ? ` (${retries} times in vain)` : ''}`] : [];
+
 /** Parked work of one service: what `callosum parked` asks it. */
 export class ParkedCommands {
   constructor(
@@ -32,8 +36,9 @@ export class ParkedCommands {
   /** One line a key. @returns how many keys hold parked work */
   async list(topic = ''): Promise<number> {
     const keys = await this.#keys(topic);
-    for (const { group, topic: of, key, items, errorCode, parkedAt } of keys) {
-      this.say([parkedAt, group, of, key, `${items} parked`, errorCode].join('  '));
+    for (const parked of keys) {
+      const { group, topic: of, key, items, errorCode, parkedAt } = parked;
+      this.say([parkedAt, group, of, key, `${items} parked`, errorCode, ...again(parked)].join('  '));
     }
     return keys.length;
   }

@@ -16,9 +16,7 @@ export function linesOf(answers: Answers, waits: readonly Wait[]): string[] {
       ...more('inference', answer.inference?.jobsTotal, answer.inference?.jobs.length),
       ...answer.publications.map((one) => line('publication', publicationOf(one, age))),
       ...more('publication', answer.publicationsTotal, answer.publications.length),
-      ...answer.parked.map(({ topic, key, items, errorCode, parkedAt }) =>
-        line('parked', `${answer.service}  ${topic}  ${key}  ${facts(items)}, ${errorCode}, ${age(parkedAt)} ago`),
-      ),
+      ...answer.parked.map((parked) => line('parked', `${answer.service}  ${parkedOf(parked, age)}`)),
     ]),
     ...backlogs(answers).map(({ schema, rows, oldestAt }) =>
       line('outbox', `${schema}: ${facts(rows)}, the oldest ${age(oldestAt)} old`),
@@ -51,6 +49,8 @@ function intakeOf(intake: operations.StudyIntake, age: Age): string {
 function completenessOf(study: operations.StudyCompleteness, age: Age): string {
   const size = `${study.instances} instances in ${study.series} series`;
   const revision = `${study.state}, revision ${study.revision}`;
+  if (study.state === 'receiving' && study.waitingSince)
+    return `${revision}: ${size}; quiet, and held up for ${age(study.waitingSince)}; looked at again at ${study.quietUntil ?? ''}`;
   if (study.state === 'receiving')
     return `${revision}: ${size}; complete at ${study.quietUntil ?? ''} if nothing comes`;
   const evidence = study.evidence.replace('COMPLETENESS_EVIDENCE_', '').toLowerCase().replaceAll('_', '-');
@@ -101,6 +101,11 @@ function publicationOf(publication: operations.StudyPublication, age: Age): stri
     ...(nextAttemptAt ? [`next attempt ${nextAttemptAt}`] : []),
   ];
   return parts.join(', ');
+}
+
+function parkedOf({ topic, key, items, errorCode, parkedAt, nextAttemptAt }: operations.ParkedFacts, age: Age): string {
+  const again = nextAttemptAt ? `, tried again at ${nextAttemptAt}` : '';
+  return `${topic}  ${key}  ${facts(items)}, ${errorCode}, ${age(parkedAt)} ago${again}`;
 }
 
 const units = [

@@ -53,6 +53,30 @@ describe('what a study waits for', () => {
       [['index', ago(300)]],
     ],
     [
+      'a correction that the index has not taken up, since that came',
+      {
+        index: {
+          intake: {
+            ...intake,
+            unindexed: [{ sopInstanceUid: '1.2.3', revision: 2, storedAt: ago(400) }],
+            unindexedTotal: 1,
+          },
+          completeness: { ...complete, state: 'receiving', waitingSince: ago(350), quietUntil: ago(-20) },
+        },
+      },
+      [['index', ago(400)]],
+    ],
+    [
+      'the next look, when the last one failed or found it short',
+      {
+        index: {
+          intake,
+          completeness: { ...complete, state: 'receiving', waitingSince: ago(20), quietUntil: ago(-9) },
+        },
+      },
+      [['quiet-period', ago(20)]],
+    ],
+    [
       'the end of its quiet period',
       { index: { intake, completeness: { ...complete, state: 'receiving', quietUntil: ago(-4) } } },
       [['quiet-period', ago(300)]],
@@ -140,6 +164,16 @@ describe('what a study waits for', () => {
       [['person-parked', ago(70)]],
     ],
     [
+      'the end of an outage, for facts that are tried again by themselves',
+      {
+        identity: {
+          identity: linked,
+          parked: [{ topic: 't', key: 'k', items: 2, parkedAt: ago(70), nextAttemptAt: ago(-60) }],
+        },
+      },
+      [['parked-retry', ago(70)]],
+    ],
+    [
       'the event log, once for an outbox that two services share',
       {
         index: { ...done.index, outbox: [{ schema: 'archive', rows: 3, oldestAt: ago(5) }] },
@@ -149,6 +183,25 @@ describe('what a study waits for', () => {
     ],
   ])('is %s', (_what, patch, expected) => {
     expect(codes(patch)).toEqual(expected);
+  });
+
+  it('names instances that are missing, corrections as such, and says how many more there are', () => {
+    const unindexed = Array.from({ length: 7 }, (_, at) => ({
+      sopInstanceUid: `1.2.${at}`,
+      revision: at === 0 ? 2 : 1,
+      storedAt: ago(400 - at),
+    }));
+    const index = {
+      intake: { ...intake, unindexed, unindexedTotal: 9 },
+      completeness: { ...complete, state: 'receiving', waitingSince: ago(350), quietUntil: ago(-20) },
+    };
+    const lines = linesOf(studyWith({ index }), waitsOf(studyWith({ index })));
+    expect(lines).toContain(
+      `waits for    study-index to take up 9 stored instances: 1.2.0 (correction, revision 2), 1.2.1, 1.2.2, 1.2.3, 1.2.4, 4 more; since ${ago(400)} (6 min 40 s)`,
+    );
+    expect(lines.find((line) => line.startsWith('index'))).toBe(
+      `index        receiving, revision 2: 12 instances in 2 series; quiet, and held up for 5 min 50 s; looked at again at ${ago(-20)}`,
+    );
   });
 
   it('is not guessed for a service that did not answer', () => {

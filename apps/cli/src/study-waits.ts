@@ -16,6 +16,7 @@ export interface Wait {
     | 'publication'
     | 'person-publication'
     | 'person-parked'
+    | 'parked-retry'
     | 'event-log';
   /** One line, without patient data. */
   readonly what: string;
@@ -59,31 +60,59 @@ export function backlogs(answers: Answers): operations.OutboxBacklog[] {
 
 export const facts = (count: number): string => `${count} fact${count === 1 ? '' : 's'}`;
 
+/** Instances that a line names. */
+const namedMax = 5;
+
 type Answer = operations.GetStudyStatusResponse | undefined;
 
 const wait = (code: Wait['code'], what: string, since?: string): Wait => ({ code, what, ...(since ? { since } : {}) });
 
 function parkedWaits(answers: Answers): Wait[] {
   return answers.flatMap(({ service, parked }) =>
-    parked.map(({ topic, items, errorCode, parkedAt }) =>
-      wait(
-        'person-parked',
-        `a person to mend and replay ${facts(items)} of ${topic} (${service}, ${errorCode})`,
-        parkedAt,
-      ),
-    ),
+    parked.map(({ topic, items, errorCode, parkedAt, nextAttemptAt }) => {
+      const what = `${facts(items)} of ${topic} (${service}, ${errorCode})`;
+      return nextAttemptAt
+        ? wait('parked-retry', `the next attempt at ${what}, at ${nextAttemptAt}`, parkedAt)
+        : wait('person-parked', `a person to mend and replay ${what}`, parkedAt);
+    }),
   );
 }
 
 function indexWaits(answer: Answer): Wait[] {
   if (!answer) return [];
   const { intake, completeness } = answer;
-  const missing = (intake?.instances ?? 0) - (completeness?.instances ?? 0);
-  const behind =
-    missing > 0 ? [wait('index', `study-index to take up ${missing} stored instances`, intake?.lastStoredAt)] : [];
+  const behind = unindexedWaits(intake, completeness);
   if (completeness?.state !== 'receiving') return behind;
-  const until = completeness.quietUntil ? `, until ${completeness.quietUntil}` : '';
+  const { quietUntil, waitingSince } = completeness;
+  // Its quiet period is over: what it waits for are the instances.
+  if (waitingSince && behind.length > 0) return behind;
+  if (waitingSince)
+    return [
+      wait('quiet-period', `the next look whether it is whole${quietUntil ? `, at ${quietUntil}` : ''}`, waitingSince),
+    ];
+  const until = quietUntil ? `, until ${quietUntil}` : '';
   return [...behind, wait('quiet-period', `the end of the study's quiet period${until}`, intake?.lastStoredAt)];
+}
+
+/** The instances by name, a correction of one that is indexed among them; in numbers what no name is told of. */
+function unindexedWaits(
+  intake: operations.StudyIntake | undefined,
+  completeness: operations.StudyCompleteness | undefined,
+): Wait[] {
+  const unindexed = intake?.unindexed ?? [];
+  const missing = Math.max(
+    (intake?.instances ?? 0) - (completeness?.instances ?? 0),
+    intake?.unindexedTotal ?? 0,
+    unindexed.length,
+  );
+  if (missing <= 0) return [];
+  const named = unindexed.slice(0, namedMax).map(({ sopInstanceUid, revision }) => {
+    return revision > 1 ? `${sopInstanceUid} (correction, revision ${revision})` : sopInstanceUid;
+  });
+  const more = missing > named.length ? [`${missing - named.length} more`] : [];
+  const names = named.length > 0 ? `: ${[...named, ...more].join(', ')}` : '';
+  const what = `study-index to take up ${missing} stored instance${missing === 1 ? '' : 's'}${names}`;
+  return [wait('index', what, unindexed[0]?.storedAt ?? intake?.lastStoredAt)];
 }
 
 function identityWaits(answer: Answer, index: Answer): Wait[] {

@@ -109,6 +109,7 @@ describe('a Patient name that a vendor writes into a warning and a failure', () 
     'callosum_outbox_rows',
     'callosum_outbox_oldest_age',
     'callosum_parked_events',
+    'callosum_parked_for_person',
     'callosum_parked_oldest_age',
     'callosum_disk_free',
     'callosum_dimse_instances_total',

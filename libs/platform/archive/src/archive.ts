@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 
-import { type Database, isTransientDatabaseError } from '@callosum/database';
+import type { Database } from '@callosum/database';
 import type { Outbox } from '@callosum/event-log';
-import { CallosumError, type Clock, systemClock } from '@callosum/kernel';
-import { type ByteRange, ObjectExistsError, type ObjectStore } from '@callosum/object-store';
+import { type Clock, systemClock } from '@callosum/kernel';
+import type { ByteRange, ObjectStore } from '@callosum/object-store';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import { type Kysely, sql } from 'kysely';
 
@@ -11,7 +11,6 @@ import { newBlobKey } from './blob-key.js';
 import { ByteBudget } from './byte-budget.js';
 import { tellConflict } from './conflicts.js';
 import { Deposit, type DepositStatus } from './deposit.js';
-import { ArchiveUnavailableError } from './errors.js';
 import { GroupCommit } from './group-commit.js';
 import type { InstanceUids, SopReference, WrittenInstance } from './instance-bytes.js';
 import { InstanceStream } from './instance-writer.js';
@@ -21,6 +20,7 @@ import { nextRevisionFloor } from './recoveries.js';
 import { RuleTwo } from './rule-two.js';
 import { Sweep } from './sweep.js';
 import type { ArchiveTables } from './tables.js';
+import { asUnavailable, available, passesLater } from './unavailable.js';
 
 export interface ArchiveOptions {
   /** Bound to the schema `archive`, under the service's role. */
@@ -88,6 +88,8 @@ export interface StudyIntake {
 export interface KeptInstance {
   readonly sopInstanceUid: string;
   readonly revision: number;
+  /** When its first byte came. */
+  readonly storedAt: Date;
 }
 
 /** Rows read at once when all of the archive is walked. */
@@ -152,18 +154,16 @@ export class Archive {
   /** Enters UIDs into the ledger of instances Callosum made (rule 4), before anything is stored under them. */
   async issue(sopInstanceUids: readonly string[]): Promise<void> {
     if (sopInstanceUids.length === 0) return;
-    try {
-      await this.#db
+    await available(
+      this.#db
         .insertInto('issued_instances')
         .values(sopInstanceUids.map((uid) => ({ sop_instance_uid: uid })))
         .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    } catch (error) {
-      throw asUnavailable(error);
-    }
+        .execute(),
+    );
   }
 
-  /** Current instances in the order they came. Empty when there are none. */
+  /** Current instances in the order they came. Empty when there are none. @throws {ArchiveUnavailableError} */
   locate(selection: InstanceSelection): Promise<LedgerEntry[]> {
     let query = this.#db
       .selectFrom('intake')
@@ -174,7 +174,7 @@ export class Archive {
     if (selection.seriesInstanceUid !== undefined)
       query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
     if (selection.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', selection.sopInstanceUid);
-    return query.orderBy('id').execute();
+    return available(query.orderBy('id').execute());
   }
 
   /** What is kept of a study, in numbers; undefined when nothing is. */
@@ -195,7 +195,7 @@ export class Archive {
   sourceInstancesOf(studyInstanceUid: string): Promise<KeptInstance[]> {
     return this.#db
       .selectFrom('intake')
-      .select(['sop_instance_uid as sopInstanceUid', 'revision'])
+      .select(['sop_instance_uid as sopInstanceUid', 'revision', 'stored_at as storedAt'])
       .where('site', '=', this.#site)
       .where('current', '=', true)
       .where('study_instance_uid', '=', studyInstanceUid)
@@ -203,9 +203,13 @@ export class Archive {
       .execute();
   }
 
-  /** Bytes of a kept blob. @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError} */
-  open(blobKey: string, range?: ByteRange): Promise<Readable> {
-    return this.#store.get(blobKey, range);
+  /**
+   * Bytes of a kept blob.
+   * @param signal gives up, also in the middle of them
+   * @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError}
+   */
+  open(blobKey: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {
+    return this.#store.get(blobKey, range, signal);
   }
 
   /** How many instances are current. */
@@ -280,20 +284,4 @@ export class Archive {
     tellConflict(this.#logger, status, { sopInstanceUid, studyInstanceUid, source: intake.source });
     return { status, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid };
   }
-}
-
-const passesLater = (error: unknown): boolean =>
-  error instanceof CallosumError ? error.retriable : isTransientDatabaseError(error);
-
-/** What a sender may try again later, in one class; every other error says something about the object. */
-function asUnavailable(error: unknown): unknown {
-  if (error instanceof ArchiveUnavailableError) return error;
-  if (error instanceof CallosumError) {
-    // A blob key is new and random: that it exists means a write of ours whose answer was lost and tried again.
-    const again = error.kind === 'unavailable' || error instanceof ObjectExistsError;
-    return again ? new ArchiveUnavailableError(error.code, { cause: error }) : error;
-  }
-  return isTransientDatabaseError(error)
-    ? new ArchiveUnavailableError('the database does not answer', { cause: error })
-    : error;
 }

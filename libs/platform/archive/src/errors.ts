@@ -1,9 +1,9 @@
 import { CallosumError } from '@callosum/kernel';
 
-/** Thrown when disk, database or outbox cannot take an instance now: DICOM A700, HTTP 503; the sender keeps its copy. */
+/** Thrown when disk, database or outbox cannot take or find an instance now: DICOM A700, HTTP 503; a sender keeps its copy. */
 export class ArchiveUnavailableError extends CallosumError {
   constructor(reason: string, options?: { cause?: unknown }) {
-    super('archive.unavailable', 'unavailable', `the archive cannot store now: ${reason}`, options);
+    super('archive.unavailable', 'unavailable', `the archive does not serve now: ${reason}`, options);
   }
 }
 

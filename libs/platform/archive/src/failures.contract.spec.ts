@@ -190,6 +190,8 @@ describe.skipIf(postgres.missing)(`what the archive refuses${postgres.missing ? 
     const without = openWith(join(folder, 'no-database'), { port: 1 });
     await expect(without.archive.store(ct(), intake)).rejects.toBeInstanceOf(ArchiveUnavailableError);
     await expect(without.archive.issue([newUid()])).rejects.toBeInstanceOf(ArchiveUnavailableError);
+    const study = { studyInstanceUid: newUid() };
+    await expect(without.archive.locate(study)).rejects.toBeInstanceOf(ArchiveUnavailableError);
   });
 
   it('says unavailable when the outbox is full: no row without its fact', async () => {

@@ -16,6 +16,9 @@ const sweptMax = 100_000;
 /** An outage of the database under load leaves about so many; more than that must be fewer than the kept ones. */
 const orphansExpectedMax = 10_000;
 
+/** Keys asked of the ledger with one statement. */
+const askedAtOnce = 500;
+
 export interface SweepParts {
   readonly store: ObjectStore;
   readonly ledger: Ledger;
@@ -73,9 +76,17 @@ export class Sweep {
       deleted++;
     }
     for (const key of this.#unknown) if (round.looked(key) && !orphans.has(key)) this.#unknown.delete(key);
+    await this.#forgetRecovered();
     this.#found = this.#unknown.size;
     if (this.#unknown.size > 0) logger.warn({ blobs: this.#unknown.size }, 'archive.unknown-blobs');
     return deleted;
+  }
+
+  /** What a reconciliation gave a row: the walk may come round to its day after weeks, and an alert stands that long. */
+  async #forgetRecovered(): Promise<void> {
+    const keys = [...this.#unknown];
+    for (let at = 0; at < keys.length; at += askedAtOnce)
+      for (const key of await this.parts.ledger.named(keys.slice(at, at + askedAtOnce))) this.#unknown.delete(key);
   }
 
   async #orphans({ pages }: WalkRound, signal?: AbortSignal): Promise<ReadonlySet<string>> {

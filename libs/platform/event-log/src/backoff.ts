@@ -10,10 +10,27 @@ export interface Backoff {
 
 /**
  * About four minutes in all: a dependency that restarts or fails over fails every event alike, so standing still
- * loses nothing, while parking would leave a person with thousands of healthy facts to replay. Waits of one event
- * alone belong to rows with a deadline.
+ * loses nothing. What is away for longer is waited for beside the partition: the fact is parked and tried again by the
+ * service itself (`RetryPauses`), so that other keys of the partition are heard.
  */
 export const defaultBackoff: Backoff = { attemptsMax: 70, initialMs: 100, capMs: 5_000 };
+
+/** How long a fact that was parked while something was away lies before the service tries it again. */
+export interface RetryPauses {
+  readonly initialMs: number;
+  readonly capMs: number;
+}
+
+/**
+ * Half a minute, doubled to five: an outage that ended just after the fact was parked is over for it soon, and one that
+ * always claims an outage costs an attempt every few minutes, beside its partition and not in it.
+ */
+export const defaultRetryPauses: RetryPauses = { initialMs: 30_000, capMs: 300_000 };
+
+/** Wait before the next automatic attempt at a parked fact, after `retries` of them failed. */
+export function retryPauseMs(pauses: RetryPauses, retries: number, random: () => number = Math.random): number {
+  return backoffMs({ ...pauses, attemptsMax: Number.MAX_SAFE_INTEGER }, retries + 1, random);
+}
 
 /**
  * Calls in all when the error is a defect (kind `internal`, such as a FHIR server's 500): about two seconds. It is mostly

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '@callosum/kernel';
 
-import { attemptsMaxFor, backoffMs, defaultBackoff, type Backoff } from './backoff.js';
+import { attemptsMaxFor, backoffMs, defaultBackoff, isTransient, type Backoff } from './backoff.js';
 import { countEvent } from './metrics.js';
 import { behindParkedCode, PartitionLostError } from './errors.js';
 import type { EventHandler } from './event-log.js';
@@ -16,16 +16,18 @@ export interface ConsumerPolicyOptions {
   readonly backoff?: Backoff;
   /** Told of each event parked, and why; the event's value stays out of it. */
   readonly onParked?: (event: LogEvent, errorCode: string, error: unknown) => void;
+  /** Told when an event was handled that had found something away: it answers again. */
+  readonly onRecovered?: (errorCode: string) => void;
 }
 
 /**
  * What happens when handling fails, the same on every adapter: transient errors are tried again with growing
  * pauses, defects a few times within seconds, everything else parks at once, and later facts of a parked key park
- * behind it while other keys go on. The handler it makes rejects only when parking itself fails (no database): then the
+ * behind it while other keys go on. What parks after transient errors is tried again by the Replayer. The handler it makes rejects only when parking itself fails (no database): then the
  * event is delivered again; or when the partition was lost meanwhile, and with it the say in what becomes of the event.
  */
 export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
-  const { group, parked, dispatch, backoff = defaultBackoff, onParked } = options;
+  const { group, parked, dispatch, backoff = defaultBackoff, onParked, onRecovered } = options;
   return async (event, lost) => {
     const { topic, key } = event;
     const stillOurs = (): void => {
@@ -36,22 +38,25 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
       onParked?.(event, behindParkedCode, undefined);
       return;
     }
+    let away: string | undefined;
     for (let attempt = 1; ; attempt++) {
       const startedAt = performance.now();
       try {
         await dispatch(event, lost);
         countEvent(group, event, 'handled', startedAt);
+        if (away) onRecovered?.(away);
         return;
       } catch (error) {
         stillOurs();
         if (attempt >= attemptsMaxFor(error, backoff)) {
           const code = errorCode(error);
-          if (!(await parked.park(group, event, code))) return;
+          if (!(await parked.park(group, event, code, isTransient(error)))) return;
           countEvent(group, event, 'parked', startedAt);
           onParked?.(event, code, error);
           return;
         }
         countEvent(group, event, 'retried', startedAt);
+        if (isTransient(error)) away = errorCode(error);
         await sleep(backoffMs(backoff, attempt));
         stillOurs();
       }

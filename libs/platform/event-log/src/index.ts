@@ -11,6 +11,7 @@ export * from './parked.js';
 export * from './parked-work.js';
 export { decodeEvent } from './decode.js';
 export * from './relay.js';
+export * from './replayer.js';
 export { Sent, sentHoursDefault } from './sent.js';
 export * from './tables.js';
 export { Waker } from './waker.js';

@@ -262,6 +262,13 @@ describe('what was sent', () => {
     await relayTo(memory()).sendOnce();
     expect(await Sent.again(service.db, new Date(0))).toBe(1);
   });
+
+  it('is gone, the last of it too, where nothing is to be kept any more', async () => {
+    await add(outboxOf(), 1, 2);
+    await relayTo(memory(), 24).sendOnce();
+    expect(await Sent.prune(service.db, 0)).toBe(2);
+    expect(await Sent.again(service.db, new Date(0))).toBe(0);
+  });
 });
 
 describe('inbox', () => {

@@ -20,6 +20,9 @@ export interface ParkedItem {
   /** ProtoJSON without free text; absent where it is not what it says it is. */
   readonly payload?: string;
   readonly payloadBytes: number;
+  /** When it is tried again without a person, if it is, and how many such attempts failed. */
+  readonly nextAttemptAt?: Date;
+  readonly retries?: number;
 }
 
 /**
@@ -61,7 +64,7 @@ export class ParkedEvents implements ParkedWork {
 
   async items(topic: string, key: string, limit: number): Promise<{ items: ParkedItem[]; total: number }> {
     const { items, total } = await this.store.ofKey({ group: this.group, topic, key }, limit);
-    return { items: items.map(({ event, errorCode, parkedAt }) => ({ ...shown(event), errorCode, parkedAt })), total };
+    return { items: items.map(({ event, group: _, ...parked }) => ({ ...shown(event), ...parked })), total };
   }
 
   async replay(topic: string, key: string): Promise<ReplayOutcome> {
@@ -74,7 +77,7 @@ export class ParkedEvents implements ParkedWork {
   }
 }
 
-function shown(event: LogEvent): Omit<ParkedItem, 'errorCode' | 'parkedAt'> {
+function shown(event: LogEvent): Omit<ParkedItem, 'errorCode' | 'parkedAt' | 'nextAttemptAt' | 'retries'> {
   const payload = payloadOf(event);
   return {
     id: event.id,

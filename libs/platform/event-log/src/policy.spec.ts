@@ -2,7 +2,7 @@ import { CallosumError } from '@callosum/kernel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { backoffMs, defaultBackoff, isTransient } from './backoff.js';
+import { backoffMs, defaultBackoff, defaultRetryPauses, isTransient, retryPauseMs } from './backoff.js';
 import { withPolicy } from './consumer.js';
 import { fromMessage, toMessage } from './kafka/headers.js';
 import { topicConfigs } from './kafka/topics.js';
@@ -20,6 +20,29 @@ describe('backoff', () => {
         expect(wait).toBeGreaterThanOrEqual(full / 2);
         expect(wait).toBeLessThanOrEqual(full);
       }),
+      { seed },
+    );
+  });
+});
+
+describe('the pause before a parked fact is tried again', () => {
+  const mostMs = (retries: number): number => retryPauseMs(defaultRetryPauses, retries, () => 1);
+
+  it('is half a minute, doubles with each attempt in vain, and ends at five minutes', () => {
+    expect([0, 1, 2, 3, 4, 50].map(mostMs)).toEqual([30_000, 60_000, 120_000, 240_000, 300_000, 300_000]);
+  });
+
+  it('is never less than half of that, so that no fact is tried more than every few minutes for long', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 10_000 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (retries, random) => {
+          const pause = retryPauseMs(defaultRetryPauses, retries, () => random);
+          expect(pause).toBeGreaterThanOrEqual(mostMs(retries) / 2);
+          expect(pause).toBeLessThanOrEqual(mostMs(retries));
+        },
+      ),
       { seed },
     );
   });
@@ -58,11 +81,13 @@ describe('isTransient', () => {
 
 describe('withPolicy', () => {
   /** How often a fact is handled before it is parked with `error`'s code, at the real number of attempts and no pause. */
-  async function callsUntilParked(error: unknown): Promise<{ calls: number; parked: string[] }> {
+  async function callsUntilParked(error: unknown): Promise<{ calls: number; parked: string[]; again: string[] }> {
     const parked: string[] = [];
+    const again: string[] = [];
     const store = {
       holds: () => Promise.resolve(false),
-      park: (_group: string, _event: unknown, code: string) => Promise.resolve(void parked.push(code)),
+      park: (_group: string, _event: unknown, code: string, transient: boolean) =>
+        Promise.resolve(void (transient ? again : parked).push(code)),
     };
     let calls = 0;
     const dispatch = (): Promise<void> => {
@@ -71,16 +96,35 @@ describe('withPolicy', () => {
     };
     const backoff = { ...defaultBackoff, initialMs: 0 };
     await withPolicy({ group: 'g', parked: store as never, dispatch, backoff })(fact('k', 1));
-    return { calls, parked };
+    return { calls, parked, again };
   }
 
   it.each([
-    ['a dependency that is away', new CallosumError('a.away', 'unavailable', 'x'), 70, 'a.away'],
-    ['a defect over there', new CallosumError('a.defect', 'internal', 'x'), 5, 'a.defect'],
-    ['a wrong input', new CallosumError('a.wrong', 'invalid', 'x'), 1, 'a.wrong'],
-    ['a defect of ours', new TypeError('x is undefined'), 1, 'internal'],
-  ])('parks after %s as soon as more calls would only hold up others', async (_name, error, calls, code) => {
-    expect(await callsUntilParked(error)).toEqual({ calls, parked: [code] });
+    [
+      'a dependency that is away',
+      new CallosumError('a.away', 'unavailable', 'x'),
+      70,
+      { parked: [], again: ['a.away'] },
+    ],
+    ['a defect over there', new CallosumError('a.defect', 'internal', 'x'), 5, { parked: ['a.defect'], again: [] }],
+    ['a wrong input', new CallosumError('a.wrong', 'invalid', 'x'), 1, { parked: ['a.wrong'], again: [] }],
+    ['a defect of ours', new TypeError('x is undefined'), 1, { parked: ['internal'], again: [] }],
+  ])('parks after %s as soon as more calls would only hold up others', async (_name, error, calls, codes) => {
+    expect(await callsUntilParked(error)).toEqual({ calls, ...codes });
+  });
+
+  it('tells that what was away answers again, once the fact that waited for it is handled', async () => {
+    const store = { holds: () => Promise.resolve(false) };
+    const recovered: string[] = [];
+    let calls = 0;
+    const dispatch = (): Promise<void> =>
+      ++calls < 3 ? Promise.reject(new CallosumError('a.away', 'unavailable', 'x')) : Promise.resolve();
+    const backoff = { ...defaultBackoff, initialMs: 0 };
+    const onRecovered = (code: string): void => void recovered.push(code);
+    const handler = withPolicy({ group: 'g', parked: store as never, dispatch, backoff, onRecovered });
+    await handler(fact('k', 1));
+    await handler(fact('k', 2));
+    expect(recovered).toEqual(['a.away']);
   });
 
   it('spends no more than seconds on a defect', () => {

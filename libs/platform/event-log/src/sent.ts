@@ -40,6 +40,7 @@ export const Sent = {
 
   /**
    * Removes what was sent so many hours before the last that was: while a log is away nothing goes of what it may have lost.
+   * @param hours 0 keeps nothing, the last neither: what a relay kept before it was told so
    * @returns rows removed
    */
   async prune(db: QueryExecutorProvider, hours: number): Promise<number> {
@@ -47,7 +48,8 @@ export const Sent = {
       const { numAffectedRows } = await sql`
         delete from sent where ctid = any (array(
           select ctid from sent
-          where sent_at < (select max(sent_at) from sent) - make_interval(hours => ${hours}::int) limit ${pruneRowsMax}
+          where ${hours}::int = 0 or sent_at < (select max(sent_at) from sent) - make_interval(hours => ${hours}::int)
+          limit ${pruneRowsMax}
         ))`.execute(db);
       removed += Number(numAffectedRows ?? 0n);
       if (Number(numAffectedRows ?? 0n) < pruneRowsMax) return removed;

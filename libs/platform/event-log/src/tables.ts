@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import type { Migrations } from '@callosum/database';
+import { addIndexes, type Migrations } from '@callosum/database';
 
 const envelope = sql.raw(`
   topic text not null,
@@ -65,10 +65,21 @@ async function createSent(db: Kysely<unknown>): Promise<void> {
   await sql`create index sent_at on sent (sent_at)`.execute(db);
 }
 
+/** Facts that wait for something that is away are tried again by the service itself. */
+async function addRetries(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table parked add column retry_at timestamptz`.execute(db);
+  await sql`alter table parked add column retries int not null default 0`.execute(db);
+}
+
 /** What came after version 0.1, when services had numbered their own migrations behind `0000-event-tables`. */
 export const operationsMigrations: Migrations = {
   '0001-dropped': { up: createDropped },
   '0002-sent': { up: createSent },
+  '0003-parked-retries': { up: addRetries },
+  '0004-parked-indexes': addIndexes(
+    { name: 'parked_retry_at', table: 'parked', on: '(consumer_group, retry_at) where retry_at is not null' },
+    { name: 'dropped_key', table: 'dropped', on: '(consumer_group, topic, key)' },
+  ),
 };
 /** The set `operationsMigrations` run as; see `migrate`. */
 export const operationsSet = 'operations';

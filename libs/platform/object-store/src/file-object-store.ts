@@ -11,6 +11,7 @@ import {
   ObjectStoreFullError,
   ObjectStoreUnavailableError,
 } from './errors.js';
+import { givenUpWith } from './given-up.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
 
@@ -59,8 +60,9 @@ export class FileObjectStore implements ObjectStore {
     }
   }
 
-  async get(key: string, range?: ByteRange): Promise<Readable> {
+  async get(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {
     const path = this.#path(key);
+    signal?.throwIfAborted();
     try {
       const handle = await open(path, 'r');
       if (range?.length === 0) {
@@ -68,8 +70,9 @@ export class FileObjectStore implements ObjectStore {
         return Readable.from([]);
       }
       const end = range?.length === undefined ? Infinity : range.offset + range.length - 1;
-      return handle.createReadStream({ start: range?.offset ?? 0, end });
+      return givenUpWith(signal, handle.createReadStream({ start: range?.offset ?? 0, end }));
     } catch (error) {
+      signal?.throwIfAborted();
       throw translate(error, key);
     }
   }

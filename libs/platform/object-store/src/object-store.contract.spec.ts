@@ -105,6 +105,22 @@ for (const { name, missing, open, leaveUnfinished } of adapters) {
       expect((await store.head('a/one')).byteCount).toBe(300_000);
     });
 
+    it('gives up with the signal of who asks, before and in the middle of an object', async () => {
+      await store.put('a/given-up', chunks(randomBytes(4 * 1024 * 1024)));
+      const gone = new AbortController();
+      const body = await store.get('a/given-up', undefined, gone.signal);
+      const read = (async () => {
+        for await (const chunk of body)
+          if ((chunk as Uint8Array).length > 0) gone.abort(new Error('the client has gone'));
+      })();
+      await expect(read).rejects.toMatchObject({ name: 'AbortError', cause: { message: 'the client has gone' } });
+      expect(body.destroyed).toBe(true);
+      await expect(store.get('a/given-up', undefined, gone.signal)).rejects.toThrow('the client has gone');
+      expect(
+        await buffer(await store.get('a/one', { offset: 0, length: 5 }, new AbortController().signal)),
+      ).toHaveLength(5);
+    });
+
     it('streams more than one part', async () => {
       const part = randomBytes(1024 * 1024);
       const many = Array.from({ length: 20 }, () => part);

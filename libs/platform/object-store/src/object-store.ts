@@ -33,8 +33,11 @@ export interface ObjectStore {
    * @throws {InvalidKeyError} @throws {ObjectExistsError} @throws {ObjectStoreUnavailableError} disk full, server away
    */
   put(key: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject>;
-  /** @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError} */
-  get(key: string, range?: ByteRange): Promise<Readable>;
+  /**
+   * @param signal gives up: rejects with its reason, or destroys what is being read
+   * @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError}
+   */
+  get(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable>;
   /** @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError} */
   head(key: string): Promise<ObjectInfo>;
   /** Idempotent: deleting what is not there succeeds. */

@@ -9,7 +9,10 @@ import { S3ObjectStore, type S3ObjectStoreOptions } from './index.js';
 /** As slow as it is told to be, with bodies of more than sockets hold. */
 class SlowServer {
   answerMs = 0;
+  /** Until an answer begins. */
+  silentMs = 0;
   readonly #server: Server;
+  #connections = 0;
   #most = 0;
   #running = 0;
 
@@ -18,10 +21,16 @@ class SlowServer {
       this.#most = Math.max(this.#most, ++this.#running);
       response.once('close', () => this.#running--);
       request.resume().once('end', () => {
-        if (request.method === 'GET') return void sendForEver(response);
+        if (request.method === 'GET') return void setTimeout(() => sendForEver(response), this.silentMs);
         setTimeout(() => response.writeHead(200, { etag: '"x"' }).end(), request.method === 'PUT' ? this.answerMs : 0);
       });
     });
+    this.#server.on('connection', () => this.#connections++);
+  }
+
+  /** Connections made to it since it began. */
+  get connections(): number {
+    return this.#connections;
   }
 
   /** Requests that ran at once, at most. */
@@ -100,6 +109,32 @@ describe('many requests to S3 at once', () => {
     const failed = new Promise<Error>((resolve) => unread.once('error', resolve));
     await store.head('another');
     expect((await failed).message).toMatch(/timed out/);
+  });
+
+  it('share the connections there may be, also for objects of more than two mebibytes', async () => {
+    server.answerMs = 50;
+    const store = open({ connectionsMax: 4 });
+    await Promise.all(
+      Array.from({ length: 12 }, (_, n) => store.put(`large/${n}`, one(Buffer.alloc(3 * 1024 * 1024)))),
+    );
+    expect(server.most).toBeLessThanOrEqual(4);
+    expect(server.connections).toBeLessThanOrEqual(4);
+  });
+
+  it('give their connection back when who asked has gone, also before an answer', async () => {
+    const store = open({ connectionsMax: 1, checksum: 'CRC32' });
+    server.silentMs = 60_000;
+    const silent = new AbortController();
+    const asked = store.get('silent', undefined, silent.signal);
+    await expect.poll(() => server.most).toBe(1);
+    silent.abort(new Error('gone'));
+    await expect(asked).rejects.toThrow('gone');
+    server.silentMs = 0;
+    const unread = new AbortController();
+    const body = await store.get('unread', undefined, unread.signal);
+    unread.abort();
+    await store.head('another');
+    expect(body.destroyed).toBe(true);
   });
 
   it('give their connection back when the answer is given up', async () => {

@@ -15,6 +15,7 @@ import {
 } from '@aws-sdk/client-s3';
 
 import { ObjectExistsError, ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
+import { givenUpWith } from './given-up.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
 import { PartBuffers, partBytes } from './part-buffers.js';
@@ -111,8 +112,9 @@ export class S3ObjectStore implements ObjectStore {
     return hash.digest().equals(sent.sha256);
   }
 
-  async get(key: string, range?: ByteRange): Promise<Readable> {
+  async get(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {
     assertKey(key);
+    signal?.throwIfAborted();
     if (range?.length === 0) {
       await this.head(key);
       return Readable.from([]);
@@ -125,9 +127,11 @@ export class S3ObjectStore implements ObjectStore {
           Key: key,
           ...(range ? { Range: `bytes=${range.offset}-${end}` } : {}),
         }),
+        signal ? { abortSignal: signal } : {},
       );
-      return Body as Readable;
+      return givenUpWith(signal, Body as Readable);
     } catch (error) {
+      signal?.throwIfAborted();
       // A range behind the end is empty, as on a file system.
       if (statusOf(error) === 416) return Readable.from([]);
       throw translate(error, key);

@@ -69,6 +69,8 @@ export function clientConfig(options: S3ObjectStoreOptions): S3ClientConfig {
     maxAttempts: limits.attemptsMax,
     requestChecksumCalculation: when,
     responseChecksumValidation: when,
+    // For a request that asks first the SDK opens a connection of its own, which nothing counts.
+    expectContinueHeader: false,
     requestHandler: {
       // The SDK's own limit is 50, and the time in its queue counts as time to connect.
       httpAgent: { keepAlive: true, maxSockets },

@@ -82,6 +82,12 @@ describe.skipIf(s3.missing)(`what is sent to S3${s3.missing ? ` (${s3.missing})`
     },
   );
 
+  it('sends large parts without asking first, for which the SDK would open connections that nothing counts', async () => {
+    await open().put(key(), chunks(large));
+    expect(of('PUT')).toHaveLength(3);
+    expect(recorder.sent.filter(({ headers }) => headers.expect !== undefined)).toEqual([]);
+  });
+
   it('carries none for a server that knows none', async () => {
     const store = open({ checksum: 'none' });
     for (const bytes of [randomBytes(100), large]) await store.put(key(), chunks(bytes));

@@ -29,6 +29,7 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
     sweep: (ageMs: number) => Promise<number>,
     site = 'default',
     { newClient }: Pick<Database<never>, 'newClient'> = pool,
+    everyMs = 20,
   ): ArchiveSweeper {
     const sweeper = new ArchiveSweeper({
       archive: { sweep, unknownBlobs: 3 },
@@ -37,7 +38,8 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
       site,
       logger: createLogger('test', 'silent'),
       firstAfterMs: 0,
-      everyMs: 20,
+      everyMs,
+      takeOverMs: 20,
     });
     sweepers.push(sweeper);
     return sweeper.start();
@@ -71,6 +73,17 @@ describe.skipIf(postgres.missing)(`the archive's sweeper${postgres.missing ? ` (
     await until(() => (counts[1] ?? 0) > 2);
     expect([first.unknownBlobs, second.unknownBlobs]).toEqual([undefined, 3]);
     expect([...ages]).toEqual([24 * 3_600_000]);
+  });
+
+  it('sweeps at once at the replica that takes over, however seldom it sweeps: until then nobody tells what it finds', async () => {
+    const counts = [0, 0];
+    const first = start(() => Promise.resolve((counts[0] = 1)), 'seldom', pool, 3_600_000);
+    await until(() => counts[0] === 1);
+    const second = start(() => Promise.resolve((counts[1] = 1)), 'seldom', pool, 3_600_000);
+    expect(second.unknownBlobs).toBeUndefined();
+    await first.close();
+    await until(() => counts[1] === 1);
+    expect(second.unknownBlobs).toBe(3);
   });
 
   it('goes on after a sweep that failed and after its connection was cut', async () => {

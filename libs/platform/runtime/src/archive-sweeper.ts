@@ -12,12 +12,16 @@ export interface ArchiveSweeperOptions {
   readonly logger: Logger;
   readonly firstAfterMs?: number;
   readonly everyMs?: number;
+  /** How soon a replica that does not sweep asks for the lock again. */
+  readonly takeOverMs?: number;
   readonly ageMs?: number;
 }
 
 /** A process that starts has better to do. */
 const firstAfterMs = 60_000;
 const everyMs = 3_600_000;
+/** What no row knows is told by who sweeps alone: nobody knows it for so long after that one ended. One connection a try. */
+const takeOverMs = 60_000;
 /** Rule 1: no object is on its way for longer than a day. */
 const ageMs = 24 * 3_600_000;
 
@@ -32,7 +36,7 @@ export class ArchiveSweeper {
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: ArchiveSweeperOptions) {
-    this.#options = { firstAfterMs, everyMs, ageMs, ...options };
+    this.#options = { firstAfterMs, everyMs, takeOverMs, ageMs, ...options };
   }
 
   start(): this {
@@ -53,7 +57,8 @@ export class ArchiveSweeper {
   }
 
   async #run(): Promise<void> {
-    for (let waitMs = this.#options.firstAfterMs; await this.#pause(waitMs); waitMs = this.#options.everyMs) {
+    const { everyMs: sweepMs, takeOverMs: askMs } = this.#options;
+    for (let waitMs = this.#options.firstAfterMs; await this.#pause(waitMs); waitMs = this.#holder ? sweepMs : askMs) {
       try {
         await this.#turn();
       } catch (err) {

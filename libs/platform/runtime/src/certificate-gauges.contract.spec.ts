@@ -30,7 +30,9 @@ describe('certificates a service shows', () => {
 
   it('tell how long they last, from the file as it is', async () => {
     const remaining = async (now: Date): Promise<number | undefined> =>
-      (await certificateReadings('study-index', { internal: certificate.certFile }, now))[0]?.value;
+      (await certificateReadings('study-index', { internal: certificate.certFile }, now)).find(
+        ({ name }) => name === 'callosum.certificate.remaining',
+      )?.value;
     const now = new Date();
     const left = (await remaining(now)) ?? 0;
     expect(left).toBeGreaterThan(0);
@@ -40,7 +42,17 @@ describe('certificates a service shows', () => {
     const other = await authority.issue('worker', 'DNS:localhost');
     await writeFile(certificate.certFile, 'no certificate');
     const files = { internal: certificate.certFile, worker: other.certFile, kafka: '/nowhere' };
-    const values = (await certificateReadings('study-index', files, now)).map(({ value }) => value);
-    expect(values).toEqual([NaN, expect.closeTo(left, -3), NaN]);
+    const told = (await certificateReadings('study-index', files, now)).map(({ name, labels, value }) => [
+      name.replace('callosum.certificate.', ''),
+      labels['callosum.certificate'],
+      value,
+    ]);
+    // Each by a number that an alert can compare.
+    expect(told).toEqual([
+      ['readable', 'internal', 0],
+      ['readable', 'worker', 1],
+      ['remaining', 'worker', expect.closeTo(left, -3)],
+      ['readable', 'kafka', 0],
+    ]);
   });
 });

@@ -17,20 +17,24 @@ export function certificateFiles(settings: Readonly<Record<string, unknown>>): R
 
 /**
  * Seconds until each certificate ends, below 0 once it has: read from the files as they are now, so that a renewal that
- * failed shows before anything fails by it. NaN for a file that is no certificate, or cannot be read.
+ * failed shows before anything fails by it. A file that is no certificate, or cannot be read, is told as such (0): what
+ * it would tell of its end would be no number, which no comparison of an alert holds for.
  */
 export async function certificateReadings(
   service: string,
   files: Readonly<Record<string, string>>,
   now = new Date(),
 ): Promise<Reading[]> {
-  return Promise.all(
+  const readings = await Promise.all(
     Object.entries(files).map(async ([whom, file]) => {
       const labels = { 'callosum.service': service, 'callosum.certificate': whom };
-      const end = await endOf(file).catch(() => NaN);
-      return reading('callosum.certificate.remaining', (end - now.getTime()) / 1000, labels);
+      const end = await endOf(file).catch(() => undefined);
+      const readable = reading('callosum.certificate.readable', end === undefined ? 0 : 1, labels);
+      if (end === undefined) return [readable];
+      return [readable, reading('callosum.certificate.remaining', (end - now.getTime()) / 1000, labels)];
     }),
   );
+  return readings.flat();
 }
 
 const endOf = async (file: string): Promise<number> => new X509Certificate(await readFile(file)).validToDate.getTime();

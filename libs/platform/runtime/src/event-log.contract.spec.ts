@@ -313,15 +313,32 @@ function parkedWork(env: () => NodeJS.ProcessEnv): void {
     const ask = (request: Partial<operations.GetStudyStatusRequest>) =>
       createClient(operations.StudyStatusServiceDefinition, channel).getStudyStatus(request);
     const status = () => ask({ studyInstanceUid: uid, jobIds: [job] });
-    await until('both are parked', async () => (await status()).parked[0]?.items === 2);
+    await until('both are parked, and mirrored', async () => {
+      const { parked, outbox } = await status();
+      return parked[0]?.items === 2 && outbox.length === 0;
+    });
     const told = await status();
     expect(told).toMatchObject({ service: 'identity-mapping', outbox: [], traceIds: [trace] });
     expect(told.parked).toMatchObject([{ topic: topic.name, key: uid, items: 2, errorCode: 'test.poison' }]);
+    expect(told.parked[0]?.nextAttemptAt).toBeUndefined();
     expect(Math.abs(Date.parse(told.observedAt ?? '') - Date.now())).toBeLessThan(30_000);
     const other = await ask({ studyInstanceUid: `${uid}.1` });
     expect(other).toMatchObject({ parked: [], outbox: [], traceIds: [], publications: [] });
 
     await withDatabase(async (database) => {
+      // As after an outage: tried again by itself.
+      const next = new Date(Date.now() + 3_600_000).toISOString();
+      await sql`update parked set retry_at = ${next}, retries = 2 where key = ${uid} and error_code = 'test.poison'`.execute(
+        database,
+      );
+      expect((await status()).parked).toMatchObject([{ items: 2, nextAttemptAt: next }]);
+      const { keys } = await client().listParked({ topic: topic.name });
+      expect(keys.find(({ key }) => key === uid)).toMatchObject({ nextAttemptAt: next, retries: 2 });
+      const { items } = await client().showParked({ topic: topic.name, key: uid });
+      expect(items.map(({ nextAttemptAt, retries }) => [nextAttemptAt, retries])).toEqual([
+        [next, 2],
+        [undefined, 0],
+      ]);
       // Relays never pass an open writing transaction: what is committed meanwhile waits.
       const open = await database.startTransaction().execute();
       await sql`select pg_current_xact_id()`.execute(open);

@@ -76,13 +76,15 @@ function text(name: string, value: string, charsMax: number): string {
   return trimmed;
 }
 
-const toKey = ({ group, topic, key, items, errorCode, parkedAt }: ParkedKeySummary): operations.ParkedKey => ({
-  group,
-  topic,
-  key,
-  items,
-  errorCode,
-  parkedAt: parkedAt.toISOString(),
+const toKey = (summary: ParkedKeySummary): operations.ParkedKey => ({
+  group: summary.group,
+  topic: summary.topic,
+  key: summary.key,
+  items: summary.items,
+  errorCode: summary.errorCode,
+  parkedAt: summary.parkedAt.toISOString(),
+  nextAttemptAt: summary.nextAttemptAt?.toISOString(),
+  retries: summary.retries ?? 0,
 });
 
 const toItem = (item: ParkedItem): operations.ParkedItem => ({
@@ -97,4 +99,6 @@ const toItem = (item: ParkedItem): operations.ParkedItem => ({
   traceparent: item.traceparent ?? '',
   payload: item.payload ?? '',
   payloadBytes: item.payloadBytes,
+  nextAttemptAt: item.nextAttemptAt?.toISOString(),
+  retries: item.retries ?? 0,
 });

@@ -63,15 +63,25 @@ async function outboxReadings(db: QueryExecutorProvider, schema: string, rowsMax
   ]);
 }
 
-/** A group with nothing parked reads 0: an alert must see it come back to that. */
+/**
+ * A group with nothing parked reads 0: an alert must see it come back to that. What becomes of a key is told by its first
+ * fact: without a time for the next attempt it and all behind it wait for a person.
+ */
 async function parkedReadings(db: QueryExecutorProvider, schema: string, service: string): Promise<Reading[]> {
-  const { rows } = await sql<{ group: string; count: number; age: number }>`
+  const { rows } = await sql<{ group: string; count: number; person: number; age: number }>`
     select consumer_group as "group", count(*)::float8 as count,
+      (count(*) filter (where head_retry_at is null))::float8 as person,
       extract(epoch from now() - min(parked_at))::float8 as age
-    from ${sql.id(schema, 'parked')} group by consumer_group`.execute(db);
-  const found = rows.some(({ group }) => group === service) ? rows : [...rows, { group: service, count: 0, age: 0 }];
-  return found.flatMap(({ group, count, age }) => [
+    from (
+      select consumer_group, parked_at,
+        first_value(retry_at) over (partition by consumer_group, topic, key order by id) as head_retry_at
+      from ${sql.id(schema, 'parked')}
+    ) as parked group by consumer_group`.execute(db);
+  const none = { group: service, count: 0, person: 0, age: 0 };
+  const found = rows.some(({ group }) => group === service) ? rows : [...rows, none];
+  return found.flatMap(({ group, count, person, age }) => [
     reading('callosum.parked.events', count, { 'callosum.group': group }),
+    reading('callosum.parked.for_person', person, { 'callosum.group': group }),
     reading('callosum.parked.oldest_age', Math.max(0, age), { 'callosum.group': group }),
   ]);
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { parseSettings } from '@callosum/config';
 import { operations } from '@callosum/contracts';
-import { connectEventLog, EventLogTransport, ParkedEvents, ParkedStore } from '@callosum/event-log';
+import { connectEventLog, EventLogTransport, isTransient, ParkedEvents, ParkedStore } from '@callosum/event-log';
 import { systemClock } from '@callosum/kernel';
 import { createLogger } from '@callosum/telemetry';
 import type { INestApplication } from '@nestjs/common';
@@ -23,6 +23,7 @@ import { openOutbox } from './open-outbox.js';
 import { ParkedGrpc } from './parked-service.js';
 import { samplePlatformGauges } from './platform-gauges.js';
 import { type Readiness, readinessOf } from './readiness.js';
+import { replayEvents } from './replay-events.js';
 import { platformSettings } from './settings.js';
 import { StudyStatusGrpc } from './study-status-service.js';
 import * as tokens from './tokens.js';
@@ -119,7 +120,11 @@ export async function startService(
         logger.fatal({ err: error }, 'consumer.crashed');
       },
       onParked: (event, code, err) =>
-        logger.error({ topic: event.topic, eventId: event.id, code, err }, 'event.parked'),
+        logger.error(
+          { topic: event.topic, eventId: event.id, code, err, retried: isTransient(err) || undefined },
+          'event.parked',
+        ),
+      replays: replayEvents(logger),
     });
     const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));
     const parkedGrpc = new ParkedGrpc([events, ...(definition.parked?.(app) ?? [])], logger);

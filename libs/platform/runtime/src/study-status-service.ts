@@ -65,13 +65,22 @@ export class StudyStatusGrpc implements operations.StudyStatusServiceImplementat
   }
 
   async #parked(keys: readonly string[]): Promise<(operations.ParkedFacts & Carried)[]> {
-    const { rows } = await sql<Omit<operations.ParkedFacts, 'parkedAt'> & Carried & { parkedAt: Date }>`
+    type Row = Omit<operations.ParkedFacts, 'parkedAt' | 'nextAttemptAt'> & {
+      parkedAt: Date;
+      nextAttemptAt: Date | null;
+    };
+    const { rows } = await sql<Row & Carried>`
       select topic, key, count(*)::int as items, coalesce((array_agg(error_code order by id))[1], '') as "errorCode",
-        (array_agg(parked_at order by id))[1] as "parkedAt", (array_agg(traceparent order by id))[1] as traceparent
+        (array_agg(parked_at order by id))[1] as "parkedAt", (array_agg(retry_at order by id))[1] as "nextAttemptAt",
+        (array_agg(traceparent order by id))[1] as traceparent
       from ${sql.id(this.options.schema, 'parked')}
       where consumer_group = ${this.options.name} and key = any(${keys}::text[])
       group by topic, key order by min(id) limit ${parkedKeysMax}`.execute(this.options.db);
-    return rows.map((row) => ({ ...row, parkedAt: row.parkedAt.toISOString() }));
+    return rows.map((row) => ({
+      ...row,
+      parkedAt: row.parkedAt.toISOString(),
+      nextAttemptAt: row.nextAttemptAt?.toISOString(),
+    }));
   }
 
   /** Reads all that waits: an outbox holds no more than `CALLOSUM_OUTBOX_ROWS_MAX` rows, and most of the time none. */

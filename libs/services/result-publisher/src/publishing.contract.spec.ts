@@ -431,10 +431,25 @@ describe('the queue', () => {
     expect(second?.fence).toBe((claim?.fence ?? 0) + 1);
     if (claim) await expect(publications.retry(claim, 'late', claim.failures, 0)).rejects.toThrow('took over');
     // Nor does it let go what is not its own any more.
-    if (claim) await publications.giveBack(claim);
+    if (claim) await publications.giveBack(claim, claim.failures, 0);
     expect(await publications.claim(claimLeaseMs)).toBeUndefined();
-    if (second) await publications.giveBack(second);
-    expect((await publications.claim(claimLeaseMs))?.id).toBe(second?.id);
+    if (second) await publications.giveBack(second, second.failures, 0);
+    expect((await publications.claim(claimLeaseMs))?.fence).toBe((second?.fence ?? 0) + 1);
+  });
+
+  it('gives back what could not be recorded with a pause and a count, and the rest of its study has its turn', async () => {
+    await linked();
+    await completed();
+    await jobCompleted();
+    const first = await publications.claim(claimLeaseMs);
+    if (first) await publications.giveBack(first, { ...first.failures, defects: 3 }, 60_000);
+    const second = await publications.claim(claimLeaseMs);
+    expect(new Set([first?.kind, second?.kind])).toEqual(new Set(['result', 'imaging-study']));
+    if (second) await publications.settle(second, 'published');
+    expect(await publications.claim(claimLeaseMs)).toBeUndefined();
+    await makeDue();
+    const again = await publications.claim(claimLeaseMs);
+    expect([again?.id, again?.failures.defects]).toEqual([first?.id, 3]);
   });
 });
 

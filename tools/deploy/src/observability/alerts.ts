@@ -67,6 +67,16 @@ export const causes: readonly Alert[] = [
     description: 'Its renewal did not come. When it has ended no new connection is made with it; those there go on.',
   },
   {
+    alert: 'CallosumCertificateUnreadable',
+    // Its end is not told then, so the alert before cannot hold.
+    expr: `min ${of('callosum_service', 'callosum_certificate')} (callosum_certificate_readable) < 1`,
+    for: '15m',
+    severity: 'warning',
+    summary:
+      'the certificate {{ $labels.callosum_service }} shows ({{ $labels.callosum_certificate }}) cannot be read from its file',
+    description: 'The one read before goes on to be used until it ends. A pod that starts has none to show.',
+  },
+  {
     alert: 'CallosumRestarts',
     // Of kube-state-metrics: a consumer that ended for good fails /healthz, and kubelet restarts the process.
     expr: 'sum by (namespace, pod, container) (increase(kube_pod_container_status_restarts_total{container=~"dimse-ingest|dicomweb|study-index|identity-mapping|inference-orchestrator|result-publisher|fhir-gateway|all-in-one"}[30m])) > 2',
@@ -139,11 +149,21 @@ export const causes: readonly Alert[] = [
   },
   {
     alert: 'CallosumEventsParked',
-    expr: `max ${of('callosum_group')} (callosum_parked_events) > 0`,
+    expr: `max ${of('callosum_group')} (callosum_parked_for_person) > 0`,
     for: '5m',
     severity: 'warning',
-    summary: '{{ $labels.callosum_group }} has parked {{ $value }} events',
+    summary: '{{ $labels.callosum_group }} has parked {{ $value }} events that wait for a person',
     description: 'Facts could not be handled; their studies stand still until a person replays or drops them.',
+  },
+  {
+    alert: 'CallosumParkedRetried',
+    // An outage that a partition waits out in place never lasts this long: what it held up is parked after four minutes.
+    expr: `max ${of('callosum_group')} (callosum_parked_events) - max ${of('callosum_group')} (callosum_parked_for_person) > 0`,
+    for: '15m',
+    severity: 'warning',
+    summary: 'something {{ $labels.callosum_group }} needs has been away for over 15 minutes; {{ $value }} events wait',
+    description:
+      'Facts found a dependency away and are tried again by themselves. Their studies stand still until it answers.',
   },
   {
     alert: 'CallosumPublicationsParked',
@@ -160,7 +180,7 @@ export const causes: readonly Alert[] = [
     for: '5m',
     severity: 'critical',
     summary: '{{ $labels.callosum_group }} has parked {{ $value }} events',
-    description: 'So many at once are a defect or a dependency, not a study.',
+    description: 'So many at once are a defect or a dependency that is away for long, not a study.',
   },
   {
     alert: 'CallosumParkedOld',
@@ -168,7 +188,7 @@ export const causes: readonly Alert[] = [
     for: '5m',
     severity: 'critical',
     summary: 'an event parked by {{ $labels.callosum_group }} has waited for {{ $value | humanizeDuration }}',
-    description: 'Nobody has looked for four hours; the study is missing from the record or stale in it.',
+    description: 'Nobody mended the cause for four hours; the study is missing from the record or stale in it.',
   },
   {
     alert: 'CallosumQuarantineOld',
@@ -213,7 +233,7 @@ export const causes: readonly Alert[] = [
   },
   {
     alert: 'CallosumUnknownBlobs',
-    // Read once an hour by the replica that sweeps; the others know nothing.
+    // Read once an hour by the replica that sweeps, of blobs older than a day; the others know nothing.
     expr: `max ${of()} (callosum_archive_unknown_blobs) > 0`,
     for: '5m',
     severity: 'critical',

@@ -100,7 +100,7 @@ export const overview: Dashboard = {
         },
         {
           title: 'Parked events',
-          description: 'Facts that could not be handled, over all services.',
+          description: 'Facts that could not be handled, or wait for something that is away, over all services.',
           unit: 'short',
           type: 'stat',
           runbook: 'parked-work',

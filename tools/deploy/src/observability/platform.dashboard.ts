@@ -79,10 +79,14 @@ export const platform: Dashboard = {
         },
         {
           title: 'Parked events',
-          description: 'Failed for good, or behind one that did.',
+          description:
+            'Failed for good or while something was away, or behind one that did; and those a person must get on.',
           unit: 'short',
           runbook: 'CallosumEventsParked',
-          queries: [[most('callosum_parked_events', ['callosum_group'], group), '{{callosum_group}}']],
+          queries: [
+            [most('callosum_parked_events', ['callosum_group'], group), '{{callosum_group}}'],
+            [most('callosum_parked_for_person', ['callosum_group'], group), '{{callosum_group}} for a person'],
+          ],
         },
         {
           title: 'Parked publications',

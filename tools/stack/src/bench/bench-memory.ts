@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -7,12 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { readPart10, ScuAssociation } from '@callosum/dimse';
-import { newId } from '@callosum/kernel';
-import { tinySeries } from '@callosum/phantom';
 import { freePort } from '@callosum/testing';
 
 import { Cluster } from '../cluster/cluster.js';
 import type { Child } from '../cluster/process.js';
+import { benchReads, type ReadFigures, reportReads } from './bench-reads.js';
+import { bytesOf, type LargeObject, largeObject, mebi } from './large-objects.js';
+import { peakOf } from './peak-memory.js';
 
 export interface MemoryFigures {
   readonly service: string;
@@ -27,43 +27,69 @@ export interface MemoryFigures {
   readonly peakMiB: number;
 }
 
-const mebi = 1024 * 1024;
-/** Explicit VR: tag, VR, two reserved bytes, length (PS3.5 section 7.1.2). */
-const pixelDataHeaderBytes = 12;
-const chunk = Buffer.alloc(256 * 1024, 0x55);
+/** Of each form: retrieves share them, so that the S3 server reads its disk once. */
+const objectsToRead = 8;
 
 /**
- * `npm run bench -- memory [--objects N] [--mib N]`: what a door holds when as many large objects come at once as it lets in.
- * The S3 server has the same cores, so it is slower than what sends: each upload has as much in memory as it may have.
+ * `npm run bench -- memory [uploads|reads] [--requests N] [--retrieves N] [--mib N]`: what a door holds when as many large
+ * objects come, or are asked for, at once as it lets in. The S3 server has the same cores, so it is slower than what sends:
+ * each upload has as much in memory as it may have.
  */
 export async function benchMemory(
   dataDir: string,
   args: readonly string[],
-): Promise<{ text: string; figures: MemoryFigures[] }> {
-  const { values } = parseArgs({
+): Promise<{ text: string; figures: { readonly uploads: MemoryFigures[]; readonly reads: ReadFigures[] } }> {
+  const { values, positionals } = parseArgs({
     args: [...args],
+    allowPositionals: true,
     options: {
       associations: { type: 'string', default: '128' },
       requests: { type: 'string', default: '64' },
+      retrieves: { type: 'string', default: '256' },
       mib: { type: 'string', default: '24' },
     },
   });
+  const [only] = positionals;
   process.env['CALLOSUM_DIMSE_PORT'] = String(await freePort());
   const env = { CALLOSUM_LOG_LEVEL: 'warn', NODE_OPTIONS: process.env['NODE_OPTIONS'] };
   const cluster = await Cluster.create({ dataDir: join(dataDir, 'memory'), env });
   const [dimse, web] = [cluster.start('dimse-ingest'), cluster.start('dicomweb')];
   const mib = Number(values.mib);
+  const url = cluster.addresses.http('dicomweb');
   try {
     await Promise.all([cluster.ready(dimse), cluster.ready(web)]);
     await sleep(5_000);
-    return report([
-      await load(dimse, Number(values.associations), mib, (object) => cStore(cluster.addresses.dimsePort, object)),
-      await load(web, Number(values.requests), mib, (object) => stow(cluster.addresses.http('dicomweb'), object)),
-    ]);
+    const uploads =
+      only === 'reads'
+        ? []
+        : [
+            await load(dimse, Number(values.associations), mib, (object) =>
+              cStore(cluster.addresses.dimsePort, object),
+            ),
+            await load(web, Number(values.requests), mib, (object) => stow(url, object)),
+          ];
+    const reads =
+      only === 'uploads'
+        ? []
+        : await benchReads(
+            { url, child: web, atOnce: Number(values.retrieves), objectMiB: mib },
+            await objectsOf(url, mib * mebi),
+          );
+    const text = [...(uploads.length > 0 ? [report(uploads)] : []), ...(reads.length > 0 ? [reportReads(reads)] : [])];
+    return { text: text.join('\n\n'), figures: { uploads, reads } };
   } finally {
     await Promise.all([dimse, web].map((child) => child.stop()));
     await cluster.stopServers();
   }
+}
+
+async function objectsOf(url: string, pixelBytes: number) {
+  const stored = async (form: 'explicit' | 'implicit'): Promise<LargeObject[]> => {
+    const objects = Array.from({ length: objectsToRead }, () => largeObject(pixelBytes, form));
+    for (const object of objects) if (!(await stow(url, object))) throw new Error('an object to read was not stored');
+    return objects;
+  };
+  return { explicit: await stored('explicit'), implicit: await stored('implicit') };
 }
 
 async function load(
@@ -90,28 +116,6 @@ async function load(
   };
 }
 
-interface LargeObject {
-  /** The whole file without the value of Pixel Data, its last element. */
-  readonly head: Buffer;
-  readonly pixelBytes: number;
-}
-
-function largeObject(pixelBytes: number): LargeObject {
-  const salt = newId();
-  const [instance] = tinySeries({ salt, slices: 1, overrides: { PatientID: salt.slice(0, 16) } });
-  const bytes = Buffer.from(instance?.bytes ?? []);
-  const at = bytes.lastIndexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
-  const head = Buffer.from(bytes.subarray(0, at + pixelDataHeaderBytes));
-  head.writeUInt32LE(pixelBytes, at + 8);
-  return { head, pixelBytes };
-}
-
-/** From an offset of the head on, in pieces of at most `chunkBytes`. */
-function* bytesOf({ head, pixelBytes }: LargeObject, chunkBytes = chunk.byteLength, from = 0): Generator<Buffer> {
-  for (let at = from; at < head.byteLength; at += chunkBytes) yield head.subarray(at, at + chunkBytes);
-  for (let left = pixelBytes; left > 0; left -= chunkBytes) yield chunk.subarray(0, Math.min(left, chunkBytes));
-}
-
 async function cStore(port: number, object: LargeObject): Promise<boolean> {
   const { sopClassUid, sopInstanceUid, transferSyntaxUid, datasetOffset } = await readPart10(object.head);
   const peer = { host: '127.0.0.1', port, calledAet: 'CALLOSUM', callingAet: 'BENCH' };
@@ -122,7 +126,7 @@ async function cStore(port: number, object: LargeObject): Promise<boolean> {
     ]);
     const context = association.contextFor(sopClassUid, transferSyntaxUid);
     const answer = await association.store(context, sopClassUid, sopInstanceUid, (chunkBytes) =>
-      Readable.from(bytesOf(object, Math.min(chunkBytes, chunk.byteLength), datasetOffset)),
+      Readable.from(bytesOf(object, Math.min(chunkBytes, 256 * 1024), datasetOffset)),
     );
     await association.release();
     return answer.status === 0;
@@ -146,13 +150,7 @@ function stow(url: string, object: LargeObject): Promise<boolean> {
   });
 }
 
-/** proc(5): the most a process has held. */
-function peakOf(pid: number): number {
-  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Math.round(Number(peak?.[1] ?? 0) / 1024);
-}
-
-function report(figures: MemoryFigures[]): { text: string; figures: MemoryFigures[] } {
+function report(figures: readonly MemoryFigures[]): string {
   const rows = figures.map(
     ({ service, atOnce, objectMiB, stored, refused, seconds, restMiB, peakMiB }) =>
       `| ${service} | ${atOnce} × ${objectMiB} MiB | ${stored} | ${refused} | ${seconds} | ${restMiB} | ${peakMiB} |`,
@@ -161,5 +159,5 @@ function report(figures: MemoryFigures[]): { text: string; figures: MemoryFigure
     '| service | at once | stored | refused | seconds | peak at rest, MiB | peak under load, MiB |',
     '|---|---|---|---|---|---|---|',
   ];
-  return { text: [...head, ...rows].join('\n'), figures };
+  return [...head, ...rows].join('\n');
 }

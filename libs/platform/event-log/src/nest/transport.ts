@@ -20,7 +20,8 @@ import { decodeEvent } from '../decode.js';
 import { EventLogUnavailableError, HandlerSetupError, UnknownEventTypeError } from '../errors.js';
 import type { EventLog, Subscription } from '../event-log.js';
 import type { LogEvent } from '../event.js';
-import type { ParkedKey, ParkedStore, ReplayOutcome } from '../parked.js';
+import type { ParkedKey, ParkedStore, ReplayOptions, ReplayOutcome } from '../parked.js';
+import { Replayer, type ReplayerEvents, type ReplayerTuning } from '../replayer.js';
 import { EventErrorFilter } from './filter.js';
 
 /** The second argument of an event handler; the first is the decoded message. */
@@ -38,7 +39,10 @@ export interface EventLogTransportOptions {
   /** Told when consuming stopped for good: liveness must fail. */
   readonly onCrash: (error: Error) => void;
   readonly onParked?: (event: LogEvent, errorCode: string, error: unknown) => void;
+  /** Told of what is replayed without a person. */
+  readonly replays?: ReplayerEvents;
   readonly backoff?: Backoff;
+  readonly replayerTuning?: Partial<ReplayerTuning>;
   /** Another catalogue than the house's, in tests. */
   readonly catalogue?: (name: string) => Topic<never> | undefined;
 }
@@ -55,6 +59,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
   readonly #topics = new Map<string, Topic<never>>();
   #connected = false;
   #subscription: Subscription | undefined;
+  #replayer: Replayer | undefined;
 
   constructor(options: EventLogTransportOptions) {
     super();
@@ -84,7 +89,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
   async close(): Promise<void> {
     const subscription = this.#subscription;
     this.#subscription = undefined;
-    await subscription?.close();
+    await Promise.all([this.#replayer?.close(), subscription?.close()]);
   }
 
   /**
@@ -92,9 +97,8 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
    * @throws {EventLogUnavailableError} before the handlers are there, and once the service drains
    */
   replay(key: Omit<ParkedKey, 'group'>, eventsMax?: number): Promise<ReplayOutcome> {
-    const { parked, group } = this.#options;
     if (!this.#subscription) return Promise.reject(new EventLogUnavailableError('the service consumes nothing now'));
-    return parked.replay({ ...key, group }, (event) => this.#handle(event), eventsMax);
+    return this.#replay(key, eventsMax === undefined ? {} : { eventsMax });
   }
 
   on(): never {
@@ -108,7 +112,14 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
   async #subscribe(): Promise<void> {
     if (!this.#connected) throw new HandlerSetupError('connect the transport with connectEventLog()');
     if (this.#topics.size === 0) return;
-    const { log, group, parked, onCrash, onParked, backoff } = this.#options;
+    const { log, group, parked, onCrash, onParked, backoff, replays, replayerTuning } = this.#options;
+    const replayer = new Replayer({
+      group,
+      parked,
+      replay: (key, options) => this.#replay(key, options),
+      ...replays,
+      ...(replayerTuning ? { tuning: replayerTuning } : {}),
+    });
     this.#subscription = await log.subscribe({
       group,
       topics: [...this.#topics.keys()],
@@ -118,10 +129,17 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
         group,
         parked,
         dispatch: (event) => this.#handle(event),
+        onRecovered: (code) => replayer.recovered(code),
         ...(onParked ? { onParked } : {}),
         ...(backoff ? { backoff } : {}),
       }),
     });
+    this.#replayer = replayer.start();
+  }
+
+  #replay(key: Omit<ParkedKey, 'group'>, options: ReplayOptions): Promise<ReplayOutcome> {
+    const { parked, group } = this.#options;
+    return parked.replay({ ...key, group }, (event) => this.#handle(event), options);
   }
 
   /** One attempt at one event, in its trace and as the cause of what it adds to an outbox. */

@@ -55,6 +55,9 @@ export const logEvents = {
 
   // Requests.
   'http.failed': error('A request failed for a reason that is ours: 5xx'),
+  'dicomweb.answer-cut': error(
+    'A retrieve failed in the middle of its answer: the status had been sent, the connection is cut',
+  ),
   'dicomweb.failed': error('A DICOMweb request failed for a reason that is ours: 5xx'),
   'fhir.done': debug('A FHIR request was answered'),
   'fhir.refused': info('A FHIR request was answered with 4xx: `code`'),
@@ -68,7 +71,16 @@ export const logEvents = {
   'kafka.difference': warn('Kafka is not set up as production asks: where, setting, wanted, found'),
   'event-log.trouble': warn('The event log is away or slow; tried again'),
   'consumer.crashed': fatal('A consumer has ended for good; `/healthz` fails and the process must be restarted'),
-  'event.parked': error('A fact could not be handled and lies with all later ones of its key: topic, event id, code'),
+  'event.parked': error(
+    'A fact could not be handled and lies with all later ones of its key: topic, event id, code, and whether it is `retried` by itself',
+  ),
+  'parked.retried': info(
+    'Parked facts were tried without a person: topic, key, counts, and the code of what is still away',
+  ),
+  'parked.needs-person': error(
+    'A parked fact that was tried again by itself failed for good and waits for a person: topic, key, code',
+  ),
+  'parked.retry-failed': warn('Parked facts could not be looked for or written down; tried again'),
   'parked.replayed': info('Somebody replayed parked work: topic, key, counts'),
   'parked.dropped': warn('Somebody gave up parked work: topic, key, counts'),
   'outbox.relay-failed': warn('Facts could not be sent to the event log; tried again'),
@@ -116,6 +128,9 @@ export const logEvents = {
   ),
   'study.stands-still': error(
     'A study has waited for over an hour for acknowledged instances to be indexed; once an hour',
+  ),
+  'study.look-failed': error(
+    'One study that is due could not be completed: it is tried again after growing pauses, the others go on',
   ),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),

@@ -42,6 +42,12 @@ export const metricRegistry = {
     labels: ['callosum.service', 'callosum.listener', 'error.type'],
     meaning: 'Calls refused for who made them',
   },
+  'callosum.certificate.readable': {
+    kind: 'gauge',
+    unit: '{file}',
+    labels: ['callosum.service', 'callosum.certificate'],
+    meaning: '1 for a certificate the service shows whose file can be read, 0 for one that cannot',
+  },
   'callosum.certificate.remaining': {
     kind: 'gauge',
     unit: 's',
@@ -96,7 +102,14 @@ export const metricRegistry = {
     kind: 'gauge',
     unit: '{event}',
     labels: ['callosum.group'],
-    meaning: 'Events that failed for good, or lie behind one',
+    meaning: 'Events that failed for good or while something was away, or lie behind one',
+  },
+  'callosum.parked.for_person': {
+    kind: 'gauge',
+    unit: '{event}',
+    labels: ['callosum.group'],
+    meaning:
+      'Those of the parked events that a person must mend, replay or drop; the others are tried again by themselves',
   },
   'callosum.parked.oldest_age': {
     kind: 'gauge',

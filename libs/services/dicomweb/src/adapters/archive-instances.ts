@@ -26,8 +26,8 @@ export class ArchiveInstances implements KeptInstances, ObjectIntake {
     }));
   }
 
-  open(blobKey: string, range?: { readonly offset: number; readonly length?: number }) {
-    return this.archive.open(blobKey, range);
+  open(blobKey: string, signal: AbortSignal, range?: { readonly offset: number; readonly length?: number }) {
+    return this.archive.open(blobKey, range, signal);
   }
 
   async store(body: AsyncIterable<Uint8Array>, context: IntakeContext): Promise<StoredObject> {

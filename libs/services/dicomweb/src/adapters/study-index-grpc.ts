@@ -20,16 +20,16 @@ const streamDeadlineMs = 120_000;
 export class StudyIndexGrpc implements StudyIndexReader {
   constructor(private readonly client: StudyIndexClient) {}
 
-  async *metadata(selection: Selection) {
+  async *metadata(selection: Selection, signal: AbortSignal) {
     try {
-      yield* this.client.streamMetadata(scope(selection), { deadline: streamDeadlineMs });
+      yield* this.client.streamMetadata(scope(selection), { deadline: streamDeadlineMs, signal });
     } catch (error) {
       if (!isNotFound(error)) throw translate(error);
     }
   }
 
-  async pixelData(kept: KeptInstance): Promise<imaging.PixelDataLayout | undefined> {
-    const found = this.client.locateInstances(scope(kept), { deadline: streamDeadlineMs });
+  async pixelData(kept: KeptInstance, signal: AbortSignal): Promise<imaging.PixelDataLayout | undefined> {
+    const found = this.client.locateInstances(scope(kept), { deadline: streamDeadlineMs, signal });
     try {
       for await (const { instance, pixelData } of found) {
         // A correction that the index has not read yet: its bytes lie elsewhere.

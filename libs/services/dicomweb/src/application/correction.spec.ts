@@ -10,7 +10,11 @@ import type { KeptInstance, KeptInstances, RetrieveMemory, StudyIndexReader } fr
 import { ReadMetadata } from './read-metadata.js';
 import { type PixelBody, ReadPixels } from './read-pixels.js';
 
-const memory: RetrieveMemory = { bytesMax: 1_000_000, hold: () => Promise.resolve() };
+const memory: RetrieveMemory = {
+  bytesMax: 1_000_000,
+  signal: new AbortController().signal,
+  hold: () => Promise.resolve(),
+};
 
 /**
  * A correction has been acknowledged; the index still knows the object before it, whose header was shorter.
@@ -32,7 +36,7 @@ function afterCorrection() {
   };
   const kept: KeptInstances = {
     locate: () => Promise.resolve([instance]),
-    open: (key, range) => {
+    open: (key, _signal, range) => {
       const bytes = Buffer.from(blobs.get(key) ?? []);
       const end = range?.length === undefined ? undefined : range.offset + range.length;
       return Promise.resolve(Readable.from([bytes.subarray(range?.offset ?? 0, end)]));

@@ -22,6 +22,7 @@ import {
   MemoryTakenError,
   NotAcceptableError,
   NotFoundError,
+  RetrieveEndedError,
   TooLargeError,
 } from '../domain/errors.js';
 import type { KeptInstance, KeptInstances, StudyIndexReader } from './ports.js';
@@ -50,7 +51,11 @@ class Blobs implements KeptInstances {
     return Promise.resolve([this.instance]);
   }
 
-  open(_key: string, range: { readonly offset: number; readonly length?: number } = { offset: 0 }): Promise<Readable> {
+  open(
+    _key: string,
+    _signal: AbortSignal,
+    range: { readonly offset: number; readonly length?: number } = { offset: 0 },
+  ): Promise<Readable> {
     this.opened.push(range);
     const end = range.length === undefined ? undefined : range.offset + range.length;
     return Promise.resolve(Readable.from([this.bytes.subarray(range.offset, end)], { objectMode: false }));
@@ -226,7 +231,7 @@ describe('what cannot be held', () => {
     const gone = retrieves.begin();
     const held = gone.hold(1);
     gone.end();
-    await expect(held).rejects.toBeInstanceOf(MemoryTakenError);
+    await expect(held).rejects.toBeInstanceOf(RetrieveEndedError);
     retrieve.end();
     await retrieves.begin().hold(bytesMax);
   });

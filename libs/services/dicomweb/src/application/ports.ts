@@ -23,17 +23,25 @@ export interface KeptInstance {
 export interface KeptInstances {
   /** In the order they came; empty when there are none. */
   locate(selection: Selection): Promise<readonly KeptInstance[]>;
-  open(blobKey: string, range?: { readonly offset: number; readonly length?: number }): Promise<Readable>;
+  /** @param signal gives up, also in the middle of the bytes */
+  open(
+    blobKey: string,
+    signal: AbortSignal,
+    range?: { readonly offset: number; readonly length?: number },
+  ): Promise<Readable>;
 }
 
-/** What one retrieve may hold of objects that cannot be streamed. */
+/** What one retrieve may hold of objects that cannot be streamed, and how long it goes on. */
 export interface RetrieveMemory {
+  /** Aborted when the answer has ended: what reads for it is given up. */
+  readonly signal: AbortSignal;
   /** What it may hold at most: who needs more is refused. */
   readonly bytesMax: number;
   /**
-   * Waits until so many bytes may be held, until the answer has ended or `hold` is called again.
+   * Waits until so many bytes may be held: until the answer and the work for it have ended, or `hold` is called again.
    * @param byteCount at most `bytesMax`
    * @throws {MemoryTakenError} when the turn does not come
+   * @throws {RetrieveEndedError} when the answer has ended: nothing may be held
    */
   hold(byteCount: number): Promise<void>;
 }
@@ -54,9 +62,9 @@ export interface IndexedMetadata {
 /** What study-index answers. */
 export interface StudyIndexReader {
   /** DICOM JSON in instance order, with the blob it was read from; empty when the index does not know the selection. */
-  metadata(selection: Selection): AsyncIterable<IndexedMetadata>;
+  metadata(selection: Selection, signal: AbortSignal): AsyncIterable<IndexedMetadata>;
   /** Undefined when the index does not know this very blob of the instance. */
-  pixelData(kept: KeptInstance): Promise<imaging.PixelDataLayout | undefined>;
+  pixelData(kept: KeptInstance, signal: AbortSignal): Promise<imaging.PixelDataLayout | undefined>;
   search(request: imaging.SearchRequest): AsyncIterable<string>;
 }
 

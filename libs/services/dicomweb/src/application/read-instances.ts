@@ -13,7 +13,7 @@ import { type Accepted, chooseInstanceForm, type InstanceForm } from '../domain/
 import { NotAcceptableError, NotFoundError, TooLargeError } from '../domain/errors.js';
 import { asWritten } from '../domain/rewrite.js';
 import type { KeptInstance, KeptInstances, RetrieveMemory, Selection } from './ports.js';
-import { holdFile, mayBeHeld, streamOf } from './stored-file.js';
+import { holdFile, mayBeHeld, stillAsked, streamOf } from './stored-file.js';
 
 export interface InstanceBody {
   readonly instance: KeptInstance;
@@ -43,10 +43,11 @@ export class ReadInstances {
   }
 
   async #open(instance: KeptInstance, form: InstanceForm, memory: RetrieveMemory): Promise<Readable> {
-    if (form === 'stored') return this.kept.open(instance.blobKey);
+    if (form === 'stored') return this.kept.open(instance.blobKey, memory.signal);
     const { dataset } = await holdFile(this.kept, instance, memory, copiesOf(instance)).catch((error: unknown) => {
       throw error instanceof TooLargeError ? tooLargeToRewrite() : error;
     });
+    await stillAsked(memory);
     const meta = writeFileMeta({
       sopClassUid: dataset.string('SOPClassUID') ?? '',
       sopInstanceUid: dataset.string('SOPInstanceUID') ?? '',

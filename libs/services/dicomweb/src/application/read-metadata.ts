@@ -25,9 +25,10 @@ export class ReadMetadata {
   async *read(selection: Selection, memory: RetrieveMemory): AsyncGenerator<string> {
     const instances = await this.kept.locate(selection);
     if (instances.length === 0) throw new NotFoundError('the resource');
+    const { signal } = memory;
     const wanted = new Map(instances.map((instance) => [instance.sopInstanceUid, instance]));
-    for (const deadline = Date.now() + this.indexWaitMs; ; await sleep(pollMs)) {
-      for await (const { sopInstanceUid, dicomJson, blobKey } of this.index.metadata(selection)) {
+    for (const deadline = Date.now() + this.indexWaitMs; ; await sleep(pollMs, undefined, { signal })) {
+      for await (const { sopInstanceUid, dicomJson, blobKey } of this.index.metadata(selection, signal)) {
         // The dataset of a blob that a correction has replaced is not what the archive holds now.
         if (wanted.get(sopInstanceUid)?.blobKey === blobKey && wanted.delete(sopInstanceUid)) yield dicomJson;
       }

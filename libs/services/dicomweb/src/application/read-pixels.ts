@@ -46,8 +46,9 @@ export class ReadPixels {
    */
   async *frames(instance: KeptInstance, list: string, memory: RetrieveMemory): AsyncGenerator<PixelBody> {
     const numbers = readFrameList(list);
-    const layout = await this.index.pixelData(instance);
-    if (layout && (await this.#areRanges(instance, layout, numbers))) yield* this.#byRange(instance, layout, numbers);
+    const layout = await this.index.pixelData(instance, memory.signal);
+    if (layout && (await this.#areRanges(instance, layout, numbers, memory)))
+      yield* this.#byRange(instance, layout, numbers, memory);
     else yield* this.#fromBlob(instance, numbers, memory, layout !== undefined);
   }
 
@@ -61,8 +62,8 @@ export class ReadPixels {
     const steps = path.toUpperCase().split('/');
     const { encapsulated } = transferSyntaxOf(instance.transferSyntaxUid);
     if (steps.length === 1 && pixelDataTags.has(path.toUpperCase()) && encapsulated) {
-      const layout = await this.index.pixelData(instance);
-      if (layout?.encapsulated) return layout.frames.map((frame) => this.#body(instance, fragmentsOf(frame)));
+      const layout = await this.index.pixelData(instance, memory.signal);
+      if (layout?.encapsulated) return layout.frames.map((frame) => this.#body(instance, fragmentsOf(frame), memory));
       if (!layout && !mayBeHeld(instance, memory, heldCopies)) throw new IndexBehindError();
     } else {
       const found = await this.#fromHeader(instance, steps, memory);
@@ -83,7 +84,7 @@ export class ReadPixels {
     if (pixelData && steps.length === 1 && steps[0] === pixelData.tag) {
       const { offset, byteCount } = pixelData;
       const asStored = byteCount !== undefined && !transferSyntax.bigEndian;
-      return asStored ? this.#body(instance, [{ offset, length: byteCount }]) : undefined;
+      return asStored ? this.#body(instance, [{ offset, length: byteCount }], memory) : undefined;
     }
     const value = valueAt(header.dataset, steps);
     return value && { open: () => Promise.resolve(streamOf(value)) };
@@ -112,12 +113,13 @@ export class ReadPixels {
     instance: KeptInstance,
     layout: imaging.PixelDataLayout,
     numbers: readonly number[],
+    { signal }: RetrieveMemory,
   ): Promise<boolean> {
     const { bigEndian, deflated } = transferSyntaxOf(instance.transferSyntaxUid);
     if (bigEndian || deflated) return false;
     const last = Math.max(...numbers);
     if (layout.encapsulated || last === 1) return true;
-    for await (const { dicomJson } of this.index.metadata(instance)) {
+    for await (const { dicomJson } of this.index.metadata(instance, signal)) {
       const dataset = JSON.parse(dicomJson) as Record<string, { readonly Value?: readonly unknown[] } | undefined>;
       const number = (tag: string): number => Number(dataset[tag]?.Value?.[0] ?? Number.NaN);
       const [frames, bitsAllocated] = [number('00280008'), number('00280100')];
@@ -126,7 +128,12 @@ export class ReadPixels {
     return false;
   }
 
-  *#byRange(instance: KeptInstance, layout: imaging.PixelDataLayout, numbers: readonly number[]): Generator<PixelBody> {
+  *#byRange(
+    instance: KeptInstance,
+    layout: imaging.PixelDataLayout,
+    numbers: readonly number[],
+    memory: RetrieveMemory,
+  ): Generator<PixelBody> {
     const length = Number(layout.nativeFrameBytes);
     for (const number of numbers) {
       const ranges = layout.encapsulated
@@ -135,7 +142,7 @@ export class ReadPixels {
       const byteCount = ranges.reduce((sum, range) => sum + range.length, 0);
       const isThere = ranges.every((range) => range.offset + range.length <= instance.byteCount);
       if (byteCount === 0 || !isThere) throw new NotFoundError(`frame ${number}`);
-      yield this.#body(instance, ranges);
+      yield this.#body(instance, ranges, memory);
     }
   }
 
@@ -162,8 +169,8 @@ export class ReadPixels {
   }
 
   /** Ranges of the blob, one after the other: each is read when the one before it has been taken. */
-  #body(instance: KeptInstance, ranges: readonly Range[]): PixelBody {
-    const read = (range: Range): Promise<Readable> => this.kept.open(instance.blobKey, range);
+  #body(instance: KeptInstance, ranges: readonly Range[], { signal }: RetrieveMemory): PixelBody {
+    const read = (range: Range): Promise<Readable> => this.kept.open(instance.blobKey, signal, range);
     return {
       open: async () => {
         const [range, ...rest] = ranges;

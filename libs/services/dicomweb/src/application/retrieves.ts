@@ -1,4 +1,4 @@
-import { MemoryTakenError, TooManyRetrievesError } from '../domain/errors.js';
+import { MemoryTakenError, RetrieveEndedError, TooManyRetrievesError } from '../domain/errors.js';
 import type { MemoryBudget, RetrieveMemory } from './ports.js';
 
 export interface RetrieveLimits {
@@ -25,9 +25,15 @@ export class Retrieves {
   }
 }
 
-/** One retrieve. It holds one thing at a time, so that none waits for memory while it holds some. */
+/**
+ * One retrieve. It holds one thing at a time, so that none waits for memory while it holds some. It counts, and what it
+ * holds is held, until its answer has ended and so has all work for it: a client that goes does not end what was read
+ * for it, and many that come and go would have that many objects in memory at once.
+ */
 export class Retrieve implements RetrieveMemory {
   readonly #ended = new AbortController();
+  /** The answer, and the work for it. */
+  #open = 1;
   #giveBack: (() => void) | undefined;
 
   constructor(
@@ -40,26 +46,48 @@ export class Retrieve implements RetrieveMemory {
     return this.memory.bytesMax;
   }
 
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
   async hold(byteCount: number): Promise<void> {
+    this.signal.throwIfAborted();
     this.#letGo();
     const giveBack = await this.#take(byteCount);
     // Its turn and its end may come at the same time.
-    if (this.#ended.signal.aborted) giveBack();
-    else this.#giveBack = giveBack;
+    if (this.signal.aborted) giveBack();
+    this.signal.throwIfAborted();
+    this.#giveBack = giveBack;
   }
 
-  /** Gives back what is held. Further calls do nothing. */
+  /** Something works for the answer, until the function it returns is called. */
+  work(): () => void {
+    this.#open++;
+    let working = true;
+    return () => {
+      if (working) this.#leave();
+      working = false;
+    };
+  }
+
+  /** The answer has been sent, or its client has gone: what works for it is to stop. Further calls do nothing. */
   end(): void {
-    if (this.#ended.signal.aborted) return;
-    this.#ended.abort();
+    if (this.signal.aborted) return;
+    this.#ended.abort(new RetrieveEndedError());
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (--this.#open > 0) return;
     this.#letGo();
     this.onEnd();
   }
 
   async #take(byteCount: number): Promise<() => void> {
     try {
-      return await this.memory.take(byteCount, AbortSignal.any([this.#ended.signal, AbortSignal.timeout(this.waitMs)]));
+      return await this.memory.take(byteCount, AbortSignal.any([this.signal, AbortSignal.timeout(this.waitMs)]));
     } catch (cause) {
+      this.signal.throwIfAborted();
       throw new MemoryTakenError({ cause });
     }
   }

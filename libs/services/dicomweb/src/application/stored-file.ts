@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 
 import {
   defaultParseLimits,
@@ -22,7 +23,7 @@ const headerBytesMax = 32 * 1024 * 1024;
 /**
  * An instance up to its Pixel Data, without the pixels.
  * @returns undefined when it can only be read with the whole object
- * @throws {MemoryTakenError}
+ * @throws {MemoryTakenError} {RetrieveEndedError}
  */
 export async function readHeader(
   kept: KeptInstances,
@@ -35,7 +36,7 @@ export async function readHeader(
     const length = Math.min(wanted, instance.byteCount);
     if (length > bytesMax) return undefined;
     if (length > headerFirstBytes) await memory.hold(length);
-    const header = parseHeader(await read(kept, instance, length), { complete: length === instance.byteCount });
+    const header = parseHeader(await read(kept, instance, length, memory), { complete: length === instance.byteCount });
     if (header !== 'need-more') return header;
   }
 }
@@ -47,7 +48,7 @@ export const mayBeHeld = ({ byteCount }: KeptInstance, memory: RetrieveMemory, c
 /**
  * A whole instance in memory.
  * @param copies how often its bytes are in memory at most, until the answer has ended
- * @throws {TooLargeError} when it may not be held @throws {MemoryTakenError}
+ * @throws {TooLargeError} when it may not be held @throws {MemoryTakenError} {RetrieveEndedError}
  */
 export async function holdFile(
   kept: KeptInstances,
@@ -63,14 +64,14 @@ export async function holdFile(
   const { byteCount, transferSyntaxUid } = instance;
   if (!transferSyntaxOf(transferSyntaxUid).deflated) {
     await memory.hold(byteCount * copies);
-    return parseFile(await read(kept, instance, byteCount));
+    return parseFile(await read(kept, instance, byteCount, memory));
   }
   const inflatedBytesMax = Math.min(
     Math.floor((memory.bytesMax - byteCount) / copies),
     Math.max(smallInflatedBytes, byteCount * defaultParseLimits.inflateRatioMax),
   );
   await memory.hold(byteCount + copies * inflatedBytesMax);
-  const bytes = await read(kept, instance, byteCount);
+  const bytes = await read(kept, instance, byteCount, memory);
   try {
     return parseFile(bytes, { limits: { inflatedBytesMax } });
   } catch (error) {
@@ -83,15 +84,34 @@ export async function holdFile(
  * The first bytes of a blob, in one buffer of that size: collecting chunks and joining them would take twice as much. All
  * of them are asked for without a range: the store verifies what is read whole.
  */
-async function read(kept: KeptInstances, { blobKey, byteCount }: KeptInstance, length: number): Promise<Uint8Array> {
+async function read(
+  kept: KeptInstances,
+  { blobKey, byteCount }: KeptInstance,
+  length: number,
+  memory: RetrieveMemory,
+): Promise<Uint8Array> {
+  const { signal } = memory;
   const bytes = Buffer.allocUnsafeSlow(length);
   let at = 0;
-  const chunks = await (length < byteCount ? kept.open(blobKey, { offset: 0, length }) : kept.open(blobKey));
+  const chunks = await (length < byteCount
+    ? kept.open(blobKey, signal, { offset: 0, length })
+    : kept.open(blobKey, signal));
   for await (const chunk of chunks as AsyncIterable<Uint8Array>) {
     bytes.set(chunk.subarray(0, length - at), at);
     at = Math.min(length, at + chunk.length);
+    signal.throwIfAborted();
   }
+  await stillAsked(memory);
   return bytes.subarray(0, at);
+}
+
+/**
+ * Between steps that take long and do not pause: lets the end of a connection come through.
+ * @throws {RetrieveEndedError} when nobody waits for the next step
+ */
+export async function stillAsked({ signal }: RetrieveMemory): Promise<void> {
+  await setImmediate();
+  signal.throwIfAborted();
 }
 
 /** What the parser lets any deflated dataset inflate to, whatever the ratio. */

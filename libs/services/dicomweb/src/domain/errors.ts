@@ -35,6 +35,13 @@ export class MemoryTakenError extends CallosumError {
   }
 }
 
+/** Thrown when an answer has ended, since its client has gone, while something still worked for it: nobody is left to be told. */
+export class RetrieveEndedError extends CallosumError {
+  constructor() {
+    super('dicomweb.retrieve-ended', 'unavailable', 'the client has gone');
+  }
+}
+
 /** Thrown when something is only known after the index has read the object, and the object is too large to do without (503). */
 export class IndexBehindError extends CallosumError {
   constructor() {

@@ -15,8 +15,8 @@ export interface Publications {
   settle(claim: ClaimedPublication, state: 'published' | 'superseded'): Promise<void>;
   retry(claim: ClaimedPublication, errorCode: string, failures: FailureCounts, delayMs: number): Promise<void>;
   park(claim: ClaimedPublication, errorCode: string): Promise<void>;
-  /** Lets the study go without an outcome. Nothing where another one has it by now. */
-  giveBack(claim: ClaimedPublication): Promise<void>;
+  /** Lets the study go without an outcome; due again after `delayMs`. Nothing where another one has it by now. */
+  giveBack(claim: ClaimedPublication, failures: FailureCounts, delayMs: number): Promise<void>;
 }
 
 export type AttemptEnd = 'published' | 'unchanged' | 'superseded' | 'retry' | 'parked';

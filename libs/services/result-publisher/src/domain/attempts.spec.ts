@@ -1,7 +1,7 @@
 import { CallosumError, type ErrorKind } from '@callosum/kernel';
 import { describe, expect, it } from 'vitest';
 
-import { afterFailure, noFailures } from './attempts.js';
+import { afterFailure, afterUnrecorded, noFailures } from './attempts.js';
 
 const error = (kind: ErrorKind): Error => new CallosumError(`test.${kind}`, kind, kind);
 
@@ -35,6 +35,17 @@ describe('what becomes of a publication whose attempt failed', () => {
     }
     const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
     expect(afterFailure(noFailures, reset, (one) => one === reset)).toMatchObject({ failures: { outages: 1 } });
+  });
+
+  it('a failure that could not be recorded is counted and paused as any, and keeps its longest pause at the limit', () => {
+    expect(afterUnrecorded(noFailures, new Error('no such column'))).toEqual({
+      retryAfterMs: 500,
+      failures: { ...noFailures, defects: 1 },
+    });
+    expect(afterUnrecorded(noFailures, new Error('away'), () => true)).toMatchObject({ failures: { outages: 1 } });
+    const many = { ...noFailures, defects: 7 };
+    expect(afterUnrecorded(many, new Error('no such column'))).toEqual({ retryAfterMs: 30_000, failures: many });
+    expect(afterUnrecorded(noFailures, error('invalid'))).toEqual({ retryAfterMs: 30_000, failures: noFailures });
   });
 
   it('what is refused as invalid: at once, trying again gives the same', () => {

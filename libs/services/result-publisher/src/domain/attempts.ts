@@ -49,6 +49,19 @@ export function afterFailure(
   return again({ ...failures, refusals }, failures.refusals);
 }
 
+/**
+ * What is left of a publication whose attempt ended and could not be recorded, not even to set it aside: counted and
+ * paused like any failure, for what fails once at recording may fail each time.
+ */
+export function afterUnrecorded(
+  failures: FailureCounts,
+  error: unknown,
+  isOutage?: (error: unknown) => boolean,
+): { readonly retryAfterMs: number; readonly failures: FailureCounts } {
+  const after = afterFailure(failures, error, isOutage);
+  return 'park' in after ? { retryAfterMs: retryMsMax, failures } : after;
+}
+
 /** Pauses grow with failures of the same kind only: a first refusal after a long outage is tried again soon. */
 const again = (failures: FailureCounts, before: number): AfterFailure => ({
   retryAfterMs: Math.min(retryMsMin * 2 ** Math.min(before, 10), retryMsMax),

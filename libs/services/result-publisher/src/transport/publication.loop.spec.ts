@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import type { ClaimedPublication } from '../application/ports.js';
 import type { PublishDependencies } from '../application/publish.js';
 import type { Publications } from '../application/work-off-publication.js';
-import { noFailures } from '../domain/attempts.js';
+import { type FailureCounts, noFailures } from '../domain/attempts.js';
 import { PublicationLoop } from './publication.loop.js';
 
 const claim = {
@@ -31,8 +31,8 @@ class AwayInBetween implements Publications {
   retry(): Promise<void> {
     return Promise.reject(new Error('away'));
   }
-  giveBack({ fence }: ClaimedPublication): Promise<void> {
-    this.said.push(`${fence} given back`);
+  giveBack({ fence }: ClaimedPublication, { outages, defects }: FailureCounts, delayMs: number): Promise<void> {
+    this.said.push(`${fence} given back after ${outages} outages, ${defects} defects, for ${delayMs} ms`);
     return this.#away-- > 0 ? Promise.reject(new Error('away')) : Promise.resolve();
   }
   isOutdated = (): Promise<boolean> => Promise.resolve(false);
@@ -46,7 +46,28 @@ it('gives a study back whose outcome could not be recorded, once the database an
   const dependencies = { isOutage: () => true } as unknown as PublishDependencies;
   const loop = new PublicationLoop(publications, dependencies, new Waker(), createLogger('test', 'silent'));
   loop.onApplicationBootstrap();
-  await expect.poll(() => publications.said).toEqual(Array.from({ length: 3 }, () => '7 given back'));
+  await expect
+    .poll(() => publications.said)
+    .toEqual(Array.from({ length: 3 }, () => '7 given back after 1 outages, 0 defects, for 500 ms'));
   await loop.beforeApplicationShutdown();
   expect(publications.said).toHaveLength(3);
+});
+
+it('does not ask for ever to give back what no outage keeps: its claim runs out, and other studies have their turn', async () => {
+  const publications = new AwayInBetween();
+  const dependencies = { isOutage: () => false } as unknown as PublishDependencies;
+  const loop = new PublicationLoop(publications, dependencies, new Waker(), createLogger('test', 'silent'));
+  let claims = 0;
+  const { claim: first } = publications;
+  publications.claim = () => {
+    claims++;
+    return first.call(publications);
+  };
+  loop.onApplicationBootstrap();
+  await expect.poll(() => publications.said).toEqual(['7 given back after 0 outages, 1 defects, for 500 ms']);
+  const before = claims;
+  // Three workers wait for something to do; the fourth asks again too.
+  await expect.poll(() => claims, { timeout: 5_000 }).toBeGreaterThan(before + 4);
+  expect(publications.said).toHaveLength(1);
+  await loop.beforeApplicationShutdown();
 });

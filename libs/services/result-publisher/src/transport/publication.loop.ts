@@ -9,6 +9,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationB
 import type { ClaimedPublication } from '../application/ports.js';
 import type { PublishDependencies } from '../application/publish.js';
 import { claimLeaseMs, type Publications, workOff } from '../application/work-off-publication.js';
+import { afterUnrecorded } from '../domain/attempts.js';
 import { PUBLICATIONS, PUBLISHING, WAKER } from '../tokens.js';
 
 /** Studies worked on at once by one replica: each mostly waits for the index or the FHIR server. */
@@ -16,6 +17,12 @@ const workers = 4;
 /** What another replica recorded, and rows whose pause is over, are seen within this time. */
 const pollMs = 1_000;
 const pauseAfterErrorMs = 1_000;
+
+/** A claim whose attempt is over, and why its outcome could not be recorded: the database was away, or will not take it. */
+interface Unrecorded {
+  readonly claim: ClaimedPublication;
+  readonly error: unknown;
+}
 
 /** Works off due publications. What is due stands in rows: a process that dies forgets nothing. */
 @Injectable()
@@ -41,22 +48,30 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   private async work(): Promise<void> {
-    let claim: ClaimedPublication | undefined;
+    let left: Unrecorded | undefined;
     while (!this.stop.signal.aborted) {
       const { turn } = this.waker;
+      let claim: ClaimedPublication | undefined;
       try {
-        // What could not be recorded while the database was away: nobody else may take the study until its claim runs out.
-        if (claim) await this.publications.giveBack(claim);
-        claim = undefined;
+        // Nobody else may take its study until the claim runs out.
+        if (left) await this.giveBack(left);
+        left = undefined;
         claim = await this.publications.claim(claimLeaseMs);
         if (claim) await this.attempt(claim);
         else await this.waker.wait(turn, pollMs);
-        claim = undefined;
       } catch (err) {
         this.log.error({ err }, 'publication.loop-failed');
+        if (claim) left = { claim, error: err };
+        // No outage will end: the claim runs out by itself, and this worker has other studies.
+        else if (!this.dependencies.isOutage(err)) left = undefined;
         await sleep(pauseAfterErrorMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
       }
     }
+  }
+
+  private async giveBack({ claim, error }: Unrecorded): Promise<void> {
+    const { failures, retryAfterMs } = afterUnrecorded(claim.failures, error, this.dependencies.isOutage);
+    await this.publications.giveBack(claim, failures, retryAfterMs);
   }
 
   /**

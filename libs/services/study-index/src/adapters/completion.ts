@@ -2,7 +2,7 @@ import { imaging, topics } from '@callosum/contracts';
 import type { Outbox } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
 import { withSpan } from '@callosum/telemetry';
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { type Kysely, type QueryExecutorProvider, sql, type Transaction } from 'kysely';
 
 import type {
   AcknowledgedInstances,
@@ -15,7 +15,7 @@ import type {
 import { associationDone } from './index-transaction.js';
 import { jsonColumn } from './json-column.js';
 import type { StudyIndexTables } from './tables.js';
-import { countUnindexed } from './unindexed.js';
+import { unindexedOf } from './unindexed.js';
 
 /** A release whose instances never came is forgotten after this long: the sender has tried again by then. */
 const releaseKeptHours = 24;
@@ -49,9 +49,21 @@ export class PostgresCompletionStore implements CompletionStore {
   /**
    * Claim and completion are one transaction: the claimed row stays locked (other replicas skip it) until the fact is
    * in the outbox, so a replica that dies leaves the deadline as it was and no fencing token is needed to keep a late
-   * one out.
+   * one out. What fails for one study costs its own turn: left as it was it would be the first due again and again.
    */
   async settleNextDue(): Promise<DueStudy | undefined> {
+    let claimed: DueRow | undefined;
+    try {
+      return await this.settle((due) => (claimed = due));
+    } catch (error) {
+      if (!claimed) throw error;
+      const { study_instance_uid: studyInstanceUid, revision } = claimed;
+      await this.postpone(this.db, studyInstanceUid);
+      return { outcome: 'failed', study: { studyInstanceUid, revision, error } };
+    }
+  }
+
+  private settle(onClaimed: (due: DueRow) => void): Promise<DueStudy | undefined> {
     return this.db.transaction().execute(async (trx) => {
       const due = await trx
         .selectFrom('study')
@@ -71,37 +83,36 @@ export class PostgresCompletionStore implements CompletionStore {
         .skipLocked()
         .executeTakeFirst();
       if (!due) return undefined;
+      onClaimed(due);
       // Behind the study's lock: what this does not see is indexed after the completion, and opens the next revision.
       const acknowledged = await this.archive.sourceInstancesOf(due.study_instance_uid);
-      const missing = await countUnindexed(trx, due.study_instance_uid, acknowledged);
+      const { length: missing } = await unindexedOf(trx, due.study_instance_uid, acknowledged);
       return missing > 0
         ? { outcome: 'waits', study: await this.lookAgain(trx, due, missing) }
         : { outcome: 'completed', study: await this.complete(trx, due) };
     });
   }
 
-  /** The next look is a deadline like the first: whichever replica lives takes it. */
   private async lookAgain(trx: Transaction<StudyIndexTables>, due: DueRow, missing: number): Promise<WaitingStudy> {
+    const { study_instance_uid: studyInstanceUid, revision } = due;
+    return { studyInstanceUid, revision, missing, ...(await this.postpone(trx, studyInstanceUid)) };
+  }
+
+  /** The next look is a deadline like the first: whichever replica lives takes it. Nothing for one that is not due any more. */
+  private async postpone(on: QueryExecutorProvider, studyInstanceUid: string) {
     const waited = sql`now() - coalesce(waiting_since, now())`;
     const pause = sql`least(greatest((${waited}) / 2, make_interval(secs => ${lookAgainSecondsMin})), make_interval(secs => ${lookAgainSecondsMax}))`;
     const tell = sql<boolean>`coalesce(waiting_told_at <= now() - make_interval(hours => ${tellEveryHours}), true)`;
     const { rows } = await sql<{ waitedSeconds: number; tell: boolean }>`
       with before as (
         select study_instance_uid, extract(epoch from ${waited})::float8 as waited, ${tell} as tell
-        from study where study_instance_uid = ${due.study_instance_uid}
+        from study where study_instance_uid = ${studyInstanceUid} and state = 'receiving' and quiet_until <= now()
       )
       update study set waiting_since = coalesce(waiting_since, now()), quiet_until = now() + ${pause},
         waiting_told_at = case when before.tell then now() else waiting_told_at end
       from before where study.study_instance_uid = before.study_instance_uid
-      returning before.waited as "waitedSeconds", before.tell`.execute(trx);
-    const [row] = rows;
-    return {
-      studyInstanceUid: due.study_instance_uid,
-      revision: due.revision,
-      missing,
-      waitedSeconds: row?.waitedSeconds ?? 0,
-      tell: row?.tell ?? true,
-    };
+      returning before.waited as "waitedSeconds", before.tell`.execute(on);
+    return rows[0] ?? { waitedSeconds: 0, tell: true };
   }
 
   private async complete(trx: Transaction<StudyIndexTables>, due: DueRow): Promise<CompletedStudy> {

@@ -4,14 +4,18 @@ import type { StudyStatusPart } from '@callosum/runtime';
 import type { Kysely } from 'kysely';
 
 import type { StudyIndexTables } from './tables.js';
+import { unindexedOf } from './unindexed.js';
 
 const evidences = new Set<string>(Object.values(imaging.CompletenessEvidence));
+
+/** Instances that an answer names. */
+const unindexedMax = 20;
 
 /** What the archive keeps of a study, and how complete it is. Attributes of the study are not read. */
 export class StudyStatus {
   constructor(
     private readonly db: Kysely<StudyIndexTables>,
-    private readonly archive: Pick<Archive, 'intakeOf'>,
+    private readonly archive: Pick<Archive, 'intakeOf' | 'sourceInstancesOf'>,
   ) {}
 
   async of(studyInstanceUid: string): Promise<StudyStatusPart> {
@@ -21,21 +25,37 @@ export class StudyStatus {
 
   async #intake(studyInstanceUid: string): Promise<operations.StudyIntake | undefined> {
     const kept = await this.archive.intakeOf(studyInstanceUid);
-    return (
-      kept && {
-        instances: kept.instances,
-        bytes: BigInt(kept.bytes),
-        issuedByCallosum: kept.issued,
-        firstStoredAt: kept.firstStoredAt?.toISOString(),
-        lastStoredAt: kept.lastStoredAt?.toISOString(),
-      }
-    );
+    if (!kept) return undefined;
+    const acknowledged = await this.archive.sourceInstancesOf(studyInstanceUid);
+    const unindexed = await unindexedOf(this.db, studyInstanceUid, acknowledged);
+    return {
+      instances: kept.instances,
+      bytes: BigInt(kept.bytes),
+      issuedByCallosum: kept.issued,
+      firstStoredAt: kept.firstStoredAt?.toISOString(),
+      lastStoredAt: kept.lastStoredAt?.toISOString(),
+      unindexed: unindexed.slice(0, unindexedMax).map(({ sopInstanceUid, revision, storedAt }) => ({
+        sopInstanceUid,
+        revision,
+        storedAt: storedAt.toISOString(),
+      })),
+      unindexedTotal: unindexed.length,
+    };
   }
 
   async #indexed(studyInstanceUid: string): Promise<StudyStatusPart> {
     const study = await this.db
       .selectFrom('study')
-      .select(['revision', 'state', 'instance_count', 'series_count', 'quiet_until', 'completed_at', 'traceparent'])
+      .select([
+        'revision',
+        'state',
+        'instance_count',
+        'series_count',
+        'quiet_until',
+        'completed_at',
+        'traceparent',
+        'waiting_since',
+      ])
       .where('study_instance_uid', '=', studyInstanceUid)
       .executeTakeFirst();
     if (!study) return {};
@@ -52,6 +72,7 @@ export class StudyStatus {
       series: study.series_count,
       quietUntil: study.quiet_until?.toISOString(),
       completedAt: study.completed_at?.toISOString(),
+      waitingSince: study.waiting_since?.toISOString(),
       evidence: closed && evidences.has(closed.evidence) ? closed.evidence : '',
     };
     return { completeness, traceparents: [study.traceparent] };

@@ -26,23 +26,37 @@ export interface WaitingStudy {
   readonly tell: boolean;
 }
 
+/** A study that could not be looked at or completed. It has a further deadline; others do not wait for it. */
+export interface FailedStudy {
+  readonly studyInstanceUid: string;
+  readonly revision: number;
+  readonly error: unknown;
+}
+
 /** What became of a study that was due. */
 export type DueStudy =
   | { readonly outcome: 'completed'; readonly study: CompletedStudy }
-  | { readonly outcome: 'waits'; readonly study: WaitingStudy };
+  | { readonly outcome: 'waits'; readonly study: WaitingStudy }
+  | { readonly outcome: 'failed'; readonly study: FailedStudy };
+
+/** What a sender was promised of a study. */
+export interface AcknowledgedInstance {
+  readonly sopInstanceUid: string;
+  readonly revision: number;
+  readonly storedAt: Date;
+}
 
 /** What the archive acknowledged of a study: current instances, none of them made by Callosum. */
 export interface AcknowledgedInstances {
-  sourceInstancesOf(
-    studyInstanceUid: string,
-  ): Promise<readonly { readonly sopInstanceUid: string; readonly revision: number }[]>;
+  sourceInstancesOf(studyInstanceUid: string): Promise<readonly AcknowledgedInstance[]>;
 }
 
 /** Deadlines of studies, shared by all replicas. */
 export interface CompletionStore {
   /**
    * Completes one study whose quiet period is over, together with the fact that tells of it; undefined when none is due.
-   * One of which acknowledged instances are not indexed gets a further deadline instead.
+   * One of which acknowledged instances are not indexed gets a further deadline instead, and so does one that fails.
+   * @throws when nothing of this can be recorded: then all studies wait
    */
   settleNextDue(): Promise<DueStudy | undefined>;
   /**
@@ -61,12 +75,14 @@ export async function completeDueStudies(
   store: CompletionStore,
   onCompleted: (study: CompletedStudy) => void,
   onWaits: (study: WaitingStudy) => void,
+  onFailed: (study: FailedStudy) => void,
 ): Promise<number> {
   let completed = 0;
   for (let settled = 0; settled < sweepStudiesMax; settled++) {
     const due = await store.settleNextDue();
     if (!due) break;
     if (due.outcome === 'waits') onWaits(due.study);
+    else if (due.outcome === 'failed') onFailed(due.study);
     else {
       onCompleted(due.study);
       completed++;

@@ -63,12 +63,16 @@ export async function index(stored: StoredInstance): Promise<IndexOutcome> {
 export const send = (bytes: Uint8Array, sent: Sent = {}): Promise<IndexOutcome> => index(store(bytes, sent));
 
 /** The archive's own specs show that it answers so. */
-const acknowledged = {
+export const acknowledged = {
   sourceInstancesOf: (studyInstanceUid: string) =>
     Promise.resolve(
       [...ledger.values()]
         .filter((stored) => stored.studyInstanceUid === studyInstanceUid && !stored.issuedByCallosum)
-        .map(({ sopInstanceUid, instanceRevision }) => ({ sopInstanceUid, revision: instanceRevision })),
+        .map(({ sopInstanceUid, instanceRevision, storedAt }) => ({
+          sopInstanceUid,
+          revision: instanceRevision,
+          storedAt,
+        })),
     ),
 };
 
@@ -89,6 +93,9 @@ export const sweep = (): Promise<number> =>
     completion(),
     () => undefined,
     (study) => waiting.push(study),
+    ({ error }) => {
+      throw error;
+    },
   );
 
 /** The quiet period passes, and the study completes. */

@@ -6,6 +6,7 @@ import {
   completeDueStudies,
   type CompletedStudy,
   type CompletionStore,
+  type FailedStudy,
   type WaitingStudy,
 } from '../application/complete-studies.js';
 import { COMPLETION } from '../tokens.js';
@@ -63,6 +64,10 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
     else this.log.error(fields, 'study.stands-still');
   }
 
+  private tellFailed({ studyInstanceUid, revision, error }: FailedStudy): void {
+    this.log.error({ study: studyInstanceUid, revision, err: error }, 'study.look-failed');
+  }
+
   private async sweep(): Promise<void> {
     try {
       if (!this.resumed) await this.store.restartOverdueQuietPeriods();
@@ -71,6 +76,7 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
         this.store,
         (completed) => this.tellCompleted(completed),
         (waiting) => this.tellWaiting(waiting),
+        (failed) => this.tellFailed(failed),
       );
       if (Date.now() - this.releasesForgottenAt > forgetReleasesEveryMs) {
         await this.store.forgetOldReleases();

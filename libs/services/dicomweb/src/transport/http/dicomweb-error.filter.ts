@@ -4,7 +4,12 @@ import type { Logger } from '@callosum/telemetry';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { NotAcceptableError, TooLargeError, UnsupportedMediaTypeError } from '../../domain/errors.js';
+import {
+  NotAcceptableError,
+  RetrieveEndedError,
+  TooLargeError,
+  UnsupportedMediaTypeError,
+} from '../../domain/errors.js';
 
 /** Errors as PS3.18 8.5 wants them: the status says it, a Warning-like plain text explains it to people. */
 @Catch()
@@ -12,6 +17,8 @@ export class DicomwebErrorFilter implements ExceptionFilter {
   constructor(@Inject(LOGGER) private readonly logger: Logger) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
+    // Nobody waits for an answer, and nothing failed.
+    if (error instanceof RetrieveEndedError) return;
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const status = statusOf(error);
     if (status >= 500) this.logger.error({ err: error, status }, 'dicomweb.failed');

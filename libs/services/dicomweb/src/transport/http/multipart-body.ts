@@ -8,24 +8,41 @@ export interface BodyPart {
 }
 
 /**
- * A multipart/related body (RFC 2387) as a stream: nothing is read before the client has taken what came before.
+ * A multipart/related body (RFC 2387) as a stream: nothing is read before the client has taken what came before. The
+ * first part is opened with the body, so that what cannot be read is an error and not a broken answer.
  * @param rootType media type of the parts, as the `type` parameter
  */
 export function multipartBody(
   rootType: string,
   parts: AsyncIterable<BodyPart> | Iterable<BodyPart>,
-): { contentType: string; body: Readable } {
+): { readonly contentType: string; open(): Promise<Readable> } {
   const boundary = `callosum-${randomUUID()}`;
-  const body = async function* (): AsyncGenerator<Uint8Array> {
-    for await (const part of parts) {
-      yield Buffer.from(`--${boundary}\r\nContent-Type: ${part.contentType}\r\n\r\n`);
-      yield* (await part.open()) as AsyncIterable<Uint8Array>;
-      yield Buffer.from('\r\n');
-    }
-    yield Buffer.from(`--${boundary}--\r\n`);
-  };
   return {
     contentType: `multipart/related; type="${rootType}"; boundary=${boundary}`,
-    body: Readable.from(body(), { objectMode: false }),
+    open: async () => {
+      const all = inOrder(parts);
+      const { value: first } = await all.next();
+      const opened = await first?.open();
+      const body = async function* (): AsyncGenerator<Uint8Array> {
+        if (first && opened) yield* section(boundary, first, opened);
+        for await (const part of all) yield* section(boundary, part, await part.open());
+        yield Buffer.from(`--${boundary}--\r\n`);
+      };
+      // A body that is never read does not run at all.
+      return Readable.from(body(), { objectMode: false }).once('close', () => opened?.destroy());
+    },
   };
+}
+
+async function* inOrder(
+  parts: AsyncIterable<BodyPart> | Iterable<BodyPart>,
+): AsyncGenerator<BodyPart, undefined, undefined> {
+  yield* parts;
+  return undefined;
+}
+
+async function* section(boundary: string, part: BodyPart, content: Readable): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(`--${boundary}\r\nContent-Type: ${part.contentType}\r\n\r\n`);
+  yield* content as AsyncIterable<Uint8Array>;
+  yield Buffer.from('\r\n');
 }

@@ -1,7 +1,9 @@
-import { Readable } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 
 import { ExplicitVRLittleEndian } from '@callosum/dicom';
 import { isUid } from '@callosum/kernel';
+import { LOGGER } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
 import { Controller, Get, Inject, Param, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
@@ -31,6 +33,7 @@ export class WadoController {
     @Inject(ReadMetadata) private readonly metadata: ReadMetadata,
     @Inject(ReadPixels) private readonly pixels: ReadPixels,
     @Inject(Retrieves) private readonly retrieves: Retrieves,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   @Get()
@@ -64,54 +67,46 @@ export class WadoController {
   }
 
   @Get('series/:series/instances/:instance/frames/:frames')
-  async frames(
+  frames(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
     @Param() path: Required<Path>,
     @Param('frames') list: string,
   ): Promise<void> {
-    const retrieve = this.#begin(reply);
-    const instance = await this.pixels.instance(selectionOf(path) as Required<Selection>);
-    const { contentType, multipart } = chooseFrameForm(acceptedBy(request), instance.transferSyntaxUid);
-    if (!multipart && list.includes(',')) throw new NotAcceptableError('several frames are given as multipart/related');
-    const frames = this.pixels.frames(instance, list, retrieve);
-    // The first frame is opened before the answer begins, so that a wrong number is a 404 and not a broken body.
-    const first = await frames.next();
-    if (first.done) throw new BadRequestError('no frame was asked for');
-    const opened = await open(reply, first.value);
-    if (!multipart) return void reply.type(contentType).send(opened);
-    const all = async function* (): AsyncGenerator<BodyPart> {
-      yield { contentType, open: () => Promise.resolve(opened) };
-      for await (const frame of frames) yield { contentType, open: () => frame.open() };
-    };
-    send(reply, multipartBody(contentType.split(';')[0] ?? '', all()));
+    return this.#answer(request, reply, async (retrieve) => {
+      const instance = await this.pixels.instance(selectionOf(path) as Required<Selection>);
+      const { contentType, multipart } = chooseFrameForm(acceptedBy(request), instance.transferSyntaxUid);
+      if (!multipart && list.includes(','))
+        throw new NotAcceptableError('several frames are given as multipart/related');
+      const frames = this.pixels.frames(instance, list, retrieve);
+      // The first frame is found before the answer begins, so that a wrong number is a 404 and not a broken body.
+      const first = await frames.next();
+      if (first.done) throw new BadRequestError('no frame was asked for');
+      if (!multipart) return { contentType, open: () => first.value.open() };
+      const all = async function* (): AsyncGenerator<BodyPart> {
+        yield { contentType, open: () => first.value.open() };
+        for await (const frame of frames) yield { contentType, open: () => frame.open() };
+      };
+      return multipartBody(contentType.split(';')[0] ?? '', all());
+    });
   }
 
   @Get('series/:series/instances/:instance/bulkdata/*')
-  async bulkData(
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-    @Param() path: Required<Path>,
-  ): Promise<void> {
-    const retrieve = this.#begin(reply);
-    const instance = await this.pixels.instance(selectionOf(path) as Required<Selection>);
-    const attribute = /\/bulkdata\/([^?]*)/.exec(request.url)?.[1] ?? '';
-    const { contentType, multipart } = this.#bulkForm(acceptedBy(request), attribute, instance.transferSyntaxUid);
-    const values = await this.pixels.bulkData(instance, attribute, retrieve);
-    if (!multipart) {
-      const [value] = values;
-      if (!value || values.length > 1) throw new NotAcceptableError('compressed frames are given as multipart/related');
-      return void reply.type(contentType).send(await open(reply, value));
-    }
-    const parts = values.map((value) => ({ contentType, open: () => value.open() }));
-    send(reply, multipartBody(contentType.split(';')[0] ?? '', parts));
-  }
-
-  /** Counts until the answer has been sent, or the client is gone. @throws {TooManyRetrievesError} */
-  #begin(reply: FastifyReply): Retrieve {
-    const retrieve = this.retrieves.begin();
-    onceClosed(reply, () => retrieve.end());
-    return retrieve;
+  bulkData(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param() path: Required<Path>): Promise<void> {
+    return this.#answer(request, reply, async (retrieve) => {
+      const instance = await this.pixels.instance(selectionOf(path) as Required<Selection>);
+      const attribute = /\/bulkdata\/([^?]*)/.exec(request.url)?.[1] ?? '';
+      const { contentType, multipart } = this.#bulkForm(acceptedBy(request), attribute, instance.transferSyntaxUid);
+      const values = await this.pixels.bulkData(instance, attribute, retrieve);
+      if (!multipart) {
+        const [value] = values;
+        if (!value || values.length > 1)
+          throw new NotAcceptableError('compressed frames are given as multipart/related');
+        return { contentType, open: () => value.open() };
+      }
+      const parts = values.map((value) => ({ contentType, open: () => value.open() }));
+      return multipartBody(contentType.split(';')[0] ?? '', parts);
+    });
   }
 
   /** Pixel Data leaves as frames do; any other value as octets. */
@@ -122,50 +117,80 @@ export class WadoController {
     );
   }
 
-  async #retrieve(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
-    const bodies = await this.instances.read(selectionOf(path), acceptedBy(request), this.#begin(reply));
-    const typeOf = (body: InstanceBody): string => `application/dicom; transfer-syntax=${body.transferSyntaxUid}`;
-    const [only] = bodies;
-    if (only && !only.multipart) return void reply.type(typeOf(only)).send(await open(reply, only));
-    send(
-      reply,
-      multipartBody(
-        'application/dicom',
-        bodies.map((body) => ({ contentType: typeOf(body), open: () => body.open() })),
-      ),
-    );
+  #retrieve(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
+    return this.#answer(request, reply, async (retrieve) => {
+      const bodies = await this.instances.read(selectionOf(path), acceptedBy(request), retrieve);
+      const typeOf = (body: InstanceBody): string => `application/dicom; transfer-syntax=${body.transferSyntaxUid}`;
+      const [only] = bodies;
+      if (only && !only.multipart) return { contentType: typeOf(only), open: () => only.open() };
+      const parts = bodies.map((body) => ({ contentType: typeOf(body), open: () => body.open() }));
+      return multipartBody('application/dicom', parts);
+    });
   }
 
-  async #describe(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
-    if (!takesDicomJson(acceptedBy(request)))
-      throw new NotAcceptableError('metadata is given as application/dicom+json');
-    const datasets = this.metadata.read(selectionOf(path), this.#begin(reply));
-    const first = await datasets.next();
-    const text = async function* (): AsyncGenerator<string> {
-      yield '[';
-      if (!first.done) yield first.value;
-      for await (const dataset of datasets) yield `,${dataset}`;
-      yield ']';
-    };
-    void reply.type('application/dicom+json').send(Readable.from(text(), { objectMode: false }));
+  #describe(request: FastifyRequest, reply: FastifyReply, path: Path): Promise<void> {
+    return this.#answer(request, reply, async (retrieve) => {
+      if (!takesDicomJson(acceptedBy(request)))
+        throw new NotAcceptableError('metadata is given as application/dicom+json');
+      const datasets = this.metadata.read(selectionOf(path), retrieve);
+      const first = await datasets.next();
+      const text = async function* (): AsyncGenerator<string> {
+        yield '[';
+        if (!first.done) yield first.value;
+        for await (const dataset of datasets) yield `,${dataset}`;
+        yield ']';
+      };
+      return {
+        contentType: 'application/dicom+json',
+        open: () => Promise.resolve(Readable.from(text(), { objectMode: false })),
+      };
+    });
+  }
+
+  /**
+   * One answer. It counts until it has been sent, or its client has gone, and what was read for it has been let go.
+   * HEAD (RFC 9110 9.3.2; PS3.18 has none) is answered by what is known before a body is opened: nothing is read for it
+   * that is thrown away.
+   * @throws {TooManyRetrievesError} {RetrieveEndedError}
+   */
+  async #answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    prepare: (retrieve: Retrieve) => Promise<Answer>,
+  ): Promise<void> {
+    const retrieve = this.retrieves.begin();
+    onceClosed(reply, () => retrieve.end());
+    const workEnded = retrieve.work();
+    try {
+      const { contentType, open } = await prepare(retrieve);
+      const body = request.method === 'HEAD' ? Readable.from([]) : await open();
+      finished(body, (error) => {
+        workEnded();
+        // The status has been sent: all that is left to do is to cut the connection, which Fastify does.
+        if (error && reply.raw.headersSent && !retrieve.signal.aborted)
+          this.logger.error({ err: error }, 'dicomweb.answer-cut');
+      });
+      onceClosed(reply, () => body.destroy());
+      void reply.type(contentType).send(body);
+    } catch (error) {
+      workEnded();
+      // Whatever became of the work then.
+      retrieve.signal.throwIfAborted();
+      throw error;
+    }
   }
 }
 
-/** Opened before the answer begins; freed when the client is gone, also before it was read. */
-async function open(reply: FastifyReply, body: { open(): Promise<Readable> }): Promise<Readable> {
-  const opened = await body.open();
-  onceClosed(reply, () => opened.destroy());
-  return opened;
+interface Answer {
+  readonly contentType: string;
+  /** Opened before the answer begins, so that what cannot be read has a status. */
+  open(): Promise<Readable>;
 }
 
 /** When the answer has been sent, or the client is gone. */
 function onceClosed({ raw }: FastifyReply, then: () => void): void {
   if (raw.closed) then();
   else raw.once('close', then);
-}
-
-function send(reply: FastifyReply, { contentType, body }: { contentType: string; body: Readable }): void {
-  void reply.type(contentType).send(body);
 }
 
 /** @throws {BadRequestError} for what is no UID */

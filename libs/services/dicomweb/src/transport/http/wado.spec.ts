@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 
 import { ByteBudget } from '@callosum/archive';
 import { ExplicitVRLittleEndian } from '@callosum/dicom';
+import { ObjectStoreUnavailableError } from '@callosum/object-store';
 import { createLogger } from '@callosum/telemetry';
 import type { ArgumentsHost } from '@nestjs/common';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -41,32 +42,45 @@ describe('a WADO-RS request', () => {
   let http: FastifyInstance;
   let url: string;
   let opened: Readable[];
-  let open: () => Promise<Readable>;
+  let open: (signal: AbortSignal) => Promise<Readable>;
+  let stored: KeptInstance[];
+  let logged: string[];
 
   const kept: KeptInstances = {
-    locate: () => Promise.resolve([instance]),
-    open: async () => {
-      const body = await open();
+    locate: () => Promise.resolve(stored),
+    open: async (_key, signal) => {
+      const body = await open(signal);
       opened.push(body);
       return body;
     },
   };
-  const index = { pixelData: () => Promise.resolve(undefined) } as unknown as StudyIndexReader;
+  const index = {
+    pixelData: () => Promise.resolve(undefined),
+    metadata: async function* () {
+      yield { sopInstanceUid: '1.4', dicomJson: '{}', blobKey: 'blob' };
+    },
+  } as unknown as StudyIndexReader;
 
   beforeEach(async () => {
     opened = [];
+    stored = [instance];
+    logged = [];
     open = () => Promise.resolve(endless());
+    const logger = createLogger('dicomweb-test', 'info', { write: (line: string) => void logged.push(line) });
     const controller = new WadoController(
       new ReadInstances(kept),
       new ReadMetadata(kept, index, 0),
       new ReadPixels(kept, index),
       new Retrieves(new ByteBudget(1_000_000), { requestsMax, memoryWaitMs: 1_000 }),
+      logger,
     );
-    const filter = new DicomwebErrorFilter(createLogger('dicomweb-test', 'silent'));
+    const filter = new DicomwebErrorFilter(logger);
     http = fastify({ forceCloseConnections: true });
     const path = { study: '1.2', series: '1.3', instance: '1.4' };
     const routes: Record<string, (asked: FastifyRequest, reply: FastifyReply) => Promise<void>> = {
       '/instance': (asked, reply) => controller.instance(asked, reply, path),
+      '/study': (asked, reply) => controller.study(asked, reply, { study: '1.2' }),
+      '/metadata': (asked, reply) => controller.instanceMetadata(asked, reply, path),
       '/frames': (asked, reply) => controller.frames(asked, reply, path, '1'),
     };
     for (const [at, handle] of Object.entries(routes)) {
@@ -138,6 +152,110 @@ describe('a WADO-RS request', () => {
     await expect.poll(() => promisify(http.server.getConnections.bind(http.server))()).toBe(0);
     go();
     await expect.poll(() => opened[0]?.destroyed).toBe(true);
+  });
+
+  /** Asks, and goes when the object is being opened. */
+  async function askAndGo(accept: string, opening: () => number, at = '/instance'): Promise<void> {
+    const before = opening();
+    const sent = request(`${url}${at}`, { headers: { accept }, agent: false });
+    sent.on('error', () => undefined).end();
+    await expect.poll(opening).toBe(before + 1);
+    sent.destroy();
+    await expect.poll(() => promisify(http.server.getConnections.bind(http.server))()).toBe(0);
+  }
+
+  it.each(forms)('whose client has gone counts while something is still read for it (%s)', async (accept) => {
+    const waiting: (() => void)[] = [];
+    const signals: AbortSignal[] = [];
+    // A store that does not give up.
+    open = async (signal) => {
+      signals.push(signal);
+      await new Promise<void>((go) => waiting.push(go));
+      return endless();
+    };
+    for (let n = 0; n < requestsMax; n++) await askAndGo(accept, () => waiting.length);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+    expect(await status(accept)).toBe(503);
+    for (const go of waiting) go();
+    open = () => Promise.resolve(endless());
+    await expect.poll(() => opened.filter(({ destroyed }) => destroyed)).toHaveLength(requestsMax);
+    for (let n = 0; n < requestsMax + 1; n++) await expect.poll(() => status(accept)).toBe(200);
+  });
+
+  it.each(forms)('whose client has gone is given up at the store, and is no failure (%s)', async (accept) => {
+    let opening = 0;
+    open = (signal) => {
+      opening++;
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+    };
+    for (let n = 0; n < 2 * requestsMax; n++) await askAndGo(accept, () => opening);
+    open = () => Promise.resolve(endless());
+    await expect.poll(() => status(accept)).toBe(200);
+    expect(logged).toEqual([]);
+  });
+
+  it('of several objects is refused when the first cannot be read', async () => {
+    stored = [instance, { ...instance, sopInstanceUid: '1.5' }];
+    open = () => Promise.reject(new ObjectStoreUnavailableError('away'));
+    const answer = await fetch(`${url}/study`, { headers: { accept: '*/*' } });
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+  });
+
+  it('that fails in the middle of its body is cut, logged, and frees what it had', async () => {
+    stored = [instance, { ...instance, sopInstanceUid: '1.5' }];
+    let times = 0;
+    open = () =>
+      times++ % 2 === 0
+        ? Promise.resolve(Readable.from([Buffer.alloc(1_000)]))
+        : Promise.reject(new ObjectStoreUnavailableError('away'));
+    for (let n = 0; n < 2 * requestsMax; n++) {
+      const answer = await fetch(`${url}/study`, { headers: { accept: '*/*' } });
+      expect(answer.status).toBe(200);
+      await expect(answer.arrayBuffer()).rejects.toThrow();
+    }
+    await expect
+      .poll(() => logged.filter((line) => line.includes('dicomweb.answer-cut')))
+      .toHaveLength(2 * requestsMax);
+    stored = [instance];
+    open = () => Promise.resolve(endless());
+    await expect.poll(() => status('application/dicom')).toBe(200);
+  });
+
+  describe('by HEAD', () => {
+    const head = async (at: string, accept: string): Promise<Response> => {
+      const answer = await fetch(`${url}${at}`, { method: 'HEAD', headers: { accept } });
+      expect(await answer.text()).toBe('');
+      return answer;
+    };
+
+    it.each([
+      ['/instance', 'application/dicom', /^application\/dicom; transfer-syntax=/],
+      ['/study', '*/*', /^multipart\/related; type="application\/dicom"/],
+      ['/metadata', 'application/dicom+json', /^application\/dicom\+json/],
+    ])(
+      'says of %s (%s) that it is there and how it would be given, and reads nothing of it',
+      async (at, accept, type) => {
+        for (let n = 0; n < requestsMax + 1; n++) {
+          const answer = await head(at, accept);
+          expect([answer.status, answer.headers.get('content-length')]).toEqual([200, null]);
+          expect(answer.headers.get('content-type')).toMatch(type);
+        }
+        expect(opened).toEqual([]);
+      },
+    );
+
+    it('says what GET says where there is nothing, or nothing acceptable', async () => {
+      expect((await head('/instance', 'text/html')).status).toBe(406);
+      stored = [];
+      for (const at of ['/instance', '/study', '/frames', '/metadata'])
+        expect((await head(at, 'application/json, */*')).status, at).toBe(404);
+      expect(opened).toEqual([]);
+    });
+
+    it('counts as a retrieve', async () => {
+      await Promise.all(Array.from({ length: requestsMax }, () => unread('application/dicom')));
+      expect((await head('/instance', '*/*')).status).toBe(503);
+    });
   });
 
   it('for frames of an object too large to be held, which the index does not know yet, is to come again', async () => {

@@ -132,7 +132,7 @@ export class PublicationQueue {
     await this.finish(claim, {
       error_code: errorCode,
       ...failureColumns(failures),
-      next_attempt_at: sql<Date>`case when state = 'due' then now() + make_interval(secs => ${delayMs / 1000}) end`,
+      next_attempt_at: after(delayMs),
     });
   }
 
@@ -141,14 +141,21 @@ export class PublicationQueue {
     await this.finish(claim, { state: 'parked', error_code: errorCode, next_attempt_at: null });
   }
 
-  /** Lets the study go without an outcome: the publication is due as it was. Nothing where another one has the study by now. */
-  async giveBack({ studyInstanceUid, fence }: ClaimedPublication): Promise<void> {
-    await this.db
-      .updateTable('study')
-      .set({ lease_until: null })
-      .where('study_instance_uid', '=', studyInstanceUid)
-      .where('fence', '=', fence)
-      .execute();
+  /**
+   * Lets the study go without an outcome; what else is due for it need not wait. The publication stays due, after
+   * `delayMs`: no text of the attempt is written, since that may be what cannot be. Nothing where another one has the
+   * study by now.
+   */
+  async giveBack(claim: ClaimedPublication, failures: FailureCounts, delayMs: number): Promise<void> {
+    await this.db.transaction().execute(async (trx) => {
+      if (!(await releases(trx, claim))) return;
+      await trx
+        .updateTable('publication')
+        .set({ ...failureColumns(failures), next_attempt_at: after(delayMs) })
+        .where('id', '=', claim.id)
+        .where('wanted', '=', claim.wanted)
+        .execute();
+    });
   }
 
   private async finish(
@@ -169,6 +176,8 @@ export class PublicationQueue {
   }
 }
 
+const after = (delayMs: number) =>
+  sql<Date>`case when state = 'due' then now() + make_interval(secs => ${delayMs / 1000}) end`;
 const failureColumns = ({ outages, refusals, defects }: FailureCounts) => ({ attempts: outages, refusals, defects });
 const noFailuresColumns = { ...failureColumns(noFailures), error_code: null };
 
@@ -182,14 +191,19 @@ async function wantStudyAgain(trx: Transaction<Tables>, { studyInstanceUid }: Cl
     .execute();
 }
 
-async function release(trx: Transaction<Tables>, { studyInstanceUid, fence }: ClaimedPublication): Promise<void> {
+async function release(trx: Transaction<Tables>, claim: ClaimedPublication): Promise<void> {
+  if (!(await releases(trx, claim))) throw new ClaimLostError();
+}
+
+/** @returns false when another worker has the study now */
+async function releases(trx: Transaction<Tables>, { studyInstanceUid, fence }: ClaimedPublication): Promise<boolean> {
   const { numUpdatedRows } = await trx
     .updateTable('study')
     .set({ lease_until: null })
     .where('study_instance_uid', '=', studyInstanceUid)
     .where('fence', '=', fence)
     .executeTakeFirst();
-  if (numUpdatedRows === 0n) throw new ClaimLostError();
+  return numUpdatedRows > 0n;
 }
 
 async function supersedeEarlier(trx: Transaction<Tables>, claim: ClaimedPublication): Promise<void> {

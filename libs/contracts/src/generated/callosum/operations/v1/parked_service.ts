@@ -26,7 +26,15 @@ export interface ParkedKey {
   /** Why the first one was parked. */
   errorCode: string;
   /** When the first one was. */
-  parkedAt: string | undefined;
+  parkedAt:
+    | string
+    | undefined;
+  /** When the service tries it again by itself, as it does after an outage; absent when only a person gets it on. */
+  nextAttemptAt:
+    | string
+    | undefined;
+  /** How many replays of the first one found something away. */
+  retries: number;
 }
 
 export interface ListParkedResponse {
@@ -57,6 +65,9 @@ export interface ParkedItem {
   /** The declared message as ProtoJSON, free text of people and vendors left out. Empty when it cannot be read as that. */
   payload: string;
   payloadBytes: number;
+  /** As of ParkedKey, for this one; absent too while it waits behind another. */
+  nextAttemptAt: string | undefined;
+  retries: number;
 }
 
 export interface ShowParkedResponse {
@@ -184,7 +195,16 @@ export const ListParkedRequest: MessageFns<ListParkedRequest> = {
 };
 
 function createBaseParkedKey(): ParkedKey {
-  return { group: "", topic: "", key: "", items: 0, errorCode: "", parkedAt: undefined };
+  return {
+    group: "",
+    topic: "",
+    key: "",
+    items: 0,
+    errorCode: "",
+    parkedAt: undefined,
+    nextAttemptAt: undefined,
+    retries: 0,
+  };
 }
 
 export const ParkedKey: MessageFns<ParkedKey> = {
@@ -206,6 +226,12 @@ export const ParkedKey: MessageFns<ParkedKey> = {
     }
     if (message.parkedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.parkedAt), writer.uint32(50).fork()).join();
+    }
+    if (message.nextAttemptAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextAttemptAt), writer.uint32(58).fork()).join();
+    }
+    if (message.retries !== 0) {
+      writer.uint32(64).uint32(message.retries);
     }
     return writer;
   },
@@ -271,6 +297,22 @@ export const ParkedKey: MessageFns<ParkedKey> = {
             message.parkedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.nextAttemptAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.retries = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -299,6 +341,12 @@ export const ParkedKey: MessageFns<ParkedKey> = {
         : isSet(object.parked_at)
         ? globalThis.String(object.parked_at)
         : undefined,
+      nextAttemptAt: isSet(object.nextAttemptAt)
+        ? globalThis.String(object.nextAttemptAt)
+        : isSet(object.next_attempt_at)
+        ? globalThis.String(object.next_attempt_at)
+        : undefined,
+      retries: isSet(object.retries) ? globalThis.Number(object.retries) : 0,
     };
   },
 
@@ -322,6 +370,12 @@ export const ParkedKey: MessageFns<ParkedKey> = {
     if (message.parkedAt !== undefined) {
       obj.parkedAt = message.parkedAt;
     }
+    if (message.nextAttemptAt !== undefined) {
+      obj.nextAttemptAt = message.nextAttemptAt;
+    }
+    if (message.retries !== 0) {
+      obj.retries = Math.round(message.retries);
+    }
     return obj;
   },
 
@@ -336,6 +390,8 @@ export const ParkedKey: MessageFns<ParkedKey> = {
     message.items = object.items ?? 0;
     message.errorCode = object.errorCode ?? "";
     message.parkedAt = object.parkedAt ?? undefined;
+    message.nextAttemptAt = object.nextAttemptAt ?? undefined;
+    message.retries = object.retries ?? 0;
     return message;
   },
 };
@@ -527,6 +583,8 @@ function createBaseParkedItem(): ParkedItem {
     traceparent: "",
     payload: "",
     payloadBytes: 0,
+    nextAttemptAt: undefined,
+    retries: 0,
   };
 }
 
@@ -564,6 +622,12 @@ export const ParkedItem: MessageFns<ParkedItem> = {
     }
     if (message.payloadBytes !== 0) {
       writer.uint32(88).uint32(message.payloadBytes);
+    }
+    if (message.nextAttemptAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextAttemptAt), writer.uint32(98).fork()).join();
+    }
+    if (message.retries !== 0) {
+      writer.uint32(104).uint32(message.retries);
     }
     return writer;
   },
@@ -669,6 +733,22 @@ export const ParkedItem: MessageFns<ParkedItem> = {
             message.payloadBytes = reader.uint32();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.nextAttemptAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.retries = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -714,6 +794,12 @@ export const ParkedItem: MessageFns<ParkedItem> = {
         : isSet(object.payload_bytes)
         ? globalThis.Number(object.payload_bytes)
         : 0,
+      nextAttemptAt: isSet(object.nextAttemptAt)
+        ? globalThis.String(object.nextAttemptAt)
+        : isSet(object.next_attempt_at)
+        ? globalThis.String(object.next_attempt_at)
+        : undefined,
+      retries: isSet(object.retries) ? globalThis.Number(object.retries) : 0,
     };
   },
 
@@ -752,6 +838,12 @@ export const ParkedItem: MessageFns<ParkedItem> = {
     if (message.payloadBytes !== 0) {
       obj.payloadBytes = Math.round(message.payloadBytes);
     }
+    if (message.nextAttemptAt !== undefined) {
+      obj.nextAttemptAt = message.nextAttemptAt;
+    }
+    if (message.retries !== 0) {
+      obj.retries = Math.round(message.retries);
+    }
     return obj;
   },
 
@@ -771,6 +863,8 @@ export const ParkedItem: MessageFns<ParkedItem> = {
     message.traceparent = object.traceparent ?? "";
     message.payload = object.payload ?? "";
     message.payloadBytes = object.payloadBytes ?? 0;
+    message.nextAttemptAt = object.nextAttemptAt ?? undefined;
+    message.retries = object.retries ?? 0;
     return message;
   },
 };
@@ -1277,7 +1371,8 @@ export const DropParkedResponse: MessageFns<DropParkedResponse> = {
 };
 
 /**
- * Work that was set aside for a person: facts a service could not handle, and whatever else it parks. Served by each
+ * Work that was set aside: facts a service could not handle, and whatever else it parks. A person gets it on, or the
+ * service itself where an outage was the cause. Served by each
  * service for itself. Nothing here carries patient data.
  */
 export type ParkedServiceDefinition = typeof ParkedServiceDefinition;

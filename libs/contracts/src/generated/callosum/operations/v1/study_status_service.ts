@@ -56,7 +56,19 @@ export interface StudyIntake {
   issuedByCallosum: number;
   /** Arrival of the first and of the last source instance. */
   firstStoredAt: string | undefined;
-  lastStoredAt: string | undefined;
+  lastStoredAt:
+    | string
+    | undefined;
+  /** Source instances that the index lacks, or has in an older revision only, the longest kept first; 20 at most. */
+  unindexed: UnindexedInstance[];
+  unindexedTotal: number;
+}
+
+export interface UnindexedInstance {
+  sopInstanceUid: string;
+  /** Above 1 for a correction. */
+  revision: number;
+  storedAt: string | undefined;
 }
 
 export interface StudyCompleteness {
@@ -72,6 +84,8 @@ export interface StudyCompleteness {
     | undefined;
   /** What the latest completion rests on; a name of imaging.v1.CompletenessEvidence. */
   evidence: string;
+  /** While receiving: since when it would be complete, but for instances that the index lacks or for looks that fail. */
+  waitingSince: string | undefined;
 }
 
 export interface StudyIdentity {
@@ -163,7 +177,11 @@ export interface ParkedFacts {
   items: number;
   /** Why the first one was parked, and when. */
   errorCode: string;
-  parkedAt: string | undefined;
+  parkedAt:
+    | string
+    | undefined;
+  /** When the service tries it again by itself; absent when only a person gets it on. */
+  nextAttemptAt: string | undefined;
 }
 
 export interface OutboxBacklog {
@@ -530,7 +548,15 @@ export const GetStudyStatusResponse: MessageFns<GetStudyStatusResponse> = {
 };
 
 function createBaseStudyIntake(): StudyIntake {
-  return { instances: 0, bytes: 0n, issuedByCallosum: 0, firstStoredAt: undefined, lastStoredAt: undefined };
+  return {
+    instances: 0,
+    bytes: 0n,
+    issuedByCallosum: 0,
+    firstStoredAt: undefined,
+    lastStoredAt: undefined,
+    unindexed: [],
+    unindexedTotal: 0,
+  };
 }
 
 export const StudyIntake: MessageFns<StudyIntake> = {
@@ -552,6 +578,12 @@ export const StudyIntake: MessageFns<StudyIntake> = {
     }
     if (message.lastStoredAt !== undefined) {
       Timestamp.encode(toTimestamp(message.lastStoredAt), writer.uint32(42).fork()).join();
+    }
+    for (const v of message.unindexed) {
+      UnindexedInstance.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.unindexedTotal !== 0) {
+      writer.uint32(56).uint32(message.unindexedTotal);
     }
     return writer;
   },
@@ -609,6 +641,22 @@ export const StudyIntake: MessageFns<StudyIntake> = {
             message.lastStoredAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.unindexed.push(UnindexedInstance.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.unindexedTotal = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -640,6 +688,14 @@ export const StudyIntake: MessageFns<StudyIntake> = {
         : isSet(object.last_stored_at)
         ? globalThis.String(object.last_stored_at)
         : undefined,
+      unindexed: globalThis.Array.isArray(object?.unindexed)
+        ? object.unindexed.map((e: any) => UnindexedInstance.fromJSON(e))
+        : [],
+      unindexedTotal: isSet(object.unindexedTotal)
+        ? globalThis.Number(object.unindexedTotal)
+        : isSet(object.unindexed_total)
+        ? globalThis.Number(object.unindexed_total)
+        : 0,
     };
   },
 
@@ -660,6 +716,12 @@ export const StudyIntake: MessageFns<StudyIntake> = {
     if (message.lastStoredAt !== undefined) {
       obj.lastStoredAt = message.lastStoredAt;
     }
+    if (message.unindexed?.length) {
+      obj.unindexed = message.unindexed.map((e) => UnindexedInstance.toJSON(e));
+    }
+    if (message.unindexedTotal !== 0) {
+      obj.unindexedTotal = Math.round(message.unindexedTotal);
+    }
     return obj;
   },
 
@@ -673,6 +735,117 @@ export const StudyIntake: MessageFns<StudyIntake> = {
     message.issuedByCallosum = object.issuedByCallosum ?? 0;
     message.firstStoredAt = object.firstStoredAt ?? undefined;
     message.lastStoredAt = object.lastStoredAt ?? undefined;
+    message.unindexed = object.unindexed?.map((e) => UnindexedInstance.fromPartial(e)) || [];
+    message.unindexedTotal = object.unindexedTotal ?? 0;
+    return message;
+  },
+};
+
+function createBaseUnindexedInstance(): UnindexedInstance {
+  return { sopInstanceUid: "", revision: 0, storedAt: undefined };
+}
+
+export const UnindexedInstance: MessageFns<UnindexedInstance> = {
+  encode(message: UnindexedInstance, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sopInstanceUid !== "") {
+      writer.uint32(10).string(message.sopInstanceUid);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(16).uint32(message.revision);
+    }
+    if (message.storedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.storedAt), writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnindexedInstance {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnindexedInstance();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sopInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.storedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UnindexedInstance {
+    return {
+      sopInstanceUid: isSet(object.sopInstanceUid)
+        ? globalThis.String(object.sopInstanceUid)
+        : isSet(object.sop_instance_uid)
+        ? globalThis.String(object.sop_instance_uid)
+        : "",
+      revision: isSet(object.revision) ? globalThis.Number(object.revision) : 0,
+      storedAt: isSet(object.storedAt)
+        ? globalThis.String(object.storedAt)
+        : isSet(object.stored_at)
+        ? globalThis.String(object.stored_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: UnindexedInstance): unknown {
+    const obj: any = {};
+    if (message.sopInstanceUid !== "") {
+      obj.sopInstanceUid = message.sopInstanceUid;
+    }
+    if (message.revision !== 0) {
+      obj.revision = Math.round(message.revision);
+    }
+    if (message.storedAt !== undefined) {
+      obj.storedAt = message.storedAt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UnindexedInstance>): UnindexedInstance {
+    return UnindexedInstance.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UnindexedInstance>): UnindexedInstance {
+    const message = createBaseUnindexedInstance();
+    message.sopInstanceUid = object.sopInstanceUid ?? "";
+    message.revision = object.revision ?? 0;
+    message.storedAt = object.storedAt ?? undefined;
     return message;
   },
 };
@@ -686,6 +859,7 @@ function createBaseStudyCompleteness(): StudyCompleteness {
     quietUntil: undefined,
     completedAt: undefined,
     evidence: "",
+    waitingSince: undefined,
   };
 }
 
@@ -711,6 +885,9 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
     }
     if (message.evidence !== "") {
       writer.uint32(58).string(message.evidence);
+    }
+    if (message.waitingSince !== undefined) {
+      Timestamp.encode(toTimestamp(message.waitingSince), writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -784,6 +961,14 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
             message.evidence = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.waitingSince = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -813,6 +998,11 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
         ? globalThis.String(object.completed_at)
         : undefined,
       evidence: isSet(object.evidence) ? globalThis.String(object.evidence) : "",
+      waitingSince: isSet(object.waitingSince)
+        ? globalThis.String(object.waitingSince)
+        : isSet(object.waiting_since)
+        ? globalThis.String(object.waiting_since)
+        : undefined,
     };
   },
 
@@ -839,6 +1029,9 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
     if (message.evidence !== "") {
       obj.evidence = message.evidence;
     }
+    if (message.waitingSince !== undefined) {
+      obj.waitingSince = message.waitingSince;
+    }
     return obj;
   },
 
@@ -854,6 +1047,7 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
     message.quietUntil = object.quietUntil ?? undefined;
     message.completedAt = object.completedAt ?? undefined;
     message.evidence = object.evidence ?? "";
+    message.waitingSince = object.waitingSince ?? undefined;
     return message;
   },
 };
@@ -1872,7 +2066,7 @@ export const StudyPublication: MessageFns<StudyPublication> = {
 };
 
 function createBaseParkedFacts(): ParkedFacts {
-  return { topic: "", key: "", items: 0, errorCode: "", parkedAt: undefined };
+  return { topic: "", key: "", items: 0, errorCode: "", parkedAt: undefined, nextAttemptAt: undefined };
 }
 
 export const ParkedFacts: MessageFns<ParkedFacts> = {
@@ -1891,6 +2085,9 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
     }
     if (message.parkedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.parkedAt), writer.uint32(42).fork()).join();
+    }
+    if (message.nextAttemptAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextAttemptAt), writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1948,6 +2145,14 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
             message.parkedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.nextAttemptAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1975,6 +2180,11 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
         : isSet(object.parked_at)
         ? globalThis.String(object.parked_at)
         : undefined,
+      nextAttemptAt: isSet(object.nextAttemptAt)
+        ? globalThis.String(object.nextAttemptAt)
+        : isSet(object.next_attempt_at)
+        ? globalThis.String(object.next_attempt_at)
+        : undefined,
     };
   },
 
@@ -1995,6 +2205,9 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
     if (message.parkedAt !== undefined) {
       obj.parkedAt = message.parkedAt;
     }
+    if (message.nextAttemptAt !== undefined) {
+      obj.nextAttemptAt = message.nextAttemptAt;
+    }
     return obj;
   },
 
@@ -2008,6 +2221,7 @@ export const ParkedFacts: MessageFns<ParkedFacts> = {
     message.items = object.items ?? 0;
     message.errorCode = object.errorCode ?? "";
     message.parkedAt = object.parkedAt ?? undefined;
+    message.nextAttemptAt = object.nextAttemptAt ?? undefined;
     return message;
   },
 };
