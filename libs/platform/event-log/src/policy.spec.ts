@@ -42,15 +42,11 @@ describe('what a fact is tried again in place', () => {
 
   it('ends within four minutes, however long a call hangs, and not a pause and a call sooner', () => {
     fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 60_000 }),
-        fc.double({ min: 0, max: 1, noNaN: true }),
-        (callMs, random) => {
-          const last = attemptsMs(away, callMs, () => random).at(-1) ?? 0;
-          expect(last).toBeLessThanOrEqual(240_000);
-          expect(last).toBeGreaterThan(240_000 - defaultBackoff.capMs - callMs - 1);
-        },
-      ),
+      fc.property(fc.integer({ min: 0, max: 60_000 }), fc.double({ min: 0, max: 1, noNaN: true }), (callMs, random) => {
+        const last = attemptsMs(away, callMs, () => random).at(-1) ?? 0;
+        expect(last).toBeLessThanOrEqual(240_000);
+        expect(last).toBeGreaterThan(240_000 - defaultBackoff.capMs - callMs - 1);
+      }),
       { seed },
     );
   });
@@ -123,7 +119,10 @@ describe('isTransient', () => {
 
 describe('withPolicy', () => {
   /** How often a fact is handled before it is parked with `error`'s code, where something away is waited for `waitMs`, with no pause. */
-  async function callsUntilParked(error: unknown, waitMs = 0): Promise<{ calls: number; parked: string[]; again: string[] }> {
+  async function callsUntilParked(
+    error: unknown,
+    waitMs = 0,
+  ): Promise<{ calls: number; parked: string[]; again: string[] }> {
     const parked: string[] = [];
     const again: string[] = [];
     const store = {
@@ -168,7 +167,6 @@ describe('withPolicy', () => {
     await handler(fact('k', 2));
     expect(recovered).toEqual(['a.away']);
   });
-
 });
 
 describe('partition of a key', () => {

@@ -2,7 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { parseSettings } from '@callosum/config';
 import { operations } from '@callosum/contracts';
-import { connectEventLog, defaultBackoff, EventLogTransport, isTransient, ParkedEvents, ParkedStore } from '@callosum/event-log';
+import {
+  connectEventLog,
+  defaultBackoff,
+  EventLogTransport,
+  isTransient,
+  ParkedEvents,
+  ParkedStore,
+} from '@callosum/event-log';
 import { systemClock } from '@callosum/kernel';
 import { createLogger } from '@callosum/telemetry';
 import type { INestApplication } from '@nestjs/common';
