@@ -25,6 +25,8 @@ export interface TestS3 {
   readonly bucket: string;
   /** Kills the server and starts it again on the same port and data after `downMs`. */
   restart(downMs: number): Promise<void>;
+  /** Kills the server; what it gives starts it again on the same port and data. */
+  kill(): Promise<() => Promise<void>>;
   stop(): Promise<void>;
 }
 
@@ -49,16 +51,21 @@ export async function startS3(options: TestS3Options = {}): Promise<TestS3> {
   const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
   await client.send(new CreateBucketCommand({ Bucket: bucket }));
   client.destroy();
+  const kill = async (): Promise<() => Promise<void>> => {
+    await server.stop(0);
+    return async () => void (server = await startServer(dir, port));
+  };
   return {
     endpoint,
     region,
     ...credentials,
     bucket,
     restart: async (downMs) => {
-      await server.stop(0);
+      const revive = await kill();
       await sleep(downMs);
-      server = await startServer(dir, port);
+      await revive();
     },
+    kill,
     stop: async () => {
       await server.stop();
       if (!options.dir) await rm(dir, { recursive: true, force: true });

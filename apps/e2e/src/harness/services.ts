@@ -49,6 +49,14 @@ export class Services {
     for (const name of names) this.#running.delete(name);
   }
 
+  /** As a machine that fails does it: nothing is finished or told. */
+  async kill(name: string): Promise<void> {
+    const child = this.#running.get(name);
+    child?.signal('SIGKILL');
+    await child?.exited;
+    this.#running.delete(name);
+  }
+
   /** Services and worker; the servers they stand on go on. */
   stopAll(): Promise<void> {
     return this.stop(...this.#running.keys());

@@ -2,18 +2,21 @@ import { CallosumError } from '@callosum/kernel';
 import { isTransientDatabaseError } from '@callosum/database';
 
 export interface Backoff {
-  /** Calls of the handler in all, the first included. */
-  readonly attemptsMax: number;
+  /** How long, from the first failure on, a handler is called again while something is away. */
+  readonly waitMs: number;
   readonly initialMs: number;
   readonly capMs: number;
 }
 
+/** `CALLOSUM_EVENT_WAIT_SECONDS` unless a site says otherwise. */
+export const eventWaitSecondsDefault = 240;
+
 /**
- * About four minutes in all: a dependency that restarts or fails over fails every event alike, so standing still
+ * Four minutes: a dependency that restarts or fails over fails every event alike, so standing still
  * loses nothing. What is away for longer is waited for beside the partition: the fact is parked and tried again by the
  * service itself (`RetryPauses`), so that other keys of the partition are heard.
  */
-export const defaultBackoff: Backoff = { attemptsMax: 70, initialMs: 100, capMs: 5_000 };
+export const defaultBackoff: Backoff = { waitMs: eventWaitSecondsDefault * 1_000, initialMs: 100, capMs: 5_000 };
 
 /** How long a fact that was parked while something was away lies before the service tries it again. */
 export interface RetryPauses {
@@ -29,7 +32,7 @@ export const defaultRetryPauses: RetryPauses = { initialMs: 30_000, capMs: 300_0
 
 /** Wait before the next automatic attempt at a parked fact, after `retries` of them failed. */
 export function retryPauseMs(pauses: RetryPauses, retries: number, random: () => number = Math.random): number {
-  return backoffMs({ ...pauses, attemptsMax: Number.MAX_SAFE_INTEGER }, retries + 1, random);
+  return backoffMs(pauses, retries + 1, random);
 }
 
 /**
@@ -38,14 +41,32 @@ export function retryPauseMs(pauses: RetryPauses, retries: number, random: () =>
  */
 const defectAttemptsMax = 5;
 
-/** Calls of the handler in all before a fact that failed with `error` is parked. */
-export function attemptsMaxFor(error: unknown, { attemptsMax }: Backoff): number {
-  if (isTransient(error)) return attemptsMax;
-  return error instanceof CallosumError && error.kind === 'internal' ? Math.min(defectAttemptsMax, attemptsMax) : 1;
+/** How long one piece of work is tried again in place. */
+export class Patience {
+  #failures = 0;
+  #since: number | undefined;
+
+  /** @param nowMs a clock that is never set */
+  constructor(
+    private readonly backoff: Backoff = defaultBackoff,
+    private readonly nowMs: () => number = () => performance.now(),
+    private readonly random: () => number = Math.random,
+  ) {}
+
+  /** The pause before the next attempt in ms, after one failed with `error`; undefined when it was the last. */
+  after(error: unknown): number | undefined {
+    this.#since ??= this.nowMs();
+    const pauseMs = backoffMs(this.backoff, ++this.#failures, this.random);
+    if (isTransient(error)) {
+      return this.nowMs() - this.#since + pauseMs <= this.backoff.waitMs ? pauseMs : undefined;
+    }
+    const isDefect = error instanceof CallosumError && error.kind === 'internal';
+    return isDefect && this.#failures < defectAttemptsMax ? pauseMs : undefined;
+  }
 }
 
 /** Wait after `attempt` failed calls: doubled each time, capped, then a random half taken off against herds. */
-export function backoffMs(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
+export function backoffMs(backoff: RetryPauses, attempt: number, random: () => number = Math.random): number {
   const full = Math.min(backoff.capMs, backoff.initialMs * 2 ** Math.max(0, attempt - 1));
   return full / 2 + (full / 2) * random();
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '@callosum/kernel';
 
-import { attemptsMaxFor, backoffMs, defaultBackoff, isTransient, type Backoff } from './backoff.js';
+import { isTransient, Patience, type Backoff } from './backoff.js';
 import { countEvent } from './metrics.js';
 import { behindParkedCode, PartitionLostError } from './errors.js';
 import type { EventHandler } from './event-log.js';
@@ -27,7 +27,7 @@ export interface ConsumerPolicyOptions {
  * event is delivered again; or when the partition was lost meanwhile, and with it the say in what becomes of the event.
  */
 export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
-  const { group, parked, dispatch, backoff = defaultBackoff, onParked, onRecovered } = options;
+  const { group, parked, dispatch, backoff, onParked, onRecovered } = options;
   return async (event, lost) => {
     const { topic, key } = event;
     const stillOurs = (): void => {
@@ -40,8 +40,9 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
       onParked?.(event, behindParkedCode, undefined, behind.retried);
       return;
     }
+    const patience = new Patience(backoff);
     let away: string | undefined;
-    for (let attempt = 1; ; attempt++) {
+    for (;;) {
       const startedAt = performance.now();
       try {
         await dispatch(event, lost);
@@ -50,7 +51,8 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
         return;
       } catch (error) {
         stillOurs();
-        if (attempt >= attemptsMaxFor(error, backoff)) {
+        const pauseMs = patience.after(error);
+        if (pauseMs === undefined) {
           const code = errorCode(error);
           if (!(await parked.park(group, event, code, isTransient(error)))) return;
           countEvent(group, event, 'parked', startedAt);
@@ -59,7 +61,7 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
         }
         countEvent(group, event, 'retried', startedAt);
         if (isTransient(error)) away = errorCode(error);
-        await sleep(backoffMs(backoff, attempt));
+        await sleep(pauseMs);
         stillOurs();
       }
     }

@@ -2,7 +2,7 @@ import { CallosumError } from '@callosum/kernel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { backoffMs, defaultBackoff, defaultRetryPauses, isTransient, retryPauseMs } from './backoff.js';
+import { backoffMs, defaultBackoff, defaultRetryPauses, isTransient, Patience, retryPauseMs } from './backoff.js';
 import { withPolicy } from './consumer.js';
 import { fromMessage, toMessage } from './kafka/headers.js';
 import { topicConfigs } from './kafka/topics.js';
@@ -22,6 +22,44 @@ describe('backoff', () => {
       }),
       { seed },
     );
+  });
+});
+
+describe('what a fact is tried again in place', () => {
+  /** When the attempts after the first failure begin, of calls that take so long and fail with `error`. */
+  function attemptsMs(error: unknown, callMs: number, random: () => number): number[] {
+    let nowMs = 0;
+    const patience = new Patience(defaultBackoff, () => nowMs, random);
+    const begun: number[] = [];
+    for (;;) {
+      const pauseMs = patience.after(error);
+      if (pauseMs === undefined) return begun;
+      begun.push((nowMs += pauseMs));
+      nowMs += callMs;
+    }
+  }
+  const away = new CallosumError('a.away', 'unavailable', 'x');
+
+  it('ends within four minutes, however long a call hangs, and not a pause and a call sooner', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 60_000 }), fc.double({ min: 0, max: 1, noNaN: true }), (callMs, random) => {
+        const last = attemptsMs(away, callMs, () => random).at(-1) ?? 0;
+        expect(last).toBeLessThanOrEqual(240_000);
+        expect(last).toBeGreaterThan(240_000 - defaultBackoff.capMs - callMs - 1);
+      }),
+      { seed },
+    );
+  });
+
+  it('is tried again at least once when the first call hung for longer than that', () => {
+    const patience = new Patience(defaultBackoff, () => 1_000_000);
+    expect(patience.after(away)).toBeGreaterThan(0);
+  });
+
+  it('spends no more than seconds on a defect', () => {
+    const begun = attemptsMs(new CallosumError('a.defect', 'internal', 'x'), 0, () => 1);
+    expect(begun).toHaveLength(4);
+    expect(begun.at(-1)).toBeLessThan(3_000);
   });
 });
 
@@ -80,8 +118,11 @@ describe('isTransient', () => {
 });
 
 describe('withPolicy', () => {
-  /** How often a fact is handled before it is parked with `error`'s code, at the real number of attempts and no pause. */
-  async function callsUntilParked(error: unknown): Promise<{ calls: number; parked: string[]; again: string[] }> {
+  /** How often a fact is handled before it is parked with `error`'s code, where something away is waited for `waitMs`, with no pause. */
+  async function callsUntilParked(
+    error: unknown,
+    waitMs = 0,
+  ): Promise<{ calls: number; parked: string[]; again: string[] }> {
     const parked: string[] = [];
     const again: string[] = [];
     const store = {
@@ -94,23 +135,23 @@ describe('withPolicy', () => {
       calls += 1;
       return Promise.reject(error as Error);
     };
-    const backoff = { ...defaultBackoff, initialMs: 0 };
+    const backoff = { ...defaultBackoff, waitMs, initialMs: 0 };
     await withPolicy({ group: 'g', parked: store as never, dispatch, backoff })(fact('k', 1));
     return { calls, parked, again };
   }
 
   it.each([
-    [
-      'a dependency that is away',
-      new CallosumError('a.away', 'unavailable', 'x'),
-      70,
-      { parked: [], again: ['a.away'] },
-    ],
     ['a defect over there', new CallosumError('a.defect', 'internal', 'x'), 5, { parked: ['a.defect'], again: [] }],
     ['a wrong input', new CallosumError('a.wrong', 'invalid', 'x'), 1, { parked: ['a.wrong'], again: [] }],
     ['a defect of ours', new TypeError('x is undefined'), 1, { parked: ['internal'], again: [] }],
   ])('parks after %s as soon as more calls would only hold up others', async (_name, error, calls, codes) => {
     expect(await callsUntilParked(error)).toEqual({ calls, ...codes });
+  });
+
+  it('parks after a dependency that is away for longer than it is waited for, to be tried again', async () => {
+    const { calls, ...codes } = await callsUntilParked(new CallosumError('a.away', 'unavailable', 'x'), 50);
+    expect(codes).toEqual({ parked: [], again: ['a.away'] });
+    expect(calls, 'more than of a defect').toBeGreaterThan(5);
   });
 
   it('tells that what was away answers again, once the fact that waited for it is handled', async () => {
@@ -139,11 +180,6 @@ describe('withPolicy', () => {
       expect(told).toEqual([['event-log.behind-parked', undefined, retried]]);
     },
   );
-
-  it('spends no more than seconds on a defect', () => {
-    const waits = [1, 2, 3, 4].map((attempt) => backoffMs(defaultBackoff, attempt, () => 1));
-    expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeLessThan(3_000);
-  });
 });
 
 describe('partition of a key', () => {

@@ -1,7 +1,7 @@
 import { authSettings } from '@callosum/auth';
 import { flag, port, wholeNumber } from '@callosum/config';
 import { databaseDefaults } from '@callosum/database';
-import { outboxRowsMaxDefault, sentHoursDefault } from '@callosum/event-log';
+import { eventWaitSecondsDefault, outboxRowsMaxDefault, sentHoursDefault } from '@callosum/event-log';
 import { z } from 'zod';
 
 import { databaseTlsSettings } from './database-settings.js';
@@ -92,6 +92,12 @@ export const platformSettings = z.object({
   CALLOSUM_OUTBOX_ROWS_MAX: wholeNumber(1_000, 10_000_000)
     .default(outboxRowsMaxDefault)
     .describe('Events that may wait in one outbox for the log; beyond, what would add one is refused (A700, 503)'),
+  CALLOSUM_EVENT_WAIT_SECONDS: wholeNumber(1, 600)
+    .default(eventWaitSecondsDefault)
+    .describe(
+      'How long a consumer tries a fact again in place when something it needs is away, from the first failure on; then it sets the fact aside and tries it again from there. ' +
+        'Longer than a failover takes, or each one sets facts aside; meanwhile the partition stands still',
+    ),
   CALLOSUM_SENT_HOURS: wholeNumber(0, 24 * 31)
     .default(sentHoursDefault)
     .describe(

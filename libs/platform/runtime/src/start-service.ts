@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { parseSettings } from '@callosum/config';
 import { operations } from '@callosum/contracts';
-import { connectEventLog, EventLogTransport, ParkedEvents, ParkedStore } from '@callosum/event-log';
+import { connectEventLog, defaultBackoff, EventLogTransport, ParkedEvents, ParkedStore } from '@callosum/event-log';
 import { systemClock } from '@callosum/kernel';
 import { createLogger } from '@callosum/telemetry';
 import type { INestApplication } from '@nestjs/common';
@@ -124,6 +124,7 @@ export async function startService(
           { topic: event.topic, eventId: event.id, code, err, retried: retried || undefined },
           'event.parked',
         ),
+      backoff: { ...defaultBackoff, waitMs: settings.CALLOSUM_EVENT_WAIT_SECONDS * 1_000 },
       replays: replayEvents(logger),
     });
     const events = new ParkedEvents(parked, definition.name, (key, eventsMax) => transport.replay(key, eventsMax));

@@ -129,7 +129,7 @@ async function startService(target: LogTarget): Promise<Service> {
     onCrash: (error) => {
       throw error;
     },
-    backoff: { attemptsMax: 3, initialMs: 20, capMs: 50 },
+    backoff: { waitMs: 80, initialMs: 20, capMs: 50 },
   });
   const app = await startNest([StudyController], [{ provide: Script, useValue: script }], transport);
   const close = async (): Promise<void> => {

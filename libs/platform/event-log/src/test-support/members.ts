@@ -88,7 +88,7 @@ export class Members {
       onCrash: (error) => {
         throw error;
       },
-      backoff: { attemptsMax: 3, initialMs: 20, capMs: 50 },
+      backoff: { waitMs: 80, initialMs: 20, capMs: 50 },
       replays: { onReplayError: (error) => this.errors.push(error) },
       replayerTuning: { lookEveryMs: 50, awayPauseMs: 200, hastenEveryMs: 500 },
     });

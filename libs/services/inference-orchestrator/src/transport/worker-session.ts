@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { inference, type worker } from '@callosum/contracts';
-import { backoffMs, defaultBackoff, isTransient, type Waker } from '@callosum/event-log';
+import { isTransient, Patience, type Waker } from '@callosum/event-log';
 import { type Clock, errorMessage } from '@callosum/kernel';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
 import { ServerError, Status } from 'nice-grpc';
@@ -101,12 +101,14 @@ export class WorkerSession implements OfferedTo {
 
   /** A database that fails over must not cost a finished result. Handling a frame twice is harmless. */
   private async handlePatiently(frame: Inbound | undefined): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
+    const patience = new Patience();
+    for (;;) {
       try {
         return await this.handle(frame);
       } catch (error) {
-        if (!isTransient(error) || attempt >= defaultBackoff.attemptsMax || this.outgoing.isEnded) throw error;
-        await sleep(backoffMs(defaultBackoff, attempt));
+        const pauseMs = isTransient(error) ? patience.after(error) : undefined;
+        if (pauseMs === undefined || this.outgoing.isEnded) throw error;
+        await sleep(pauseMs);
       }
     }
   }
