@@ -7,7 +7,7 @@ import { createLogger } from '@callosum/telemetry';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { startGateway, type TestGateway } from '../../fhir-gateway/src/gateway-for-tests.js';
 import { PostgresDecisionQueries } from './adapters/decision-queries.js';
@@ -401,16 +401,29 @@ describe('publish leases', () => {
   const withdrawal = async (studyInstanceUid: string) => {
     const { decisionId } = await grpc().getDecision({ studyInstanceUid });
     const purpose = identity.LeasePurpose.LEASE_PURPOSE_WITHDRAW;
-    return grpc().acquirePublishLease({ studyInstanceUid, decisionId, holder: 'c', duration: undefined, purpose });
+    const duration = { seconds: 60n, nanos: 0 };
+    return grpc().acquirePublishLease({ studyInstanceUid, decisionId, holder: 'c', duration, purpose });
   };
-  async function startChange(one: string) {
-    study('one', { patientBirthDate: '19800101' });
-    let changed = false;
-    const change = judge()
-      .run(one)
-      .then(() => (changed = true));
-    await sleep(200);
-    return { change, isChanged: () => changed };
+  /** By the clock that leases are counted on. */
+  async function databaseNow(): Promise<Date> {
+    const { rows } = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(database.db);
+    return rows[0]?.now ?? new Date(Number.NaN);
+  }
+  const supersededAt = async (decisionId: string): Promise<Date> => {
+    const decision = await store().find(decisionId);
+    if (!decision?.supersededAt) throw new Error('still current');
+    return decision.supersededAt;
+  };
+  const leaseRow = (leaseId: string) =>
+    database.db.selectFrom('publish_lease').selectAll().where('lease_id', '=', leaseId).executeTakeFirst();
+  const revoked = (leaseId: string) =>
+    vi.waitFor(async () => expect((await leaseRow(leaseId))?.revoked_at).toEqual(expect.any(Date)), 30_000);
+  /** A change that nothing holds up, from beginning to end: whatever began before and does not wait is over as well. */
+  async function otherChange(): Promise<void> {
+    const other = study('other', { patientId: 'P2' });
+    await verdict(other);
+    study('other', { patientId: 'P2', patientBirthDate: '19800101' });
+    expect(await verdict(other)).toEqual(reasons('birth-date-contradicts'));
   }
 
   it('are given under the current link only', async () => {
@@ -419,16 +432,20 @@ describe('publish leases', () => {
       state: identity.DecisionState.DECISION_STATE_PENDING,
     });
     await verdict(one);
+    const before = await databaseNow();
     const lease = await acquire(one);
     expect(lease.patientReference).toBe(await patientOf(one));
     expect(lease.duration).toEqual({ seconds: 5n, nanos: 0 });
     // Never more than a changed decision waits for, and the row outlasts what was granted by the margin.
     expect((await acquire(one, 3_600_000)).duration).toEqual({ seconds: 60n, nanos: 0 });
-    const { rows } = await sql<{ ms: number }>`
-      select extract(epoch from lease_until - now())::float8 * 1000 as ms from publish_lease order by lease_until`.execute(
-      database.db,
-    );
-    expect(rows.map(({ ms }) => Math.round(ms / 1_000))).toEqual([10, 65]);
+    const after = await databaseNow();
+    const rows = await database.db.selectFrom('publish_lease').select('lease_until').orderBy('lease_until').execute();
+    const grantedAtMs = rows.map(({ lease_until }, i) => lease_until.getTime() - ([10_000, 65_000][i] ?? Number.NaN));
+    expect(grantedAtMs).toHaveLength(2);
+    for (const ms of grantedAtMs) {
+      expect(ms).toBeGreaterThanOrEqual(before.getTime());
+      expect(ms).toBeLessThanOrEqual(after.getTime());
+    }
     await expect(
       grpc().acquirePublishLease(
         identity.AcquirePublishLeaseRequest.create({ studyInstanceUid: one, decisionId: newId(), holder: 'x' }),
@@ -444,10 +461,12 @@ describe('publish leases', () => {
   it('delay a changed decision until they are given back, and cannot be confirmed meanwhile or after', async () => {
     const one = study('one');
     await verdict(one);
-    const { leaseId } = await acquire(one);
+    const { leaseId } = await acquire(one, 60_000);
     await grpc().confirmPublishLease({ leaseId });
-    const { change, isChanged } = await startChange(one);
-    expect(isChanged()).toBe(false);
+    study('one', { patientBirthDate: '19800101' });
+    const change = judge().run(one);
+    await revoked(leaseId);
+    await otherChange();
     expect(await grpc().getDecision({ studyInstanceUid: one })).toMatchObject({
       state: identity.DecisionState.DECISION_STATE_LINKED,
     });
@@ -465,12 +484,15 @@ describe('publish leases', () => {
   it('of a holder that died are waited out, with the margin, no longer', async () => {
     const one = study('one');
     await verdict(one);
+    const { decisionId } = await grpc().getDecision({ studyInstanceUid: one });
+    const before = await databaseNow();
     const { leaseId } = await acquire(one, 1_000);
-    const startedAt = performance.now();
-    const { change, isChanged } = await startChange(one);
-    expect(isChanged()).toBe(false);
-    await change;
-    expect(performance.now() - startedAt).toBeGreaterThan(5_500);
+    const lease = await leaseRow(leaseId);
+    study('one', { patientBirthDate: '19800101' });
+    await judge().run(one);
+    const waitedUntil = (await supersededAt(decisionId)).getTime();
+    expect(waitedUntil).toBeGreaterThanOrEqual(lease?.lease_until.getTime() ?? Number.NaN);
+    expect(waitedUntil - before.getTime()).toBeGreaterThanOrEqual(6_000);
     await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
   });
 
@@ -486,12 +508,10 @@ describe('publish leases', () => {
     await grpc().confirmPublishLease({ leaseId });
     const { decisionId } = await grpc().getDecision({ studyInstanceUid: two });
     const patient = await patientOf(one);
-    let released = false;
-    const release = http()
-      .resolve(decisionId, { action: 'link', patient, decidedBy: 'a' })
-      .then(() => (released = true));
-    await sleep(300);
-    expect(released).toBe(false);
+    const release = http().resolve(decisionId, { action: 'link', patient, decidedBy: 'a' });
+    await revoked(leaseId);
+    await otherChange();
+    expect(await patientOf(two)).toBe('');
     await expect(grpc().confirmPublishLease({ leaseId })).rejects.toMatchObject({ code: 'identity.lease-lost' });
     await grpc().releasePublishLease({ leaseId });
     await release;

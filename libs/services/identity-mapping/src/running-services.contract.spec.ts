@@ -100,10 +100,14 @@ afterAll(async () => {
 
 const uid = (name: string): string => nameUid('identity-running-spec', name);
 
+/** What the tests stored so far, by SOPInstanceUID: they share one archive. */
+const stored = new Set<string>();
+
 async function store(study: string, number: number, more: Attributes = {}, raw: DicomJson = {}): Promise<string> {
+  const sopInstanceUid = uid(`${study}/${number}`);
   const attributes: Attributes = {
     SOPClassUID: '1.2.840.10008.5.1.4.1.1.7',
-    SOPInstanceUID: uid(`${study}/${number}`),
+    SOPInstanceUID: sopInstanceUid,
     StudyInstanceUID: uid(study),
     SeriesInstanceUID: uid(`${study}/a`),
     Modality: 'OT',
@@ -117,6 +121,7 @@ async function store(study: string, number: number, more: Attributes = {}, raw: 
   };
   const bytes = writeFile({ ...datasetOf(attributes), ...raw }, { implementationClassUid: '1.2.3' });
   await archive.store(bytes, { origin: 'dimse', source: 'CT1', associationId: 'a1' });
+  stored.add(sopInstanceUid);
   return uid(study);
 }
 
@@ -157,12 +162,13 @@ describe('study-index and identity-mapping, running', () => {
       birthDate: '1970-01-31',
       meta: { tag: [{ code: 'provisional' }] },
     });
+    // The first may be a revision of its own, when the second comes after its quiet period.
     const { study } = await eventually(
       () => peers.studyIndex.getStudy({ studyInstanceUid: one }),
-      ({ study }) => study?.state === imaging.StudyState.STUDY_STATE_COMPLETE,
+      ({ study }) =>
+        study?.state === imaging.StudyState.STUDY_STATE_COMPLETE && study.series[0]?.instances.length === 2,
     );
-    expect(study).toMatchObject({ revision: 1, identityDigest: decision.identityDigest });
-    expect(study?.series[0]?.instances).toHaveLength(2);
+    expect(study).toMatchObject({ identityDigest: decision.identityDigest });
     const lease = await peers.identity.acquirePublishLease({
       studyInstanceUid: one,
       decisionId: decision.decisionId,
@@ -181,8 +187,8 @@ describe('study-index and identity-mapping, running', () => {
     const { decisions } = (await get('/api/identity/quarantine')) as {
       decisions: { decisionId: string; reasons: string[] }[];
     };
-    expect(decisions).toMatchObject([
-      { decisionId: decision.decisionId, reasons: ['birth-date-contradicts', 'sex-contradicts', 'name-contradicts'] },
+    expect(decisions.filter(({ decisionId }) => decisionId === decision.decisionId)).toMatchObject([
+      { reasons: ['birth-date-contradicts', 'sex-contradicts', 'name-contradicts'] },
     ]);
     const resolve = (body: unknown) =>
       fetch(`${base}/api/identity/quarantine/${decision.decisionId}/resolve`, {
@@ -210,7 +216,8 @@ describe('study-index and identity-mapping, running', () => {
     expect(after.patientReference).not.toBe(before.patientReference);
     let last: imaging.ReindexResponse | undefined;
     for await (const progress of peers.studyIndex.reindex({})) last = progress;
-    expect(last).toMatchObject({ instancesDone: 4n, instancesTotal: 4n, instancesFailed: 0n });
+    const all = BigInt(stored.size);
+    expect(last).toMatchObject({ instancesDone: all, instancesTotal: all, instancesFailed: 0n });
     expect((await peers.studyIndex.getDemographics({ studyInstanceUid: three })).patientId).toBe('RIGHT');
   });
 

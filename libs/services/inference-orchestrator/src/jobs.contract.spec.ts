@@ -436,7 +436,7 @@ describe('which jobs there are', () => {
   });
 
   it('a model that registers after the study gets it all the same, once', async () => {
-    const { model, bytes } = fresh('late');
+    const { model, bodyPart, bytes } = fresh('late');
     const study = await orchestrator.complete(bytes);
     await until('the study', async () => ((await revisionOf(study)) === 1 ? true : undefined));
     const one = await registered(model);
@@ -444,14 +444,15 @@ describe('which jobs there are', () => {
     expect(offer.studyInstanceUid).toBe(study);
     one.send({ $case: 'complete', value: { ...held(offer), result: simpleResult } });
     await one.take('accepted');
-    const again = await registered(model);
-    again.heartbeat();
-    await again.take('heartbeatAck');
-    expect(
-      (await orchestrator.events(topics.jobScheduled, study)).filter(
-        ({ message }) => message.model?.modelId === model.model?.modelId,
-      ),
-    ).toHaveLength(1);
+    await registered(model);
+    // New models catch up in the order they came: once this one has, it would have got the study again.
+    const later = manifest(`later-${bodyPart}`, bodyPart);
+    expect((await (await registered(later)).takeOffer()).studyInstanceUid).toBe(study);
+    const scheduled = await orchestrator.untilEvents(topics.jobScheduled, study, 2);
+    expect(scheduled.map(({ message }) => message.model?.modelId)).toEqual([
+      model.model?.modelId,
+      later.model?.modelId,
+    ]);
   });
 
   it('none when no series matches, and the dry run says why', async () => {
@@ -491,14 +492,18 @@ describe('which jobs there are', () => {
   });
 
   it('never reads what Callosum issued', async () => {
-    const { model, bytes } = fresh('own');
+    const { model, bodyPart, bytes } = fresh('own');
     const one = await registered(model);
     for (const instance of bytes) await orchestrator.index.add(orchestrator.objects, instance, true);
     const study = parseFile(bytes[0] ?? new Uint8Array()).dataset.string('StudyInstanceUID') ?? '';
     await orchestrator.tellCompleted(study, 1);
     await until('the study', async () => ((await revisionOf(study)) === 1 ? true : undefined));
-    one.heartbeat();
-    await one.take('heartbeatAck');
+    // Facts are sent in the order of their making: this study's after whatever the first one made.
+    const salt = newId();
+    const source = tinySeries({ salt, overrides: { BodyPartExamined: bodyPart } });
+    const next = await orchestrator.complete(source.map(({ bytes: own }) => own));
+    expect((await one.takeOffer()).studyInstanceUid).toBe(next);
+    await orchestrator.untilEvents(topics.jobScheduled, next);
     expect(await orchestrator.events(topics.jobScheduled, study)).toEqual([]);
   });
 

@@ -1,27 +1,15 @@
 import { operations, topics, worker } from '@callosum/contracts';
-import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { createChannel, createClient } from 'nice-grpc';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 
 import { fresh, simpleResult } from './test-support/fixtures.js';
-import { OrchestratorForTests, eventTrace } from './test-support/orchestrator.js';
-import { held, WorkerForTests } from './test-support/worker.js';
+import { eventTrace, until } from './test-support/orchestrator.js';
+import { orchestrator, registered, useOrchestrator } from './test-support/use-orchestrator.js';
+import { held } from './test-support/worker.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
 
-let postgres: TestPostgres;
-let orchestrator: OrchestratorForTests;
-const workers: WorkerForTests[] = [];
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  orchestrator = await OrchestratorForTests.start(postgres);
-});
-afterAll(async () => {
-  for (const one of workers) one.close();
-  await orchestrator?.stop();
-  await postgres?.stop();
-});
+useOrchestrator();
 
 async function statusOf(studyInstanceUid: string): Promise<operations.GetStudyStatusResponse> {
   const channel = createChannel(orchestrator.service.grpcAddress);
@@ -32,12 +20,12 @@ async function statusOf(studyInstanceUid: string): Promise<operations.GetStudySt
   }
 }
 
+/** What is told of the jobs, once the fact of the study was handled. */
+const considered = (study: string) => until('the study', async () => (await statusOf(study)).inference);
+
 it('tells a study’s jobs from the queue over the worker to the failure and the end', async () => {
   const { model, bytes } = fresh('status');
-  const one = new WorkerForTests(orchestrator.workerAddress);
-  workers.push(one);
-  one.register(model);
-  await one.take('registered');
+  const one = await registered(model);
   const study = await orchestrator.complete(bytes);
   const offer = await one.takeOffer();
   const running = await statusOf(study);
@@ -75,15 +63,13 @@ it('tells a study’s jobs from the queue over the worker to the failure and the
 it('tells that a study was considered and no model took it, and nothing of one it never heard of', async () => {
   const { bytes } = fresh('nobody');
   const study = await orchestrator.complete(bytes);
-  let told = await statusOf(study);
-  while (!told.inference) told = await statusOf(study);
-  expect(told.inference).toMatchObject({ consideredRevision: 1, jobs: [], jobsTotal: 0 });
+  expect(await considered(study)).toMatchObject({ consideredRevision: 1, jobs: [], jobsTotal: 0 });
   expect((await statusOf('1.2.3')).inference).toBeUndefined();
 });
 
 it('still knows a study that completed long ago', async () => {
   const study = await orchestrator.complete(fresh('long-ago').bytes);
-  while (!(await statusOf(study)).inference);
+  await considered(study);
   await sql`update study set completed_at = now() - interval '400 days' where study_instance_uid = ${study}`.execute(
     orchestrator.database.db,
   );
@@ -95,10 +81,7 @@ it('still knows a study that completed long ago', async () => {
 
 it('keeps its answer bounded, what has not ended first', async () => {
   const { model, bytes } = fresh('many');
-  const one = new WorkerForTests(orchestrator.workerAddress);
-  workers.push(one);
-  one.register(model);
-  await one.take('registered');
+  const one = await registered(model);
   const study = await orchestrator.complete(bytes);
   const offer = await one.takeOffer();
   const { db } = orchestrator.database;

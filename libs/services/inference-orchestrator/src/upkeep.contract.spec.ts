@@ -1,41 +1,17 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { topics, worker } from '@callosum/contracts';
 import { ObjectNotFoundError } from '@callosum/object-store';
-import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { createChannel, createClient } from 'nice-grpc';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 
 import type { StoredLabelMaps } from './adapters/label-maps.js';
 import { fresh, sct, simpleResult } from './test-support/fixtures.js';
-import { OrchestratorForTests, until } from './test-support/orchestrator.js';
-import { held, WorkerForTests } from './test-support/worker.js';
+import { addressOf, until } from './test-support/orchestrator.js';
+import { orchestrator, registered, useOrchestrator } from './test-support/use-orchestrator.js';
+import { held, type WorkerForTests } from './test-support/worker.js';
 import { LABEL_MAPS } from './tokens.js';
 
-let postgres: TestPostgres;
-let orchestrator: OrchestratorForTests;
-const workers: WorkerForTests[] = [];
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  orchestrator = await OrchestratorForTests.start(postgres);
-});
-afterEach(() => {
-  for (const one of workers.splice(0)) one.close();
-});
-afterAll(async () => {
-  await orchestrator?.stop();
-  await postgres?.stop();
-});
-
-async function registered(manifest: worker.Manifest): Promise<WorkerForTests> {
-  const one = new WorkerForTests(orchestrator.workerAddress);
-  workers.push(one);
-  one.register(manifest);
-  await one.take('registered');
-  return one;
-}
+useOrchestrator();
 
 it.each([
   ['what waits for an old version', false],
@@ -43,7 +19,7 @@ it.each([
 ])('gives %s to the new one, however long ago the study came', async (_what, taken) => {
   const { model, bytes } = fresh('upgrade');
   const old = await registered(model);
-  if (!taken) await closed(old);
+  if (!taken) await old.leave();
   const study = await orchestrator.complete(bytes);
   await orchestrator.untilEvents(topics.jobScheduled, study);
   if (taken) await old.takeOffer();
@@ -53,7 +29,7 @@ it.each([
   );
   const identity = { ...(model.model ?? raise()), version: '2.0.0' };
   const upgraded = await registered({ ...model, model: identity });
-  await closed(old);
+  await old.leave();
   const offer = await upgraded.takeOffer();
   expect(offer.studyInstanceUid).toBe(study);
   upgraded.send({ $case: 'complete', value: { ...held(offer), result: simpleResult } });
@@ -64,16 +40,35 @@ it.each([
 
 it('never gives one job to two workers, nor a worker more than its slots', async () => {
   const { model, bytes } = fresh('slots');
-  const both = [await registered({ ...model, slots: 2 }), await registered({ ...model, slots: 2 })];
-  const others = Array.from({ length: 5 }, () => fresh('slots'));
-  const studies = [bytes, ...others.map(({ series }) => series.map(({ bytes: own }) => own))];
-  // Same body part, so that the one model reads them all.
-  await registeredAsAny(model);
-  const uids = await Promise.all(studies.map((instances) => orchestrator.complete(instances)));
-  await Promise.all(uids.map((uid) => orchestrator.untilEvents(topics.jobScheduled, uid)));
-  await until('four offers', () => offersOf(both).length >= 4 || undefined);
-  expect(both.map((one) => offersOf([one]).length)).toEqual([2, 2]);
-  expect(new Set(offersOf(both)).size).toBe(4);
+  // No lease ends while this test runs, however slowly: what is offered twice is offered wrongly.
+  const replica = await orchestrator.replica({ CALLOSUM_JOB_LEASE_MS: '600000' });
+  try {
+    const address = addressOf(replica);
+    const both = [
+      await registered({ ...model, slots: 2 }, { address }),
+      await registered({ ...model, slots: 2 }, { address }),
+    ];
+    const others = Array.from({ length: 5 }, () => fresh('slots'));
+    const studies = [bytes, ...others.map(({ series }) => series.map(({ bytes: own }) => own))];
+    // Same body part, so that the one model reads them all.
+    await registeredAsAny(model);
+    const uids = await Promise.all(studies.map((instances) => orchestrator.complete(instances)));
+    await Promise.all(uids.map((uid) => orchestrator.untilEvents(topics.jobScheduled, uid)));
+    await until('four offers', () => offersOf(both).length >= 4 || undefined);
+    // Last in the line, it is offered a job only after both had their turn; what they were offered stands before the answer.
+    const last = fresh('last');
+    const other = await registered(last.model, { address });
+    await orchestrator.complete(last.bytes);
+    await other.takeOffer();
+    for (const one of both) {
+      one.heartbeat();
+      await one.take('heartbeatAck');
+    }
+    expect(both.map((one) => offersOf([one]).length)).toEqual([2, 2]);
+    expect(new Set(offersOf(both)).size).toBe(4);
+  } finally {
+    await replica.close();
+  }
 });
 
 it('removes label maps no accepted result names, and keeps the one it does', async () => {
@@ -135,19 +130,11 @@ it('ends a stream of bytes that are no message, and no other', async () => {
   expect((await one.takeOffer()).attempt).toBe(1);
 });
 
-/** Closed, and known to be so by the orchestrator: its stream has ended. */
-async function closed(one: WorkerForTests): Promise<void> {
-  one.close();
-  await one.ended;
-  await sleep(200);
-}
-
 /** Lets the model read any body part from now on. */
 async function registeredAsAny(model: worker.Manifest): Promise<void> {
   const selection = { ...(model.selection ?? raise()), bodyParts: [] };
   const registrar = await registered({ ...model, selection });
-  await closed(registrar);
-  workers.splice(workers.indexOf(registrar), 1);
+  await registrar.leave();
 }
 
 const offersOf = (some: readonly WorkerForTests[]): string[] =>

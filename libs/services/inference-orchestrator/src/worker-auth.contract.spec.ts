@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { parseSettings, UnauthenticatedBindError } from '@callosum/config';
 import { topics, worker as protocol } from '@callosum/contracts';
 import type { RunningService } from '@callosum/runtime';
-import { startPostgres, TestAuthority, type TestPostgres } from '@callosum/testing';
+import { TestAuthority } from '@callosum/testing';
 import {
   CredentialRefusedError,
   InsecureTargetError,
@@ -15,32 +15,24 @@ import {
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { createChannel, createClient, Status } from 'nice-grpc';
 import { sql } from 'kysely';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { assertWorkerBind, orchestratorSettings } from './settings.js';
 import { fresh, simpleResult } from './test-support/fixtures.js';
-import { addressOf, OrchestratorForTests, until } from './test-support/orchestrator.js';
-import { manifest, WorkerForTests } from './test-support/worker.js';
+import { addressOf, until } from './test-support/orchestrator.js';
+import { connect, orchestrator, useOrchestrator } from './test-support/use-orchestrator.js';
+import { manifest } from './test-support/worker.js';
 
 const streamsOfVendorMax = 5;
 const required = {
   CALLOSUM_AUTH_WORKERS: 'credential',
   CALLOSUM_WORKER_STREAMS_OF_VENDOR_MAX: String(streamsOfVendorMax),
 };
-let postgres: TestPostgres;
-let orchestrator: OrchestratorForTests;
 const closers: (() => Promise<unknown> | void)[] = [];
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-  orchestrator = await OrchestratorForTests.start(postgres, required);
-});
+useOrchestrator(required);
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
-});
-afterAll(async () => {
-  await orchestrator?.stop();
-  await postgres?.stop();
 });
 
 /** The service that issues credentials, on the internal port as the command line tool asks it. */
@@ -52,19 +44,17 @@ function credentials(service: RunningService = orchestrator.service) {
 const issue = (vendor: string, expiresAt?: string) =>
   credentials().issueCredential({ vendor, label: 'spec', expiresAt });
 
-/** A worker frame by frame, as vendor `Phantoms` unless its manifest says otherwise. */
-function connect(token: string | undefined, address = orchestrator.workerAddress): WorkerForTests {
-  const worker = new WorkerForTests(address, undefined, token);
-  closers.push(() => worker.close());
-  return worker;
-}
+const ofVendor = (vendor: string, manifest: protocol.Manifest): protocol.Manifest => ({
+  ...manifest,
+  model: manifest.model && { ...manifest.model, vendor },
+});
 const refused = { code: 16, details: expect.stringContaining('inference.credential-refused') as string };
 
 describe('a worker', () => {
   it('with a credential of its vendor registers, and does its job to the end', async () => {
     const { token } = await issue('Phantoms');
     const { model, bytes } = fresh('credential');
-    const worker = connect(token);
+    const worker = connect({ token });
     worker.register(model);
     await worker.take('registered');
     const study = await orchestrator.complete(bytes);
@@ -97,13 +87,15 @@ describe('a worker', () => {
     [
       'an expired one',
       async () => {
-        const { token } = await issue('Phantoms', new Date(Date.now() + 300).toISOString());
-        await new Promise((resolve) => setTimeout(resolve, 400));
+        const { token, credentialId } = await issue('Phantoms', new Date(Date.now() + 3_600_000).toISOString());
+        await sql`update worker_credential set expires_at = expires_at - interval '2 hours' where id = ${credentialId}`.execute(
+          orchestrator.database.db,
+        );
         return token;
       },
     ],
   ])('with %s gets nothing: no stream, no volume', async (_what, make) => {
-    const worker = connect(await make());
+    const worker = connect({ token: await make() });
     expect(await worker.ended).toMatchObject(refused);
     await expect(worker.readVolume({ jobId: '0', fencingToken: 1n })).rejects.toMatchObject(refused);
   });
@@ -111,7 +103,7 @@ describe('a worker', () => {
   it('whose credential is revoked is cut off within seconds, and its job is given to another', async () => {
     const { token, credentialId } = await issue('Phantoms');
     const { model, bytes } = fresh('revoked');
-    const worker = connect(token);
+    const worker = connect({ token });
     worker.register(model);
     await worker.take('registered');
     await orchestrator.complete(bytes);
@@ -121,7 +113,7 @@ describe('a worker', () => {
     expect(await worker.ended).toMatchObject(refused);
     expect(Date.now() - at).toBeLessThan(15_000);
     await expect(worker.readVolume(offer)).rejects.toMatchObject(refused);
-    const other = connect((await issue('Phantoms')).token);
+    const other = connect({ token: (await issue('Phantoms')).token });
     other.register(model);
     expect((await other.takeOffer()).jobId).toBe(offer.jobId);
   });
@@ -129,23 +121,23 @@ describe('a worker', () => {
   it('of a vendor with many streams is refused, and one of another vendor is not', async () => {
     const { token } = await issue('Greedy');
     for (let i = 0; i < streamsOfVendorMax; i++) {
-      const one = connect(token);
+      const one = connect({ token });
       const { model } = fresh('greedy');
-      one.register({ ...model, model: model.model && { ...model.model, vendor: 'Greedy' } });
+      one.register(ofVendor('Greedy', model));
       await one.take('registered');
     }
-    expect(await connect(token).ended).toMatchObject({ code: Status.RESOURCE_EXHAUSTED });
-    const other = connect((await issue('Phantoms')).token);
+    expect(await connect({ token }).ended).toMatchObject({ code: Status.RESOURCE_EXHAUSTED });
+    const other = connect({ token: (await issue('Phantoms')).token });
     other.register(fresh('modest').model);
     await other.take('registered');
   });
 
   it('cannot register a model that names another vendor, nor one that is another vendor’s', async () => {
     const { model } = fresh('owned');
-    const owner = connect((await issue('Phantoms')).token);
+    const owner = connect({ token: (await issue('Phantoms')).token });
     owner.register(model);
     await owner.take('registered');
-    const thief = connect((await issue('Thief')).token);
+    const thief = connect({ token: (await issue('Thief')).token });
     thief.register(model);
     expect(await thief.take('refusal')).toMatchObject({ code: 'vendor-mismatch' });
     // The same model id under its own name, as a newer version that would get the jobs.
@@ -159,18 +151,17 @@ describe('a worker', () => {
 
   it('sees nothing of another vendor’s job, even knowing its id and fencing token', async () => {
     const { model, bytes } = fresh('spied');
-    const owner = connect((await issue('Phantoms')).token);
+    const owner = connect({ token: (await issue('Phantoms')).token });
     owner.register(model);
     await owner.take('registered');
     await orchestrator.complete(bytes);
     const offer = await owner.takeOffer();
-    const spy = connect((await issue('Spy')).token);
+    const spy = connect({ token: (await issue('Spy')).token });
     const grid = { columns: 1, rows: 1, slices: 1 };
     const stale = { details: expect.stringContaining('stale-fencing-token') as string };
     await expect(spy.readVolume(offer)).rejects.toMatchObject(stale);
     await expect(spy.writeLabelMap(offer, grid, new Uint8Array(1))).rejects.toMatchObject(stale);
-    const own = fresh('spy').model;
-    spy.register({ ...own, model: own.model && { ...own.model, vendor: 'Spy' } });
+    spy.register(ofVendor('Spy', fresh('spy').model));
     await spy.take('registered');
     for (const value of [{ ...offer, kind: protocol.FailureKind.FAILURE_KIND_INPUT_UNUSABLE, detail: '' }])
       spy.send({ $case: 'fail', value });
@@ -189,20 +180,19 @@ describe('a credential', () => {
       Record<string, unknown>
     >`select * from worker_credential where id = ${credentialId}`.execute(orchestrator.database.db);
     expect(JSON.stringify(rows)).not.toContain(token.slice(-43));
-    const worker = connect(token);
-    await until('a call', () => (worker.received.length >= 0 ? true : undefined));
-    await until('its use', async () => {
-      const listed = (await credentials().listCredentials({})).credentials.find(
-        (one) => one.credentialId === credentialId,
-      );
-      return listed?.lastUsedAt;
-    });
+    const list = async () => (await credentials().listCredentials({})).credentials;
+    const listed = async () => (await list()).find((one) => one.credentialId === credentialId);
+    expect((await listed())?.lastUsedAt).toBeUndefined();
+    const worker = connect({ token });
+    worker.register(ofVendor('Listed Ltd', fresh('listed').model));
+    await worker.take('registered');
+    expect((await listed())?.lastUsedAt).toBeDefined();
+    expect((await listed())?.revokedAt).toBeUndefined();
     await credentials().revokeCredential({ credentialId });
-    const { credentials: all } = await credentials().listCredentials({});
-    const one = all.find((listed) => listed.credentialId === credentialId);
+    const one = await listed();
     expect(one).toMatchObject({ vendor: 'Listed Ltd', label: 'spec', issuedBy: 'local' });
     expect(one?.revokedAt).toBeDefined();
-    expect(JSON.stringify(all)).not.toContain('cwc_');
+    expect(JSON.stringify(await list())).not.toContain('cwc_');
   });
 
   it.each([
@@ -223,7 +213,13 @@ describe('a credential', () => {
 describe('the SDK', () => {
   const quiet = (): void => undefined;
   const logger: WorkerLogger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-  const start = (vendor: string, options: { token?: string; target?: string; credentials?: ChannelCredentials }) => {
+  interface StartOptions {
+    readonly token?: string;
+    readonly target?: string;
+    readonly credentials?: ChannelCredentials;
+    readonly logger?: WorkerLogger;
+  }
+  const start = (vendor: string, options: StartOptions) => {
     const worker: RunningWorker = runWorker({
       target: orchestrator.workerAddress,
       manifest: {
@@ -286,9 +282,16 @@ describe('the SDK', () => {
     const worker = start('Tls', { token, target, credentials: roots });
     await until('registration', () => worker.connected || undefined);
     // A client that does not know the authority, and one without TLS, do not get that far.
-    const stranger = start('Tls', { token, target });
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(stranger.connected).toBe(false);
+    for (const wrong of [{ target }, { target: target.replace('https://', '') }]) {
+      const lost: unknown[] = [];
+      const warn = (fields: object): void => void lost.push(fields);
+      const stranger = start('Tls', { token, ...wrong, logger: { ...logger, warn } });
+      // More than one try: the first may have come before the port could answer.
+      await until('its failures', () => lost.length >= 2 || undefined);
+      expect(lost).toEqual(lost.map(() => ({ error: 'grpc.UNAVAILABLE' })));
+      expect(stranger.connected).toBe(false);
+    }
+    expect(worker.connected).toBe(true);
     await worker.stop();
   });
 });

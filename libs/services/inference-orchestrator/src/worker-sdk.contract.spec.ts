@@ -1,25 +1,16 @@
 import { topics } from '@callosum/contracts';
 import { newId } from '@callosum/kernel';
 import { generateThoraxPhantom } from '@callosum/phantom';
-import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { type Job, type RunningWorker, runWorker, type WorkerLogger } from '@callosum/worker-sdk';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 
-import { OrchestratorForTests, until } from './test-support/orchestrator.js';
+import { until } from './test-support/orchestrator.js';
+import { orchestrator, useOrchestrator } from './test-support/use-orchestrator.js';
 
-let postgres: TestPostgres;
-let orchestrator: OrchestratorForTests;
 let vendor: RunningWorker | undefined;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-  orchestrator = await OrchestratorForTests.start(postgres);
-});
-afterAll(async () => {
-  await vendor?.stop();
-  await orchestrator?.stop();
-  await postgres?.stop();
-});
+useOrchestrator();
+afterAll(() => vendor?.stop());
 
 const quiet = (): void => undefined;
 const silent: WorkerLogger = { debug: quiet, info: quiet, warn: quiet, error: quiet };

@@ -83,6 +83,14 @@ export class WorkerForTests {
     return (await this.client.writeLabelMap(parts())).sha256;
   }
 
+  /** Ends the stream in good order: the orchestrator has let go of it once this resolves. */
+  async leave(): Promise<void> {
+    this.closed = true;
+    this.next();
+    await this.ended;
+    this.channel.close();
+  }
+
   /** Ends the stream, as a worker that crashes or loses its network. */
   close(): void {
     this.closed = true;
