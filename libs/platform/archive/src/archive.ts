@@ -177,30 +177,32 @@ export class Archive {
     return available(query.orderBy('id').execute());
   }
 
-  /** What is kept of a study, in numbers; undefined when nothing is. */
+  /** What is kept of a study, in numbers; undefined when nothing is. @throws {ArchiveUnavailableError} */
   async intakeOf(studyInstanceUid: string): Promise<StudyIntake | undefined> {
-    const { rows } = await sql<StudyIntake>`
+    const query = sql<StudyIntake>`
       select count(*) as instances, coalesce(sum(byte_count), 0)::bigint as bytes,
         count(*) filter (where issued_by_callosum) as issued,
         min(stored_at) filter (where not issued_by_callosum) as "firstStoredAt",
         max(stored_at) filter (where not issued_by_callosum) as "lastStoredAt"
-      from intake where site = ${this.#site} and current and study_instance_uid = ${studyInstanceUid}`.execute(
-      this.#db,
-    );
+      from intake where site = ${this.#site} and current and study_instance_uid = ${studyInstanceUid}`;
+    const { rows } = await available(query.execute(this.#db));
     const [row] = rows;
     return row && row.instances > 0 ? row : undefined;
   }
 
-  /** Current source instances of a study: all that was acknowledged of it and made by others than Callosum (rule 4). */
+  /**
+   * Current source instances of a study: all that was acknowledged of it and made by others than Callosum (rule 4).
+   * @throws {ArchiveUnavailableError}
+   */
   sourceInstancesOf(studyInstanceUid: string): Promise<KeptInstance[]> {
-    return this.#db
+    const query = this.#db
       .selectFrom('intake')
       .select(['sop_instance_uid as sopInstanceUid', 'revision', 'stored_at as storedAt'])
       .where('site', '=', this.#site)
       .where('current', '=', true)
       .where('study_instance_uid', '=', studyInstanceUid)
-      .where('issued_by_callosum', '=', false)
-      .execute();
+      .where('issued_by_callosum', '=', false);
+    return available(query.execute());
   }
 
   /**
@@ -212,29 +214,29 @@ export class Archive {
     return this.#store.get(blobKey, range, signal);
   }
 
-  /** How many instances are current. */
+  /** How many instances are current. @throws {ArchiveUnavailableError} */
   async count(): Promise<number> {
-    const { count } = await this.#db
+    const query = this.#db
       .selectFrom('intake')
       .select((select) => select.fn.countAll<number>().as('count'))
       .where('site', '=', this.#site)
-      .where('current', '=', true)
-      .executeTakeFirstOrThrow();
+      .where('current', '=', true);
+    const { count } = await available(query.executeTakeFirstOrThrow());
     return Number(count);
   }
 
-  /** Every current instance, in the order they came. */
+  /** Every current instance, in the order they came. @throws {ArchiveUnavailableError} */
   async *current(): AsyncGenerator<LedgerEntry> {
     for (let after = 0; ;) {
-      const page = await this.#db
+      const query = this.#db
         .selectFrom('intake')
         .selectAll()
         .where('site', '=', this.#site)
         .where('current', '=', true)
         .where('id', '>', after)
         .orderBy('id')
-        .limit(pageRows)
-        .execute();
+        .limit(pageRows);
+      const page = await available(query.execute());
       yield* page;
       const last = page.at(-1);
       if (!last) return;

@@ -70,6 +70,14 @@ describe('a walk over the blobs', () => {
     expect(walked.looked(blob('2026-11-01', 'y'))).toBe(false);
   });
 
+  it('has looked at no day that it was stopped in', async () => {
+    const many = Array.from({ length: 501 }, (_, at): [string, string] => [blob('2026-11-24', `b${at}`), old]);
+    const store = bucket(Object.fromEntries([...many, [blob('2026-11-25', 'a'), old]]));
+    const walked = new BlobWalk(store, 'default').round(before);
+    for await (const page of walked.pages) if (page.length === 500) break;
+    expect([walked.looked(blob('2026-11-25', 'a')), walked.looked(blob('2026-11-24', 'b0'))]).toEqual([true, false]);
+  });
+
   it('lists nothing of other sites, and nothing older where there is nothing', async () => {
     const store = bucket({ 'other/blobs/2026-11-25/3f/x': old });
     expect(await round(new BlobWalk(store, 'default'))).toEqual([]);

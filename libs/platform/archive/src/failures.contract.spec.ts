@@ -192,6 +192,11 @@ describe.skipIf(postgres.missing)(`what the archive refuses${postgres.missing ? 
     await expect(without.archive.issue([newUid()])).rejects.toBeInstanceOf(ArchiveUnavailableError);
     const study = { studyInstanceUid: newUid() };
     await expect(without.archive.locate(study)).rejects.toBeInstanceOf(ArchiveUnavailableError);
+    await expect(without.archive.intakeOf(study.studyInstanceUid)).rejects.toBeInstanceOf(ArchiveUnavailableError);
+    const sources = without.archive.sourceInstancesOf(study.studyInstanceUid);
+    await expect(sources).rejects.toBeInstanceOf(ArchiveUnavailableError);
+    await expect(without.archive.count()).rejects.toBeInstanceOf(ArchiveUnavailableError);
+    await expect(without.archive.current().next()).rejects.toBeInstanceOf(ArchiveUnavailableError);
   });
 
   it('says unavailable when the outbox is full: no row without its fact', async () => {

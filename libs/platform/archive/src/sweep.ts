@@ -11,7 +11,7 @@ import type { Ledger } from './ledger.js';
 import { unreadable } from './reconcile.js';
 import type { RuleTwo } from './rule-two.js';
 
-/** Looked at by one sweep; the rest waits for the next. */
+/** Blobs without a row that one sweep looks at, and that are remembered over all of them; the rest waits. */
 const sweptMax = 100_000;
 /** An outage of the database under load leaves about so many; more than that must be fewer than the kept ones. */
 const orphansExpectedMax = 10_000;
@@ -35,17 +35,23 @@ export interface SweepParts {
  * told of until a person recovers it. A sweep is a round of a walk (BlobWalk): what is young is looked at each time.
  */
 export class Sweep {
-  /** Found whole and unknown before, so that each sweep need not read them again. At most `sweptMax`. */
+  /**
+   * Found whole and unknown before, so that each sweep need not read them again, and asked of the ledger anew each time.
+   * At most `sweptMax` over all rounds; while it is full no other blob is read, or removed: it is the rows that are missing.
+   */
   readonly #unknown = new Set<string>();
   #found: number | undefined;
 
   readonly #walk: BlobWalk;
 
-  constructor(private readonly parts: SweepParts) {
+  constructor(
+    private readonly parts: SweepParts,
+    private readonly rememberedMax = sweptMax,
+  ) {
     this.#walk = new BlobWalk(parts.store, parts.site);
   }
 
-  /** Blobs without a row that stay, as the last sweep found; undefined before the first one ended. */
+  /** Blobs without a row that stay, as the last sweep found, from `sweptMax` on at least so many; undefined before the first one ended. */
   get unknownBlobs(): number | undefined {
     return this.#found;
   }
@@ -67,8 +73,9 @@ export class Sweep {
     let order: ArrivalOrder | undefined;
     for (const key of orphans) {
       signal?.throwIfAborted();
-      if (!this.#unknown.has(key)) order ??= await ArrivalOrder.read(store, site);
-      if (!order || this.#unknown.has(key) || !(await this.#isNeedless(key, order))) {
+      if (this.#unknown.has(key) || this.#unknown.size >= this.rememberedMax) continue;
+      order ??= await ArrivalOrder.read(store, site);
+      if (!(await this.#isNeedless(key, order))) {
         this.#unknown.add(key);
         continue;
       }

@@ -2,12 +2,15 @@ import type { Archive } from '@callosum/archive';
 import { imaging } from '@callosum/contracts';
 import type { Database } from '@callosum/database';
 import { ARCHIVE, DATABASE, defineService } from '@callosum/runtime';
+import { reading } from '@callosum/telemetry';
 
 import { studyIndexMigrations } from './adapters/migrations.js';
 import { StudyStatus } from './adapters/study-status.js';
 import type { StudyIndexTables } from './adapters/tables.js';
+import type { CompletionStore } from './application/complete-studies.js';
 import { studyIndexSettings } from './settings.js';
 import { StudyIndexModule } from './study-index.module.js';
+import { COMPLETION } from './tokens.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
 
 /** Keeps studies, series and instances with DICOM's own identifiers, and says when a study is complete. */
@@ -21,6 +24,13 @@ export const studyIndex = defineService({
   objectStore: 'used',
   module: StudyIndexModule,
   grpc: (app) => [{ definition: imaging.StudyIndexServiceDefinition, implementation: app.get(StudyIndexGrpc) }],
+  gauges: async (app) => {
+    const { count, oldestAgeSeconds } = await app.get<CompletionStore>(COMPLETION).waiting();
+    return [
+      reading('callosum.completion.waiting', count, {}),
+      reading('callosum.completion.oldest_age', oldestAgeSeconds, {}),
+    ];
+  },
   studyStatus: (app) => {
     const status = new StudyStatus(app.get<Database<StudyIndexTables>>(DATABASE).db, app.get<Archive>(ARCHIVE));
     return (uid) => status.of(uid);

@@ -73,6 +73,7 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     ],
     ['an instance that comes', () => send(slice('new', 'a', 1))],
     ['studies that are due', sweep],
+    ['studies that wait to be complete', () => completion().waiting()],
     [
       'what of a large study is not indexed',
       async () => {

@@ -12,6 +12,7 @@ import {
   acknowledged,
   clearIndex,
   complete,
+  completion,
   database,
   index,
   letPass,
@@ -21,6 +22,7 @@ import {
   useIndex,
 } from './test-support/study-index.js';
 import { group } from './tokens.js';
+import { CompletionLoop } from './transport/completion.loop.js';
 
 useIndex();
 beforeEach(clearIndex);
@@ -76,6 +78,32 @@ describe('a study whose look into the ledger fails', () => {
     await letPass(30_000);
     expect(await sweep()).toBe(1);
     expect(await statusOf('s')).toEqual({ unindexed: [], total: 0, state: 'complete', waitingSince: undefined });
+  });
+
+  it('is told of when it is first found, and once an hour from then on', async () => {
+    await send(slice('s', 'a', 1));
+    await quiet();
+    const lines: string[] = [];
+    const log = { error: (_: unknown, event: string) => lines.push(event), info: () => undefined };
+    const archive = { sourceInstancesOf: () => Promise.reject(new Error('a page is broken')) };
+    const store = completion(archive);
+    let looks = 0;
+    const settle = store.settleNextDue.bind(store);
+    store.settleNextDue = async () => {
+      const due = await settle();
+      if (due) looks++;
+      return due;
+    };
+    store.restartOverdueQuietPeriods = () => Promise.resolve();
+    const loop = new CompletionLoop(store, log as never);
+    loop.onApplicationBootstrap();
+    for (let look = 1; look <= 14; look++) {
+      await expect.poll(() => looks, { timeout: 10_000 }).toBe(look);
+      await letPass(600_000);
+    }
+    await loop.beforeApplicationShutdown();
+    // Two hours and ten minutes of looks.
+    expect(lines).toEqual(['study.look-failed', 'study.look-failed', 'study.look-failed']);
   });
 
   it('holds nobody back for its study alone: without a database the failure is told as such', async () => {

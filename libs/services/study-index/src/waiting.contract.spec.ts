@@ -4,11 +4,13 @@ import { newId } from '@callosum/kernel';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { StoredInstance } from './domain/instance.js';
+import { studyIndex } from './index.js';
 import { slice, store, uid } from './test-support/objects.js';
 import {
   changes,
   clearIndex,
   complete,
+  completion,
   database,
   events,
   index,
@@ -32,6 +34,57 @@ async function nextLookMs(): Promise<number> {
   );
   return rows[0]?.ms ?? Number.NaN;
 }
+
+describe('studies that stand still, in numbers', () => {
+  it('are those whose quiet period is over, and their age is that of the first', async () => {
+    const waits = () => completion().waiting();
+    expect(await waits()).toEqual({ count: 0, oldestAgeSeconds: 0 });
+    for (const study of ['s', 't']) {
+      await send(slice(study, 'a', 1));
+      // Still in its quiet period: no wait.
+      const before = await waits();
+      store(slice(study, 'a', 2));
+      await letPass(periods.quietPeriodMs);
+      await sweep();
+      const { count, oldestAgeSeconds } = await waits();
+      expect(count).toBe(before.count + 1);
+      expect(oldestAgeSeconds - (study === 's' ? 0 : 3_600)).toBeGreaterThanOrEqual(0);
+      expect(oldestAgeSeconds - (study === 's' ? 0 : 3_600)).toBeLessThan(60);
+    }
+    await send(slice('s', 'a', 2));
+    expect((await waits()).count).toBe(1);
+    await complete();
+    expect((await waits()).count).toBe(1);
+    await send(slice('t', 'a', 2));
+    await complete();
+    expect(await waits()).toEqual({ count: 0, oldestAgeSeconds: 0 });
+  });
+
+  it('count one whose look fails too', async () => {
+    await send(slice('s', 'a', 1));
+    await letPass(periods.quietPeriodMs);
+    const broken = { sourceInstancesOf: () => Promise.reject(new Error('a page is broken')) };
+    await completion(broken).settleNextDue();
+    await letPass(7_200_000);
+    const { count, oldestAgeSeconds } = await completion().waiting();
+    expect(count).toBe(1);
+    expect(Math.floor(oldestAgeSeconds / 3_600)).toBe(2);
+  });
+
+  it('are what study-index tells at /metrics', async () => {
+    await send(slice('s', 'a', 1));
+    store(slice('s', 'a', 2));
+    await letPass(periods.quietPeriodMs);
+    await sweep();
+    await letPass(7_200_000);
+    const readings = await studyIndex.gauges?.({ get: () => completion() } as never);
+    expect(readings?.map(({ name, value }) => [name, Math.floor(value / 60)])).toEqual([
+      ['callosum.completion.waiting', 0],
+      ['callosum.completion.oldest_age', 120],
+    ]);
+    expect(readings?.[0]?.value).toBe(1);
+  });
+});
 
 describe('a study of which acknowledged instances are not indexed', () => {
   it('is not complete when its quiet period ends, and completes once and whole when they are', async () => {

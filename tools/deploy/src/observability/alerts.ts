@@ -192,6 +192,15 @@ export const causes: readonly Alert[] = [
     description: 'Nobody mended the cause for four hours; the study is missing from the record or stale in it.',
   },
   {
+    alert: 'CallosumStudyStandsStill',
+    expr: `max ${of()} (callosum_completion_oldest_age) > 3600`,
+    for: '5m',
+    severity: 'warning',
+    summary: 'a study has been kept from being complete for {{ $value | humanizeDuration }}',
+    description:
+      'Instances that a sender was promised are not indexed, or looking at the study fails. No model runs on it and the record has no result of it.',
+  },
+  {
     alert: 'CallosumQuarantineOld',
     expr: `max ${of()} (callosum_quarantine_oldest_age) > 8 * 3600`,
     for: '15m',

@@ -201,6 +201,21 @@ export const imaging: Dashboard = {
             [quantile(0.95, 'callosum_study_completion_duration', []), 'p95'],
           ],
         },
+        {
+          title: 'Longest kept from complete',
+          description:
+            'How long the first study has waited, after its quiet period, for stored instances to be indexed. Seconds are the log catching up.',
+          unit: 's',
+          runbook: 'CallosumStudyStandsStill',
+          queries: [[most('callosum_completion_oldest_age', []), 'oldest']],
+        },
+        {
+          title: 'Kept from complete',
+          description: 'Studies whose quiet period is over and that are not complete.',
+          unit: 'short',
+          runbook: 'CallosumStudyStandsStill',
+          queries: [[most('callosum_completion_waiting', []), 'studies']],
+        },
       ],
     },
   ],

@@ -130,7 +130,7 @@ export const logEvents = {
     'A study has waited for over an hour for acknowledged instances to be indexed; once an hour',
   ),
   'study.look-failed': error(
-    'One study that is due could not be completed: it is tried again after growing pauses, the others go on',
+    'One study that is due could not be completed: it is tried again after growing pauses, the others go on; at first, then once an hour',
   ),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),

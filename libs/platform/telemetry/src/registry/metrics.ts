@@ -154,7 +154,7 @@ export const metricRegistry = {
     unit: '{blob}',
     labels: [],
     meaning:
-      'Blobs older than a day that no row knows, as the last sweep of the replica that sweeps left them; above 0 the database is older than the blobs',
+      'Blobs older than a day that no row knows, as the last sweep of the replica that sweeps left them, at least so many from 100,000 on; above 0 the database is older than the blobs',
   },
   'callosum.dimse.associations': {
     kind: 'counter',
@@ -181,6 +181,20 @@ export const metricRegistry = {
     labels: [],
     meaning: "From a study's first instance to its first completion",
     bounds: studyBounds,
+  },
+  'callosum.completion.waiting': {
+    kind: 'gauge',
+    unit: '{study}',
+    labels: [],
+    meaning:
+      'Studies whose quiet period is over and that are not complete: acknowledged instances are not indexed, or looking at the study fails',
+  },
+  'callosum.completion.oldest_age': {
+    kind: 'gauge',
+    unit: 's',
+    labels: [],
+    meaning:
+      'How long the study that waits longest has been kept from being complete, since its quiet period or its last indexed instance; 0 when none waits',
   },
   'callosum.identity.decisions': {
     kind: 'counter',

@@ -20,12 +20,12 @@ const claim = {
 class AwayInBetween implements Publications {
   readonly said: string[] = [];
   #given = false;
-  #away = 0;
+  away = 0;
 
   claim(): Promise<ClaimedPublication | undefined> {
     if (this.#given) return Promise.resolve(undefined);
     this.#given = true;
-    this.#away = 2;
+    this.away = 2;
     return Promise.resolve(claim);
   }
   retry(): Promise<void> {
@@ -33,7 +33,7 @@ class AwayInBetween implements Publications {
   }
   giveBack({ fence }: ClaimedPublication, { outages, defects }: FailureCounts, delayMs: number): Promise<void> {
     this.said.push(`${fence} given back after ${outages} outages, ${defects} defects, for ${delayMs} ms`);
-    return this.#away-- > 0 ? Promise.reject(new Error('away')) : Promise.resolve();
+    return this.away-- > 0 ? Promise.reject(new Error('away')) : Promise.resolve();
   }
   isOutdated = (): Promise<boolean> => Promise.resolve(false);
   succeed = (): Promise<void> => Promise.reject(new Error('away'));
@@ -70,4 +70,29 @@ it('does not ask for ever to give back what no outage keeps: its claim runs out,
   await expect.poll(() => claims, { timeout: 5_000 }).toBeGreaterThan(before + 4);
   expect(publications.said).toHaveLength(1);
   await loop.beforeApplicationShutdown();
+});
+
+it.each([
+  ['gives back at its end what it still holds: who starts next need not wait for the claim to run out', 0],
+  ['and ends all the same when the database is still away', 9],
+])('%s', async (_what, away) => {
+  const publications = new AwayInBetween();
+  const dependencies = { isOutage: () => true } as unknown as PublishDependencies;
+  const loop = new PublicationLoop(publications, dependencies, new Waker(), createLogger('test', 'silent'));
+  const { claim: first } = publications;
+  publications.claim = async () => {
+    const claimed = await first.call(publications);
+    publications.away = away;
+    return claimed;
+  };
+  let attempts = 0;
+  publications.retry = () => {
+    attempts++;
+    return Promise.reject(new Error('away'));
+  };
+  loop.onApplicationBootstrap();
+  // Its worker pauses for a second.
+  await expect.poll(() => attempts).toBe(1);
+  await loop.beforeApplicationShutdown();
+  expect(publications.said).toEqual(['7 given back after 1 outages, 0 defects, for 500 ms']);
 });

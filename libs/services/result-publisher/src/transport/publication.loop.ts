@@ -67,6 +67,16 @@ export class PublicationLoop implements OnApplicationBootstrap, BeforeApplicatio
         await sleep(pauseAfterErrorMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
       }
     }
+    if (left) await this.giveBackAtTheEnd(left);
+  }
+
+  /** Once: who starts next need not wait for the claim to run out. Where the database is still away it has to. */
+  private async giveBackAtTheEnd(left: Unrecorded): Promise<void> {
+    try {
+      await this.giveBack(left);
+    } catch (err) {
+      this.log.error({ err }, 'publication.loop-failed');
+    }
   }
 
   private async giveBack({ claim, error }: Unrecorded): Promise<void> {

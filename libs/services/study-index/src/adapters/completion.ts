@@ -10,6 +10,7 @@ import type {
   CompletionStore,
   DueStudy,
   Release,
+  WaitingStudies,
   WaitingStudy,
 } from '../application/complete-studies.js';
 import { associationDone } from './index-transaction.js';
@@ -58,8 +59,8 @@ export class PostgresCompletionStore implements CompletionStore {
     } catch (error) {
       if (!claimed) throw error;
       const { study_instance_uid: studyInstanceUid, revision } = claimed;
-      await this.postpone(this.db, studyInstanceUid);
-      return { outcome: 'failed', study: { studyInstanceUid, revision, error } };
+      const { tell } = await this.postpone(this.db, studyInstanceUid);
+      return { outcome: 'failed', study: { studyInstanceUid, revision, error, tell } };
     }
   }
 
@@ -163,6 +164,15 @@ export class PostgresCompletionStore implements CompletionStore {
       seriesCount: series.length,
       secondsFromFirstInstance: (completedAt.getTime() - due.first_stored_at.getTime()) / 1000,
     };
+  }
+
+  /** Reads the studies that are not complete alone, by the index of their deadlines. */
+  async waiting(): Promise<WaitingStudies> {
+    const { rows } = await sql<{ count: number; age: number }>`
+      select count(*)::float8 as count, coalesce(extract(epoch from now() - min(waiting_since)), 0)::float8 as age
+      from study where state = 'receiving' and waiting_since is not null`.execute(this.db);
+    const [row] = rows;
+    return { count: row?.count ?? 0, oldestAgeSeconds: Math.max(0, row?.age ?? 0) };
   }
 
   async restartOverdueQuietPeriods(): Promise<void> {

@@ -31,6 +31,15 @@ export interface FailedStudy {
   readonly studyInstanceUid: string;
   readonly revision: number;
   readonly error: unknown;
+  /** As for one that waits: true at the first look, and once an hour from then on. */
+  readonly tell: boolean;
+}
+
+/** Studies whose quiet period is over and that are not complete: instances are missing, or looks at them fail. */
+export interface WaitingStudies {
+  readonly count: number;
+  /** Of the one that waits longest, since its quiet period was first found over; 0 when none waits. */
+  readonly oldestAgeSeconds: number;
 }
 
 /** What became of a study that was due. */
@@ -65,6 +74,7 @@ export interface CompletionStore {
    */
   restartOverdueQuietPeriods(): Promise<void>;
   forgetOldReleases(): Promise<void>;
+  waiting(): Promise<WaitingStudies>;
 }
 
 /** Studies settled in one sweep before others get their turn: a backlog must not starve the shutdown signal. */

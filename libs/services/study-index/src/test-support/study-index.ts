@@ -14,7 +14,7 @@ import { PostgresIndexQueries } from '../adapters/queries.js';
 import { PostgresReindexTarget } from '../adapters/reindex-target.js';
 import { PostgresSearchStore } from '../adapters/search.js';
 import type { StudyIndexTables } from '../adapters/tables.js';
-import { completeDueStudies, type WaitingStudy } from '../application/complete-studies.js';
+import { type AcknowledgedInstances, completeDueStudies, type WaitingStudy } from '../application/complete-studies.js';
 import { indexInstance, type IndexOutcome } from '../application/index-instance.js';
 import { readInstance } from '../application/read-instance.js';
 import { Reindex } from '../application/reindex.js';
@@ -76,8 +76,8 @@ export const acknowledged = {
     ),
 };
 
-export const completion = () =>
-  new PostgresCompletionStore(database.db, outbox, systemClock, periods.quietPeriodMs, acknowledged);
+export const completion = (archive: AcknowledgedInstances = acknowledged) =>
+  new PostgresCompletionStore(database.db, outbox, systemClock, periods.quietPeriodMs, archive);
 
 /** Deadlines are rows, so time passes for them by moving them. */
 export async function letPass(ms: number): Promise<void> {

@@ -64,7 +64,8 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
     else this.log.error(fields, 'study.stands-still');
   }
 
-  private tellFailed({ studyInstanceUid, revision, error }: FailedStudy): void {
+  private tellFailed({ studyInstanceUid, revision, error, tell }: FailedStudy): void {
+    if (!tell) return;
     this.log.error({ study: studyInstanceUid, revision, err: error }, 'study.look-failed');
   }
 
