@@ -46,7 +46,10 @@ export async function keptCount(system: Pick<Callosum, 'dataDir'>, studyInstance
   return Number(rows[0]?.count ?? 0);
 }
 
-/** How many facts of a topic name the study, whatever their key. */
+/**
+ * How many facts of a topic name the study, whatever their key. A relay that was killed between its append and the end of its
+ * outbox appends the same one again, with its id: that is one fact.
+ */
 export async function factCount(
   system: Pick<Callosum, 'dataDir'>,
   topic: string,
@@ -54,7 +57,7 @@ export async function factCount(
 ): Promise<number> {
   const rows = await query<{ count: string }>(
     system,
-    'select count(*) as count from event_log.events where topic = $1 and value like $2',
+    'select count(distinct event_id) as count from event_log.events where topic = $1 and value like $2',
     [topic, `%"${studyInstanceUid}"%`],
   );
   return Number(rows[0]?.count ?? 0);
