@@ -161,6 +161,30 @@ describe('roles', () => {
   it('are provisioned once by several processes at once', async () => {
     await expect(Promise.all([1, 2, 3].map(() => provision(server, roles)))).resolves.toHaveLength(3);
   });
+
+  it('are provisioned while another process that was faster migrates a shared schema, which waits for nobody', async () => {
+    const shared = open('shared');
+    await shared.pool.query('create table under_way (n serial)');
+    const migrating = await shared.pool.connect();
+    await migrating.query('begin; alter table under_way add column m integer; alter sequence under_way_n_seq cache 2');
+    await provision(server, roles);
+    await migrating.query('commit');
+    migrating.release();
+    await shared.close();
+  });
+
+  it('get what was made in a shared schema before they were there', async () => {
+    const shared = open('shared');
+    await shared.pool.query('create table before_all (n serial)');
+    const later = { role: 'later', password: 'l', schema: 'later', uses: ['shared'] };
+    await provision(server, [...roles, later]);
+    const { pool, close } = open('later');
+    await pool.query('insert into shared.before_all default values');
+    await pool.query('update shared.before_all set n = 2');
+    expect((await pool.query('delete from shared.before_all returning n')).rows).toEqual([{ n: 2 }]);
+    await expect(pool.query('truncate shared.before_all')).rejects.toThrow(/permission denied/);
+    await Promise.all([shared.close(), close()]);
+  });
 });
 
 describe('migrations', () => {

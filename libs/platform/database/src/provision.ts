@@ -74,13 +74,35 @@ async function grantShared(client: pg.Client, { role, schema, uses }: RoleSpec):
     const owner = rows[0]?.owner;
     if (!owner) throw new TypeError(`schema ${shared} has no owning role among those provisioned`);
     await client.query(`grant usage on schema ${shared} to ${role}`);
-    await client.query(`grant select, insert, update, delete on all tables in schema ${shared} to ${role}`);
-    await client.query(`grant usage, select on all sequences in schema ${shared} to ${role}`);
     await client.query(
       `alter default privileges for role ${owner} in schema ${shared} grant select, insert, update, delete on tables to ${role}`,
     );
     await client.query(
       `alter default privileges for role ${owner} in schema ${shared} grant usage, select on sequences to ${role}`,
     );
+    await grantExisting(client, role, shared);
+  }
+}
+
+/** Names of kinds of relation as `grant` and pg_class.relkind have them, and the rights a service has on each. */
+const relationRights = [
+  { kind: 'table', relkinds: ['r', 'p', 'v', 'm', 'f'], rights: ['select', 'insert', 'update', 'delete'] },
+  { kind: 'sequence', relkinds: ['S'], rights: ['usage', 'select'] },
+] as const;
+
+/**
+ * What was made in a shared schema before this role was first provisioned; what is made later has the default privileges.
+ * Only what is missing: a grant on a relation that another process migrates meanwhile waits for its transaction, and then
+ * fails ("tuple concurrently updated").
+ */
+async function grantExisting(client: pg.Client, role: string, shared: string): Promise<void> {
+  for (const { kind, relkinds, rights } of relationRights) {
+    const { rows } = await client.query<{ name: string }>(
+      `select format('%I.%I', $2::text, relname) as name from pg_class
+       where relnamespace = $2::regnamespace and relkind = any($3)
+         and not (select bool_and(has_${kind}_privilege($1, pg_class.oid, wanted)) from unnest($4::text[]) as wanted)`,
+      [role, shared, relkinds, rights],
+    );
+    for (const { name } of rows) await client.query(`grant ${rights.join(', ')} on ${kind} ${name} to ${role}`);
   }
 }
