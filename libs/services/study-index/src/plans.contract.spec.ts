@@ -5,13 +5,20 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
+import { PostgresSearchStore } from './adapters/search.js';
 import { unindexedOf } from './adapters/unindexed.js';
+import type { Level } from './domain/keys.js';
 import { slice } from './test-support/objects.js';
 import { collect, completion, database, find, periods, send, sweep, useIndex } from './test-support/study-index.js';
 
 const rows = 60_000;
 const large = ['study', 'series', 'instance', 'release', 'revision', 'inbox'];
-const { QUERY_LEVEL_STUDY: STUDY, QUERY_LEVEL_SERIES: SERIES, QUERY_LEVEL_INSTANCE: INSTANCE } = imaging.QueryLevel;
+const {
+  QUERY_LEVEL_PATIENT: PATIENT,
+  QUERY_LEVEL_STUDY: STUDY,
+  QUERY_LEVEL_SERIES: SERIES,
+  QUERY_LEVEL_INSTANCE: INSTANCE,
+} = imaging.QueryLevel;
 
 describe(`no query of the index reads a table of ${rows} instances from end to end`, () => {
   useIndex();
@@ -42,6 +49,14 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
 
   const ask = (level: imaging.QueryLevel, matches: Record<string, string>) => (): Promise<unknown> =>
     find({ level, matches: Object.entries(matches).map(([tag, value]) => ({ tag, value })), limit: 20 });
+  /** Three pages of what goes over all of the archive. */
+  const pages = (level: Level) => async (): Promise<void> => {
+    const store = new PostgresSearchStore(database.db);
+    const query = { level, keys: [], tags: [], withSopClasses: false, withPatientCounts: false, onePerPatient: true };
+    const first = await store.page(query, { limit: 7, offset: 0 });
+    const second = await store.page(query, { after: first.next ?? {}, limit: 7, offset: 0 });
+    await store.page(query, { after: second.next ?? {}, limit: 7, offset: 0 });
+  };
   const queries = (): PostgresIndexQueries => new PostgresIndexQueries(database.db);
   const series = () => ({ '0020000D': known.study_instance_uid, '0020000E': known.series_instance_uid });
 
@@ -54,6 +69,15 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     ['StudyDate', ask(STUDY, { '00080020': '20100301' })],
     ['a range of StudyDate', ask(STUDY, { '00080020': '20100301-20100305' })],
     ['PatientName that begins with', ask(STUDY, { '00100010': 'NAME^7*' })],
+    ['StudyID', ask(STUDY, { '00200010': 'ID77' })],
+    ['ReferringPhysicianName', ask(STUDY, { '00080090': 'smith^*' })],
+    ['patients', ask(PATIENT, {})],
+    ['a patient', ask(PATIENT, { '00100020': 'MRN7' })],
+    ['patients whose name begins with', ask(PATIENT, { '00100010': 'NAME^7*' })],
+    ['studies page by page', pages('study')],
+    ['patients page by page', pages('patient')],
+    ['series page by page', pages('series')],
+    ['instances page by page', pages('instance')],
     ['ModalitiesInStudy', ask(STUDY, { '00080061': 'MG' })],
     ['the series of a study', () => ask(SERIES, { '0020000D': known.study_instance_uid })()],
     ['a series alone', () => ask(SERIES, { '0020000E': known.series_instance_uid })()],

@@ -1,7 +1,9 @@
 import { convertBytes } from 'dicom-character-set';
 
-/** VRs whose bytes Specific Character Set (0008,0005) governs (PS3.5 6.1.2.2). */
-const governed: ReadonlySet<string> = new Set(['SH', 'LO', 'ST', 'LT', 'PN', 'UC', 'UT']);
+import { characterSetTerms, isCodeExtended, knowLatin9 } from './charset/terms.js';
+import { characterSetVrs } from './vr.js';
+
+knowLatin9();
 
 /** ISO 8859-1 proper; TextDecoder means windows-1252 by that name. */
 const latin1 = (bytes: Uint8Array): string =>
@@ -15,7 +17,7 @@ const utf8Strict = new TextDecoder('utf-8', { fatal: true });
  */
 export function decodeText(bytes: Uint8Array, vr: string, characterSet: string): string {
   if (isAscii(bytes)) return latin1(bytes);
-  if (!governed.has(vr) || characterSet.length === 0) return undeclared(bytes);
+  if (!characterSetVrs.has(vr) || characterSet.length === 0) return undeclared(bytes);
   if (characterSet === 'ISO_IR 192') return undeclared(bytes);
   try {
     return convertBytes(withAscii(characterSet), bytes, { vr });
@@ -39,19 +41,12 @@ export function isKnownCharacterSet(characterSet: string): boolean {
   }
 }
 
-/**
- * With code extensions, writers switch back to ASCII (ESC ( B) whether or not they declared it; and "ISO-IR 100" is
- * a common misspelling.
- */
+/** With code extensions, writers switch back to ASCII (ESC ( B) whether or not they declared it. */
 function withAscii(characterSet: string): string {
-  const terms = characterSet.split('\\').map((term) =>
-    term
-      .trim()
-      .toUpperCase()
-      .replace(/^ISO[-_ ]IR[ _]?/, 'ISO_IR '),
-  );
-  const isExtended = terms.length > 1 || terms.some((term) => term.startsWith('ISO 2022'));
-  return isExtended && !terms.includes('ISO 2022 IR 6') ? [...terms, 'ISO 2022 IR 6'].join('\\') : terms.join('\\');
+  const terms = characterSetTerms(characterSet);
+  return isCodeExtended(terms) && !terms.includes('ISO 2022 IR 6')
+    ? [...terms, 'ISO 2022 IR 6'].join('\\')
+    : terms.join('\\');
 }
 
 /** ESC starts an ISO 2022 switch, so bytes with it are no plain ASCII. */

@@ -1,5 +1,6 @@
 import { decodeText } from './charset.js';
 import { findTag, tagOf, type Tag } from './tags.js';
+import { isSingleText } from './vr.js';
 
 /** A byte range of the file (or of its inflated dataset). */
 export interface ByteRange {
@@ -37,14 +38,13 @@ const multiValued: ReadonlySet<string> = new Set([
   'UC',
   'UI',
 ]);
-const singleText: ReadonlySet<string> = new Set(['LT', 'ST', 'UT', 'UR']);
 /** Leading spaces are significant in these (PS3.5 6.2). */
 const keepsLeadingSpace: ReadonlySet<string> = new Set(['LT', 'ST', 'UT', 'UR', 'UC', 'PN']);
 /** More values than this are bulk data, not numbers somebody asks for one by one. */
 const valuesMax = 4_000_000;
 
 /** True for VRs whose values are text. */
-export const isTextVr = (vr: string): boolean => multiValued.has(vr) || singleText.has(vr);
+export const isTextVr = (vr: string): boolean => multiValued.has(vr) || isSingleText(vr);
 
 /** A DICOM dataset: elements by tag, values decoded on demand (PS3.5 7). */
 export class DicomDataset implements Iterable<DicomElement> {
@@ -123,7 +123,7 @@ function parseDecimal(text: string): number {
 /** Text values of an element, split at backslashes and trimmed as its VR says. */
 export function textValues(element: DicomElement, characterSet: string): string[] {
   const text = decodeText(element.value, element.vr, characterSet);
-  if (singleText.has(element.vr)) {
+  if (isSingleText(element.vr)) {
     const one = text.replace(/[ \0]+$/, '');
     return one.length === 0 ? [] : [one];
   }

@@ -4,7 +4,7 @@ import type { StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
 import type { KeptInstance, Selection, StudyIndexReader } from '../application/ports.js';
-import { BadRequestError } from '../domain/errors.js';
+import { BadRequestError, TooLargeError } from '../domain/errors.js';
 
 /** Thrown when study-index does not answer. */
 export class IndexUnavailableError extends CallosumError {
@@ -44,7 +44,7 @@ export class StudyIndexGrpc implements StudyIndexReader {
 
   async *search(request: imaging.SearchRequest) {
     try {
-      for await (const { dicomJson } of this.client.search(request, { deadline: streamDeadlineMs })) yield dicomJson;
+      yield* this.client.search(request, { deadline: streamDeadlineMs });
     } catch (error) {
       throw translate(error);
     }
@@ -63,6 +63,9 @@ const isNotFound = (error: unknown): boolean => error instanceof ClientError && 
 
 function translate(error: unknown): unknown {
   if (!(error instanceof ClientError)) return error;
+  // A narrower search is answered; any other deadline is one of the network.
+  if (error.code === Status.DEADLINE_EXCEEDED && error.details.startsWith('study-index.search-too-broad'))
+    return new TooLargeError(error.details);
   // The index names the attribute at fault, never its value.
   return error.code === Status.INVALID_ARGUMENT ? new BadRequestError(error.details) : new IndexUnavailableError(error);
 }

@@ -65,7 +65,8 @@ export interface StudyIndexReader {
   metadata(selection: Selection, signal: AbortSignal): AsyncIterable<IndexedMetadata>;
   /** Undefined when the index does not know this very blob of the instance. */
   pixelData(kept: KeptInstance, signal: AbortSignal): Promise<imaging.PixelDataLayout | undefined>;
-  search(request: imaging.SearchRequest): AsyncIterable<string>;
+  /** @throws {TooLargeError} when the search is too broad to be answered */
+  search(request: imaging.SearchRequest): AsyncIterable<imaging.SearchResponse>;
 }
 
 /** How an object went into the archive. */

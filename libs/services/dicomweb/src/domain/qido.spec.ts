@@ -15,6 +15,7 @@ describe('readQuery', () => {
       limit: 100,
       offset: 0,
       fuzzyMatching: false,
+      emptyValueMatching: false,
     });
   });
 
@@ -46,6 +47,26 @@ describe('readQuery', () => {
       matches: [],
     });
     expect(read('fuzzymatching=false').fuzzyMatching).toBe(false);
+  });
+
+  it('reads paths into sequences by keyword and by tag', () => {
+    const { matches, includeTags } = read(
+      'RequestAttributesSequence.ScheduledProcedureStepID=A&00400275.00401001=B&includefield=00400275.00400007',
+    );
+    expect(matches).toEqual([
+      { tag: '00400275.00400009', value: 'A' },
+      { tag: '00400275.00401001', value: 'B' },
+    ]);
+    expect(includeTags).toEqual(['00400275.00400007']);
+    expect(() => read('RequestAttributesSequence.Nonsense=A')).toThrow(BadRequestError);
+    expect(() => read('00400275.=A')).toThrow(BadRequestError);
+  });
+
+  it('reads emptyvaluematching', () => {
+    expect(read('emptyvaluematching=true&AccessionNumber=%22%22')).toMatchObject({
+      emptyValueMatching: true,
+      matches: [{ tag: '00080050', value: '""' }],
+    });
   });
 
   it('matches the UIDs of the path', () => {

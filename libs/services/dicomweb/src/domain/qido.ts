@@ -13,12 +13,14 @@ export interface QidoQuery {
   readonly limit: number;
   readonly offset: number;
   readonly fuzzyMatching: boolean;
+  readonly emptyValueMatching: boolean;
 }
 
 const offsetMax = 10_000_000;
 
 /**
- * Reads a QIDO-RS request (PS3.18 8.3.4): match keys and includefield by keyword or tag, limit, offset, fuzzymatching.
+ * Reads a QIDO-RS request (PS3.18 8.3.4): match keys and includefield by keyword or tag, or by a path of them as
+ * "RequestAttributesSequence.ScheduledProcedureStepID"; limit, offset, fuzzymatching, emptyvaluematching.
  * @param path UIDs of the path, which match too
  * @throws {BadRequestError} for a key that is no attribute or a number that is none
  */
@@ -34,6 +36,7 @@ export function readQuery(
   let limit = limitMax;
   let offset = 0;
   let fuzzyMatching = false;
+  let emptyValueMatching = false;
   for (const [keyword, uid] of [
     ['StudyInstanceUID', path.studyInstanceUid],
     ['SeriesInstanceUID', path.seriesInstanceUid],
@@ -53,6 +56,9 @@ export function readQuery(
       case 'fuzzymatching':
         fuzzyMatching = value.toLowerCase() === 'true';
         break;
+      case 'emptyvaluematching':
+        emptyValueMatching = value.toLowerCase() === 'true';
+        break;
       case 'includefield':
         for (const field of value.split(',')) {
           if (field.toLowerCase() === 'all') includeAll = true;
@@ -66,14 +72,15 @@ export function readQuery(
         matches.push({ tag: tag(name), value });
     }
   }
-  return { level, matches, includeTags, includeAll, limit, offset, fuzzyMatching };
+  return { level, matches, includeTags, includeAll, limit, offset, fuzzyMatching, emptyValueMatching };
 }
 
-function tag(keywordOrTag: string): string {
-  // A path into a sequence matches by its last attribute in no index of ours.
-  const found = findTag(keywordOrTag);
-  if (found === undefined) throw new BadRequestError('a query parameter is no attribute of PS3.6');
-  return found;
+/** Eight hex digits, or several of them joined by dots: sequences and an attribute of their items. */
+function tag(path: string): string {
+  const tags = path.split('.').map(findTag);
+  if (!tags.every((found) => found !== undefined))
+    throw new BadRequestError('a query parameter is no attribute of PS3.6');
+  return tags.join('.');
 }
 
 function wholeNumber(name: string, text: string, min: number): number {

@@ -1,5 +1,7 @@
-import type { Migrations } from '@callosum/database';
+import { addIndexes, type Migrations } from '@callosum/database';
 import { sql } from 'kysely';
+
+import { referringGroups } from './search-fields.js';
 
 /** Text is compared bytewise ("C"): DICOM values sort and range as bytes, and LIKE prefixes use the index. */
 const tables = sql`
@@ -131,4 +133,14 @@ export const studyIndexMigrations: Migrations = {
       );
     },
   },
+  // Required keys of C-FIND and QIDO-RS that had none (PS3.4 C.6.2.1.2, PS3.18 table 10.6.1-5).
+  '0003-search-indexes': addIndexes(
+    { name: 'study_by_study_id', table: 'study', on: '(study_id)' },
+    { name: 'study_by_referring_name', table: 'study', on: '(referring_name_key)' },
+    {
+      name: 'study_by_referring_groups',
+      table: 'study',
+      on: `(study_instance_uid) where attributes @? '${referringGroups}'`,
+    },
+  ),
 };

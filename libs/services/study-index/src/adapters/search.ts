@@ -1,121 +1,164 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 
-import type { SearchQuery, SearchStore } from '../application/search.js';
+import type { SearchPage, SearchPosition, SearchQuery, SearchStore } from '../application/search.js';
+import type { SearchRow } from '../application/search-answer.js';
+import { SearchTooBroadError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
-import type { Condition } from '../domain/match.js';
-import { type SearchField, searchFields } from './search-fields.js';
+import type { Key } from '../domain/key-match.js';
+import type { Level } from '../domain/keys.js';
+import { conditionSql, isDecided } from './search-conditions.js';
+import { ofPatient, type Sql } from './search-fields.js';
+import { type At, orderOf, positionColumns, sectionsAfter } from './search-order.js';
+import { Turns } from './turns.js';
 import type { StudyIndexTables } from './tables.js';
-
-type Sql = RawBuilder<unknown>;
 
 interface FoundRow {
   study_instance_uid: string;
+  patient_id: string;
+  issuer_of_patient_id: string;
+  patient_name: string;
   modalities: string[];
   series_count: number;
   study_instance_count: number;
   study_attributes: DicomJson;
+  sop_class_uids?: string[];
+  patient_studies?: number;
+  patient_series?: number;
+  patient_instances?: number;
   series_instance_uid?: string;
   series_instance_count?: number;
   series_attributes?: DicomJson;
+  sop_instance_uid?: string;
   metadata?: DicomJson;
+  at_date: string | null;
+  at_series_number?: number | null;
+  at_instance_number?: number | null;
 }
 
-/** QIDO-RS matching in SQL: every value is a parameter, and each condition on a common key meets an index. */
+/** Half of a pool's connections: however long searches look, indexing goes on. */
+const pagesAtOnceMax = 4;
+/** query_canceled: the statement timeout. */
+const statementCanceled = '57014';
+
+/** The search of the index in SQL; each page is a statement or a few of their own. */
 export class PostgresSearchStore implements SearchStore {
+  private readonly turns = new Turns(pagesAtOnceMax);
+
   constructor(private readonly db: Kysely<StudyIndexTables>) {}
 
-  async search(query: SearchQuery) {
-    const conditions: Sql[] = [sql`st.instance_count > 0`];
-    for (const { tag, condition } of query.conditions) conditions.push(toSql(fieldOf(tag, query.level), condition));
-    const { rows } = await sql<FoundRow>`
-      select ${columnsOf[query.level]} from ${tablesOf[query.level]}
-      where ${sql.join(conditions, sql` and `)}
-      order by ${orderOf[query.level]}
-      limit ${query.limit} offset ${query.offset}`.execute(this.db);
-    return rows.map((row) => ({
-      study: {
-        studyInstanceUid: row.study_instance_uid,
-        modalities: row.modalities,
-        seriesCount: row.series_count,
-        instanceCount: row.study_instance_count,
-        attributes: row.study_attributes,
-      },
-      ...(row.series_instance_uid !== undefined && row.series_attributes
-        ? { series: { instanceCount: row.series_instance_count ?? 0, attributes: row.series_attributes } }
-        : {}),
-      ...(row.metadata ? { metadata: row.metadata } : {}),
-    }));
+  decides(key: Key): boolean {
+    return isDecided(key);
+  }
+
+  page(
+    query: SearchQuery,
+    { after, limit, offset }: { after?: SearchPosition; limit: number; offset: number },
+  ): Promise<SearchPage> {
+    return this.turns.take(async () => {
+      const sections = after ? sectionsOf(query, after as At) : [sql`true`];
+      const rows: FoundRow[] = [];
+      for (const section of sections) {
+        if (rows.length >= limit) break;
+        rows.push(...(await this.rows(query, section, limit - rows.length, offset)));
+      }
+      const last = rows.length >= limit ? rows.at(-1) : undefined;
+      return { rows: rows.map(toRow), ...(last && { next: positionOf(last) }) };
+    });
+  }
+
+  private async rows(query: SearchQuery, section: Sql, limit: number, offset: number): Promise<FoundRow[]> {
+    const conditions = [sql`st.instance_count > 0`, section, ...query.keys.map(conditionSql)];
+    // A patient without a Patient ID is none that could be asked for by it (PS3.4 C.6.1.1.2): its studies are found as studies.
+    if (query.level === 'patient') conditions.push(sql`st.patient_id <> ''`);
+    const distinct =
+      query.level === 'patient' && query.onePerPatient
+        ? sql`distinct on (st.patient_id, st.issuer_of_patient_id)`
+        : sql``;
+    try {
+      const { rows } = await sql<FoundRow>`
+        select ${distinct} ${columnsOf(query)} from ${tablesOf[query.level]}
+        where ${sql.join(conditions, sql` and `)}
+        order by ${orderOf[query.level]}
+        limit ${limit} offset ${offset}`.execute(this.db);
+      return rows;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === statementCanceled) throw new SearchTooBroadError({ cause: error });
+      throw error;
+    }
   }
 }
 
-const studyColumns = sql`st.study_instance_uid, st.modalities, st.series_count, st.instance_count as study_instance_count,
-  st.attributes as study_attributes`;
-const seriesColumns = sql`${studyColumns}, se.series_instance_uid, se.instance_count as series_instance_count, se.attributes as series_attributes`;
-const columnsOf = { study: studyColumns, series: seriesColumns, instance: sql`${seriesColumns}, i.metadata` };
+/** Where each patient is one row, the patient's other rows do not come after it. */
+const sectionsOf = (query: SearchQuery, at: At): Sql[] =>
+  query.level === 'patient' && query.onePerPatient
+    ? sectionsAfter('patient', at).slice(-2)
+    : sectionsAfter(query.level, at);
+
+const studyColumns = sql`st.study_instance_uid, st.patient_id, st.issuer_of_patient_id, st.patient_name, st.modalities,
+  st.series_count, st.instance_count as study_instance_count, st.attributes as study_attributes`;
+const seriesColumns = sql`se.series_instance_uid, se.instance_count as series_instance_count, se.attributes as series_attributes`;
 const seriesTables = sql`study st join series se using (study_instance_uid)`;
-const tablesOf = {
+const tablesOf: Readonly<Record<Level, Sql>> = {
+  patient: sql`study st`,
   study: sql`study st`,
   series: seriesTables,
   instance: sql`${seriesTables} join instance i using (study_instance_uid, series_instance_uid)`,
 };
-// UIDs end every order, so that pages neither repeat nor skip a row.
-const studyOrder = sql`st.study_date desc nulls last, st.study_instance_uid`;
-const seriesOrder = sql`${studyOrder}, se.series_number nulls last, se.series_instance_uid`;
-const orderOf = {
-  study: studyOrder,
-  series: seriesOrder,
-  instance: sql`${seriesOrder}, i.instance_number nulls last, i.sop_instance_uid`,
-};
 
-/** A key with a column of its own, else the attribute as stored at the level asked for or above. */
-function fieldOf(tag: string, level: SearchQuery['level']): SearchField {
-  const known = searchFields[tag];
-  if (known) return known;
-  const values = (dataset: Sql): Sql => sql`${dataset} -> ${tag}::text -> 'Value' ->> 0`;
-  const stored = {
-    study: values(sql`st.attributes`),
-    series: sql`coalesce(${values(sql`se.attributes`)}, ${values(sql`st.attributes`)})`,
-    instance: values(sql`i.metadata`),
+function columnsOf({ level, tags, withSopClasses, withPatientCounts }: SearchQuery): Sql {
+  const columns = [studyColumns, positionColumns[level]];
+  if (withSopClasses) columns.push(sopClassesColumn);
+  if (withPatientCounts) columns.push(patientColumns);
+  if (level === 'series' || level === 'instance') columns.push(seriesColumns);
+  if (level === 'instance') columns.push(sql`i.sop_instance_uid, ${metadataColumn(tags)} as metadata`);
+  return sql.join(columns, sql`, `);
+}
+
+const sopClassesColumn = sql`array(select distinct x.sop_class_uid from instance x
+  where x.study_instance_uid = st.study_instance_uid order by 1) as sop_class_uids`;
+const patientColumns = sql`${ofPatient(sql`count(*)`)} as patient_studies,
+  ${ofPatient(sql`sum(p.series_count)`)} as patient_series, ${ofPatient(sql`sum(p.instance_count)`)} as patient_instances`;
+
+/** The metadata of an enhanced object is megabytes; what is asked for of it is not. */
+const metadataColumn = (tags: SearchQuery['tags']): Sql =>
+  tags === 'all'
+    ? sql`i.metadata`
+    : sql`(select coalesce(jsonb_object_agg(one.key, one.value), '{}') from jsonb_each(i.metadata) as one
+        where one.key = any(${tags}))`;
+
+function toRow(row: FoundRow): SearchRow {
+  return {
+    study: {
+      studyInstanceUid: row.study_instance_uid,
+      patientKey: JSON.stringify([row.patient_id, row.issuer_of_patient_id]),
+      patientName: row.patient_name,
+      modalities: row.modalities,
+      seriesCount: row.series_count,
+      instanceCount: row.study_instance_count,
+      attributes: row.study_attributes,
+      ...(row.sop_class_uids && { sopClassUids: row.sop_class_uids }),
+      ...(row.patient_studies !== undefined && {
+        ofPatient: {
+          studies: row.patient_studies,
+          series: row.patient_series ?? 0,
+          instances: row.patient_instances ?? 0,
+        },
+      }),
+    },
+    ...(row.series_attributes && {
+      series: { instanceCount: row.series_instance_count ?? 0, attributes: row.series_attributes },
+    }),
+    ...(row.metadata && { metadata: row.metadata }),
   };
-  return { columns: [stored[level]] };
 }
 
-function toSql(field: SearchField, condition: Condition): Sql {
-  const any = field.columns.map((column, i) => {
-    const matches = compare(column, condition, field.isArray ?? false);
-    // Most names have no ideographic and no phonetic group; saying so lets the indexes of those that have one be used.
-    return i === 0 ? sql`(${matches})` : sql`(${column} <> '' and ${matches})`;
-  });
-  return sql`(${sql.join(any, sql` or `)})`;
-}
-
-function compare(column: Sql, condition: Condition, isArray: boolean): Sql {
-  switch (condition.kind) {
-    case 'equal':
-      if (isArray) return sql`${column} && ${condition.values}::text[]`;
-      return condition.values.length === 1
-        ? sql`${column} = ${condition.values[0]}`
-        : sql`${column} = any(${condition.values})`;
-    case 'like':
-      if (isArray)
-        return sql`exists (select 1 from unnest(${column}) as one(value) where one.value like ${condition.pattern})`;
-      return sql`${column} like ${condition.pattern}`;
-    case 'between':
-      return sql.join(
-        [
-          ...(condition.from === undefined ? [] : [sql`${column} >= ${condition.from}`]),
-          ...(condition.to === undefined ? [] : [sql`${column} <= ${condition.to}`]),
-          sql`${column} is not null`,
-        ],
-        sql` and `,
-      );
-    case 'words':
-      // Every word begins some component of the name.
-      return sql.join(
-        [sql`true`, ...condition.prefixes.map((word) => sql`${column} ~ ${`(^|[ ^-])${escapeRegex(word)}`}`)],
-        sql` and `,
-      );
-  }
-}
-
-const escapeRegex = (text: string): string => text.replace(/[^\p{L}\p{N}]/gu, (c) => `\\${c}`);
+const positionOf = (row: FoundRow): At => ({
+  patient: row.patient_id,
+  issuer: row.issuer_of_patient_id,
+  date: row.at_date,
+  study: row.study_instance_uid,
+  seriesNumber: row.at_series_number ?? null,
+  series: row.series_instance_uid ?? '',
+  instanceNumber: row.at_instance_number ?? null,
+  instance: row.sop_instance_uid ?? '',
+});

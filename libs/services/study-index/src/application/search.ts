@@ -1,169 +1,143 @@
-import { dictionaryEntry, levelOfTag } from '@callosum/dicom';
-import { imaging } from '@callosum/contracts';
+import { personName } from '@callosum/dicom';
 
-import { MalformedMatchError } from '../domain/errors.js';
+import { SearchTooBroadError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
-import { type Condition, type MatchForm, readMatch } from '../domain/match.js';
-
-export type Level = 'study' | 'series' | 'instance';
+import { type Key, matchesKeys } from '../domain/key-match.js';
+import { computed, type Level, levelOfKey } from '../domain/keys.js';
+import { answerOf, datasetOfLevel, type SearchRow } from './search-answer.js';
+import type { SearchPlan } from './search-plan.js';
 
 export interface SearchQuery {
   readonly level: Level;
-  readonly conditions: readonly { readonly tag: string; readonly condition: Condition }[];
-  readonly limit: number;
-  readonly offset: number;
+  readonly keys: readonly Key[];
+  /** Attributes to read of an instance's metadata. */
+  readonly tags: readonly string[] | 'all';
+  readonly withSopClasses: boolean;
+  readonly withPatientCounts: boolean;
+  /** At the patient's level: one row a patient, where all keys are decided there; else all studies of each, together. */
+  readonly onePerPatient: boolean;
 }
 
-/** One match with the levels above it. */
-export interface SearchRow {
-  readonly study: {
-    readonly studyInstanceUid: string;
-    readonly modalities: readonly string[];
-    readonly seriesCount: number;
-    readonly instanceCount: number;
-    readonly attributes: DicomJson;
-  };
-  readonly series?: { readonly instanceCount: number; readonly attributes: DicomJson };
-  readonly metadata?: DicomJson;
+/** Rows in the order of the search; `next` goes on after the last of them, and is undefined when there are no more. */
+export interface SearchPage {
+  readonly rows: readonly SearchRow[];
+  readonly next?: SearchPosition;
 }
+
+/** Where a search has come to: the sort keys of its last row. What it holds is the store's. */
+export type SearchPosition = Readonly<Record<string, string | number | null>>;
 
 export interface SearchStore {
-  search(query: SearchQuery): Promise<readonly SearchRow[]>;
+  /** True when no row is found that does not match this key; of other keys rows may be found that do not. */
+  decides(key: Key): boolean;
+  /** @throws {SearchTooBroadError} when it takes longer than a statement may */
+  page(query: SearchQuery, from: { after?: SearchPosition; limit: number; offset: number }): Promise<SearchPage>;
 }
 
-/** Rows fetched at once: a page of instance metadata stays below a few MiB. */
-const pageRows = 200;
-/** Without a limit of the caller a search ends here; nobody reads further, and one query must not walk the archive. */
-export const searchRowsMax = 10_000;
-const depth = { study: 0, series: 1, instance: 2 } as const;
-
-const levels: Partial<Record<imaging.QueryLevel, Level>> = {
-  [imaging.QueryLevel.QUERY_LEVEL_STUDY]: 'study',
-  [imaging.QueryLevel.QUERY_LEVEL_SERIES]: 'series',
-  [imaging.QueryLevel.QUERY_LEVEL_INSTANCE]: 'instance',
-};
+/** Rows fetched at once. Metadata is up to megabytes an instance, so the first page of it is small and tells. */
+const pageRows: Readonly<Record<Level, number>> = { patient: 500, study: 500, series: 500, instance: 200 };
+const firstInstanceRows = 20;
+/** JSON of one page: four searches at once stay below 64 MiB with what it takes to read it. */
+const pageCharactersMax = 2_000_000;
+/** So long a search may look without finding anything. A scan of a million studies takes less. */
+export const searchSilenceMsMax = 30_000;
 
 /**
- * QIDO-RS matching (PS3.18 8.3.4): datasets of the DICOM JSON model, newest study first.
- * @throws {MalformedMatchError} for a match key or value that cannot be read
+ * All matches, newest study first (of patients: by Patient ID), in pages of their own transactions: nothing is held while
+ * the caller takes its time. What stays as it is is found exactly once, however long the search takes; what comes or goes
+ * meanwhile may be found or not.
+ * @param signal ends the search between two rows or pages
+ * @throws {SearchTooBroadError} when it would walk the archive
  */
-export async function* search(store: SearchStore, request: imaging.SearchRequest): AsyncGenerator<DicomJson> {
-  const level = levels[request.level];
-  if (!level) throw new MalformedMatchError('level', 'not study, series or instance');
-  const conditions = readConditions(request, level);
-  const returned = returnedBy(request, level);
-  const total = request.limit === 0 ? searchRowsMax : Math.min(request.limit, searchRowsMax);
-  for (let given = 0; given < total;) {
-    const limit = Math.min(pageRows, total - given);
-    const rows = await store.search({ level, conditions, limit, offset: request.offset + given });
-    for (const row of rows) yield toDataset(row, returned);
-    given += rows.length;
-    if (rows.length < limit) return;
+export async function* search(
+  store: SearchStore,
+  plan: SearchPlan,
+  signal?: AbortSignal,
+  silenceMsMax = searchSilenceMsMax,
+): AsyncGenerator<DicomJson> {
+  const open = plan.keys.filter((key) => !store.decides(key));
+  const query: SearchQuery = { ...queryOf(plan), onePerPatient: open.length === 0 };
+  // An offset counts matches: where rows are still to be judged, they are counted here.
+  const skipsHere = open.length > 0;
+  let toSkip = skipsHere ? plan.offset : 0;
+  let left = plan.limit;
+  let lastPatient: string | undefined;
+  let after: SearchPosition | undefined;
+  let rowsMax = plan.level === 'instance' ? firstInstanceRows : pageRows[plan.level];
+  let heardAt = performance.now();
+  for (let isFirst = true; left > 0; isFirst = false) {
+    signal?.throwIfAborted();
+    if (performance.now() - heardAt > silenceMsMax) throw new SearchTooBroadError();
+    const { rows, next } = await store.page(query, {
+      ...(after && { after }),
+      limit: Math.min(rowsMax, rowsWanted(left + Math.max(toSkip, 0), open.length > 0, isFirst)),
+      offset: isFirst && !skipsHere ? plan.offset : 0,
+    });
+    for (const row of rows) {
+      if (!matchesRow(row, open)) continue;
+      if (plan.level === 'patient') {
+        if (row.study.patientKey === lastPatient) continue;
+        lastPatient = row.study.patientKey;
+      }
+      if (toSkip-- > 0) continue;
+      signal?.throwIfAborted();
+      yield answerOf(row, plan);
+      heardAt = performance.now();
+      if (--left <= 0) return;
+    }
+    if (!next) return;
+    after = next;
+    rowsMax = nextPageRows(plan.level, rowsMax, rows);
   }
 }
 
-function readConditions(request: imaging.SearchRequest, level: Level): SearchQuery['conditions'] {
-  return request.matches.flatMap(({ tag, value }) => {
-    const form = formOf(tag);
-    if (depth[levelOfKey(tag)] > depth[level])
-      throw new MalformedMatchError(tag, `is no attribute of the ${level} level or above`);
-    const condition = readMatch(tag, form, value, request.fuzzyMatching);
-    return condition ? [{ tag, condition }] : [];
-  });
-}
-
-/** Modalities in Study is computed from the series, yet belongs to the study. */
-const levelOfKey = (tag: string): Level => (tag === '00080061' ? 'study' : levelOfTag(tag));
-
-const timeKeys: ReadonlySet<string> = new Set(['00080030', '00080031']);
-const numericKeys: ReadonlySet<string> = new Set(['00200011', '00200013']);
-const foldedNames: ReadonlySet<string> = new Set(['00100010', '00080090']);
-
-function formOf(tag: string): MatchForm {
-  if (!/^[0-9A-F]{8}$/.test(tag)) throw new MalformedMatchError('a key', 'not a tag of eight upper-case hex digits');
-  if (timeKeys.has(tag)) return 'time';
-  if (numericKeys.has(tag)) return 'integer';
-  const vr = dictionaryEntry(tag)?.vr;
-  if (vr === 'PN') {
-    if (!foldedNames.has(tag)) throw new MalformedMatchError(tag, 'this name is not indexed for matching');
-    return 'name';
-  }
-  if (vr === 'UI') return 'uid';
-  return vr === 'DA' ? 'date' : 'text';
-}
-
-/** Attributes every answer of a level holds (PS3.18 Tables 10.6.3-3 to -5), where they have a value. */
-const always: Readonly<Record<Level, readonly string[]>> = {
-  study: [
-    '00080005',
-    '00080020',
-    '00080030',
-    '00080050',
-    '00080090',
-    '00080201',
-    '00081030',
-    '00100010',
-    '00100020',
-    '00100021',
-    '00100030',
-    '00100040',
-    '0020000D',
-    '00200010',
-  ],
-  series: ['00080005', '00080060', '00080201', '0008103E', '0020000E', '00200011', '00400244', '00400245', '00400275'],
-  instance: [
-    '00080005',
-    '00080016',
-    '00080018',
-    '00080201',
-    '00200013',
-    '00280008',
-    '00280010',
-    '00280011',
-    '00280100',
-  ],
+/** Nearly all rows that SQL finds match; where many do not, pages are whole from the second on. */
+const rowsWanted = (matches: number, areJudged: boolean, isFirst: boolean): number => {
+  if (!areJudged) return matches;
+  return isFirst ? matches + spareRows : Number.POSITIVE_INFINITY;
 };
+const spareRows = 10;
 
-interface Returned {
-  readonly level: Level;
-  readonly all: boolean;
-  readonly tags: ReadonlySet<string>;
+/** As many as fit, and at most four times as many as before. */
+function nextPageRows(level: Level, before: number, rows: readonly SearchRow[]): number {
+  if (level !== 'instance') return pageRows[level];
+  const characters = rows.reduce((sum, { metadata }) => sum + JSON.stringify(metadata ?? {}).length, 0);
+  const fitting = Math.floor(pageCharactersMax / Math.max(characters / Math.max(rows.length, 1), 1));
+  return Math.max(1, Math.min(pageRows[level], fitting, before * 4));
 }
 
-/** Levels above are returned whole unless the query is already bound to one study or series (PS3.18 10.6.3.3). */
-function returnedBy(request: imaging.SearchRequest, level: Level): Returned {
-  const bound = (tag: string): boolean => request.matches.some((match) => match.tag === tag && match.value !== '');
-  const tags = new Set([
-    ...always[level],
-    ...request.includeTags,
-    ...request.matches.map(({ tag }) => tag),
-    '0020000D',
+function queryOf(plan: SearchPlan): Omit<SearchQuery, 'onePerPatient'> {
+  const matched = plan.keys.flatMap(({ path, condition }) => [
+    ...path.slice(0, 1),
+    ...(condition.kind === 'moment' && path.length === 1 ? [condition.timeTag] : []),
   ]);
-  if (level !== 'study' && !bound('0020000D')) for (const tag of always.study) tags.add(tag);
-  if (level === 'instance') {
-    tags.add('0020000E');
-    if (!bound('0020000E')) for (const tag of always.series) tags.add(tag);
-  }
-  return { level, all: request.includeAll, tags };
+  return {
+    level: plan.level,
+    keys: plan.keys,
+    // The time zone is what a date and time without one is read in.
+    tags: plan.wantsAll ? 'all' : [...new Set([...plan.wanted.keys(), ...matched, '00080201'])],
+    withSopClasses: plan.wanted.has(computed.sopClassesInStudy),
+    withPatientCounts: [
+      computed.numberOfPatientRelatedStudies,
+      computed.numberOfPatientRelatedSeries,
+      computed.numberOfPatientRelatedInstances,
+    ].some((tag) => plan.wanted.has(tag)),
+  };
 }
 
-const integer = (value: number): DicomJson[string] => ({ vr: 'IS', Value: [value] });
-
-function toDataset(row: SearchRow, { level, all, tags }: Returned): DicomJson {
-  const stored = { ...row.study.attributes, ...row.series?.attributes, ...row.metadata };
-  const dataset: DicomJson = {};
-  for (const [tag, attribute] of Object.entries(stored)) {
-    if (tags.has(tag) || (all && levelIsReturned(tag, level))) dataset[tag] = attribute;
+/** Keys are matched with the dataset of their level; the patient's name is the one that the index knows the study by. */
+function matchesRow(row: SearchRow, keys: readonly Key[]): boolean {
+  const byDataset = new Map<DicomJson, Key[]>();
+  for (const key of keys) {
+    const dataset = datasetOfLevel(row, levelOfKey(key.path[0] ?? ''));
+    byDataset.set(dataset, [...(byDataset.get(dataset) ?? []), key]);
   }
-  dataset['00080005'] ??= { vr: 'CS', Value: ['ISO_IR 192'] };
-  if (level === 'study' || tags.has('00080061')) dataset['00080061'] = { vr: 'CS', Value: [...row.study.modalities] };
-  if (level === 'study' || tags.has('00201206')) dataset['00201206'] = integer(row.study.seriesCount);
-  if (level === 'study' || tags.has('00201208')) dataset['00201208'] = integer(row.study.instanceCount);
-  if (row.series && (level === 'series' || tags.has('00201209')))
-    dataset['00201209'] = integer(row.series.instanceCount);
-  // Everything indexed can be retrieved at once (PS3.3 C.4.23.1.1).
-  if (level !== 'series') dataset['00080056'] = { vr: 'CS', Value: ['ONLINE'] };
-  return Object.fromEntries(Object.entries(dataset).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return [...byDataset].every(([dataset, ofDataset]) =>
+    matchesKeys(
+      dataset === row.study.attributes
+        ? { ...dataset, '00100010': { vr: 'PN', Value: [personName(row.study.patientName)] } }
+        : dataset,
+      ofDataset,
+    ),
+  );
 }
-
-const levelIsReturned = (tag: string, level: Level): boolean => depth[levelOfTag(tag)] <= depth[level];

@@ -21,6 +21,18 @@ export class MalformedMatchError extends CallosumError {
   }
 }
 
+/** Thrown when a query would walk the archive and has found nothing for too long: the same one ends the same way. */
+export class SearchTooBroadError extends CallosumError {
+  constructor(options?: { cause?: unknown }) {
+    super(
+      'study-index.search-too-broad',
+      'invalid',
+      'the search takes too long: narrow it by date, patient, accession number or UID',
+      options,
+    );
+  }
+}
+
 /** Thrown when a stored object is not what its event said: nobody can index it, so it is parked. */
 export class InstanceMismatchError extends CallosumError {
   constructor(sopInstanceUid: string, attribute: string) {

@@ -2,16 +2,13 @@ import { levelOfTag } from '@callosum/dicom';
 
 import { normaliseName } from './identity.js';
 import { type DicomJson, jsonInteger, jsonText } from './instance.js';
-import { timeKey } from './match.js';
+import { dateKey, timeKey } from './match-time.js';
 
 const pick = (dataset: DicomJson, wanted: (tag: string) => boolean): DicomJson =>
   Object.fromEntries(Object.entries(dataset).filter(([tag]) => wanted(tag)));
 
 /** A DA as eight digits; null when it is none. */
-const dateOf = (dataset: DicomJson, tag: string): string | null => {
-  const date = jsonText(dataset, tag).replaceAll('.', '');
-  return /^\d{8}$/.test(date) ? date : null;
-};
+const dateOf = (dataset: DicomJson, tag: string): string | null => dateKey(jsonText(dataset, tag)) ?? null;
 
 /** Component groups of a name, folded for matching. */
 export function nameKeys(name: string): { alphabetic: string; ideographic: string; phonetic: string } {

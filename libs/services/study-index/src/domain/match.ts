@@ -1,56 +1,82 @@
+import type { Tag } from '@callosum/dicom';
 import { isUid } from '@callosum/kernel';
 
 import { MalformedMatchError } from './errors.js';
-import { normaliseName } from './identity.js';
+import type { MatchForm } from './keys.js';
+import { type NamePattern, nameGroups, nameWords } from './match-name.js';
+import { type Range, readDateRange, readDateTimeRange, readTimeRange } from './match-time.js';
 
-/** How an attribute is compared; decided by its VR and PS3.4 C.2.2.2. */
-export type MatchForm = 'uid' | 'text' | 'name' | 'date' | 'time' | 'integer';
-
-/** One match key, read. `like` patterns are for SQL LIKE with '\' as escape. */
+/** What a match value says, read. Texts are as DICOM writes them; whoever compares puts them into its own language. */
 export type Condition =
+  /** One of these, as they stand. */
   | { readonly kind: 'equal'; readonly values: readonly string[] }
-  | { readonly kind: 'like'; readonly pattern: string }
-  | { readonly kind: 'between'; readonly from?: string; readonly to?: string }
-  | { readonly kind: 'words'; readonly prefixes: readonly string[] };
+  /** `*` any characters, `?` any one; one of the patterns. */
+  | { readonly kind: 'wildcard'; readonly patterns: readonly string[] }
+  | { readonly kind: 'number'; readonly value: number }
+  /** Eight digits. */
+  | ({ readonly kind: 'date' } & Range<string>)
+  /** Twelve digits: HHMMSSFFFFFF. */
+  | ({ readonly kind: 'time' } & Range<string>)
+  /** Twenty digits: the date of the key, and the time of `timeTag`. */
+  | ({ readonly kind: 'moment'; readonly timeTag: Tag } & Range<string>)
+  /** Microseconds since 1970, in UTC or else on the clock of what it is compared with. */
+  | ({ readonly kind: 'datetime'; readonly isUtc: boolean } & Range<number>)
+  /** By component group: alphabetic, ideographic, phonetic. One that stands alone in the first place matches any of them. */
+  | { readonly kind: 'name'; readonly groups: readonly (NamePattern | undefined)[] }
+  /** Each begins some word of the name; folded. */
+  | { readonly kind: 'words'; readonly prefixes: readonly string[] }
+  /** No value, or no attribute. */
+  | { readonly kind: 'empty' };
+
+export interface ReadMatchOptions {
+  readonly fuzzy?: boolean;
+  /** `""` matches what has no value (PS3.4 C.2.2.2.7). */
+  readonly emptyValues?: boolean;
+  /** Several values of a code string are several to choose from: nothing is defined for them (PS3.4 C.2.2.2.8, note 4). */
+  readonly isCode?: boolean;
+  /** Spaces at the beginning are part of text and comments (PS3.5 6.2: LT, ST, UC, UT). */
+  readonly keepsLeadingSpace?: boolean;
+}
 
 /** A UID list longer than this is no query of a person or viewer. */
 export const uidListMax = 1_000;
 /** LO is at most 64 characters, PN 64 a group: longer values match nothing. */
 const valueCharactersMax = 400;
-const timeDigits = 12;
 
 /**
  * Reads a match value (PS3.4 C.2.2.2): single value, UID list, wildcard, range. Undefined is universal
  * matching: the key selects nothing and is only returned.
  * @throws {MalformedMatchError} when the value cannot be of its form; names the tag only
  */
-export function readMatch(tag: string, form: MatchForm, value: string, fuzzy = false): Condition | undefined {
-  if (/^\**$/.test(value)) return undefined;
+export function readMatch(
+  tag: string,
+  form: MatchForm,
+  sent: string,
+  options: ReadMatchOptions = {},
+): Condition | undefined {
+  // As stored text is: NUL is padding, and half a character none.
+  const value = sent.replaceAll('\0', '').toWellFormed();
+  if (/^[* ]*$/.test(value)) return undefined;
+  if (options.emptyValues === true && value.trim() === '""') return { kind: 'empty' };
   if (form === 'uid') return uidCondition(tag, value);
   if (value.length > valueCharactersMax)
     throw new MalformedMatchError(tag, `longer than ${valueCharactersMax} characters`);
   switch (form) {
     case 'date':
-      return rangeCondition(
-        value,
-        (text) => readDate(tag, text),
-        (text) => readDate(tag, text),
-      );
+      return { kind: 'date', ...readDateRange(tag, value) };
     case 'time':
-      return timeCondition(tag, value);
-    case 'integer':
-      if (!/^[+-]?\d{1,11}$/.test(value.trim())) throw new MalformedMatchError(tag, 'not an integer string (IS)');
-      return { kind: 'equal', values: [String(Number(value))] };
+      return { kind: 'time', ...readTimeRange(tag, value) };
+    case 'datetime':
+      return { kind: 'datetime', ...readDateTimeRange(tag, value) };
+    case 'number':
+      return numberCondition(tag, value);
     case 'name':
-      if (fuzzy) return { kind: 'words', prefixes: nameWords(value) };
-      // A name matches by any of its component groups; of several given, the first filled one is compared.
-      return textCondition(
-        normaliseName(value)
-          .split('=')
-          .find((group) => group !== '') ?? '',
-      );
+      return nameCondition(value, options.fuzzy ?? false);
     case 'text':
-      return textCondition(value.replace(/ +$/, ''));
+      return textCondition(
+        options.isCode === true ? value.split('\\') : [value],
+        options.keepsLeadingSpace === true ? (text) => text.trimEnd() : (text) => text.trim(),
+      );
   }
 }
 
@@ -61,57 +87,55 @@ function uidCondition(tag: string, value: string): Condition {
   return { kind: 'equal', values };
 }
 
-function textCondition(value: string): Condition {
-  if (!/[*?]/.test(value)) return { kind: 'equal', values: [value] };
-  const pattern = value.replace(/[\\%_*?]+/g, (run) =>
-    [...run].map((c) => (c === '*' ? '%' : c === '?' ? '_' : `\\${c}`)).join(''),
-  );
-  return { kind: 'like', pattern };
+/** "007", "+7" and "7" are one number, "7.0" too. */
+function numberCondition(tag: string, value: string): Condition {
+  const text = value.trim();
+  const number = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isFinite(number)) throw new MalformedMatchError(tag, 'not a number');
+  return { kind: 'number', value: number };
 }
 
-const nameWords = (value: string): string[] =>
-  normaliseName(value)
-    .split(/[\s^=*?,]+/)
-    .filter((word) => word.length > 0);
-
-/** "a-b", "a-", "-b" or one value. */
-function rangeCondition(value: string, from: (text: string) => string, to: (text: string) => string): Condition {
-  const parts = value.split('-').map((part) => part.trim());
-  const [first = '', second = ''] = parts;
-  if (parts.length === 1) return { kind: 'between', from: from(first), to: to(first) };
-  return {
-    kind: 'between',
-    ...(first === '' ? {} : { from: from(first) }),
-    ...(second === '' ? {} : { to: to(second) }),
-  };
+function textCondition(sent: readonly string[], trim: (text: string) => string): Condition {
+  // Spaces that mean nothing are not stored.
+  const values = sent.map(trim);
+  return values.some((value) => /[*?]/.test(value))
+    ? { kind: 'wildcard', patterns: values }
+    : { kind: 'equal', values };
 }
 
-function readDate(tag: string, text: string): string {
-  const date = text.replaceAll('.', '');
-  if (!/^\d{8}$/.test(date)) throw new MalformedMatchError(tag, 'not a date (DA) or a range of dates');
-  return date;
+function nameCondition(value: string, fuzzy: boolean): Condition | undefined {
+  if (fuzzy) {
+    const prefixes = nameWords(value);
+    return prefixes.length === 0 ? undefined : { kind: 'words', prefixes };
+  }
+  const groups = nameGroups(value).map((group) => (group.length === 0 ? undefined : group));
+  return groups.every((group) => group === undefined) ? undefined : { kind: 'name', groups };
 }
 
-/** Times of less precision stand for the whole interval: "10" is 10:00:00 to 10:59:59.999999. */
-function timeCondition(tag: string, value: string): Condition {
-  const digits = (text: string): string => {
-    const time = normaliseTime(text);
-    if (time === undefined) throw new MalformedMatchError(tag, 'not a time (TM) or a range of times');
-    return time;
-  };
-  return rangeCondition(
-    value,
-    (text) => digits(text).padEnd(timeDigits, '0'),
-    (text) => digits(text).padEnd(timeDigits, '9'),
-  );
+/**
+ * True when `text` is what the pattern describes: `*` any characters, `?` any one. Takes time in proportion to both
+ * lengths at the worst, whatever the pattern.
+ */
+export function matchesWildcard(pattern: string, text: string): boolean {
+  const wanted = [...pattern];
+  const given = [...text];
+  let at = 0;
+  let star = -1;
+  let starAt = 0;
+  let i = 0;
+  while (i < given.length) {
+    const one = wanted[at];
+    if (one === '*') {
+      star = at++;
+      starAt = i;
+    } else if (one === '?' || (one !== undefined && one === given[i])) {
+      at++;
+      i++;
+    } else if (star >= 0) {
+      at = star + 1;
+      i = ++starAt;
+    } else return false;
+  }
+  while (wanted[at] === '*') at++;
+  return at === wanted.length;
 }
-
-/** Digits of a TM value, "HHMMSSFFFFFF" as far as given; undefined when it is no TM. */
-export function normaliseTime(value: string): string | undefined {
-  const time = value.trim().replaceAll(':', '');
-  const match = /^(\d{2}(?:\d{2}(?:\d{2}(?:\.(\d{1,6}))?)?)?)$/.exec(time);
-  return match ? time.replace('.', '') : undefined;
-}
-
-/** A stored TM as twelve digits that compare as text; undefined when it is no TM. */
-export const timeKey = (value: string): string | undefined => normaliseTime(value)?.padEnd(timeDigits, '0');

@@ -18,6 +18,7 @@ import { type AcknowledgedInstances, completeDueStudies, type WaitingStudy } fro
 import { indexInstance, type IndexOutcome } from '../application/index-instance.js';
 import { readInstance } from '../application/read-instance.js';
 import { Reindex } from '../application/reindex.js';
+import { planSearch } from '../application/search-plan.js';
 import { search } from '../application/search.js';
 import type { StoredInstance } from '../domain/instance.js';
 import { StudyIndexGrpc } from '../transport/study-index.grpc.js';
@@ -143,21 +144,11 @@ export const reindex = () =>
 export const grpc = () =>
   new StudyIndexGrpc(new PostgresIndexQueries(database.db), new PostgresSearchStore(database.db), reindex());
 
-export async function find(
-  request: Partial<imaging.SearchRequest> & { level: imaging.QueryLevel },
-): Promise<DicomJson[]> {
-  const all = {
-    matches: [],
-    includeTags: [],
-    includeAll: false,
-    limit: 0,
-    offset: 0,
-    fuzzyMatching: false,
-    ...request,
-  };
-  const found: DicomJson[] = [];
-  for await (const dataset of search(new PostgresSearchStore(database.db), all)) found.push(dataset);
-  return found;
+export type Asked = Partial<imaging.SearchRequest> & { level: imaging.QueryLevel };
+export const searchRequest = (asked: Asked): imaging.SearchRequest => imaging.SearchRequest.fromPartial(asked);
+
+export async function find(asked: Asked): Promise<DicomJson[]> {
+  return collect(search(new PostgresSearchStore(database.db), planSearch(searchRequest(asked))));
 }
 
 export async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {

@@ -1,10 +1,12 @@
 import { imaging } from '@callosum/contracts';
 import { isUid } from '@callosum/kernel';
+import { ServerError, Status } from 'nice-grpc';
 
 import type { IndexQueries, InstanceScope } from '../application/queries.js';
 import type { Reindex } from '../application/reindex.js';
+import { planSearch } from '../application/search-plan.js';
 import { search, type SearchStore } from '../application/search.js';
-import { MalformedUidError, NotIndexedError } from '../domain/errors.js';
+import { MalformedUidError, NotIndexedError, SearchTooBroadError } from '../domain/errors.js';
 
 /** Longer than a commit can take that waits for locks and for the disk: 10 s and 30 s are their limits. */
 const settledSecondsDefault = 120;
@@ -25,8 +27,18 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
     return this.queries.demographics(uid(request.studyInstanceUid, 'study_instance_uid'));
   }
 
-  async *search(request: imaging.SearchRequest) {
-    for await (const dataset of search(this.searches, request)) yield { dicomJson: JSON.stringify(dataset) };
+  async *search(request: imaging.SearchRequest, context?: { readonly signal: AbortSignal }) {
+    const plan = planSearch(request);
+    const unsupportedKeys = [...plan.unsupported];
+    try {
+      for await (const dataset of search(this.searches, plan, context?.signal))
+        yield { dicomJson: JSON.stringify(dataset), unsupportedKeys };
+    } catch (error) {
+      // The one error of ours that is about time: gRPC has a status of its own for it.
+      if (error instanceof SearchTooBroadError)
+        throw new ServerError(Status.DEADLINE_EXCEEDED, `${error.code}: ${error.message}`);
+      throw error;
+    }
   }
 
   async *streamMetadata(request: imaging.StreamMetadataRequest) {

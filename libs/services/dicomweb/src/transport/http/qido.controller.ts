@@ -18,6 +18,9 @@ const queryLevels: Record<QidoLevel, imaging.QueryLevel> = {
   instance: imaging.QueryLevel.QUERY_LEVEL_INSTANCE,
 };
 
+/** Attributes named in a header, which must not grow with the request. */
+const namedMax = 20;
+
 type JsonDataset = Record<string, { vr: string; Value?: unknown[] }>;
 
 /** QIDO-RS, PS3.18 10.6. */
@@ -90,14 +93,21 @@ export class QidoController {
       matches: [...query.matches],
       includeTags: [...query.includeTags],
     });
-    for await (const json of this.index.search(message)) found.push(this.#withRetrieveUrl(json, level));
-    if (found.length === 0) return void reply.code(204).send();
-    if (found.length === query.limit) {
-      void reply.header(
-        'warning',
-        `299 callosum "there may be more results; ask with offset=${query.offset + found.length}"`,
-      );
+    let unsupported: readonly string[] = [];
+    for await (const { dicomJson, unsupportedKeys } of this.index.search(message)) {
+      found.push(this.#withRetrieveUrl(dicomJson, level));
+      unsupported = unsupportedKeys;
     }
+    if (found.length === 0) return void reply.code(204).send();
+    const warnings = [
+      ...(found.length === query.limit
+        ? [`299 callosum "there may be more results; ask with offset=${query.offset + found.length}"`]
+        : []),
+      ...(unsupported.length > 0
+        ? [`299 callosum "not supported at this level, and left out: ${unsupported.slice(0, namedMax).join(', ')}"`]
+        : []),
+    ];
+    if (warnings.length > 0) void reply.header('warning', warnings.join(', '));
     void reply.type('application/dicom+json').send(`[${found.join(',')}]`);
   }
 

@@ -1,0 +1,230 @@
+import { imaging } from '@callosum/contracts';
+import { dictionaryEntry, type Tag } from '@callosum/dicom';
+
+import { MalformedMatchError } from '../domain/errors.js';
+import type { Key } from '../domain/key-match.js';
+import { askersKeys, computed, formOf, isComputed, isWithin, type Level, levelOfKey, timeOfDate } from '../domain/keys.js';
+import { type Condition, readMatch } from '../domain/match.js';
+
+/** What an answer holds of a dataset: attributes whole, or of items of sequences these. */
+export type Wanted = ReadonlyMap<Tag, Wanted | 'whole'>;
+
+/** A search as it was understood. */
+export interface SearchPlan {
+  readonly level: Level;
+  readonly keys: readonly Key[];
+  readonly wanted: Wanted;
+  /** All there is of the level and those above. */
+  readonly wantsAll: boolean;
+  /** Only what was asked for, and that also where it has no value (PS3.4 C.2.2.1.3); else also what QIDO-RS always gives. */
+  readonly onlyRequested: boolean;
+  /** Keys of the request that are neither matched nor returned, by path as they were sent, each once. */
+  readonly unsupported: readonly string[];
+  /** Infinity when there is none. */
+  readonly limit: number;
+  readonly offset: number;
+}
+
+const levels: Partial<Record<imaging.QueryLevel, Level>> = {
+  [imaging.QueryLevel.QUERY_LEVEL_PATIENT]: 'patient',
+  [imaging.QueryLevel.QUERY_LEVEL_STUDY]: 'study',
+  [imaging.QueryLevel.QUERY_LEVEL_SERIES]: 'series',
+  [imaging.QueryLevel.QUERY_LEVEL_INSTANCE]: 'instance',
+};
+/** Real identifiers have some forty keys. */
+const keysMax = 500;
+/** Sequences in sequences: protocols and observations are four deep. */
+const pathTagsMax = 16;
+
+/**
+ * Reads a request. A key that cannot be matched is left out, as the standard has it for optional keys (PS3.4
+ * C.2.2.1.2), and named.
+ * @throws {MalformedMatchError} for a path or value that cannot be read
+ */
+export function planSearch(request: imaging.SearchRequest): SearchPlan {
+  const level = levels[request.level];
+  if (!level) throw new MalformedMatchError('level', 'not patient, study, series or instance');
+  if (request.matches.length + request.includeTags.length > keysMax)
+    throw new MalformedMatchError('the request', `more than ${keysMax} keys`);
+  const unsupported = new Set<string>();
+  const keys: Key[] = [];
+  const paths: (readonly Tag[])[] = [];
+  for (const { tag, value } of request.matches) {
+    const path = readPath(tag);
+    if (path.length === 1 && askersKeys.has(path[0] ?? '')) continue;
+    if (!isAnswered(path, level)) {
+      unsupported.add(tag);
+      continue;
+    }
+    paths.push(path);
+    const condition = conditionOf(tag, path, value, request);
+    if (condition === 'unsupported') unsupported.add(tag);
+    else if (condition) keys.push({ path, condition });
+  }
+  for (const tag of request.includeTags) {
+    const path = readPath(tag);
+    if (isAnswered(path, level)) paths.push(path);
+    else if (!askersKeys.has(tag)) unsupported.add(tag);
+  }
+  return {
+    level,
+    keys: request.combinedDatetime ? combined(keys) : keys,
+    wanted: wantedOf([...paths, ...alwaysReturned(request, level)]),
+    wantsAll: request.includeAll,
+    onlyRequested: request.onlyRequested,
+    unsupported: [...unsupported],
+    limit: request.limit === 0 ? Number.POSITIVE_INFINITY : request.limit,
+    offset: request.offset,
+  };
+}
+
+function readPath(text: string): Tag[] {
+  const path = text.split('.');
+  if (path.length > pathTagsMax) throw new MalformedMatchError('a key', 'too many sequences in sequences');
+  path.forEach((tag, i) => {
+    if (!/^[0-9A-F]{8}$/.test(tag)) throw new MalformedMatchError('a key', 'not a tag of eight upper-case hex digits');
+    if (i < path.length - 1 && dictionaryEntry(tag)?.vr !== 'SQ')
+      throw new MalformedMatchError(tag, 'has no items: it is no sequence of PS3.6');
+  });
+  return path;
+}
+
+/** True when a query at this level has the attribute, to match or only to return. */
+const isAnswered = ([tag = '']: readonly Tag[], level: Level): boolean =>
+  !askersKeys.has(tag) && isWithin(levelOfKey(tag), level);
+
+function conditionOf(
+  sent: string,
+  path: readonly Tag[],
+  value: string,
+  request: imaging.SearchRequest,
+): Condition | undefined | 'unsupported' {
+  if (/^[* \0]*$/.test(value)) return undefined;
+  const tag = path.at(-1) ?? '';
+  const form = formOf(tag);
+  if (!form) return 'unsupported';
+  const vr = dictionaryEntry(tag)?.vr ?? '';
+  return readMatch(sent, form, value, {
+    fuzzy: request.fuzzyMatching,
+    emptyValues: request.emptyValueMatching,
+    isCode: vr === 'CS',
+    keepsLeadingSpace: ['LT', 'ST', 'UC', 'UT'].includes(vr),
+  });
+}
+
+/** Pairs of a date and a time of one item in the same form become one range of moments (PS3.4 C.2.2.2.5). */
+function combined(keys: readonly Key[]): Key[] {
+  const byPath = new Map(keys.map((key) => [key.path.join('.'), key]));
+  const taken = new Set<Key>();
+  const moments = keys.flatMap((key): Key[] => {
+    const timeTag = timeOfDate[key.path.at(-1) ?? ''];
+    const time = timeTag === undefined ? undefined : byPath.get([...key.path.slice(0, -1), timeTag].join('.'));
+    if (timeTag === undefined || key.condition.kind !== 'date' || time?.condition.kind !== 'time') return [];
+    const [date, hours] = [key.condition, time.condition];
+    if (date.form !== hours.form) return [];
+    taken.add(key).add(time);
+    const condition: Condition = {
+      kind: 'moment',
+      timeTag,
+      form: date.form,
+      ...(date.from !== undefined && hours.from !== undefined ? { from: date.from + hours.from } : {}),
+      ...(date.to !== undefined && hours.to !== undefined ? { to: date.to + hours.to } : {}),
+    };
+    return [{ path: key.path, condition }];
+  });
+  return [...keys.filter((key) => !taken.has(key)), ...moments];
+}
+
+function wantedOf(paths: readonly (readonly Tag[])[]): Wanted {
+  const wanted = new Map<Tag, Wanted | 'whole'>();
+  for (const tag of new Set(paths.map(([first = '']) => first))) {
+    const inner = paths.filter((path) => path[0] === tag).map((path) => path.slice(1));
+    wanted.set(tag, inner.some((path) => path.length === 0) ? 'whole' : wantedOf(inner));
+  }
+  return wanted;
+}
+
+/** Unique keys are in every answer (PS3.4 C.2.2.1.1); the rest where they have a value (PS3.18 tables 10.6.3-3 to -5). */
+const unique: Readonly<Record<Level, Tag>> = {
+  patient: '00100020',
+  study: '0020000D',
+  series: '0020000E',
+  instance: '00080018',
+};
+const ofStudy: readonly Tag[] = [
+  '00080005',
+  '00080020',
+  '00080030',
+  '00080050',
+  '00080056',
+  computed.modalitiesInStudy,
+  '00080090',
+  '00080201',
+  '00081030',
+  '00100010',
+  '00100020',
+  '00100021',
+  '00100030',
+  '00100040',
+  '0020000D',
+  '00200010',
+  computed.numberOfStudyRelatedSeries,
+  computed.numberOfStudyRelatedInstances,
+];
+const always: Readonly<Record<Level, readonly Tag[]>> = {
+  patient: [
+    '00080005',
+    '00100010',
+    '00100020',
+    '00100021',
+    '00100030',
+    '00100040',
+    computed.numberOfPatientRelatedStudies,
+    computed.numberOfPatientRelatedSeries,
+    computed.numberOfPatientRelatedInstances,
+  ],
+  study: ofStudy,
+  series: [
+    '00080005',
+    '00080060',
+    '00080201',
+    '0008103E',
+    '0020000E',
+    '00200011',
+    computed.numberOfSeriesRelatedInstances,
+    '00400244',
+    '00400245',
+    '00400275',
+  ],
+  instance: [
+    '00080005',
+    '00080016',
+    '00080018',
+    '00080056',
+    '00080201',
+    '00200013',
+    '00280008',
+    '00280010',
+    '00280011',
+    '00280100',
+  ],
+};
+/** Of levels above the attributes themselves are repeated, and not what is counted. */
+const repeated = (tags: readonly Tag[]): readonly Tag[] => tags.filter((tag) => !isComputed(tag));
+
+/** Levels above are returned whole unless the query is already bound to one study or series (PS3.18 10.6.3.3). */
+function alwaysReturned(request: imaging.SearchRequest, level: Level): (readonly Tag[])[] {
+  const above = (['patient', 'study', 'series', 'instance'] as const).filter((one) => isWithin(one, level));
+  if (request.onlyRequested) {
+    return above.filter((one) => one !== 'patient' || level === 'patient').map((one) => [unique[one]]);
+  }
+  const isBound = (tag: Tag): boolean => request.matches.some((match) => match.tag === tag && match.value !== '');
+  const tags = new Set<Tag>(always[level]);
+  if (level !== 'patient') tags.add('0020000D');
+  if (level === 'instance') tags.add('0020000E');
+  if (level === 'series' || level === 'instance') {
+    if (!isBound('0020000D')) for (const tag of repeated(ofStudy)) tags.add(tag);
+    if (level === 'instance' && !isBound('0020000E')) for (const tag of repeated(always.series)) tags.add(tag);
+  }
+  return [...tags].map((tag) => [tag]);
+}
