@@ -8,6 +8,11 @@ import { fetchViewer } from './lib/viewer.mjs';
 
 const areas = {
   fuzz: { suite: 'unit', files: ['libs/standards/dicom/src/fuzz.spec.ts'], env: { CALLOSUM_FUZZ_RUNS: '20000' } },
+  search: {
+    suite: 'contract',
+    files: ['libs/services/study-index/src/search-stream.contract.spec.ts'],
+    env: { CALLOSUM_SEARCH_STUDIES: '100000' },
+  },
   kill: { suite: 'e2e', files: ['apps/e2e/src/kill.spec.ts'], env: { CALLOSUM_KILLS: '50' } },
   chaos: {
     suite: 'e2e',

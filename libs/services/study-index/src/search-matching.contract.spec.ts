@@ -92,7 +92,11 @@ beforeAll(async () => {
 
 const ask = (level: imaging.QueryLevel, keys: Keys, more: Partial<imaging.SearchRequest> = {}): Promise<DicomJson[]> =>
   find({ level, matches: Object.entries(keys).map(([tag, value]) => ({ tag, value })), ...more } as Asked);
-const uidTag = { [STUDY]: '0020000D', [SERIES]: '0020000E', [INSTANCE]: '00080018' } as Record<number, string>;
+const uidTag: Partial<Record<imaging.QueryLevel, string>> = {
+  [STUDY]: '0020000D',
+  [SERIES]: '0020000E',
+  [INSTANCE]: '00080018',
+};
 const named = (level: imaging.QueryLevel, found: readonly DicomJson[]): unknown[] =>
   found.map((dataset) => dataset[uidTag[level] ?? '']?.Value?.[0]);
 

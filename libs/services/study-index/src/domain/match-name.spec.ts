@@ -39,7 +39,6 @@ describe('person names', () => {
     ['yamada*==やまだ*', 'Yamada^Tarou=山田^太郎', false],
     ['de  la  cruz^ana', 'De la Cruz^Ana', true],
     ["o'neill*", "O'Neill^Sean", true],
-    ['*', '', false],
   ])('%s finds %s: %s', (key, stored, expected) => {
     expect(matches(key, stored)).toBe(expected);
   });
@@ -52,7 +51,7 @@ describe('person names', () => {
       )}$`,
       'su',
     ).test(text);
-  const quote = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+  const quote = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 
   it('are all among those that the index is asked for, whatever they are written in', () => {
     const part = fc.string({ unit: fc.constantFrom(...'aAzZ üÜéßΣσςŐIıﬁ山ﾔガ%_\\-'), maxLength: 4 });
