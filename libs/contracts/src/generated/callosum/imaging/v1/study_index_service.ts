@@ -68,6 +68,8 @@ export enum QueryLevel {
   QUERY_LEVEL_STUDY = "QUERY_LEVEL_STUDY",
   QUERY_LEVEL_SERIES = "QUERY_LEVEL_SERIES",
   QUERY_LEVEL_INSTANCE = "QUERY_LEVEL_INSTANCE",
+  /** QUERY_LEVEL_PATIENT - One answer for each Patient ID and issuer. Studies without a Patient ID are found at the levels below only. */
+  QUERY_LEVEL_PATIENT = "QUERY_LEVEL_PATIENT",
   UNRECOGNIZED = "UNRECOGNIZED",
 }
 
@@ -85,6 +87,9 @@ export function queryLevelFromJSON(object: any): QueryLevel {
     case 3:
     case "QUERY_LEVEL_INSTANCE":
       return QueryLevel.QUERY_LEVEL_INSTANCE;
+    case 4:
+    case "QUERY_LEVEL_PATIENT":
+      return QueryLevel.QUERY_LEVEL_PATIENT;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -102,6 +107,8 @@ export function queryLevelToJSON(object: QueryLevel): string {
       return "QUERY_LEVEL_SERIES";
     case QueryLevel.QUERY_LEVEL_INSTANCE:
       return "QUERY_LEVEL_INSTANCE";
+    case QueryLevel.QUERY_LEVEL_PATIENT:
+      return "QUERY_LEVEL_PATIENT";
     case QueryLevel.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -118,6 +125,8 @@ export function queryLevelToNumber(object: QueryLevel): number {
       return 2;
     case QueryLevel.QUERY_LEVEL_INSTANCE:
       return 3;
+    case QueryLevel.QUERY_LEVEL_PATIENT:
+      return 4;
     case QueryLevel.UNRECOGNIZED:
     default:
       return -1;
@@ -218,25 +227,45 @@ export interface GetDemographicsResponse {
 }
 
 export interface AttributeMatch {
-  /** Eight upper-case hex digits, as in DICOM JSON. */
+  /**
+   * Eight upper-case hex digits, as in DICOM JSON. An attribute in items of sequences: the tags on the way, joined by
+   * dots ("00400275.00400009"); such keys of one sequence are matched within one item.
+   */
   tag: string;
-  /** The match value as DICOM writes it: single value, UID list ('\'-separated), wildcard, range. */
+  /** The match value as DICOM writes it: single value, UID list ('\'-separated), wildcard, range. Empty: matches all. */
   value: string;
 }
 
 export interface SearchRequest {
   level: QueryLevel;
   matches: AttributeMatch[];
+  /** Tags or paths, as in matches. */
   includeTags: string[];
   includeAll: boolean;
+  /** 0: none. */
   limit: number;
   offset: number;
+  /** Of names: the beginnings of their words, without accents. */
   fuzzyMatching: boolean;
+  /**
+   * Answers hold what was asked for, also where it has no value, and unique keys (PS3.4 C.2.2.1.3): C-FIND. Else also
+   * what QIDO-RS always returns.
+   */
+  onlyRequested: boolean;
+  /** A date and its time in the same form are one range of moments (PS3.4 C.2.2.2.5): once negotiated. */
+  combinedDatetime: boolean;
+  /** The value '""' matches what has none (PS3.4 C.2.2.2.7): once negotiated. */
+  emptyValueMatching: boolean;
 }
 
 export interface SearchResponse {
   /** One dataset of the DICOM JSON model (PS3.18 F.2), UTF-8. */
   dicomJson: string;
+  /**
+   * Keys of the request that were not matched or are not returned, as they were sent: of a level below, private, or of
+   * a kind that cannot be matched. The same in each message. C-FIND answers FF01 then, QIDO-RS a Warning.
+   */
+  unsupportedKeys: string[];
 }
 
 export interface StreamMetadataRequest {
@@ -1896,6 +1925,9 @@ function createBaseSearchRequest(): SearchRequest {
     limit: 0,
     offset: 0,
     fuzzyMatching: false,
+    onlyRequested: false,
+    combinedDatetime: false,
+    emptyValueMatching: false,
   };
 }
 
@@ -1921,6 +1953,15 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     }
     if (message.fuzzyMatching !== false) {
       writer.uint32(56).bool(message.fuzzyMatching);
+    }
+    if (message.onlyRequested !== false) {
+      writer.uint32(64).bool(message.onlyRequested);
+    }
+    if (message.combinedDatetime !== false) {
+      writer.uint32(72).bool(message.combinedDatetime);
+    }
+    if (message.emptyValueMatching !== false) {
+      writer.uint32(80).bool(message.emptyValueMatching);
     }
     return writer;
   },
@@ -1994,6 +2035,30 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             message.fuzzyMatching = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.onlyRequested = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.combinedDatetime = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.emptyValueMatching = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2029,6 +2094,21 @@ export const SearchRequest: MessageFns<SearchRequest> = {
         : isSet(object.fuzzy_matching)
         ? globalThis.Boolean(object.fuzzy_matching)
         : false,
+      onlyRequested: isSet(object.onlyRequested)
+        ? globalThis.Boolean(object.onlyRequested)
+        : isSet(object.only_requested)
+        ? globalThis.Boolean(object.only_requested)
+        : false,
+      combinedDatetime: isSet(object.combinedDatetime)
+        ? globalThis.Boolean(object.combinedDatetime)
+        : isSet(object.combined_datetime)
+        ? globalThis.Boolean(object.combined_datetime)
+        : false,
+      emptyValueMatching: isSet(object.emptyValueMatching)
+        ? globalThis.Boolean(object.emptyValueMatching)
+        : isSet(object.empty_value_matching)
+        ? globalThis.Boolean(object.empty_value_matching)
+        : false,
     };
   },
 
@@ -2055,6 +2135,15 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.fuzzyMatching !== false) {
       obj.fuzzyMatching = message.fuzzyMatching;
     }
+    if (message.onlyRequested !== false) {
+      obj.onlyRequested = message.onlyRequested;
+    }
+    if (message.combinedDatetime !== false) {
+      obj.combinedDatetime = message.combinedDatetime;
+    }
+    if (message.emptyValueMatching !== false) {
+      obj.emptyValueMatching = message.emptyValueMatching;
+    }
     return obj;
   },
 
@@ -2070,18 +2159,24 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     message.limit = object.limit ?? 0;
     message.offset = object.offset ?? 0;
     message.fuzzyMatching = object.fuzzyMatching ?? false;
+    message.onlyRequested = object.onlyRequested ?? false;
+    message.combinedDatetime = object.combinedDatetime ?? false;
+    message.emptyValueMatching = object.emptyValueMatching ?? false;
     return message;
   },
 };
 
 function createBaseSearchResponse(): SearchResponse {
-  return { dicomJson: "" };
+  return { dicomJson: "", unsupportedKeys: [] };
 }
 
 export const SearchResponse: MessageFns<SearchResponse> = {
   encode(message: SearchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.dicomJson !== "") {
       writer.uint32(10).string(message.dicomJson);
+    }
+    for (const v of message.unsupportedKeys) {
+      writer.uint32(18).string(v!);
     }
     return writer;
   },
@@ -2107,6 +2202,14 @@ export const SearchResponse: MessageFns<SearchResponse> = {
             message.dicomJson = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.unsupportedKeys.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2126,6 +2229,11 @@ export const SearchResponse: MessageFns<SearchResponse> = {
         : isSet(object.dicom_json)
         ? globalThis.String(object.dicom_json)
         : "",
+      unsupportedKeys: globalThis.Array.isArray(object?.unsupportedKeys)
+        ? object.unsupportedKeys.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.unsupported_keys)
+        ? object.unsupported_keys.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -2133,6 +2241,9 @@ export const SearchResponse: MessageFns<SearchResponse> = {
     const obj: any = {};
     if (message.dicomJson !== "") {
       obj.dicomJson = message.dicomJson;
+    }
+    if (message.unsupportedKeys?.length) {
+      obj.unsupportedKeys = message.unsupportedKeys;
     }
     return obj;
   },
@@ -2143,6 +2254,7 @@ export const SearchResponse: MessageFns<SearchResponse> = {
   fromPartial(object: DeepPartial<SearchResponse>): SearchResponse {
     const message = createBaseSearchResponse();
     message.dicomJson = object.dicomJson ?? "";
+    message.unsupportedKeys = object.unsupportedKeys?.map((e) => e) || [];
     return message;
   },
 };
@@ -3226,7 +3338,11 @@ export const StudyIndexServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** QIDO-RS matching (PS3.18 8.3.4, PS3.4 C.2.2.2): one DICOM JSON dataset a message. */
+    /**
+     * Matching of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4): one DICOM JSON dataset a message, newest study first
+     * (patients by their Patient ID). Streams without a limit of rows, in its reader's time, and holds nothing meanwhile.
+     * DEADLINE_EXCEEDED "study-index.search-too-broad" when it would walk the archive without finding anything.
+     */
     search: {
       name: "Search",
       requestType: SearchRequest as typeof SearchRequest,
@@ -3273,7 +3389,11 @@ export interface StudyIndexServiceImplementation<CallContextExt = {}> {
     request: GetDemographicsRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetDemographicsResponse>>;
-  /** QIDO-RS matching (PS3.18 8.3.4, PS3.4 C.2.2.2): one DICOM JSON dataset a message. */
+  /**
+   * Matching of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4): one DICOM JSON dataset a message, newest study first
+   * (patients by their Patient ID). Streams without a limit of rows, in its reader's time, and holds nothing meanwhile.
+   * DEADLINE_EXCEEDED "study-index.search-too-broad" when it would walk the archive without finding anything.
+   */
   search(
     request: SearchRequest,
     context: CallContext & CallContextExt,
@@ -3303,7 +3423,11 @@ export interface StudyIndexServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetDemographicsRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetDemographicsResponse>;
-  /** QIDO-RS matching (PS3.18 8.3.4, PS3.4 C.2.2.2): one DICOM JSON dataset a message. */
+  /**
+   * Matching of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4): one DICOM JSON dataset a message, newest study first
+   * (patients by their Patient ID). Streams without a limit of rows, in its reader's time, and holds nothing meanwhile.
+   * DEADLINE_EXCEEDED "study-index.search-too-broad" when it would walk the archive without finding anything.
+   */
   search(request: DeepPartial<SearchRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<SearchResponse>;
   /** DICOM JSON metadata of current instances without bulk data, in instance order. */
   streamMetadata(
