@@ -7,6 +7,7 @@ import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
 import { unindexedOf } from './adapters/unindexed.js';
+import type { Key } from './domain/key-match.js';
 import type { Level } from './domain/keys.js';
 import { slice } from './test-support/objects.js';
 import { collect, completion, database, find, periods, send, sweep, useIndex } from './test-support/study-index.js';
@@ -35,6 +36,9 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
           'study_instance_uid', s.study_instance_uid || '.' || n, 'patient_id', s.patient_id || '.' || n,
           'accession_number', s.accession_number || '.' || n, 'name_key', s.name_key || n))).*
         from study s, generate_series(1, 200) as n`);
+      await client.query(`insert into series select (jsonb_populate_record(e, jsonb_build_object(
+          'study_instance_uid', e.study_instance_uid || '.' || n, 'series_instance_uid', e.series_instance_uid || '.' || n))).*
+        from series e, generate_series(1, 60) as n`);
       await client.query(
         "insert into release select 'r' || n, 'a', 1, now(), now() from generate_series(1, 20000) as n",
       );
@@ -49,10 +53,14 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
 
   const ask = (level: imaging.QueryLevel, matches: Record<string, string>) => (): Promise<unknown> =>
     find({ level, matches: Object.entries(matches).map(([tag, value]) => ({ tag, value })), limit: 20 });
-  /** Three pages of what goes over all of the archive. */
+  /** Three pages of what goes over all of the archive; instances are asked for by study. */
   const pages = (level: Level) => async (): Promise<void> => {
     const store = new PostgresSearchStore(database.db);
-    const query = { level, keys: [], tags: [], withSopClasses: false, withPatientCounts: false, onePerPatient: true };
+    const keys: Key[] =
+      level === 'instance'
+        ? [{ path: ['0020000D'], condition: { kind: 'equal', values: [known.study_instance_uid] } }]
+        : [];
+    const query = { level, keys, tags: [], withSopClasses: false, withPatientCounts: false, onePerPatient: true };
     const first = await store.page(query, { limit: 7, offset: 0 });
     const second = await store.page(query, { after: first.next ?? {}, limit: 7, offset: 0 });
     await store.page(query, { after: second.next ?? {}, limit: 7, offset: 0 });
@@ -77,7 +85,7 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     ['studies page by page', pages('study')],
     ['patients page by page', pages('patient')],
     ['series page by page', pages('series')],
-    ['instances page by page', pages('instance')],
+    ['instances of a study page by page', pages('instance')],
     ['ModalitiesInStudy', ask(STUDY, { '00080061': 'MG' })],
     ['the series of a study', () => ask(SERIES, { '0020000D': known.study_instance_uid })()],
     ['a series alone', () => ask(SERIES, { '0020000E': known.series_instance_uid })()],

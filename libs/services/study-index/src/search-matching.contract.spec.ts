@@ -54,7 +54,9 @@ beforeAll(async () => {
       ...requests('SPS-1', 'C1'),
     }),
   );
-  await send(slice('new', 'ct', 2, { ...anna, StudyDate: '20260102', StudyTime: '101530', ...requests('SPS-1', 'C1') }));
+  await send(
+    slice('new', 'ct', 2, { ...anna, StudyDate: '20260102', StudyTime: '101530', ...requests('SPS-1', 'C1') }),
+  );
   await send(
     slice('new', 'sr', 1, {
       ...anna,
@@ -133,26 +135,35 @@ describe('at the study level', () => {
       ['other', 'old'],
       { combinedDatetime: true },
     ],
+    ['moments since one', { '00080020': '20260102-', '00080030': '1016-' }, [], { combinedDatetime: true }],
     [
-      'moments since one',
-      { '00080020': '20260102-', '00080030': '1016-' },
-      [],
+      'moments in two forms as they are',
+      { '00080020': '20260102', '00080030': '1015-' },
+      ['new'],
       { combinedDatetime: true },
     ],
-    ['moments in two forms as they are', { '00080020': '20260102', '00080030': '1015-' }, ['new'], { combinedDatetime: true }],
     ['modalities: one of several', { '00080061': 'SR\\MR' }, ['new', 'old']],
     ['a SOP class in the study', { '00080062': '1.2.840.10008.5.1.4.1.1.88.33' }, ['new']],
     ['the number of its series', { '00201206': '2' }, ['new']],
     ['the number of its instances', { '00201208': '003' }, ['new']],
     ['the number of its patient’s studies', { '00201200': '2' }, ['new', 'old']],
-    ['the number of the instances of a patient without ID', { '00201204': '1', '00080020': '', '00100020': '' }, ['other', 'nobody']],
+    [
+      'the number of the instances of a patient without ID',
+      { '00201204': '1', '00080020': '', '00100020': '' },
+      ['other', 'nobody'],
+    ],
     ['availability', { '00080056': 'ONLINE' }, all],
     ['no availability that there is', { '00080056': 'OFFLINE' }, []],
     ['a sequence', { '00081110.00081155': '1.2.3.4' }, ['new']],
     ['a sequence that is asked for only', { '00081110': '' }, all],
     ['no value, once negotiated', { '00080050': '""' }, ['other'], { emptyValueMatching: true }],
     ['no date, once negotiated', { '00080020': '""' }, ['nobody'], { emptyValueMatching: true }],
-    ['no value of metadata, once negotiated', { '00081080': '""', '00100021': 'A' }, ['old'], { emptyValueMatching: true }],
+    [
+      'no value of metadata, once negotiated',
+      { '00081080': '""', '00100021': 'A' },
+      ['old'],
+      { emptyValueMatching: true },
+    ],
     ['quotation marks that are a value', { '00080050': '""' }, []],
     ['LIKE characters', { '00100020': 'P_1', '00080020': '' }, []],
     ['a regular expression', { '00100010': '.*^anna' }, []],
@@ -209,8 +220,17 @@ describe('at the instance level', () => {
     ['one of several code strings', { '00080008': 'AXIAL' }, ['new/ct/1']],
     ['a date and time of another time zone', { '0008002A': '20260102091600+0000' }, ['new/ct/1']],
     ['a range of dates and times', { '0008002A': '202601020900+0000-202601020915+0000' }, []],
-    ['a date and time pair in metadata', { '00080022': '20260101-20260102', '00080032': '2300-1016' }, ['new/ct/1'], { combinedDatetime: true }],
-    ['keys of each level', { '00100020': 'P-1', '00080060': 'CT', '00200013': '1', '0020000D': uid('new') }, ['new/ct/1']],
+    [
+      'a date and time pair in metadata',
+      { '00080022': '20260101-20260102', '00080032': '2300-1016' },
+      ['new/ct/1'],
+      { combinedDatetime: true },
+    ],
+    [
+      'keys of each level',
+      { '00100020': 'P-1', '00080060': 'CT', '00200013': '1', '0020000D': uid('new') },
+      ['new/ct/1'],
+    ],
     ['an item of a sequence', { '00400275.00400008.00080100': 'C1', '00200013': '2' }, ['new/ct/2']],
   ])('finds by %s', async (_what, keys, expected, more = {}) => {
     expect(named(INSTANCE, await ask(INSTANCE, keys, more))).toEqual(expected.map(uid));
@@ -219,10 +239,20 @@ describe('at the instance level', () => {
 
 describe('at the patient level', () => {
   const patients = async (keys: Keys, more: Partial<imaging.SearchRequest> = {}): Promise<unknown[]> =>
-    (await ask(PATIENT, keys, more)).map((dataset) => [dataset['00100020']?.Value?.[0], dataset['00100021']?.Value?.[0]]);
+    (await ask(PATIENT, keys, more)).map((dataset) => [
+      dataset['00100020']?.Value?.[0],
+      dataset['00100021']?.Value?.[0],
+    ]);
 
   it.each<[string, Keys, unknown[]]>([
-    ['everybody with a Patient ID, once', {}, [['P-1', 'A'], ['P-1', 'B']]],
+    [
+      'everybody with a Patient ID, once',
+      {},
+      [
+        ['P-1', 'A'],
+        ['P-1', 'B'],
+      ],
+    ],
     ['name', { '00100010': 'doe*' }, [['P-1', 'B']]],
     ['ID and issuer', { '00100020': 'P-1', '00100021': 'A' }, [['P-1', 'A']]],
     ['the number of studies', { '00201200': '2' }, [['P-1', 'A']]],
@@ -254,7 +284,11 @@ describe('answers that hold only what was asked for', () => {
   const only = { onlyRequested: true };
 
   it('have unique keys, and an element without a value where there is none', async () => {
-    const [study] = await ask(STUDY, { '0020000D': uid('other'), '00080050': '', '00081110': '', '00201206': '' }, only);
+    const [study] = await ask(
+      STUDY,
+      { '0020000D': uid('other'), '00080050': '', '00081110': '', '00201206': '' },
+      only,
+    );
     expect(study).toEqual({
       '00080050': { vr: 'SH' },
       '00081110': { vr: 'SQ' },

@@ -23,7 +23,8 @@ const { QUERY_LEVEL_PATIENT: PATIENT, QUERY_LEVEL_STUDY: STUDY } = imaging.Query
 const everything = { level: STUDY, onlyRequested: true, includeTags: ['00080020', '00100010', '00081030'] };
 
 /** Studies `from` to `to`, generated straight into the table: two of each patient. */
-const fill = (from: number, to: number) => sql`
+const fill = (from: number, to: number) =>
+  sql`
   insert into study (study_instance_uid, revision, state, identity_digest, inconsistent, patient_id, issuer_of_patient_id,
     issuer_universal_entity_id, issuer_universal_entity_id_type, patient_name, patient_birth_date, patient_sex, name_key,
     name_key_ideographic, name_key_phonetic, source, first_stored_at, representative_sha256, study_date, study_time_key,
@@ -172,7 +173,9 @@ describe(`a search that finds ${studies} studies`, () => {
     await database.db.transaction().execute(async (trx) => {
       await sql`set local statement_timeout = '1ms'`.execute(trx);
       await sql`savepoint before_search`.execute(trx);
-      await expect(collect(search(new PostgresSearchStore(trx), inMetadata))).rejects.toBeInstanceOf(SearchTooBroadError);
+      await expect(collect(search(new PostgresSearchStore(trx), inMetadata))).rejects.toBeInstanceOf(
+        SearchTooBroadError,
+      );
       await sql`rollback to savepoint before_search`.execute(trx);
     });
     // The index finds this name without its accent again and again, and none is meant.

@@ -89,7 +89,10 @@ describe('text in character sets', () => {
 
   it.each(repertoires)('in %j reads as it was written', (characterSet, characters) => {
     const text = fc.string({ unit: fc.constantFrom(...characters), maxLength: 20 });
-    const value = fc.oneof(text, fc.tuple(text, text, text).map(([a, b, c]) => `${a}^${b}=${c}`));
+    const value = fc.oneof(
+      text,
+      fc.tuple(text, text, text).map(([a, b, c]) => `${a}^${b}=${c}`),
+    );
     fc.assert(
       fc.property(value, fc.constantFrom('PN', 'LO', 'LT'), (one, vr) => {
         const encoding = textEncodingOf(characterSet);

@@ -68,7 +68,10 @@ describe('an identifier', () => {
     const { bytes } = encodeDataset(
       {
         '00080005': { vr: 'CS', Value: ['ISO_IR 192'] },
-        '00081140': { vr: 'SQ', Value: [{ '00080005': { vr: 'CS', Value: ['ISO_IR 192'] }, '00080100': { vr: 'SH' } }] },
+        '00081140': {
+          vr: 'SQ',
+          Value: [{ '00080005': { vr: 'CS', Value: ['ISO_IR 192'] }, '00080100': { vr: 'SH' } }],
+        },
       },
       { transferSyntaxUid: '1.2.840.10008.1.2' },
     );

@@ -16,7 +16,10 @@ const python = await orSkip(async () => {
     );
     if (has) return candidate;
   }
-  throw new MissingPrerequisite('pydicom is not installed', 'pip install pydicom==3.0.2, and CALLOSUM_TEST_PYTHON=<python>');
+  throw new MissingPrerequisite(
+    'pydicom is not installed',
+    'pip install pydicom==3.0.2, and CALLOSUM_TEST_PYTHON=<python>',
+  );
 });
 
 interface Asked {

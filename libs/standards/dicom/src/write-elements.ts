@@ -42,7 +42,11 @@ function pushElement(tag: Tag, element: DicomJsonElement, encoding: ElementEncod
       throw new DicomWriteError(`${tag} has fragments, which stand in Explicit VR Little Endian (PS3.5 A.4)`);
     parts.push(head(tag, 'OB', 0xffffffff, encoding));
     for (const fragment of element.fragments)
-      parts.push(itemHead(0xfffee000, fragment.length + (fragment.length & 1), false), fragment, pad(fragment.length, 0));
+      parts.push(
+        itemHead(0xfffee000, fragment.length + (fragment.length & 1), false),
+        fragment,
+        pad(fragment.length, 0),
+      );
     parts.push(itemHead(0xfffee0dd, 0, false));
     return;
   }
@@ -124,7 +128,6 @@ function textOf(tag: Tag, vr: string, value: DicomJsonValue, isChecked: boolean)
   if (typeof value === 'number') return vr === 'DS' ? decimalString(value) : String(value);
   if (isChecked && value.length > 0 && !isUid(value))
     throw new DicomWriteError(`${tag} holds no valid UID (PS3.5 9.1)`);
-  if (value.includes('\\') && !isSingleText(vr))
-    throw new DicomWriteError(`${tag} (${vr}) holds a backslash`);
+  if (value.includes('\\') && !isSingleText(vr)) throw new DicomWriteError(`${tag} (${vr}) holds a backslash`);
   return value;
 }

@@ -79,7 +79,10 @@ export function writeFileMeta(input: FileMetaInput): Uint8Array {
 /** The dataset's bytes in Explicit VR Little Endian, without File Meta Information. Errors as `writeFile`. */
 export function writeDataset(dataset: DicomJson): Uint8Array {
   const needsUnicode = hasNonAscii(dataset);
-  return writeElements(needsUnicode ? { ...dataset, '00080005': { vr: 'CS', Value: ['ISO_IR 192'] } } : dataset, unicode);
+  return writeElements(
+    needsUnicode ? { ...dataset, '00080005': { vr: 'CS', Value: ['ISO_IR 192'] } } : dataset,
+    unicode,
+  );
 }
 
 const unicode: ElementEncoding = {

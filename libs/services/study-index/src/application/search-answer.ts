@@ -45,7 +45,8 @@ export function answerOf(row: SearchRow, plan: SearchPlan): DicomJson {
   for (const [tag, attribute] of Object.entries(stored)) {
     if (!isWithin(levelOfKey(tag), level)) continue;
     const want = wanted.get(tag) ?? (plan.wantsAll ? 'whole' : undefined);
-    if (want !== undefined) dataset[tag] = plan.onlyRequested ? partOf(attribute, want, keysIn(plan.keys, tag)) : attribute;
+    if (want !== undefined)
+      dataset[tag] = plan.onlyRequested ? partOf(attribute, want, keysIn(plan.keys, tag)) : attribute;
   }
   for (const [tag, element] of Object.entries(computedOf(row, level))) {
     if (wanted.has(tag)) dataset[tag] = element;

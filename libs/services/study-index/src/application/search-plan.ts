@@ -3,7 +3,16 @@ import { dictionaryEntry, type Tag } from '@callosum/dicom';
 
 import { MalformedMatchError } from '../domain/errors.js';
 import type { Key } from '../domain/key-match.js';
-import { askersKeys, computed, formOf, isComputed, isWithin, type Level, levelOfKey, timeOfDate } from '../domain/keys.js';
+import {
+  askersKeys,
+  computed,
+  formOf,
+  isComputed,
+  isWithin,
+  type Level,
+  levelOfKey,
+  timeOfDate,
+} from '../domain/keys.js';
 import { type Condition, readMatch } from '../domain/match.js';
 
 /** What an answer holds of a dataset: attributes whole, or of items of sequences these. */

@@ -83,7 +83,8 @@ function matchesMoment(date: string, condition: Extract<Condition, { kind: 'mome
   const earliest = `${day}${time ?? '000000000000'}`;
   const latest = `${day}${time ?? '999999999999'}`;
   return (
-    (condition.from === undefined || latest >= condition.from) && (condition.to === undefined || earliest <= condition.to)
+    (condition.from === undefined || latest >= condition.from) &&
+    (condition.to === undefined || earliest <= condition.to)
   );
 }
 

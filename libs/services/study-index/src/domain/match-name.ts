@@ -73,7 +73,13 @@ export function narrowName(pattern: NamePattern): NameNarrowing {
     .map((component) =>
       component
         .split(/([*?]+)/)
-        .map((part, i) => (i % 2 === 1 ? '%' : foldText(part).replace(/[\\%_]/g, '\\$&').replace(/[σς]/g, '_')))
+        .map((part, i) =>
+          i % 2 === 1
+            ? '%'
+            : foldText(part)
+                .replace(/[\\%_]/g, '\\$&')
+                .replace(/[σς]/g, '_'),
+        )
         .join(''),
     )
     .join('^')

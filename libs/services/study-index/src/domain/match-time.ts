@@ -82,7 +82,9 @@ export function readDateTime(value: string): MomentInterval | undefined {
   if (!match) return undefined;
   const [, year = '', month, day, hour, minute, second, fraction, offset] = match;
   if (fraction !== undefined && second === undefined) return undefined;
-  const fields = [year, month, day, hour, minute, second].map((field) => (field === undefined ? undefined : Number(field)));
+  const fields = [year, month, day, hour, minute, second].map((field) =>
+    field === undefined ? undefined : Number(field),
+  );
   const start = utc(fields);
   // The next of the last field that is given begins where this one ends.
   const last = fields.findLastIndex((field) => field !== undefined);
@@ -93,7 +95,9 @@ export function readDateTime(value: string): MomentInterval | undefined {
   return { from, to, offset: offset === undefined ? undefined : readOffset(offset) };
 }
 
-function utc([year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0]: readonly (number | undefined)[]): number {
+function utc([year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0]: readonly (
+  number | undefined
+)[]): number {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   return date.setUTCHours(hour, minute, second) * 1_000;

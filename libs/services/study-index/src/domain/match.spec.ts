@@ -81,7 +81,10 @@ describe('match values (PS3.4 C.2.2.2)', () => {
       form: 'from',
       from: micros('2020-01-01T11:00:00.500Z'),
     });
-    expect(readMatch('0008002A', 'datetime', '20200101-0500-20200102-0500')).toMatchObject({ form: 'range', isUtc: true });
+    expect(readMatch('0008002A', 'datetime', '20200101-0500-20200102-0500')).toMatchObject({
+      form: 'range',
+      isUtc: true,
+    });
   });
 
   it.each([

@@ -53,7 +53,10 @@ describe('a QIDO-RS request', () => {
     expect(asked[0]?.matches).toEqual([{ tag: '00081110.00081155', value: '1.2.3' }]);
     expect(asked[0]?.onlyRequested).toBe(false);
     expect(response.json()).toEqual([
-      { '0020000D': { vr: 'UI', Value: ['1.2.0'] }, '00081190': { vr: 'UR', Value: ['http://here/dicom-web/studies/1.2.0'] } },
+      {
+        '0020000D': { vr: 'UI', Value: ['1.2.0'] },
+        '00081190': { vr: 'UR', Value: ['http://here/dicom-web/studies/1.2.0'] },
+      },
     ]);
     expect(response.headers).not.toHaveProperty('warning');
   });
