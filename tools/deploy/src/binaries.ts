@@ -68,7 +68,9 @@ function build(name: string, source: string, into: string): void {
     execFileSync('go', ['install', source], { env: { ...process.env, GOBIN: into }, timeout: installMs });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new Error(`${name} is not in ../shared/tools, and Go, which would build it, is not on PATH`, { cause: error });
+    throw new Error(`${name} is not in ../shared/tools, and Go, which would build it, is not on PATH`, {
+      cause: error,
+    });
   }
 }
 
