@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -157,8 +158,13 @@ describe(`a search that finds ${studies} studies`, () => {
   });
 
   it('ends when its reader cancels', async () => {
-    store.before = () => sleep(50);
     const controller = new AbortController();
+    const cancelled = once(controller.signal, 'abort');
+    store.before = async () => {
+      if (store.pages <= 2) return;
+      await cancelled;
+      await sleep(300);
+    };
     const answers = client().search(searchRequest(everything), { signal: controller.signal });
     await expect(
       (async () => {
