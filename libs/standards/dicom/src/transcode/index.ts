@@ -1,0 +1,5 @@
+export { transferSyntaxesFor } from './choose.js';
+export { type ObjectFacts, readFacts } from './facts.js';
+export * from './limits.js';
+export type { TranscodeSource } from './source.js';
+export * from './transcode.js';
