@@ -83,13 +83,13 @@ export async function encodeRleFrame(samples: Uint8Array, image: ImagePixel): Pr
 /** PackBits of one byte plane (PS3.5 G.3.1). */
 class SegmentPacker {
   readonly #row: Uint8Array;
-  /** Literal runs of 128 cost one byte more: nothing takes more room. */
+  /** A literal of 128 costs one byte more, and so may the last one of a row: nothing takes more room. */
   readonly #out: Uint8Array;
   #length = 0;
 
   constructor(columns: number, rows: number) {
     this.#row = new Uint8Array(columns);
-    this.#out = new Uint8Array((columns + Math.ceil(columns / 128)) * rows + 1);
+    this.#out = new Uint8Array((columns + Math.ceil(columns / 128) + 1) * rows + 1);
   }
 
   addRow(samples: Uint8Array, first: number, stride: number): void {
