@@ -13,10 +13,10 @@ from pydicom.pixels import pixel_array
 from pydicom.uid import HTJ2KLossless
 
 
-def pixels(path, dataset):
+def pixels(dataset):
     """Stored values; Pillow's OpenJPEG reads HTJ2K, which pydicom does not ask it to."""
     if dataset.file_meta.TransferSyntaxUID != HTJ2KLossless:
-        return pixel_array(path, raw=True)
+        return pixel_array(dataset, raw=True)
     count = int(dataset.get("NumberOfFrames", 1))
     frames = [
         numpy.asarray(Image.open(io.BytesIO(frame))) for frame in generate_frames(dataset.PixelData, number_of_frames=count)
@@ -49,7 +49,7 @@ for path in sys.argv[1:]:
         answer["transferSyntax"] = read.file_meta.TransferSyntaxUID
         answer["photometric"] = read.get("PhotometricInterpretation")
         answer["private"] = private(read)
-        stored = numpy.ascontiguousarray(pixels(path, read))
+        stored = numpy.ascontiguousarray(pixels(read))
         answer["pixels"] = hashlib.sha256(stored.astype("<i4").tobytes()).hexdigest()
     except Exception as error:  # noqa: BLE001: whatever it says is the answer
         answer["error"] = f"{type(error).__name__}: {error}"

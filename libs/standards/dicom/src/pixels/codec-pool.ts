@@ -92,14 +92,15 @@ export class CodecPool {
   /**
    * One frame, first come, first served.
    * Thrown when the code stream is broken, takes longer than a minute, or brings the codec down: DicomPixelError, of a
-   * frame to be encoded DicomTranscodeError; when too much waits already: DicomCodecsBusyError; when the signal says so before a thread has begun: its reason.
+   * frame to be encoded DicomTranscodeError; when too much waits already: DicomCodecsBusyError; when the signal says so
+   * before a thread has begun: its reason.
    */
-  run(job: CodecJob, signal?: AbortSignal): Promise<CodecResult> {
+  async run(job: CodecJob, signal?: AbortSignal): Promise<CodecResult> {
     signal?.throwIfAborted();
     const { queuedJobsMax, queuedBytesMax } = this.#options;
     const byteCount = (job.kind === 'decode' ? job.encoded : job.samples).length;
     const isFull = this.#waiting.length >= queuedJobsMax || this.#waitingBytes + byteCount > queuedBytesMax;
-    if (this.#waiting.length > 0 && isFull) return Promise.reject(new DicomCodecsBusyError('Too many frames wait for the codecs'));
+    if (this.#waiting.length > 0 && isFull) throw new DicomCodecsBusyError('Too many frames wait for the codecs');
     return new Promise<CodecResult>((resolve, reject) => {
       const waiting = { job, byteCount, resolve, reject };
       const giveUp = (): void => this.#giveUp(waiting, signal?.reason);
@@ -137,7 +138,16 @@ export class CodecPool {
 
   #start(): Worker {
     this.#threads++;
-    return new Worker(new URL(workerFile, import.meta.url));
+    const worker = new Worker(new URL(workerFile, import.meta.url));
+    // Whoever waits for its frame is told; a thread that dies with none has nobody to tell, and is no error of the process.
+    worker.on('error', () => undefined);
+    worker.once('exit', () => {
+      const index = this.#idle.indexOf(worker);
+      if (index < 0) return;
+      this.#idle.splice(index, 1);
+      this.#threads--;
+    });
+    return worker;
   }
 
   #perform(worker: Worker, { job, resolve, reject }: Waiting): void {
@@ -149,8 +159,6 @@ export class CodecPool {
     const lose = (why: string, cause?: unknown): void => {
       finish();
       this.#threads--;
-      // A thread that dies late has nobody left to tell.
-      worker.on('error', () => undefined);
       void worker.terminate();
       reject(
         job.kind === 'decode'

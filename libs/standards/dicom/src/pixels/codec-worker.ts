@@ -64,11 +64,11 @@ function precisionOf(
   if (bitsStored >= bitsAllocated) return bitsAllocated;
   const bits = Math.max(least, bitsStored);
   const isSigned = pixelRepresentation === 1 && encoder === 'encodeJpeg2000';
-  const { buffer, byteOffset, byteLength } = samples;
+  const buffer = samples.buffer as ArrayBuffer;
   const words =
     bitsAllocated === 8
-      ? new (isSigned ? Int8Array : Uint8Array)(buffer, byteOffset, byteLength)
-      : new (isSigned ? Int16Array : Uint16Array)(buffer, byteOffset, byteLength >> 1);
+      ? new (isSigned ? Int8Array : Uint8Array)(buffer)
+      : new (isSigned ? Int16Array : Uint16Array)(buffer);
   const [min, max] = isSigned ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
   return words.every((sample) => sample >= min && sample <= max) ? bits : bitsAllocated;
 }

@@ -45,7 +45,7 @@ const startOfScan = 0xda;
 function readJpeg(view: DataView): CodeStream | undefined {
   let frame: Omit<CodeStream, 'byPlane' | 'lossy'> | undefined;
   let marker = 0;
-  for (let at = 2; ; ) {
+  for (let at = 2; ;) {
     // Any number of fill bytes may stand before a marker.
     while (view.getUint8(at) === 0xff) at++;
     const code = view.getUint8(at++);
@@ -79,7 +79,7 @@ function readJpeg2000(view: DataView, start: number): CodeStream | undefined {
     components: view.getUint16(siz + 36),
     precision: (view.getUint8(siz + 38) & 0x7f) + 1,
   };
-  for (let at = siz + view.getUint16(siz); ; ) {
+  for (let at = siz + view.getUint16(siz); ;) {
     const marker = view.getUint16(at);
     if (marker === 0xff90 || marker === 0xff93) return undefined;
     // COD: style, progression, layers, component transform, levels, block size and style, then the wavelet (1: 5-3).

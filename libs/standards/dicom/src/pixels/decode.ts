@@ -189,7 +189,11 @@ function joined(bytes: Uint8Array, ranges: readonly ByteRange[]): Uint8Array {
 }
 
 /** Syntaxes whose frames are decoded here, without a codec. */
-const ownSyntaxes: ReadonlySet<string> = new Set(['1.2.840.10008.1.2.5', '1.2.840.10008.1.2.1.98', '1.2.840.10008.1.2.8.1']);
+const ownSyntaxes: ReadonlySet<string> = new Set([
+  '1.2.840.10008.1.2.5',
+  '1.2.840.10008.1.2.1.98',
+  '1.2.840.10008.1.2.8.1',
+]);
 
 /** True for encapsulated syntaxes that `decodeEncodedFrame` knows. */
 export const isDecoded = (transferSyntaxUid: string): boolean =>

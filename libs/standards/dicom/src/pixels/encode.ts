@@ -75,7 +75,10 @@ export async function encodeFrame(
   if (transferSyntaxUid === RLELossless) return encodeRleFrame(samples, image);
   const codec = encoders[transferSyntaxUid];
   if (!codec) throw new DicomTranscodeError('unfit', `${transferSyntaxOf(transferSyntaxUid).name} is not written`);
-  const { bytes, isExact } = await codecPool.run({ kind: 'encode', ...codec, image: codecImage(image), samples }, signal);
+  const { bytes, isExact } = await codecPool.run(
+    { kind: 'encode', ...codec, image: codecImage(image), samples },
+    signal,
+  );
   if (isExact === true) return bytes;
   throw new DicomTranscodeError(
     'not-lossless',

@@ -96,7 +96,7 @@ class SegmentPacker {
     const row = this.#row;
     for (let i = 0; i < row.length; i++) row[i] = samples[first + i * stride] ?? 0;
     let literal = 0;
-    for (let at = 0; at < row.length; ) {
+    for (let at = 0; at < row.length;) {
       const run = runLength(row, at);
       // Two alike are worth a run of their own only where no literal would be cut in two for it.
       if (run >= 3 || (run === 2 && literal === at)) {

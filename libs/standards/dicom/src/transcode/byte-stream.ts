@@ -72,7 +72,7 @@ export class ByteStream {
 
   /** Errors as `read`. */
   async skip(byteCount: number): Promise<void> {
-    for (let left = byteCount; left > 0; ) left -= (await this.some(left)).length;
+    for (let left = byteCount; left > 0;) left -= (await this.some(left)).length;
   }
 
   /** The rest, chunk by chunk. */

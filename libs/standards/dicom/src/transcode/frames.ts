@@ -20,7 +20,7 @@ export async function* valuePieces(
   vr: string,
   swap: boolean,
 ): AsyncGenerator<Uint8Array> {
-  for (let left = length; left > 0; ) {
+  for (let left = length; left > 0;) {
     if (!swap) {
       const piece = await stream.some(left);
       left -= piece.length;
@@ -44,7 +44,10 @@ export function codecSamples(frame: Uint8Array, image: ImagePixel): Uint8Array {
   return new Uint8Array(byPixel(wordsOf(copy, image), image, image.planarConfiguration).buffer);
 }
 
-function wordsOf({ buffer }: Uint8Array<ArrayBuffer>, { bitsAllocated }: ImagePixel): Uint8Array | Uint16Array | Uint32Array {
+function wordsOf(
+  { buffer }: Uint8Array<ArrayBuffer>,
+  { bitsAllocated }: ImagePixel,
+): Uint8Array | Uint16Array | Uint32Array {
   if (bitsAllocated === 8) return new Uint8Array(buffer);
   return bitsAllocated === 16 ? new Uint16Array(buffer) : new Uint32Array(buffer);
 }

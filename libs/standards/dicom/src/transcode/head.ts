@@ -19,7 +19,11 @@ class HeadCursor extends ByteCursor {
 }
 
 /** The head at the start of the bytes and how long it is. Thrown when they are too few: DicomParseError. */
-export function readHead(bytes: Uint8Array, encoding: Encoding, signed: boolean): Head & { readonly byteCount: number } {
+export function readHead(
+  bytes: Uint8Array,
+  encoding: Encoding,
+  signed: boolean,
+): Head & { readonly byteCount: number } {
   const cursor = new HeadCursor(bytes, 0);
   return orTruncated(() => ({ ...cursor.head(encoding, signed), byteCount: cursor.position }));
 }

@@ -82,7 +82,8 @@ export function planTranscoding(facts: ObjectFacts, toUid: string, limits: Trans
     return { ...plan, pixels: 'copy', image: pixels?.image, changes: new Map() };
   }
   if (!pixels || pixels.tag !== '7FE00010') throw unfit(`${to.name} holds integer pixels only`);
-  if (pixels.byteCount === undefined && !isDecoded(from.uid)) throw undecodable(`Pixels in ${from.name} are not decoded`);
+  if (pixels.byteCount === undefined && !isDecoded(from.uid))
+    throw undecodable(`Pixels in ${from.name} are not decoded`);
   if (pixels.image.photometricInterpretation.startsWith('YBR_PARTIAL'))
     throw undecodable(`${pixels.image.photometricInterpretation} has no uncompressed form with all its chroma`);
   const image: ImagePixel = {
@@ -155,8 +156,8 @@ const lossyMethods: readonly (readonly [RegExp, string])[] = [
  */
 function lossyHistory({ transferSyntax, ...facts }: ObjectFacts, { firstFrame }: PixelFacts): Changes {
   const changes = new Map<Tag, ChangedValue>();
-  if (facts.lossyImageCompression === '01' || readCodeStream(firstFrame)?.lossy !== true) return changes;
-  changes.set('00282110', { ...text('CS', '01'), insert: true });
+  if (readCodeStream(firstFrame)?.lossy !== true) return changes;
+  if (facts.lossyImageCompression !== '01') changes.set('00282110', { ...text('CS', '01'), insert: true });
   const method = lossyMethods.find(([pattern]) => pattern.test(transferSyntax.uid))?.[1];
   if (method !== undefined && !facts.hasLossyMethod) changes.set('00282114', { ...text('CS', method), insert: true });
   return changes;

@@ -59,7 +59,10 @@ export async function openDataset(
 }
 
 /** The dataset's bytes as they are stored, deflated ones too. Errors as `openDataset`. */
-export async function* storedDataset(source: TranscodeSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+export async function* storedDataset(
+  source: TranscodeSource,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
   const raw = new ByteStream(await source.open(signal), signal);
   try {
     if (source.transferSyntaxUid === undefined) await skipFileMeta(raw);

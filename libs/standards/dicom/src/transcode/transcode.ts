@@ -33,7 +33,9 @@ export interface Transcoding {
    */
   dataset(): AsyncGenerator<Uint8Array>;
   /** The same as a PS3.10 file, with new File Meta Information. */
-  file(implementation: Pick<WriteOptions, 'implementationClassUid' | 'implementationVersionName'>): AsyncGenerator<Uint8Array>;
+  file(
+    implementation: Pick<WriteOptions, 'implementationClassUid' | 'implementationVersionName'>,
+  ): AsyncGenerator<Uint8Array>;
 }
 
 /**

@@ -2,7 +2,15 @@ import { DicomParseError } from '../errors.js';
 import type { Encoding, Head } from '../parse/cursor.js';
 import type { Tag } from '../tags.js';
 import { truncated, type ByteStream } from './byte-stream.js';
-import { headBytesMax, itemDelimiter, itemTag, readHead, readItemHead, sequenceDelimiter, undefinedLength } from './head.js';
+import {
+  headBytesMax,
+  itemDelimiter,
+  itemTag,
+  readHead,
+  readItemHead,
+  sequenceDelimiter,
+  undefinedLength,
+} from './head.js';
 import type { TranscodeLimits } from './limits.js';
 
 /** Pixel Data and its floating point kin. */
@@ -79,7 +87,8 @@ export class DatasetWalker {
     for (;;) {
       const top = this.#top;
       const { position } = this.stream;
-      if (position > top.end) throw new DicomParseError(`An element is longer than what holds it, at byte ${String(position)}`);
+      if (position > top.end)
+        throw new DicomParseError(`An element is longer than what holds it, at byte ${String(position)}`);
       if (position === top.end && this.#stack.length > 1) return this.#leave();
       const event = top.isSequence ? await this.#nextItem(top) : await this.#nextElement(top);
       if (event === 'end') return undefined;
@@ -162,7 +171,9 @@ export class DatasetWalker {
     this.stream.take(head.byteCount);
     if (head.tag === itemDelimiter && !isRoot) return top.end === Infinity ? this.#leave() : 'again';
     if (head.tag === itemDelimiter || head.tag === sequenceDelimiter)
-      throw new DicomParseError(`A delimiter stands outside of any sequence before byte ${String(this.stream.position)}`);
+      throw new DicomParseError(
+        `A delimiter stands outside of any sequence before byte ${String(this.stream.position)}`,
+      );
     this.#counted();
     return this.#event(head, top);
   }

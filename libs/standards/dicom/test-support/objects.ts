@@ -1,5 +1,5 @@
-import type { DicomDataset, DicomJson } from '../../index.js';
-import { transcode, writeFile, type TranscodeOptions, type TranscodeSource } from '../../index.js';
+import type { DicomDataset, DicomJson } from '../src/index.js';
+import { transcode, writeFile, type TranscodeOptions, type TranscodeSource } from '../src/index.js';
 
 export const implementation = { implementationClassUid: '1.2.3' };
 
@@ -91,7 +91,11 @@ export function noise(byteCount: number, seed = 1): Uint8Array {
 }
 
 /** One line an element, all levels: tag, VR where asked, value. Sequences name their items. */
-export function linesOf(dataset: DicomDataset, options: { vr: boolean; without?: readonly string[] }, path = ''): string[] {
+export function linesOf(
+  dataset: DicomDataset,
+  options: { vr: boolean; without?: readonly string[] },
+  path = '',
+): string[] {
   return [...dataset].flatMap((element) => {
     const { tag, vr, value, items, fragments } = element;
     if (options.without?.includes(tag) === true || tag.endsWith('0000')) return [];
