@@ -57,7 +57,7 @@ const dataset: fc.Memo<DicomJson> = fc.memo((depth) => {
     { requiredKeys: [] },
   );
 });
-const seeded = { seed: 20261126, numRuns: Number(process.env['CALLOSUM_FUZZ_RUNS'] ?? 20) };
+const seeded = { seed: 20261126, numRuns: Number(process.env['CALLOSUM_FUZZ_RUNS'] ?? 8) };
 
 describe('a dataset without pixels', () => {
   it('comes back equal from every uncompressed syntax, however its bytes arrive', async () => {
