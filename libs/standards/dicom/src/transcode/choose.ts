@@ -4,8 +4,8 @@ import type { ObjectFacts } from './facts.js';
 import type { TranscodeLimits } from './limits.js';
 import { isSameCodeStream, nativeSyntaxes, planTranscoding } from './plan.js';
 
-/** What is small and fast comes first; RLE is hardly smaller than uncompressed. */
-const bySize: readonly string[] = [JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless, JPEGLossless, RLELossless];
+/** The smallest come first, of those JPEG 2000 last, which takes four times as long; RLE is the largest. */
+const bySize: readonly string[] = [JPEGLSLossless, HTJ2KLossless, JPEGLossless, JPEG2000Lossless, RLELossless];
 
 /**
  * Which of the syntaxes a peer accepts an object can be given in without loss, the best first: as stored; as stored under
