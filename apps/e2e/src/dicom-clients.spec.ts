@@ -1,7 +1,7 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { parseFile } from '@callosum/dicom';
+import { decodeFrames, parseFile } from '@callosum/dicom';
 import { tinyCt } from '@callosum/phantom';
 import { testDataPath } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -363,12 +363,23 @@ describe("other people's clients", () => {
 
     it('are not given uncompressed under a wrong name', async () => {
       const path = instancePath(uidsOf(named('ct-j2k-lossless.dcm')));
-      for (const [resource, accept] of [
-        [path, 'multipart/related; type="application/dicom"'],
-        [`${path}/frames/1`, 'multipart/related; type="application/octet-stream"'],
-      ] as const) {
-        const { status } = await fetch(`${system.httpUrl}/dicom-web/${resource}`, { headers: { accept } });
-        expect(status).toBe(406);
+      const accept = 'multipart/related; type="application/octet-stream"';
+      const { status } = await fetch(`${system.httpUrl}/dicom-web/${path}/frames/1`, { headers: { accept } });
+      expect(status).toBe(406);
+    });
+
+    it('are given as they were before compression, and in another one, when that is asked for', async () => {
+      const pixels = parseFile(named('ct-explicit-le.dcm')).dataset.bytes('PixelData') ?? new Uint8Array();
+      for (const name of ['ct-j2k-lossless.dcm', 'ct-jpegls-lossless.dcm', 'ct-rle.dcm', 'ct-htj2k-lossless.dcm']) {
+        const path = `${system.httpUrl}/dicom-web/${instancePath(uidsOf(named(name)))}`;
+        const plain = await fetch(path, { headers: { accept: 'application/dicom' } });
+        const file = parseFile(new Uint8Array(await plain.arrayBuffer()));
+        expect(file.dataset.bytes('PixelData'), name).toEqual(new Uint8Array(pixels));
+        const accept = 'application/dicom; transfer-syntax=1.2.840.10008.1.2.4.80';
+        const other = await fetch(path, { headers: { accept } });
+        expect(other.headers.get('content-type')).toContain('1.2.840.10008.1.2.4.80');
+        const [frame] = await decodeFrames(new Uint8Array(await other.arrayBuffer()));
+        expect(Buffer.from(frame?.samples.buffer ?? new ArrayBuffer()).equals(pixels), name).toBe(true);
       }
     });
   });

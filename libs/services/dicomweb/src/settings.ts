@@ -24,7 +24,7 @@ export const dicomwebSettings = z.object({
   CALLOSUM_WADO_BYTES_MAX: wholeNumber(16 * mebibyte, Number.MAX_SAFE_INTEGER)
     .default(384 * mebibyte)
     .describe(
-      'Memory for all WADO-RS requests of a process for objects that cannot be streamed: those that are rewritten take twice their size (big-endian three times), deflated ones what they may inflate to; requests wait for it, and what needs more at once is refused',
+      'Memory for all WADO-RS requests of a process for objects of which frames or bulk data cannot be streamed (big-endian ones, those the index does not know yet): they take twice their size, deflated ones what they may inflate to; requests wait for it, and what needs more at once is refused',
     ),
   CALLOSUM_INDEX_WAIT_MS: wholeNumber(0, 60_000)
     .default(2_000)

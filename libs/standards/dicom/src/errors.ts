@@ -25,6 +25,35 @@ export class DicomPixelError extends CallosumError {
   }
 }
 
+/** Why an object cannot be given in another transfer syntax. */
+export type TranscodeProblem =
+  /** Its pixels cannot be decoded here: video, JPIP, JPEG 2000 Part 2, a syntax nobody knows. */
+  | 'undecodable'
+  /** The wanted syntax is none that is written here, or cannot hold this image without loss. */
+  | 'unfit'
+  /** A frame or value passes a limit. */
+  | 'too-large'
+  /** An encoder gave a code stream that decodes to other samples: it was thrown away. */
+  | 'not-lossless';
+
+/** Thrown when an object cannot be transcoded losslessly; broken pixels and datasets have their own errors. */
+export class DicomTranscodeError extends CallosumError {
+  constructor(
+    readonly problem: TranscodeProblem,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(`dicom.transcode.${problem}`, problem === 'not-lossless' ? 'internal' : 'invalid', message, options);
+  }
+}
+
+/** Thrown when so many frames wait for the codec threads that another would only add to what is held. */
+export class DicomCodecsBusyError extends CallosumError {
+  constructor(message: string) {
+    super('dicom.codecs-busy', 'unavailable', message);
+  }
+}
+
 /** Why a list of slices is no volume. */
 export type GeometryProblem =
   | 'empty'

@@ -23,3 +23,4 @@ export * from './geometry/volume.js';
 export * from './pixels/layout.js';
 export * from './pixels/decode.js';
 export * from './digest.js';
+export * from './transcode/index.js';

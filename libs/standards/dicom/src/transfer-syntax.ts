@@ -18,6 +18,11 @@ export const ExplicitVRLittleEndian = '1.2.840.10008.1.2.1';
 export const DeflatedExplicitVRLittleEndian = '1.2.840.10008.1.2.1.99';
 export const ExplicitVRBigEndian = '1.2.840.10008.1.2.2';
 export const RLELossless = '1.2.840.10008.1.2.5';
+/** Process 14, selection value 1. */
+export const JPEGLossless = '1.2.840.10008.1.2.4.70';
+export const JPEGLSLossless = '1.2.840.10008.1.2.4.80';
+export const JPEG2000Lossless = '1.2.840.10008.1.2.4.90';
+export const HTJ2KLossless = '1.2.840.10008.1.2.4.201';
 
 type Flag = 'implicit' | 'big' | 'deflated' | 'lossless' | 'lossy' | 'video';
 const rows: readonly (readonly [string, string, Flag | undefined])[] = [

@@ -20,7 +20,6 @@ import { readAccept } from '../domain/accept.js';
 import {
   IndexBehindError,
   MemoryTakenError,
-  NotAcceptableError,
   NotFoundError,
   RetrieveEndedError,
   TooLargeError,
@@ -28,7 +27,7 @@ import {
 import type { KeptInstance, KeptInstances, StudyIndexReader } from './ports.js';
 import { ReadInstances } from './read-instances.js';
 import { ReadMetadata } from './read-metadata.js';
-import { ReadPixels } from './read-pixels.js';
+import { type PixelBody, ReadPixels } from './read-pixels.js';
 import { type Retrieve, Retrieves } from './retrieves.js';
 
 const gibibyte = 1024 ** 3;
@@ -165,11 +164,18 @@ describe('what cannot be held', () => {
       await expect(pixels.frames(blobs.instance, none, retrieve).next()).rejects.toBeInstanceOf(NotFoundError);
   });
 
-  it('is refused: to be rewritten, to be decoded, or until the index knows it', async () => {
+  it('is rewritten while it is streamed: as much memory as there is will do', async () => {
+    const blobs = new Blobs(instanceOf(ImplicitVRLittleEndian, ct.bytes.length));
+    await retrieve.hold(bytesMax);
+    const [body] = await new ReadInstances(blobs).read(blobs.instance, asked, retrieves.begin());
+    const { dataset, fileMeta } = parseFile(await buffer((await body?.open()) as Readable));
+    expect(fileMeta.transferSyntaxUid).toBe(ExplicitVRLittleEndian);
+    expect(fileMeta.mediaStorageSopInstanceUid).toBe(ct.sopInstanceUid);
+    expect(dataset.bytes('PixelData')).toEqual(parseFile(ct.bytes).dataset.bytes('PixelData'));
+  });
+
+  it('is refused: to be decoded, or until the index knows it', async () => {
     const large = new Blobs(instanceOf(ImplicitVRLittleEndian, bytesMax));
-    await expect(new ReadInstances(large).read(large.instance, asked, retrieve)).rejects.toBeInstanceOf(
-      NotAcceptableError,
-    );
     const bigEndian = new Blobs(instanceOf(ExplicitVRBigEndian, bytesMax));
     const layout = imaging.PixelDataLayout.fromPartial({ nativeOffset: 1n, nativeFrameBytes: 1n });
     const frames = (blobs: Blobs, known: typeof layout | undefined) =>
@@ -190,10 +196,8 @@ describe('what cannot be held', () => {
     const deflated = deflatedCt(0);
     const all = new Retrieves(new ByteBudget(5 * 1024 * 1024), { requestsMax: 100, memoryWaitMs: 200 });
     for (const one of [all.begin(), all.begin()]) {
-      const [body] = await new ReadInstances(deflated).read(deflated.instance, asked, one);
-      expect(parseFile(await buffer((await body?.open()) as Readable)).fileMeta.transferSyntaxUid).toBe(
-        ExplicitVRLittleEndian,
-      );
+      const frame = await new ReadPixels(deflated, indexOf(undefined)).frames(deflated.instance, '1', one).next();
+      expect(frame.done).toBe(false);
     }
   });
 
@@ -205,29 +209,25 @@ describe('what cannot be held', () => {
     const bodies = await Promise.all(
       Array.from({ length: 12 }, async () => {
         const one = all.begin();
-        const [body] = await new ReadInstances(blobs).read(blobs.instance, asked, one);
-        const opened = (await body?.open()) as Readable;
+        const frame = await new ReadPixels(blobs, indexOf(undefined)).frames(blobs.instance, '1', one).next();
         most = Math.max(most, ++held);
-        const bytes = await buffer(opened);
+        const bytes = await buffer(await (frame.value as PixelBody).open());
         held--;
         one.end();
         return bytes;
       }),
     );
     expect(most).toBeLessThanOrEqual(2);
-    for (const bytes of bodies) {
-      const { dataset, fileMeta } = parseFile(bytes);
-      expect(fileMeta.mediaStorageSopInstanceUid).toBe(ct.sopInstanceUid);
-      expect(dataset.bytes('PixelData')).toEqual(parseFile(ct.bytes).dataset.bytes('PixelData'));
-    }
+    for (const bytes of bodies)
+      expect(bytes.equals(parseFile(ct.bytes).dataset.bytes('PixelData') ?? new Uint8Array())).toBe(true);
   });
 
   it('is told to come again when the turn does not come, and leaves no one waiting behind it', async () => {
     const blobs = new Blobs(instanceOf(ImplicitVRLittleEndian, ct.bytes.length));
     await retrieve.hold(bytesMax);
     const waiting = retrieves.begin();
-    const [body] = await new ReadInstances(blobs).read(blobs.instance, asked, waiting);
-    await expect(body?.open()).rejects.toBeInstanceOf(MemoryTakenError);
+    const frames = new ReadPixels(blobs, indexOf(undefined)).frames(blobs.instance, '1', waiting);
+    await expect(frames.next()).rejects.toBeInstanceOf(MemoryTakenError);
     const gone = retrieves.begin();
     const held = gone.hold(1);
     gone.end();

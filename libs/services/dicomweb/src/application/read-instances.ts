@@ -1,19 +1,20 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 import {
-  ExplicitVRLittleEndian,
+  DicomPixelError,
+  DicomTranscodeError,
+  ExplicitVRBigEndian,
   implementationClassUid,
   implementationVersionName,
-  transferSyntaxOf,
-  writeDataset,
-  writeFileMeta,
+  ImplicitVRLittleEndian,
+  isEncapsulated,
+  transcode,
+  type Transcoding,
 } from '@callosum/dicom';
 
-import { type Accepted, chooseInstanceForm, type InstanceForm } from '../domain/accept.js';
-import { NotAcceptableError, NotFoundError, TooLargeError } from '../domain/errors.js';
-import { asWritten } from '../domain/rewrite.js';
+import { type Accepted, type InstanceChoice, instanceChoices, instanceNotAcceptable } from '../domain/accept.js';
+import { NotFoundError } from '../domain/errors.js';
 import type { KeptInstance, KeptInstances, RetrieveMemory, Selection } from './ports.js';
-import { holdFile, mayBeHeld, stillAsked, streamOf } from './stored-file.js';
 
 export interface InstanceBody {
   readonly instance: KeptInstance;
@@ -22,7 +23,10 @@ export interface InstanceBody {
   open(): Promise<Readable>;
 }
 
-/** Stored instances as application/dicom (PS3.18 10.4.1.1.1): streamed as they are, or rewritten in memory. */
+/** Syntaxes that WADO-RS does not give unless objects are stored in them (PS3.18 8.7.3.5.2). */
+const neverMade: ReadonlySet<string> = new Set([ImplicitVRLittleEndian, ExplicitVRBigEndian]);
+
+/** Stored instances as application/dicom (PS3.18 10.4.1.1.1): streamed as they are, or transcoded while they are streamed. */
 export class ReadInstances {
   constructor(private readonly kept: KeptInstances) {}
 
@@ -30,38 +34,47 @@ export class ReadInstances {
   async read(selection: Selection, accepted: readonly Accepted[], memory: RetrieveMemory): Promise<InstanceBody[]> {
     const instances = await this.kept.locate(selection);
     if (instances.length === 0) throw new NotFoundError('the resource');
-    return instances.map((instance) => {
-      const { form, multipart } = chooseInstanceForm(accepted, instance.transferSyntaxUid, instances.length > 1);
-      if (form !== 'stored' && !mayBeHeld(instance, memory, copiesOf(instance))) throw tooLargeToRewrite();
-      return {
-        instance,
-        multipart,
-        transferSyntaxUid: form === 'stored' ? instance.transferSyntaxUid : ExplicitVRLittleEndian,
-        open: () => this.#open(instance, form, memory),
-      };
-    });
+    const bodies: InstanceBody[] = [];
+    for (const instance of instances) {
+      const choices = instanceChoices(accepted, instance.transferSyntaxUid, instances.length > 1);
+      bodies.push(await this.#body(instance, choices, memory));
+    }
+    return bodies;
   }
 
-  async #open(instance: KeptInstance, form: InstanceForm, memory: RetrieveMemory): Promise<Readable> {
-    if (form === 'stored') return this.kept.open(instance.blobKey, memory.signal);
-    const { dataset } = await holdFile(this.kept, instance, memory, copiesOf(instance)).catch((error: unknown) => {
-      throw error instanceof TooLargeError ? tooLargeToRewrite() : error;
-    });
-    await stillAsked(memory);
-    const meta = writeFileMeta({
-      sopClassUid: dataset.string('SOPClassUID') ?? '',
-      sopInstanceUid: dataset.string('SOPInstanceUID') ?? '',
-      transferSyntaxUid: ExplicitVRLittleEndian,
-      implementationClassUid,
-      implementationVersionName,
-    });
-    return streamOf(meta, writeDataset(asWritten(dataset)));
+  async #body(
+    instance: KeptInstance,
+    choices: readonly InstanceChoice[],
+    memory: RetrieveMemory,
+  ): Promise<InstanceBody> {
+    for (const { transferSyntaxUid, multipart } of choices) {
+      const open = await this.#opener(instance, transferSyntaxUid, memory);
+      if (open) return { instance, multipart, transferSyntaxUid, open };
+    }
+    throw instanceNotAcceptable(instance.transferSyntaxUid);
+  }
+
+  /** Undefined when the instance cannot be had in this syntax without loss. */
+  async #opener(
+    { blobKey, transferSyntaxUid: stored }: KeptInstance,
+    asked: string,
+    { signal }: RetrieveMemory,
+  ): Promise<InstanceBody['open'] | undefined> {
+    const open = (): Promise<Readable> => this.kept.open(blobKey, signal);
+    if (asked === stored) return open;
+    if (neverMade.has(asked)) return undefined;
+    const begin = (): Promise<Transcoding> => transcode({ open }, { to: asked, signal });
+    // Between uncompressed syntaxes every object passes: none of them is read before its turn.
+    if (!isEncapsulated(stored) && !isEncapsulated(asked)) return async () => fileOf(await begin());
+    try {
+      const transcoding = await begin();
+      return () => Promise.resolve(fileOf(transcoding));
+    } catch (error) {
+      if (error instanceof DicomTranscodeError || error instanceof DicomPixelError) return undefined;
+      throw error;
+    }
   }
 }
 
-/** As stored and as rewritten, and between them with its bytes swapped. */
-const copiesOf = ({ transferSyntaxUid }: KeptInstance): number =>
-  transferSyntaxOf(transferSyntaxUid).bigEndian ? 3 : 2;
-
-const tooLargeToRewrite = (): NotAcceptableError =>
-  new NotAcceptableError('the instance is too large to be rewritten: ask with transfer-syntax=* for it as it is');
+const fileOf = (transcoding: Transcoding): Readable =>
+  Readable.from(transcoding.file({ implementationClassUid, implementationVersionName }), { objectMode: false });

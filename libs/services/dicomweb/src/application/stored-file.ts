@@ -109,7 +109,7 @@ async function read(
  * Between steps that take long and do not pause: lets the end of a connection come through.
  * @throws {RetrieveEndedError} when nobody waits for the next step
  */
-export async function stillAsked({ signal }: RetrieveMemory): Promise<void> {
+async function stillAsked({ signal }: RetrieveMemory): Promise<void> {
   await setImmediate();
   signal.throwIfAborted();
 }

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
-import { chooseFrameForm, chooseInstanceForm, readAccept, takesDicomJson } from './accept.js';
+import { chooseFrameForm, instanceChoices, readAccept, takesDicomJson } from './accept.js';
 import { NotAcceptableError } from './errors.js';
 
 const explicit = '1.2.840.10008.1.2.1';
 const implicit = '1.2.840.10008.1.2';
 const jpegLossless = '1.2.840.10008.1.2.4.70';
-const instanceForm = (header: string | undefined, syntax: string, several = false) =>
-  chooseInstanceForm(readAccept(header, undefined), syntax, several);
+const choices = (header: string | undefined, syntax: string, several = false) =>
+  instanceChoices(readAccept(header, undefined), syntax, several);
 const frameForm = (header: string | undefined, syntax: string) =>
   chooseFrameForm(readAccept(header, undefined), syntax);
 
@@ -48,39 +48,43 @@ describe('takesDicomJson', () => {
   });
 });
 
-describe('chooseInstanceForm', () => {
+describe('instanceChoices', () => {
   const multipart = 'multipart/related; type="application/dicom"';
 
-  it.each([explicit, implicit, jpegLossless])('gives the stored bytes of %s for transfer-syntax=*', (syntax) => {
-    expect(instanceForm(`${multipart}; transfer-syntax=*`, syntax)).toEqual({ form: 'stored', multipart: true });
-    expect(instanceForm('application/dicom; transfer-syntax=*', syntax)).toEqual({ form: 'stored', multipart: false });
+  it.each([explicit, implicit, jpegLossless])('means the stored syntax, %s, by transfer-syntax=*', (syntax) => {
+    expect(choices(`${multipart}; transfer-syntax=*`, syntax)).toEqual([
+      { transferSyntaxUid: syntax, multipart: true },
+    ]);
+    expect(choices('application/dicom; transfer-syntax=*', syntax)).toEqual([
+      { transferSyntaxUid: syntax, multipart: false },
+    ]);
   });
 
   it('means Explicit VR Little Endian when no syntax is named', () => {
-    expect(instanceForm(multipart, explicit).form).toBe('stored');
-    expect(instanceForm(multipart, implicit).form).toBe('explicit-little-endian');
-    expect(instanceForm(undefined, implicit)).toEqual({ form: 'explicit-little-endian', multipart: true });
+    for (const header of [multipart, undefined])
+      expect(choices(header, implicit)).toEqual([{ transferSyntaxUid: explicit, multipart: true }]);
   });
 
-  it('never passes compressed pixels off as uncompressed', () => {
-    expect(() => instanceForm(multipart, jpegLossless)).toThrow(NotAcceptableError);
-    expect(instanceForm(`${multipart}; transfer-syntax=${jpegLossless}`, jpegLossless).form).toBe('stored');
-    expect(instanceForm(`${multipart}, ${multipart}; transfer-syntax=*;q=0.5`, jpegLossless).form).toBe('stored');
-  });
-
-  it('does not compress: another compressed syntax is not acceptable', () => {
-    expect(() => instanceForm(`${multipart}; transfer-syntax=${jpegLossless}`, explicit)).toThrow(NotAcceptableError);
+  it('keeps the order of weights', () => {
+    const header = `${multipart}; transfer-syntax=*;q=0.5, ${multipart}; transfer-syntax=${jpegLossless}, application/dicom;q=0.7`;
+    expect(choices(header, implicit)).toEqual([
+      { transferSyntaxUid: jpegLossless, multipart: true },
+      { transferSyntaxUid: explicit, multipart: false },
+      { transferSyntaxUid: implicit, multipart: true },
+    ]);
   });
 
   it('puts several instances into multipart only', () => {
-    expect(() => instanceForm('application/dicom', explicit, true)).toThrow(NotAcceptableError);
-    expect(instanceForm(`application/dicom, ${multipart};q=0.5`, explicit, true).multipart).toBe(true);
+    expect(() => choices('application/dicom', explicit, true)).toThrow(NotAcceptableError);
+    expect(choices(`application/dicom, ${multipart};q=0.5`, explicit, true)).toEqual([
+      { transferSyntaxUid: explicit, multipart: true },
+    ]);
   });
 
   it.each(['image/png', 'application/dicom+json', 'multipart/related; type="application/dicom+xml"'])(
     'refuses %s',
     (header) => {
-      expect(() => instanceForm(header, explicit)).toThrow(NotAcceptableError);
+      expect(() => choices(header, explicit)).toThrow(NotAcceptableError);
     },
   );
 });

@@ -34,41 +34,40 @@ export function readAccept(header: string | undefined, query: string | undefined
 
 const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
 
-/** How an instance leaves: its stored bytes, or rewritten as Explicit VR Little Endian. */
-export type InstanceForm = 'stored' | 'explicit-little-endian';
+export interface InstanceChoice {
+  readonly transferSyntaxUid: string;
+  readonly multipart: boolean;
+}
 
 /**
- * Picks the form of stored instances for an Accept header (PS3.18 8.7.3.5.2). `transfer-syntax=*` is the stored
- * bytes; without the parameter Explicit VR Little Endian is meant, which compressed objects cannot be given in.
+ * The syntaxes an instance may leave in, the client's best first (PS3.18 8.7.3.5.2). `transfer-syntax=*` is the stored
+ * one; without the parameter Explicit VR Little Endian is meant. Whether it can be had in them is not asked here.
  * @param several more than one instance is answered, which only multipart/related can hold
- * @throws {NotAcceptableError}
+ * @throws {NotAcceptableError} when no form of answer is accepted
  */
-export function chooseInstanceForm(
+export function instanceChoices(
   accepted: readonly Accepted[],
   storedSyntax: string,
   several: boolean,
-): { form: InstanceForm; multipart: boolean } {
-  for (const choice of accepted) {
+): readonly InstanceChoice[] {
+  const choices = accepted.flatMap((choice): InstanceChoice[] => {
     const multipart =
       choice.type === 'multipart/related' &&
       (choice.partType === undefined || matches(choice.partType, 'application/dicom'));
     const single = choice.type === 'application/dicom';
-    if (!multipart && !(single && !several) && choice.type !== '*/*') continue;
-    const form = formFor(choice.transferSyntax, storedSyntax);
-    if (form) return { form, multipart: !single };
-  }
-  throw new NotAcceptableError(
-    `instances are given as multipart/related; type="application/dicom" (one also as application/dicom); this one is stored in ` +
-      `transfer syntax ${storedSyntax}: ask with transfer-syntax=* for it as it is`,
-  );
+    if (!multipart && !(single && !several) && choice.type !== '*/*') return [];
+    const asked = choice.transferSyntax ?? explicitVrLittleEndian;
+    return [{ transferSyntaxUid: asked === '*' ? storedSyntax : asked, multipart: !single }];
+  });
+  if (choices.length === 0) throw instanceNotAcceptable(storedSyntax);
+  return choices;
 }
 
-function formFor(asked: string | undefined, stored: string): InstanceForm | undefined {
-  if (asked === '*' || asked === stored) return 'stored';
-  if ((asked ?? explicitVrLittleEndian) !== explicitVrLittleEndian) return undefined;
-  if (stored === explicitVrLittleEndian) return 'stored';
-  return isEncapsulated(stored) ? undefined : 'explicit-little-endian';
-}
+export const instanceNotAcceptable = (storedSyntax: string): NotAcceptableError =>
+  new NotAcceptableError(
+    `instances are given as multipart/related; type="application/dicom" (one also as application/dicom); this one is stored in ` +
+      `transfer syntax ${storedSyntax} and cannot be given in those asked for: ask with transfer-syntax=* for it as it is`,
+  );
 
 /** Media type of one frame of each encapsulated syntax (PS3.18 Table 8.7.3-5 and 8.7.3-6). */
 const frameTypes = new Map<string, string>([

@@ -1,22 +1,14 @@
 import { inflateRawSync } from 'node:zlib';
-import { DicomDataset, type ByteRange } from '../dataset.js';
+import type { ByteRange, DicomDataset } from '../dataset.js';
 import { DicomParseError } from '../errors.js';
-import { ExplicitVRLittleEndian, transferSyntaxOf, type TransferSyntax } from '../transfer-syntax.js';
-import { defaultParseLimits, type ParseLimits } from './limits.js';
+import { transferSyntaxOf, type TransferSyntax } from '../transfer-syntax.js';
+import { actualEncoding } from './actual-encoding.js';
 import { EndOfBytes } from './cursor.js';
+import { emptyMeta, readFileMeta, type FileMeta } from './file-meta.js';
+import { defaultParseLimits, type ParseLimits } from './limits.js';
 import { ElementReader } from './reader.js';
 
-/** File Meta Information (PS3.10 7.1). UIDs are '' when the file does not state them. */
-export interface FileMeta {
-  readonly mediaStorageSopClassUid: string;
-  readonly mediaStorageSopInstanceUid: string;
-  readonly transferSyntaxUid: string;
-  readonly implementationClassUid: string;
-  readonly implementationVersionName: string;
-  readonly sourceApplicationEntityTitle: string;
-  /** All of group 0002. */
-  readonly dataset: DicomDataset;
-}
+export { isPart10, type FileMeta } from './file-meta.js';
 
 export interface ParsedHeader {
   readonly fileMeta: FileMeta;
@@ -117,13 +109,6 @@ export function parseDataset(
 /** The same memory as a Uint8Array proper: a Buffer's `slice` shares memory where a Uint8Array's copies. */
 const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** True when the bytes start like a PS3.10 file: 128 bytes of preamble, then "DICM". */
-export function isPart10(bytes: Uint8Array): boolean {
-  return (
-    bytes.length >= 132 && bytes[128] === 0x44 && bytes[129] === 0x49 && bytes[130] === 0x43 && bytes[131] === 0x4d
-  );
-}
-
 function guard<T>(complete: boolean, parse: () => T): T | 'need-more';
 function guard<T>(complete: true, parse: () => T): T;
 function guard<T>(complete: boolean, parse: () => T): T | 'need-more' {
@@ -137,58 +122,6 @@ function guard<T>(complete: boolean, parse: () => T): T | 'need-more' {
     }
     throw new DicomParseError('The dataset cannot be read', { cause: error });
   }
-}
-
-const emptyMeta = (): FileMeta => ({
-  mediaStorageSopClassUid: '',
-  mediaStorageSopInstanceUid: '',
-  transferSyntaxUid: ExplicitVRLittleEndian,
-  implementationClassUid: '',
-  implementationVersionName: '',
-  sourceApplicationEntityTitle: '',
-  dataset: new DicomDataset(new Map(), ''),
-});
-
-function readFileMeta(bytes: Uint8Array): { fileMeta: FileMeta; datasetOffset: number } {
-  if (!isPart10(bytes)) throw new DicomParseError('No DICOM file: "DICM" is missing after the preamble (PS3.10 7.1)');
-  const end = metaEnd(bytes);
-  const reader = new ElementReader(bytes.subarray(0, end), defaultParseLimits, false, 132);
-  const dataset = reader.readDataset({ implicitVr: false, bigEndian: false }, end, '', 0, false);
-  const transferSyntaxUid = dataset.string('TransferSyntaxUID');
-  if (transferSyntaxUid === undefined)
-    throw new DicomParseError('File Meta Information states no Transfer Syntax UID (PS3.10 7.1)');
-  const fileMeta = {
-    mediaStorageSopClassUid: dataset.string('MediaStorageSOPClassUID') ?? '',
-    mediaStorageSopInstanceUid: dataset.string('MediaStorageSOPInstanceUID') ?? '',
-    transferSyntaxUid,
-    implementationClassUid: dataset.string('ImplementationClassUID') ?? '',
-    implementationVersionName: dataset.string('ImplementationVersionName') ?? '',
-    sourceApplicationEntityTitle: dataset.string('SourceApplicationEntityTitle') ?? '',
-    dataset,
-  };
-  return { fileMeta, datasetOffset: end };
-}
-
-/** Private information (0002,0102) may stand in it; real files stay below 1 KiB. */
-const metaBytesMax = 1024 * 1024;
-
-/**
- * Where group 0002 ends. Its elements are walked, for the stated group length (0002,0000) is wrong or missing in
- * real files and would start the dataset at the wrong byte.
- */
-function metaEnd(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 132;
-  if (bytes.length === 132) throw new EndOfBytes('The bytes end inside File Meta Information');
-  while (at + 8 <= bytes.length && view.getUint16(at, true) === 0x0002) {
-    const isLong = ['OB', 'UN', 'UT', 'OW'].includes(String.fromCharCode(bytes[at + 4] ?? 0, bytes[at + 5] ?? 0));
-    if (isLong && at + 12 > bytes.length) throw new EndOfBytes('The bytes end inside File Meta Information');
-    const length = isLong ? view.getUint32(at + 8, true) : view.getUint16(at + 6, true);
-    at += (isLong ? 12 : 8) + length;
-  }
-  if (at - 132 > metaBytesMax) throw new DicomParseError('File Meta Information is longer than any');
-  if (at > bytes.length) throw new EndOfBytes('The bytes end inside File Meta Information');
-  return at;
 }
 
 function parseBody(
@@ -228,29 +161,6 @@ function pixelDataOf(
     offset: range.offset,
     byteCount: encapsulated || range.byteCount === 0xffffffff ? undefined : range.byteCount,
   };
-}
-
-/**
- * Some files state Explicit VR and hold Implicit VR (or the reverse): the first element tells, as PS3.5 A requires
- * one encoding for the whole dataset. Byte order is not guessed.
- */
-function actualEncoding(
-  bytes: Uint8Array,
-  start: number,
-  stated: { implicitVr: boolean; bigEndian: boolean },
-): { implicitVr: boolean; bigEndian: boolean } {
-  const first = bytes[start + 4];
-  const second = bytes[start + 5];
-  if (first === undefined || second === undefined || stated.bigEndian) return stated;
-  const isLetters = first >= 0x41 && first <= 0x5a && second >= 0x41 && second <= 0x5a;
-  if (
-    stated.implicitVr &&
-    isLetters &&
-    [0x41, 0x43, 0x44, 0x46, 0x49, 0x4c, 0x4f, 0x50, 0x53, 0x54, 0x55].includes(first)
-  )
-    return { implicitVr: false, bigEndian: false };
-  if (!stated.implicitVr && first < 0x41 && second < 0x41) return { implicitVr: true, bigEndian: false };
-  return stated;
 }
 
 function inflate(deflated: Uint8Array, limits: ParseLimits): Uint8Array {

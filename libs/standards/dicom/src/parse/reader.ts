@@ -145,7 +145,8 @@ export class ElementReader extends ByteCursor {
     isPixelData: boolean,
   ): DicomElement {
     const offset = this.position;
-    if (isPixelData) {
+    // Also of an icon, whose pixels may be compressed where those of the image are (PS3.5 A.4).
+    if (isPixelData || head.tag === '7FE00010') {
       const fragments = this.readFragments(end);
       return {
         tag: head.tag,

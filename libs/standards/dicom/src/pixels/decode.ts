@@ -4,7 +4,8 @@ import type { ByteRange } from '../dataset.js';
 import { DicomPixelError } from '../errors.js';
 import type { Samples } from '../geometry/volume.js';
 import { parseFile, type ParsedFile } from '../parse/parse.js';
-import { decodeInThread, type Decoder } from './codec-thread.js';
+import { codecPool, type CodecImage, type Decoder } from './codec-pool.js';
+import { readCodeStream, type CodeStream } from './codestream.js';
 import { imagePixel, nativeFrameBits, pixelDataLayout, type ImagePixel, type PixelDataLayout } from './layout.js';
 import { decodeRleFrame } from './rle.js';
 
@@ -72,7 +73,7 @@ async function decodeFrame(
   const ranges = layout.frames[number - 1];
   if (!ranges) throw broken(`Frame ${String(number)} has no fragments`);
   const encoded = joined(file.bytes, ranges);
-  return decodeEncoded(file.transferSyntax.uid, encoded, image);
+  return decodeEncodedFrame(file.transferSyntax.uid, encoded, image);
 }
 
 function nativeFrame(file: ParsedFile, layout: PixelDataLayout, image: ImagePixel, number: number): DecodedFrame {
@@ -139,7 +140,7 @@ function unpackBits(value: Uint8Array, image: ImagePixel, number: number): Uint8
 }
 
 /** Y1 Y2 Cb Cr for two pixels becomes three samples a pixel. */
-function expand422(bytes: Uint8Array, image: ImagePixel): Uint8Array {
+export function expand422(bytes: Uint8Array, image: Pick<ImagePixel, 'rows' | 'columns'>): Uint8Array {
   const samples = new Uint8Array(image.rows * image.columns * 3);
   for (let at = 0, out = 0; at + 3 < bytes.length; at += 4, out += 6) {
     const [first = 0, second = 0, blue = 0, red = 0] = bytes.subarray(at, at + 4);
@@ -149,7 +150,7 @@ function expand422(bytes: Uint8Array, image: ImagePixel): Uint8Array {
 }
 
 /** Colour by plane becomes colour by pixel. */
-function byPixel<T extends Samples>(samples: T, image: ImagePixel, planarConfiguration: number): T {
+export function byPixel<T extends Samples>(samples: T, image: ImagePixel, planarConfiguration: number): T {
   if (image.samplesPerPixel === 1 || planarConfiguration === 0) return samples;
   const pixels = image.rows * image.columns;
   const out = samples.slice() as T;
@@ -159,7 +160,8 @@ function byPixel<T extends Samples>(samples: T, image: ImagePixel, planarConfigu
   return out;
 }
 
-const decoders: Readonly<Record<string, Decoder>> = {
+/** The codec of each syntax whose code streams are decoded in a thread. */
+export const decoders: Readonly<Record<string, Decoder>> = {
   '1.2.840.10008.1.2.4.50': 'decodeJpeg',
   '1.2.840.10008.1.2.4.51': 'decodeJpeg',
   '1.2.840.10008.1.2.4.57': 'decodeJpeg',
@@ -186,7 +188,29 @@ function joined(bytes: Uint8Array, ranges: readonly ByteRange[]): Uint8Array {
   return out;
 }
 
-async function decodeEncoded(transferSyntaxUid: string, encoded: Uint8Array, image: ImagePixel): Promise<DecodedFrame> {
+/** Syntaxes whose frames are decoded here, without a codec. */
+const ownSyntaxes: ReadonlySet<string> = new Set([
+  '1.2.840.10008.1.2.5',
+  '1.2.840.10008.1.2.1.98',
+  '1.2.840.10008.1.2.8.1',
+]);
+
+/** True for encapsulated syntaxes that `decodeEncodedFrame` knows. */
+export const isDecoded = (transferSyntaxUid: string): boolean =>
+  ownSyntaxes.has(transferSyntaxUid) || decoders[transferSyntaxUid] !== undefined;
+
+/**
+ * Samples of one encapsulated frame.
+ * @param encoded its fragments joined, in a buffer of their own: a codec's thread takes it over
+ * Thrown when the syntax is not decoded or the stream is broken: DicomPixelError; when the codecs have too much to do:
+ * DicomCodecsBusyError.
+ */
+export async function decodeEncodedFrame(
+  transferSyntaxUid: string,
+  encoded: Uint8Array,
+  image: ImagePixel,
+  signal?: AbortSignal,
+): Promise<DecodedFrame> {
   const size = Math.ceil((image.rows * image.columns * image.samplesPerPixel * image.bitsAllocated) / 8);
   switch (transferSyntaxUid) {
     case '1.2.840.10008.1.2.5':
@@ -197,7 +221,7 @@ async function decodeEncoded(transferSyntaxUid: string, encoded: Uint8Array, ima
     case '1.2.840.10008.1.2.8.1':
       return inflatedFrame(inflateFrame(encoded, size), image);
     default:
-      return decodeWithWasm(transferSyntaxUid, encoded, image, size);
+      return decodeWithWasm(transferSyntaxUid, encoded, image, size, signal);
   }
 }
 
@@ -223,12 +247,54 @@ async function decodeWithWasm(
   encoded: Uint8Array,
   image: ImagePixel,
   size: number,
+  signal: AbortSignal | undefined,
 ): Promise<DecodedFrame> {
   const decoder = decoders[transferSyntaxUid];
   if (!decoder) throw unsupported(transferSyntaxUid);
-  const decoded = await decodeInThread({ decoder, image, encoded });
-  const fits = decoded.columns === image.columns && decoded.rows === image.rows && decoded.bytes.length >= size;
-  if (!fits) throw broken('A decoded frame does not have the size the dataset states');
-  const samples = byPixel(samplesOf(decoded.bytes.subarray(0, size), image), image, decoded.planarConfiguration);
-  return result(image, samples, decoded.photometricInterpretation);
+  const stream = readCodeStream(encoded);
+  // A code stream of another size would have the codec make room for it first.
+  if (stream && !fits(stream, image)) throw broken('A frame does not have the size the dataset states');
+  const isNarrow = image.bitsAllocated === 16 && stream !== undefined && stream.precision <= 8;
+  const decoded = await codecPool.run(
+    { kind: 'decode', decoder, image: codecImage(image, isNarrow ? 8 : image.bitsAllocated), encoded },
+    signal,
+  );
+  const bytes = isNarrow ? widened(decoded.bytes, image, stream) : decoded.bytes;
+  if (decoded.columns !== image.columns || decoded.rows !== image.rows || bytes.length < size)
+    throw broken('A decoded frame does not have the size the dataset states');
+  const samples = byPixel(samplesOf(bytes.subarray(0, size), image), image, stream?.byPlane === true ? 1 : 0);
+  return result(image, samples, decodedPhotometric(image.photometricInterpretation));
+}
+
+const fits = (stream: CodeStream, image: ImagePixel): boolean =>
+  stream.columns === image.columns &&
+  stream.rows === image.rows &&
+  stream.components === image.samplesPerPixel &&
+  stream.precision <= image.bitsAllocated;
+
+/** Eight bits a sample, which a codec gives as bytes, in the words the dataset states. */
+function widened(bytes: Uint8Array, { pixelRepresentation }: ImagePixel, { precision }: CodeStream): Uint8Array {
+  const words = new Uint16Array(bytes.length);
+  const shift = pixelRepresentation === 1 ? 32 - precision : 0;
+  for (let i = 0; i < words.length; i++) words[i] = ((bytes[i] ?? 0) << shift) >> shift;
+  return new Uint8Array(words.buffer);
+}
+
+/** What codecs are told of an image: names they do not know would be refused, and samples lie by pixel. */
+export const codecImage = (image: ImagePixel, bitsAllocated = image.bitsAllocated): CodecImage => ({
+  rows: image.rows,
+  columns: image.columns,
+  samplesPerPixel: image.samplesPerPixel,
+  bitsAllocated,
+  bitsStored: Math.min(image.bitsStored, bitsAllocated),
+  pixelRepresentation: image.pixelRepresentation,
+  planarConfiguration: 0,
+  photometricInterpretation:
+    image.samplesPerPixel === 1 ? 'MONOCHROME2' : image.photometricInterpretation === 'RGB' ? 'RGB' : 'YBR_FULL',
+});
+
+/** Of decoded samples: colour transforms of JPEG 2000 are undone, and chroma has as many samples as luma (PS3.5 8.2). */
+export function decodedPhotometric(photometricInterpretation: string): string {
+  if (photometricInterpretation === 'YBR_RCT' || photometricInterpretation === 'YBR_ICT') return 'RGB';
+  return photometricInterpretation === 'YBR_FULL_422' ? 'YBR_FULL' : photometricInterpretation;
 }

@@ -1,0 +1,87 @@
+import { codecPool } from '../pixels/codec-pool.js';
+import { decodeEncodedFrame } from '../pixels/decode.js';
+import { encodeFrame } from '../pixels/encode.js';
+import { nativeFrameBits, type ImagePixel } from '../pixels/layout.js';
+import { ByteStream } from './byte-stream.js';
+import type { PixelFacts } from './facts.js';
+import { BitPacker, codecSamples, encodedFrames, inOrder, valuePieces } from './frames.js';
+import { itemTag, sequenceDelimiter, writeItemHead } from './head.js';
+import type { TranscodeLimits } from './limits.js';
+import type { DatasetWalker } from './walker.js';
+
+/** What is done to Pixel Data: the walker stands at its value or its items. */
+export interface PixelWork {
+  readonly walker: DatasetWalker;
+  readonly pixels: PixelFacts;
+  /** Of the frames once decoded. */
+  readonly image: ImagePixel;
+  readonly fromUid: string;
+  readonly toUid: string;
+  readonly limits: TranscodeLimits;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A native value about to be read. */
+export interface NativeValue {
+  readonly length: number;
+  readonly vr: string;
+  /** Its words are big-endian. */
+  readonly swap: boolean;
+}
+
+/** Native Pixel Data of encapsulated frames: little-endian, colour by pixel, padded to an even length. */
+export async function* nativePixels(work: PixelWork): AsyncGenerator<Uint8Array> {
+  const packer = work.image.bitsAllocated === 1 ? new BitPacker() : undefined;
+  let byteCount = 0;
+  for await (const samples of inOrder(fragmentFrames(work), (frame) => decoded(work, frame), framesAhead(work))) {
+    const bytes = packer ? packer.add(samples) : samples;
+    byteCount += bytes.length;
+    yield bytes;
+  }
+  const last = packer?.end() ?? new Uint8Array(0);
+  yield last;
+  if ((byteCount + last.length) % 2 === 1) yield Uint8Array.of(0);
+}
+
+/**
+ * Fragments of frames, with their heads and delimiter: an empty Basic Offset Table, then one fragment a frame (PS3.5 A.4).
+ * @param native where the source's Pixel Data is not encapsulated
+ */
+export async function* encodedPixels(work: PixelWork, native?: NativeValue): AsyncGenerator<Uint8Array> {
+  const { image, toUid, signal } = work;
+  const frames = native ? nativeFrames(work, native) : fragmentFrames(work);
+  const encode = async (frame: Uint8Array): Promise<Uint8Array> =>
+    encodeFrame(toUid, native ? codecSamples(frame, work.pixels.image) : await decoded(work, frame), image, signal);
+  yield writeItemHead(itemTag, 0, false);
+  for await (const fragment of inOrder(frames, encode, framesAhead(work))) {
+    const isOdd = fragment.length % 2 === 1;
+    yield writeItemHead(itemTag, fragment.length + (isOdd ? 1 : 0), false);
+    yield fragment;
+    if (isOdd) yield Uint8Array.of(0);
+  }
+  yield writeItemHead(sequenceDelimiter, 0, false);
+}
+
+function fragmentFrames({ walker, pixels, fromUid, limits }: PixelWork): AsyncGenerator<Uint8Array> {
+  return encodedFrames(walker.fragments(limits.encodedFrameBytesMax), pixels, fromUid, limits.encodedFrameBytesMax);
+}
+
+/** Bytes after the last frame are padding, and left. Swapped before they are cut: a frame may end inside a word. */
+async function* nativeFrames({ walker, pixels }: PixelWork, value: NativeValue): AsyncGenerator<Uint8Array> {
+  const frameBytes = nativeFrameBits(pixels.image) / 8;
+  const bytes = new ByteStream(valuePieces(walker.stream, value.length, value.vr, value.swap));
+  for (let frame = 0; frame < pixels.image.frames; frame++) yield await bytes.read(frameBytes);
+}
+
+async function decoded({ pixels, fromUid, signal }: PixelWork, frame: Uint8Array): Promise<Uint8Array> {
+  const { samples } = await decodeEncodedFrame(fromUid, frame, pixels.image, signal);
+  const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
+  // A codec's thread takes over the buffer.
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}
+
+/** Frames begun before the first is done: enough to keep the threads busy, as many as may be held. */
+function framesAhead({ image, limits }: PixelWork): number {
+  const held = Math.floor(limits.framesInWorkBytesMax / Math.ceil(nativeFrameBits(image) / 8));
+  return Math.max(1, Math.min(codecPool.threads + 1, held));
+}
