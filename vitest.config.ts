@@ -44,6 +44,7 @@ const longest = [
   'start-once.spec.ts',
   'event-log.contract.spec.ts',
   'hapi.contract.spec.ts',
+  'codecs.contract.spec.ts',
 ];
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
