@@ -101,6 +101,7 @@ export const logEvents = {
   'assoc.release-not-announced': error(
     'The end of an association could not be told: its studies wait their quiet period',
   ),
+  'procedure-step.not-forgotten': error('Procedure steps past their retention could not be removed; tried again in an hour'),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.
@@ -132,6 +133,14 @@ export const logEvents = {
   'study.look-failed': error(
     'One study that is due could not be completed: it is tried again after growing pauses, the others go on; at first, then once an hour',
   ),
+  'study.held': info(
+    'The quiet period of a study is over, and its procedure steps hold it back for a limited time: `stepsInProgress`, `missing` stated instances',
+  ),
+  'study.completed-short': warn(
+    'A study is complete without instances that its procedure steps stated (`missing`): they did not come in time',
+  ),
+  'procedure-step.taken-up': info('What a modality said of a procedure step of a study was taken up'),
+  'procedure-step.ignored': warn('A study has more procedure steps than are kept; this one states nothing'),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),
   'identity.resolved': info('A person decided whose a study is'),
