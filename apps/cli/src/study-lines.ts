@@ -89,7 +89,8 @@ function jobOf(job: operations.StudyJob, age: Age): string {
     `revision ${job.studyRevision}`,
     `attempts ${job.attempts}`,
     ...(job.errorCode ? [`last failure ${job.errorCode}`] : []),
-    ...(job.state === 'queued' && job.nextAttemptAt ? [`next attempt ${job.nextAttemptAt}`] : []),
+    ...(job.heldReason ? [`held: ${job.heldReason}`] : []),
+    ...(job.state === 'queued' && !job.heldReason && job.nextAttemptAt ? [`next attempt ${job.nextAttemptAt}`] : []),
     ...(job.state === 'running' ? [`worker ${job.workerInstanceId}`, `lease until ${job.leaseUntil ?? ''}`] : []),
   ];
   return `${parts.join(', ')}  ${job.jobId}`;

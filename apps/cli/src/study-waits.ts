@@ -17,6 +17,7 @@ export interface Wait {
     | 'result'
     | 'publication'
     | 'person-publication'
+    | 'person-job'
     | 'person-parked'
     | 'parked-retry'
     | 'event-log';
@@ -169,6 +170,8 @@ function jobWait(job: operations.StudyJob, observedAt: string): Wait[] {
     ];
   }
   if (state !== 'queued') return [];
+  if (job.heldReason)
+    return [wait('person-job', `a person to release job ${job.jobId} of ${modelId} (${job.heldReason})`, scheduledAt)];
   if (nextAttemptAt && Date.parse(nextAttemptAt) > Date.parse(observedAt))
     return [
       wait('next-attempt', `the next attempt of ${modelId}, at ${nextAttemptAt} (${job.errorCode})`, scheduledAt),

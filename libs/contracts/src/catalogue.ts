@@ -91,7 +91,7 @@ export const topics = Object.freeze({
     key: 'StudyInstanceUID',
     keyOf: (m) => m.studyInstanceUid,
     producers: ['study-index'],
-    consumers: [{ external: 'site monitoring: shows that a series is whole before its study is' }],
+    consumers: ['inference-orchestrator'],
   }),
   studyCompleted: topic({
     name: 'imaging.study.completed.v1',

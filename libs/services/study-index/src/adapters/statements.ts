@@ -118,7 +118,13 @@ export async function tellWholeSeries(
     .where(sql<boolean>`coalesce(told_revision, 0) < ${revision}`)
     .returning(['series_instance_uid', 'modality', 'source_instance_count'])
     .execute();
+  if (told.length === 0) return;
   const completedAt = clock.now().toISOString();
+  const discontinued = new Set(
+    (await stepsOf(trx, studyInstanceUid))
+      .filter(({ status }) => status === 'discontinued')
+      .flatMap(({ series }) => series.map((one) => one.seriesInstanceUid)),
+  );
   for (const row of told) {
     const fact: imaging.SeriesCompleted = {
       studyInstanceUid,
@@ -128,6 +134,7 @@ export async function tellWholeSeries(
       instanceCount: row.source_instance_count,
       evidence,
       completedAt,
+      discontinued: discontinued.has(row.series_instance_uid),
     };
     await outbox.add(trx, topics.seriesCompleted, fact, context);
   }
