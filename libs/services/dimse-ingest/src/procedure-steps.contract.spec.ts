@@ -106,9 +106,7 @@ describe('procedure steps', () => {
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => change().create(request(begun()))));
     expect(outcomes.filter((outcome) => outcome === 'changed')).toHaveLength(1);
     await Promise.all(
-      Array.from({ length: 8 }, (_, i) =>
-        change().set(request({ PerformedProcedureStepDescription: `part ${i}` })),
-      ),
+      Array.from({ length: 8 }, (_, i) => change().set(request({ PerformedProcedureStepDescription: `part ${i}` }))),
     );
     const revisions = (await facts()).map(([, , revision]) => revision);
     expect(revisions).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);

@@ -47,7 +47,9 @@ export const dimseIngestSettings = z.object({
     .describe('An association whose peer is silent for this long is aborted, in milliseconds'),
   CALLOSUM_PROCEDURE_STEP_RETENTION_DAYS: wholeNumber(1, 3_650)
     .default(90)
-    .describe('A procedure step (MPPS) that was not changed for this many days is no longer kept: N-GET and N-SET find none'),
+    .describe(
+      'A procedure step (MPPS) that was not changed for this many days is no longer kept: N-GET and N-SET find none',
+    ),
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;
 

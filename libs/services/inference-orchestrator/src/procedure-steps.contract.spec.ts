@@ -101,7 +101,9 @@ describe('a model that starts at the series', () => {
     expect((await jobsOf(study)).map(({ model_id }) => model_id)).toEqual([early[0]]);
     await complete(study, 1, [COMPLETED]);
     expect((await waiting.takeOffer()).studyInstanceUid).toBe(study);
-    expect((await jobsOf(study)).map(({ model_id }) => model_id).sort()).toEqual([other.model?.modelId, early[0]].sort());
+    expect((await jobsOf(study)).map(({ model_id }) => model_id).sort()).toEqual(
+      [other.model?.modelId, early[0]].sort(),
+    );
   });
 
   it('gets none from a series of a discontinued step, nor once the revision is complete', async () => {

@@ -49,7 +49,12 @@ export const orchestratorSettings = z.object({
   CALLOSUM_MODELS_AT_SERIES: z
     .string()
     .default('')
-    .transform((text) => text.split(',').map((id) => id.trim()).filter((id) => id !== ''))
+    .transform((text) =>
+      text
+        .split(',')
+        .map((id) => id.trim())
+        .filter((id) => id !== ''),
+    )
     .describe(
       'Ids of models, separated by commas, whose jobs start when a series is complete, before its study is; others start with the study',
     ),

@@ -50,7 +50,14 @@ describe('a study whose look into the ledger fails', () => {
       sourceInstancesOf: (study: string) =>
         study === uid('s') ? Promise.reject(new Error('a page is broken')) : acknowledged.sourceInstancesOf(study),
     };
-    const completion = new PostgresCompletionStore(database.db, outbox(), systemClock, periods.quietPeriodMs, archive, limits);
+    const completion = new PostgresCompletionStore(
+      database.db,
+      outbox(),
+      systemClock,
+      periods.quietPeriodMs,
+      archive,
+      limits,
+    );
     return completeDueStudies(
       completion,
       () => undefined,

@@ -309,7 +309,12 @@ describe('a series', () => {
       topics.seriesCompleted.name,
       topics.studyCompleted.name,
     ]);
-    expect(told.slice(0, 2).map(({ value }) => [value['seriesInstanceUid'], evidenceOf(value)]).sort()).toEqual(
+    expect(
+      told
+        .slice(0, 2)
+        .map(({ value }) => [value['seriesInstanceUid'], evidenceOf(value)])
+        .sort(),
+    ).toEqual(
       [
         [uid('s/a'), 'QUIET_PERIOD'],
         [uid('s/b'), 'QUIET_PERIOD'],

@@ -101,7 +101,9 @@ export const logEvents = {
   'assoc.release-not-announced': error(
     'The end of an association could not be told: its studies wait their quiet period',
   ),
-  'procedure-step.not-forgotten': error('Procedure steps past their retention could not be removed; tried again in an hour'),
+  'procedure-step.not-forgotten': error(
+    'Procedure steps past their retention could not be removed; tried again in an hour',
+  ),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.

@@ -65,11 +65,7 @@ export class NoSuchProcedureStepError extends ProcedureStepError {
 /** Thrown when a step is changed that is COMPLETED or DISCONTINUED (PS3.4 F.7.2.2.3). */
 export class ProcedureStepEndedError extends ProcedureStepError {
   constructor() {
-    super(
-      'dimse-ingest.procedure-step-ended',
-      'conflict',
-      'Performed Procedure Step Object may no longer be updated',
-    );
+    super('dimse-ingest.procedure-step-ended', 'conflict', 'Performed Procedure Step Object may no longer be updated');
   }
 }
 

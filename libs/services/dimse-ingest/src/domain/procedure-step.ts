@@ -116,7 +116,9 @@ export class ProcedureStep {
 
   /** Studies it is of, in their first order; the same one may be named for several requested procedures (F.7.2.1.2). */
   get studyInstanceUids(): readonly string[] {
-    const named = itemsOf(this.state.attributes, tags.scheduledSteps).map((item) => textOf(item, tags.studyInstanceUid));
+    const named = itemsOf(this.state.attributes, tags.scheduledSteps).map((item) =>
+      textOf(item, tags.studyInstanceUid),
+    );
     return [...new Set(named)];
   }
 
@@ -139,7 +141,8 @@ export class ProcedureStep {
   get discontinuationReason(): ReasonCode | undefined {
     const [item] = itemsOf(this.state.attributes, tags.discontinuationReason);
     // Code Value, Long Code Value, URN Code Value: exactly one of them is present (PS3.3 8.8).
-    const value = ['00080100', '00080119', '00080120'].map((tag) => textOf(item, tag)).find((text) => text !== '') ?? '';
+    const value =
+      ['00080100', '00080119', '00080120'].map((tag) => textOf(item, tag)).find((text) => text !== '') ?? '';
     const scheme = textOf(item, '00080102');
     return this.status === 'DISCONTINUED' && publicSchemes.has(scheme) && /^[A-Z0-9-]{1,16}$/.test(value)
       ? { value, scheme }
@@ -167,7 +170,10 @@ export class ProcedureStep {
       throw new InvalidAttributeValueError(tags.scheduledSteps, 'StudyInstanceUID is no UID, or there are too many');
     const uids = performedSeries.flatMap((series) => [series.seriesInstanceUid, ...series.sopInstanceUids]);
     if (!uids.every(isUid) || performedSeries.length > seriesMax)
-      throw new InvalidAttributeValueError(tags.performedSeries, 'a series or instance is named by no UID, or too many are');
+      throw new InvalidAttributeValueError(
+        tags.performedSeries,
+        'a series or instance is named by no UID, or too many are',
+      );
   }
 }
 

@@ -92,7 +92,16 @@ export const attributeRules: readonly AttributeRule[] = [
 ];
 
 /** Optional attributes that no N-SET may change (table F.7.2-1), beside those with a rule. */
-const fixedOptional: readonly string[] = ['00100021', '00100024', '00101002', '00380010', '00380014', '00380060', '00380062', '00380064'];
+const fixedOptional: readonly string[] = [
+  '00100021',
+  '00100024',
+  '00101002',
+  '00380010',
+  '00380014',
+  '00380060',
+  '00380062',
+  '00380064',
+];
 
 /** Attributes that an N-SET must leave as they are. */
 export const fixedTags: ReadonlySet<string> = new Set([

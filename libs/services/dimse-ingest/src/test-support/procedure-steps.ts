@@ -1,4 +1,11 @@
-import { type Attributes, type DicomDataset, datasetOf, type DicomJson, parseDataset, writeDataset } from '@callosum/dicom';
+import {
+  type Attributes,
+  type DicomDataset,
+  datasetOf,
+  type DicomJson,
+  parseDataset,
+  writeDataset,
+} from '@callosum/dicom';
 
 // Attribute lists as a modality sends them: made here, written and read again.
 

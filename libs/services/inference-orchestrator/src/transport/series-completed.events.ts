@@ -49,7 +49,10 @@ export class SeriesCompletedEvents {
       const models = (await jobs.models()).filter(({ model }) => early.has(model.modelId));
       const jobIds = await considerSeries(jobs, study, { seriesInstanceUid, revision }, models);
       if (jobIds.length > 0)
-        this.log.info({ study: studyInstanceUid, series: seriesInstanceUid, revision, jobs: jobIds }, 'series.considered');
+        this.log.info(
+          { study: studyInstanceUid, series: seriesInstanceUid, revision, jobs: jobIds },
+          'series.considered',
+        );
     });
   }
 }

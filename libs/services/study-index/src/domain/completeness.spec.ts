@@ -118,7 +118,9 @@ describe('facts about steps', () => {
   const histories = fc.array(
     fc.record({
       interim: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }),
-      last: fc.option(fc.tuple(fc.constantFrom<StepStatus>('completed', 'discontinued'), fc.integer({ min: 0, max: 5 }))),
+      last: fc.option(
+        fc.tuple(fc.constantFrom<StepStatus>('completed', 'discontinued'), fc.integer({ min: 0, max: 5 })),
+      ),
     }),
     { minLength: 1, maxLength: 4 },
   );

@@ -99,7 +99,9 @@ export class PostgresAttempts implements Attempts {
       from unnest(${models.map(({ modelId }) => modelId)}::text[], ${models.map(({ version }) => version)}::text[])
         with ordinality as wanted (model_id, version, at)
       where exists (select from job where job.model_id = wanted.model_id and job.model_version = wanted.version
-        and job.state = 'queued' and job.held_reason is null and job.next_attempt_at <= now())`.execute(this.database.db);
+        and job.state = 'queued' and job.held_reason is null and job.next_attempt_at <= now())`.execute(
+      this.database.db,
+    );
     return rows.flatMap(({ at }) => manifests[at - 1] ?? []);
   }
 
