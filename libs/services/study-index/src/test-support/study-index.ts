@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { imaging, topics } from '@callosum/contracts';
 import { connect, type Database, migrate } from '@callosum/database';
 import type { DicomJson } from '@callosum/dicom';
@@ -64,21 +66,46 @@ export async function clearIndex(): Promise<void> {
   held.length = 0;
 }
 
-export async function index(stored: StoredInstance): Promise<IndexOutcome> {
+/** @param before what happens when all is done but the commit */
+export async function index(
+  stored: StoredInstance,
+  before: () => Promise<void> = () => Promise.resolve(),
+): Promise<IndexOutcome> {
   const record = await readInstance(reader, stored);
-  return database.db
-    .transaction()
-    .execute((trx) => indexInstance(new PostgresIndexTransaction(trx, outbox, systemClock), record, periods));
+  return database.db.transaction().execute(async (trx) => {
+    const outcome = await indexInstance(new PostgresIndexTransaction(trx, outbox, systemClock), record, periods);
+    await before();
+    return outcome;
+  });
 }
 export const send = (bytes: Uint8Array, sent: Sent = {}): Promise<IndexOutcome> => index(store(bytes, sent));
 
-/** A fact about a procedure step is handled. */
-export const tellStep = (studyInstanceUid: string, step: ProcedureStep): Promise<StepOutcome> =>
-  database.db
-    .transaction()
-    .execute((trx) =>
-      recordProcedureStep(new PostgresIndexTransaction(trx, outbox, systemClock), studyInstanceUid, step),
+/** A fact about a procedure step is handled. @param before what happens when all is done but the commit */
+export const tellStep = (
+  studyInstanceUid: string,
+  step: ProcedureStep,
+  before: () => Promise<void> = () => Promise.resolve(),
+): Promise<StepOutcome> =>
+  database.db.transaction().execute(async (trx) => {
+    const outcome = await recordProcedureStep(
+      new PostgresIndexTransaction(trx, outbox, systemClock),
+      studyInstanceUid,
+      step,
     );
+    await before();
+    return outcome;
+  });
+
+/** Resolves when `work` is done, or waits for a lock that another transaction holds. */
+export async function doneOrBlocked(work: Promise<unknown>): Promise<void> {
+  const state = { done: false };
+  void work.finally(() => (state.done = true));
+  while (!state.done) {
+    const { rows } = await sql`select 1 from pg_locks where not granted`.execute(database.db);
+    if (rows.length > 0) return;
+    await sleep(5);
+  }
+}
 
 /** The archive's own specs show that it answers so. */
 export const acknowledged = {
