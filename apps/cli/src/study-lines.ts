@@ -11,6 +11,8 @@ export function linesOf(answers: Answers, waits: readonly Wait[]): string[] {
     ...answers.flatMap((answer) => [
       ...(answer.intake ? [line('archive', intakeOf(answer.intake, age))] : []),
       ...(answer.completeness ? [line('index', completenessOf(answer.completeness, age))] : []),
+      ...stepsOf(answer.completeness, age).map((text) => line('procedure', text)),
+      ...more('procedure', answer.completeness?.procedureStepsTotal, answer.completeness?.procedureSteps.length),
       ...(answer.identity ? [line('identity', identityOf(answer.identity, age))] : []),
       ...inferenceOf(answer.inference, age).map((text) => line('inference', text)),
       ...more('inference', answer.inference?.jobsTotal, answer.inference?.jobs.length),
@@ -57,6 +59,12 @@ function completenessOf(study: operations.StudyCompleteness, age: Age): string {
   return `${revision}: ${size}; by ${evidence || 'unknown evidence'}, ${age(study.completedAt)} ago`;
 }
 
+const stepsOf = (completeness: operations.StudyCompleteness | undefined, age: Age): string[] =>
+  (completeness?.procedureSteps ?? []).map(
+    ({ procedureStepUid, status, instances, changedAt }) =>
+      `step ${status} since ${age(changedAt)}: ${instances} instances stated  ${procedureStepUid}`,
+  );
+
 function identityOf(identity: operations.StudyIdentity, age: Age): string {
   const reasons = identity.reasons.length > 0 ? `: ${identity.reasons.join(', ')}` : '';
   const provisional = identity.provisional ? ' to a provisional Patient' : '';
@@ -81,7 +89,8 @@ function jobOf(job: operations.StudyJob, age: Age): string {
     `revision ${job.studyRevision}`,
     `attempts ${job.attempts}`,
     ...(job.errorCode ? [`last failure ${job.errorCode}`] : []),
-    ...(job.state === 'queued' && job.nextAttemptAt ? [`next attempt ${job.nextAttemptAt}`] : []),
+    ...(job.heldReason ? [`held: ${job.heldReason}`] : []),
+    ...(job.state === 'queued' && !job.heldReason && job.nextAttemptAt ? [`next attempt ${job.nextAttemptAt}`] : []),
     ...(job.state === 'running' ? [`worker ${job.workerInstanceId}`, `lease until ${job.leaseUntil ?? ''}`] : []),
   ];
   return `${parts.join(', ')}  ${job.jobId}`;

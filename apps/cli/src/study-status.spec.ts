@@ -81,6 +81,42 @@ describe('what a study waits for', () => {
       { index: { intake, completeness: { ...complete, state: 'receiving', quietUntil: ago(-4) } } },
       [['quiet-period', ago(300)]],
     ],
+    [
+      'its modality, while a procedure step holds it back, and instances that were stated',
+      {
+        index: {
+          intake,
+          completeness: {
+            ...complete,
+            state: 'receiving',
+            quietUntil: ago(-20),
+            heldSince: ago(60),
+            procedureSteps: [
+              { procedureStepUid: '1.2.9', status: 'in-progress', changedAt: ago(500) },
+              { procedureStepUid: '1.2.8', status: 'completed', changedAt: ago(400), instances: 14 },
+            ],
+            procedureStepsTotal: 2,
+            statedMissing: 2,
+          },
+        },
+      },
+      [
+        ['procedure-step', ago(60)],
+        ['stated-instances', ago(60)],
+      ],
+    ],
+    [
+      'a person, when a job is held',
+      {
+        inference: {
+          inference: {
+            consideredRevision: 2,
+            jobs: [{ ...job, state: 'queued', nextAttemptAt: ago(200), heldReason: 'procedure-step-discontinued' }],
+          },
+        },
+      },
+      [['person-job', ago(200)]],
+    ],
     ['a first decision on its identity', { identity: {} }, [['identity-decision', ago(600)]]],
     [
       'a person, when it is in quarantine',
@@ -222,6 +258,14 @@ describe('the lines about a study', () => {
     );
     expect(lines.at(-1)).toBe('traces       a b c');
     expect(traceIdsOf(studyWith())).toEqual(['a', 'b', 'c']);
+  });
+
+  it('tell its procedure steps, and how many more there are', () => {
+    const step = { procedureStepUid: '1.2.8', status: 'completed', changedAt: ago(400), instances: 14 };
+    const completeness = { ...complete, procedureSteps: [step], procedureStepsTotal: 3 };
+    const lines = linesOf(studyWith({ index: { intake, completeness } }), []);
+    expect(lines).toContain('procedure    step completed since 6 min 40 s: 14 instances stated  1.2.8');
+    expect(lines).toContain('procedure    and 2 more');
   });
 
   it('say how many are left out of a bounded answer', () => {

@@ -6,6 +6,8 @@ export interface Wait {
   readonly code:
     | 'index'
     | 'quiet-period'
+    | 'procedure-step'
+    | 'stated-instances'
     | 'identity-decision'
     | 'identity-change'
     | 'person-identity'
@@ -15,6 +17,7 @@ export interface Wait {
     | 'result'
     | 'publication'
     | 'person-publication'
+    | 'person-job'
     | 'person-parked'
     | 'parked-retry'
     | 'event-log';
@@ -90,8 +93,23 @@ function indexWaits(answer: Answer): Wait[] {
     return [
       wait('quiet-period', `the next look whether it is whole${quietUntil ? `, at ${quietUntil}` : ''}`, waitingSince),
     ];
+  if (completeness.heldSince) return [...behind, ...heldWaits(completeness)];
   const until = quietUntil ? `, until ${quietUntil}` : '';
   return [...behind, wait('quiet-period', `the end of the study's quiet period${until}`, intake?.lastStoredAt)];
+}
+
+/** What a study waits for whose quiet period is over: the word of its modalities, for a limited time. */
+function heldWaits({ procedureSteps, statedMissing, heldSince }: operations.StudyCompleteness): Wait[] {
+  const open = procedureSteps.filter(({ status }) => status === 'in-progress');
+  const instances = `${statedMissing} instance${statedMissing === 1 ? '' : 's'}`;
+  return [
+    ...open.map(({ procedureStepUid }) =>
+      wait('procedure-step', `its modality to end procedure step ${procedureStepUid}`, heldSince),
+    ),
+    ...(statedMissing > 0
+      ? [wait('stated-instances', `${instances} that its procedure steps stated, to be sent`, heldSince)]
+      : []),
+  ];
 }
 
 /** The instances by name, a correction of one that is indexed among them; in numbers what no name is told of. */
@@ -152,6 +170,8 @@ function jobWait(job: operations.StudyJob, observedAt: string): Wait[] {
     ];
   }
   if (state !== 'queued') return [];
+  if (job.heldReason)
+    return [wait('person-job', `a person to release job ${job.jobId} of ${modelId} (${job.heldReason})`, scheduledAt)];
   if (nextAttemptAt && Date.parse(nextAttemptAt) > Date.parse(observedAt))
     return [
       wait('next-attempt', `the next attempt of ${modelId}, at ${nextAttemptAt} (${job.errorCode})`, scheduledAt),

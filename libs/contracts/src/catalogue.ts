@@ -66,6 +66,15 @@ export const topics = Object.freeze({
     producers: ['dimse-ingest'],
     consumers: ['study-index'],
   }),
+  procedureStepChanged: topic({
+    name: 'imaging.procedure-step.changed.v1',
+    message: imaging.ProcedureStepChanged,
+    type: 'callosum.imaging.v1.ProcedureStepChanged',
+    key: 'StudyInstanceUID',
+    keyOf: (m) => m.studyInstanceUid,
+    producers: ['dimse-ingest'],
+    consumers: ['study-index'],
+  }),
   studyUpdated: topic({
     name: 'imaging.study.updated.v1',
     message: imaging.StudyUpdated,
@@ -74,6 +83,15 @@ export const topics = Object.freeze({
     keyOf: (m) => m.studyInstanceUid,
     producers: ['study-index'],
     consumers: ['identity-mapping', 'result-publisher'],
+  }),
+  seriesCompleted: topic({
+    name: 'imaging.series.completed.v1',
+    message: imaging.SeriesCompleted,
+    type: 'callosum.imaging.v1.SeriesCompleted',
+    key: 'StudyInstanceUID',
+    keyOf: (m) => m.studyInstanceUid,
+    producers: ['study-index'],
+    consumers: ['inference-orchestrator'],
   }),
   studyCompleted: topic({
     name: 'imaging.study.completed.v1',

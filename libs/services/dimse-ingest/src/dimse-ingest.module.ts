@@ -6,13 +6,20 @@ import { ARCHIVE, CLOCK, DATABASE, OUTBOX, SETTINGS } from '@callosum/runtime';
 import { Module } from '@nestjs/common';
 
 import { ArchiveAdapter } from './adapters/archive-adapter.js';
-import { type NoTables, OutboxReleaseAnnouncer } from './adapters/outbox-release-announcer.js';
+import { OutboxReleaseAnnouncer } from './adapters/outbox-release-announcer.js';
 import { NetworkAddresses } from './adapters/network-addresses.js';
+import { PostgresProcedureSteps } from './adapters/postgres-procedure-steps.js';
+import type { DimseIngestTables } from './adapters/tables.js';
 import { AdmitPeer } from './application/admit-peer.js';
 import { AnnounceRelease } from './application/announce-release.js';
+import { ChangeProcedureStep } from './application/change-procedure-step.js';
+import { GetProcedureStep } from './application/get-procedure-step.js';
+import type { ProcedureSteps } from './application/ports.js';
 import { StoreInstance } from './application/store-instance.js';
 import type { DimseIngestSettings } from './settings.js';
+import { PROCEDURE_STEPS } from './tokens.js';
 import { DimseListener } from './transport/dimse/dimse-listener.js';
+import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
 
 @Module({
   providers: [
@@ -23,7 +30,7 @@ import { DimseListener } from './transport/dimse/dimse-listener.js';
     },
     {
       provide: AnnounceRelease,
-      useFactory: (database: Database<NoTables>, outbox: Outbox, clock: Clock) =>
+      useFactory: (database: Database<DimseIngestTables>, outbox: Outbox, clock: Clock) =>
         new AnnounceRelease(new OutboxReleaseAnnouncer(database, outbox), clock),
       inject: [DATABASE, OUTBOX, CLOCK],
     },
@@ -33,6 +40,23 @@ import { DimseListener } from './transport/dimse/dimse-listener.js';
         new AdmitPeer(CALLOSUM_DIMSE_AES, new NetworkAddresses(clock)),
       inject: [SETTINGS, CLOCK],
     },
+    {
+      provide: PROCEDURE_STEPS,
+      useFactory: (database: Database<DimseIngestTables>, outbox: Outbox) =>
+        new PostgresProcedureSteps(database, outbox),
+      inject: [DATABASE, OUTBOX],
+    },
+    {
+      provide: ChangeProcedureStep,
+      useFactory: (steps: ProcedureSteps, clock: Clock) => new ChangeProcedureStep(steps, clock),
+      inject: [PROCEDURE_STEPS, CLOCK],
+    },
+    {
+      provide: GetProcedureStep,
+      useFactory: (steps: ProcedureSteps) => new GetProcedureStep(steps),
+      inject: [PROCEDURE_STEPS],
+    },
+    ProcedureStepsLoop,
     DimseListener,
   ],
 })

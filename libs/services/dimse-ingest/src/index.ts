@@ -1,5 +1,6 @@
 import { defineService } from '@callosum/runtime';
 
+import { dimseIngestMigrations } from './adapters/migrations.js';
 import { DimseIngestModule } from './dimse-ingest.module.js';
 import { assertDimseBind, dimseIngestSettings } from './settings.js';
 
@@ -10,7 +11,7 @@ export const dimseIngest = defineService({
   name: 'dimse-ingest',
   settings: dimseIngestSettings,
   schema: 'dimse_ingest',
-  migrations: {},
+  migrations: dimseIngestMigrations,
   usesArchive: true,
   module: DimseIngestModule,
   httpPrefixes: [],

@@ -45,6 +45,11 @@ export const dimseIngestSettings = z.object({
   CALLOSUM_DIMSE_IDLE_TIMEOUT_MS: wholeNumber(1_000, 3_600_000)
     .default(scpLimits.idleTimeoutMs)
     .describe('An association whose peer is silent for this long is aborted, in milliseconds'),
+  CALLOSUM_PROCEDURE_STEP_RETENTION_DAYS: wholeNumber(1, 3_650)
+    .default(90)
+    .describe(
+      'A procedure step (MPPS) that was not changed for this many days is no longer kept: N-GET and N-SET find none',
+    ),
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;
 

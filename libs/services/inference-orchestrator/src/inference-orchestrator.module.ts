@@ -43,13 +43,14 @@ import {
 } from './tokens.js';
 import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { InferenceHttp } from './transport/inference.http.js';
+import { SeriesCompletedEvents } from './transport/series-completed.events.js';
 import { StudyCompletedEvents } from './transport/study-completed.events.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
 import { WorkerServer } from './transport/worker-server.js';
 import { WorkerGrpc } from './transport/worker.grpc.js';
 
 @Module({
-  controllers: [StudyCompletedEvents, InferenceHttp],
+  controllers: [StudyCompletedEvents, SeriesCompletedEvents, InferenceHttp],
   providers: [
     UpkeepLoop,
     WorkerServer,

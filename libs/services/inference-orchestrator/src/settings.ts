@@ -46,6 +46,24 @@ export const orchestratorSettings = z.object({
   CALLOSUM_MODEL_BACKFILL_MS: wholeNumber(0, 24 * hourMs)
     .default(600_000)
     .describe('A model that registers for the first time gets studies completed within this time, in milliseconds'),
+  CALLOSUM_MODELS_AT_SERIES: z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((id) => id.trim())
+        .filter((id) => id !== ''),
+    )
+    .describe(
+      'Ids of models, separated by commas, whose jobs start when a series is complete, before its study is; others start with the study',
+    ),
+  CALLOSUM_DISCONTINUED_STEPS: z
+    .enum(['hold', 'run'])
+    .default('hold')
+    .describe(
+      'What becomes of jobs on a study whose procedure step (MPPS) was discontinued, and none completed: `hold` until a later revision has a completed one or a person releases them, or `run`',
+    ),
 });
 export type OrchestratorSettings = z.output<typeof orchestratorSettings>;
 

@@ -25,10 +25,11 @@ export const studyIndex = defineService({
   module: StudyIndexModule,
   grpc: (app) => [{ definition: imaging.StudyIndexServiceDefinition, implementation: app.get(StudyIndexGrpc) }],
   gauges: async (app) => {
-    const { count, oldestAgeSeconds } = await app.get<CompletionStore>(COMPLETION).waiting();
+    const { count, oldestAgeSeconds, held } = await app.get<CompletionStore>(COMPLETION).waiting();
     return [
       reading('callosum.completion.waiting', count, {}),
       reading('callosum.completion.oldest_age', oldestAgeSeconds, {}),
+      reading('callosum.completion.held', held, {}),
     ];
   },
   studyStatus: (app) => {

@@ -6,14 +6,25 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
+import { judgeStudy } from './adapters/statements.js';
 import { unindexedOf } from './adapters/unindexed.js';
 import type { Key } from './domain/key-match.js';
 import type { Level } from './domain/keys.js';
 import { slice } from './test-support/objects.js';
-import { collect, completion, database, find, periods, send, sweep, useIndex } from './test-support/study-index.js';
+import {
+  collect,
+  completion,
+  database,
+  find,
+  periods,
+  send,
+  sweep,
+  tellStep,
+  useIndex,
+} from './test-support/study-index.js';
 
 const rows = 60_000;
-const large = ['study', 'series', 'instance', 'release', 'revision', 'inbox'];
+const large = ['study', 'series', 'instance', 'release', 'revision', 'inbox', 'procedure_step'];
 const {
   QUERY_LEVEL_PATIENT: PATIENT,
   QUERY_LEVEL_STUDY: STUDY,
@@ -42,6 +53,9 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
       await client.query(
         "insert into release select 'r' || n, 'a', 1, now(), now() from generate_series(1, 20000) as n",
       );
+      await client.query(`insert into procedure_step (study_instance_uid, procedure_step_uid, step_revision, status, series,
+          study_count, source, changed_at)
+        select 'm' || n, 'p' || n, 1, 'completed', '[]', 1, 'CT1', now() from generate_series(1, 20000) as n`);
       await client.query('vacuum analyze');
       [known] = (
         await client.query<typeof known>('select * from instance order by sop_instance_uid offset 30000 limit 1')
@@ -122,6 +136,16 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
       },
     ],
     ['releases that are forgotten', () => completion().forgetOldReleases()],
+    ['procedure steps that are forgotten', () => completion().forgetOldSteps()],
+    [
+      'a procedure step of several studies, and what it makes of one',
+      async () => {
+        const series = [{ seriesInstanceUid: known.series_instance_uid, instanceCount: 100, instancesDigest: 'd' }];
+        const step = { procedureStepUid: 'p', stepRevision: 1, status: 'completed', series, studyCount: 2 } as const;
+        await tellStep('another', { ...step, discontinuationReason: undefined, source: 'CT1', changedAt: new Date(0) });
+        expect((await judgeStudy(database.db, 'another')).judged.missing).toBe(0);
+      },
+    ],
     [
       'what a reindex has not seen',
       () => new PostgresReindexTarget(database.db, {} as never, {} as never, periods).removeUnseen(new Date(0)),

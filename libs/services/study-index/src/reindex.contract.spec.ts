@@ -24,7 +24,15 @@ beforeEach(clearIndex);
 /** Everything the index says about its content; when a study completed and its revision are history, not content. */
 async function content(): Promise<unknown> {
   const tables = ['patient', 'study', 'series', 'instance'] as const;
-  const history = ['seen_at', 'completed_at', 'quiet_until', 'traceparent', 'correlation_id', 'revision'];
+  const history = [
+    'seen_at',
+    'completed_at',
+    'quiet_until',
+    'traceparent',
+    'correlation_id',
+    'revision',
+    'told_revision',
+  ];
   const result: Record<string, unknown> = {};
   for (const table of tables) {
     const { rows } = await sql<{

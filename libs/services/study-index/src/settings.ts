@@ -12,5 +12,15 @@ export const studyIndexSettings = z.object({
     .describe(
       'The same after the sender released its association; 1000 or the quiet period, whichever is shorter, when not set',
     ),
+  CALLOSUM_PROCEDURE_STEP_HOLD_MS: wholeNumber(0, dayMs)
+    .default(600_000)
+    .describe(
+      'After its quiet period a study waits for this long for its procedure steps (MPPS) in progress to end, in milliseconds: not every modality ends them. 0: not at all',
+    ),
+  CALLOSUM_STATED_INSTANCES_HOLD_MS: wholeNumber(0, dayMs)
+    .default(300_000)
+    .describe(
+      'After its quiet period a study waits for this long for instances that its procedure steps (MPPS) stated, in milliseconds. 0: not at all',
+    ),
 });
 export type StudyIndexSettings = z.output<typeof studyIndexSettings>;

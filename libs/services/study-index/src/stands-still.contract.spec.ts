@@ -16,6 +16,7 @@ import {
   database,
   index,
   letPass,
+  limits,
   periods,
   send,
   sweep,
@@ -49,7 +50,14 @@ describe('a study whose look into the ledger fails', () => {
       sourceInstancesOf: (study: string) =>
         study === uid('s') ? Promise.reject(new Error('a page is broken')) : acknowledged.sourceInstancesOf(study),
     };
-    const completion = new PostgresCompletionStore(database.db, outbox(), systemClock, periods.quietPeriodMs, archive);
+    const completion = new PostgresCompletionStore(
+      database.db,
+      outbox(),
+      systemClock,
+      periods.quietPeriodMs,
+      archive,
+      limits,
+    );
     return completeDueStudies(
       completion,
       () => undefined,
@@ -113,6 +121,7 @@ describe('a study whose look into the ledger fails', () => {
       systemClock,
       periods.quietPeriodMs,
       acknowledged,
+      limits,
     );
     await expect(away.settleNextDue()).rejects.toThrow('away');
   });

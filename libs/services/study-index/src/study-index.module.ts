@@ -15,9 +15,10 @@ import { PostgresSearchStore } from './adapters/search.js';
 import type { StudyIndexTables } from './adapters/tables.js';
 import { readInstance } from './application/read-instance.js';
 import { Reindex } from './application/reindex.js';
+import type { StatedLimits } from './domain/completeness.js';
 import { type QuietPeriods, quietPeriods } from './domain/study.js';
 import type { StudyIndexSettings } from './settings.js';
-import { BLOBS, COMPLETION, FACTS, QUIET_PERIODS } from './tokens.js';
+import { BLOBS, COMPLETION, FACTS, QUIET_PERIODS, STATED_LIMITS } from './tokens.js';
 import { CompletionLoop } from './transport/completion.loop.js';
 import { ImagingEvents } from './transport/imaging.events.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
@@ -32,17 +33,26 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
       useFactory: (settings: StudyIndexSettings) =>
         quietPeriods(settings.CALLOSUM_QUIET_PERIOD_MS, settings.CALLOSUM_RELEASED_QUIET_PERIOD_MS),
     },
+    {
+      provide: STATED_LIMITS,
+      inject: [SETTINGS],
+      useFactory: (settings: StudyIndexSettings): StatedLimits => ({
+        openStepMs: settings.CALLOSUM_PROCEDURE_STEP_HOLD_MS,
+        missingMs: settings.CALLOSUM_STATED_INSTANCES_HOLD_MS,
+      }),
+    },
     { provide: BLOBS, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveSource(archive) },
     {
       provide: COMPLETION,
-      inject: [DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, ARCHIVE],
+      inject: [DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, ARCHIVE, STATED_LIMITS],
       useFactory: (
         { db }: Database<StudyIndexTables>,
         outbox: Outbox,
         clock: Clock,
         { quietPeriodMs }: QuietPeriods,
         archive: Archive,
-      ) => new PostgresCompletionStore(db, outbox, clock, quietPeriodMs, archive),
+        limits: StatedLimits,
+      ) => new PostgresCompletionStore(db, outbox, clock, quietPeriodMs, archive, limits),
     },
     {
       provide: FACTS,

@@ -8,3 +8,5 @@ export const QUIET_PERIODS = Symbol('study-index.quiet-periods');
 export const FACTS = Symbol('study-index.facts');
 /** `CompletionStore`. */
 export const COMPLETION = Symbol('study-index.completion');
+/** `StatedLimits` of the settings. */
+export const STATED_LIMITS = Symbol('study-index.stated-limits');

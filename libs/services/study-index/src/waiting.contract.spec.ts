@@ -38,7 +38,7 @@ async function nextLookMs(): Promise<number> {
 describe('studies that stand still, in numbers', () => {
   it('are those whose quiet period is over, and their age is that of the first', async () => {
     const waits = () => completion().waiting();
-    expect(await waits()).toEqual({ count: 0, oldestAgeSeconds: 0 });
+    expect(await waits()).toEqual({ count: 0, oldestAgeSeconds: 0, held: 0 });
     for (const study of ['s', 't']) {
       await send(slice(study, 'a', 1));
       // Still in its quiet period: no wait.
@@ -57,7 +57,7 @@ describe('studies that stand still, in numbers', () => {
     expect((await waits()).count).toBe(1);
     await send(slice('t', 'a', 2));
     await complete();
-    expect(await waits()).toEqual({ count: 0, oldestAgeSeconds: 0 });
+    expect(await waits()).toEqual({ count: 0, oldestAgeSeconds: 0, held: 0 });
   });
 
   it('count one whose look fails too', async () => {
@@ -81,6 +81,7 @@ describe('studies that stand still, in numbers', () => {
     expect(readings?.map(({ name, value }) => [name, Math.floor(value / 60)])).toEqual([
       ['callosum.completion.waiting', 0],
       ['callosum.completion.oldest_age', 120],
+      ['callosum.completion.held', 0],
     ]);
     expect(readings?.[0]?.value).toBe(1);
   });

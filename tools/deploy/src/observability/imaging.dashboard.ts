@@ -214,7 +214,10 @@ export const imaging: Dashboard = {
           description: 'Studies whose quiet period is over and that are not complete.',
           unit: 'short',
           runbook: 'CallosumStudyStandsStill',
-          queries: [[most('callosum_completion_waiting', []), 'studies']],
+          queries: [
+            [most('callosum_completion_waiting', []), 'not indexed'],
+            [most('callosum_completion_held', []), 'held by procedure steps'],
+          ],
         },
       ],
     },

@@ -45,6 +45,7 @@ export const routes: Readonly<Record<string, Rule>> = {
   'POST /api/identity/quarantine/:decisionId/resolve': identityDesk,
   'GET /api/inference/selection/:studyUid': ['dicom-reader', 'operator'],
   'GET /api/inference/jobs': ['dicom-reader', 'operator'],
+  'POST /api/inference/jobs/:jobId/release': ['operator'],
 };
 
 /** The capability statement is for everyone: it says how to sign in (R4 security, 6.1.0). Searches by POST read. */

@@ -101,6 +101,9 @@ export const logEvents = {
   'assoc.release-not-announced': error(
     'The end of an association could not be told: its studies wait their quiet period',
   ),
+  'procedure-step.not-forgotten': error(
+    'Procedure steps past their retention could not be removed; tried again in an hour',
+  ),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.
@@ -132,12 +135,25 @@ export const logEvents = {
   'study.look-failed': error(
     'One study that is due could not be completed: it is tried again after growing pauses, the others go on; at first, then once an hour',
   ),
+  'study.held': info(
+    'The quiet period of a study is over, and its procedure steps hold it back for a limited time: `stepsInProgress`, `missing` stated instances',
+  ),
+  'study.completed-short': warn(
+    'A study is complete without instances that its procedure steps stated (`missing`): they did not come in time',
+  ),
+  'procedure-step.taken-up': info('What a modality said of a procedure step of a study was taken up'),
+  'procedure-step.ignored': warn('A study has more procedure steps than are kept; this one states nothing'),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),
   'identity.resolved': info('A person decided whose a study is'),
 
   // Inference.
   'worker.listening': info('The worker port is open'),
+  'series.considered': info('A series is complete before its study, and models that need not wait got their jobs'),
+  'jobs.held': warn(
+    'Jobs were scheduled and are offered to nobody: a procedure step of the study was discontinued; a later revision or a person releases them',
+  ),
+  'job.released': info('A person let a held job go'),
   'worker.registered': info('A worker offers a model: slots, version'),
   'worker.call-refused': info('A call of a worker was refused for a reason that is its own: `path`, `code`'),
   'worker.call-failed': warn('A call of a worker failed for a reason that is ours'),

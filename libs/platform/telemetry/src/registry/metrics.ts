@@ -196,6 +196,13 @@ export const metricRegistry = {
     meaning:
       'How long the study that waits longest has been kept from being complete, since its quiet period or its last indexed instance; 0 when none waits',
   },
+  'callosum.completion.held': {
+    kind: 'gauge',
+    unit: '{study}',
+    labels: [],
+    meaning:
+      'Studies whose quiet period is over and that their procedure steps (MPPS) hold back for a limited time: one is in progress, or stated instances have not come',
+  },
   'callosum.identity.decisions': {
     kind: 'counter',
     unit: '{decision}',

@@ -3,14 +3,12 @@ import type { Database } from '@callosum/database';
 import type { Outbox } from '@callosum/event-log';
 
 import type { ReleaseAnnouncer } from '../application/ports.js';
-
-/** This service has no tables of its own beside those of its outbox. */
-export type NoTables = Record<never, never>;
+import type { DimseIngestTables } from './tables.js';
 
 /** Release facts go out of this service's own outbox; all studies of one association in one transaction. */
 export class OutboxReleaseAnnouncer implements ReleaseAnnouncer {
   constructor(
-    private readonly database: Database<NoTables>,
+    private readonly database: Database<DimseIngestTables>,
     private readonly outbox: Outbox,
   ) {}
 

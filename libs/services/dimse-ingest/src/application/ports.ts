@@ -1,5 +1,7 @@
 import type { imaging } from '@callosum/contracts';
 
+import type { ProcedureStep } from '../domain/procedure-step.js';
+
 /** What the association and the command say about an object before its bytes come. */
 export interface ObjectBegin {
   readonly associationId: string;
@@ -37,6 +39,30 @@ export interface InstanceArchive {
 /** Writes `imaging.association.released` facts so that they are published once this resolves. */
 export interface ReleaseAnnouncer {
   announce(released: readonly imaging.AssociationReleased[]): Promise<void>;
+}
+
+/** A step as it is from now on, and what others are told of it. */
+export interface StepChange {
+  readonly step: ProcedureStep;
+  readonly facts: readonly imaging.ProcedureStepChanged[];
+}
+
+/** Modality performed procedure steps, by SOP Instance UID. */
+export interface ProcedureSteps {
+  /**
+   * Runs `work` on the step, which nobody else changes meanwhile, and commits what it gives together with the facts. Run
+   * again when another request created the step at the same time. What it throws leaves everything as it was.
+   * @param correlationId of the facts
+   * @returns false when `work` changes nothing
+   */
+  change(
+    sopInstanceUid: string,
+    correlationId: string,
+    work: (known: ProcedureStep | undefined) => StepChange | undefined,
+  ): Promise<boolean>;
+  find(sopInstanceUid: string): Promise<ProcedureStep | undefined>;
+  /** Forgets steps that nobody changed for this long. @returns how many */
+  forget(days: number): Promise<number>;
 }
 
 /** Where peers are, as the network knows it. */

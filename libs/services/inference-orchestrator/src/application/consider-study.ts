@@ -30,3 +30,23 @@ export async function considerStudy(
   }
   return { jobIds, supersededIds };
 }
+
+/**
+ * Decides which of these models read a series that is whole before its study. A model that has a job on the study gets
+ * none: what it should read once everything is there is for the study's completion to say, which finds this job as any.
+ */
+export async function considerSeries(
+  jobs: StudyJobs,
+  study: IndexedStudy,
+  { seriesInstanceUid, revision }: { readonly seriesInstanceUid: string; readonly revision: number },
+  models: readonly Manifest[],
+): Promise<readonly string[]> {
+  const alone = { ...study, series: study.series.filter((series) => series.seriesInstanceUid === seriesInstanceUid) };
+  const jobIds: string[] = [];
+  for (const manifest of models) {
+    const { input } = selectInput(alone, manifest);
+    if (!input || (await jobs.existing(manifest.model.modelId)).length > 0) continue;
+    jobIds.push(await jobs.schedule(manifest, input, revision));
+  }
+  return jobIds;
+}

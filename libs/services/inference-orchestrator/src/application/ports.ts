@@ -2,7 +2,7 @@ import type { inference, worker } from '@callosum/contracts';
 
 import type { AfterAttempt, AttemptFailure } from '../domain/attempt.js';
 import type { Manifest } from '../domain/manifest.js';
-import type { ExistingJob } from '../domain/scheduling.js';
+import type { ExistingJob, HeldReason } from '../domain/scheduling.js';
 import type { IndexedStudy, SelectedInput } from '../domain/selection.js';
 
 /** Trace and correlation of the fact that asked for work. */
@@ -61,6 +61,12 @@ export interface CompletedStudy {
   readonly completedAt: Date;
 }
 
+/** A study that completed just now. */
+export interface JustCompletedStudy extends CompletedStudy {
+  /** Why jobs that follow from it are held; without, those held before are released. */
+  readonly heldReason: HeldReason | undefined;
+}
+
 /** Studies waiting for a model that has just registered: a portion of them, oldest first. */
 export interface Backfill {
   readonly modelId: string;
@@ -78,7 +84,17 @@ export interface Scheduling {
    */
   completed(
     event: { readonly id: string },
-    study: CompletedStudy,
+    study: JustCompletedStudy,
+    origin: Origin,
+    work: (jobs: StudyJobs) => Promise<void>,
+  ): Promise<void>;
+  /**
+   * Runs `work` for a series that is complete before its study; not at all when the event's effect is committed already,
+   * or this revision of the study has completed, which decided for all its series.
+   */
+  seriesCompleted(
+    event: { readonly id: string },
+    study: Pick<CompletedStudy, 'studyInstanceUid' | 'revision'>,
     origin: Origin,
     work: (jobs: StudyJobs) => Promise<void>,
   ): Promise<void>;
@@ -107,6 +123,8 @@ export interface JobSummary {
   readonly progress: number | null;
   readonly stage: string | null;
   readonly lastFailure: string | null;
+  /** Why it is offered to nobody; null when it is not held. */
+  readonly heldReason: HeldReason | null;
   readonly selectionEvidence: readonly string[];
   readonly scheduledAt: Date;
   readonly endedAt: Date | null;
@@ -118,6 +136,8 @@ export interface JobQueries {
   ofStudy(studyInstanceUid: string): Promise<readonly JobSummary[]>;
   /** How many jobs wait for a worker, by model. */
   queuedByModel(): Promise<readonly { readonly modelId: string; readonly count: number }[]>;
+  /** A person lets a held job go. @returns false when there is no such job, or it is not held */
+  release(jobId: string): Promise<boolean>;
   /** Jobs that ended long ago, and whose label maps are gone; as many as one sweep takes. */
   outlived(): Promise<readonly string[]>;
   remove(jobId: string): Promise<void>;

@@ -108,6 +108,13 @@ export class ModelNotFoundError extends CallosumError {
   }
 }
 
+/** Thrown when a job is to be released that does not exist, or is not held. */
+export class JobNotHeldError extends CallosumError {
+  constructor() {
+    super('inference.job-not-held', 'not-found', 'there is no such job that is held');
+  }
+}
+
 /** Thrown when a worker shows no credential, a wrong one, or one that was revoked or has expired; never says which. */
 export class CredentialRefusedError extends CallosumError {
   constructor() {

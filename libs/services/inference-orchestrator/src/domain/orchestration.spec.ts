@@ -7,7 +7,7 @@ import { afterAttempt, attemptMs, expiry } from './attempt.js';
 import { LabelValues } from './label-values.js';
 import { type Manifest, parseManifest, type RawManifest } from './manifest.js';
 import { checkResult, type RawResult, type ResultContext } from './result.js';
-import { decideJobs, type ExistingJob } from './scheduling.js';
+import { decideJobs, type ExistingJob, holdFor } from './scheduling.js';
 import { isUcum } from './ucum.js';
 import { type IndexedStudy, inputDigest, selectInput } from './selection.js';
 
@@ -171,6 +171,20 @@ describe('which jobs follow', () => {
     ],
   ])('%s', (_name, existing, digest, version, decision) => {
     expect(decideJobs(existing, digest, version)).toEqual(decision);
+  });
+});
+
+describe('jobs on a study with a discontinued step', () => {
+  const discontinued = { status: 'discontinued' } as const;
+  const done = { status: 'completed' } as const;
+
+  it('are held unless another step was completed, or the site lets them run', () => {
+    expect(holdFor([discontinued], 'hold')).toBe('procedure-step-discontinued');
+    expect(holdFor([discontinued, { status: 'in-progress' }], 'hold')).toBe('procedure-step-discontinued');
+    expect(holdFor([discontinued, done], 'hold')).toBeUndefined();
+    expect(holdFor([discontinued], 'run')).toBeUndefined();
+    expect(holdFor([done, { status: 'in-progress' }], 'hold')).toBeUndefined();
+    expect(holdFor([], 'hold')).toBeUndefined();
   });
 });
 

@@ -6,6 +6,24 @@ export interface ExistingJob {
   readonly inputDigest: string;
 }
 
+/** Why a job is offered to nobody until it is released. */
+export type HeldReason = 'procedure-step-discontinued';
+
+/** How far a procedure step of a study was when the study completed. */
+export interface StepSeen {
+  readonly status: 'in-progress' | 'discontinued' | 'completed';
+}
+
+/**
+ * Whether jobs on a study wait for a person. A discontinued step may have left half an examination, and a finding on that
+ * misleads; one that was completed beside it is the examination done again.
+ * @param policy of the site
+ */
+export function holdFor(steps: readonly StepSeen[], policy: 'hold' | 'run'): HeldReason | undefined {
+  const has = (status: StepSeen['status']): boolean => steps.some((step) => step.status === status);
+  return policy === 'hold' && has('discontinued') && !has('completed') ? 'procedure-step-discontinued' : undefined;
+}
+
 export interface SchedulingDecision {
   /** Ids of jobs that a changed input, or a newer version, replaces. */
   readonly supersede: readonly string[];

@@ -79,14 +79,29 @@ export class OrchestratorForTests {
     return studyInstanceUid;
   }
 
-  tellCompleted(studyInstanceUid: string, revision: number, id: string = newId()): Promise<void> {
+  tellCompleted(
+    studyInstanceUid: string,
+    revision: number,
+    id: string = newId(),
+    steps: readonly imaging.ProcedureStepStatus[] = [],
+  ): Promise<void> {
     this.index.revisions.set(studyInstanceUid, revision);
     const message = imaging.StudyCompleted.fromPartial({
       studyInstanceUid,
       revision,
       completedAt: new Date().toISOString(),
+      procedureSteps: steps.map((status) => ({ status })),
     });
-    const topic = topics.studyCompleted;
+    return this.append(topics.studyCompleted, message, studyInstanceUid, id);
+  }
+
+  /** Tells that a series is complete; its study may not be. */
+  tellSeriesCompleted(series: Partial<imaging.SeriesCompleted> & { studyInstanceUid: string }): Promise<void> {
+    const message = imaging.SeriesCompleted.fromPartial({ revision: 1, ...series });
+    return this.append(topics.seriesCompleted, message, series.studyInstanceUid, newId());
+  }
+
+  private append<M>(topic: Topic<M>, message: M, studyInstanceUid: string, id: string): Promise<void> {
     return this.log.append([
       {
         topic: topic.name,
@@ -130,12 +145,20 @@ export class OrchestratorForTests {
     return json(await this.objects.get(artifact?.key ?? ''));
   }
 
-  async get(path: string): Promise<{ status: number; body: unknown }> {
+  get(path: string): Promise<{ status: number; body: unknown }> {
+    return this.ask('GET', path);
+  }
+
+  post(path: string): Promise<{ status: number; body: unknown }> {
+    return this.ask('POST', path);
+  }
+
+  private async ask(method: 'GET' | 'POST', url: string): Promise<{ status: number; body: unknown }> {
     const answer = await (
       this.service.app.getHttpAdapter().getInstance() as {
         inject(o: object): Promise<{ statusCode: number; body: string }>;
       }
-    ).inject({ method: 'GET', url: path });
+    ).inject({ method, url });
     return { status: answer.statusCode, body: JSON.parse(answer.body) };
   }
 

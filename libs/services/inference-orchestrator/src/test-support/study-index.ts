@@ -80,6 +80,12 @@ export class StudyIndexForTests {
     return studyUid;
   }
 
+  /** Series of a study, in the order they were shown. */
+  seriesOf(studyInstanceUid: string): string[] {
+    const shown = [...(this.studies.get(studyInstanceUid)?.values() ?? [])];
+    return [...new Set(shown.map(({ seriesInstanceUid }) => seriesInstanceUid))];
+  }
+
   /** Other bytes behind an instance, as a disk that lies would give: the index keeps its word about them. */
   async corrupt(
     objects: ObjectStore,

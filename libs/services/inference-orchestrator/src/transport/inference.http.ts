@@ -1,10 +1,13 @@
-import { isUid } from '@callosum/kernel';
-import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { isUid, isUuid } from '@callosum/kernel';
+import type { Waker } from '@callosum/event-log';
+import { LOGGER } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
+import { Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 
 import { explainSelection } from '../application/explain-selection.js';
 import type { ConsideredStudies, JobQueries, Models, Studies } from '../application/ports.js';
-import { MalformedRequestError } from '../domain/errors.js';
-import { JOB_QUERIES, MODELS, SCHEDULING, STUDIES } from '../tokens.js';
+import { JobNotHeldError, MalformedRequestError } from '../domain/errors.js';
+import { JOB_QUERIES, MODELS, SCHEDULING, STUDIES, WAKER } from '../tokens.js';
 
 /** /api/inference: why a series was chosen, and how jobs stand. No attribute of a patient. */
 @Controller('/api/inference')
@@ -14,6 +17,8 @@ export class InferenceHttp {
     @Inject(STUDIES) readonly studies: Studies,
     @Inject(SCHEDULING) readonly considered: ConsideredStudies,
     @Inject(JOB_QUERIES) private readonly jobs: JobQueries,
+    @Inject(WAKER) private readonly waker: Waker,
+    @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
   /** A dry run of selection; `model` narrows it to one model id. */
@@ -27,6 +32,16 @@ export class InferenceHttp {
   async jobsOfStudy(@Query('study') study: unknown) {
     const studyInstanceUid = uid(study);
     return { studyInstanceUid, jobs: await this.jobs.ofStudy(studyInstanceUid) };
+  }
+
+  /** A person decides that a held job runs: the examination is of use although it was broken off. */
+  @Post('jobs/:jobId/release')
+  @HttpCode(200)
+  async release(@Param('jobId') jobId: string) {
+    if (!isUuid(jobId) || !(await this.jobs.release(jobId))) throw new JobNotHeldError();
+    this.waker.wake();
+    this.log.info({ job: jobId }, 'job.released');
+    return { jobId };
   }
 }
 

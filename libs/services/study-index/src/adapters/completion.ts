@@ -9,12 +9,16 @@ import type {
   CompletedStudy,
   CompletionStore,
   DueStudy,
+  HeldStudy,
   Release,
   WaitingStudies,
   WaitingStudy,
 } from '../application/complete-studies.js';
+import { holdMs, type StatedCompleteness, type StatedLimits } from '../domain/completeness.js';
+import type { ProcedureStep } from '../domain/procedure-step.js';
 import { associationDone } from './index-transaction.js';
-import { jsonColumn } from './json-column.js';
+import { closeRevision, sourceSeriesOf } from './revisions.js';
+import { forgetOldSteps, judgeStudy, stepEvidence, tellWholeSeries } from './statements.js';
 import type { StudyIndexTables } from './tables.js';
 import { unindexedOf } from './unindexed.js';
 
@@ -27,6 +31,9 @@ const releaseKeptHours = 24;
 const lookAgainSecondsMin = 1;
 const lookAgainSecondsMax = 30;
 const tellEveryHours = 1;
+
+const { COMPLETENESS_EVIDENCE_STATED_COUNT: STATED_COUNT, COMPLETENESS_EVIDENCE_QUIET_PERIOD: QUIET_PERIOD } =
+  imaging.CompletenessEvidence;
 
 interface DueRow {
   readonly study_instance_uid: string;
@@ -45,6 +52,7 @@ export class PostgresCompletionStore implements CompletionStore {
     private readonly clock: Clock,
     private readonly quietPeriodMs: number,
     private readonly archive: AcknowledgedInstances,
+    private readonly limits: StatedLimits,
   ) {}
 
   /**
@@ -88,10 +96,35 @@ export class PostgresCompletionStore implements CompletionStore {
       // Behind the study's lock: what this does not see is indexed after the completion, and opens the next revision.
       const acknowledged = await this.archive.sourceInstancesOf(due.study_instance_uid);
       const { length: missing } = await unindexedOf(trx, due.study_instance_uid, acknowledged);
-      return missing > 0
-        ? { outcome: 'waits', study: await this.lookAgain(trx, due, missing) }
-        : { outcome: 'completed', study: await this.complete(trx, due) };
+      if (missing > 0) return { outcome: 'waits', study: await this.lookAgain(trx, due, missing) };
+      const { steps, judged } = await judgeStudy(trx, due.study_instance_uid);
+      const held = await this.hold(trx, due, judged);
+      if (held) return { outcome: 'held', study: held };
+      return { outcome: 'completed', study: await this.complete(trx, due, steps, judged) };
     });
+  }
+
+  /**
+   * Holds the study back while its steps promise more; undefined when nothing does, or when it waited long enough. What
+   * changes its steps or brings an instance has it looked at; the pause is for series of a step that are of another study.
+   */
+  private async hold(
+    trx: Transaction<StudyIndexTables>,
+    due: DueRow,
+    judged: StatedCompleteness,
+  ): Promise<HeldStudy | undefined> {
+    const limitMs = holdMs(judged, this.limits);
+    if (limitMs === 0) return undefined;
+    const until = sql`coalesce(held_since, now()) + make_interval(secs => ${limitMs}::float8 / 1000)`;
+    const { rows } = await sql<{ tell: boolean }>`
+      update study set held_since = coalesce(held_since, now()), waiting_since = null, waiting_told_at = null,
+        quiet_until = least(${until}, now() + make_interval(secs => ${lookAgainSecondsMax}))
+      where study_instance_uid = ${due.study_instance_uid} and ${until} > now()
+      returning held_since = now() as tell`.execute(trx);
+    const [row] = rows;
+    if (!row) return undefined;
+    const { study_instance_uid: studyInstanceUid, revision } = due;
+    return { studyInstanceUid, revision, stepsInProgress: judged.stepsInProgress, missing: judged.missing, ...row };
   }
 
   private async lookAgain(trx: Transaction<StudyIndexTables>, due: DueRow, missing: number): Promise<WaitingStudy> {
@@ -116,63 +149,70 @@ export class PostgresCompletionStore implements CompletionStore {
     return rows[0] ?? { waitedSeconds: 0, tell: true };
   }
 
-  private async complete(trx: Transaction<StudyIndexTables>, due: DueRow): Promise<CompletedStudy> {
-    const series = await trx
-      .selectFrom('series')
-      .select(['series_instance_uid as seriesInstanceUid', 'modality', 'source_instance_count as instanceCount'])
-      .where('study_instance_uid', '=', due.study_instance_uid)
-      .where('source_instance_count', '>', 0)
-      .orderBy('series_number')
-      .orderBy('series_instance_uid')
-      .execute();
+  private async complete(
+    trx: Transaction<StudyIndexTables>,
+    due: DueRow,
+    steps: readonly ProcedureStep[],
+    judged: StatedCompleteness,
+  ): Promise<CompletedStudy> {
+    const { study_instance_uid: studyInstanceUid, revision } = due;
+    const series = await sourceSeriesOf(trx, studyInstanceUid);
     const completedAt = this.clock.now();
-    await trx
-      .updateTable('study')
-      .set({
-        state: 'complete',
-        quiet_until: null,
-        completed_at: completedAt,
-        waiting_since: null,
-        waiting_told_at: null,
-      })
-      .where('study_instance_uid', '=', due.study_instance_uid)
-      .execute();
-    const evidence = imaging.CompletenessEvidence.COMPLETENESS_EVIDENCE_QUIET_PERIOD;
-    const closed = { evidence, series: jsonColumn(series), completed_at: completedAt };
-    await trx
-      .insertInto('revision')
-      .values({ study_instance_uid: due.study_instance_uid, revision: due.revision, ...closed })
-      .onConflict((on) => on.columns(['study_instance_uid', 'revision']).doUpdateSet(closed))
-      .execute();
+    const evidence = judged.isWhole ? STATED_COUNT : QUIET_PERIOD;
+    await closeRevision(trx, { studyInstanceUid, revision, evidence, series, steps, judged, completedAt });
     const message: imaging.StudyCompleted = {
-      studyInstanceUid: due.study_instance_uid,
-      revision: due.revision,
+      studyInstanceUid,
+      revision,
       evidence,
       series,
       identityDigest: due.identity_digest,
       completedAt: completedAt.toISOString(),
+      procedureSteps: steps.map(stepEvidence),
+      statedMissing: judged.missing,
     };
     const context = due.correlation_id ? { correlationId: due.correlation_id } : {};
-    const attributes = { 'dicom.study_instance_uid': due.study_instance_uid };
+    const attributes = { 'dicom.study_instance_uid': studyInstanceUid };
+    const whole = new Set(judged.wholeSeries);
+    const uids = series.map(({ seriesInstanceUid }) => seriesInstanceUid);
+    const told = (evidence: imaging.CompletenessEvidence, seriesInstanceUids: readonly string[]) =>
+      tellWholeSeries(
+        trx,
+        this.outbox,
+        this.clock,
+        { studyInstanceUid, revision, seriesInstanceUids, evidence },
+        context,
+      );
     // The study waited as a row; its completion goes on in the trace of the instance that came last.
-    await withSpan('study-index', 'study.complete', { traceparent: due.traceparent ?? undefined, attributes }, () =>
-      this.outbox.add(trx, topics.studyCompleted, message, context),
+    await withSpan(
+      'study-index',
+      'study.complete',
+      { traceparent: due.traceparent ?? undefined, attributes },
+      async () => {
+        await told(STATED_COUNT, judged.wholeSeries);
+        await told(
+          evidence,
+          uids.filter((uid) => !whole.has(uid)),
+        );
+        await this.outbox.add(trx, topics.studyCompleted, message, context);
+      },
     );
     return {
-      studyInstanceUid: due.study_instance_uid,
-      revision: due.revision,
+      studyInstanceUid,
+      revision,
       seriesCount: series.length,
       secondsFromFirstInstance: (completedAt.getTime() - due.first_stored_at.getTime()) / 1000,
+      statedMissing: judged.missing,
     };
   }
 
   /** Reads the studies that are not complete alone, by the index of their deadlines. */
   async waiting(): Promise<WaitingStudies> {
-    const { rows } = await sql<{ count: number; age: number }>`
-      select count(*)::float8 as count, coalesce(extract(epoch from now() - min(waiting_since)), 0)::float8 as age
-      from study where state = 'receiving' and waiting_since is not null`.execute(this.db);
+    const { rows } = await sql<{ count: number; age: number; held: number }>`
+      select count(waiting_since)::float8 as count, count(held_since)::float8 as held,
+        coalesce(extract(epoch from now() - min(waiting_since)), 0)::float8 as age
+      from study where state = 'receiving' and (waiting_since is not null or held_since is not null)`.execute(this.db);
     const [row] = rows;
-    return { count: row?.count ?? 0, oldestAgeSeconds: Math.max(0, row?.age ?? 0) };
+    return { count: row?.count ?? 0, oldestAgeSeconds: Math.max(0, row?.age ?? 0), held: row?.held ?? 0 };
   }
 
   async restartOverdueQuietPeriods(): Promise<void> {
@@ -189,6 +229,10 @@ export class PostgresCompletionStore implements CompletionStore {
       .deleteFrom('release')
       .where('recorded_at', '<', sql<Date>`now() - make_interval(hours => ${releaseKeptHours})`)
       .execute();
+  }
+
+  forgetOldSteps(): Promise<void> {
+    return forgetOldSteps(this.db);
   }
 }
 

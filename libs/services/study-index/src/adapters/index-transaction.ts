@@ -4,12 +4,16 @@ import type { Clock } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
 import type { IndexedInstance, IndexTransaction, QuietPeriodStart } from '../application/index-instance.js';
+import type { StatedCompleteness } from '../domain/completeness.js';
 import { NotIndexedError } from '../domain/errors.js';
 import { type IdentityAttributes, patientDigest, type StudyIdentity } from '../domain/identity.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import { nameKeys } from '../domain/levels.js';
+import type { ProcedureStep } from '../domain/procedure-step.js';
 import type { StudyProgress } from '../domain/study.js';
-import { cleanText, jsonColumn } from './json-column.js';
+import { jsonColumn } from './json-column.js';
+import { cleanIdentity, emptyStudy, patientRow } from './rows.js';
+import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
 import type { StudyIndexTables } from './tables.js';
 
@@ -36,6 +40,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
       let row = await this.lockStudy(uid);
       // Nearly every instance is of a study that has a row.
       if (!row && first) {
+        await lockArrival(this.trx, uid);
         await this.trx
           .insertInto('study')
           .values(emptyStudy(uid, first))
@@ -44,9 +49,55 @@ export class PostgresIndexTransaction implements IndexTransaction {
         row = await this.lockStudy(uid);
       }
       if (!row) throw new NotIndexedError('study', uid);
-      locked.set(uid, { revision: row.revision, state: row.state, identityDigest: row.identity_digest });
+      locked.set(uid, progressOf(row));
     }
     return locked;
+  }
+
+  async lockStudyOfStep(studyInstanceUid: string): Promise<StudyProgress | undefined> {
+    let row = await this.lockStudy(studyInstanceUid);
+    if (!row) {
+      await lockArrival(this.trx, studyInstanceUid);
+      row = await this.lockStudy(studyInstanceUid);
+    }
+    return row && progressOf(row);
+  }
+
+  stepsOf(studyInstanceUid: string): Promise<readonly ProcedureStep[]> {
+    return stepsOf(this.trx, studyInstanceUid);
+  }
+
+  putStep(studyInstanceUid: string, step: ProcedureStep): Promise<void> {
+    return putStep(this.trx, studyInstanceUid, step);
+  }
+
+  async judge(studyInstanceUid: string): Promise<StatedCompleteness> {
+    return (await judgeStudy(this.trx, studyInstanceUid)).judged;
+  }
+
+  tellWholeSeries(studyInstanceUid: string, revision: number, seriesInstanceUids: readonly string[]): Promise<void> {
+    const evidence = imaging.CompletenessEvidence.COMPLETENESS_EVIDENCE_STATED_COUNT;
+    const whole = { studyInstanceUid, revision, seriesInstanceUids, evidence };
+    return tellWholeSeries(this.trx, this.outbox, this.clock, whole);
+  }
+
+  async lookNow(studyInstanceUid: string): Promise<void> {
+    await this.trx
+      .updateTable('study')
+      .set({ quiet_until: sql<Date>`now()`, held_since: null })
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('state', '=', 'receiving')
+      .execute();
+  }
+
+  async lookAgainIfHeld(studyInstanceUid: string): Promise<void> {
+    await this.trx
+      .updateTable('study')
+      .set({ quiet_until: sql<Date>`now()`, held_since: null })
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('state', '=', 'receiving')
+      .where('held_since', 'is not', null)
+      .execute();
   }
 
   private lockStudy(uid: string) {
@@ -185,6 +236,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
       correlation_id: correlationId ?? null,
       waiting_since: null,
       waiting_told_at: null,
+      held_since: null,
     };
   }
 
@@ -203,62 +255,21 @@ export class PostgresIndexTransaction implements IndexTransaction {
   }
 }
 
+const progressOf = (row: {
+  readonly revision: number;
+  readonly state: StudyProgress['state'];
+  readonly identity_digest: string;
+}): StudyProgress => ({ revision: row.revision, state: row.state, identityDigest: row.identity_digest });
+
+/**
+ * Who makes the row of a study and who is told of a step of one without a row wait for each other: neither would see
+ * what the other has not committed, and a study of one instance would be held against its step by nobody.
+ */
+const lockArrival = (trx: Transaction<StudyIndexTables>, studyInstanceUid: string) =>
+  sql`select pg_advisory_xact_lock(hashtext('callosum.study-arrival'), hashtext(${studyInstanceUid}))`.execute(trx);
+
 /** True when the association was released and as many instances as it announced are indexed. */
 export const associationDone = (studyInstanceUid: string, associationId: string) => sql<boolean>`exists (
   select 1 from release r where r.study_instance_uid = ${studyInstanceUid} and r.association_id = ${associationId}
     and r.instance_count <= (select count(*) from instance i
       where i.association_id = ${associationId} and i.study_instance_uid = ${studyInstanceUid}))`;
-
-const patientRow = (patient_digest: string, patient: IdentityAttributes) => ({
-  patient_digest,
-  patient_id: patient.patientId,
-  issuer_of_patient_id: patient.issuerOfPatientId,
-  issuer_universal_entity_id: patient.issuerUniversalEntityId,
-  issuer_universal_entity_id_type: patient.issuerUniversalEntityIdType,
-  patient_name: patient.patientName,
-  patient_birth_date: patient.patientBirthDate,
-  patient_sex: patient.patientSex,
-});
-
-const cleanIdentity = (patient: IdentityAttributes): IdentityAttributes =>
-  Object.fromEntries(
-    Object.entries(patient).map(([name, value]) => [name, cleanText(value as string)]),
-  ) as unknown as IdentityAttributes;
-
-/** A row to lock; everything in it is written before the transaction ends. */
-const emptyStudy = (uid: string, first: InstanceRecord) => ({
-  study_instance_uid: uid,
-  revision: 0,
-  state: 'complete' as const,
-  identity_digest: '',
-  inconsistent: false,
-  patient_id: '',
-  issuer_of_patient_id: '',
-  issuer_universal_entity_id: '',
-  issuer_universal_entity_id_type: '',
-  patient_name: '',
-  patient_birth_date: '',
-  patient_sex: '',
-  name_key: '',
-  name_key_ideographic: '',
-  name_key_phonetic: '',
-  source: first.source,
-  first_stored_at: first.storedAt,
-  representative_sha256: '',
-  study_date: null,
-  study_time_key: null,
-  accession_number: '',
-  study_id: '',
-  study_description: '',
-  referring_name_key: '',
-  modalities: [],
-  series_count: 0,
-  instance_count: 0,
-  attributes: '{}',
-  quiet_until: null,
-  completed_at: null,
-  traceparent: null,
-  correlation_id: null,
-  waiting_since: null,
-  waiting_told_at: null,
-});

@@ -120,6 +120,25 @@ create table revision (
 );
 `;
 
+/** No reference to `study`: a step is told of before its first instance comes. */
+const procedureSteps = sql`
+create table procedure_step (
+  study_instance_uid text collate "C" not null,
+  procedure_step_uid text collate "C" not null,
+  step_revision integer not null,
+  status text not null check (status in ('in-progress', 'discontinued', 'completed')),
+  series jsonb not null,
+  study_count integer not null,
+  reason_value text,
+  reason_scheme text,
+  source text not null,
+  changed_at timestamptz not null,
+  recorded_at timestamptz not null default now(),
+  primary key (study_instance_uid, procedure_step_uid)
+);
+create index procedure_step_by_age on procedure_step (recorded_at);
+`;
+
 export const studyIndexMigrations: Migrations = {
   '0001-study-tables': {
     up: async (db) => {
@@ -143,4 +162,12 @@ export const studyIndexMigrations: Migrations = {
       on: `(study_instance_uid) where attributes @? '${referringGroups}'`,
     },
   ),
+  '0004-stated-counts': {
+    up: async (db) => {
+      await procedureSteps.execute(db);
+      await sql`alter table study add column held_since timestamptz`.execute(db);
+      await sql`alter table series add column told_revision integer`.execute(db);
+      await sql`alter table revision add column procedure_steps jsonb, add column stated_missing integer`.execute(db);
+    },
+  },
 };

@@ -3,6 +3,7 @@ import { imaging, type operations } from '@callosum/contracts';
 import type { StudyStatusPart } from '@callosum/runtime';
 import type { Kysely } from 'kysely';
 
+import { judgeStudy } from './statements.js';
 import type { StudyIndexTables } from './tables.js';
 import { unindexedOf } from './unindexed.js';
 
@@ -10,6 +11,8 @@ const evidences = new Set<string>(Object.values(imaging.CompletenessEvidence));
 
 /** Instances that an answer names. */
 const unindexedMax = 20;
+/** Procedure steps, in the same way. */
+const stepsMax = 20;
 
 /** What the archive keeps of a study, and how complete it is. Attributes of the study are not read. */
 export class StudyStatus {
@@ -55,10 +58,12 @@ export class StudyStatus {
         'completed_at',
         'traceparent',
         'waiting_since',
+        'held_since',
       ])
       .where('study_instance_uid', '=', studyInstanceUid)
       .executeTakeFirst();
     if (!study) return {};
+    const { steps, judged } = await judgeStudy(this.db, studyInstanceUid);
     const closed = await this.db
       .selectFrom('revision')
       .select('evidence')
@@ -73,7 +78,16 @@ export class StudyStatus {
       quietUntil: study.quiet_until?.toISOString(),
       completedAt: study.completed_at?.toISOString(),
       waitingSince: study.waiting_since?.toISOString(),
+      heldSince: study.held_since?.toISOString(),
       evidence: closed && evidences.has(closed.evidence) ? closed.evidence : '',
+      procedureSteps: steps.slice(0, stepsMax).map(({ procedureStepUid, status, changedAt, series }) => ({
+        procedureStepUid,
+        status,
+        changedAt: changedAt.toISOString(),
+        instances: series.reduce((sum, { instanceCount }) => sum + instanceCount, 0),
+      })),
+      procedureStepsTotal: steps.length,
+      statedMissing: judged.missing,
     };
     return { completeness, traceparents: [study.traceparent] };
   }

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 
 import type { DicomJson, InstanceImage, StoredPixelLayout } from '../domain/instance.js';
+import type { StatedSeries, StepStatus } from '../domain/procedure-step.js';
 
 type Json<T> = ColumnType<T, string, string>;
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
@@ -49,6 +50,8 @@ export interface StudyTable extends Omit<PatientTable, 'patient_digest'> {
   /** Since when it would be complete but for instances that the archive acknowledged and the index lacks. */
   waiting_since: Timestamp | null;
   waiting_told_at: Timestamp | null;
+  /** Since when its quiet period is over, while its procedure steps hold it back. */
+  held_since: Timestamp | null;
 }
 
 export interface SeriesTable {
@@ -67,6 +70,8 @@ export interface SeriesTable {
   instance_count: number;
   source_instance_count: number;
   attributes: Json<DicomJson>;
+  /** The study's revision in which this series was last told to be complete. */
+  told_revision: number | null;
 }
 
 export interface InstanceTable {
@@ -101,6 +106,21 @@ export interface ReleaseTable {
   recorded_at: Generated<Date>;
 }
 
+/** What a modality last said of a procedure step, for each study the step names; also before anything of it is indexed. */
+export interface ProcedureStepTable {
+  study_instance_uid: string;
+  procedure_step_uid: string;
+  step_revision: number;
+  status: StepStatus;
+  series: Json<readonly StatedSeries[]>;
+  study_count: number;
+  reason_value: string | null;
+  reason_scheme: string | null;
+  source: string;
+  changed_at: Timestamp;
+  recorded_at: Timestamp;
+}
+
 /** One row for each completion: the evidence a revision was closed on. */
 export interface RevisionTable {
   study_instance_uid: string;
@@ -108,6 +128,9 @@ export interface RevisionTable {
   evidence: string;
   series: Json<readonly { seriesInstanceUid: string; modality: string; instanceCount: number }[]>;
   completed_at: Timestamp;
+  /** Its procedure steps as they were known; null before there were any. */
+  procedure_steps: Json<readonly { procedureStepUid: string; status: StepStatus; instances: number }[]> | null;
+  stated_missing: number | null;
 }
 
 export interface StudyIndexTables {
@@ -116,5 +139,6 @@ export interface StudyIndexTables {
   series: SeriesTable;
   instance: InstanceTable;
   release: ReleaseTable;
+  procedure_step: ProcedureStepTable;
   revision: RevisionTable;
 }

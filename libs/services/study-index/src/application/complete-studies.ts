@@ -12,6 +12,19 @@ export interface CompletedStudy {
   readonly revision: number;
   readonly seriesCount: number;
   readonly secondsFromFirstInstance: number;
+  /** Instances that its procedure steps stated and that never came. */
+  readonly statedMissing: number;
+}
+
+/** A study whose quiet period is over, and that its procedure steps hold back for a limited time. */
+export interface HeldStudy {
+  readonly studyInstanceUid: string;
+  readonly revision: number;
+  readonly stepsInProgress: number;
+  /** Stated instances that are not here. */
+  readonly missing: number;
+  /** True when it is first held. */
+  readonly tell: boolean;
 }
 
 /** A study whose quiet period is over, and of which the archive acknowledged instances that the index lacks. */
@@ -40,12 +53,15 @@ export interface WaitingStudies {
   readonly count: number;
   /** Of the one that waits longest, since its quiet period was first found over; 0 when none waits. */
   readonly oldestAgeSeconds: number;
+  /** Studies that their procedure steps hold back, in the same way. */
+  readonly held: number;
 }
 
 /** What became of a study that was due. */
 export type DueStudy =
   | { readonly outcome: 'completed'; readonly study: CompletedStudy }
   | { readonly outcome: 'waits'; readonly study: WaitingStudy }
+  | { readonly outcome: 'held'; readonly study: HeldStudy }
   | { readonly outcome: 'failed'; readonly study: FailedStudy };
 
 /** What a sender was promised of a study. */
@@ -64,7 +80,8 @@ export interface AcknowledgedInstances {
 export interface CompletionStore {
   /**
    * Completes one study whose quiet period is over, together with the fact that tells of it; undefined when none is due.
-   * One of which acknowledged instances are not indexed gets a further deadline instead, and so does one that fails.
+   * One of which acknowledged instances are not indexed gets a further deadline instead, and so does one that its
+   * procedure steps hold back, and one that fails.
    * @throws when nothing of this can be recorded: then all studies wait
    */
   settleNextDue(): Promise<DueStudy | undefined>;
@@ -74,6 +91,8 @@ export interface CompletionStore {
    */
   restartOverdueQuietPeriods(): Promise<void>;
   forgetOldReleases(): Promise<void>;
+  /** What steps stated of a study that is long over, or that never came. */
+  forgetOldSteps(): Promise<void>;
   waiting(): Promise<WaitingStudies>;
 }
 
@@ -86,12 +105,14 @@ export async function completeDueStudies(
   onCompleted: (study: CompletedStudy) => void,
   onWaits: (study: WaitingStudy) => void,
   onFailed: (study: FailedStudy) => void,
+  onHeld: (study: HeldStudy) => void = () => undefined,
 ): Promise<number> {
   let completed = 0;
   for (let settled = 0; settled < sweepStudiesMax; settled++) {
     const due = await store.settleNextDue();
     if (!due) break;
     if (due.outcome === 'waits') onWaits(due.study);
+    else if (due.outcome === 'held') onHeld(due.study);
     else if (due.outcome === 'failed') onFailed(due.study);
     else {
       onCompleted(due.study);

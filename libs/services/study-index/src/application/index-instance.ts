@@ -4,6 +4,7 @@ import { IndexContentionError } from '../domain/errors.js';
 import { type IdentityAttributes, noIdentity, type StudyIdentity, studyIdentity } from '../domain/identity.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import { advance, type Effect, type QuietPeriods, type StudyProgress } from '../domain/study.js';
+import { settleStated, type Statements } from './statements.js';
 
 /** The row of an instance that the index holds now. */
 export interface IndexedInstance {
@@ -15,7 +16,7 @@ export interface IndexedInstance {
 }
 
 /** One transaction over the index; everything in it happens or nothing does. */
-export interface IndexTransaction {
+export interface IndexTransaction extends Statements {
   /** Locks these studies until the transaction ends, making rows for unknown ones. */
   lockStudies(uids: readonly string[], first?: InstanceRecord): Promise<ReadonlyMap<string, StudyProgress>>;
   findInstance(sopInstanceUid: string): Promise<IndexedInstance | undefined>;
@@ -76,9 +77,11 @@ export async function indexInstance(
   await transaction.summariseSeries(record.studyInstanceUid, record.seriesInstanceUid);
   if (before && moved(before, record))
     await transaction.summariseSeries(before.studyInstanceUid, before.seriesInstanceUid);
+  const isNew = !before || moved(before, record);
   for (const [uid, progress] of locked) {
     const effect: Effect = unchanged ? 'none' : effectOn(uid, before, record);
-    await settleStudy(transaction, uid, progress, effect, record.associationId, periods, revisionFloor);
+    const grew = isNew && uid === record.studyInstanceUid;
+    await settleStudy(transaction, uid, progress, effect, { ...record, grew }, periods, revisionFloor);
   }
   return unchanged ? 'refreshed' : 'indexed';
 }
@@ -95,7 +98,8 @@ export async function removeInstance(
   await transaction.deleteInstance(sopInstanceUid);
   await transaction.summariseSeries(gone.studyInstanceUid, gone.seriesInstanceUid);
   for (const [uid, progress] of locked) {
-    await settleStudy(transaction, uid, progress, gone.issuedByCallosum ? 'issued' : 'source', '', periods);
+    const effect = gone.issuedByCallosum ? 'issued' : 'source';
+    await settleStudy(transaction, uid, progress, effect, { associationId: '', grew: false }, periods);
   }
 }
 
@@ -117,7 +121,7 @@ async function settleStudy(
   uid: string,
   before: StudyProgress,
   effect: Effect,
-  associationId: string,
+  { associationId, grew }: { readonly associationId: string; readonly grew: boolean },
   periods: QuietPeriods,
   revisionFloor = 0,
 ): Promise<void> {
@@ -125,6 +129,8 @@ async function settleStudy(
   const identity = versions.length > 0 ? studyIdentity(versions) : noIdentity;
   const { progress, changes, restartsQuietPeriod } = advance(before, effect, identity.digest, revisionFloor);
   await transaction.saveStudy(uid, progress, identity, restartsQuietPeriod ? { periods, associationId } : undefined);
-  if (changes.length === 0) return;
-  await transaction.tell({ studyInstanceUid: uid, progress, changes: changes.map((change) => changeOf[change]) });
+  if (changes.length > 0)
+    await transaction.tell({ studyInstanceUid: uid, progress, changes: changes.map((change) => changeOf[change]) });
+  // After the fact that opens the revision: whole series are told of within it.
+  if (restartsQuietPeriod) await settleStated(transaction, uid, progress.revision, grew);
 }

@@ -7,6 +7,7 @@ import {
   type CompletedStudy,
   type CompletionStore,
   type FailedStudy,
+  type HeldStudy,
   type WaitingStudy,
 } from '../application/complete-studies.js';
 import { COMPLETION } from '../tokens.js';
@@ -15,7 +16,7 @@ import { COMPLETION } from '../tokens.js';
 const sweepMs = 100;
 /** After a failure (no database): do not hammer it. */
 const pauseAfterErrorMs = 1_000;
-const forgetReleasesEveryMs = 600_000;
+const forgetEveryMs = 600_000;
 /** A study that waited this long for instances that the archive has is no delay any more. */
 const standsStillSeconds = 3_000;
 
@@ -25,7 +26,7 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
-  private releasesForgottenAt = 0;
+  private forgottenAt = 0;
   private resumed = false;
 
   constructor(
@@ -50,10 +51,17 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
     }, afterMs);
   }
 
-  private tellCompleted({ studyInstanceUid, revision, seriesCount, secondsFromFirstInstance }: CompletedStudy): void {
+  private tellCompleted(completed: CompletedStudy): void {
+    const { studyInstanceUid, revision, seriesCount, secondsFromFirstInstance, statedMissing } = completed;
     // A later revision begins when somebody sends more, however long after the first instance.
     if (revision === 1) record('callosum.study.completion.duration', Math.max(0, secondsFromFirstInstance), {});
     this.log.info({ study: studyInstanceUid, revision, seriesCount }, 'study.completed');
+    if (statedMissing > 0)
+      this.log.warn({ study: studyInstanceUid, revision, missing: statedMissing }, 'study.completed-short');
+  }
+
+  private tellHeld({ studyInstanceUid, revision, stepsInProgress, missing, tell }: HeldStudy): void {
+    if (tell) this.log.info({ study: studyInstanceUid, revision, stepsInProgress, missing }, 'study.held');
   }
 
   /** A short wait is the log catching up; an hour of it is for a person, who finds what is parked or how far the log is behind. */
@@ -78,10 +86,12 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
         (completed) => this.tellCompleted(completed),
         (waiting) => this.tellWaiting(waiting),
         (failed) => this.tellFailed(failed),
+        (held) => this.tellHeld(held),
       );
-      if (Date.now() - this.releasesForgottenAt > forgetReleasesEveryMs) {
+      if (Date.now() - this.forgottenAt > forgetEveryMs) {
         await this.store.forgetOldReleases();
-        this.releasesForgottenAt = Date.now();
+        await this.store.forgetOldSteps();
+        this.forgottenAt = Date.now();
       }
       this.schedule(sweepMs);
     } catch (err) {

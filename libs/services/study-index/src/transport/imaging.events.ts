@@ -9,8 +9,10 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import type { Fact, FactStore } from '../application/facts.js';
 import { indexInstance } from '../application/index-instance.js';
 import { type BlobReader, readInstance } from '../application/read-instance.js';
+import { recordProcedureStep } from '../application/statements.js';
 import { MalformedEventFieldError } from '../domain/errors.js';
 import type { StoredInstance } from '../domain/instance.js';
+import type { ProcedureStep, StepStatus } from '../domain/procedure-step.js';
 import type { QuietPeriods } from '../domain/study.js';
 import { BLOBS, FACTS, QUIET_PERIODS } from '../tokens.js';
 
@@ -48,6 +50,19 @@ export class ImagingEvents {
     const release = { ...message, releasedAt: message.releasedAt ?? this.clock.now().toISOString() };
     await this.facts.released(factOf(context.event), release);
   }
+
+  @EventPattern<string>(topics.procedureStepChanged.name)
+  async procedureStepChanged(
+    @Payload() message: imaging.ProcedureStepChanged,
+    @Ctx() context: EventLogContext,
+  ): Promise<void> {
+    const { studyInstanceUid: study, procedureStepUid, status } = message;
+    const step = procedureStepOf(message);
+    const outcome = await this.facts.once(factOf(context.event), (index) => recordProcedureStep(index, study, step));
+    const fields = { study, procedureStep: procedureStepUid, status, outcome: outcome ?? 'known' };
+    if (outcome === 'too-many') this.log.warn(fields, 'procedure-step.ignored');
+    else this.log.info(fields, 'procedure-step.taken-up');
+  }
 }
 
 const factOf = (event: LogEvent): Fact => ({
@@ -55,6 +70,29 @@ const factOf = (event: LogEvent): Fact => ({
   traceparent: currentTraceparent() ?? event.traceparent,
   correlationId: event.correlationId,
 });
+
+const stepStatuses: Partial<Record<imaging.ProcedureStepStatus, StepStatus>> = {
+  [imaging.ProcedureStepStatus.PROCEDURE_STEP_STATUS_IN_PROGRESS]: 'in-progress',
+  [imaging.ProcedureStepStatus.PROCEDURE_STEP_STATUS_DISCONTINUED]: 'discontinued',
+  [imaging.ProcedureStepStatus.PROCEDURE_STEP_STATUS_COMPLETED]: 'completed',
+};
+
+/** @throws {MalformedEventFieldError} when a field that cannot be missing is */
+export function procedureStepOf(message: imaging.ProcedureStepChanged): ProcedureStep {
+  const status = stepStatuses[message.status];
+  if (!status) throw new MalformedEventFieldError('status');
+  if (!message.changedAt) throw new MalformedEventFieldError('changed_at');
+  return {
+    procedureStepUid: message.procedureStepUid,
+    stepRevision: message.stepRevision,
+    status,
+    series: message.series,
+    studyCount: message.studyCount,
+    discontinuationReason: message.discontinuationReason,
+    source: message.source,
+    changedAt: new Date(message.changedAt),
+  };
+}
 
 /** @throws {MalformedEventFieldError} when a field that cannot be missing is */
 export function storedInstanceOf(message: imaging.InstanceStored): StoredInstance {

@@ -41,7 +41,7 @@ export class PostgresAttempts implements Attempts {
         deadline_at = now() + ${seconds(attemptMs(manifest.attemptMsMax, attemptMsMax))},
         worker_instance_id = ${workerInstanceId}, attempt_started_at = now(), progress = null, stage = null
       where id = (select id from job where model_id = ${modelId} and model_version = ${version} and state = 'queued'
-        and next_attempt_at <= now() and (worker_instance_id is distinct from ${workerInstanceId}
+        and held_reason is null and next_attempt_at <= now() and (worker_instance_id is distinct from ${workerInstanceId}
           or error_code is distinct from 'lease-expired' or next_attempt_at <= now() - ${seconds(leaseMs)})
         order by next_attempt_at, scheduled_at limit 1 for update skip locked)
       returning id`.execute(this.database.db);
@@ -99,7 +99,9 @@ export class PostgresAttempts implements Attempts {
       from unnest(${models.map(({ modelId }) => modelId)}::text[], ${models.map(({ version }) => version)}::text[])
         with ordinality as wanted (model_id, version, at)
       where exists (select from job where job.model_id = wanted.model_id and job.model_version = wanted.version
-        and job.state = 'queued' and job.next_attempt_at <= now())`.execute(this.database.db);
+        and job.state = 'queued' and job.held_reason is null and job.next_attempt_at <= now())`.execute(
+      this.database.db,
+    );
     return rows.flatMap(({ at }) => manifests[at - 1] ?? []);
   }
 

@@ -34,6 +34,7 @@ export class PostgresJobQueries implements JobQueries {
       progress: row.progress,
       stage: row.stage,
       lastFailure: row.error_code,
+      heldReason: row.held_reason,
       selectionEvidence: row.evidence,
       scheduledAt: row.scheduled_at,
       endedAt: row.ended_at,
@@ -44,8 +45,20 @@ export class PostgresJobQueries implements JobQueries {
     const { rows } = await sql<{ modelId: string; count: number }>`
       select m.model_id as "modelId", count(j.id)::float8 as count
       from model m left join job j on j.model_id = m.model_id and j.model_version = m.version and j.state = 'queued'
+        and j.held_reason is null
       group by m.model_id`.execute(this.database.db);
     return rows;
+  }
+
+  async release(jobId: string): Promise<boolean> {
+    const { numUpdatedRows } = await this.database.db
+      .updateTable('job')
+      .set({ held_reason: null })
+      .where('id', '=', jobId)
+      .where('state', '=', 'queued')
+      .where('held_reason', 'is not', null)
+      .executeTakeFirst();
+    return numUpdatedRows === 1n;
   }
 
   async outlived(): Promise<readonly string[]> {

@@ -120,4 +120,10 @@ export const migrations: Migrations = {
   },
   // Which jobs keep a model that is out of use: asked every few minutes, of all jobs there ever were.
   '0006-jobs-of-a-model': addIndexes({ name: 'job_of_model', table: 'job', on: '(model_id, model_version)' }),
+  '0007-held-jobs': {
+    async up(db) {
+      await sql`alter table study add column held_reason text`.execute(db);
+      await sql`alter table job add column held_reason text`.execute(db);
+    },
+  },
 };

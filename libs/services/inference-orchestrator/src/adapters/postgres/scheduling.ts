@@ -8,12 +8,13 @@ import type {
   Backfill,
   CompletedStudy,
   ConsideredStudies,
+  JustCompletedStudy,
   Origin,
   Scheduling,
   StudyJobs,
 } from '../../application/ports.js';
 import type { Manifest } from '../../domain/manifest.js';
-import type { ExistingJob } from '../../domain/scheduling.js';
+import type { ExistingJob, HeldReason } from '../../domain/scheduling.js';
 import type { SelectedInput } from '../../domain/selection.js';
 import { findJob, jobFailed } from './jobs.js';
 import { currentModels, lockForStudy } from './models.js';
@@ -43,23 +44,45 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
 
   async completed(
     event: { readonly id: string },
-    study: CompletedStudy,
+    study: JustCompletedStudy,
     origin: Origin,
     work: (jobs: StudyJobs) => Promise<void>,
   ): Promise<void> {
-    const { studyInstanceUid, revision, completedAt } = study;
+    const { studyInstanceUid, revision, completedAt, heldReason = null } = study;
     await this.database.db.transaction().execute(async (trx) => {
       if (!(await Inbox.once(trx, consumerGroup, event))) return;
       await lockForStudy(trx);
+      await lockJobsOf(trx, studyInstanceUid);
       const { numAffectedRows } = await sql`
-        insert into study (study_instance_uid, revision, completed_at, traceparent, correlation_id, causation_id)
-        values (${studyInstanceUid}, ${revision}, ${completedAt}, ${origin.traceparent ?? null},
+        insert into study (study_instance_uid, revision, completed_at, held_reason, traceparent, correlation_id, causation_id)
+        values (${studyInstanceUid}, ${revision}, ${completedAt}, ${heldReason}, ${origin.traceparent ?? null},
           ${origin.correlationId ?? null}, ${origin.causationId ?? null})
         on conflict (study_instance_uid) do update
-        set revision = excluded.revision, completed_at = excluded.completed_at, traceparent = excluded.traceparent,
-          correlation_id = excluded.correlation_id, causation_id = excluded.causation_id
+        set revision = excluded.revision, completed_at = excluded.completed_at, held_reason = excluded.held_reason,
+          traceparent = excluded.traceparent, correlation_id = excluded.correlation_id, causation_id = excluded.causation_id
         where study.revision <= excluded.revision`.execute(trx);
-      if (numAffectedRows === 1n) await work(this.jobsOf(trx, studyInstanceUid, origin));
+      if (numAffectedRows !== 1n) return;
+      await work(this.jobsOf(trx, studyInstanceUid, origin, heldReason));
+      if (heldReason === null) await releaseJobs(trx, studyInstanceUid);
+    });
+  }
+
+  async seriesCompleted(
+    event: { readonly id: string },
+    { studyInstanceUid, revision }: Pick<CompletedStudy, 'studyInstanceUid' | 'revision'>,
+    origin: Origin,
+    work: (jobs: StudyJobs) => Promise<void>,
+  ): Promise<void> {
+    await this.database.db.transaction().execute(async (trx) => {
+      if (!(await Inbox.once(trx, consumerGroup, event))) return;
+      await lockForStudy(trx);
+      await lockJobsOf(trx, studyInstanceUid);
+      const study = await trx
+        .selectFrom('study')
+        .select('revision')
+        .where('study_instance_uid', '=', studyInstanceUid)
+        .executeTakeFirst();
+      if (!study || study.revision < revision) await work(this.jobsOf(trx, studyInstanceUid, origin, null));
     });
   }
 
@@ -136,17 +159,37 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
     await this.database.db.transaction().execute(async (trx) => {
       const row = await trx
         .selectFrom('study')
-        .select('revision')
+        .select(['revision', 'held_reason'])
         .where('study_instance_uid', '=', study.studyInstanceUid)
         .forUpdate()
         .executeTakeFirst();
-      if (row?.revision === study.revision) await work(this.jobsOf(trx, study.studyInstanceUid, study));
+      if (row?.revision === study.revision)
+        await work(this.jobsOf(trx, study.studyInstanceUid, study, row.held_reason));
     });
   }
 
-  private jobsOf(trx: Transaction<Tables>, studyInstanceUid: string, origin: Origin): StudyJobs {
-    return new PostgresStudyJobs(trx, this.outbox, this.clock, studyInstanceUid, origin);
+  private jobsOf(
+    trx: Transaction<Tables>,
+    studyInstanceUid: string,
+    origin: Origin,
+    heldReason: HeldReason | null,
+  ): StudyJobs {
+    return new PostgresStudyJobs(trx, this.outbox, this.clock, studyInstanceUid, origin, heldReason);
   }
+}
+
+/** A series and its study may complete at the same time: of what the one schedules the other must know. */
+const lockJobsOf = (trx: Transaction<Tables>, studyInstanceUid: string): Promise<unknown> =>
+  sql`select pg_advisory_xact_lock(hashtext('callosum.jobs-of-study'), hashtext(${studyInstanceUid}))`.execute(trx);
+
+async function releaseJobs(trx: Transaction<Tables>, studyInstanceUid: string): Promise<void> {
+  await trx
+    .updateTable('job')
+    .set({ held_reason: null })
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .where('state', '=', 'queued')
+    .where('held_reason', 'is not', null)
+    .execute();
 }
 
 class PostgresStudyJobs implements StudyJobs {
@@ -156,6 +199,7 @@ class PostgresStudyJobs implements StudyJobs {
     private readonly clock: Clock,
     private readonly studyInstanceUid: string,
     private readonly origin: Origin,
+    private readonly heldReason: HeldReason | null,
   ) {}
 
   models(): Promise<readonly Manifest[]> {
@@ -199,6 +243,7 @@ class PostgresStudyJobs implements StudyJobs {
         model_version: model.version,
         evidence: [...input.evidence],
         next_attempt_at: sql`now()`,
+        held_reason: this.heldReason,
         scheduled_at: scheduledAt,
         traceparent: traceparent ?? null,
         correlation_id: correlationId ?? null,

@@ -61,4 +61,5 @@ const toJob = (row: Selectable<JobTable>): operations.StudyJob => ({
   workerInstanceId: row.worker_instance_id ?? '',
   endedAt: row.ended_at?.toISOString(),
   errorCode: row.error_code ?? '',
+  heldReason: row.held_reason ?? '',
 });

@@ -1,5 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 
+import type { HeldReason } from '../../domain/scheduling.js';
+
 type Moment = ColumnType<Date, Date | string, Date | string>;
 
 export interface ModelTable {
@@ -27,6 +29,8 @@ export interface StudyTable {
   study_instance_uid: string;
   revision: number;
   completed_at: Moment;
+  /** Why jobs that follow from it are held. */
+  held_reason: HeldReason | null;
   traceparent: string | null;
   correlation_id: string | null;
   causation_id: string | null;
@@ -52,6 +56,8 @@ export interface JobTable {
   /** Rises with each offer: a frame with an older one is refused. */
   fencing_token: Generated<number>;
   next_attempt_at: Moment | null;
+  /** Queued, and offered to nobody. */
+  held_reason: HeldReason | null;
   lease_until: Moment | null;
   deadline_at: Moment | null;
   worker_instance_id: string | null;

@@ -203,6 +203,68 @@ export function completenessEvidenceToNumber(object: CompletenessEvidence): numb
   }
 }
 
+/** How far a modality performed procedure step is (PS3.3 C.4.14); DISCONTINUED and COMPLETED are final. */
+export enum ProcedureStepStatus {
+  PROCEDURE_STEP_STATUS_UNSPECIFIED = "PROCEDURE_STEP_STATUS_UNSPECIFIED",
+  PROCEDURE_STEP_STATUS_IN_PROGRESS = "PROCEDURE_STEP_STATUS_IN_PROGRESS",
+  PROCEDURE_STEP_STATUS_DISCONTINUED = "PROCEDURE_STEP_STATUS_DISCONTINUED",
+  PROCEDURE_STEP_STATUS_COMPLETED = "PROCEDURE_STEP_STATUS_COMPLETED",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function procedureStepStatusFromJSON(object: any): ProcedureStepStatus {
+  switch (object) {
+    case 0:
+    case "PROCEDURE_STEP_STATUS_UNSPECIFIED":
+      return ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED;
+    case 1:
+    case "PROCEDURE_STEP_STATUS_IN_PROGRESS":
+      return ProcedureStepStatus.PROCEDURE_STEP_STATUS_IN_PROGRESS;
+    case 2:
+    case "PROCEDURE_STEP_STATUS_DISCONTINUED":
+      return ProcedureStepStatus.PROCEDURE_STEP_STATUS_DISCONTINUED;
+    case 3:
+    case "PROCEDURE_STEP_STATUS_COMPLETED":
+      return ProcedureStepStatus.PROCEDURE_STEP_STATUS_COMPLETED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return ProcedureStepStatus.UNRECOGNIZED;
+  }
+}
+
+export function procedureStepStatusToJSON(object: ProcedureStepStatus): string {
+  switch (object) {
+    case ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED:
+      return "PROCEDURE_STEP_STATUS_UNSPECIFIED";
+    case ProcedureStepStatus.PROCEDURE_STEP_STATUS_IN_PROGRESS:
+      return "PROCEDURE_STEP_STATUS_IN_PROGRESS";
+    case ProcedureStepStatus.PROCEDURE_STEP_STATUS_DISCONTINUED:
+      return "PROCEDURE_STEP_STATUS_DISCONTINUED";
+    case ProcedureStepStatus.PROCEDURE_STEP_STATUS_COMPLETED:
+      return "PROCEDURE_STEP_STATUS_COMPLETED";
+    case ProcedureStepStatus.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function procedureStepStatusToNumber(object: ProcedureStepStatus): number {
+  switch (object) {
+    case ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED:
+      return 0;
+    case ProcedureStepStatus.PROCEDURE_STEP_STATUS_IN_PROGRESS:
+      return 1;
+    case ProcedureStepStatus.PROCEDURE_STEP_STATUS_DISCONTINUED:
+      return 2;
+    case ProcedureStepStatus.PROCEDURE_STEP_STATUS_COMPLETED:
+      return 3;
+    case ProcedureStepStatus.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** Where the bytes of an object are (claim check): events carry this, never the bytes. */
 export interface BlobRef {
   key: string;
@@ -266,6 +328,73 @@ export interface SeriesSummary {
   instanceCount: number;
 }
 
+/** A code without its meaning, which is free text. */
+export interface CodeReference {
+  value: string;
+  scheme: string;
+}
+
+/** What a step made of one series, by its modality's word. Only that of a final step is the whole. */
+export interface PerformedSeries {
+  seriesInstanceUid: string;
+  /** Distinct SOP Instance UIDs that the step references in the series, images and others. */
+  instanceCount: number;
+  /** Lower-case hex SHA-256 of these UIDs, in ascending order, each ended by a line feed. */
+  instancesDigest: string;
+}
+
+/**
+ * imaging.procedure-step.changed.v1: a modality began a procedure step, went on with it or ended it. A step of several
+ * studies is told to each of them.
+ */
+export interface ProcedureStepChanged {
+  studyInstanceUid: string;
+  /** SOP Instance UID of the Modality Performed Procedure Step. */
+  procedureStepUid: string;
+  /** 1 when it was created, rising with each change: of two facts of a step the higher one holds. */
+  stepRevision: number;
+  status: ProcedureStepStatus;
+  /** Series of all studies of the step: it does not say which belongs to which. */
+  series: PerformedSeries[];
+  /** How many studies the step names. */
+  studyCount: number;
+  /** Why it was discontinued, where the modality said so. */
+  discontinuationReason:
+    | CodeReference
+    | undefined;
+  /** Calling AE title of the modality. */
+  source: string;
+  changedAt: string | undefined;
+}
+
+/** A procedure step at the time its study was complete. */
+export interface ProcedureStepEvidence {
+  procedureStepUid: string;
+  status: ProcedureStepStatus;
+  discontinuationReason: CodeReference | undefined;
+}
+
+/**
+ * imaging.series.completed.v1: a source series is whole, as far as anybody said, perhaps before its study is. Once for
+ * each series and revision of the study.
+ */
+export interface SeriesCompleted {
+  studyInstanceUid: string;
+  /** Of the study. */
+  revision: number;
+  seriesInstanceUid: string;
+  modality: string;
+  /** Source instances. */
+  instanceCount: number;
+  /** STATED_COUNT where procedure steps stated its instances and all are there; else what completed the study. */
+  evidence: CompletenessEvidence;
+  completedAt:
+    | string
+    | undefined;
+  /** A step that made it was discontinued. */
+  discontinued: boolean;
+}
+
 /** imaging.study.completed.v1: revision n of a study holds these source series. */
 export interface StudyCompleted {
   studyInstanceUid: string;
@@ -273,7 +402,13 @@ export interface StudyCompleted {
   evidence: CompletenessEvidence;
   series: SeriesSummary[];
   identityDigest: string;
-  completedAt: string | undefined;
+  completedAt:
+    | string
+    | undefined;
+  /** What was known of its procedure steps; empty where no modality told of any. One IN PROGRESS never ended in time. */
+  procedureSteps: ProcedureStepEvidence[];
+  /** Instances that final steps stated and that never came. */
+  statedMissing: number;
 }
 
 function createBaseBlobRef(): BlobRef {
@@ -1133,6 +1268,768 @@ export const SeriesSummary: MessageFns<SeriesSummary> = {
   },
 };
 
+function createBaseCodeReference(): CodeReference {
+  return { value: "", scheme: "" };
+}
+
+export const CodeReference: MessageFns<CodeReference> = {
+  encode(message: CodeReference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.value !== "") {
+      writer.uint32(10).string(message.value);
+    }
+    if (message.scheme !== "") {
+      writer.uint32(18).string(message.scheme);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CodeReference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCodeReference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.scheme = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CodeReference {
+    return {
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+      scheme: isSet(object.scheme) ? globalThis.String(object.scheme) : "",
+    };
+  },
+
+  toJSON(message: CodeReference): unknown {
+    const obj: any = {};
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    if (message.scheme !== "") {
+      obj.scheme = message.scheme;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CodeReference>): CodeReference {
+    return CodeReference.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CodeReference>): CodeReference {
+    const message = createBaseCodeReference();
+    message.value = object.value ?? "";
+    message.scheme = object.scheme ?? "";
+    return message;
+  },
+};
+
+function createBasePerformedSeries(): PerformedSeries {
+  return { seriesInstanceUid: "", instanceCount: 0, instancesDigest: "" };
+}
+
+export const PerformedSeries: MessageFns<PerformedSeries> = {
+  encode(message: PerformedSeries, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.seriesInstanceUid !== "") {
+      writer.uint32(10).string(message.seriesInstanceUid);
+    }
+    if (message.instanceCount !== 0) {
+      writer.uint32(16).uint32(message.instanceCount);
+    }
+    if (message.instancesDigest !== "") {
+      writer.uint32(26).string(message.instancesDigest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PerformedSeries {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePerformedSeries();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.seriesInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.instanceCount = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.instancesDigest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PerformedSeries {
+    return {
+      seriesInstanceUid: isSet(object.seriesInstanceUid)
+        ? globalThis.String(object.seriesInstanceUid)
+        : isSet(object.series_instance_uid)
+        ? globalThis.String(object.series_instance_uid)
+        : "",
+      instanceCount: isSet(object.instanceCount)
+        ? globalThis.Number(object.instanceCount)
+        : isSet(object.instance_count)
+        ? globalThis.Number(object.instance_count)
+        : 0,
+      instancesDigest: isSet(object.instancesDigest)
+        ? globalThis.String(object.instancesDigest)
+        : isSet(object.instances_digest)
+        ? globalThis.String(object.instances_digest)
+        : "",
+    };
+  },
+
+  toJSON(message: PerformedSeries): unknown {
+    const obj: any = {};
+    if (message.seriesInstanceUid !== "") {
+      obj.seriesInstanceUid = message.seriesInstanceUid;
+    }
+    if (message.instanceCount !== 0) {
+      obj.instanceCount = Math.round(message.instanceCount);
+    }
+    if (message.instancesDigest !== "") {
+      obj.instancesDigest = message.instancesDigest;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PerformedSeries>): PerformedSeries {
+    return PerformedSeries.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PerformedSeries>): PerformedSeries {
+    const message = createBasePerformedSeries();
+    message.seriesInstanceUid = object.seriesInstanceUid ?? "";
+    message.instanceCount = object.instanceCount ?? 0;
+    message.instancesDigest = object.instancesDigest ?? "";
+    return message;
+  },
+};
+
+function createBaseProcedureStepChanged(): ProcedureStepChanged {
+  return {
+    studyInstanceUid: "",
+    procedureStepUid: "",
+    stepRevision: 0,
+    status: ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED,
+    series: [],
+    studyCount: 0,
+    discontinuationReason: undefined,
+    source: "",
+    changedAt: undefined,
+  };
+}
+
+export const ProcedureStepChanged: MessageFns<ProcedureStepChanged> = {
+  encode(message: ProcedureStepChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.studyInstanceUid !== "") {
+      writer.uint32(10).string(message.studyInstanceUid);
+    }
+    if (message.procedureStepUid !== "") {
+      writer.uint32(18).string(message.procedureStepUid);
+    }
+    if (message.stepRevision !== 0) {
+      writer.uint32(24).uint32(message.stepRevision);
+    }
+    if (message.status !== ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED) {
+      writer.uint32(32).int32(procedureStepStatusToNumber(message.status));
+    }
+    for (const v of message.series) {
+      PerformedSeries.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.studyCount !== 0) {
+      writer.uint32(48).uint32(message.studyCount);
+    }
+    if (message.discontinuationReason !== undefined) {
+      CodeReference.encode(message.discontinuationReason, writer.uint32(58).fork()).join();
+    }
+    if (message.source !== "") {
+      writer.uint32(66).string(message.source);
+    }
+    if (message.changedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.changedAt), writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcedureStepChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcedureStepChanged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.studyInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.procedureStepUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.stepRevision = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.status = procedureStepStatusFromJSON(reader.int32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.series.push(PerformedSeries.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.studyCount = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.discontinuationReason = CodeReference.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.changedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProcedureStepChanged {
+    return {
+      studyInstanceUid: isSet(object.studyInstanceUid)
+        ? globalThis.String(object.studyInstanceUid)
+        : isSet(object.study_instance_uid)
+        ? globalThis.String(object.study_instance_uid)
+        : "",
+      procedureStepUid: isSet(object.procedureStepUid)
+        ? globalThis.String(object.procedureStepUid)
+        : isSet(object.procedure_step_uid)
+        ? globalThis.String(object.procedure_step_uid)
+        : "",
+      stepRevision: isSet(object.stepRevision)
+        ? globalThis.Number(object.stepRevision)
+        : isSet(object.step_revision)
+        ? globalThis.Number(object.step_revision)
+        : 0,
+      status: isSet(object.status)
+        ? procedureStepStatusFromJSON(object.status)
+        : ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED,
+      series: globalThis.Array.isArray(object?.series)
+        ? object.series.map((e: any) => PerformedSeries.fromJSON(e))
+        : [],
+      studyCount: isSet(object.studyCount)
+        ? globalThis.Number(object.studyCount)
+        : isSet(object.study_count)
+        ? globalThis.Number(object.study_count)
+        : 0,
+      discontinuationReason: isSet(object.discontinuationReason)
+        ? CodeReference.fromJSON(object.discontinuationReason)
+        : isSet(object.discontinuation_reason)
+        ? CodeReference.fromJSON(object.discontinuation_reason)
+        : undefined,
+      source: isSet(object.source) ? globalThis.String(object.source) : "",
+      changedAt: isSet(object.changedAt)
+        ? globalThis.String(object.changedAt)
+        : isSet(object.changed_at)
+        ? globalThis.String(object.changed_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: ProcedureStepChanged): unknown {
+    const obj: any = {};
+    if (message.studyInstanceUid !== "") {
+      obj.studyInstanceUid = message.studyInstanceUid;
+    }
+    if (message.procedureStepUid !== "") {
+      obj.procedureStepUid = message.procedureStepUid;
+    }
+    if (message.stepRevision !== 0) {
+      obj.stepRevision = Math.round(message.stepRevision);
+    }
+    if (message.status !== ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED) {
+      obj.status = procedureStepStatusToJSON(message.status);
+    }
+    if (message.series?.length) {
+      obj.series = message.series.map((e) => PerformedSeries.toJSON(e));
+    }
+    if (message.studyCount !== 0) {
+      obj.studyCount = Math.round(message.studyCount);
+    }
+    if (message.discontinuationReason !== undefined) {
+      obj.discontinuationReason = CodeReference.toJSON(message.discontinuationReason);
+    }
+    if (message.source !== "") {
+      obj.source = message.source;
+    }
+    if (message.changedAt !== undefined) {
+      obj.changedAt = message.changedAt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProcedureStepChanged>): ProcedureStepChanged {
+    return ProcedureStepChanged.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcedureStepChanged>): ProcedureStepChanged {
+    const message = createBaseProcedureStepChanged();
+    message.studyInstanceUid = object.studyInstanceUid ?? "";
+    message.procedureStepUid = object.procedureStepUid ?? "";
+    message.stepRevision = object.stepRevision ?? 0;
+    message.status = object.status ?? ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED;
+    message.series = object.series?.map((e) => PerformedSeries.fromPartial(e)) || [];
+    message.studyCount = object.studyCount ?? 0;
+    message.discontinuationReason =
+      (object.discontinuationReason !== undefined && object.discontinuationReason !== null)
+        ? CodeReference.fromPartial(object.discontinuationReason)
+        : undefined;
+    message.source = object.source ?? "";
+    message.changedAt = object.changedAt ?? undefined;
+    return message;
+  },
+};
+
+function createBaseProcedureStepEvidence(): ProcedureStepEvidence {
+  return {
+    procedureStepUid: "",
+    status: ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED,
+    discontinuationReason: undefined,
+  };
+}
+
+export const ProcedureStepEvidence: MessageFns<ProcedureStepEvidence> = {
+  encode(message: ProcedureStepEvidence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.procedureStepUid !== "") {
+      writer.uint32(10).string(message.procedureStepUid);
+    }
+    if (message.status !== ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED) {
+      writer.uint32(16).int32(procedureStepStatusToNumber(message.status));
+    }
+    if (message.discontinuationReason !== undefined) {
+      CodeReference.encode(message.discontinuationReason, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcedureStepEvidence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcedureStepEvidence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.procedureStepUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.status = procedureStepStatusFromJSON(reader.int32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.discontinuationReason = CodeReference.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProcedureStepEvidence {
+    return {
+      procedureStepUid: isSet(object.procedureStepUid)
+        ? globalThis.String(object.procedureStepUid)
+        : isSet(object.procedure_step_uid)
+        ? globalThis.String(object.procedure_step_uid)
+        : "",
+      status: isSet(object.status)
+        ? procedureStepStatusFromJSON(object.status)
+        : ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED,
+      discontinuationReason: isSet(object.discontinuationReason)
+        ? CodeReference.fromJSON(object.discontinuationReason)
+        : isSet(object.discontinuation_reason)
+        ? CodeReference.fromJSON(object.discontinuation_reason)
+        : undefined,
+    };
+  },
+
+  toJSON(message: ProcedureStepEvidence): unknown {
+    const obj: any = {};
+    if (message.procedureStepUid !== "") {
+      obj.procedureStepUid = message.procedureStepUid;
+    }
+    if (message.status !== ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED) {
+      obj.status = procedureStepStatusToJSON(message.status);
+    }
+    if (message.discontinuationReason !== undefined) {
+      obj.discontinuationReason = CodeReference.toJSON(message.discontinuationReason);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProcedureStepEvidence>): ProcedureStepEvidence {
+    return ProcedureStepEvidence.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcedureStepEvidence>): ProcedureStepEvidence {
+    const message = createBaseProcedureStepEvidence();
+    message.procedureStepUid = object.procedureStepUid ?? "";
+    message.status = object.status ?? ProcedureStepStatus.PROCEDURE_STEP_STATUS_UNSPECIFIED;
+    message.discontinuationReason =
+      (object.discontinuationReason !== undefined && object.discontinuationReason !== null)
+        ? CodeReference.fromPartial(object.discontinuationReason)
+        : undefined;
+    return message;
+  },
+};
+
+function createBaseSeriesCompleted(): SeriesCompleted {
+  return {
+    studyInstanceUid: "",
+    revision: 0,
+    seriesInstanceUid: "",
+    modality: "",
+    instanceCount: 0,
+    evidence: CompletenessEvidence.COMPLETENESS_EVIDENCE_UNSPECIFIED,
+    completedAt: undefined,
+    discontinued: false,
+  };
+}
+
+export const SeriesCompleted: MessageFns<SeriesCompleted> = {
+  encode(message: SeriesCompleted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.studyInstanceUid !== "") {
+      writer.uint32(10).string(message.studyInstanceUid);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(16).uint32(message.revision);
+    }
+    if (message.seriesInstanceUid !== "") {
+      writer.uint32(26).string(message.seriesInstanceUid);
+    }
+    if (message.modality !== "") {
+      writer.uint32(34).string(message.modality);
+    }
+    if (message.instanceCount !== 0) {
+      writer.uint32(40).uint32(message.instanceCount);
+    }
+    if (message.evidence !== CompletenessEvidence.COMPLETENESS_EVIDENCE_UNSPECIFIED) {
+      writer.uint32(48).int32(completenessEvidenceToNumber(message.evidence));
+    }
+    if (message.completedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.completedAt), writer.uint32(58).fork()).join();
+    }
+    if (message.discontinued !== false) {
+      writer.uint32(64).bool(message.discontinued);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SeriesCompleted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSeriesCompleted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.studyInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.seriesInstanceUid = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.modality = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.instanceCount = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.evidence = completenessEvidenceFromJSON(reader.int32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.completedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.discontinued = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SeriesCompleted {
+    return {
+      studyInstanceUid: isSet(object.studyInstanceUid)
+        ? globalThis.String(object.studyInstanceUid)
+        : isSet(object.study_instance_uid)
+        ? globalThis.String(object.study_instance_uid)
+        : "",
+      revision: isSet(object.revision) ? globalThis.Number(object.revision) : 0,
+      seriesInstanceUid: isSet(object.seriesInstanceUid)
+        ? globalThis.String(object.seriesInstanceUid)
+        : isSet(object.series_instance_uid)
+        ? globalThis.String(object.series_instance_uid)
+        : "",
+      modality: isSet(object.modality) ? globalThis.String(object.modality) : "",
+      instanceCount: isSet(object.instanceCount)
+        ? globalThis.Number(object.instanceCount)
+        : isSet(object.instance_count)
+        ? globalThis.Number(object.instance_count)
+        : 0,
+      evidence: isSet(object.evidence)
+        ? completenessEvidenceFromJSON(object.evidence)
+        : CompletenessEvidence.COMPLETENESS_EVIDENCE_UNSPECIFIED,
+      completedAt: isSet(object.completedAt)
+        ? globalThis.String(object.completedAt)
+        : isSet(object.completed_at)
+        ? globalThis.String(object.completed_at)
+        : undefined,
+      discontinued: isSet(object.discontinued) ? globalThis.Boolean(object.discontinued) : false,
+    };
+  },
+
+  toJSON(message: SeriesCompleted): unknown {
+    const obj: any = {};
+    if (message.studyInstanceUid !== "") {
+      obj.studyInstanceUid = message.studyInstanceUid;
+    }
+    if (message.revision !== 0) {
+      obj.revision = Math.round(message.revision);
+    }
+    if (message.seriesInstanceUid !== "") {
+      obj.seriesInstanceUid = message.seriesInstanceUid;
+    }
+    if (message.modality !== "") {
+      obj.modality = message.modality;
+    }
+    if (message.instanceCount !== 0) {
+      obj.instanceCount = Math.round(message.instanceCount);
+    }
+    if (message.evidence !== CompletenessEvidence.COMPLETENESS_EVIDENCE_UNSPECIFIED) {
+      obj.evidence = completenessEvidenceToJSON(message.evidence);
+    }
+    if (message.completedAt !== undefined) {
+      obj.completedAt = message.completedAt;
+    }
+    if (message.discontinued !== false) {
+      obj.discontinued = message.discontinued;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SeriesCompleted>): SeriesCompleted {
+    return SeriesCompleted.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SeriesCompleted>): SeriesCompleted {
+    const message = createBaseSeriesCompleted();
+    message.studyInstanceUid = object.studyInstanceUid ?? "";
+    message.revision = object.revision ?? 0;
+    message.seriesInstanceUid = object.seriesInstanceUid ?? "";
+    message.modality = object.modality ?? "";
+    message.instanceCount = object.instanceCount ?? 0;
+    message.evidence = object.evidence ?? CompletenessEvidence.COMPLETENESS_EVIDENCE_UNSPECIFIED;
+    message.completedAt = object.completedAt ?? undefined;
+    message.discontinued = object.discontinued ?? false;
+    return message;
+  },
+};
+
 function createBaseStudyCompleted(): StudyCompleted {
   return {
     studyInstanceUid: "",
@@ -1141,6 +2038,8 @@ function createBaseStudyCompleted(): StudyCompleted {
     series: [],
     identityDigest: "",
     completedAt: undefined,
+    procedureSteps: [],
+    statedMissing: 0,
   };
 }
 
@@ -1163,6 +2062,12 @@ export const StudyCompleted: MessageFns<StudyCompleted> = {
     }
     if (message.completedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.completedAt), writer.uint32(50).fork()).join();
+    }
+    for (const v of message.procedureSteps) {
+      ProcedureStepEvidence.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.statedMissing !== 0) {
+      writer.uint32(64).uint32(message.statedMissing);
     }
     return writer;
   },
@@ -1228,6 +2133,22 @@ export const StudyCompleted: MessageFns<StudyCompleted> = {
             message.completedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.procedureSteps.push(ProcedureStepEvidence.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.statedMissing = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1262,6 +2183,16 @@ export const StudyCompleted: MessageFns<StudyCompleted> = {
         : isSet(object.completed_at)
         ? globalThis.String(object.completed_at)
         : undefined,
+      procedureSteps: globalThis.Array.isArray(object?.procedureSteps)
+        ? object.procedureSteps.map((e: any) => ProcedureStepEvidence.fromJSON(e))
+        : globalThis.Array.isArray(object?.procedure_steps)
+        ? object.procedure_steps.map((e: any) => ProcedureStepEvidence.fromJSON(e))
+        : [],
+      statedMissing: isSet(object.statedMissing)
+        ? globalThis.Number(object.statedMissing)
+        : isSet(object.stated_missing)
+        ? globalThis.Number(object.stated_missing)
+        : 0,
     };
   },
 
@@ -1285,6 +2216,12 @@ export const StudyCompleted: MessageFns<StudyCompleted> = {
     if (message.completedAt !== undefined) {
       obj.completedAt = message.completedAt;
     }
+    if (message.procedureSteps?.length) {
+      obj.procedureSteps = message.procedureSteps.map((e) => ProcedureStepEvidence.toJSON(e));
+    }
+    if (message.statedMissing !== 0) {
+      obj.statedMissing = Math.round(message.statedMissing);
+    }
     return obj;
   },
 
@@ -1299,6 +2236,8 @@ export const StudyCompleted: MessageFns<StudyCompleted> = {
     message.series = object.series?.map((e) => SeriesSummary.fromPartial(e)) || [];
     message.identityDigest = object.identityDigest ?? "";
     message.completedAt = object.completedAt ?? undefined;
+    message.procedureSteps = object.procedureSteps?.map((e) => ProcedureStepEvidence.fromPartial(e)) || [];
+    message.statedMissing = object.statedMissing ?? 0;
     return message;
   },
 };

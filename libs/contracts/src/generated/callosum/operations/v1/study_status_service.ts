@@ -85,7 +85,27 @@ export interface StudyCompleteness {
   /** What the latest completion rests on; a name of imaging.v1.CompletenessEvidence. */
   evidence: string;
   /** While receiving: since when it would be complete, but for instances that the index lacks or for looks that fail. */
-  waitingSince: string | undefined;
+  waitingSince:
+    | string
+    | undefined;
+  /** Procedure steps that modalities told of, those in progress first; 20 at most. */
+  procedureSteps: StudyProcedureStep[];
+  procedureStepsTotal: number;
+  /** Instances that final steps stated and that the index lacks. */
+  statedMissing: number;
+  /** While receiving: since when its quiet period is over, but for those instances or for a step in progress. */
+  heldSince: string | undefined;
+}
+
+export interface StudyProcedureStep {
+  procedureStepUid: string;
+  /** "in-progress", "discontinued" or "completed". */
+  status: string;
+  changedAt:
+    | string
+    | undefined;
+  /** Instances that it states. */
+  instances: number;
 }
 
 export interface StudyIdentity {
@@ -147,6 +167,8 @@ export interface StudyJob {
     | undefined;
   /** Of the last attempt that failed. */
   errorCode: string;
+  /** Queued: why no worker gets it; "procedure-step-discontinued". A later revision of the study or a person releases it. */
+  heldReason: string;
 }
 
 export interface StudyPublication {
@@ -860,6 +882,10 @@ function createBaseStudyCompleteness(): StudyCompleteness {
     completedAt: undefined,
     evidence: "",
     waitingSince: undefined,
+    procedureSteps: [],
+    procedureStepsTotal: 0,
+    statedMissing: 0,
+    heldSince: undefined,
   };
 }
 
@@ -888,6 +914,18 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
     }
     if (message.waitingSince !== undefined) {
       Timestamp.encode(toTimestamp(message.waitingSince), writer.uint32(66).fork()).join();
+    }
+    for (const v of message.procedureSteps) {
+      StudyProcedureStep.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.procedureStepsTotal !== 0) {
+      writer.uint32(80).uint32(message.procedureStepsTotal);
+    }
+    if (message.statedMissing !== 0) {
+      writer.uint32(88).uint32(message.statedMissing);
+    }
+    if (message.heldSince !== undefined) {
+      Timestamp.encode(toTimestamp(message.heldSince), writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -969,6 +1007,38 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
             message.waitingSince = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.procedureSteps.push(StudyProcedureStep.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.procedureStepsTotal = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.statedMissing = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.heldSince = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1003,6 +1073,26 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
         : isSet(object.waiting_since)
         ? globalThis.String(object.waiting_since)
         : undefined,
+      procedureSteps: globalThis.Array.isArray(object?.procedureSteps)
+        ? object.procedureSteps.map((e: any) => StudyProcedureStep.fromJSON(e))
+        : globalThis.Array.isArray(object?.procedure_steps)
+        ? object.procedure_steps.map((e: any) => StudyProcedureStep.fromJSON(e))
+        : [],
+      procedureStepsTotal: isSet(object.procedureStepsTotal)
+        ? globalThis.Number(object.procedureStepsTotal)
+        : isSet(object.procedure_steps_total)
+        ? globalThis.Number(object.procedure_steps_total)
+        : 0,
+      statedMissing: isSet(object.statedMissing)
+        ? globalThis.Number(object.statedMissing)
+        : isSet(object.stated_missing)
+        ? globalThis.Number(object.stated_missing)
+        : 0,
+      heldSince: isSet(object.heldSince)
+        ? globalThis.String(object.heldSince)
+        : isSet(object.held_since)
+        ? globalThis.String(object.held_since)
+        : undefined,
     };
   },
 
@@ -1032,6 +1122,18 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
     if (message.waitingSince !== undefined) {
       obj.waitingSince = message.waitingSince;
     }
+    if (message.procedureSteps?.length) {
+      obj.procedureSteps = message.procedureSteps.map((e) => StudyProcedureStep.toJSON(e));
+    }
+    if (message.procedureStepsTotal !== 0) {
+      obj.procedureStepsTotal = Math.round(message.procedureStepsTotal);
+    }
+    if (message.statedMissing !== 0) {
+      obj.statedMissing = Math.round(message.statedMissing);
+    }
+    if (message.heldSince !== undefined) {
+      obj.heldSince = message.heldSince;
+    }
     return obj;
   },
 
@@ -1048,6 +1150,135 @@ export const StudyCompleteness: MessageFns<StudyCompleteness> = {
     message.completedAt = object.completedAt ?? undefined;
     message.evidence = object.evidence ?? "";
     message.waitingSince = object.waitingSince ?? undefined;
+    message.procedureSteps = object.procedureSteps?.map((e) => StudyProcedureStep.fromPartial(e)) || [];
+    message.procedureStepsTotal = object.procedureStepsTotal ?? 0;
+    message.statedMissing = object.statedMissing ?? 0;
+    message.heldSince = object.heldSince ?? undefined;
+    return message;
+  },
+};
+
+function createBaseStudyProcedureStep(): StudyProcedureStep {
+  return { procedureStepUid: "", status: "", changedAt: undefined, instances: 0 };
+}
+
+export const StudyProcedureStep: MessageFns<StudyProcedureStep> = {
+  encode(message: StudyProcedureStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.procedureStepUid !== "") {
+      writer.uint32(10).string(message.procedureStepUid);
+    }
+    if (message.status !== "") {
+      writer.uint32(18).string(message.status);
+    }
+    if (message.changedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.changedAt), writer.uint32(26).fork()).join();
+    }
+    if (message.instances !== 0) {
+      writer.uint32(32).uint32(message.instances);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StudyProcedureStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStudyProcedureStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.procedureStepUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.status = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.changedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.instances = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StudyProcedureStep {
+    return {
+      procedureStepUid: isSet(object.procedureStepUid)
+        ? globalThis.String(object.procedureStepUid)
+        : isSet(object.procedure_step_uid)
+        ? globalThis.String(object.procedure_step_uid)
+        : "",
+      status: isSet(object.status) ? globalThis.String(object.status) : "",
+      changedAt: isSet(object.changedAt)
+        ? globalThis.String(object.changedAt)
+        : isSet(object.changed_at)
+        ? globalThis.String(object.changed_at)
+        : undefined,
+      instances: isSet(object.instances) ? globalThis.Number(object.instances) : 0,
+    };
+  },
+
+  toJSON(message: StudyProcedureStep): unknown {
+    const obj: any = {};
+    if (message.procedureStepUid !== "") {
+      obj.procedureStepUid = message.procedureStepUid;
+    }
+    if (message.status !== "") {
+      obj.status = message.status;
+    }
+    if (message.changedAt !== undefined) {
+      obj.changedAt = message.changedAt;
+    }
+    if (message.instances !== 0) {
+      obj.instances = Math.round(message.instances);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StudyProcedureStep>): StudyProcedureStep {
+    return StudyProcedureStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StudyProcedureStep>): StudyProcedureStep {
+    const message = createBaseStudyProcedureStep();
+    message.procedureStepUid = object.procedureStepUid ?? "";
+    message.status = object.status ?? "";
+    message.changedAt = object.changedAt ?? undefined;
+    message.instances = object.instances ?? 0;
     return message;
   },
 };
@@ -1419,6 +1650,7 @@ function createBaseStudyJob(): StudyJob {
     workerInstanceId: "",
     endedAt: undefined,
     errorCode: "",
+    heldReason: "",
   };
 }
 
@@ -1465,6 +1697,9 @@ export const StudyJob: MessageFns<StudyJob> = {
     }
     if (message.errorCode !== "") {
       writer.uint32(114).string(message.errorCode);
+    }
+    if (message.heldReason !== "") {
+      writer.uint32(122).string(message.heldReason);
     }
     return writer;
   },
@@ -1594,6 +1829,14 @@ export const StudyJob: MessageFns<StudyJob> = {
             message.errorCode = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.heldReason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1670,6 +1913,11 @@ export const StudyJob: MessageFns<StudyJob> = {
         : isSet(object.error_code)
         ? globalThis.String(object.error_code)
         : "",
+      heldReason: isSet(object.heldReason)
+        ? globalThis.String(object.heldReason)
+        : isSet(object.held_reason)
+        ? globalThis.String(object.held_reason)
+        : "",
     };
   },
 
@@ -1717,6 +1965,9 @@ export const StudyJob: MessageFns<StudyJob> = {
     if (message.errorCode !== "") {
       obj.errorCode = message.errorCode;
     }
+    if (message.heldReason !== "") {
+      obj.heldReason = message.heldReason;
+    }
     return obj;
   },
 
@@ -1739,6 +1990,7 @@ export const StudyJob: MessageFns<StudyJob> = {
     message.workerInstanceId = object.workerInstanceId ?? "";
     message.endedAt = object.endedAt ?? undefined;
     message.errorCode = object.errorCode ?? "";
+    message.heldReason = object.heldReason ?? "";
     return message;
   },
 };

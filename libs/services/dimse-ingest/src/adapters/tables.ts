@@ -1,0 +1,22 @@
+import type { ColumnType, Generated } from 'kysely';
+
+import type { StepStatus } from '../domain/procedure-step.js';
+
+/** A modality performed procedure step. Its attributes hold the patient's; they leave this schema by N-GET alone. */
+export interface ProcedureStepTable {
+  sop_instance_uid: string;
+  revision: number;
+  /** As in the attributes: for people who look. */
+  status: StepStatus;
+  source: string;
+  /** DICOM JSON Model. `json`, not `jsonb`: text as it came, NUL and all. */
+  attributes: ColumnType<unknown, string, string>;
+  created_digest: string;
+  set_digest: string;
+  created_at: Generated<Date>;
+  updated_at: Generated<Date>;
+}
+
+export interface DimseIngestTables {
+  procedure_step: ProcedureStepTable;
+}

@@ -1,0 +1,2 @@
+/** `ProcedureSteps`. */
+export const PROCEDURE_STEPS = Symbol('dimse-ingest.procedure-steps');

@@ -1,0 +1,140 @@
+import { imaging, topics } from '@callosum/contracts';
+import { newId } from '@callosum/kernel';
+import { tinySeries } from '@callosum/phantom';
+import { describe, expect, it } from 'vitest';
+
+import { fresh } from './test-support/fixtures.js';
+import { until } from './test-support/orchestrator.js';
+import { orchestrator, registered, useOrchestrator } from './test-support/use-orchestrator.js';
+
+/** One for each test: a job that is left over goes to whoever serves its model next. */
+const early = ['starts-early', 'starts-early-too'] as const;
+useOrchestrator({ CALLOSUM_MODELS_AT_SERIES: early.join(', ') });
+
+const { PROCEDURE_STEP_STATUS_COMPLETED: COMPLETED, PROCEDURE_STEP_STATUS_DISCONTINUED: DISCONTINUED } =
+  imaging.ProcedureStepStatus;
+
+/** The instances are in the index, and nothing is told yet. */
+async function shown(bytes: readonly Uint8Array[]): Promise<string> {
+  let study = '';
+  for (const one of bytes) study = await orchestrator.index.add(orchestrator.objects, one);
+  return study;
+}
+const complete = (study: string, revision: number, steps: imaging.ProcedureStepStatus[]) =>
+  orchestrator.tellCompleted(study, revision, newId(), steps);
+const bytesOf = ({ bytes }: { readonly bytes: Uint8Array }): Uint8Array => bytes;
+const jobsOf = (study: string) =>
+  orchestrator.database.db
+    .selectFrom('job')
+    .select(['id', 'state', 'held_reason', 'model_id', 'study_revision'])
+    .where('study_instance_uid', '=', study)
+    .orderBy('scheduled_at')
+    .execute();
+/** A model that has just come has been offered all it will be of what completed before. */
+const caughtUp = () =>
+  until('the end of the backfill', async () => {
+    const rows = await orchestrator.database.db
+      .selectFrom('model')
+      .select('model_id')
+      .where('backfill_next_at', 'is not', null)
+      .execute();
+    return rows.length === 0 || undefined;
+  });
+const considered = (study: string, revision: number) =>
+  until(`revision ${revision}`, async () => {
+    const row = await orchestrator.database.db
+      .selectFrom('study')
+      .select('revision')
+      .where('study_instance_uid', '=', study)
+      .executeTakeFirst();
+    return row?.revision === revision || undefined;
+  });
+
+describe('a job on a study whose procedure step was discontinued', () => {
+  it('is offered to nobody, is seen, and goes to a worker once a person lets it go', async () => {
+    const { model, bytes } = fresh('held');
+    const one = await registered(model);
+    const study = await shown(bytes);
+    await complete(study, 1, [DISCONTINUED]);
+    const [event] = await orchestrator.untilEvents(topics.jobScheduled, study);
+    const jobId = event?.message.jobId ?? '';
+    expect(await jobsOf(study)).toMatchObject([{ state: 'queued', held_reason: 'procedure-step-discontinued' }]);
+    const answer = await orchestrator.get(`/api/inference/jobs?study=${study}`);
+    expect(answer.body).toMatchObject({ jobs: [{ jobId, heldReason: 'procedure-step-discontinued' }] });
+    // A worker with a free slot that looks for work, and finds none.
+    one.heartbeat();
+    expect(one.received.filter(({ $case }) => $case === 'offer')).toEqual([]);
+    expect(await orchestrator.post(`/api/inference/jobs/${jobId}/release`)).toMatchObject({ status: 200 });
+    expect((await one.takeOffer()).jobId).toBe(jobId);
+    expect((await orchestrator.post(`/api/inference/jobs/${jobId}/release`)).status).toBe(404);
+    expect((await orchestrator.post('/api/inference/jobs/1/release')).status).toBe(404);
+  });
+
+  it('is released by a revision with a completed step, and is the same job', async () => {
+    const { model, bytes } = fresh('again');
+    const one = await registered(model);
+    const study = await shown(bytes);
+    await complete(study, 1, [DISCONTINUED]);
+    const [event] = await orchestrator.untilEvents(topics.jobScheduled, study);
+    await complete(study, 2, [DISCONTINUED, COMPLETED]);
+    expect((await one.takeOffer()).jobId).toBe(event?.message.jobId);
+    expect(await jobsOf(study)).toHaveLength(1);
+  });
+
+  it('is held too for a model that registers later', async () => {
+    const { model, bytes } = fresh('later');
+    const study = await shown(bytes);
+    await complete(study, 1, [DISCONTINUED]);
+    await considered(study, 1);
+    await registered(model);
+    await orchestrator.untilEvents(topics.jobScheduled, study);
+    expect(await jobsOf(study)).toMatchObject([{ state: 'queued', held_reason: 'procedure-step-discontinued' }]);
+  });
+});
+
+describe('a model that starts at the series', () => {
+  const ofModel = (modelId: string) => {
+    const { model, bytes, bodyPart } = fresh('other');
+    if (!model.model) throw new Error('absent');
+    return { bytes, bodyPart, other: model, model: { ...model, model: { ...model.model, modelId } } };
+  };
+
+  it('gets its job before the study is complete, once; others wait', async () => {
+    const { bytes, other, model } = ofModel(early[0]);
+    const waiting = await registered(other);
+    const one = await registered(model);
+    const study = await shown(bytes);
+    const [series = ''] = orchestrator.index.seriesOf(study);
+    await orchestrator.tellSeriesCompleted({ studyInstanceUid: study, seriesInstanceUid: series });
+    const offer = await one.takeOffer();
+    expect(offer.seriesInstanceUid).toBe(series);
+    expect((await jobsOf(study)).map(({ model_id }) => model_id)).toEqual([early[0]]);
+    await complete(study, 1, [COMPLETED]);
+    expect((await waiting.takeOffer()).studyInstanceUid).toBe(study);
+    expect((await jobsOf(study)).map(({ model_id }) => model_id).sort()).toEqual(
+      [other.model?.modelId, early[0]].sort(),
+    );
+  });
+
+  it('gets none from a series of a discontinued step, nor once the revision is complete', async () => {
+    const { bodyPart, model } = ofModel(early[1]);
+    const study = () => shown(tinySeries({ salt: newId(), overrides: { BodyPartExamined: bodyPart } }).map(bytesOf));
+    const [brokenOff, done, control] = [await study(), await study(), await study()];
+    // Known before: what completes now is not offered to it again when it reads other body parts.
+    const first = await registered(ofModel(early[1]).model);
+    await caughtUp();
+    await complete(done, 1, []);
+    await considered(done, 1);
+    first.close();
+    const one = await registered(model);
+    const tell = (studyInstanceUid: string, discontinued: boolean) => {
+      const [seriesInstanceUid = ''] = orchestrator.index.seriesOf(studyInstanceUid);
+      return orchestrator.tellSeriesCompleted({ studyInstanceUid, seriesInstanceUid, discontinued });
+    };
+    await tell(brokenOff, true);
+    await tell(done, false);
+    await tell(control, false);
+    expect((await one.takeOffer()).studyInstanceUid).toBe(control);
+    expect([...(await jobsOf(brokenOff)), ...(await jobsOf(done))]).toEqual([]);
+  });
+});
