@@ -148,9 +148,8 @@ async function measure(
     const { pending } = await find(receiver, asked(query.keys), { count: true });
     if (pending !== matches) throw new Error(`${name} answers "${query.name}" with ${pending} of ${matches} studies`);
   }
-  const runs = new Map(
-    [...answering].map(([name, receiver]) => [name, () => oneRound(query, receiver, receiver.processes)]),
-  );
+  const runs = new Map<ReceiverName, () => Promise<QueryRound>>();
+  for (const [name, receiver] of answering) runs.set(name, () => oneRound(query, receiver, receiver.processes));
   const results: Rounds<QueryRound> = await interleaved(runs, rounds, (round, name, { ms }) => {
     if (round > 0) process.stderr.write(`find, ${query.name}, round ${round}: ${name} ${ms.toFixed(1)} ms\n`);
   });

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { storeFiles } from '@callosum/dimse';
 import { newId } from '@callosum/kernel';
 import { tinySeries } from '@callosum/phantom';
@@ -7,7 +5,7 @@ import { tinySeries } from '@callosum/phantom';
 import type { BenchOptions } from './bench-options.js';
 import { assertFree } from './disk.js';
 import { framesOf, largeObjects } from './objects.js';
-import { oneRun, type RunFigures } from './one-run.js';
+import { oneRun, type RunFigures, type WarmUp } from './one-run.js';
 import { benchAet, type Receiver, type ReceiverName, titleOf } from './receiver.js';
 import { startSender } from './sender.js';
 
@@ -22,7 +20,7 @@ export interface LargeFigures {
 const growthMiBMax = 64;
 /** Small ones before, so that code is loaded and pools are open; then a rest, in which garbage goes. */
 const smallObjects = 64;
-const restMs = 5_000;
+const warmUp: WarmUp = { count: smallObjects, bytesEach: 1, send: sendSmall, restMs: 5_000 };
 
 /** Large objects at once, over one association each; once to each receiver. */
 export async function benchLarge(options: BenchOptions, receivers: readonly ReceiverName[]): Promise<LargeFigures[]> {
@@ -34,7 +32,7 @@ export async function benchLarge(options: BenchOptions, receivers: readonly Rece
   try {
     for (const receiver of receivers) {
       process.stderr.write(`large: ${receiver} …\n`);
-      const run = await oneRun(receiver, { options, objects, sender, prepare: warmUp, preparedCount: smallObjects });
+      const run = await oneRun(receiver, { options, objects, sender, warmUp });
       figures.push({ receiver, atOnce: largeCount, objectBytes: objects.bytesEach, run });
     }
   } finally {
@@ -44,11 +42,10 @@ export async function benchLarge(options: BenchOptions, receivers: readonly Rece
   return figures;
 }
 
-async function warmUp({ port, aet }: Receiver): Promise<void> {
+async function sendSmall({ port, aet }: Receiver): Promise<void> {
   const files = tinySeries({ slices: smallObjects, salt: newId() }).map(({ bytes }) => bytes);
   const outcomes = await storeFiles({ host: '127.0.0.1', port, calledAet: aet, callingAet: benchAet, files });
   if (outcomes.some(({ stored }) => !stored)) throw new Error('a small object was refused');
-  await sleep(restMs);
 }
 
 function report(figures: readonly LargeFigures[]): string {

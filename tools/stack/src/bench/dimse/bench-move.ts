@@ -54,12 +54,13 @@ export async function benchMove(options: BenchOptions, receivers: readonly Recei
           : `C-MOVE: ${titleOf[name]} refuses its abstract syntax.`,
       );
     }
-    const runs = new Map(
-      [...moving].map(([name, receiver]) => [
-        name,
-        async () => (await moveOnce(receiver, sink, keys, count)) ?? Promise.reject(new Error(`${name} refuses C-MOVE`)),
-      ]),
-    );
+    const runs = new Map<ReceiverName, () => Promise<MoveRound>>();
+    for (const [name, receiver] of moving) {
+      runs.set(name, async () => {
+        const round = await moveOnce(receiver, sink, keys, count);
+        return round ?? Promise.reject(new Error(`${name} refuses C-MOVE, which it did not before`));
+      });
+    }
     const rounds: Rounds<MoveRound> = await interleaved(runs, options.rounds, (round, name, { perSecond }) => {
       process.stderr.write(`move, round ${round}: ${name} ${perSecond.toFixed(0)}/s\n`);
     });

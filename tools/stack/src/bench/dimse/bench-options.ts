@@ -17,6 +17,8 @@ export interface BenchOptions {
   /** CT objects of one run. */
   readonly count: number;
   readonly associations: readonly number[];
+  /** CT objects that each receiver gets before, and that do not count. */
+  readonly warm: number;
   /** Bytes of each object of `large`, and how many come at once. */
   readonly largeBytes: number;
   readonly largeCount: number;
@@ -55,6 +57,7 @@ export function readOptions(dataDir: string, args: readonly string[], print: (te
       rounds: { type: 'string', default: '5' },
       count: { type: 'string', default: '400' },
       associations: { type: 'string', default: '1,4,8' },
+      warm: { type: 'string', default: '200' },
       'large-mb': { type: 'string', default: '2000' },
       'large-count': { type: 'string', default: '4' },
       studies: { type: 'string', default: '100000' },
@@ -70,6 +73,7 @@ export function readOptions(dataDir: string, args: readonly string[], print: (te
     rounds: whole('--rounds', values.rounds, 1, 100),
     count: whole('--count', values.count, 1, 100_000),
     associations: values.associations.split(',').map((text) => whole('--associations', text, 1, 64)),
+    warm: whole('--warm', values.warm, 0, 100_000),
     largeBytes: whole('--large-mb', values['large-mb'], 1, 4_000) * 1_000_000,
     largeCount: whole('--large-count', values['large-count'], 1, 32),
     studies: whole('--studies', values.studies, 1_000, 1_000_000),

@@ -4,9 +4,9 @@ import type { BenchOptions } from './bench-options.js';
 import { assertFree, flush } from './disk.js';
 import { type Goal, goalText, type Rates, storeGoals } from './goals.js';
 import { ctObjects, type ObjectSet } from './objects.js';
-import { oneRun, type RunFigures } from './one-run.js';
+import { oneRun, type RunFigures, type RunParts, type WarmUp } from './one-run.js';
 import { rawLoop } from './raw-loop.js';
-import { type ReceiverName, titleOf } from './receiver.js';
+import { type Receiver, type ReceiverName, titleOf } from './receiver.js';
 import { interleaved, median, ratioOf, type Rounds, spreadOf } from './rounds.js';
 import { type Sender, startSender } from './sender.js';
 
@@ -20,6 +20,8 @@ export interface StoreFigures {
 /** A run holds its objects twice at most, beside those that are sent. */
 const copiesOfObjects = 3;
 const objectBytes = 530_000;
+/** Facts of the warm-up are on their way to the log meanwhile. */
+const warmRestMs = 1_000;
 
 /** So many CT objects over 1, 4 and 8 associations, to each receiver in turn. */
 export async function benchStore(options: BenchOptions, receivers: readonly ReceiverName[]): Promise<StoreFigures[]> {
@@ -28,14 +30,17 @@ export async function benchStore(options: BenchOptions, receivers: readonly Rece
   const figures: StoreFigures[] = [];
   for (const n of associations) {
     const objects = await ctObjects(places.objects, n, count);
-    const sender = await startSender(options.sender, objects.folders);
+    const senders: Sender[] = [];
     try {
-      const rounds = await roundsOf(options, receivers, objects, sender, n);
+      const warmUp = await startWarmUp(options, n, senders);
+      const sender = await startSender(options.sender, objects.folders);
+      senders.push(sender);
+      const rounds = await roundsOf(receivers, { options, objects, sender, warmUp });
       const result = figuresOf(n, count, rounds);
       figures.push(result);
       print(report(result, rounds));
     } finally {
-      await sender.stop();
+      for (const sender of senders) await sender.stop();
     }
   }
   return figures;
@@ -43,15 +48,24 @@ export async function benchStore(options: BenchOptions, receivers: readonly Rece
 
 type Name = ReceiverName | 'raw';
 
-function roundsOf(
-  options: BenchOptions,
-  receivers: readonly ReceiverName[],
-  objects: ObjectSet,
-  sender: Sender,
+/** As many associations as are measured, with fewer objects of the same size. */
+async function startWarmUp(
+  { warm: count, places, sender: name }: BenchOptions,
   associations: number,
-): Promise<Rounds<RunFigures>> {
+  senders: Sender[],
+): Promise<WarmUp> {
+  const { folders, bytesEach } = await ctObjects(places.objects, associations, count, 'warm');
+  const sender = count > 0 ? await startSender(name, folders) : undefined;
+  if (sender) senders.push(sender);
+  const send = async ({ port, aet }: Receiver): Promise<unknown> => sender?.send({ port, calledAet: aet });
+  return { count, bytesEach, send, restMs: warmRestMs };
+}
+
+function roundsOf(receivers: readonly ReceiverName[], parts: RunParts): Promise<Rounds<RunFigures>> {
+  const { options, objects } = parts;
+  const associations = objects.folders.length;
   const runs = new Map<Name, () => Promise<RunFigures>>();
-  for (const name of receivers) runs.set(name, () => oneRun(name, { options, objects, sender }));
+  for (const name of receivers) runs.set(name, () => oneRun(name, parts));
   if (associations === 1) runs.set('raw', () => rawRun(options, objects));
   return interleaved(runs, options.rounds, (round, name, { perSecond }) => {
     const title = round === 0 ? 'warm-up' : `round ${round} of ${options.rounds}`;

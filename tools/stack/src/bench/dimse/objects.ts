@@ -22,9 +22,17 @@ const slicesDrawn = 50;
 /** Multi-frame Grayscale Word Secondary Capture Image Storage, PS3.3 section A.8.4. */
 const multiFrameGrayscaleWord = '1.2.840.10008.5.1.4.1.1.7.3';
 
-/** `count` CT slices of the phantom's chest, 512 × 512 in 16 bits, as one study of one series for each association. */
-export async function ctObjects(dir: string, associations: number, count: number): Promise<ObjectSet> {
-  const set = `ct-${associations}x${count}`;
+/**
+ * `count` CT slices of the phantom's chest, 512 × 512 in 16 bits, as one study of one series for each association.
+ * @param name another one gives other UIDs
+ */
+export async function ctObjects(
+  dir: string,
+  associations: number,
+  count: number,
+  name: 'ct' | 'warm' = 'ct',
+): Promise<ObjectSet> {
+  const set = `${name}-${associations}x${count}`;
   const counts = Array.from({ length: associations }, (_, k) =>
     Math.floor(((k + 1) * count) / associations) - Math.floor((k * count) / associations),
   );

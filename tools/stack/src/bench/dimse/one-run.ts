@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { BenchOptions } from './bench-options.js';
 import { type ProfileWindow, topOfProfile } from './cpu-profile.js';
@@ -30,21 +31,28 @@ export interface RunParts {
   readonly options: BenchOptions;
   readonly objects: ObjectSet;
   readonly sender: Sender;
-  /** Done to the receiver before it is measured. */
-  readonly prepare?: (receiver: Receiver) => Promise<void>;
-  /** Objects of `prepare`. */
-  readonly preparedCount?: number;
+  readonly warmUp: WarmUp;
+}
+
+/** Other objects that a receiver gets first, so that code is compiled and pools are open; they do not count. */
+export interface WarmUp {
+  readonly count: number;
+  readonly bytesEach: number;
+  send(receiver: Receiver): Promise<unknown>;
+  /** Until what they left to do is done. */
+  readonly restMs: number;
 }
 
 /** @throws when not everything that was sent is there afterwards */
 export async function oneRun(name: ReceiverName, parts: RunParts): Promise<RunFigures> {
-  const { options, objects, sender, prepare, preparedCount = 0 } = parts;
+  const { options, objects, sender, warmUp } = parts;
   const { root } = options.places;
   const receiver = await startReceiver(name, options);
   let figures: Omit<RunFigures, 'profile'>;
   let window: ProfileWindow;
   try {
-    await prepare?.(receiver);
+    await warmUp.send(receiver);
+    await sleep(warmUp.restMs);
     // Nobody pays for what another left in memory.
     await flush(root);
     const meter = new TreeMeter(receiver.processes);
@@ -54,8 +62,8 @@ export async function oneRun(name: ReceiverName, parts: RunParts): Promise<RunFi
     window = { fromUs, toUs: monotonicUs() };
     const [use, senderUse] = [meter.stop(), senderMeter.stop()];
     const flushSeconds = await flush(root);
-    const sent = objects.count + preparedCount;
-    const stored = await receiver.stored(preparedCount > 0 ? 1 : objects.bytesEach);
+    const sent = objects.count + warmUp.count;
+    const stored = await receiver.stored(Math.min(objects.bytesEach, warmUp.bytesEach));
     if (stored !== sent) throw new Error(`${name} acknowledged ${sent} objects and has ${stored}`);
     const senderSeconds = Object.values(senderUse).reduce((sum, { processorSeconds }) => sum + processorSeconds, 0);
     figures = { seconds, perSecond: objects.count / seconds, use, senderSeconds, flushSeconds };
