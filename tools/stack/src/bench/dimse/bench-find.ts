@@ -69,12 +69,14 @@ export async function benchFind(options: BenchOptions, receivers: readonly Recei
 async function startFilled(name: ReceiverName, { places, studies }: BenchOptions): Promise<Receiver | undefined> {
   const began = Date.now();
   const tell = (): void =>
-    void process.stderr.write(`find: ${name} has ${studies} studies after ${Math.round((Date.now() - began) / 1000)} s\n`);
+    void process.stderr.write(
+      `find: ${name} has ${studies} studies after ${Math.round((Date.now() - began) / 1000)} s\n`,
+    );
   if (name === 'node') {
     const dir = join(places.runs, 'node-find');
     const node = await startNode({ dir, databaseDir: places.database, withIndex: true });
     try {
-      const { offered } = await find(node, asked({ StudyInstanceUID: studyOf(0).studyInstanceUid }));
+      const { offered } = await find(node, asked({ StudyInstanceUID: studyOf(0).studyInstanceUid }), { count: true });
       if (!offered) {
         await node.stop();
         return undefined;
@@ -175,7 +177,13 @@ function report({ studies, queries }: FindFigures): string {
       const { median, least, most } = spreadOf(rounds.map(({ ms }) => ms));
       const last = rounds.at(-1)?.use ?? {};
       const memory = Object.entries(last).map(([part, { restMiB, peakMiB }]) => `${restMiB} → ${peakMiB} ${part}`);
-      const cells = [query, matches, titleOf[name as ReceiverName], median.toFixed(1), `${least.toFixed(1)} – ${most.toFixed(1)}`];
+      const cells = [
+        query,
+        matches,
+        titleOf[name as ReceiverName],
+        median.toFixed(1),
+        `${least.toFixed(1)} – ${most.toFixed(1)}`,
+      ];
       return `| ${[...cells, (matches / (median / 1000)).toFixed(0), memory.join(', ')].join(' | ')} |`;
     }),
   );

@@ -68,7 +68,9 @@ function report(figures: readonly LargeFigures[]): string {
     '',
     ...(grown === undefined
       ? ['- this node: not measured']
-      : [`- dimse-ingest grew by ${grown} MiB, ≤ ${growthMiBMax} wanted: ${grown <= growthMiBMax ? 'met' : '**missed**'}`]),
+      : [
+          `- dimse-ingest grew by ${grown} MiB, ≤ ${growthMiBMax} wanted: ${grown <= growthMiBMax ? 'met' : '**missed**'}`,
+        ]),
     ...(node?.profile ? ['', `Profile: ${node.profile.path}`, '', '```', ...node.profile.top, '```'] : []),
     '',
   ].join('\n');

@@ -76,7 +76,13 @@ function roundsOf(receivers: readonly ReceiverName[], parts: RunParts): Promise<
 async function rawRun({ places }: BenchOptions, objects: ObjectSet): Promise<RunFigures> {
   await flush(places.root);
   const seconds = await rawLoop(join(places.runs, 'raw'), places.database, objects);
-  return { seconds, perSecond: objects.count / seconds, use: {}, senderSeconds: 0, flushSeconds: await flush(places.root) };
+  return {
+    seconds,
+    perSecond: objects.count / seconds,
+    use: {},
+    senderSeconds: 0,
+    flushSeconds: await flush(places.root),
+  };
 }
 
 function figuresOf(associations: number, count: number, rounds: Rounds<RunFigures>): StoreFigures {

@@ -59,7 +59,9 @@ export async function assertFree(path: string, bytes: number): Promise<void> {
   while (!existsSync(at)) at = dirname(at);
   const { bavail, bsize } = await statfs(at);
   if (bavail * bsize < bytes)
-    throw new Error(`${Math.ceil(bytes / 1e9)} GB are needed in ${path}, ${Math.floor((bavail * bsize) / 1e9)} GB are free`);
+    throw new Error(
+      `${Math.ceil(bytes / 1e9)} GB are needed in ${path}, ${Math.floor((bavail * bsize) / 1e9)} GB are free`,
+    );
 }
 
 /** Writes everything of this file system that is still in memory to its disk (syncfs). @returns seconds it took */

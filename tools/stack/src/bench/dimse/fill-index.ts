@@ -12,7 +12,10 @@ const digest = (kind: string, key: string): string => `bench ${kind} ${key}`;
  * Writes studies of one series and one instance straight into study-index's tables, as it would have indexed them: what is
  * measured is how they are found. There are no blobs behind them.
  */
-export async function fillIndex({ host, port, user, password, database }: DatabaseConfig, studies: number): Promise<void> {
+export async function fillIndex(
+  { host, port, user, password, database }: DatabaseConfig,
+  studies: number,
+): Promise<void> {
   const client = new pg.Client({ host, port, user, password, database, statement_timeout: fillMsMax });
   await client.connect();
   try {
@@ -21,7 +24,8 @@ export async function fillIndex({ host, port, user, password, database }: Databa
       const rows = Array.from({ length: Math.min(batchRows, studies - from) }, (_, i) => rowOf(from + i));
       const parameter = [JSON.stringify(rows)];
       await client.query('begin');
-      for (const text of [insertPatients, insertStudies, insertSeries, insertInstances]) await client.query(text, parameter);
+      for (const text of [insertPatients, insertStudies, insertSeries, insertInstances])
+        await client.query(text, parameter);
       await client.query('commit');
     }
     await client.query('vacuum (analyze) patient, study, series, instance');
@@ -64,7 +68,7 @@ const insertStudies = `insert into study (study_instance_uid, revision, state, i
   study_time_key, accession_number, study_id, study_description, referring_name_key, modalities, series_count, instance_count,
   attributes, completed_at)
   select "studyInstanceUid", 1, 'complete', "identityDigest", false, "patientId", '', '', '', "patientName",
-    "patientBirthDate", 'O', "patientName", '', '', 'BENCH', now(), "representative", "studyDate", '101500000000',
+    "patientBirthDate", 'O', lower("patientName"), '', '', 'BENCH', now(), "representative", "studyDate", '101500000000',
     "accessionNumber", 'BENCH', "studyDescription", '', array[modality], 1, 1, "studyAttributes", now() from ${records}`;
 
 const insertSeries = `insert into series (study_instance_uid, series_instance_uid, modality, series_number, series_description,

@@ -24,7 +24,9 @@ export function storeGoals(associations: number, rates: Rates): Goal[] {
       ? [{ goal: `${at}: of storescp, which does not flush`, wanted: 1, found: found('storescp') }]
       : []),
     { goal: `${at}: of Orthanc`, wanted: 3, found: found('orthanc') },
-    ...(associations === 1 ? [{ goal: `${at}: of write + fsync + commit, one writer`, wanted: 0.8, found: found('raw') }] : []),
+    ...(associations === 1
+      ? [{ goal: `${at}: of write + fsync + commit, one writer`, wanted: 0.8, found: found('raw') }]
+      : []),
   ];
 }
 

@@ -33,8 +33,9 @@ export async function ctObjects(
   name: 'ct' | 'warm' = 'ct',
 ): Promise<ObjectSet> {
   const set = `${name}-${associations}x${count}`;
-  const counts = Array.from({ length: associations }, (_, k) =>
-    Math.floor(((k + 1) * count) / associations) - Math.floor((k * count) / associations),
+  const counts = Array.from(
+    { length: associations },
+    (_, k) => Math.floor(((k + 1) * count) / associations) - Math.floor((k * count) / associations),
   );
   const studyInstanceUids = counts.map((_, k) => nameUid('bench-dimse', set, String(k)));
   await makeOnce(join(dir, set), async (folder) => {

@@ -93,7 +93,10 @@ function allProcesses(): ProcessStat[] {
 /** proc(5), /proc/pid/stat; children that were waited for are in the times of their parent (fields 16 and 17). */
 export function parseStat(stat: string): ProcessStat {
   // The command's name may hold anything, parentheses too: fields are counted after its end.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number);
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
   const [parent = 0, ticks] = [fields[1], fields.slice(11, 15).reduce((sum, part) => sum + part, 0)];
   return { pid: Number.parseInt(stat, 10), parent, ticks };
 }

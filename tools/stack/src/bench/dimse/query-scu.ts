@@ -27,8 +27,8 @@ const pendingResponse = /Find Response: \d+ \(Pending/i;
 const linesKept = 5;
 
 /**
- * C-FIND in the Study Root model, at the level the keys name, `repeat` times over one association. Responses are counted only
- * when asked for: writing them out takes longer than reading them.
+ * C-FIND in the Study Root model, at the level the keys name, `repeat` times over one association. Responses are counted, and a
+ * refusal is told from a failure, only when asked for: writing responses out takes longer than reading them.
  */
 export function find(target: QueryTarget, keys: QueryKeys, { repeat = 1, count = false } = {}): Promise<QueryRun> {
   const repeated = repeat > 1 ? ['--repeat', String(repeat)] : [];
@@ -48,11 +48,11 @@ async function run(
 ): Promise<QueryRun> {
   const asked = Object.entries(keys).flatMap(([key, value]) => ['-k', value === '' ? key : `${key}=${value}`]);
   const started = performance.now();
-  const child = spawn(
-    command,
-    ['-S', '-aet', benchAet, '-aec', aet, ...options, ...asked, '127.0.0.1', String(port)],
-    { env: noDelayEnv(), stdio: ['ignore', 'pipe', 'pipe'], timeout: runMsMax },
-  );
+  const child = spawn(command, ['-S', '-aet', benchAet, '-aec', aet, ...options, ...asked, '127.0.0.1', String(port)], {
+    env: noDelayEnv(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: runMsMax,
+  });
   let pending = 0;
   let offered = true;
   const last: string[] = [];

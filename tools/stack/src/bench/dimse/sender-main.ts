@@ -21,7 +21,8 @@ export interface SendOrder {
 
 /** What it answers: that it is ready, or what became of one order. */
 export type SenderWord =
-  { readonly ready: true } | { readonly stored: number; readonly refused: readonly string[]; readonly failure?: string };
+  | { readonly ready: true }
+  | { readonly stored: number; readonly refused: readonly string[]; readonly failure?: string };
 
 /** Long enough for a receiver that flushes gigabytes before it answers. */
 const timeouts = { associateMs: 60_000, responseMs: 600_000 };

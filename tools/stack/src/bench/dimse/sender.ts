@@ -96,10 +96,14 @@ function storescu(folders: readonly string[]): Promise<Sender> {
     const started = performance.now();
     await Promise.all(
       folders.map((folder) =>
-        run('storescu', [
-          ...['-aet', benchAet, '-aec', calledAet, '--required', '--propose-little', '--max-send-pdu', '131072'],
-          ...['+sd', '127.0.0.1', String(port), folder],
-        ], { env: noDelayEnv() }),
+        run(
+          'storescu',
+          [
+            ...['-aet', benchAet, '-aec', calledAet, '--required', '--propose-little', '--max-send-pdu', '131072'],
+            ...['+sd', '127.0.0.1', String(port), folder],
+          ],
+          { env: noDelayEnv() },
+        ),
       ),
     );
     return (performance.now() - started) / 1000;

@@ -11,9 +11,11 @@ let stored = 0;
 let pieceBytes = Number.MAX_SAFE_INTEGER;
 const server = createServer((socket) => {
   const sink = new SinkAssociation({ reply: (pdu) => void socket.write(pdu), stored: () => stored++ });
-  socket.on('error', () => undefined).on('data', (chunk: Buffer) => {
-    for (let at = 0; at < chunk.byteLength; at += pieceBytes) sink.take(chunk.subarray(at, at + pieceBytes));
-  });
+  socket
+    .on('error', () => undefined)
+    .on('data', (chunk: Buffer) => {
+      for (let at = 0; at < chunk.byteLength; at += pieceBytes) sink.take(chunk.subarray(at, at + pieceBytes));
+    });
 });
 const target = () => ({
   host: '127.0.0.1',
@@ -28,13 +30,16 @@ beforeEach(async () => {
 });
 afterEach(() => new Promise((resolve) => server.close(resolve)));
 
-it.each([1, 7, Number.MAX_SAFE_INTEGER])('answers every object and a release, given %s bytes at once', async (bytes) => {
-  pieceBytes = bytes;
-  const files = tinySeries({ slices: 5 }).map((instance) => instance.bytes);
-  const outcomes = await storeFiles({ ...target(), files });
-  expect(outcomes.map(({ status }) => status)).toEqual([0, 0, 0, 0, 0]);
-  expect(stored).toBe(5);
-});
+it.each([1, 7, Number.MAX_SAFE_INTEGER])(
+  'answers every object and a release, given %s bytes at once',
+  async (bytes) => {
+    pieceBytes = bytes;
+    const files = tinySeries({ slices: 5 }).map((instance) => instance.bytes);
+    const outcomes = await storeFiles({ ...target(), files });
+    expect(outcomes.map(({ status }) => status)).toEqual([0, 0, 0, 0, 0]);
+    expect(stored).toBe(5);
+  },
+);
 
 it('answers C-ECHO, which has no dataset', async () => {
   pieceBytes = Number.MAX_SAFE_INTEGER;

@@ -31,7 +31,10 @@ const readyTimeoutMs = 120_000;
 export const orthancEnv = (): NodeJS.ProcessEnv => ({ ...noDelayEnv(), PATH: `${process.env['PATH']}:/usr/sbin` });
 
 /** @param dir a folder of its own: what is stored, the index and the configuration */
-export async function startOrthanc(dir: string, { destinations = {}, keep = false }: OrthancOptions = {}): Promise<Orthanc> {
+export async function startOrthanc(
+  dir: string,
+  { destinations = {}, keep = false }: OrthancOptions = {},
+): Promise<Orthanc> {
   mkdirSync(dir, { recursive: true });
   const [port, httpPort, aet] = [await freePort(), await freePort(), 'ORTHANC'];
   const modalities = { ...destinations, [benchAet]: await freePort() };

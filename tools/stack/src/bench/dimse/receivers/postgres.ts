@@ -1,7 +1,12 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { databaseDefaults, type DatabaseConfig, type EmbeddedPostgres, startEmbeddedPostgres } from '@callosum/database';
+import {
+  databaseDefaults,
+  type DatabaseConfig,
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '@callosum/database';
 import pg from 'pg';
 
 import { type Mount, mountOf } from '../disk.js';
@@ -35,14 +40,18 @@ export async function startDatabase(dir: string): Promise<BenchDatabase> {
   const database = `bench_${process.pid}_${Date.now()}`;
   const admin: DatabaseConfig = { ...databaseDefaults, host, port, user, password, database };
   const stop = async (): Promise<void> => {
-    await asAdmin(server, (client) => client.query(`drop database if exists ${database} with (force)`)).catch(() => undefined);
+    await asAdmin(server, (client) => client.query(`drop database if exists ${database} with (force)`)).catch(
+      () => undefined,
+    );
     await server.stop();
     process.off('exit', onExit);
   };
   try {
     const folder = await asAdmin(server, async (client) => {
       // Of a run that was killed.
-      const left = await client.query<{ datname: string }>("select datname from pg_database where datname like 'bench\\_%'");
+      const left = await client.query<{ datname: string }>(
+        "select datname from pg_database where datname like 'bench\\_%'",
+      );
       for (const { datname } of left.rows) await client.query(`drop database ${datname} with (force)`);
       await client.query(`create database ${database}`);
       // What was there before, and the new database's files, are no business of the measurement.
