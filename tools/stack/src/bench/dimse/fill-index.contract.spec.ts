@@ -14,7 +14,7 @@ const studies = 2_000;
 
 describe.skipIf(postgres.missing !== undefined)('studies written straight into the index', () => {
   const { admin, stop } = postgres.server as TestPostgres;
-  let client: pg.Client;
+  let client: pg.Client | undefined;
 
   beforeAll(async () => {
     const definitions = services.filter(({ name }) => name === 'study-index');
@@ -33,9 +33,11 @@ describe.skipIf(postgres.missing !== undefined)('studies written straight into t
     await client.query('set search_path to study_index');
   });
   afterAll(async () => {
-    await client.end();
+    await client?.end();
     await stop();
   });
+
+  const asked = (): pg.Client => client ?? expect.unreachable('the index was not filled');
 
   /** Match keys as conditions on the columns that study-index looks them up in. */
   const columns: Readonly<Record<string, (value: string) => [string, unknown[]]>> = {
@@ -58,7 +60,7 @@ describe.skipIf(postgres.missing !== undefined)('studies written straight into t
       values.push(...own);
     }
     const where = ['instance_count > 0', ...conditions].join(' and ');
-    const { rows } = await client.query<{ uid: string }>(
+    const { rows } = await asked().query<{ uid: string }>(
       `select study_instance_uid as uid from study where ${where} order by 1`,
       values,
     );
@@ -66,7 +68,7 @@ describe.skipIf(postgres.missing !== undefined)('studies written straight into t
   });
 
   it('a study has its series and instance, and the attributes that are returned', async () => {
-    const { rows } = await client.query<{ attributes: Record<string, unknown>; metadata: Record<string, unknown> }>(
+    const { rows } = await asked().query<{ attributes: Record<string, unknown>; metadata: Record<string, unknown> }>(
       `select st.attributes, i.metadata from study st join series se using (study_instance_uid)
        join instance i using (study_instance_uid, series_instance_uid) where st.study_instance_uid = $1`,
       [studyOf(5).studyInstanceUid],
