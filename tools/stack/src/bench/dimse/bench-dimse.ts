@@ -98,6 +98,6 @@ function head(options: BenchOptions, versions: ReadonlyMap<ReceiverName, string 
 const howItRuns: Readonly<Record<ReceiverName, string>> = {
   node: 'dimse-ingest alone, objects as files, PostgreSQL with its defaults; answers when flushed and committed',
   storescp: `${storescpOptions.join(' ')}; flushes nothing`,
-  orthanc: 'PDUs of 128 KiB, 16 threads, no compression, otherwise its defaults',
+  orthanc: 'PDUs of 128 KiB, 16 threads, no compression, otherwise its defaults: it flushes its files',
   sink: 'reads and forgets: what the sender can',
 };
