@@ -78,10 +78,17 @@ function assertStored(word: SenderWord): void {
 }
 
 async function wordOf(child: ChildProcess): Promise<SenderWord> {
-  const gone = once(child, 'exit').then(([code]) => Promise.reject(new Error(`a sender ended (${code})`)));
+  // A sender is asked in every round: what listened for one answer must not stay.
+  const over = new AbortController();
+  const { signal } = over;
+  const gone = once(child, 'exit', { signal }).then(([code]) => Promise.reject(new Error(`a sender ended (${code})`)));
   gone.catch(() => undefined);
-  const [word] = (await Promise.race([once(child, 'message'), gone])) as [SenderWord];
-  return word;
+  try {
+    const [word] = (await Promise.race([once(child, 'message', { signal }), gone])) as [SenderWord];
+    return word;
+  } finally {
+    over.abort();
+  }
 }
 
 async function ended(child: ChildProcess): Promise<void> {
