@@ -16,6 +16,12 @@ const areas = {
     const { benchDatabase } = await import('./lib/bench-database.mjs');
     return benchDatabase(args);
   },
+  dimse: async (args) => {
+    const { benchDimse } = await import('./stack/dist/index.js');
+    // Minutes lie between its parts: each is printed when it is there.
+    const print = (text) => void process.stdout.write(`${text}\n`);
+    return benchDimse(resolve(process.env.CALLOSUM_DATA_DIR || '.callosum', 'bench'), args, print);
+  },
 };
 
 const [area, ...args] = process.argv.slice(2);

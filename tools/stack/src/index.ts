@@ -9,3 +9,4 @@ export { type LogRecord, readLog } from './cluster/read-log.js';
 export { runUpgrade, type UpgradeOptions, type UpgradeReport } from './upgrade/run-upgrade.js';
 export { benchMemory } from './bench/bench-memory.js';
 export { benchPipeline } from './bench/bench-pipeline.js';
+export { benchDimse } from './bench/dimse/bench-dimse.js';
