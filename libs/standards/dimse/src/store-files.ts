@@ -3,17 +3,16 @@ import { CallosumError } from '@callosum/kernel';
 import { AssociationAbortedError, ContextRefusedError, NotPart10Error } from './errors.js';
 import { verificationSopClassUid } from './negotiation.js';
 import { datasetBytes, type Part10, readPart10 } from './part10.js';
-import { ScuAssociation, type ScuOptions, type ScuResponse } from './scu-association.js';
+import { ScuAssociation, type ScuResponse } from './scu/scu-association.js';
+import type { ScuOptions } from './scu/scu-options.js';
 import { isStored } from './status.js';
+import { contextsMax } from './upper-layer/associate.js';
 import type { DicomFile, StoreOutcome } from './store-outcome.js';
 
 export interface StoreFilesOptions extends ScuOptions {
   readonly files: readonly DicomFile[];
   readonly onProgress?: (outcome: StoreOutcome, done: number, total: number) => void;
 }
-
-/** PS3.8 section 9.3.2.2: odd numbers up to 255. */
-const contextsMax = 128;
 
 /**
  * Sends files over one association, each in the transfer syntax it is in and byte for byte as it is on disk, private
