@@ -32,7 +32,6 @@ beforeAll(async () => {
       async *find({ identifier }) {
         for (let count = 0; count < 3; count++) yield await Promise.resolve({ identifier });
       },
-      // eslint-disable-next-line require-yield
       async *move() {
         return await Promise.resolve({ counts: { remaining: 0, completed: 1, failed: 0, warning: 0 } });
       },

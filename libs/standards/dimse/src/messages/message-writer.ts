@@ -49,7 +49,9 @@ export class MessageWriter {
     for (let at = 0; at < bytes.length; at += this.fragmentBytes) {
       const value = bytes.subarray(at, at + this.fragmentBytes);
       const last = at + this.fragmentBytes >= bytes.length;
-      parts.push(pDataHeader(contextId, Control.Command | (last ? Control.Last : 0), value.length), value);
+      const header = pDataHeader(contextId, Control.Command | (last ? Control.Last : 0), value.length);
+      // One small piece costs less than two in a gathered write.
+      parts.push(Buffer.concat([header, value]));
     }
     return parts;
   }

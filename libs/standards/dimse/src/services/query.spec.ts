@@ -72,7 +72,6 @@ describe('C-FIND', () => {
   it('that fails says status, comment and offending elements', async () => {
     const association = await associate(
       {
-        // eslint-disable-next-line require-yield
         async *find() {
           throw new DimseStatusError(0xa900, { comment: 'no level', offendingElements: [0x0008_0052] });
         },
@@ -136,7 +135,6 @@ describe('C-FIND', () => {
   it('with an identifier over the limit is refused with A700, and nothing asked', async () => {
     const association = await associate(
       {
-        // eslint-disable-next-line require-yield
         async *find() {
           throw new Error('asked');
         },
@@ -195,7 +193,6 @@ describe('C-MOVE', () => {
   ])('of %o ends with the status of the standard', async (counts, status) => {
     const association = await associate(
       {
-        // eslint-disable-next-line require-yield
         async *move() {
           return await Promise.resolve({ counts: { remaining: 0, ...counts } });
         },
