@@ -58,9 +58,20 @@ function goTool(name: string, source: string): string {
     const packed = join(shared, 'tools', `${name}.gz`);
     const path = join(staging, name);
     if (existsSync(packed)) writeFileSync(path, gunzipSync(readFileSync(packed)));
-    else execFileSync('go', ['install', source], { env: { ...process.env, GOBIN: staging }, timeout: installMs });
+    else build(name, source, staging);
     return path;
   });
+}
+
+function build(name: string, source: string, into: string): void {
+  try {
+    execFileSync('go', ['install', source], { env: { ...process.env, GOBIN: into }, timeout: installMs });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new Error(`${name} is not in ../shared/tools, and Go, which would build it, is not on PATH`, {
+      cause: error,
+    });
+  }
 }
 
 /** A program in `.tools`, got once; a killed run leaves nothing half done. */

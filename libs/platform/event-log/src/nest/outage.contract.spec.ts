@@ -1,43 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DatabaseConfig } from '@callosum/database';
-import { orSkip, startKafka, startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 
-import { KafkaEventLog, type ParkedEvent } from '../index.js';
+import type { ParkedEvent } from '../index.js';
 import { partitionOf } from '../partition.js';
+import { onBothLogs } from '../test-support/both-logs.js';
 import { fact, topic, until } from '../test-support/collect.js';
-import { migrateLog, type LogTarget } from '../test-support/logs.js';
+import type { LogTarget } from '../test-support/logs.js';
 import { Failure, Members } from '../test-support/members.js';
 
-let postgres: TestPostgres;
-let database: DatabaseConfig;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  database = await postgres.createDatabase();
-  await migrateLog(database);
-});
-afterAll(() => postgres.stop());
-
-describe('after an outage, on the Postgres log', () => {
-  outages(() => ({ adapter: 'postgres', database }));
-});
-
-describe('after an outage, on the Kafka log', async () => {
-  const { server: kafka, missing } = await orSkip(startKafka);
-  if (!kafka) {
-    it.skip(missing, () => undefined);
-    return;
-  }
-  beforeAll(async () => {
-    const log = new KafkaEventLog({ brokers: kafka.brokers, clientId: 'set-up', onError: () => undefined });
-    await log.ensureTopics({ replicationFactor: 1, smallSite: true });
-    await log.close();
-  });
-  afterAll(() => kafka.stop());
-  outages(() => ({ adapter: 'kafka', brokers: kafka.brokers }));
-});
+const database = onBothLogs('after an outage', outages);
 
 function outages(target: () => LogTarget): void {
   let members: Members;
@@ -47,7 +19,7 @@ function outages(target: () => LogTarget): void {
   const nothingParked = async (): Promise<boolean> => (await members.parked.list(members.group)).length === 0;
 
   it('everything that parked is handled by itself, in order per key and once, whichever of two replicas does it', async () => {
-    members = await Members.start(target(), database, 2);
+    members = await Members.start(target(), database(), 2);
     let away = true;
     members.script = () => {
       if (away) throw new Failure('unavailable');
@@ -73,7 +45,7 @@ function outages(target: () => LogTarget): void {
   }, 60_000);
 
   it('tries a fact that always claims one at growing pauses, holds up no other key, and goes on behind it once it is dropped', async () => {
-    members = await Members.start(target(), database, 1);
+    members = await Members.start(target(), database(), 1);
     const key = `${members.prefix}poison`;
     const beside = Array.from({ length: 200 }, (_, i) => `${members.prefix}beside-${i}`)
       .filter((other) => partitionOf(other, topic.partitions) === partitionOf(key, topic.partitions))
@@ -110,7 +82,7 @@ function outages(target: () => LogTarget): void {
   }, 60_000);
 
   it('leaves to a person what fails for good, at once or in a replay, and waits again for what a person’s replay finds away', async () => {
-    members = await Members.start(target(), database, 1);
+    members = await Members.start(target(), database(), 1);
     const [wrong, turned] = [`${members.prefix}wrong`, `${members.prefix}turned`];
     let kind: 'invalid' | 'unavailable' | undefined = 'unavailable';
     members.script = ({ event }) => {
@@ -138,7 +110,7 @@ function outages(target: () => LogTarget): void {
   }, 60_000);
 
   it('goes on where a replica was cut off in the middle of a replay, with one effect', async () => {
-    members = await Members.start(target(), database, 2);
+    members = await Members.start(target(), database(), 2);
     const key = `${members.prefix}k`;
     let letGo!: () => void;
     const held = new Promise<void>((resolve) => (letGo = resolve));

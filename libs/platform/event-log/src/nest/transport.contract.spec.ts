@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { topics, type imaging, type inference } from '@callosum/contracts';
 import { CallosumError, newId } from '@callosum/kernel';
-import type { Database, DatabaseConfig } from '@callosum/database';
-import { orSkip, startKafka, startPostgres, type TestPostgres } from '@callosum/testing';
+import type { Database } from '@callosum/database';
 import { Controller, Inject, Module, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
@@ -12,17 +11,17 @@ import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { startNodeSdk } from '@opentelemetry/sdk-node';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 
+import { onBothLogs } from '../test-support/both-logs.js';
 import { collect, fact, revisionOf, until } from '../test-support/collect.js';
-import { migrateLog, openLog, openService, type LogTarget, type OpenLog } from '../test-support/logs.js';
+import { openLog, openService, type LogTarget, type OpenLog } from '../test-support/logs.js';
 import {
   connectEventLog,
   currentEvent,
   EventLogContext,
   EventLogTransport,
   Inbox,
-  KafkaEventLog,
   OutboxRelay,
   ParkedStore,
   PostgresOutbox,
@@ -37,19 +36,7 @@ const sdk = startNodeSdk({
   logRecordProcessors: [],
   instrumentations: [],
 });
-let postgres: TestPostgres;
-let database: DatabaseConfig;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  database = await postgres.createDatabase();
-  await migrateLog(database);
-});
-
-afterAll(async () => {
-  await postgres.stop();
-  await sdk.shutdown();
-});
+afterAll(() => sdk.shutdown());
 
 /** What the handler of the test's service does with each revision; a revision above 100 is handled. */
 class Script {
@@ -112,7 +99,7 @@ async function startService(target: LogTarget): Promise<Service> {
   const group = `group-${newId()}`;
   const prefix = `${newId()}-`;
   const log = openLog(target);
-  const service = await openService(database, `s_${newId().replaceAll('-', '')}`);
+  const service = await openService(database(), `s_${newId().replaceAll('-', '')}`);
   const relay = new OutboxRelay({
     db: service.db,
     log: log.log,
@@ -161,24 +148,7 @@ class Broken extends CallosumError {
   }
 }
 
-describe('handlers on the Postgres log', () => {
-  handlers(() => ({ adapter: 'postgres', database }));
-});
-
-describe('handlers on the Kafka log', async () => {
-  const { server: kafka, missing } = await orSkip(startKafka);
-  if (!kafka) {
-    it.skip(missing, () => undefined);
-    return;
-  }
-  beforeAll(async () => {
-    const log = new KafkaEventLog({ brokers: kafka.brokers, clientId: 'set-up', onError: () => undefined });
-    await log.ensureTopics({ replicationFactor: 1, smallSite: true });
-    await log.close();
-  });
-  afterAll(() => kafka.stop());
-  handlers(() => ({ adapter: 'kafka', brokers: kafka.brokers }));
-});
+const database = onBothLogs('handlers', handlers);
 
 function handlers(target: () => LogTarget): void {
   it('gets the decoded message in the trace of its producer, and names the event as the cause of what follows', async () => {
