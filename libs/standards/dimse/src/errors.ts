@@ -1,5 +1,6 @@
 import { CallosumError, type ErrorKind } from '@callosum/kernel';
 
+import { statusText } from './status.js';
 import type { StoreOutcome } from './store-outcome.js';
 
 /** Thrown when a peer breaks the upper layer protocol; it was answered with A-ABORT (PS3.8 section 9.3.8). */
@@ -51,6 +52,36 @@ export class ContextRefusedError extends CallosumError {
     const why = contextResults[result] ?? `result ${result}`;
     super('dimse.context-refused', 'forbidden', `${abstractSyntaxUid} in ${transferSyntaxUid} refused: ${why}`);
   }
+}
+
+/**
+ * Thrown when an operation ends with a status that is neither success, nor a warning, nor Cancel; and to be thrown by
+ * a handler that answers so. The comment is for people and never about a patient.
+ */
+export class DimseStatusError extends CallosumError {
+  readonly comment?: string;
+  /** Offending Element (0000,0901): tags as numbers, group × 65,536 + element. */
+  readonly offendingElements?: readonly number[];
+
+  constructor(
+    readonly status: number,
+    details: { comment?: string; offendingElements?: readonly number[] } = {},
+    options?: { cause?: unknown },
+  ) {
+    const text = details.comment ? `: ${details.comment}` : '';
+    super('dimse.status', kindOfStatus(status), `status ${statusText(status)}${text}`, options);
+    if (details.comment !== undefined) this.comment = details.comment;
+    if (details.offendingElements !== undefined) this.offendingElements = details.offendingElements;
+  }
+}
+
+/** PS3.7 annex C and PS3.4 tables B.2-1 and C.4-1 to C.4-3. */
+function kindOfStatus(status: number): ErrorKind {
+  if ((status & 0xff00) === 0xa700 || status === 0x0213) return 'unavailable';
+  if (status === 0x0124) return 'forbidden';
+  if (status === 0x0111) return 'conflict';
+  if (status === 0x0112 || status === 0xa801) return 'not-found';
+  return status === 0x0110 ? 'internal' : 'invalid';
 }
 
 /** Thrown when what is to be sent is no DICOM file (PS3.10 section 7.1). */

@@ -183,7 +183,7 @@ describe('a C-STORE that does not end', () => {
   it('dripping byte by byte does not escape the idle limit', async () => {
     provider = await startProvider({ limits: { idleTimeoutMs: 150 } });
     const peer = await associated();
-    peer.send(Buffer.from([4, 0, 0, 0, 1, 0]));
+    peer.send(pData(pdv(1, Command.more, Buffer.alloc(250))).subarray(0, 12));
     const timer = setInterval(() => peer.send(Buffer.from([0])), 20);
     await peer.next(7);
     clearInterval(timer);
@@ -259,10 +259,10 @@ describe('negotiation', () => {
   });
 
   it.each([0, 16_384, 4_000_000])(
-    'announces its own maximum PDU length to a peer whose own is %i, and no asynchronous operations',
+    'announces its own maximum PDU length to a peer whose own is %i, and no asynchronous operations unless its policy has them',
     async (pduBytesMax) => {
       provider = await startProvider();
-      const peer = (await connected()).send(associateRq({ pduBytesMax, asynchronous: true }));
+      const peer = (await connected()).send(associateRq({ pduBytesMax, asynchronous: 8 }));
       const accept = await peer.next(2);
       expect(userItem(accept, 0x51)?.readUInt32BE(0)).toBe(256 * 1024);
       expect(userItem(accept, 0x53)).toBeUndefined();
@@ -271,11 +271,28 @@ describe('negotiation', () => {
 
   it.each([
     ['another protocol version', { version: 2 }, [1, 2, 2]],
+    ['a PDU length nobody can use', { pduBytesMax: 8 }, [1, 1, 1]],
     ['another application context', { applicationContext: '1.2.3' }, [1, 1, 2]],
   ])('%s is rejected', async (_name, request, numbers) => {
     provider = await startProvider();
     const peer = (await connected()).send(associateRq(request));
     expect([...(await peer.next(3)).subarray(7)]).toEqual(numbers);
+    expect(provider.associations).toEqual([]);
+  });
+});
+
+describe('an association request', () => {
+  const context = (id: number) => ({ id, abstractSyntax: ctImageStorage, transferSyntaxes: ['1.2.840.10008.1.2'] });
+  it.each([
+    ['an even context id', [context(2)]],
+    ['a context id twice', [context(1), context(1)]],
+    ['129 contexts', Array.from({ length: 129 }, (_, index) => context((index * 2 + 1) % 256))],
+  ])('with %s is aborted', async (_name, contexts) => {
+    provider = await startProvider();
+    const peer = (await connected()).send(associateRq({ contexts }));
+    expect((await peer.next(7)).subarray(8)).toEqual(Buffer.from([2, 6]));
+    await until(() => provider.bad.length === 1);
+    expect(provider.bad).toEqual(['dimse.malformed-associate']);
     expect(provider.associations).toEqual([]);
   });
 });
@@ -306,65 +323,17 @@ describe('a C-STORE', () => {
     expect(provider.stored).toEqual([]);
   });
 
-  it('on a context that was refused is not stored', async () => {
+  it('on a context that was refused, or never proposed, ends the association', async () => {
     provider = await startProvider();
-    const peer = await associated({
-      contexts: [{ id: 1, abstractSyntax: ctImageStorage, transferSyntaxes: ['1.2.3'] }],
-    });
-    peer.send(pData(pdv(1, Command.last, storeCommand())), pData(pdv(1, Data.last, dataset())));
-    expect(statusOf(await peer.next(4))).toBe(StoreStatus.SopClassNotSupported);
+    const refused = { id: 1, abstractSyntax: ctImageStorage, transferSyntaxes: ['1.2.3'] };
+    for (const id of [1, 3]) {
+      const peer = await associated({ contexts: [refused] });
+      peer.send(pData(pdv(id, Command.last, storeCommand())), pData(pdv(id, Data.last, dataset())));
+      expect((await peer.next(7)).subarray(8)).toEqual(Buffer.from([2, 6]));
+    }
+    await until(() => provider.ends.length === 2);
+    expect(provider.ends[0]).toEqual({ how: 'aborted', by: 'us', code: 'dimse.unknown-context' });
     expect(provider.stored).toEqual([]);
-  });
-});
-
-describe('back-pressure', () => {
-  it('stops the sender while nobody reads, and loses nothing when somebody does', async () => {
-    let read: (() => void) | undefined;
-    const reading = new Promise<void>((resolve) => (read = resolve));
-    let received = 0;
-    provider = await startProvider({}, async ({ dataset: stream }) => {
-      await reading;
-      for await (const chunk of stream) received += (chunk as Buffer).length;
-      return { status: 0 };
-    });
-    const peer = await associated();
-    const before = process.memoryUsage();
-    const fragment = Buffer.alloc(16_000);
-    const count = 4_000; // 64 MB
-    let taken = 0;
-    peer.send(pData(pdv(1, Command.last, storeCommand())));
-    const sending = (async () => {
-      for (let index = 0; index < count; index++) {
-        if (!peer.socket.write(pData(pdv(1, index === count - 1 ? Data.last : Data.more, fragment))))
-          await new Promise((resolve) => peer.socket.once('drain', resolve));
-        taken += fragment.length;
-      }
-    })();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const stalledAt = taken;
-    // What is under way is in the kernel's socket buffers and our one buffer, not on the heap.
-    expect(stalledAt).toBeLessThan(16_000_000);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(taken).toBe(stalledAt);
-    const held = process.memoryUsage();
-    expect(held.arrayBuffers + held.heapUsed - before.arrayBuffers - before.heapUsed).toBeLessThan(32_000_000);
-    read?.();
-    await sending;
-    expect(statusOf(await peer.next(4))).toBe(0);
-    expect(received).toBe(count * fragment.length);
-  });
-
-  it('ends when the reader gives up: the rest is thrown away and the refusal sent', async () => {
-    provider = await startProvider({}, async ({ dataset: stream }) => {
-      for await (const chunk of stream) if ((chunk as Buffer).length > 0) break; // destroys the stream
-      return { status: StoreStatus.CannotUnderstand };
-    });
-    const peer = await associated();
-    peer.send(pData(pdv(1, Command.last, storeCommand())));
-    for (let index = 0; index < 500; index++)
-      peer.send(pData(pdv(1, index === 499 ? Data.last : Data.more, Buffer.alloc(16_000))));
-    expect(statusOf(await peer.next(4))).toBe(0xc000);
-    await expectAlive();
   });
 });
 

@@ -1,9 +1,12 @@
+import type { CommonExtendedNegotiation } from './upper-layer/associate.js';
+
 /** Verification SOP Class, PS3.4 section A.4. */
 export const verificationSopClassUid = '1.2.840.10008.1.1';
 
 /** Result of a presentation context, PS3.8 table 9-18. */
 export const ContextResult = Object.freeze({
   Acceptance: 0,
+  UserRejection: 1,
   AbstractSyntaxNotSupported: 3,
   TransferSyntaxesNotSupported: 4,
 });
@@ -17,6 +20,18 @@ const notOfAStudy = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.(200\.(1|3|4|5|6|7)|201\.
 /** True for every Storage SOP class of objects that belong to a study, also of editions yet to come. */
 export function isStorageSopClass(uid: string): boolean {
   return (uid.startsWith(storageArc) && !notOfAStudy.test(uid)) || storageElsewhere.has(uid);
+}
+
+/** The Storage service class, PS3.6 table A-1. */
+const storageServiceClassUid = '1.2.840.10008.4.2';
+
+/**
+ * True when a requestor says of a SOP class, perhaps a private one, that it is of the Storage service class, or like a
+ * storage class we know (SOP Class Common Extended Negotiation, PS3.4 annex B.3.1.4 and PS3.7 D.3.3.6).
+ */
+export function isStorageService(common: CommonExtendedNegotiation | undefined): boolean {
+  if (!common) return false;
+  return common.serviceClassUid === storageServiceClassUid || common.relatedGeneralSopClassUids.some(isStorageSopClass);
 }
 
 /** Uncompressed transfer syntaxes, the best first: explicit VR keeps the VRs of private attributes. */
@@ -37,11 +52,24 @@ export function isStorableTransferSyntax(uid: string): boolean {
 /**
  * The transfer syntax to accept out of those one presentation context proposes. A compressed one that stands first
  * is how the sender holds the object: it comes as it is. Among uncompressed ones ours is the preference.
- * Undefined when none is usable (PS3.8 table 9-18, result 4).
+ * @param preferred where one of these is proposed, the first of them is taken instead
+ * @returns undefined when none is usable (PS3.8 table 9-18, result 4)
  */
-export function chooseTransferSyntax(proposed: readonly string[]): string | undefined {
+export function chooseTransferSyntax(
+  proposed: readonly string[],
+  preferred: readonly string[] = [],
+): string | undefined {
   const usable = proposed.filter(isStorableTransferSyntax);
+  const wanted = preferred.find((uid) => usable.includes(uid));
+  if (wanted !== undefined) return wanted;
   const [first] = usable;
   if (first === undefined || !uncompressed.includes(first)) return first;
   return uncompressed.find((uid) => usable.includes(uid));
 }
+
+/**
+ * The transfer syntax of queries, notifications and attribute lists, which have no pixels: the uncompressed ones in
+ * our order. @returns undefined when none of them is proposed
+ */
+export const chooseMessageSyntax = (proposed: readonly string[]): string | undefined =>
+  uncompressed.find((uid) => proposed.includes(uid));

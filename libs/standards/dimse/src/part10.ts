@@ -78,7 +78,9 @@ export async function* datasetBytes(
     for (let at = datasetOffset; at < totalBytes; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
     return;
   }
-  const handle = await open(file);
+  const handle = await open(file).catch((cause: unknown) => {
+    throw new NotPart10Error(`the file cannot be read: ${errorMessage(cause)}`);
+  });
   try {
     let at = datasetOffset;
     while (at < totalBytes) {

@@ -1,35 +1,14 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 
-import { accepts, freePort, MissingPrerequisite, orSkip, startProcess, testDataPath } from '@callosum/testing';
+import { accepts, freePort, startProcess, testDataPath } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { part10 } from '../test-support/objects.js';
 import { startProvider } from '../test-support/providers.js';
+import { python, runScript, script } from '../test-support/pynetdicom.js';
 import { calledAetNotRecognized, readPart10, type ScpServerOptions, storeFiles } from './index.js';
-
-const run = promisify(execFile);
-const script = (name: string): string => join(import.meta.dirname, '../test-support', name);
-
-const python = await orSkip(async () => {
-  for (const candidate of [process.env['CALLOSUM_TEST_PYTHON'], 'python3']) {
-    if (
-      candidate &&
-      (await run(candidate, ['-c', 'import pynetdicom']).then(
-        () => true,
-        () => false,
-      ))
-    )
-      return candidate;
-  }
-  throw new MissingPrerequisite(
-    'pynetdicom is not installed',
-    'pip install pynetdicom==3.0.4, and CALLOSUM_TEST_PYTHON=<python>',
-  );
-});
 
 let folder: string;
 beforeAll(async () => {
@@ -45,13 +24,8 @@ async function sendFiles(
 ): Promise<{ answer: unknown; stored: number }> {
   const provider = await startProvider(options);
   try {
-    const { stdout } = await run(python.server ?? '', [
-      script('pynetdicom_scu.py'),
-      String(provider.port),
-      'CALLOSUM',
-      ...files,
-    ]);
-    return { answer: JSON.parse(stdout) as unknown, stored: provider.stored.length };
+    const answer = await runScript('pynetdicom_scu.py', String(provider.port), 'CALLOSUM', ...files);
+    return { answer, stored: provider.stored.length };
   } finally {
     await provider.server.close(0);
   }

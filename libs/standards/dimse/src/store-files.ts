@@ -3,8 +3,10 @@ import { CallosumError } from '@callosum/kernel';
 import { AssociationAbortedError, ContextRefusedError, NotPart10Error } from './errors.js';
 import { verificationSopClassUid } from './negotiation.js';
 import { datasetBytes, type Part10, readPart10 } from './part10.js';
-import { ScuAssociation, type ScuOptions, type ScuResponse } from './scu-association.js';
+import { ScuAssociation, type ScuResponse } from './scu/scu-association.js';
+import type { ScuOptions } from './scu/scu-options.js';
 import { isStored } from './status.js';
+import { contextsMax } from './upper-layer/associate.js';
 import type { DicomFile, StoreOutcome } from './store-outcome.js';
 
 export interface StoreFilesOptions extends ScuOptions {
@@ -12,13 +14,10 @@ export interface StoreFilesOptions extends ScuOptions {
   readonly onProgress?: (outcome: StoreOutcome, done: number, total: number) => void;
 }
 
-/** PS3.8 section 9.3.2.2: odd numbers up to 255. */
-const contextsMax = 128;
-
 /**
  * Sends files over one association, each in the transfer syntax it is in and byte for byte as it is on disk, private
- * attributes too. A file that is no DICOM file or whose presentation context is refused is told in its outcome, and
- * the others go on.
+ * attributes too. A file that is no DICOM file, cannot be read any more, or whose presentation context is refused is told
+ * in its outcome, and the others go on.
  * @throws {PeerUnreachableError} no connection, @throws {AssociationRejectedError} A-ASSOCIATE-RJ
  * @throws {AssociationAbortedError} the association ended too early; `outcomes` tells what was answered before
  */
@@ -96,17 +95,18 @@ function proposals(kinds: readonly Part10[]): { abstractSyntaxUid: string; trans
 
 async function storeOne(association: ScuAssociation, file: DicomFile, header: Part10): Promise<StoreOutcome> {
   const { sopClassUid, sopInstanceUid, transferSyntaxUid } = header;
-  let contextId: number;
   try {
-    contextId = association.contextFor(sopClassUid, transferSyntaxUid);
+    const contextId = association.contextFor(sopClassUid, transferSyntaxUid);
+    const response = await association.store(contextId, sopClassUid, sopInstanceUid, (chunkBytes) =>
+      datasetBytes(file, header, chunkBytes),
+    );
+    return { file, sopInstanceUid, ...response, stored: isStored(response.status) };
   } catch (error) {
-    if (error instanceof ContextRefusedError) return { file, sopInstanceUid, stored: false, error };
+    // Nothing of it was sent: the association goes on with the others.
+    if (error instanceof ContextRefusedError || error instanceof NotPart10Error)
+      return { file, sopInstanceUid, stored: false, error };
     throw error;
   }
-  const response = await association.store(contextId, sopClassUid, sopInstanceUid, (chunkBytes) =>
-    datasetBytes(file, header, chunkBytes),
-  );
-  return { file, sopInstanceUid, ...response, stored: isStored(response.status) };
 }
 
 function notSent(file: DicomFile, error: Part10 | CallosumError | undefined): StoreOutcome {

@@ -1,3 +1,8 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { ctImageStorage, dataset, explicitVrLittleEndian, part10 } from '../test-support/objects.js';
@@ -120,6 +125,25 @@ describe('C-STORE', () => {
     expect(outcomes[1]?.error).toBeInstanceOf(ContextRefusedError);
     expect(outcomes[1]?.error?.message).toContain('transfer syntaxes not supported');
     expect(outcomes[2]?.error).toBeInstanceOf(NotPart10Error);
+  });
+});
+
+describe('a file', () => {
+  it('that is gone when its turn comes is told, and the others are sent', async () => {
+    provider = await startProvider();
+    const folder = await mkdtemp(join(tmpdir(), 'callosum-store-'));
+    const files = ['a', 'b', 'c'].map((name) => join(folder, name));
+    for (const file of files) await writeFile(file, part10());
+    const outcomes = await storeFiles({
+      ...to(provider.port),
+      files,
+      onProgress: (_outcome, done) => {
+        if (done === 1) rmSync(files[1] ?? '');
+      },
+    });
+    expect(outcomes.map(({ stored }) => stored)).toEqual([true, false, true]);
+    expect(outcomes[1]?.error).toBeInstanceOf(NotPart10Error);
+    await rm(folder, { recursive: true });
   });
 });
 

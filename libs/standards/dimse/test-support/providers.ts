@@ -1,7 +1,11 @@
 import {
+  type AcceptancePolicy,
+  type AcceptedAssociation,
   type AssociationEnd,
   type AssociationInfo,
+  chooseMessageSyntax,
   createScpServer,
+  type RequestHandler,
   type ScpServer,
   type ScpServerOptions,
   type StoreAnswer,
@@ -18,12 +22,20 @@ export interface Provider {
   readonly bad: string[];
   readonly stored: { request: StoreRequest; bytes: Buffer }[];
   readonly failedStores: unknown[];
+  /** Those that were accepted, in their order. */
+  readonly accepted: AcceptedAssociation[];
+}
+
+export interface ProviderServices {
+  readonly handler: RequestHandler;
+  readonly policy?: AcceptancePolicy;
 }
 
 /** A provider that keeps what it gets in memory. */
 export async function startProvider(
   options: Partial<ScpServerOptions> = {},
   store?: (request: StoreRequest) => Promise<StoreAnswer>,
+  services?: ProviderServices,
 ): Promise<Provider> {
   const kept = {
     associations: [] as AssociationInfo[],
@@ -32,6 +44,7 @@ export async function startProvider(
     bad: [] as string[],
     stored: [] as Provider['stored'],
     failedStores: [] as unknown[],
+    accepted: [] as AcceptedAssociation[],
   };
   const collect = async (request: StoreRequest): Promise<StoreAnswer> => {
     const chunks: Buffer[] = [];
@@ -49,13 +62,32 @@ export async function startProvider(
     port: 0,
     onAssociation: (info) => {
       kept.associations.push(info);
-      return { store: store ?? collect, ended: (end) => void kept.ends.push(end) };
+      return {
+        handler: { store: store ?? collect, ...services?.handler, ended: (end) => void kept.ends.push(end) },
+        ...(services?.policy ? { policy: services.policy } : {}),
+        accepted: (association) => void kept.accepted.push(association),
+      };
     },
     onError: (error) => kept.errors.push(error),
     onBadConnection: (_address, code) => kept.bad.push(code),
     ...options,
   });
   return { server, port: server.port, ...kept };
+}
+
+/** Accepts any abstract syntax in any role; those of `storage` for C-STORE. */
+export function openPolicy(storage: readonly string[], more: Partial<AcceptancePolicy> = {}): AcceptancePolicy {
+  return {
+    accept: ({ abstractSyntaxUid, transferSyntaxUids }) => {
+      const isStorage = storage.includes(abstractSyntaxUid);
+      return {
+        transferSyntaxUid: isStorage ? transferSyntaxUids[0] : chooseMessageSyntax(transferSyntaxUids),
+        storage: isStorage,
+        requestorRoles: { scu: true, scp: true },
+      };
+    },
+    ...more,
+  };
 }
 
 /** Waits until `condition` holds; fails after five seconds. */

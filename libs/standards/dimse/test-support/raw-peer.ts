@@ -30,7 +30,8 @@ export interface RawRequest {
   readonly pduBytesMax?: number;
   readonly version?: number;
   readonly applicationContext?: string;
-  readonly asynchronous?: boolean;
+  /** Proposes a window of so many operations, both ways. */
+  readonly asynchronous?: number;
 }
 
 /** An A-ASSOCIATE-RQ written byte by byte, so that it can also be wrong. */
@@ -39,7 +40,7 @@ export function associateRq({
   pduBytesMax = 16_384,
   version = 1,
   applicationContext = '1.2.840.10008.3.1.1.1',
-  asynchronous = false,
+  asynchronous = 0,
 }: RawRequest = {}): Buffer {
   const fixed = Buffer.alloc(68);
   fixed.writeUInt16BE(version, 0);
@@ -48,7 +49,7 @@ export function associateRq({
   const max = Buffer.alloc(4);
   max.writeUInt32BE(pduBytesMax);
   const user = [item(0x51, max), item(0x52, Buffer.from('1.2.3.4'))];
-  if (asynchronous) user.push(item(0x53, Buffer.from([0, 8, 0, 8])));
+  if (asynchronous > 0) user.push(item(0x53, Buffer.from([0, asynchronous, 0, asynchronous])));
   return pdu(
     1,
     Buffer.concat([
@@ -103,6 +104,17 @@ export function storeCommand(sopInstanceUid = '1.2.3.4.5', sopClassUid = ctImage
   ]);
   return Buffer.concat([ul(0x0000, body.length), body]);
 }
+
+/** A command set of any field, without a dataset unless `more` says so, in Implicit VR Little Endian. */
+export function commandSet(commandField: number, messageId: number, more: readonly Buffer[] = []): Buffer {
+  const body = Buffer.concat([us(0x0100, commandField), us(0x0110, messageId), ...more]);
+  return Buffer.concat([ul(0x0000, body.length), body]);
+}
+export const withDataset = us(0x0800, 1);
+export const cancelCommand = (messageId: number): Buffer =>
+  Buffer.concat([ul(0, 30), us(0x0100, 0x0fff), us(0x0120, messageId), us(0x0800, 0x0101)]);
+export const echoResponse = (messageId: number): Buffer =>
+  Buffer.concat([ul(0, 30), us(0x0100, 0x8030), us(0x0120, messageId), us(0x0900, 0)]);
 
 export function pdv(contextId: number, control: number, value: Buffer): Buffer {
   const head = Buffer.alloc(6);
@@ -164,6 +176,12 @@ export class RawPeer {
 /** Status (0000,0900) of a response. */
 export function statusOf(pDataTf: Buffer): number {
   const at = pDataTf.indexOf(Buffer.from([0x00, 0x00, 0x00, 0x09, 2, 0, 0, 0]));
+  return pDataTf.readUInt16LE(at + 8);
+}
+
+/** Message ID Being Responded To (0000,0120) of a response. */
+export function answeredMessageId(pDataTf: Buffer): number {
+  const at = pDataTf.indexOf(Buffer.from([0x00, 0x00, 0x20, 0x01, 2, 0, 0, 0]));
   return pDataTf.readUInt16LE(at + 8);
 }
 

@@ -1,5 +1,5 @@
 import {
-  type AssociationHandler,
+  type AssociationDecision,
   type AssociationInfo,
   type AssociationRejection,
   calledAetNotRecognized,
@@ -69,19 +69,20 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     return (this.#closing ??= this.#server?.close(this.drain.remainingMs) ?? Promise.resolve());
   }
 
-  async #accept(association: AssociationInfo): Promise<AssociationHandler | AssociationRejection> {
+  async #accept(association: AssociationInfo): Promise<AssociationDecision> {
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
       return this.#rejected(association, calledAetNotRecognized);
     if (!isAeTitle(association.callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
     const admission = await this.admitPeer.execute(association.callingAet, association.remoteAddress);
     // The same answer for both: who guesses titles learns none. The log tells them apart.
     if (admission !== 'admitted') return this.#rejected(association, callingAetNotRecognized, admission);
-    return new AssociationSession(association, {
+    const handler = new AssociationSession(association, {
       storeInstance: this.storeInstance,
       announceRelease: this.announceRelease,
       metrics: this.#metrics,
       logger: this.logger,
     });
+    return { handler };
   }
 
   #rejected(association: AssociationInfo, rejection: AssociationRejection, why?: string): AssociationRejection {

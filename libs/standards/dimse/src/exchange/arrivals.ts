@@ -1,0 +1,108 @@
+import { ProtocolError } from '../errors.js';
+import type { CommandSet } from '../messages/command-set.js';
+import { DatasetStream } from '../messages/dataset-stream.js';
+import type { DatasetSink } from '../messages/message-receiver.js';
+import { AbortReason } from '../upper-layer/pdu.js';
+import type { AcceptedContext } from './contexts.js';
+import type { IncomingRequest } from './incoming-request.js';
+
+/** A request on its way in. */
+export interface Arrival {
+  readonly stream?: DatasetStream;
+  /** Where its dataset goes. */
+  readonly sink: DatasetSink;
+  /** The request to serve, once `signal` is there. */
+  request(signal: AbortSignal): IncomingRequest;
+  /** No more bytes will come. */
+  cutOff(): void;
+}
+
+/** A C-STORE: served while its dataset comes. @param held bytes of it nobody has read yet, more or (negative) fewer */
+export function storeArrival(
+  context: AcceptedContext,
+  command: CommandSet,
+  messageId: number,
+  held: (bytes: number) => void,
+): Arrival {
+  const stream = command.hasDataset ? new DatasetStream((bytes) => held(-bytes)) : undefined;
+  const { promise: received, resolve } = Promise.withResolvers<void>();
+  if (!stream) resolve();
+  return {
+    ...(stream ? { stream } : {}),
+    sink: {
+      write: (bytes) => held(stream?.append(bytes) ?? 0),
+      end: () => {
+        stream?.complete();
+        resolve();
+      },
+    },
+    request: (signal) => ({
+      context,
+      command,
+      messageId,
+      signal,
+      received,
+      tooLong: false,
+      ...(stream ? { stream } : {}),
+    }),
+    cutOff: resolve,
+  };
+}
+
+/** Any other request: served once its identifier or attribute list is whole. `ready` is called then. */
+export function wholeArrival(
+  context: AcceptedContext,
+  command: CommandSet,
+  messageId: number,
+  bytesMax: number,
+  ready: () => void,
+): Arrival {
+  const collected = new CollectedDataset(bytesMax, ready);
+  return {
+    sink: collected,
+    request: (signal) => ({
+      context,
+      command,
+      messageId,
+      signal,
+      received: Promise.resolve(),
+      tooLong: collected.tooLong,
+      ...(command.hasDataset ? { dataset: collected.bytes() } : {}),
+    }),
+    cutOff: () => undefined,
+  };
+}
+
+/** A dataset kept whole, up to a limit; past it nothing is kept, and the rest is thrown away. */
+export class CollectedDataset implements DatasetSink {
+  #pieces: Buffer[] = [];
+  #byteCount = 0;
+  tooLong = false;
+
+  constructor(
+    private readonly bytesMax: number,
+    private readonly whole: () => void,
+  ) {}
+
+  write(bytes: Buffer): void {
+    this.#byteCount += bytes.length;
+    if (this.#byteCount > this.bytesMax) {
+      this.tooLong = true;
+      this.#pieces = [];
+    } else if (bytes.length > 0) this.#pieces.push(bytes);
+  }
+
+  end(): void {
+    this.whole();
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.#pieces);
+  }
+}
+
+/** For a dataset that belongs to nothing we do: `end` is called when it is over. */
+export const discarding = (end: () => void): DatasetSink => ({ write: () => undefined, end });
+
+export const tooLongResponse = (bytesMax: number): ProtocolError =>
+  new ProtocolError('message-too-long', `a response is longer than ${bytesMax} bytes`, AbortReason.NotSpecified);

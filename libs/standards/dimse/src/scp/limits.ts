@@ -1,0 +1,50 @@
+/** Limits of a provider: what one peer may make us hold, and how long it may let us wait. */
+export interface ScpLimits {
+  /** Longest P-DATA-TF taken, and the maximum length announced to senders. */
+  readonly pduBytesMax: number;
+  /** Longest A-ASSOCIATE-RQ. */
+  readonly associateBytesMax: number;
+  /** Longest user information in it: role selections, negotiations, and the user's identity. */
+  readonly userInformationBytesMax: number;
+  /** Longest command set; the largest the standard knows has some 300 bytes. */
+  readonly commandBytesMax: number;
+  /** Longest dataset of one C-STORE. */
+  readonly objectBytesMax: number;
+  /** Longest dataset of any other message: identifiers, attribute lists, event and action information. */
+  readonly identifierBytesMax: number;
+  /** Dataset bytes of one association held for readers that are slower than the sender. */
+  readonly bufferedBytesMax: number;
+  readonly associationsMax: number;
+  /** A TLS connection until its handshake is done. */
+  readonly handshakeMs: number;
+  /** Connection until A-ASSOCIATE-RQ, and end of association until the peer closes (the ARTIM timer of PS3.8). */
+  readonly artimMs: number;
+  /** The peer's silence, or its slowness with one PDU, inside an association. Our own work does not count. */
+  readonly idleTimeoutMs: number;
+  /** The peer's silence after a request of ours: a C-STORE sub-operation or an N-EVENT-REPORT. */
+  readonly responseTimeoutMs: number;
+}
+
+export const scpLimits: ScpLimits = Object.freeze({
+  // DCMTK sends at most 128 KiB; more than 256 KiB made no transfer faster.
+  pduBytesMax: 256 * 1024,
+  // 128 contexts with forty transfer syntaxes each are 200 KiB.
+  associateBytesMax: 256 * 1024,
+  // All its length field can say: SAML assertions and Kerberos tickets are tens of KiB.
+  userInformationBytesMax: 0xffff,
+  commandBytesMax: 16 * 1024,
+  // Native Pixel Data ends at 4 GiB (32 bit lengths); whole-slide and video objects in fragments may go past it.
+  objectBytesMax: 16 * 1024 ** 3,
+  // A query by a list of 10,000 UIDs has 640 KiB; a commitment of as many instances is longer and asked for in parts.
+  identifierBytesMax: 1024 * 1024,
+  // One PDU of headroom: the next one is read while this one is written.
+  bufferedBytesMax: 256 * 1024,
+  // Each holds at most about 1 MiB of buffers: 128 MiB in the worst case.
+  associationsMax: 128,
+  handshakeMs: 10_000,
+  artimMs: 15_000,
+  // Modalities pause between images of one association; two minutes is what most senders wait themselves.
+  idleTimeoutMs: 120_000,
+  // A busy archive may sort out a large object for a while before it answers.
+  responseTimeoutMs: 120_000,
+});

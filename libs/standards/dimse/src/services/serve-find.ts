@@ -1,0 +1,42 @@
+import type { IncomingRequest } from '../exchange/incoming-request.js';
+import { QueryStatus } from '../status.js';
+import type { Answer, QueryRequest } from './handler.js';
+import { answerTo, isCanceled, operationOf, refusalOf, type Serving, statusFields } from './serving.js';
+
+/** C-FIND (PS3.7 section 9.3.2): a response a match, as fast as the peer reads them, then the final one. */
+export async function serveFind(request: IncomingRequest, serving: Serving): Promise<void> {
+  const answer = await answered(request, serving);
+  await serving.exchange.respond(request, statusFields(answer));
+}
+
+async function answered(request: IncomingRequest, { exchange, handler, onError }: Serving): Promise<Answer> {
+  const refusal = refusalOf(request, handler.find !== undefined) ?? identifierRefusal(request);
+  if (refusal) return refusal;
+  try {
+    const matches = handler.find?.(queryOf(request))[Symbol.asyncIterator]();
+    for (;;) {
+      if (!matches || request.signal.aborted) {
+        await matches?.return?.();
+        return { status: QueryStatus.Cancel };
+      }
+      const next = await matches.next();
+      if (next.done) return next.value ?? { status: isCanceled(request) ? QueryStatus.Cancel : QueryStatus.Success };
+      const { identifier, status = QueryStatus.Pending } = next.value;
+      await exchange.respond(request, { status }, identifier);
+    }
+  } catch (error) {
+    return answerTo(error, request, onError);
+  }
+}
+
+export function queryOf(request: IncomingRequest): QueryRequest {
+  const { command, dataset = Buffer.alloc(0) } = request;
+  return { ...operationOf(request), priority: command.priority ?? 0, identifier: dataset };
+}
+
+/** Of a request whose identifier is missing, or longer than we take (PS3.4 table C.4-1). */
+export function identifierRefusal({ dataset, tooLong }: IncomingRequest): Answer | undefined {
+  if (tooLong) return { status: QueryStatus.OutOfResources, comment: 'the identifier is too long' };
+  if (!dataset) return { status: QueryStatus.IdentifierDoesNotMatchSopClass, comment: 'no identifier' };
+  return undefined;
+}

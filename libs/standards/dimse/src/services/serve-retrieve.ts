@@ -1,0 +1,105 @@
+import { ContextRefusedError } from '../errors.js';
+import type { Exchange } from '../exchange/exchange.js';
+import type { IncomingRequest } from '../exchange/incoming-request.js';
+import type { CommandSet } from '../messages/command-set.js';
+import { QueryStatus } from '../status.js';
+import { encodeFailedUids } from './failed-uids.js';
+import type { Answer, RetrieveAnswer, SubOperationCounts, SubOperationSender } from './handler.js';
+import { requestStore } from './request-store.js';
+import { identifierRefusal, queryOf } from './serve-find.js';
+import { answerTo, isCanceled, refusalOf, type Serving, statusFields } from './serving.js';
+
+type Progress = AsyncIterable<SubOperationCounts, RetrieveAnswer>;
+const none: SubOperationCounts = { remaining: 0, completed: 0, failed: 0, warning: 0 };
+
+/** C-MOVE (PS3.7 section 9.3.4). */
+export function serveMove(request: IncomingRequest, serving: Serving): Promise<void> {
+  const { move } = serving.handler;
+  const { moveDestination: destination } = request.command;
+  const start = (): Progress | undefined =>
+    destination === undefined ? undefined : move?.call(serving.handler, { ...queryOf(request), destination });
+  const refusal = destination === undefined ? { status: QueryStatus.MoveDestinationUnknown } : undefined;
+  return serveRetrieve(request, serving, refusalOf(request, move !== undefined) ?? refusal, start);
+}
+
+/** C-GET (PS3.7 section 9.3.3): its C-STORE sub-operations go out on the same association. */
+export function serveGet(request: IncomingRequest, serving: Serving): Promise<void> {
+  const { get } = serving.handler;
+  const start = (): Progress | undefined =>
+    get?.call(serving.handler, queryOf(request), subOperationSender(serving.exchange));
+  return serveRetrieve(request, serving, refusalOf(request, get !== undefined), start);
+}
+
+async function serveRetrieve(
+  request: IncomingRequest,
+  serving: Serving,
+  refusal: Answer | undefined,
+  start: () => Progress | undefined,
+): Promise<void> {
+  const { exchange, onError } = serving;
+  const refused = refusal ?? identifierRefusal(request);
+  if (refused) return exchange.respond(request, statusFields(refused));
+  let counts = none;
+  try {
+    const progress = start()?.[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await progress?.next();
+      if (!next || next.done) return await respondFinally(request, exchange, next?.value ?? { counts });
+      counts = next.value;
+      if (!request.signal.aborted)
+        await exchange.respond(request, { status: QueryStatus.Pending, ...countFields(counts, true) });
+    }
+  } catch (error) {
+    const answer = answerTo(error, request, onError);
+    await exchange.respond(request, { ...statusFields(answer), ...countFields(counts, false) });
+  }
+}
+
+async function respondFinally(request: IncomingRequest, exchange: Exchange, answer: RetrieveAnswer): Promise<void> {
+  const { counts, comment, failedSopInstanceUids = [] } = answer;
+  const canceled = isCanceled(request);
+  const status = answer.status ?? (canceled ? QueryStatus.Cancel : finalStatus(counts));
+  const identifier =
+    failedSopInstanceUids.length > 0 && status !== QueryStatus.Success
+      ? encodeFailedUids(failedSopInstanceUids, request.context.transferSyntaxUid)
+      : undefined;
+  const fields = {
+    ...statusFields({ status, ...(comment === undefined ? {} : { comment }) }),
+    // "Remaining" belongs to Pending and Cancel only (PS3.4 sections C.4.2.1.6 and C.4.3.1.5).
+    ...countFields(counts, status === QueryStatus.Cancel),
+  };
+  await exchange.respond(request, fields, identifier);
+}
+
+/** PS3.4 sections C.4.2.1.5 and C.4.3.1.4. */
+function finalStatus({ completed, failed, warning }: SubOperationCounts): number {
+  if (failed === 0 && warning === 0) return QueryStatus.Success;
+  if (completed === 0 && warning === 0) return QueryStatus.UnableToPerformSubOperations;
+  return QueryStatus.SubOperationsIncomplete;
+}
+
+/** The numbers are of 16 bits. */
+function countFields(counts: SubOperationCounts, withRemaining: boolean): Partial<CommandSet> {
+  const most = (count: number): number => Math.min(count, 0xffff);
+  const { remaining, completed, failed, warning } = counts;
+  return {
+    ...(withRemaining ? { remaining: most(remaining) } : {}),
+    completed: most(completed),
+    failed: most(failed),
+    warning: most(warning),
+  };
+}
+
+function subOperationSender(exchange: Exchange): SubOperationSender {
+  const contextsFor = (sopClassUid: string) =>
+    exchange.contexts.of(sopClassUid).filter(({ storage, weAre }) => storage && weAre.scu);
+  return {
+    transferSyntaxesFor: (sopClassUid) => contextsFor(sopClassUid).map(({ transferSyntaxUid }) => transferSyntaxUid),
+    store: async (object) => {
+      const { sopClassUid, transferSyntaxUid } = object;
+      const context = contextsFor(sopClassUid).find((other) => other.transferSyntaxUid === transferSyntaxUid);
+      if (!context) throw new ContextRefusedError(sopClassUid, transferSyntaxUid, 255);
+      return requestStore(exchange, context, object);
+    },
+  };
+}

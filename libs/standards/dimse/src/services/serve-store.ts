@@ -1,0 +1,37 @@
+import type { IncomingRequest } from '../exchange/incoming-request.js';
+import { StoreStatus } from '../status.js';
+import type { Answer, StoreRequest } from './handler.js';
+import { answerTo, operationOf, refusalOf, type Serving, statusFields } from './serving.js';
+
+/** C-STORE (PS3.7 section 9.3.1): answered when the handler has settled and the whole dataset came. */
+export async function serveStore(request: IncomingRequest, serving: Serving): Promise<void> {
+  const { affectedSopInstanceUid } = request.command;
+  const answer = await answered(request, serving);
+  request.stream?.destroy();
+  await request.received;
+  await serving.exchange.respond(request, {
+    ...statusFields(answer),
+    ...(affectedSopInstanceUid === undefined ? {} : { affectedSopInstanceUid }),
+  });
+}
+
+async function answered(request: IncomingRequest, { handler, onError }: Serving): Promise<Answer> {
+  const { command, context, stream } = request;
+  const { affectedSopInstanceUid: sopInstanceUid, moveOriginatorAet, moveOriginatorMessageId } = command;
+  const refusal = refusalOf(request, handler.store !== undefined);
+  if (refusal) return refusal;
+  if (!context.storage || command.affectedSopClassUid !== context.abstractSyntaxUid)
+    return { status: StoreStatus.SopClassNotSupported };
+  if (!sopInstanceUid) return { status: StoreStatus.InvalidSopInstance };
+  if (!stream || !handler.store) return { status: StoreStatus.CannotUnderstand, comment: 'no dataset' };
+  const originator =
+    moveOriginatorAet !== undefined && moveOriginatorMessageId !== undefined
+      ? { moveOriginator: { aet: moveOriginatorAet, messageId: moveOriginatorMessageId } }
+      : {};
+  const store: StoreRequest = { ...operationOf(request), ...originator, sopInstanceUid, dataset: stream };
+  try {
+    return await handler.store(store);
+  } catch (error) {
+    return answerTo(error, request, onError);
+  }
+}

@@ -1,0 +1,55 @@
+import { DimseStatusError } from '../errors.js';
+import type { Exchange } from '../exchange/exchange.js';
+import { canceled, type IncomingRequest } from '../exchange/incoming-request.js';
+import type { CommandSet } from '../messages/command-set.js';
+import { NormalizedStatus } from '../status.js';
+import type { Answer, OperationRequest, RequestHandler } from './handler.js';
+
+/** What serving one request needs beside it. */
+export interface Serving {
+  readonly exchange: Exchange;
+  readonly handler: RequestHandler;
+  /** Told of what a handler throws. */
+  readonly onError: (error: unknown) => void;
+}
+
+export function operationOf({ context, command, messageId, signal }: IncomingRequest): OperationRequest {
+  return {
+    messageId,
+    sopClassUid: command.affectedSopClassUid ?? command.requestedSopClassUid ?? '',
+    abstractSyntaxUid: context.abstractSyntaxUid,
+    transferSyntaxUid: context.transferSyntaxUid,
+    signal,
+  };
+}
+
+/** The elements of a response that say how it went. */
+export function statusFields({ status, comment, offendingElements }: Answer): Partial<CommandSet> {
+  return {
+    status,
+    ...(comment ? { errorComment: comment } : {}),
+    ...(offendingElements && offendingElements.length > 0 ? { offendingElements } : {}),
+  };
+}
+
+/** The answer to what a handler threw: its status, or 0110 for a defect, which is told unless the association is gone. */
+export function answerTo(error: unknown, { signal }: IncomingRequest, onError: (error: unknown) => void): Answer {
+  if (error instanceof DimseStatusError) {
+    const { status, comment, offendingElements } = error;
+    return {
+      status,
+      ...(comment !== undefined ? { comment } : {}),
+      ...(offendingElements ? { offendingElements } : {}),
+    };
+  }
+  if (!signal.aborted || signal.reason === canceled) onError(error);
+  return { status: NormalizedStatus.ProcessingFailure };
+}
+
+/** Refusals before a handler is asked: the wrong role, or no handler for the operation (PS3.7 annex C). */
+export function refusalOf({ context }: IncomingRequest, handled: boolean): Answer | undefined {
+  if (!context.weAre.scp) return { status: NormalizedStatus.SopClassNotSupported };
+  return handled ? undefined : { status: NormalizedStatus.UnrecognizedOperation };
+}
+
+export const isCanceled = ({ signal }: IncomingRequest): boolean => signal.aborted && signal.reason === canceled;
