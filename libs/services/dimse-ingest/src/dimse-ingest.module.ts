@@ -8,7 +8,9 @@ import { Module } from '@nestjs/common';
 import { ArchiveAdapter } from './adapters/archive-adapter.js';
 import { OutboxReleaseAnnouncer } from './adapters/outbox-release-announcer.js';
 import { NetworkAddresses } from './adapters/network-addresses.js';
+import { PeerOptions } from './adapters/peer-options.js';
 import { PostgresProcedureSteps } from './adapters/postgres-procedure-steps.js';
+import { SettingsApplicationEntities } from './adapters/settings-application-entities.js';
 import type { DimseIngestTables } from './adapters/tables.js';
 import { AdmitPeer } from './application/admit-peer.js';
 import { AnnounceRelease } from './application/announce-release.js';
@@ -17,7 +19,8 @@ import { GetProcedureStep } from './application/get-procedure-step.js';
 import type { ProcedureSteps } from './application/ports.js';
 import { StoreInstance } from './application/store-instance.js';
 import type { DimseIngestSettings } from './settings.js';
-import { PROCEDURE_STEPS } from './tokens.js';
+import { APPLICATION_ENTITIES, DIMSE_SERVICES, PROCEDURE_STEPS } from './tokens.js';
+import type { DimseService } from './transport/dimse/dimse-service.js';
 import { DimseListener } from './transport/dimse/dimse-listener.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
 
@@ -41,6 +44,16 @@ import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
       inject: [SETTINGS, CLOCK],
     },
     {
+      provide: APPLICATION_ENTITIES,
+      useFactory: ({ CALLOSUM_DIMSE_AES }: DimseIngestSettings) => new SettingsApplicationEntities(CALLOSUM_DIMSE_AES),
+      inject: [SETTINGS],
+    },
+    {
+      provide: PeerOptions,
+      useFactory: ({ CALLOSUM_DIMSE_AE }: DimseIngestSettings) => new PeerOptions(CALLOSUM_DIMSE_AE),
+      inject: [SETTINGS],
+    },
+    {
       provide: PROCEDURE_STEPS,
       useFactory: (database: Database<DimseIngestTables>, outbox: Outbox) =>
         new PostgresProcedureSteps(database, outbox),
@@ -56,6 +69,7 @@ import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
       useFactory: (steps: ProcedureSteps) => new GetProcedureStep(steps),
       inject: [PROCEDURE_STEPS],
     },
+    { provide: DIMSE_SERVICES, useFactory: (): DimseService[] => [] },
     ProcedureStepsLoop,
     DimseListener,
   ],

@@ -6,7 +6,7 @@ import { assertDimseBind, dimseIngestSettings } from './settings.js';
 
 export { DimseListener } from './transport/dimse/dimse-listener.js';
 
-/** The DIMSE door: associations, C-ECHO and C-STORE into the archive. */
+/** The DICOM network node: associations into the archive and out of it, and its administration at /api/dimse. */
 export const dimseIngest = defineService({
   name: 'dimse-ingest',
   settings: dimseIngestSettings,
@@ -14,7 +14,7 @@ export const dimseIngest = defineService({
   migrations: dimseIngestMigrations,
   usesArchive: true,
   module: DimseIngestModule,
-  httpPrefixes: [],
+  httpPrefixes: ['/api/dimse'],
   assertBinds: assertDimseBind,
   listensOn: ({ CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port }) => [
     { setting: 'CALLOSUM_DIMSE_PORT', host, port },

@@ -1,2 +1,6 @@
+/** `DimseService[]`: what the DIMSE port answers beside C-ECHO and C-STORE. */
+export const DIMSE_SERVICES = Symbol('dimse-ingest.services');
+/** `ApplicationEntities`. */
+export const APPLICATION_ENTITIES = Symbol('dimse-ingest.application-entities');
 /** `ProcedureSteps`. */
 export const PROCEDURE_STEPS = Symbol('dimse-ingest.procedure-steps');

@@ -15,6 +15,7 @@ export * from './scu/scu-options.js';
 export { decodeFailedUids } from './services/failed-uids.js';
 export * from './services/handler.js';
 export type { NormalizedOperation } from './services/request-normalized.js';
+export { retrieveStatus } from './services/serve-retrieve.js';
 export type { QueryOptions, RetrieveOptions, RetrieveOutcome } from './services/request-query.js';
 export * from './status.js';
 export * from './store-files.js';

@@ -29,7 +29,7 @@ export const attributes = {
   'dicom.association_id': 'Id Callosum gave to an association',
   'dicom.called_ae': 'Called AE title',
   'dicom.calling_ae': 'Calling AE title; in metrics "other" once 200 are known',
-  'dicom.operation': 'DIMSE operation: C-STORE',
+  'dicom.operation': 'DIMSE operation: C-STORE, C-FIND, N-ACTION and the others of PS3.7',
   'dicom.sop_class_uid': 'SOP Class UID',
   'dicom.sop_instance_uid': 'SOP Instance UID',
   'dicom.status': 'DIMSE status, four hexadecimal digits',

@@ -104,6 +104,7 @@ export const logEvents = {
   'procedure-step.not-forgotten': error(
     'Procedure steps past their retention could not be removed; tried again in an hour',
   ),
+  'dimse.refused': warn('A request other than C-STORE was answered with a failure: `operation`, `status`, `code`'),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.

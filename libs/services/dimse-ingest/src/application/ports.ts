@@ -1,5 +1,6 @@
 import type { imaging } from '@callosum/contracts';
 
+import type { ApplicationEntity, CallableEntity } from '../domain/application-entity.js';
 import type { ProcedureStep } from '../domain/procedure-step.js';
 
 /** What the association and the command say about an object before its bytes come. */
@@ -63,6 +64,14 @@ export interface ProcedureSteps {
   find(sopInstanceUid: string): Promise<ProcedureStep | undefined>;
   /** Forgets steps that nobody changed for this long. @returns how many */
   forget(days: number): Promise<number>;
+}
+
+/** The nodes we know, as they are now: they change without a restart. */
+export interface ApplicationEntities {
+  /** All entries of this title: one title may call from several hosts. */
+  named(aet: string): Promise<readonly ApplicationEntity[]>;
+  /** The first of this title that can be called. */
+  callable(aet: string): Promise<CallableEntity | undefined>;
 }
 
 /** Where peers are, as the network knows it. */

@@ -58,7 +58,7 @@ async function serveRetrieve(
 async function respondFinally(request: IncomingRequest, exchange: Exchange, answer: RetrieveAnswer): Promise<void> {
   const { counts, comment, failedSopInstanceUids = [] } = answer;
   const canceled = isCanceled(request);
-  const status = answer.status ?? (canceled ? QueryStatus.Cancel : finalStatus(counts));
+  const status = answer.status ?? (canceled ? QueryStatus.Cancel : retrieveStatus(counts));
   const identifier =
     failedSopInstanceUids.length > 0 && status !== QueryStatus.Success
       ? encodeFailedUids(failedSopInstanceUids, request.context.transferSyntaxUid)
@@ -71,8 +71,8 @@ async function respondFinally(request: IncomingRequest, exchange: Exchange, answ
   await exchange.respond(request, fields, identifier);
 }
 
-/** PS3.4 sections C.4.2.1.5 and C.4.3.1.4. */
-function finalStatus({ completed, failed, warning }: SubOperationCounts): number {
+/** The final status of a C-MOVE or C-GET by its counts: PS3.4 sections C.4.2.1.5 and C.4.3.1.4. */
+export function retrieveStatus({ completed, failed, warning }: SubOperationCounts): number {
   if (failed === 0 && warning === 0) return QueryStatus.Success;
   if (completed === 0 && warning === 0) return QueryStatus.UnableToPerformSubOperations;
   return QueryStatus.SubOperationsIncomplete;

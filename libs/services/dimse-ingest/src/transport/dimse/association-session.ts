@@ -11,6 +11,9 @@ import { answerOf } from './status-of.js';
 
 const service = 'dimse-ingest';
 
+/** What the session answers itself; the rest is its services'. */
+type SessionHandler = Required<Pick<AssociationHandler, 'store' | 'echoed' | 'ended'>>;
+
 export interface SessionParts {
   readonly storeInstance: StoreInstance;
   readonly announceRelease: AnnounceRelease;
@@ -19,9 +22,10 @@ export interface SessionParts {
 }
 
 /** One association from its acceptance to its end: one trace, and what was stored on it. */
-export class AssociationSession implements AssociationHandler {
+export class AssociationSession implements SessionHandler {
   readonly #span: Span;
-  readonly #context: Context;
+  /** Of the association's span. */
+  readonly context: Context;
   readonly #instanceCounts = new Map<string, number>();
   #stored = 0;
   #refused = 0;
@@ -39,7 +43,7 @@ export class AssociationSession implements AssociationHandler {
     this.#span = trace
       .getTracer(`callosum.${service}`)
       .startSpan('dimse.association', { kind: SpanKind.SERVER, attributes, root: true });
-    this.#context = trace.setSpan(ROOT_CONTEXT, this.#span);
+    this.context = trace.setSpan(ROOT_CONTEXT, this.#span);
     parts.metrics.opened();
     this.#log('assoc.accepted', {
       called: info.calledAet,
@@ -51,7 +55,7 @@ export class AssociationSession implements AssociationHandler {
   async store(request: StoreRequest): Promise<StoreAnswer> {
     const startedAt = performance.now();
     let byteCount = 0;
-    const answer = await context.with(this.#context, () => this.#store(request, (stored) => (byteCount = stored)));
+    const answer = await context.with(this.context, () => this.#store(request, (stored) => (byteCount = stored)));
     const { callingAet } = this.info;
     this.parts.metrics.answered(callingAet, statusText(answer.status), byteCount, secondsSince(startedAt));
     return answer;
@@ -103,10 +107,18 @@ export class AssociationSession implements AssociationHandler {
     this.parts.metrics.echoed(this.info.callingAet);
   }
 
+  /** A request of a service was answered with a failure. */
+  refused(operation: string, status: string, err: unknown): void {
+    this.parts.logger.warn(
+      { aet: this.info.callingAet, association: this.info.id, operation, status, code: errorCode(err), err },
+      'dimse.refused',
+    );
+  }
+
   async ended(end: AssociationEnd): Promise<void> {
     const outcome = end.how;
     try {
-      if (end.how === 'released') await context.with(this.#context, () => this.#announce());
+      if (end.how === 'released') await context.with(this.context, () => this.#announce());
       else
         this.#span.setStatus({
           code: SpanStatusCode.ERROR,
@@ -144,7 +156,7 @@ export class AssociationSession implements AssociationHandler {
   }
 
   #log(event: LogEventName, fields: Record<string, unknown>): void {
-    context.with(this.#context, () =>
+    context.with(this.context, () =>
       this.parts.logger.info({ aet: this.info.callingAet, association: this.info.id, ...fields }, event),
     );
   }

@@ -46,6 +46,7 @@ async function start(changes: Record<string, string> = {}): Promise<void> {
     new StoreInstance(archive),
     new AnnounceRelease(announcer, systemClock),
     new AdmitPeer(settings.CALLOSUM_DIMSE_AES, new NetworkAddresses()),
+    [],
     logger,
     drain,
   );

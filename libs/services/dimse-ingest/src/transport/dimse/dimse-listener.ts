@@ -1,4 +1,6 @@
 import {
+  type AcceptedAssociation,
+  type AssociationAcceptance,
   type AssociationDecision,
   type AssociationInfo,
   type AssociationRejection,
@@ -17,10 +19,14 @@ import { AdmitPeer } from '../../application/admit-peer.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
 import { StoreInstance } from '../../application/store-instance.js';
 import { assertDimseBind, type DimseIngestSettings } from '../../settings.js';
+import { DIMSE_SERVICES } from '../../tokens.js';
+import { acceptanceOf } from './acceptance.js';
 import { AssociationSession } from './association-session.js';
+import type { DimseService } from './dimse-service.js';
 import { DimseMetrics } from './metrics.js';
+import { serviceRequests } from './service-requests.js';
 
-/** The DIMSE port: C-ECHO and C-STORE. */
+/** The DIMSE port: C-ECHO and C-STORE, and the services of this node. */
 @Injectable()
 export class DimseListener implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #metrics = new DimseMetrics();
@@ -32,6 +38,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     @Inject(StoreInstance) private readonly storeInstance: StoreInstance,
     @Inject(AnnounceRelease) private readonly announceRelease: AnnounceRelease,
     @Inject(AdmitPeer) private readonly admitPeer: AdmitPeer,
+    @Inject(DIMSE_SERVICES) private readonly services: readonly DimseService[],
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(DRAIN) private readonly drain: Drain,
   ) {}
@@ -76,13 +83,34 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     const admission = await this.admitPeer.execute(association.callingAet, association.remoteAddress);
     // The same answer for both: who guesses titles learns none. The log tells them apart.
     if (admission !== 'admitted') return this.#rejected(association, callingAetNotRecognized, admission);
-    const handler = new AssociationSession(association, {
+    return this.#open(association);
+  }
+
+  #open(info: AssociationInfo): AssociationAcceptance {
+    const session = new AssociationSession(info, {
       storeInstance: this.storeInstance,
       announceRelease: this.announceRelease,
       metrics: this.#metrics,
       logger: this.logger,
     });
-    return { handler };
+    let accepted: AcceptedAssociation | undefined;
+    const requests = serviceRequests({
+      services: this.services,
+      association: { info, accepted: () => known(accepted) },
+      metrics: this.#metrics,
+      parent: session.context,
+      onRefused: (operation, status, error) => session.refused(operation, status, error),
+    });
+    return {
+      handler: {
+        ...requests,
+        store: (request) => session.store(request),
+        echoed: () => session.echoed(),
+        ended: (end) => session.ended(end),
+      },
+      policy: acceptanceOf(this.services),
+      accepted: (association) => (accepted = association),
+    };
   }
 
   #rejected(association: AssociationInfo, rejection: AssociationRejection, why?: string): AssociationRejection {
@@ -94,4 +122,9 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     this.#metrics.rejected(callingAet);
     return rejection;
   }
+}
+
+function known(association: AcceptedAssociation | undefined): AcceptedAssociation {
+  if (!association) throw new Error('the association is not accepted yet');
+  return association;
 }

@@ -28,6 +28,11 @@ export class DimseMetrics {
     if (byteCount > 0) count('callosum.dimse.stored_bytes', byteCount, calling);
   }
 
+  /** A request of another service was answered for the last time. */
+  operated(operation: string, status: string, seconds: number): void {
+    record('callosum.dimse.operation.duration', seconds, { 'dicom.operation': operation, 'dicom.status': status });
+  }
+
   /** A C-ECHO was answered. */
   echoed(callingAet: string): void {
     count('callosum.dimse.echoes', 1, { 'dicom.calling_ae': this.#label(callingAet) });

@@ -70,6 +70,7 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
     new StoreInstance(archive),
     new AnnounceRelease(announcer, systemClock),
     new AdmitPeer(settings.CALLOSUM_DIMSE_AES, new NetworkAddresses()),
+    [],
     logger,
     new Drain(1_000),
   );

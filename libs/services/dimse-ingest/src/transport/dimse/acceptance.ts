@@ -1,0 +1,25 @@
+import { type AcceptancePolicy, storagePolicy } from '@callosum/dimse';
+
+import type { DimseService } from './dimse-service.js';
+
+/** Verification and storage, and what the services of this node answer. */
+export function acceptanceOf(services: readonly DimseService[], storage = storagePolicy()): AcceptancePolicy {
+  const byClass = servicesByClass(services);
+  return {
+    ...storage,
+    accept: (proposal) => byClass.get(proposal.abstractSyntaxUid)?.accept(proposal) ?? storage.accept(proposal),
+    answerExtended: (sopClassUid, information) => byClass.get(sopClassUid)?.answerExtended?.(sopClassUid, information),
+  };
+}
+
+/** @throws {RangeError} two services of one abstract syntax */
+export function servicesByClass(services: readonly DimseService[]): ReadonlyMap<string, DimseService> {
+  const byClass = new Map<string, DimseService>();
+  for (const service of services) {
+    for (const uid of service.abstractSyntaxUids) {
+      if (byClass.has(uid)) throw new RangeError(`${uid} has two services`);
+      byClass.set(uid, service);
+    }
+  }
+  return byClass;
+}
