@@ -33,7 +33,7 @@ export class RetrieveService implements DimseService {
 
   constructor(
     private readonly retrieve: RetrieveInstances,
-    private readonly entities: ApplicationEntities,
+    private readonly entities: Pick<ApplicationEntities, 'callable'>,
     private readonly logger: Logger,
   ) {}
 
