@@ -32,6 +32,9 @@ const series = slices[0]?.seriesInstanceUid ?? '';
 const patient: Keys = { PatientID: 'TINY-0001' };
 const ofStudy: Keys = { QueryRetrieveLevel: 'STUDY', StudyInstanceUID: study };
 
+/** What DCMTK says of a final response. */
+const success = /DIMSE Status +: 0x0000/;
+
 const dataset = (path: string): DicomDataset => parseFile(readFileSync(path)).dataset;
 const uidsIn = (folder: string): string[] =>
   filesIn(folder)
@@ -113,7 +116,7 @@ describe('a workstation beside the node', () => {
     it('nothing where nothing is, and is told what its question lacks', async () => {
       expect(await findscu(system, 'study', { ...ofStudy, PatientID: 'NOBODY' })).toEqual([]);
       const { said } = await countscu(system, { QueryRetrieveLevel: 'SERIES', SeriesInstanceUID: '' });
-      expect(said).toMatch(/IdentifierDoesNotMatchSOPClass|0xa900/i);
+      expect(said).toMatch(/Final Find Response \(Error: DataSetDoesNotMatchSOPClass\)/);
     });
 
     it('2,500 studies, as fast as it reads them, or only the first after a C-CANCEL', async () => {
@@ -130,7 +133,7 @@ describe('a workstation beside the node', () => {
   describe('moves with movescu', () => {
     it('a study to a node that takes it as it is: equal, element by element', async () => {
       const said = await movescu(system, 'study', 'STORE', ofStudy);
-      expect(said).toMatch(/Received Final Move Response \(Success\)/);
+      expect(said).toMatch(success);
       const judgement = await judge('files', folderOf(slices.map(({ bytes }) => bytes)), store.folder);
       expect(judgement).toMatchObject({ instances: slices.length, differences: [] });
     });
@@ -139,7 +142,7 @@ describe('a workstation beside the node', () => {
       const uids = sent.slice(0, 2);
       const keys = { QueryRetrieveLevel: 'IMAGE', SeriesInstanceUID: series, SOPInstanceUID: uids.join('\\') };
       const said = await movescu(system, 'patient', 'IMPLICIT', { ...patient, ...ofStudy, ...keys });
-      expect(said).toMatch(/Received Final Move Response \(Success\)/);
+      expect(said).toMatch(success);
       expect(uidsIn(implicit.folder)).toEqual(uids);
       for (const path of filesIn(implicit.folder)) {
         const { fileMeta, dataset: got } = parseFile(readFileSync(path));
@@ -151,25 +154,21 @@ describe('a workstation beside the node', () => {
     });
 
     it('nothing to a node that is away, or that nobody knows', async () => {
-      expect(await movescu(system, 'study', 'DEAD', ofStudy)).toMatch(/UnableToPerformSuboperations|0xa702/i);
-      expect(await movescu(system, 'study', 'NOBODY', ofStudy)).toMatch(/MoveDestinationUnknown|0xa801/i);
+      expect(await movescu(system, 'study', 'DEAD', ofStudy)).toMatch(/DIMSE Status +: 0xa702/);
+      expect(await movescu(system, 'study', 'NOBODY', ofStudy)).toMatch(/DIMSE Status +: 0xa801/);
     });
   });
 
   it('gets a study with getscu on its own association', async () => {
     const { folder, said } = await getscu(system, 'study', ofStudy);
-    expect(said).toMatch(/Received C-GET Response|Final.*Success|Success/);
+    expect(said).toMatch(success);
     expect(uidsIn(folder)).toEqual(sent);
     const judgement = await judge('files', folderOf(slices.map(({ bytes }) => bytes)), folder);
     expect(judgement.differences).toEqual([]);
   });
 
   it('gets with pynetdicom what its roles and contexts allow, and asks across levels once that is agreed on', async () => {
-    const said = await runPython<Record<string, unknown>>(pynetdicom, [
-      String(system.dimsePort),
-      study,
-      sent[0] ?? '',
-    ]);
+    const said = await runPython<Record<string, unknown>>(pynetdicom, [String(system.dimsePort), study, sent[0] ?? '']);
     expect(said).toEqual({
       get: { status: 0, completed: slices.length, failed: 0, received: slices.length },
       without: { status: 0xa702, completed: 0, failed: slices.length, received: 0 },
@@ -183,7 +182,8 @@ describe('a workstation beside the node', () => {
     const names = new Map<string, string>();
     const files = filesIn(charsets ?? '').filter((path) => path.endsWith('.dcm'));
     const objects = files.map((path) => {
-      const name = dataset(path).string('PatientName') ?? '';
+      // Empty component groups at the end are not kept by DICOM JSON.
+      const name = (dataset(path).string('PatientName') ?? '').replace(/=+$/, '');
       const uid = `2.25.${4_700_000 + names.size}`;
       names.set(uid, name);
       const part = { StudyInstanceUID: uid, SeriesInstanceUID: `${uid}.1`, SOPInstanceUID: `${uid}.2` };
@@ -207,7 +207,14 @@ describe('a workstation beside the node', () => {
     const codecs = join(rle ?? '', '..');
     const wanted = ['ct-rle.dcm', 'mr-jpegls-lossless.dcm', 'video-h264-hp41.dcm'].map((name) => join(codecs, name));
     const [image, , video] = wanted.map(dataset);
-    expect((await stow(system.httpUrl, wanted.map((path) => readFileSync(path)))).status).toBe(200);
+    expect(
+      (
+        await stow(
+          system.httpUrl,
+          wanted.map((path) => readFileSync(path)),
+        )
+      ).status,
+    ).toBe(200);
     const ofOne = (one: DicomDataset | undefined): Keys => ({
       QueryRetrieveLevel: 'STUDY',
       StudyInstanceUID: one?.string('StudyInstanceUID') ?? '',
@@ -217,7 +224,7 @@ describe('a workstation beside the node', () => {
     const { folder } = await getscu(system, 'study', ofOne(image));
     const judgement = await judge('pixels', folderOf([readFileSync(wanted[0] ?? '')]), folder);
     expect(judgement).toMatchObject({ instances: 1, differences: [] });
-    expect(await movescu(system, 'study', 'IMPLICIT', ofOne(video))).toMatch(/UnableToPerformSuboperations|0xa702/i);
+    expect(await movescu(system, 'study', 'IMPLICIT', ofOne(video))).toMatch(/DIMSE Status +: 0xa702/);
     expect(uidsIn(implicit.folder)).not.toContain(video?.string('SOPInstanceUID'));
     expect(system.logs()).not.toMatch(/TINY-0001|PHANTOM\^/);
   });

@@ -194,7 +194,7 @@ describe('who may talk to whom', () => {
 
   it('leads from dimse-ingest, and from nobody else, to the nodes of the DICOM network that are named', () => {
     const nodes = JSON.stringify([{ port: 104, peers: [{ ipBlock: { cidr: '10.20.0.0/16' } }] }]);
-    const all = objects(variants['default'] ?? [], ['--set-json', `networkPolicy.dicomNodes=${nodes}`]);
+    const all = objectsOf(render(variants['default'] ?? [], ['--set-json', `networkPolicy.dicomNodes=${nodes}`]));
     const { out } = edges(all, workloadsOf(all), nameOf);
     expect(out.filter((edge) => edge.endsWith(':104'))).toEqual(['dimse-ingest -> modalities:104']);
   });

@@ -19,7 +19,13 @@ export type Model = 'patient' | 'study';
 export const workstation = 'E2E';
 const env = { TCP_NODELAY: '1' };
 
-function ask(tool: string, { dimsePort }: Node, model: Model, keys: Keys, options: readonly string[]): Promise<Finished> {
+function ask(
+  tool: string,
+  { dimsePort }: Node,
+  model: Model,
+  keys: Keys,
+  options: readonly string[],
+): Promise<Finished> {
   const asked = Object.entries(keys).flatMap(([key, value]) => ['-k', value === '' ? key : `${key}=${value}`]);
   const titles = ['-aet', workstation, '-aec', 'CALLOSUM'];
   const args = [model === 'study' ? '-S' : '-P', ...titles, ...options, ...asked, '127.0.0.1', String(dimsePort)];

@@ -4,7 +4,9 @@ import { wholeNumber } from '@callosum/config';
 export const querySettings = {
   CALLOSUM_DIMSE_RETRIEVES_MAX: wholeNumber(1, 1_000)
     .default(32)
-    .describe('C-MOVE and C-GET requests at the same time; one more is answered A702. Each may hold 8 MiB of a transcoded object'),
+    .describe(
+      'C-MOVE and C-GET requests at the same time; one more is answered A702. Each may hold 8 MiB of a transcoded object',
+    ),
   CALLOSUM_DIMSE_TRANSCODINGS_MAX: wholeNumber(1, 64)
     .default(4)
     .describe(

@@ -181,9 +181,7 @@ describe('what is retrieved', () => {
     const cut = { ...study, level: 'IMAGE' as const, seriesInstanceUids: ['1.2.1'] };
     const some = async (sopInstanceUids: string[]) => {
       const signal = new AbortController().signal;
-      await ended(
-        retrieve.move({ ...cut, sopInstanceUids }, entity, { aet: 'VIEWER', messageId: 7 }, signal),
-      );
+      await ended(retrieve.move({ ...cut, sopInstanceUids }, entity, { aet: 'VIEWER', messageId: 7 }, signal));
     };
     await some(['1.2']);
     await some(['1.1', '1.3', '9.9']);

@@ -56,8 +56,7 @@ export class RetrieveInstances {
   ): Progress {
     return this.#retrieve(selection, signal, async (instances, operations) => {
       for (const { contexts, objects } of associationLoads(instances)) {
-        const open = (): Promise<DestinationAssociation> =>
-          this.destinations.open(destination, contexts, originator);
+        const open = (): Promise<DestinationAssociation> => this.destinations.open(destination, contexts, originator);
         await new Delivery(this.sendInstance, open, operations, signal).run(objects);
       }
     });

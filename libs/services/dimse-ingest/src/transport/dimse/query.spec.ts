@@ -89,9 +89,10 @@ describe('a C-FIND', () => {
     ] as const) {
       const { items } = await find(scu, identifierOf({ ...everyStudy, PatientName: '' }, characterSet));
       const sets = items.map((item) => read(item).strings('SpecificCharacterSet').join('\\'));
-      expect(sets.map((set) => set.replace(/^\\/, '')), characterSet).toEqual(
-        taken.map((set) => set.replace(/^\\/, '')),
-      );
+      expect(
+        sets.map((set) => set.replace(/^\\/, '')),
+        characterSet,
+      ).toEqual(taken.map((set) => set.replace(/^\\/, '')));
       expect(items.map((item) => read(item).string('PatientName'))).toEqual(names);
     }
   });
@@ -170,7 +171,7 @@ describe('many matches', () => {
       try {
         // Each of 8 KiB: what buffers of the system hold is soon full.
         for (; made < 100_000 && !signal.aborted; made++)
-          yield* matches(study(`1.${made}`, { StudyComments: 'x'.repeat(8_192) }));
+          yield* matches(study(`1.${made}`, { ImageComments: 'x'.repeat(8_192) }));
       } finally {
         ended = true;
       }

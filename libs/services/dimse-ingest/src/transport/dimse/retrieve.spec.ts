@@ -72,7 +72,12 @@ beforeEach(async () => {
       policy: {
         accept: (proposal) => {
           const accepted = storage.accept(proposal);
-          return accepted && { ...accepted, transferSyntaxUid: proposal.transferSyntaxUids.find((uid) => uid === implicitLe) };
+          return (
+            accepted && {
+              ...accepted,
+              transferSyntaxUid: proposal.transferSyntaxUids.find((uid) => uid === implicitLe),
+            }
+          );
         },
       },
     }),
