@@ -30,8 +30,9 @@ export const queryProviders: Provider[] = [
     useFactory: (client: StudyIndexClient, archive: Archive, peers: PeerOptions, settings: DimseIngestSettings) =>
       new RetrieveInstances(
         new QueryIndexGrpc(client),
+        new ArchiveObjects(archive),
         new DimseDestinations(peers, settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS),
-        new SendInstance(new ArchiveObjects(archive), new Turns(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX)),
+        new SendInstance(new Turns(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX)),
         new Turns(settings.CALLOSUM_DIMSE_RETRIEVES_MAX),
       ),
     inject: [STUDY_INDEX, ARCHIVE, PeerOptions, SETTINGS],

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 import type { Archive } from '@callosum/archive';
 
 import type { KeptObjects } from '../application/query-ports.js';
@@ -6,7 +8,7 @@ import type { KeptObjects } from '../application/query-ports.js';
 export class ArchiveObjects implements KeptObjects {
   constructor(private readonly archive: Archive) {}
 
-  async open(blobKey: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    return (await this.archive.open(blobKey, undefined, signal)) as AsyncIterable<Uint8Array>;
+  open(blobKey: string, signal?: AbortSignal): Promise<Readable> {
+    return this.archive.open(blobKey, undefined, signal);
   }
 }

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 import type { DicomJson } from '@callosum/dicom';
 import type { MoveOriginator, ProposedContext, SubOperationSender } from '@callosum/dimse';
 
@@ -44,7 +46,7 @@ export interface QueryIndex {
 
 /** The archive's blobs: PS3.10 files. */
 export interface KeptObjects {
-  open(blobKey: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  open(blobKey: string, signal?: AbortSignal): Promise<Readable>;
 }
 
 /** An association with the destination of a C-MOVE. */

@@ -36,7 +36,7 @@ beforeEach(() => {
   index = new MemoryIndex();
   objects = new MemoryObjects();
   destination = new MemoryDestination();
-  retrieve = new RetrieveInstances(index, destination, new SendInstance(objects, new Turns(2)), new Turns(1));
+  retrieve = new RetrieveInstances(index, objects, destination, new SendInstance(new Turns(2)), new Turns(1));
 });
 
 /** Keeps objects of the study under these UIDs, in the archive and the index. */
@@ -91,6 +91,23 @@ describe('a C-MOVE', () => {
     expect((await ended(progress)).operations.counts.completed).toBe(1);
   });
 
+  it('opens the next object while one is sent, and lets go of what is not read', async () => {
+    keepImages('1.1', '1.2', '1.3');
+    const cancel = new AbortController();
+    const opened: string[][] = [];
+    destination.answer = ({ sopInstanceUid }) => {
+      opened.push([...objects.opened.keys()]);
+      if (sopInstanceUid === '1.2') cancel.abort();
+      return undefined;
+    };
+    await move(cancel.signal);
+    expect(opened).toEqual([
+      ['1.1', '1.2'],
+      ['1.1', '1.2', '1.3'],
+    ]);
+    await expect.poll(() => [...objects.opened.values()].every((stream) => stream.destroyed)).toBe(true);
+  });
+
   it('fails whole when its destination is away, without calling it for each', async () => {
     keepImages('1.1', '1.2', '1.3');
     destination.away = new PeerUnreachableError('away');
@@ -98,6 +115,7 @@ describe('a C-MOVE', () => {
     expect(operations.counts).toEqual({ remaining: 0, completed: 0, failed: 3, warning: 0 });
     expect(operations.firstFailure).toBe('dimse.peer-unreachable');
     expect(destination.opened).toBe(1);
+    expect(objects.opened.size).toBe(0);
   });
 
   it('goes on over a fresh association when one breaks, and gives up when each does', async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
+  type Answer,
   AssociationAbortedError,
   type MoveOriginator,
   type SubOperationCounts,
@@ -13,7 +14,8 @@ import { TooManyRetrievesError } from '../domain/query-errors.js';
 import type { RetrieveIdentifier } from '../domain/query-model.js';
 import { SubOperations } from '../domain/sub-operations.js';
 import { locateSelection } from './locate-selection.js';
-import type { DestinationAssociation, Destinations, LocatedInstance, QueryIndex } from './query-ports.js';
+import type { DestinationAssociation, Destinations, KeptObjects, LocatedInstance, QueryIndex } from './query-ports.js';
+import { ReadAhead } from './read-ahead.js';
 import type { SendInstance } from './send-instance.js';
 import type { Turns } from './turns.js';
 
@@ -24,6 +26,13 @@ const abortsMax = 3;
 
 type Progress = AsyncGenerator<SubOperationCounts, SubOperations>;
 
+/** One retrieve, as whoever sends for it sees it. */
+interface Retrieve {
+  readonly operations: SubOperations;
+  readonly objects: ReadAhead;
+  readonly signal: AbortSignal;
+}
+
 /**
  * C-MOVE and C-GET: finds what is asked for and sends it, object by object. Progress is yielded while that goes on,
  * whatever a single object takes; what is returned is how it ended.
@@ -31,6 +40,7 @@ type Progress = AsyncGenerator<SubOperationCounts, SubOperations>;
 export class RetrieveInstances {
   constructor(
     private readonly index: QueryIndex,
+    private readonly objects: KeptObjects,
     private readonly destinations: Destinations,
     private readonly sendInstance: SendInstance,
     /** Retrieves at the same time. */
@@ -42,8 +52,8 @@ export class RetrieveInstances {
    * @throws {TooManyRetrievesError} @throws {IndexUnavailableError} @throws {IdentifierError}
    */
   get(selection: RetrieveIdentifier, sender: SubOperationSender, signal: AbortSignal): Progress {
-    return this.#retrieve(selection, signal, (instances, operations) =>
-      this.#sendAll(instances, sender, operations, signal),
+    return this.#retrieve(selection, signal, (instances, retrieve) =>
+      eachOf(instances, retrieve, (instance) => this.sendInstance.execute(instance, retrieve.objects, sender, signal)),
     );
   }
 
@@ -54,10 +64,13 @@ export class RetrieveInstances {
     originator: MoveOriginator,
     signal: AbortSignal,
   ): Progress {
-    return this.#retrieve(selection, signal, async (instances, operations) => {
+    return this.#retrieve(selection, signal, async (instances, retrieve) => {
       for (const { contexts, objects } of associationLoads(instances)) {
-        const open = (): Promise<DestinationAssociation> => this.destinations.open(destination, contexts, originator);
-        await new Delivery(this.sendInstance, open, operations, signal).run(objects);
+        const delivery = new Delivery(this.sendInstance, retrieve, () =>
+          this.destinations.open(destination, contexts, originator),
+        );
+        await eachOf(objects, retrieve, (instance) => delivery.send(instance));
+        await delivery.end();
       }
     });
   }
@@ -65,14 +78,15 @@ export class RetrieveInstances {
   async *#retrieve(
     selection: RetrieveIdentifier,
     signal: AbortSignal,
-    send: (instances: readonly LocatedInstance[], operations: SubOperations) => Promise<void>,
+    send: (instances: readonly LocatedInstance[], retrieve: Retrieve) => Promise<void>,
   ): Progress {
     const giveBack = this.retrieves.takeNow();
     if (!giveBack) throw new TooManyRetrievesError();
     try {
       const instances = await locateSelection(this.index, selection, signal);
       const operations = new SubOperations(instances.length);
-      const work = send(instances, operations);
+      const objects = new ReadAhead(this.objects);
+      const work = send(instances, { operations, objects, signal }).finally(() => objects.close());
       // It is waited for below; until then its failure is nobody's surprise.
       work.catch(() => undefined);
       const done = work.then(() => true);
@@ -83,68 +97,58 @@ export class RetrieveInstances {
       giveBack();
     }
   }
+}
 
-  async #sendAll(
-    instances: readonly LocatedInstance[],
-    sender: SubOperationSender,
-    operations: SubOperations,
-    signal: AbortSignal,
-  ): Promise<void> {
-    for (const instance of instances) {
-      if (signal.aborted) return;
-      try {
-        operations.answered(instance.sopInstanceUid, await this.sendInstance.execute(instance, sender, signal));
-      } catch (error) {
-        if (signal.aborted) return;
-        operations.failed(instance.sopInstanceUid, error);
-      }
+/** Sends one after the other and counts; a C-CANCEL ends it, and what it cuts short is one of those that remain. */
+async function eachOf(
+  instances: readonly LocatedInstance[],
+  { operations, objects, signal }: Retrieve,
+  send: (instance: LocatedInstance) => Promise<Answer>,
+): Promise<void> {
+  for (const [at, instance] of instances.entries()) {
+    if (signal.aborted) return;
+    try {
+      objects.announce(instances[at + 1]?.blobKey);
+      operations.answered(instance.sopInstanceUid, await send(instance));
+    } catch (error) {
+      if (!signal.aborted) operations.failed(instance.sopInstanceUid, error);
     }
   }
 }
 
-/** What goes over one association, or over others in its place when it breaks. */
+/** What goes over one association with a destination, or over others in its place when it breaks. */
 class Delivery {
   #association: DestinationAssociation | undefined;
   #aborts = 0;
   /** Why nothing more can be sent. */
-  #away: unknown;
+  #away: Error | undefined;
 
   constructor(
     private readonly sendInstance: SendInstance,
+    private readonly retrieve: Retrieve,
     private readonly open: () => Promise<DestinationAssociation>,
-    private readonly operations: SubOperations,
-    private readonly signal: AbortSignal,
   ) {}
 
-  async run(instances: readonly LocatedInstance[]): Promise<void> {
-    for (const instance of instances) {
-      if (this.signal.aborted) break;
-      await this.#deliver(instance);
-    }
+  /** An association may have been ended while nothing was sent on it: an object gets a second one. */
+  async send(instance: LocatedInstance): Promise<Answer> {
+    const answer = await this.#attempt(instance).catch((error: unknown) => {
+      if (!(error instanceof AssociationAbortedError) || this.retrieve.signal.aborted) throw error;
+      return this.#attempt(instance);
+    });
+    this.#aborts = 0;
+    return answer;
+  }
+
+  async end(): Promise<void> {
     await this.#association?.release();
   }
 
-  async #deliver(instance: LocatedInstance): Promise<void> {
-    const { sopInstanceUid } = instance;
-    try {
-      // An association may have been ended while nothing was sent on it: an object gets a second one.
-      const answer = await this.#send(instance).catch((error: unknown) => {
-        if (!(error instanceof AssociationAbortedError) || this.signal.aborted) throw error;
-        return this.#send(instance);
-      });
-      this.operations.answered(sopInstanceUid, answer);
-      this.#aborts = 0;
-    } catch (error) {
-      // Cut short by a C-CANCEL, it is one of those that remain.
-      if (!this.signal.aborted) this.operations.failed(sopInstanceUid, error);
-    }
-  }
-
-  async #send(instance: LocatedInstance) {
-    if (this.#away !== undefined) throw this.#away;
+  async #attempt(instance: LocatedInstance): Promise<Answer> {
+    if (this.#away) throw this.#away;
     this.#association ??= await this.#opened();
+    const { objects, signal } = this.retrieve;
     try {
-      return await this.sendInstance.execute(instance, this.#association, this.signal);
+      return await this.sendInstance.execute(instance, objects, this.#association, signal);
     } catch (error) {
       if (error instanceof AssociationAbortedError) {
         this.#association = undefined;
@@ -158,7 +162,7 @@ class Delivery {
     try {
       return await this.open();
     } catch (error) {
-      this.#away = error;
+      this.#away = error instanceof Error ? error : new Error('no association', { cause: error });
       throw error;
     }
   }

@@ -17,10 +17,7 @@ const heldBytesMax = 8 * 1024 * 1024;
  */
 export class SendInstance {
   /** @param transcodings as many objects are worked on at the same time */
-  constructor(
-    private readonly objects: KeptObjects,
-    private readonly transcodings: Turns,
-  ) {}
+  constructor(private readonly transcodings: Turns) {}
 
   /**
    * Resolves with the peer's answer.
@@ -29,11 +26,18 @@ export class SendInstance {
    * @throws {AssociationAbortedError} the association ended
    * @throws what the object store or the transcoding throws; nothing was sent then
    */
-  async execute(instance: LocatedInstance, sender: SubOperationSender, signal: AbortSignal): Promise<Answer> {
+  async execute(
+    instance: LocatedInstance,
+    objects: KeptObjects,
+    sender: SubOperationSender,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const { sopClassUid, sopInstanceUid, transferSyntaxUid, blobKey } = instance;
     const accepted = sender.transferSyntaxesFor(sopClassUid);
     if (accepted.length === 0) throw new ContextRefusedError(sopClassUid, transferSyntaxUid, refused);
-    const source: TranscodeSource = { open: (ended) => this.objects.open(blobKey, ended) };
+    const source: TranscodeSource = {
+      open: async (ended) => (await objects.open(blobKey, ended)) as AsyncIterable<Uint8Array>,
+    };
     if (!accepted.includes(transferSyntaxUid)) return this.#transcoded(instance, source, accepted, sender, signal);
     const dataset = (): AsyncIterable<Buffer> => buffers(storedDataset(source, undefined));
     return sender.store({ sopClassUid, sopInstanceUid, transferSyntaxUid, dataset });

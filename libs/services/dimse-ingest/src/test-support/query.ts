@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import { type Attributes, type DicomJson, datasetOf, transcode, writeFile } from '@callosum/dicom';
 import { type Answer, AssociationAbortedError, type DatasetSource, type StoreOperation } from '@callosum/dimse';
 
@@ -50,13 +52,15 @@ export async function* matches(...datasets: readonly DicomJson[]): AsyncGenerato
 
 export class MemoryObjects implements KeptObjects {
   readonly files = new Map<string, Uint8Array>();
-  opened = 0;
+  /** The last stream of each. */
+  readonly opened = new Map<string, Readable>();
 
-  async open(blobKey: string): Promise<AsyncIterable<Uint8Array>> {
-    this.opened++;
+  open(blobKey: string): Promise<Readable> {
     const file = this.files.get(blobKey);
     if (!file) return Promise.reject(new Error(`no blob ${blobKey}`));
-    return chunksOf(file);
+    const stream = Readable.from(chunksOf(file));
+    this.opened.set(blobKey, stream);
+    return Promise.resolve(stream);
   }
 }
 

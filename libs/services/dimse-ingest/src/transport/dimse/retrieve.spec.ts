@@ -92,8 +92,9 @@ beforeEach(async () => {
   };
   const retrieve = new RetrieveInstances(
     index,
+    objects,
     new DimseDestinations(new PeerOptions('CALLOSUM'), 5_000),
-    new SendInstance(objects, new Turns(2)),
+    new SendInstance(new Turns(2)),
     new Turns(4),
   );
   const logger = createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) });
