@@ -18,10 +18,13 @@ import { ChangeProcedureStep } from './application/change-procedure-step.js';
 import { GetProcedureStep } from './application/get-procedure-step.js';
 import type { ProcedureSteps } from './application/ports.js';
 import { StoreInstance } from './application/store-instance.js';
+import { queryProviders } from './query.providers.js';
 import type { DimseIngestSettings } from './settings.js';
 import { APPLICATION_ENTITIES, DIMSE_SERVICES, PROCEDURE_STEPS } from './tokens.js';
 import type { DimseService } from './transport/dimse/dimse-service.js';
 import { DimseListener } from './transport/dimse/dimse-listener.js';
+import { QueryService } from './transport/dimse/query.service.js';
+import { RetrieveService } from './transport/dimse/retrieve.service.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
 
 @Module({
@@ -69,7 +72,12 @@ import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
       useFactory: (steps: ProcedureSteps) => new GetProcedureStep(steps),
       inject: [PROCEDURE_STEPS],
     },
-    { provide: DIMSE_SERVICES, useFactory: (): DimseService[] => [] },
+    ...queryProviders,
+    {
+      provide: DIMSE_SERVICES,
+      useFactory: (...services: DimseService[]): DimseService[] => services,
+      inject: [QueryService, RetrieveService],
+    },
     ProcedureStepsLoop,
     DimseListener,
   ],

@@ -3,6 +3,7 @@ import { scpLimits } from '@callosum/dimse';
 import { z } from 'zod';
 
 import { isHost } from './adapters/network-addresses.js';
+import { querySettings } from './settings-query.js';
 
 /** AE titles: 1 to 16 characters of the default repertoire, no backslash, no control characters (PS3.5 section 6.2). */
 const aeTitle = /^[\x20-\x5b\x5d-\x7e]{1,16}$/;
@@ -50,6 +51,7 @@ export const dimseIngestSettings = z.object({
     .describe(
       'A procedure step (MPPS) that was not changed for this many days is no longer kept: N-GET and N-SET find none',
     ),
+  ...querySettings,
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;
 

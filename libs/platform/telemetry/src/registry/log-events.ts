@@ -105,6 +105,9 @@ export const logEvents = {
     'Procedure steps past their retention could not be removed; tried again in an hour',
   ),
   'dimse.refused': warn('A request other than C-STORE was answered with a failure: `operation`, `status`, `code`'),
+  'retrieve.incomplete': warn(
+    'A C-MOVE or C-GET could not send all: `destination`, counts, and `code`, why the first instance failed',
+  ),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.

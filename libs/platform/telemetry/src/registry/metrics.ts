@@ -168,6 +168,12 @@ export const metricRegistry = {
     labels: [],
     meaning: 'Associations open now',
   },
+  'callosum.dimse.sub_operations': {
+    kind: 'counter',
+    unit: '{instance}',
+    labels: ['dicom.operation', 'callosum.outcome'],
+    meaning: 'Instances sent for C-MOVE and C-GET, by what became of them: completed, warning, failed',
+  },
   'callosum.dimse.operation.duration': {
     kind: 'histogram',
     unit: 's',
