@@ -18,11 +18,16 @@ import { ChangeProcedureStep } from './application/change-procedure-step.js';
 import { GetProcedureStep } from './application/get-procedure-step.js';
 import type { ProcedureSteps } from './application/ports.js';
 import { StoreInstance } from './application/store-instance.js';
+import { commitmentProviders } from './commitment.providers.js';
 import type { DimseIngestSettings } from './settings.js';
 import { APPLICATION_ENTITIES, DIMSE_SERVICES, PROCEDURE_STEPS } from './tokens.js';
+import { CommitmentService } from './transport/dimse/commitment.service.js';
 import type { DimseService } from './transport/dimse/dimse-service.js';
 import { DimseListener } from './transport/dimse/dimse-listener.js';
+import { ProcedureStepService } from './transport/dimse/procedure-step.service.js';
+import { WorklistService } from './transport/dimse/worklist.service.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
+import { worklistProviders } from './worklist.providers.js';
 
 @Module({
   providers: [
@@ -69,7 +74,14 @@ import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
       useFactory: (steps: ProcedureSteps) => new GetProcedureStep(steps),
       inject: [PROCEDURE_STEPS],
     },
-    { provide: DIMSE_SERVICES, useFactory: (): DimseService[] => [] },
+    ProcedureStepService,
+    ...commitmentProviders,
+    ...worklistProviders,
+    {
+      provide: DIMSE_SERVICES,
+      useFactory: (...services: DimseService[]): DimseService[] => services,
+      inject: [ProcedureStepService, CommitmentService, WorklistService],
+    },
     ProcedureStepsLoop,
     DimseListener,
   ],

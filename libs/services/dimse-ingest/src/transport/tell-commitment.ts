@@ -1,0 +1,24 @@
+import { statusText } from '@callosum/dimse';
+import { errorCode } from '@callosum/kernel';
+import { count, type Logger } from '@callosum/telemetry';
+
+import type { GivenUp } from '../application/commitment-ports.js';
+import type { ReportOutcome } from '../application/report-commitments.js';
+
+/** Counts and logs what became of a report. UIDs and titles, nothing else. */
+export function tellReport(log: Logger, { commitment, report, error }: ReportOutcome, on: 'same' | 'new'): void {
+  const fields = { aet: commitment.aet, transaction: commitment.transactionUid };
+  if (!report) {
+    log.warn({ ...fields, attempt: commitment.attempts + 1, code: errorCode(error), err: error }, 'commitment.delayed');
+    return;
+  }
+  const { committed, failed } = report;
+  if (committed.length > 0) count('callosum.dimse.commitment.instances', committed.length, { 'dicom.status': '0000' });
+  for (const { failureReason } of failed)
+    count('callosum.dimse.commitment.instances', 1, { 'dicom.status': statusText(failureReason) });
+  log.info({ ...fields, association: on, committed: committed.length, failed: failed.length }, 'commitment.reported');
+}
+
+export function tellGivenUp(log: Logger, { aet, transactionUid, errorCode: code }: GivenUp): void {
+  log.error({ aet, transaction: transactionUid, code }, 'commitment.given-up');
+}
