@@ -305,7 +305,10 @@ describe('a service', () => {
       subject: 'result-publisher',
     });
     expect((await ask(token, '/api/identity/quarantine')).statusCode).toBe(403);
-    const other = (await authenticator('dimse-ingest').fhirToken?.()) ?? '';
+    const reader = (await authenticator('dimse-ingest').fhirToken?.()) ?? '';
+    expect((await ask(reader, '/fhir/ServiceRequest')).statusCode).toBe(200);
+    expect((await ask(reader, '/fhir/Patient', 'POST')).statusCode).toBe(403);
+    const other = (await authenticator('study-index').fhirToken?.()) ?? '';
     expect((await ask(other, '/fhir/Patient')).statusCode).toBe(403);
   });
 

@@ -28,6 +28,7 @@ export type {
   Patient,
   Period,
   Practitioner,
+  Practitioner,
   Procedure,
   Provenance,
   Quantity,
