@@ -6,19 +6,22 @@ import { type Reading, reading } from '@callosum/telemetry';
 import type { INestApplicationContext, Provider } from '@nestjs/common';
 
 import type { CommitmentTables } from './adapters/commitment-tables.js';
+import { DimseCommitters } from './adapters/dimse-committers.js';
 import { DimseRequestors } from './adapters/dimse-requestors.js';
 import { PeerOptions } from './adapters/peer-options.js';
+import { PostgresAskedCommitments } from './adapters/postgres-asked-commitments.js';
 import { PostgresCommitments } from './adapters/postgres-commitments.js';
-import type { Commitments } from './application/commitment-ports.js';
+import { AskForCommitment } from './application/ask-for-commitment.js';
+import type { AskedCommitments, Commitments } from './application/commitment-ports.js';
 import type { ApplicationEntities } from './application/ports.js';
 import { ReportCommitments } from './application/report-commitments.js';
 import { TakeCommitment } from './application/take-commitment.js';
 import type { DimseIngestSettings } from './settings.js';
-import { APPLICATION_ENTITIES, COMMITMENT_WAKER, COMMITMENTS } from './tokens.js';
+import { APPLICATION_ENTITIES, ASKED_COMMITMENTS, COMMITMENT_WAKER, COMMITMENTS } from './tokens.js';
 import { CommitmentReportsLoop } from './transport/commitment-reports.loop.js';
 import { CommitmentService } from './transport/dimse/commitment.service.js';
 
-/** Storage commitment as provider: requests, their reports, and the loop that delivers them. */
+/** Storage commitment as provider (requests, their reports, and the loop that delivers them) and as user. */
 export const commitmentProviders: Provider[] = [
   {
     provide: COMMITMENTS,
@@ -47,6 +50,17 @@ export const commitmentProviders: Provider[] = [
         CALLOSUM_DIMSE_AE,
       ),
     inject: [COMMITMENTS, ARCHIVE, APPLICATION_ENTITIES, PeerOptions, SETTINGS],
+  },
+  {
+    provide: ASKED_COMMITMENTS,
+    useFactory: (database: Database<CommitmentTables>) => new PostgresAskedCommitments(database),
+    inject: [DATABASE],
+  },
+  {
+    provide: AskForCommitment,
+    useFactory: (asked: AskedCommitments, entities: ApplicationEntities, options: PeerOptions) =>
+      new AskForCommitment(asked, new DimseCommitters(entities, options)),
+    inject: [ASKED_COMMITMENTS, APPLICATION_ENTITIES, PeerOptions],
   },
   CommitmentService,
   CommitmentReportsLoop,

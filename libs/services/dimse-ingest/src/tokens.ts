@@ -6,5 +6,7 @@ export const APPLICATION_ENTITIES = Symbol('dimse-ingest.application-entities');
 export const PROCEDURE_STEPS = Symbol('dimse-ingest.procedure-steps');
 /** `Commitments`. */
 export const COMMITMENTS = Symbol('dimse-ingest.commitments');
+/** `AskedCommitments`. */
+export const ASKED_COMMITMENTS = Symbol('dimse-ingest.asked-commitments');
 /** `Waker` of whoever reports commitments. */
 export const COMMITMENT_WAKER = Symbol('dimse-ingest.commitment-waker');

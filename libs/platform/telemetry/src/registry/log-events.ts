@@ -106,6 +106,7 @@ export const logEvents = {
   ),
   'commitment.taken': info('A storage commitment was asked for: `instances`; its report follows'),
   'commitment.reported': info('A requestor took the report of its storage commitment: `committed`, `failed`'),
+  'commitment.answered': info('A node reported what it commits to of what we sent to it: `committed`, `failed`'),
   'commitment.not-here': info(
     'A storage commitment was not reported on the association it was asked for on; it is reported on a new one',
   ),

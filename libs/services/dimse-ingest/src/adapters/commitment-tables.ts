@@ -1,4 +1,5 @@
 import type { Migrations } from '@callosum/database';
+import type { CommitmentReport } from '@callosum/dimse';
 import { type ColumnType, type Generated, sql } from 'kysely';
 
 /** A storage commitment request: UIDs and titles, nothing of a patient. */
@@ -30,8 +31,21 @@ export interface CommitmentRequestorTable {
   attempts: Generated<number>;
 }
 
+/** A commitment that we asked another node for. */
+export interface CommitmentAskedTable {
+  transaction_uid: string;
+  /** Called AE title. */
+  aet: string;
+  instance_count: number;
+  requested_at: Generated<Date>;
+  /** What the node reported; null until then. `json`: read as a whole. */
+  report: ColumnType<CommitmentReport | null, string | null, string>;
+  reported_at: Date | null;
+}
+
 export interface CommitmentTables {
   commitment: CommitmentTable;
+  commitment_asked: CommitmentAskedTable;
   commitment_requestor: CommitmentRequestorTable;
 }
 
@@ -70,6 +84,16 @@ export const commitmentMigrations: Migrations = {
           fence integer not null default 0,
           attempts integer not null default 0
         )`.execute(db);
+      await sql`
+        create table commitment_asked (
+          transaction_uid text collate "C" primary key,
+          aet text not null,
+          instance_count integer not null,
+          requested_at timestamptz not null default now(),
+          report json,
+          reported_at timestamptz
+        )`.execute(db);
+      await sql`create index commitment_asked_by_age on commitment_asked (requested_at)`.execute(db);
     },
   },
 };

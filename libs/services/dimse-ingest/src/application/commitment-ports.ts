@@ -1,4 +1,4 @@
-import type { CommitmentReport, SopReference } from '@callosum/dimse';
+import type { CommitmentReport, CommitmentRequest, SopReference } from '@callosum/dimse';
 
 import type { Commitment, KeptClasses } from '../domain/commitment.js';
 
@@ -83,4 +83,26 @@ export interface ReportChannel {
 export interface Requestors {
   /** @throws {NotCallableError} and what opening an association throws */
   open(aet: string): Promise<ReportChannel>;
+}
+
+/** Commitments we ask other nodes for, in rows: a report may come days later, to whichever replica. */
+export interface AskedCommitments {
+  add(asked: { readonly transactionUid: string; readonly aet: string; readonly instanceCount: number }): Promise<void>;
+  /** The node refused: there will be no report. */
+  remove(transactionUid: string): Promise<void>;
+  /** Keeps the first report of a transaction. @returns false when nobody asked under this UID */
+  reported(report: CommitmentReport): Promise<boolean>;
+  /** The report, when it has come. */
+  reportOf(transactionUid: string): Promise<CommitmentReport | undefined>;
+  /** Forgets what was asked longer ago than this. */
+  forget(days: number): Promise<void>;
+}
+
+/** Nodes that take responsibility for what was sent to them. */
+export interface Committers {
+  /**
+   * N-ACTION, and the report when it comes at once.
+   * @throws {NotCallableError} @throws {DimseStatusError} the node refused, and what an association throws
+   */
+  ask(aet: string, request: CommitmentRequest): Promise<CommitmentReport | undefined>;
 }

@@ -5,10 +5,10 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { ClaimedRequestor, Commitments } from '../application/commitment-ports.js';
+import type { AskedCommitments, ClaimedRequestor, Commitments } from '../application/commitment-ports.js';
 import { claimLeaseMs, ReportCommitments } from '../application/report-commitments.js';
 import type { DimseIngestSettings } from '../settings.js';
-import { COMMITMENT_WAKER, COMMITMENTS } from '../tokens.js';
+import { ASKED_COMMITMENTS, COMMITMENT_WAKER, COMMITMENTS } from '../tokens.js';
 import { tellGivenUp, tellReport } from './tell-commitment.js';
 
 /** Requestors called at once by one replica: one that is dead costs its worker ten seconds, and then a pause of its own. */
@@ -28,6 +28,7 @@ export class CommitmentReportsLoop implements OnApplicationBootstrap, BeforeAppl
 
   constructor(
     @Inject(COMMITMENTS) private readonly commitments: Commitments,
+    @Inject(ASKED_COMMITMENTS) private readonly asked: AskedCommitments,
     @Inject(ReportCommitments) private readonly reports: ReportCommitments,
     @Inject(COMMITMENT_WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
@@ -54,6 +55,7 @@ export class CommitmentReportsLoop implements OnApplicationBootstrap, BeforeAppl
     try {
       for (const one of await this.commitments.giveUp(hours * 3_600_000)) tellGivenUp(this.log, one);
       await this.commitments.forget(days);
+      await this.asked.forget(days);
     } catch (err) {
       this.log.error({ err }, 'commitment.loop-failed');
     }

@@ -7,9 +7,12 @@ import {
   type CommitmentReport,
   type ContextAcceptance,
   type ContextProposal,
+  CommitmentEvent,
+  decodeCommitmentReport,
   decodeCommitmentRequest,
   DimseStatusError,
   encodeCommitmentReport,
+  type EventReportRequest,
   eventTypeOf,
   type NormalizedAnswer,
   NormalizedStatus,
@@ -23,6 +26,7 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 
+import { AskForCommitment } from '../../application/ask-for-commitment.js';
 import type { Commitments } from '../../application/commitment-ports.js';
 import { ReportCommitments } from '../../application/report-commitments.js';
 import { TakeCommitment } from '../../application/take-commitment.js';
@@ -36,7 +40,7 @@ import { messageContext } from './message-datasets.js';
 /** What a requestor may take for the report here before others may report it: the response timeout of a provider. */
 const reportHereMs = 130_000;
 
-/** The Storage Commitment Push Model as provider (PS3.4 annex J). */
+/** The Storage Commitment Push Model (PS3.4 annex J): requests of others, and the reports of those whom we asked. */
 @Injectable()
 export class CommitmentService implements DimseService, BeforeApplicationShutdown {
   readonly abstractSyntaxUids = [storageCommitmentClass];
@@ -45,6 +49,7 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
   constructor(
     @Inject(TakeCommitment) private readonly take: TakeCommitment,
     @Inject(ReportCommitments) private readonly reports: ReportCommitments,
+    @Inject(AskForCommitment) private readonly asked: AskForCommitment,
     @Inject(COMMITMENTS) private readonly commitments: Commitments,
     @Inject(COMMITMENT_WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
@@ -52,11 +57,15 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
   ) {}
 
   accept(proposal: ContextProposal): ContextAcceptance {
-    return messageContext(proposal);
+    // Who reports to us on an association of its own asks for the role of provider.
+    return { ...messageContext(proposal), requestorRoles: { scu: true, scp: true } };
   }
 
   open(association: OpenAssociation): ServiceHandler {
-    return { nAction: (request) => this.#requested(request, association) };
+    return {
+      nAction: (request) => this.#requested(request, association),
+      nEventReport: (request) => this.#reported(request, association.info.callingAet),
+    };
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -80,6 +89,18 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
     );
     const running = this.#reportHere(id, accepted(), graceMs).finally(() => this.#running.delete(running));
     this.#running.add(running);
+    return { status: NormalizedStatus.Success };
+  }
+
+  async #reported(request: EventReportRequest, aet: string): Promise<NormalizedAnswer> {
+    const { eventTypeId, dataset, transferSyntaxUid } = request;
+    if (eventTypeId !== CommitmentEvent.Successful && eventTypeId !== CommitmentEvent.FailuresExist)
+      throw new DimseStatusError(NormalizedStatus.NoSuchEventType);
+    const report = decodeCommitmentReport(dataset, transferSyntaxUid);
+    const isOurs = await this.asked.take(report).catch(refuse);
+    if (!isOurs) throw new DimseStatusError(NormalizedStatus.InvalidArgumentValue, { comment: 'nobody asked for it' });
+    const { transactionUid: transaction, committed, failed } = report;
+    this.log.info({ aet, transaction, committed: committed.length, failed: failed.length }, 'commitment.answered');
     return { status: NormalizedStatus.Success };
   }
 
