@@ -139,19 +139,18 @@ describe("a modality's day", () => {
     const uids = made.map(({ sopInstanceUid }) => sopInstanceUid);
     const seriesUid = made[0]?.seriesInstanceUid ?? series;
     await modality('mpps', { operations: [['create', '1.2.9.1', begun(study)]] });
-    await send(system, { instances: made });
+    await send(system, { instances: made.map((one, n) => ({ ...one, fileName: `${n}.dcm` })) });
     const ended = { ...performed(seriesUid, uids), '00400252': element('CS', 'COMPLETED') };
     expect(await modality('mpps', { operations: [['set', '1.2.9.1', ended]] })).toMatchObject([[0]]);
     const revision = await eventually('the study is complete by stated counts', 60_000, async () => {
       const [row] = await query<{ evidence: string }>(
         system,
-        'study_index',
-        'select evidence from revision where study_instance_uid = $1',
+        'select evidence from study_index.revision where study_instance_uid = $1',
         [study],
       );
       return row;
     });
-    expect(revision.evidence).toMatch(/stated-count/i);
+    expect(revision.evidence).toBe('COMPLETENESS_EVIDENCE_STATED_COUNT');
     const references = uids.map((uid) => [ct, uid]);
     const { reported } = await modality<{ reported: { type: number; committed: string[] }[] }>('commit', {
       transaction: '1.2.9.2',
