@@ -110,7 +110,7 @@ describe("a modality's day", () => {
     );
     const { stdout, stderr } = await run(
       'findscu',
-      ['-W', '-aec', 'CALLOSUM', '127.0.0.1', String(system.dimsePort), '-k', '0008,0050=ACC-TO*', '-k', '0010,0020', '-k', '(0040,0100)[0].(0008,0060)=CT'],
+      ['-v', '-W', '-aec', 'CALLOSUM', '127.0.0.1', String(system.dimsePort), '-k', '0008,0050=ACC-TO*', '-k', '0010,0020', '-k', '(0040,0100)[0].(0008,0060)=CT'],
       { timeoutMs: 30_000 },
     );
     const printed = stdout + stderr;

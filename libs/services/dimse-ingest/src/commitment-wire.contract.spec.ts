@@ -116,7 +116,7 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
   it('is reported after a restart to a requestor that was away, and waits for one nobody can call', async () => {
     await modality(node.port, 'commit_elsewhere', { transaction: '1.1.7', references: kept });
     await modality(node.port, 'commit_elsewhere', { aet: 'DEAF', transaction: '1.1.8', references: kept });
-    await expect.poll(async () => (await stateOf('1.1.7'))?.['error_code']).toBe('dimse.unreachable');
+    await expect.poll(async () => (await stateOf('1.1.7'))?.['error_code']).toBe('dimse.peer-unreachable');
     await expect.poll(async () => (await stateOf('1.1.8'))?.['error_code']).toBe('dimse-ingest.not-callable');
     await node.halt();
     const heard = await listening<Heard>(0, 'listen', { listen });

@@ -76,7 +76,7 @@ describe('commitments', () => {
     await take('1.1');
     const claim = await commitments.claim(60_000);
     if (!claim) throw new Error('nothing was due');
-    await commitments.release(claim, { errorCode: 'dimse.unreachable', pauseMs: 600_000 });
+    await commitments.release(claim, { errorCode: 'dimse.peer-unreachable', pauseMs: 600_000 });
     expect(await commitments.claim(60_000)).toBeUndefined();
     await take('1.2');
     expect(await commitments.claim(60_000)).toMatchObject({ aet: 'CT1', attempts: 1 });

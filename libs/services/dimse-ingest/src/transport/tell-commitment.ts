@@ -13,9 +13,10 @@ export function tellReport(log: Logger, { commitment, report, error }: ReportOut
     return;
   }
   const { committed, failed } = report;
-  if (committed.length > 0) count('callosum.dimse.commitment.instances', committed.length, { 'dicom.status': '0000' });
-  for (const { failureReason } of failed)
-    count('callosum.dimse.commitment.instances', 1, { 'dicom.status': statusText(failureReason) });
+  const byStatus = new Map([[0, committed.length]]);
+  for (const { failureReason } of failed) byStatus.set(failureReason, (byStatus.get(failureReason) ?? 0) + 1);
+  for (const [status, instances] of byStatus)
+    if (instances > 0) count('callosum.dimse.commitment.instances', instances, { 'dicom.status': statusText(status) });
   log.info({ ...fields, association: on, committed: committed.length, failed: failed.length }, 'commitment.reported');
 }
 
