@@ -28,7 +28,6 @@ export type {
   Patient,
   Period,
   Practitioner,
-  Practitioner,
   Procedure,
   Provenance,
   Quantity,
