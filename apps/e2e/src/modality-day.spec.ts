@@ -141,7 +141,7 @@ describe("a modality's day", () => {
     await modality('mpps', { operations: [['create', '1.2.9.1', begun(study)]] });
     await send(system, { instances: made.map((one, n) => ({ ...one, fileName: `${n}.dcm` })) });
     const ended = { ...performed(seriesUid, uids), '00400252': element('CS', 'COMPLETED') };
-    expect(await modality('mpps', { operations: [['set', '1.2.9.1', ended]] })).toMatchObject([[0]]);
+    expect(await modality('mpps', { operations: [['set', '1.2.9.1', ended]] })).toEqual([[0, null]]);
     const revision = await eventually('the study is complete by stated counts', 60_000, async () => {
       const [row] = await query<{ evidence: string }>(
         system,

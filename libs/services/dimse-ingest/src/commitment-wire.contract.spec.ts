@@ -1,3 +1,4 @@
+import { requestCommitment } from '@callosum/dimse';
 import { freePort, orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -95,10 +96,10 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
   });
 
   it('takes 12,000 instances in one request', async () => {
-    const many = Array.from({ length: 12_000 }, (_, n) => [ct, `1.2.826.0.1.3680043.9.9999.20261126.${n + 1}`]);
-    const { reported } = await commit({ transaction: '1.1.5', references: [...kept, ...many], wait: 60 });
-    expect(reported[0]?.committed).toEqual(['1.2.3.1.1', '1.2.3.1.2']);
-    expect(reported[0]?.failed).toHaveLength(12_000);
+    const references = Array.from({ length: 12_000 }, (_, n) => ({ sopClassUid: ct, sopInstanceUid: `1.2.3.1.${n + 1}` }));
+    const report = await requestCommitment(node.to(), { transactionUid: '1.1.5', references }, 30_000);
+    expect(report?.committed).toEqual(references.slice(0, 2));
+    expect(report?.failed).toHaveLength(11_998);
   });
 
   it('is reported on an association of ours, as provider, when the requestor has left', async () => {

@@ -1,13 +1,16 @@
-import type { Attributes } from '@callosum/dicom';
+import { type Attributes, writeDataset } from '@callosum/dicom';
+import { ScuAssociation } from '@callosum/dimse';
 import { orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { modality, python } from './test-support/modality.js';
 import { TestNode } from './test-support/node.js';
 import { begun, ended, json } from './test-support/procedure-steps.js';
+import { procedureStepClass } from './transport/dimse/procedure-step.service.js';
 
 const postgres = await orSkip(() => startPostgres());
-type Answer = readonly [status: number, comment: string | null, uid: string];
+const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
+type Answer = readonly [status: number, comment: string | null];
 
 /** Modality performed procedure steps as pynetdicom sends them. */
 describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)('MPPS on the wire', () => {
@@ -33,12 +36,12 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
       ['get', '1.2.9.1', ['00400252', '00080070']],
     );
     expect(answers).toEqual([
-      [0, null, '1.2.9.1'],
-      [0, null, '1.2.9.1'],
+      [0, null],
+      [0, null],
       { SpecificCharacterSet: 'ISO_IR 100', PatientName: 'Müller^Anna', PerformedProcedureStepStatus: 'COMPLETED' },
-      [0, null, '1.2.9.1'],
+      [0, null],
       { PerformedProcedureStepStatus: 'COMPLETED' },
-      [0x0001, null, '1.2.9.1'],
+      [0x0001, null],
     ]);
     const told = async (): Promise<string[]> =>
       (
@@ -52,10 +55,18 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
   });
 
   it('gets a UID of ours when the modality leaves it to us', async () => {
-    const [created] = (await operate(['create', null, list(begun())])) as [Answer];
-    expect(created[0]).toBe(0);
-    expect(created[2]).toMatch(/^2\.25\.\d+$/);
-    expect(await operate(['set', created[2], list({ PerformedProcedureStepDescription: 'x' })])).toMatchObject([[0]]);
+    const context = { abstractSyntaxUid: procedureStepClass, transferSyntaxUids: [explicitVrLittleEndian] };
+    const association = await ScuAssociation.open(node.to(), [context]);
+    const id = association.contextFor(procedureStepClass);
+    const dataset = Buffer.from(writeDataset(list(begun())));
+    const { status, sopInstanceUid = '' } = await association.nCreate(id, { dataset });
+    expect([status, sopInstanceUid]).toEqual([0, expect.stringMatching(/^2\.25\.\d+$/)]);
+    const { PatientID: _id, ...without } = begun();
+    const refused = await association.nCreate(id, { dataset: Buffer.from(writeDataset(list(without))) });
+    expect(refused).toMatchObject({ status: 0x0120, attributeIdentifiers: [0x0010_0020] });
+    await association.release();
+    const more = list({ PerformedProcedureStepDescription: 'x' });
+    expect(await operate(['set', sopInstanceUid, more])).toEqual([[0, null]]);
   });
 
   it('is refused in the standard’s words', async () => {

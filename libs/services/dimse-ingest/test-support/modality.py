@@ -160,7 +160,7 @@ def mpps():
             status, found = association.send_n_get([int(tag, 16) for tag in attributes], MPPS_RETRIEVE, uid)
             if found is not None:
                 answers.append({keyword_for_tag(element.tag): str(element.value) for element in found})
-        answers.append([status.Status, status.get("ErrorComment"), str(status.get("AffectedSOPInstanceUID", ""))])
+        answers.append([status.Status, status.get("ErrorComment")])
     association.release()
     return answers
 

@@ -38,7 +38,7 @@ export class PostgresCommitments implements Commitments {
     return this.db.transaction().execute(async (trx) => {
       const { rows } = await sql<{ waiting: number }>`
         select count(*)::int as waiting from (
-          select 1 from commitment where state = 'waiting' limit ${this.waitingAtMost}) as some`.execute(trx);
+          select 1 from commitment where state = 'waiting' limit ${this.waitingAtMost}) as waiting_rows`.execute(trx);
       if ((rows[0]?.waiting ?? 0) >= this.waitingAtMost) throw new TooManyCommitmentsError();
       // It just called us: whatever kept us from calling it may be over.
       await sql`

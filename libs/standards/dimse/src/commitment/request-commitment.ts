@@ -18,7 +18,7 @@ import {
 } from './commitment.js';
 
 /** References of one request: their report stays below what `identifierBytesMax` lets in. */
-export const commitmentReferencesMax = 10_000;
+export const commitmentReferencesMax = 25_000;
 
 const transferSyntaxUids = ['1.2.840.10008.1.2.1', '1.2.840.10008.1.2'];
 const asUser: ProposedContext = { abstractSyntaxUid: storageCommitmentClass, transferSyntaxUids };
