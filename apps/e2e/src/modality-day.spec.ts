@@ -96,7 +96,9 @@ describe("a modality's day", () => {
     await orderFor(patient, 'ACC-TODAY');
     await orderFor(patient, 'ACC-TOMORROW', { occurrenceDateTime: '2026-11-27T09:30:00+01:00' });
     await orderFor(patient, 'ACC-DONE', { status: 'completed' });
-    await orderFor(patient, 'ACC-LAB', { category: [{ coding: [{ system: 'http://snomed.info/sct', code: '108252007' }] }] });
+    await orderFor(patient, 'ACC-LAB', {
+      category: [{ coding: [{ system: 'http://snomed.info/sct', code: '108252007' }] }],
+    });
     await orderFor(patient, 'ACC-UNDATED', { occurrenceDateTime: undefined, authoredOn: '2026-11-26T07:00:00+01:00' });
     const { statuses, items } = await worklist(asked, today, 'ISO_IR 192');
     expect(statuses).toEqual([0xff00, 0xff00, 0]);
@@ -110,7 +112,20 @@ describe("a modality's day", () => {
     );
     const { stdout, stderr } = await run(
       'findscu',
-      ['-v', '-W', '-aec', 'CALLOSUM', '127.0.0.1', String(system.dimsePort), '-k', '0008,0050=ACC-TO*', '-k', '0010,0020', '-k', '(0040,0100)[0].(0008,0060)=CT'],
+      [
+        '-v',
+        '-W',
+        '-aec',
+        'CALLOSUM',
+        '127.0.0.1',
+        String(system.dimsePort),
+        '-k',
+        '0008,0050=ACC-TO*',
+        '-k',
+        '0010,0020',
+        '-k',
+        '(0040,0100)[0].(0008,0060)=CT',
+      ],
       { timeoutMs: 30_000 },
     );
     const printed = stdout + stderr;
@@ -131,10 +146,18 @@ describe("a modality's day", () => {
   });
 
   it('goes on with what it does: its step ends, and the study is complete at once; its images are committed to', async () => {
-    const { items } = await worklist({ ...asked, '0020000D': element('UI'), '00080050': element('SH', 'ACC-TODAY') }, today);
+    const { items } = await worklist(
+      { ...asked, '0020000D': element('UI'), '00080050': element('SH', 'ACC-TODAY') },
+      today,
+    );
     const study = String(text(items[0]?.[1], '0020000D'));
     const series = `${study}.1`;
-    const overrides = { StudyInstanceUID: study, PatientName: 'Müller^Anna', PatientID: 'DAY-1', AccessionNumber: 'ACC-TODAY' };
+    const overrides = {
+      StudyInstanceUID: study,
+      PatientName: 'Müller^Anna',
+      PatientID: 'DAY-1',
+      AccessionNumber: 'ACC-TODAY',
+    };
     const made = tinySeries({ slices: 3, salt: 'modality-day', overrides });
     const uids = made.map(({ sopInstanceUid }) => sopInstanceUid);
     const seriesUid = made[0]?.seriesInstanceUid ?? series;
@@ -206,7 +229,10 @@ function performed(series: string, instances: readonly string[]): Json {
       '0020000E': element('UI', series),
       '0008103E': element('LO'),
       '00080054': element('AE'),
-      '00081140': element('SQ', ...instances.map((uid) => ({ '00081150': element('UI', ct), '00081155': element('UI', uid) }))),
+      '00081140': element(
+        'SQ',
+        ...instances.map((uid) => ({ '00081150': element('UI', ct), '00081155': element('UI', uid) })),
+      ),
       '00400220': element('SQ'),
     }),
   };

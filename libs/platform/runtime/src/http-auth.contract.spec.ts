@@ -53,8 +53,11 @@ const environment = (changes: Record<string, string> = {}): Record<string, strin
   CALLOSUM_AUTH_SERVICE_KEYS_FILE: keysFile(),
   ...changes,
 });
-const authenticator = (service: 'fhir-gateway' | 'result-publisher' | 'dimse-ingest' | 'study-index', changes = {}, keyTimes = quick) =>
-  new Authenticator(service, parseSettings(authSettings, environment(changes)), { keyTimes });
+const authenticator = (
+  service: 'fhir-gateway' | 'result-publisher' | 'dimse-ingest' | 'study-index',
+  changes = {},
+  keyTimes = quick,
+) => new Authenticator(service, parseSettings(authSettings, environment(changes)), { keyTimes });
 
 /** The guard as services have it, over the templates of real routes; each answers who it thinks calls. */
 function serve(service: 'fhir-gateway', keyTimes: KeyTimes, changes: Record<string, string> = {}): FastifyInstance {

@@ -96,7 +96,10 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
   });
 
   it('takes 12,000 instances in one request', async () => {
-    const references = Array.from({ length: 12_000 }, (_, n) => ({ sopClassUid: ct, sopInstanceUid: `1.2.3.1.${n + 1}` }));
+    const references = Array.from({ length: 12_000 }, (_, n) => ({
+      sopClassUid: ct,
+      sopInstanceUid: `1.2.3.1.${n + 1}`,
+    }));
     const report = await requestCommitment(node.to(), { transactionUid: '1.1.5', references }, 30_000);
     expect(report?.committed).toEqual(references.slice(0, 2));
     expect(report?.failed).toHaveLength(11_998);
@@ -122,7 +125,9 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
     await node.halt();
     const heard = await listening<Heard>(0, 'listen', { listen });
     await node.boot();
-    await node.admin.query("update dimse_ingest.commitment_requestor set next_attempt_at = now() where aet = 'MODALITY'");
+    await node.admin.query(
+      "update dimse_ingest.commitment_requestor set next_attempt_at = now() where aet = 'MODALITY'",
+    );
     expect((await heard.result).reported).toMatchObject([{ type: 1, transaction: '1.1.7' }]);
     expect(await stateOf('1.1.8')).toMatchObject({ state: 'waiting' });
   });

@@ -49,9 +49,7 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
           "select value from event_log.events where topic = 'imaging.procedure-step.changed.v1' order by position",
         )
       ).rows.map(({ value }) => (JSON.parse(value) as { status: string }).status);
-    await expect
-      .poll(told)
-      .toEqual(['PROCEDURE_STEP_STATUS_IN_PROGRESS', 'PROCEDURE_STEP_STATUS_COMPLETED']);
+    await expect.poll(told).toEqual(['PROCEDURE_STEP_STATUS_IN_PROGRESS', 'PROCEDURE_STEP_STATUS_COMPLETED']);
   });
 
   it('gets a UID of ours when the modality leaves it to us', async () => {

@@ -63,8 +63,16 @@ export class FhirOrders implements Orders {
     for await (const page of this.fhir.searchPages<ServiceRequest>('ServiceRequest', params, signal)) {
       const orders = page.filter(({ doNotPerform }) => doNotPerform !== true);
       const [patients, practitioners] = await Promise.all([
-        this.byId<Patient>('Patient', orders.map(({ subject }) => subject), signal),
-        this.byId<Practitioner>('Practitioner', orders.map(({ requester }) => requester), signal),
+        this.byId<Patient>(
+          'Patient',
+          orders.map(({ subject }) => subject),
+          signal,
+        ),
+        this.byId<Practitioner>(
+          'Practitioner',
+          orders.map(({ requester }) => requester),
+          signal,
+        ),
       ]);
       yield orders.flatMap((order): ImagingOrder[] => {
         const patient = patients.get(this.localId('Patient', order.subject) ?? '');

@@ -13,8 +13,7 @@ const kept = fc
   .array(reference, { maxLength: 20 })
   .map((all) =>
     all.reduce(
-      (map, one) =>
-        map.set(one.sopInstanceUid, new Set([...(map.get(one.sopInstanceUid) ?? []), one.sopClassUid])),
+      (map, one) => map.set(one.sopInstanceUid, new Set([...(map.get(one.sopInstanceUid) ?? []), one.sopClassUid])),
       new Map<string, Set<string>>(),
     ),
   );
@@ -29,9 +28,7 @@ describe('a commitment', () => {
         for (const one of committed) expect(archive.get(one.sopInstanceUid)?.has(one.sopClassUid)).toBe(true);
         for (const one of failed)
           expect(one.failureReason).toBe(
-            archive.has(one.sopInstanceUid)
-              ? FailureReason.ClassInstanceConflict
-              : FailureReason.NoSuchObjectInstance,
+            archive.has(one.sopInstanceUid) ? FailureReason.ClassInstanceConflict : FailureReason.NoSuchObjectInstance,
           );
       }),
       { seed },
@@ -71,6 +68,8 @@ describe('a commitment', () => {
   it('is delivered by success and warnings only', () => {
     for (const status of [0x0000, 0x0001, 0x0107, 0xb000]) expect(() => assertTaken(status)).not.toThrow();
     for (const status of [0x0110, 0x0211, 0xa700])
-      expect(() => assertTaken(status)).toThrow(expect.objectContaining({ code: 'dimse-ingest.report-refused' }) as Error);
+      expect(() => assertTaken(status)).toThrow(
+        expect.objectContaining({ code: 'dimse-ingest.report-refused' }) as Error,
+      );
   });
 });

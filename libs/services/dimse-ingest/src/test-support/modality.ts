@@ -12,7 +12,12 @@ const script = join(import.meta.dirname, '../../test-support/modality.py');
 /** A Python with pynetdicom, or why there is none. */
 export const python = await orSkip(async () => {
   for (const candidate of [process.env['CALLOSUM_TEST_PYTHON'], 'python3']) {
-    const has = candidate && run(candidate, ['-c', 'import pynetdicom']).then(() => true, () => false);
+    const has =
+      candidate &&
+      run(candidate, ['-c', 'import pynetdicom']).then(
+        () => true,
+        () => false,
+      );
     if (candidate && (await has)) return candidate;
   }
   throw new MissingPrerequisite(

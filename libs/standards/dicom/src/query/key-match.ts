@@ -1,4 +1,10 @@
-import { type DicomJson, type DicomJsonElement, type DicomJsonValue, type PersonName, personNameText } from '../json.js';
+import {
+  type DicomJson,
+  type DicomJsonElement,
+  type DicomJsonValue,
+  type PersonName,
+  personNameText,
+} from '../json.js';
 import type { Tag } from '../tags.js';
 import { type Condition, matchesWildcard } from './match.js';
 import { matchesName, nameWords } from './match-name.js';

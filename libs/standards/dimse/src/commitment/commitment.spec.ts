@@ -1,7 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { openPolicy, type Provider, startProvider } from '../../test-support/providers.js';
-import { type AcceptedAssociation, type EventReportRequest, type RequestHandler, storageCommitmentClass } from '../index.js';
+import {
+  type AcceptedAssociation,
+  type EventReportRequest,
+  type RequestHandler,
+  storageCommitmentClass,
+} from '../index.js';
 import {
   type CommitmentReport,
   decodeCommitmentReport,
@@ -35,8 +40,10 @@ describe('information of a storage commitment', () => {
   });
 
   it('is refused when it is none, with a status and the attribute it is about', () => {
-    const read = (request: Parameters<typeof encodeCommitmentRequest>[0], most = 10) => () =>
-      decodeCommitmentRequest(encodeCommitmentRequest(request, explicit), explicit, most);
+    const read =
+      (request: Parameters<typeof encodeCommitmentRequest>[0], most = 10) =>
+      () =>
+        decodeCommitmentRequest(encodeCommitmentRequest(request, explicit), explicit, most);
     const status = (code: number, attributeIdentifiers?: number[]) =>
       expect.objectContaining({ status: code, ...(attributeIdentifiers && { attributeIdentifiers }) }) as Error;
     expect(read({ transactionUid: '', references: [one] })).toThrow(status(0x0115, [0x00081195]));
@@ -51,7 +58,9 @@ describe('information of a storage commitment', () => {
 describe('between our user and our provider', () => {
   let provider: Provider | undefined;
   afterEach(() => provider?.server.close(0));
-  const start = async (handler: RequestHandler): Promise<{ host: string; port: number; calledAet: string; callingAet: string }> => {
+  const start = async (
+    handler: RequestHandler,
+  ): Promise<{ host: string; port: number; calledAet: string; callingAet: string }> => {
     provider = await startProvider({}, undefined, { handler, policy: openPolicy([]) });
     return { host: '127.0.0.1', port: provider.port, calledAet: 'ANY', callingAet: 'US' };
   };

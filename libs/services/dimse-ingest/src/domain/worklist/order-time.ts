@@ -8,8 +8,7 @@ export interface ScheduledStart {
   readonly time: string;
 }
 
-const moment =
-  /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})?)?$/;
+const moment = /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})?)?$/;
 
 /**
  * Start of an order: its occurrence, or for one without, since when it stands.

@@ -7,7 +7,8 @@ import type { WorklistSite } from './order.js';
 import { worklistItem } from './worklist-item.js';
 
 const site: WorklistSite = { site: 'default', stations: new Map([['CT', ['CT1', 'CT2']]]) };
-const made = (more = {}, of: Partial<WorklistSite> = {}): DicomJson => worklistItem(imagingOrder(more), { ...site, ...of });
+const made = (more = {}, of: Partial<WorklistSite> = {}): DicomJson =>
+  worklistItem(imagingOrder(more), { ...site, ...of });
 const value = (item: DicomJson, keyword: string): unknown => item[tagOf(keyword)]?.Value?.[0];
 const step = (item: DicomJson): DicomJson => value(item, 'ScheduledProcedureStepSequence') as DicomJson;
 
@@ -61,7 +62,10 @@ describe('an order in the worklist', () => {
     expect(value(item, 'AccessionNumber')).toBeUndefined();
     expect(value(item, 'RequestedProcedureDescription')).toBe(`a b ${'x'.repeat(60)}`);
     const bare = worklistItem(
-      { order: { resourceType: 'ServiceRequest', id: 'x', status: 'active', intent: 'order', subject: {} }, patient: { ...patient, identifier: [] } },
+      {
+        order: { resourceType: 'ServiceRequest', id: 'x', status: 'active', intent: 'order', subject: {} },
+        patient: { ...patient, identifier: [] },
+      },
       site,
     );
     expect(value(bare, 'PatientID')).toBeUndefined();

@@ -21,8 +21,14 @@ describe('a query of the worklist', () => {
     [true, step({ ScheduledProcedureStepStartDate: '20261120-20261126' })],
     [false, step({ ScheduledProcedureStepStartDate: '20261127-' })],
     // One range of moments: from the evening before until the morning (table K.6-1).
-    [true, step({ ScheduledProcedureStepStartDate: '20261125-20261126', ScheduledProcedureStepStartTime: '200000-100000' })],
-    [false, step({ ScheduledProcedureStepStartDate: '20261125-20261126', ScheduledProcedureStepStartTime: '200000-090000' })],
+    [
+      true,
+      step({ ScheduledProcedureStepStartDate: '20261125-20261126', ScheduledProcedureStepStartTime: '200000-100000' }),
+    ],
+    [
+      false,
+      step({ ScheduledProcedureStepStartDate: '20261125-20261126', ScheduledProcedureStepStartTime: '200000-090000' }),
+    ],
     [true, { PatientName: 'müller*' }],
     [false, { PatientName: 'muster*' }],
     [true, { PatientID: 'MRN-1', AccessionNumber: 'ACC-77' }],
@@ -31,7 +37,11 @@ describe('a query of the worklist', () => {
   ])('%s: %j', (expected, attributes) => expect(matches(attributes)).toBe(expected));
 
   it('answers what was asked for, empty where nothing is known, and no more', () => {
-    const found = answer({ PatientID: '', PatientWeight: null, ...step({ Modality: 'CT', ScheduledProcedureStepID: '' }) });
+    const found = answer({
+      PatientID: '',
+      PatientWeight: null,
+      ...step({ Modality: 'CT', ScheduledProcedureStepID: '' }),
+    });
     expect(found).toEqual({
       [tagOf('PatientID')]: { vr: 'LO', Value: ['MRN-1'] },
       [tagOf('PatientWeight')]: { vr: 'DS' },
@@ -56,7 +66,9 @@ describe('a query of the worklist', () => {
   });
 
   it('narrows what the record is asked for, by a day more on each side', () => {
-    expect(read({ PatientID: 'P1', ...step({ ScheduledProcedureStepStartDate: '20261101-20261130' }) }).narrowing).toEqual({
+    expect(
+      read({ PatientID: 'P1', ...step({ ScheduledProcedureStepStartDate: '20261101-20261130' }) }).narrowing,
+    ).toEqual({
       patientIdentifier: 'P1',
       from: '2026-10-31',
       to: '2026-12-01',

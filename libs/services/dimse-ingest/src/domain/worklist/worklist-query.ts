@@ -41,7 +41,10 @@ const startDate: Tag = '00400002';
 
 /** Attributes an item can have, by what one has that says nothing. */
 const blank = worklistItem(
-  { order: { resourceType: 'ServiceRequest', id: '0', status: 'active', intent: 'order', subject: {} }, patient: { resourceType: 'Patient' } },
+  {
+    order: { resourceType: 'ServiceRequest', id: '0', status: 'active', intent: 'order', subject: {} },
+    patient: { resourceType: 'Patient' },
+  },
   { site: '', stations: new Map() },
 );
 const [blankStep] = (blank[steps]?.Value ?? []) as DicomJson[];
