@@ -42,6 +42,9 @@ const originOf: Record<Origin, imaging.InstanceOrigin> = {
   callosum: imagingTypes.InstanceOrigin.INSTANCE_ORIGIN_CALLOSUM,
 };
 
+/** UIDs of one statement that asks for many. */
+const askedAtOnce = 1_000;
+
 /** Writes rows and their facts; knows nothing of blobs. */
 export class Ledger {
   constructor(
@@ -143,6 +146,24 @@ export class Ledger {
       .where('revision', '=', 1)
       .forUpdate()
       .execute();
+  }
+
+  /** SOP classes under which instances are kept, the current revision or another; without those nothing is kept of. */
+  async keptClasses(sopInstanceUids: readonly string[]): Promise<Map<string, Set<string>>> {
+    const classes = new Map<string, Set<string>>();
+    for (let at = 0; at < sopInstanceUids.length; at += askedAtOnce) {
+      const rows = await this.db
+        .selectFrom('intake')
+        .select(['sop_instance_uid', 'sop_class_uid'])
+        .where('site', '=', this.site)
+        .where('sop_instance_uid', 'in', sopInstanceUids.slice(at, at + askedAtOnce))
+        .execute();
+      for (const row of rows) {
+        const known = classes.get(row.sop_instance_uid) ?? new Set<string>();
+        classes.set(row.sop_instance_uid, known.add(row.sop_class_uid));
+      }
+    }
+    return classes;
   }
 
   kept(sopInstanceUid: string): Promise<LedgerEntry[]> {

@@ -19,13 +19,18 @@ import { GetProcedureStep } from './application/get-procedure-step.js';
 import type { ProcedureSteps } from './application/ports.js';
 import { StoreInstance } from './application/store-instance.js';
 import { queryProviders } from './query.providers.js';
+import { commitmentProviders } from './commitment.providers.js';
 import type { DimseIngestSettings } from './settings.js';
 import { APPLICATION_ENTITIES, DIMSE_SERVICES, PROCEDURE_STEPS } from './tokens.js';
+import { CommitmentService } from './transport/dimse/commitment.service.js';
 import type { DimseService } from './transport/dimse/dimse-service.js';
 import { DimseListener } from './transport/dimse/dimse-listener.js';
 import { QueryService } from './transport/dimse/query.service.js';
 import { RetrieveService } from './transport/dimse/retrieve.service.js';
+import { ProcedureStepService } from './transport/dimse/procedure-step.service.js';
+import { WorklistService } from './transport/dimse/worklist.service.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
+import { worklistProviders } from './worklist.providers.js';
 
 @Module({
   providers: [
@@ -73,10 +78,13 @@ import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
       inject: [PROCEDURE_STEPS],
     },
     ...queryProviders,
+    ProcedureStepService,
+    ...commitmentProviders,
+    ...worklistProviders,
     {
       provide: DIMSE_SERVICES,
       useFactory: (...services: DimseService[]): DimseService[] => services,
-      inject: [QueryService, RetrieveService],
+      inject: [QueryService, RetrieveService, ProcedureStepService, CommitmentService, WorklistService],
     },
     ProcedureStepsLoop,
     DimseListener,

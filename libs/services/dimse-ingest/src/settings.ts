@@ -4,6 +4,8 @@ import { z } from 'zod';
 
 import { isHost } from './adapters/network-addresses.js';
 import { querySettings } from './settings-query.js';
+import { commitmentSettings } from './settings-commitment.js';
+import { worklistSettings } from './settings-worklist.js';
 
 /** AE titles: 1 to 16 characters of the default repertoire, no backslash, no control characters (PS3.5 section 6.2). */
 const aeTitle = /^[\x20-\x5b\x5d-\x7e]{1,16}$/;
@@ -52,6 +54,8 @@ export const dimseIngestSettings = z.object({
       'A procedure step (MPPS) that was not changed for this many days is no longer kept: N-GET and N-SET find none',
     ),
   ...querySettings,
+  ...commitmentSettings,
+  ...worklistSettings,
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;
 

@@ -4,3 +4,9 @@ export const DIMSE_SERVICES = Symbol('dimse-ingest.services');
 export const APPLICATION_ENTITIES = Symbol('dimse-ingest.application-entities');
 /** `ProcedureSteps`. */
 export const PROCEDURE_STEPS = Symbol('dimse-ingest.procedure-steps');
+/** `Commitments`. */
+export const COMMITMENTS = Symbol('dimse-ingest.commitments');
+/** `AskedCommitments`. */
+export const ASKED_COMMITMENTS = Symbol('dimse-ingest.asked-commitments');
+/** `Waker` of whoever reports commitments. */
+export const COMMITMENT_WAKER = Symbol('dimse-ingest.commitment-waker');

@@ -181,6 +181,25 @@ export const metricRegistry = {
     meaning: 'DIMSE operations, from request to response',
     bounds: requestBounds,
   },
+  'callosum.dimse.commitments': {
+    kind: 'gauge',
+    unit: '{request}',
+    labels: ['callosum.outcome'],
+    meaning:
+      'Storage commitments whose report waits to be delivered (waiting), and whose report was given up and is still kept (given-up)',
+  },
+  'callosum.dimse.commitments.oldest_age': {
+    kind: 'gauge',
+    unit: 's',
+    labels: [],
+    meaning: 'How long the storage commitment that waits longest for its report has waited; 0 when none waits',
+  },
+  'callosum.dimse.commitment.instances': {
+    kind: 'counter',
+    unit: '{instance}',
+    labels: ['dicom.status'],
+    meaning: 'Instances of reported storage commitments: 0000 committed to, else the failure reason',
+  },
   'callosum.study.completion.duration': {
     kind: 'histogram',
     unit: 's',
