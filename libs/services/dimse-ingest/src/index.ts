@@ -2,7 +2,7 @@ import { defineService } from '@callosum/runtime';
 
 import { dimseIngestMigrations } from './adapters/migrations.js';
 import { DimseIngestModule } from './dimse-ingest.module.js';
-import { assertDimseBind, dimseIngestSettings } from './settings.js';
+import { assertDimseBind, dimseIngestSettings, dimsePorts } from './settings.js';
 
 export { DimseListener } from './transport/dimse/dimse-listener.js';
 
@@ -16,7 +16,5 @@ export const dimseIngest = defineService({
   module: DimseIngestModule,
   httpPrefixes: ['/api/dimse'],
   assertBinds: assertDimseBind,
-  listensOn: ({ CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port }) => [
-    { setting: 'CALLOSUM_DIMSE_PORT', host, port },
-  ],
+  listensOn: dimsePorts,
 });

@@ -1,6 +1,8 @@
 import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
+import { entityMigrations } from './entity-migrations.js';
+
 /** Tables of the schema `dimse_ingest`. */
 export const dimseIngestMigrations: Migrations = {
   '0001-procedure-steps': {
@@ -20,4 +22,5 @@ export const dimseIngestMigrations: Migrations = {
       await sql`create index procedure_step_by_age on procedure_step (updated_at)`.execute(db);
     },
   },
+  ...entityMigrations,
 };

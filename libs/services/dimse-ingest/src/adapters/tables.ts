@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 
 import type { StepStatus } from '../domain/procedure-step.js';
+import type { EntityTables } from './entity-tables.js';
 
 /** A modality performed procedure step. Its attributes hold the patient's; they leave this schema by N-GET alone. */
 export interface ProcedureStepTable {
@@ -17,6 +18,6 @@ export interface ProcedureStepTable {
   updated_at: Generated<Date>;
 }
 
-export interface DimseIngestTables {
+export interface DimseIngestTables extends EntityTables {
   procedure_step: ProcedureStepTable;
 }

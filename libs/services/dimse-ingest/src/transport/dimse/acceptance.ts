@@ -8,7 +8,8 @@ export function acceptanceOf(services: readonly DimseService[], storage = storag
   return {
     ...storage,
     accept: (proposal) => byClass.get(proposal.abstractSyntaxUid)?.accept(proposal) ?? storage.accept(proposal),
-    answerExtended: (sopClassUid, information) => byClass.get(sopClassUid)?.answerExtended?.(sopClassUid, information),
+    answerExtended: (sopClassUid, information) =>
+      (byClass.get(sopClassUid) ?? storage).answerExtended?.(sopClassUid, information),
   };
 }
 
