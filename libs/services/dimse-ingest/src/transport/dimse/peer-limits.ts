@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import type { ApplicationEntity } from '../../domain/application-entity.js';
 
 /** A peer that was quiet may catch up on this much at once. */
@@ -62,7 +60,23 @@ export class PeerLimits {
     if (perSecond === undefined || !turns) return false;
     const waitMs = turns.take(perSecond, performance.now());
     if (waitMs < 1) return false;
-    await sleep(waitMs, undefined, { signal }).catch(() => turns.giveBack(perSecond));
+    if (!(await passed(waitMs, signal))) turns.giveBack(perSecond);
     return true;
   }
+}
+
+/** @returns false when the signal came first */
+function passed(ms: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const aborted = (): void => {
+      clearTimeout(timer);
+      resolve(false);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', aborted);
+      resolve(true);
+    }, ms);
+    signal.addEventListener('abort', aborted, { once: true });
+  });
 }
