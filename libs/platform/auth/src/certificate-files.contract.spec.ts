@@ -41,6 +41,8 @@ it('takes over what is written anew, and keeps the old while certificate and key
 it('says so at once where there is nothing to begin with', async () => {
   const certFile = join(authority.folder, 'garbage.pem');
   await writeFile(certFile, 'no certificate');
-  expect(() => new CertificateFiles({ certFile, keyFile: ours.keyFile }, () => undefined)).toThrow(CertificateFilesError);
+  expect(() => new CertificateFiles({ certFile, keyFile: ours.keyFile }, () => undefined)).toThrow(
+    CertificateFilesError,
+  );
   expect(() => new CertificateFiles({ caFile: '/none.pem' }, () => undefined)).toThrow(/ENOENT/);
 });

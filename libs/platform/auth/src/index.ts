@@ -18,4 +18,4 @@ export { anonymous, type Principal, principalOf, setPrincipal } from './principa
 export * from './roles.js';
 export * from './certificate-files.js';
 export * from './tls-files.js';
-export { type AuthSettings, authSettings, oidcConfig } from './settings.js';
+export { type AuthSettings, authSettings, oidcConfig, type TlsFiles } from './settings.js';

@@ -39,8 +39,15 @@ describe('the settings', () => {
 
   it('say which member of an AE is wrong, never its value', () => {
     const aes = JSON.stringify([{ ...entity, tls: { subjekt: 'CN=secret' }, port: 'secret' }]);
-    expect(() => parse({ CALLOSUM_DIMSE_AES: aes })).toThrow(/0\.port.*0\.tls\.subjekt|0\.tls\.subjekt.*0\.port/);
-    expect(() => parse({ CALLOSUM_DIMSE_AES: aes })).toThrow(expect.not.stringContaining('secret') as unknown as Error);
+    let message = '';
+    try {
+      parse({ CALLOSUM_DIMSE_AES: aes });
+    } catch (error) {
+      message = String(error);
+    }
+    expect(message).toContain('0.port');
+    expect(message).toContain('0.tls.subjekt');
+    expect(message).not.toContain('secret');
   });
 
   it('open the plain port, the one with TLS, or both', () => {

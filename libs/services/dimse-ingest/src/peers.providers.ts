@@ -57,7 +57,9 @@ export const peerProviders: Provider[] = [
     provide: DIMSE_CERTIFICATES,
     useFactory: (settings: DimseIngestSettings, log: Logger) => {
       const files = certificateFilesOf(settings);
-      return files && new CertificateFiles(files, (err) => log.error({ err, code: err.code }, 'dimse.certificate-unusable'));
+      return (
+        files && new CertificateFiles(files, (err) => log.error({ err, code: err.code }, 'dimse.certificate-unusable'))
+      );
     },
     inject: [SETTINGS, LOGGER],
   },

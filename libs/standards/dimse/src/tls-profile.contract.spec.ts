@@ -56,7 +56,6 @@ describe('the TLS profile (PS3.15 B.12)', () => {
     ['TLS 1.1', tls11],
     ['TLS 1.2 with CBC', cbc],
     ['TLS 1.2 without authentication of the server', ['-tls1_2', '-cipher', 'AECDH:@SECLEVEL=0']],
-    ['TLS 1.2 with a curve of 224 bits', ['-tls1_2', '-curves', 'secp224r1']],
   ])('refuses %s', async (_what, options) => {
     expect(await agreed(await serve(tlsProfile), ...options)).toBe('');
   });

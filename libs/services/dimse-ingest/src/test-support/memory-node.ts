@@ -21,9 +21,11 @@ const noTokens = { of: () => Promise.reject(new Error('no tokens here')) };
 
 /** The DIMSE ports of a node with its archive in memory. */
 export class MemoryNode {
-
-
-  private constructor(readonly listener: DimseListener, readonly archive: MemoryArchive, readonly logLines: readonly string[]) {}
+  private constructor(
+    readonly listener: DimseListener,
+    readonly archive: MemoryArchive,
+    readonly logLines: readonly string[],
+  ) {}
 
   static async start(changes: Record<string, string>, certificateEveryMs = 20): Promise<MemoryNode> {
     const env = { CALLOSUM_DIMSE_PORT: '0', CALLOSUM_DIMSE_TLS_PORT: '0', ...changes };

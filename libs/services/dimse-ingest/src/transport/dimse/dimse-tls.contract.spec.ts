@@ -113,7 +113,9 @@ describe('DICOM TLS', () => {
   });
 
   it('is how an AE is called whose entry says so: with our certificate, and its own is verified', async () => {
-    await start('mutual', { CALLOSUM_DIMSE_AES: entries({ aet: 'CALLER', tls: { dnsName: 'ct1.radiology.example' } }) });
+    await start('mutual', {
+      CALLOSUM_DIMSE_AES: entries({ aet: 'CALLER', tls: { dnsName: 'ct1.radiology.example' } }),
+    });
     const read = async (certificate: TestCertificate) => ({
       cert: await readFile(certificate.certFile, 'utf8'),
       key: await readFile(certificate.keyFile, 'utf8'),
@@ -139,8 +141,17 @@ describe('DICOM TLS', () => {
     const dcmtk = (certificate: TestCertificate): Promise<boolean> =>
       succeeds(
         'echoscu',
-        ['+tls', certificate.keyFile, certificate.certFile, '+cf', ours.caFile, '-aet', 'CT1', '-aec', 'CALLOSUM']
-          .concat(['-v', '127.0.0.1', String(node.listener.tlsPort)]),
+        [
+          '+tls',
+          certificate.keyFile,
+          certificate.certFile,
+          '+cf',
+          ours.caFile,
+          '-aet',
+          'CT1',
+          '-aec',
+          'CALLOSUM',
+        ].concat(['-v', '127.0.0.1', String(node.listener.tlsPort)]),
         /^/,
       );
     expect([await dcmtk(modality), await dcmtk(stranger)]).toEqual([true, false]);
