@@ -113,9 +113,8 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
   /** No new associations from now on; open ones have what is left of the grace. */
   #close(): Promise<unknown> {
     this.#stopRenewing?.();
-    return (this.#closing ??= Promise.all(
-      [this.#plain, this.#secure].map((server) => server?.close(this.drain.remainingMs)),
-    ));
+    const open = [this.#plain, this.#secure].filter((server) => server !== undefined);
+    return (this.#closing ??= Promise.all(open.map((server) => server.close(this.drain.remainingMs))));
   }
 
   async #accept(association: AssociationInfo): Promise<AssociationDecision> {

@@ -46,10 +46,10 @@ async function start(mode: 'on' | 'mutual', changes: Record<string, string> = {}
   });
 }
 async function over(certificate?: TestCertificate, changes: Partial<ScuOptions> = {}): Promise<ScuOptions> {
-  const [ca, cert, key] = await Promise.all(
-    [ours.caFile, certificate?.certFile, certificate?.keyFile].map((file) => (file ? readFile(file) : undefined)),
-  );
-  const tls = { servername: 'localhost', ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
+  const own = certificate
+    ? { cert: await readFile(certificate.certFile), key: await readFile(certificate.keyFile) }
+    : {};
+  const tls = { servername: 'localhost', ca: await readFile(ours.caFile), ...own };
   return node.to({ port: node.listener.tlsPort, tls, ...changes });
 }
 const outcome = (options: ScuOptions): Promise<unknown> =>
