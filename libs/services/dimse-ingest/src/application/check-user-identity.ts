@@ -30,6 +30,8 @@ const refused = (why: IdentityRefusal): IdentityVerdict => ({ why });
  * assertions are refused, not passed over: whoever sends one means to be checked.
  */
 export class CheckUserIdentity {
+  #checking: Promise<unknown> = Promise.resolve();
+
   /** @param inClear passcodes and tokens are taken without TLS, too */
   constructor(
     private readonly policy: IdentityPolicy,
@@ -59,8 +61,15 @@ export class CheckUserIdentity {
 
   async #withPasscode(identity: UserIdentity, entity: ApplicationEntity | undefined): Promise<IdentityVerdict> {
     const hash = userOf(identity, entity)?.passcodeHash;
-    const good = await isPasscode(textOf(identity.secondary), hash ?? nobodysHash);
+    const good = await this.#oneAtATime(() => isPasscode(textOf(identity.secondary), hash ?? nobodysHash));
     return good && hash !== undefined ? { accepted: true } : refused('user-unknown');
+  }
+
+  /** Checking is slow on purpose, and shares Node's few threads with the writing of objects: it gets one of them. */
+  #oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#checking.then(work);
+    this.#checking = result.catch(() => undefined);
+    return result;
   }
 
   async #bearer({ primary }: UserIdentity): Promise<IdentityVerdict> {
