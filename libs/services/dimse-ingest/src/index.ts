@@ -3,7 +3,7 @@ import { defineService } from '@callosum/runtime';
 import { dimseIngestMigrations } from './adapters/migrations.js';
 import { commitmentGauges } from './commitment.providers.js';
 import { DimseIngestModule } from './dimse-ingest.module.js';
-import { assertDimseBind, dimseIngestSettings } from './settings.js';
+import { assertDimseBind, dimseIngestSettings, dimsePorts } from './settings.js';
 
 export { DimseListener } from './transport/dimse/dimse-listener.js';
 
@@ -18,7 +18,5 @@ export const dimseIngest = defineService({
   httpPrefixes: ['/api/dimse'],
   gauges: async (app) => [...(await commitmentGauges(app))],
   assertBinds: assertDimseBind,
-  listensOn: ({ CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port }) => [
-    { setting: 'CALLOSUM_DIMSE_PORT', host, port },
-  ],
+  listensOn: dimsePorts,
 });

@@ -22,4 +22,5 @@ export type { QueryOptions, RetrieveOptions, RetrieveOutcome } from './services/
 export * from './status.js';
 export * from './store-files.js';
 export * from './store-outcome.js';
+export * from './tls-profile.js';
 export * from './upper-layer/associate.js';

@@ -46,6 +46,12 @@ export const routes: Readonly<Record<string, Rule>> = {
   'GET /api/inference/selection/:studyUid': ['dicom-reader', 'operator'],
   'GET /api/inference/jobs': ['dicom-reader', 'operator'],
   'POST /api/inference/jobs/:jobId/release': ['operator'],
+  'GET /api/dimse/aes': ['operator'],
+  'POST /api/dimse/aes': ['operator'],
+  'GET /api/dimse/aes/:aet': ['operator'],
+  'PUT /api/dimse/aes/:aet': ['operator'],
+  'DELETE /api/dimse/aes/:aet': ['operator'],
+  'POST /api/dimse/aes/:aet/echo': ['operator'],
 };
 
 /** The capability statement is for everyone: it says how to sign in (R4 security, 6.1.0). Searches by POST read. */

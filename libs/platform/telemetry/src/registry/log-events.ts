@@ -93,6 +93,13 @@ export const logEvents = {
   // DIMSE.
   'dimse.listening': info('The DIMSE port is open'),
   'dimse.failed': error('An association met an error that is ours; others go on'),
+  'dimse.certificate-unusable': error(
+    'Certificates for DICOM were written anew and cannot be used (`code`): those from before go on; read again every 10 s',
+  ),
+  'dimse.certificate-renewed': info('New certificates serve DICOM connections from now on'),
+  'ae.changed': info('An AE was created, changed or removed by the API: `aet`, `what`, by whom'),
+  'ae.unreadable': error('An AE of the table cannot be read by this version: it may not call until it can'),
+  'ae.list-failed': warn('Changes of AEs could not be looked for; those known go on, tried again'),
   'assoc.none': debug('A connection ended without an association'),
   'assoc.accepted': info('An association was accepted: `aet`, its id'),
   'assoc.rejected': warn('An association was rejected: `why`'),

@@ -162,6 +162,24 @@ export const metricRegistry = {
     labels: ['dicom.calling_ae', 'callosum.outcome'],
     meaning: 'Associations by how they ended: released, aborted, lost, rejected',
   },
+  'callosum.dimse.rejections': {
+    kind: 'counter',
+    unit: '{association}',
+    labels: ['dimse.rejection'],
+    meaning: 'Associations rejected, by why',
+  },
+  'callosum.dimse.connections.failed': {
+    kind: 'counter',
+    unit: '{connection}',
+    labels: ['error.type'],
+    meaning: 'Connections that ended without an association: no request in time, no TLS, bytes that are no PDU',
+  },
+  'callosum.dimse.slowed': {
+    kind: 'counter',
+    unit: '{request}',
+    labels: ['dicom.calling_ae'],
+    meaning: "Requests that waited for their turn by their AE's rate",
+  },
   'callosum.dimse.associations.open': {
     kind: 'upDownCounter',
     unit: '{association}',

@@ -2,6 +2,7 @@ import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
 import { commitmentMigrations } from './commitment-tables.js';
+import { entityMigrations } from './entity-migrations.js';
 
 /** Tables of the schema `dimse_ingest`. */
 export const dimseIngestMigrations: Migrations = {
@@ -23,4 +24,5 @@ export const dimseIngestMigrations: Migrations = {
     },
   },
   ...commitmentMigrations,
+  ...entityMigrations,
 };

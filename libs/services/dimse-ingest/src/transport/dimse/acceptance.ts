@@ -9,7 +9,8 @@ export function acceptanceOf(services: readonly DimseService[], storage = storag
     ...storage,
     accept: (proposal) =>
       byClass.get(proposal.abstractSyntaxUid)?.accept(proposal) ?? withRoles(storage.accept(proposal)),
-    answerExtended: (sopClassUid, information) => byClass.get(sopClassUid)?.answerExtended?.(sopClassUid, information),
+    answerExtended: (sopClassUid, information) =>
+      (byClass.get(sopClassUid) ?? storage).answerExtended?.(sopClassUid, information),
   };
 }
 
