@@ -18,14 +18,22 @@ import { ChangeProcedureStep } from './application/change-procedure-step.js';
 import { GetProcedureStep } from './application/get-procedure-step.js';
 import type { ProcedureSteps } from './application/ports.js';
 import { StoreInstance } from './application/store-instance.js';
+import { forwardingProviders } from './forwarding.providers.js';
+import { pullProviders } from './pulls.providers.js';
 import type { DimseIngestSettings } from './settings.js';
 import { APPLICATION_ENTITIES, DIMSE_SERVICES, PROCEDURE_STEPS } from './tokens.js';
 import type { DimseService } from './transport/dimse/dimse-service.js';
 import { DimseListener } from './transport/dimse/dimse-listener.js';
+import { InstanceStoredEvents } from './transport/events/instance-stored.events.js';
+import { ForwardingHttp } from './transport/http/forwarding.http.js';
+import { PullsHttp } from './transport/http/pulls.http.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
 
 @Module({
+  controllers: [InstanceStoredEvents, ForwardingHttp, PullsHttp],
   providers: [
+    ...forwardingProviders,
+    ...pullProviders,
     {
       provide: StoreInstance,
       useFactory: (archive: Archive) => new StoreInstance(new ArchiveAdapter(archive)),

@@ -1,8 +1,11 @@
 import { defineService } from '@callosum/runtime';
 
 import { dimseIngestMigrations } from './adapters/migrations.js';
+import type { ForwardQueue } from './application/forwarding-ports.js';
 import { DimseIngestModule } from './dimse-ingest.module.js';
 import { assertDimseBind, dimseIngestSettings } from './settings.js';
+import { FORWARD_QUEUE } from './tokens.js';
+import { forwardingGauges } from './transport/forwarding-gauges.js';
 
 export { DimseListener } from './transport/dimse/dimse-listener.js';
 
@@ -15,6 +18,7 @@ export const dimseIngest = defineService({
   usesArchive: true,
   module: DimseIngestModule,
   httpPrefixes: ['/api/dimse'],
+  gauges: (app) => forwardingGauges(app.get<ForwardQueue>(FORWARD_QUEUE)),
   assertBinds: assertDimseBind,
   listensOn: ({ CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port }) => [
     { setting: 'CALLOSUM_DIMSE_PORT', host, port },

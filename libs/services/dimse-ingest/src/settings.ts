@@ -3,6 +3,8 @@ import { scpLimits } from '@callosum/dimse';
 import { z } from 'zod';
 
 import { isHost } from './adapters/network-addresses.js';
+import { forwardingSettings } from './settings-forwarding.js';
+import { pullSettings } from './settings-pulls.js';
 
 /** AE titles: 1 to 16 characters of the default repertoire, no backslash, no control characters (PS3.5 section 6.2). */
 const aeTitle = /^[\x20-\x5b\x5d-\x7e]{1,16}$/;
@@ -12,6 +14,7 @@ const knownAe = z.looseObject({
   aet: z.string().regex(aeTitle),
   host: z.string().refine(isHost),
   port: wholeNumber(1, 65_535).optional(),
+  retrieve: z.enum(['move', 'get']).optional(),
 });
 
 export const dimseIngestSettings = z.object({
@@ -50,6 +53,8 @@ export const dimseIngestSettings = z.object({
     .describe(
       'A procedure step (MPPS) that was not changed for this many days is no longer kept: N-GET and N-SET find none',
     ),
+  ...forwardingSettings,
+  ...pullSettings,
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;
 

@@ -1,6 +1,9 @@
 import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
+import { forwardingMigrations } from './forwarding-migrations.js';
+import { pullMigrations } from './pull-migrations.js';
+
 /** Tables of the schema `dimse_ingest`. */
 export const dimseIngestMigrations: Migrations = {
   '0001-procedure-steps': {
@@ -19,5 +22,6 @@ export const dimseIngestMigrations: Migrations = {
         )`.execute(db);
       await sql`create index procedure_step_by_age on procedure_step (updated_at)`.execute(db);
     },
-  },
+  },  ...forwardingMigrations,
+  ...pullMigrations,
 };

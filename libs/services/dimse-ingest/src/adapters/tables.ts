@@ -1,5 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 
+import type { ForwardingTables } from './forwarding-tables.js';
+import type { PullTables } from './pull-tables.js';
 import type { StepStatus } from '../domain/procedure-step.js';
 
 /** A modality performed procedure step. Its attributes hold the patient's; they leave this schema by N-GET alone. */
@@ -17,6 +19,6 @@ export interface ProcedureStepTable {
   updated_at: Generated<Date>;
 }
 
-export interface DimseIngestTables {
+export interface DimseIngestTables extends ForwardingTables, PullTables {
   procedure_step: ProcedureStepTable;
 }

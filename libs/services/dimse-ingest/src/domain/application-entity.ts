@@ -8,6 +8,8 @@ export interface ApplicationEntity {
   /** An address, a network in CIDR notation, or a DNS name; it may call from nowhere else. */
   readonly host: string;
   readonly port?: number | undefined;
+  /** How we pull from it: by C-MOVE to ourselves, for which it must know us (the default), or by C-GET. */
+  readonly retrieve?: 'move' | 'get' | undefined;
 }
 
 /** One that can be called: its host is no network. */
