@@ -3,6 +3,7 @@ import {
   findDatasets,
   getDatasets,
   moveDatasets,
+  type ProposedContext,
   queryContext,
   type RequestHandler,
   type RetrieveOutcome,
@@ -34,18 +35,21 @@ export class DicomPullSource implements PullSource {
 
   async *find(entity: CallableEntity, identifier: DicomJson, signal: AbortSignal): AsyncGenerator<DicomJson> {
     const association = await ScuAssociation.open(this.#scu(entity), [queryContext(StudyRoot.Find)]);
+    const stopEnding = endAfterCancel(association, signal);
     try {
       yield* findDatasets(association, StudyRoot.Find, identifier, this.#query(signal));
       await association.release();
     } finally {
+      stopEnding();
       association.abort();
     }
   }
 
   move(entity: CallableEntity, identifier: DicomJson, progress: RetrieveProgress): Promise<RetrieveOutcome> {
     const { onProgress, signal } = progress;
-    return withAssociation(this.#scu(entity), [queryContext(StudyRoot.Move)], (association) =>
-      moveDatasets(association, StudyRoot.Move, this.options.aet, identifier, { ...this.#query(signal), onProgress }),
+    const { aet } = this.options;
+    return this.#retrieve(entity, [queryContext(StudyRoot.Move)], signal, (association) =>
+      moveDatasets(association, StudyRoot.Move, aet, identifier, { ...this.#query(signal), onProgress }),
     );
   }
 
@@ -57,9 +61,25 @@ export class DicomPullSource implements PullSource {
     { onProgress, signal }: RetrieveProgress,
   ): Promise<RetrieveOutcome> {
     const contexts = [queryContext(StudyRoot.Get), ...storageContexts(sopClassUids)];
-    return withAssociation(this.#scu(entity), contexts, (association) =>
+    return this.#retrieve(entity, contexts, signal, (association) =>
       getDatasets(association, StudyRoot.Get, identifier, { ...this.#query(signal), onProgress, store }),
     );
+  }
+
+  #retrieve(
+    entity: CallableEntity,
+    contexts: readonly ProposedContext[],
+    signal: AbortSignal,
+    work: (association: ScuAssociation) => Promise<RetrieveOutcome>,
+  ): Promise<RetrieveOutcome> {
+    return withAssociation(this.#scu(entity), contexts, async (association) => {
+      const stopEnding = endAfterCancel(association, signal);
+      try {
+        return await work(association);
+      } finally {
+        stopEnding();
+      }
+    });
   }
 
   #scu(entity: CallableEntity): ScuOptions {
@@ -69,4 +89,14 @@ export class DicomPullSource implements PullSource {
   #query(signal: AbortSignal) {
     return { signal, responseMs: this.options.responseMs };
   }
+}
+
+/** A peer that does not answer the C-CANCEL within this time is left. */
+const cancelMs = 5_000;
+
+function endAfterCancel(association: ScuAssociation, signal: AbortSignal): () => void {
+  const end = (): void => void setTimeout(() => association.abort(), cancelMs).unref();
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
+  return () => signal.removeEventListener('abort', end);
 }
