@@ -77,7 +77,7 @@ describe.skipIf(postgres.missing !== undefined)('forwarding', () => {
     const folder = await mkdtemp(join(tmpdir(), 'callosum-storescp-'));
     const storescp = await startProcess({
       command: 'storescp',
-      args: ['+B', '-aet', 'PACS', '-od', folder, String(ports.PACS)],
+      args: ['--bit-preserving', '+xa', '-aet', 'PACS', '-od', folder, String(ports.PACS)],
       options: { env: { ...process.env, TCP_NODELAY: '1' } },
       ready: () => accepts(ports.PACS),
       readyTimeoutMs: 20_000,
