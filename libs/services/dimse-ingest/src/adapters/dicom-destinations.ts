@@ -11,10 +11,9 @@ export class DicomDestinations implements Destinations {
     private readonly options: PeerOptions,
   ) {}
 
-  /** An entity that moved to another address is another peer. */
+  /** An entity that was changed is another peer. */
   with<T>(entity: CallableEntity, work: (peer: KeptAssociation) => Promise<T>): Promise<T> {
-    const { aet, host, port } = entity;
-    return this.pool.use(`${aet} ${host} ${port}`, () => this.options.of(entity), work);
+    return this.pool.use(JSON.stringify(entity), () => this.options.of(entity), work);
   }
 
   close(): Promise<void> {

@@ -91,8 +91,9 @@ export class PostgresForwardingRules implements ForwardingRules {
   }
 }
 
-const knownOf = ({ id, rule }: Selectable<ForwardingRuleTable>): KnownRule => ({
+const knownOf = ({ id, rule, created_at: since }: Selectable<ForwardingRuleTable>): KnownRule => ({
   ...forwardingRuleInput.parse(rule),
   id,
+  since,
   fixed: false,
 });

@@ -36,7 +36,12 @@ export class PostgresPulls implements Pulls {
       // One request after the other: the same one twice at the same moment is one pull.
       await sql`select pg_advisory_xact_lock(hashtext('dimse_ingest.pull'))`.execute(trx);
       const known = await knownPull(trx, digest, request.idempotencyKey);
-      if (known) return { id: known, isNew: false };
+      if (known) {
+        await sql`
+          update pull set idempotency_key = coalesce(idempotency_key, ${request.idempotencyKey ?? null})
+          where id = ${known}`.execute(trx);
+        return { id: known, isNew: false };
+      }
       const { rows } = await sql<{ open: number }>`select count(*) as open from pull where state = 'open'`.execute(trx);
       if (Number(rows[0]?.open ?? 0) >= openMax) throw new TooManyPullsError();
       const id = newId();

@@ -56,6 +56,13 @@ describe('forwarding rules', () => {
     expect(sentTo([rule()], instance({ source: 'http:PACS' }))).toEqual([]);
   });
 
+  it('leave what was stored before they were made', () => {
+    const since = new Date('2026-11-26T12:00:00Z');
+    const stored = (at: string) => sentTo([rule({ since })], instance({ storedAt: new Date(at) }));
+    expect(stored('2026-11-26T11:00:00Z')).toEqual([]);
+    expect(stored('2026-11-26T12:00:01Z')).toEqual(['PACS']);
+  });
+
   it('send what Callosum made only where a rule says so', () => {
     const result = instance({ source: 'result-publisher', issuedByCallosum: true });
     expect(sentTo([rule()], result)).toEqual([]);

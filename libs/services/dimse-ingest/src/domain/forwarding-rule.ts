@@ -15,6 +15,8 @@ export interface ForwardingRule {
   readonly include: 'received' | 'results' | 'both';
   /** Whether it may be sent in another lossless transfer syntax where the destination does not take it as it is kept. */
   readonly transcode: boolean;
+  /** What was stored before stays here; absent of a rule of the settings. */
+  readonly since?: Date;
 }
 
 /** An instance that is current in the archive, as the fact of its storing tells it. */
@@ -28,7 +30,11 @@ export interface ForwardableInstance {
   readonly source: string;
   /** Callosum issued its UID, whoever sent it now (rule 4 of the design). */
   readonly issuedByCallosum: boolean;
+  readonly storedAt?: Date;
 }
+
+/** Whoever stores and whoever makes rules may have different clocks. */
+const clocksMs = 60_000;
 
 export interface ForwardTarget {
   readonly destination: string;
@@ -46,7 +52,9 @@ export function targetsOf(rules: readonly ForwardingRule[], instance: Forwardabl
   return [...targets].map(([destination, transcode]) => ({ destination, transcode }));
 }
 
-function applies(rule: ForwardingRule, { source, sopClassUid, issuedByCallosum }: ForwardableInstance): boolean {
+function applies(rule: ForwardingRule, instance: ForwardableInstance): boolean {
+  const { source, sopClassUid, issuedByCallosum, storedAt } = instance;
+  if (rule.since && storedAt && storedAt.getTime() < rule.since.getTime() - clocksMs) return false;
   if (rule.include !== 'both' && (rule.include === 'results') !== issuedByCallosum) return false;
   if (!rule.sources.some((pattern) => matchesPattern(pattern, source))) return false;
   if (rule.exceptSources.some((pattern) => matchesPattern(pattern, source))) return false;

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Waker } from '@callosum/event-log';
 import { LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
@@ -11,6 +13,7 @@ import { DESTINATIONS, FORWARD_QUEUE, FORWARD_WAKER } from '../tokens.js';
 
 /** What another replica queued, and destinations whose pause is over, are seen within this time. */
 const pollMs = 1_000;
+const dispatchEveryMs = 50;
 const pruneEveryMs = 3_600_000;
 
 /**
@@ -59,6 +62,8 @@ export class ForwardingLoop implements OnApplicationBootstrap, BeforeApplication
         this.log.error({ err }, 'forward.loop-failed');
       }
       await this.waker.wait(turn, pollMs);
+      // A series that comes wakes it with each image.
+      await sleep(dispatchEveryMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
     }
   }
 

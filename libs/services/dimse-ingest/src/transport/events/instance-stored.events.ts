@@ -16,6 +16,11 @@ export class InstanceStoredEvents {
     // Other pixels under a known UID (rule 2 of the design): what was sent on before stays the current one.
     if (!message.current) return;
     const origin = { eventId: event.id, traceparent: currentTraceparent() ?? event.traceparent };
-    await this.queueForwards.execute(origin, { ...message, revision: message.instanceRevision });
+    const { storedAt, instanceRevision: revision } = message;
+    const { studyInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid, source, issuedByCallosum } = message;
+    await this.queueForwards.execute(origin, {
+      ...{ studyInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid, source, issuedByCallosum, revision },
+      ...(storedAt ? { storedAt: new Date(storedAt) } : {}),
+    });
   }
 }

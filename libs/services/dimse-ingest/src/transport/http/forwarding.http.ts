@@ -43,14 +43,14 @@ export class ForwardingHttp {
   /** What is stored from now on is sent on by it; what is here already is not. */
   @Post('forwarding-rules')
   async create(@Body() body: unknown) {
-    const rule = await this.rules.create(parsed(forwardingRuleInput, body));
+    const rule = await this.rules.create(parsed(forwardingRuleInput, body ?? {}));
     this.log.info({ rule: rule.id, aet: rule.destination }, 'forward.rule-changed');
     return rule;
   }
 
   @Put('forwarding-rules/:id')
   async replace(@Param('id') id: string, @Body() body: unknown) {
-    const rule = await this.rules.replace(id, parsed(forwardingRuleInput, body));
+    const rule = await this.rules.replace(id, parsed(forwardingRuleInput, body ?? {}));
     this.log.info({ rule: rule.id, aet: rule.destination }, 'forward.rule-changed');
     return rule;
   }
@@ -72,7 +72,7 @@ export class ForwardingHttp {
   @Post('queues/:aet/retry')
   @HttpCode(200)
   async retry(@Param('aet') aet: string, @Body() body: unknown) {
-    const instances = await this.queue.retry(aeTitle(aet), parsed(retryRequest, body).code);
+    const instances = await this.queue.retry(aeTitle(aet), parsed(retryRequest, body ?? {}).code);
     this.log.info({ aet, instances }, 'forward.retried');
     return { destination: aet, instances };
   }

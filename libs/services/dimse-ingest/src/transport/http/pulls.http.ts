@@ -9,7 +9,7 @@ import { z } from 'zod';
 
 import type { ApplicationEntities } from '../../application/ports.js';
 import type { PullRequest, Pulls, PullView } from '../../application/pull-ports.js';
-import { UncallableEntityError } from '../../domain/forwarding-errors.js';
+import { MalformedDimseRequestError, UncallableEntityError } from '../../domain/forwarding-errors.js';
 import type { PullSelector } from '../../domain/pull.js';
 import { UnknownPullError } from '../../domain/pull-errors.js';
 import { APPLICATION_ENTITIES, PULLS } from '../../tokens.js';
@@ -50,13 +50,6 @@ const pullRequest = z
     if (studyDateFrom && studyDateTo && studyDateFrom > studyDateTo) refuse('studyDateTo');
   });
 
-const idempotencyKey = z
-  .string()
-  .min(1)
-  .max(200)
-  .regex(/^[\x21-\x7e]+$/)
-  .optional();
-
 const page = z.object({
   limit: z.coerce.number().int().min(1).max(pageMax).default(50),
   before: z.coerce.number().int().min(1).optional(),
@@ -80,13 +73,13 @@ export class PullsHttp {
     @Res({ passthrough: true }) reply: FastifyReply,
     @CallerPrincipal() { subject }: Principal = anonymous,
   ) {
-    const { source, studyDateFrom, studyDateTo, ...selector } = parsed(pullRequest, body);
+    const { source, studyDateFrom, studyDateTo, ...selector } = parsed(pullRequest, body ?? {});
     if (source === this.settings.CALLOSUM_DIMSE_AE || !(await this.entities.callable(source)))
       throw new UncallableEntityError();
     const request: PullRequest = {
       source,
       selector: { ...selector, studyDateFrom: dateOf(studyDateFrom), studyDateTo: dateOf(studyDateTo) },
-      idempotencyKey: parsed(idempotencyKey, key ?? undefined),
+      idempotencyKey: idempotencyKey(key),
       requestedBy: subject,
       traceparent: currentTraceparent(),
     };
@@ -118,6 +111,12 @@ export class PullsHttp {
     if (await this.pulls.cancel(id)) this.log.info({ pull: id }, 'pull.cancelled');
     return this.one(id);
   }
+}
+
+/** @throws {MalformedDimseRequestError} */
+function idempotencyKey(value: unknown): string | undefined {
+  if (value === undefined || (typeof value === 'string' && /^[\x21-\x7e]{1,200}$/.test(value))) return value;
+  throw new MalformedDimseRequestError('not usable: Idempotency-Key');
 }
 
 const dateOf = (iso: string | undefined): string | undefined => iso?.replaceAll('-', '');

@@ -5,7 +5,7 @@ import { MalformedDimseRequestError } from '../../domain/forwarding-errors.js';
 
 /** @throws {MalformedDimseRequestError} naming the fields, never their values */
 export function parsed<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const result = schema.safeParse(value ?? {});
+  const result = schema.safeParse(value);
   if (result.success) return result.data;
   const fields = result.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys' ? issue.keys.map((key) => key.slice(0, 64)) : [issue.path.join('.') || 'body'],
