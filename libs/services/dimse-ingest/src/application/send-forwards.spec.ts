@@ -33,7 +33,7 @@ function harness(
       Promise.resolve(void told.push(`${id} later ${delayMs} ${code}`)),
     giveBack: (_: ForwardBatch, left: readonly ForwardItem[]) =>
       Promise.resolve(void told.push(`back ${left.map(({ id }) => id).join(',')}`)),
-    destinationAway: (_: string, code: string) => Promise.resolve(void told.push(`away ${code}`) ?? 5_000),
+    destinationAway: (_: string, code: string) => Promise.resolve(told.push(`away ${code}`) * 1_000),
     destinationAnswered: () => Promise.resolve(false),
   } as unknown as ForwardQueue;
   const sendForwards = new SendForwards({
