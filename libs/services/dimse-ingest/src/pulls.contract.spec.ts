@@ -55,6 +55,7 @@ describe.skipIf(missing)('pulls', () => {
     await fill('QRMOVE', '1.2.11', 2, { patientId: 'P-MOVE', accession: 'MOVE2' });
     await fill('QRMOVE', '1.2.12', 60, { patientId: 'P-LONG', accession: 'LONG1', pixelBytes: 200_000 });
     for (const number of [1, 2, 3, 4]) await fill('QRMOVE', `1.2.13.${number}`, 1, { patientId: 'P-MANY' });
+    await fill('QRGET', '1.2.22', 60, { patientId: 'P-LONG', accession: 'LONG2', pixelBytes: 200_000 });
     await fill('QRGET', '1.2.20', 3, { patientId: 'P-GET', accession: 'GET1' });
   });
   afterAll(async () => {
@@ -115,13 +116,18 @@ describe.skipIf(missing)('pulls', () => {
     expect(await kept('1.2.13.1')).toEqual([]);
   });
 
-  it('go on after a restart in the middle, and keep each instance once', async () => {
-    const { body } = await pull({ source: 'QRMOVE', studyInstanceUid: '1.2.12' });
-    await expect.poll(async () => (await kept('1.2.12')).length, { timeout: 15_000, interval: 20 }).toBeGreaterThan(3);
+  it.each([
+    ['C-MOVE', 'QRMOVE', '1.2.12'],
+    ['C-GET', 'QRGET', '1.2.22'],
+  ])('go on after a restart in the middle of a %s, and keep each instance once', async (_, source, study) => {
+    const { body } = await pull({ source, studyInstanceUid: study });
+    await expect.poll(async () => (await kept(study)).length, { timeout: 15_000, interval: 20 }).toBeGreaterThan(3);
     await node.restart();
-    expect((await kept('1.2.12')).length).toBeLessThan(60);
     await ended(body['id'], { state: 'completed', instances: { received: 60, failed: 0 } }, 30_000);
-    expect(await kept('1.2.12')).toHaveLength(60);
+    expect(await kept(study)).toHaveLength(60);
+    // Claimed again.
+    const [row] = await node.rows('select fence::int as fence from dimse_ingest.pull where id = $1', body['id']);
+    expect(row?.['fence']).toBeGreaterThan(1);
   });
 
   it('wait for a source that is away, are one for the same request, and can be cancelled', async () => {
@@ -164,7 +170,9 @@ describe.skipIf(missing)('pulls', () => {
       where state = 'completed' returning id`);
     await node.prunePulls();
     expect(await state(first?.['id'])).not.toHaveProperty('asksFor');
-    expect(await node.rows('select 1 from dimse_ingest.pull where id = $1 and selector is null', first?.['id'])).toHaveLength(1);
+    expect(
+      await node.rows('select 1 from dimse_ingest.pull where id = $1 and selector is null', first?.['id']),
+    ).toHaveLength(1);
   });
 });
 

@@ -53,7 +53,9 @@ export const forwardingSettings = {
     .describe('Associations a replica has to one destination of forwarding at the same time'),
   CALLOSUM_FORWARD_IDLE_MS: wholeNumber(0, 600_000)
     .default(10_000)
-    .describe('An association to a destination of forwarding that has nothing to send is released after this, in milliseconds'),
+    .describe(
+      'An association to a destination of forwarding that has nothing to send is released after this, in milliseconds',
+    ),
   CALLOSUM_FORWARD_RETENTION_DAYS: wholeNumber(1, 365)
     .default(14)
     .describe(

@@ -105,7 +105,9 @@ export const logEvents = {
     'Procedure steps past their retention could not be removed; tried again in an hour',
   ),
   'dimse.refused': warn('A request other than C-STORE was answered with a failure: `operation`, `status`, `code`'),
-  'forward.rule-changed': info('Somebody made, changed or removed a forwarding rule: its id, and the destination `aet`'),
+  'forward.rule-changed': info(
+    'Somebody made, changed or removed a forwarding rule: its id, and the destination `aet`',
+  ),
   'forward.failed': warn(
     'A destination refused an instance for good (`code`): it stays until a person retries or drops it',
   ),

@@ -22,6 +22,7 @@ export const dimseIngestMigrations: Migrations = {
         )`.execute(db);
       await sql`create index procedure_step_by_age on procedure_step (updated_at)`.execute(db);
     },
-  },  ...forwardingMigrations,
+  },
+  ...forwardingMigrations,
   ...pullMigrations,
 };

@@ -7,7 +7,12 @@ import { sql, type Transaction } from 'kysely';
 
 import type { ClaimedPull, PullRequest, Pulls, PullStudy, PullView } from '../application/pull-ports.js';
 import type { FoundStudy, PullSelector } from '../domain/pull.js';
-import { IdempotencyKeyReusedError, PullLostError, TooManyPullsError, UnknownPullError } from '../domain/pull-errors.js';
+import {
+  IdempotencyKeyReusedError,
+  PullLostError,
+  TooManyPullsError,
+  UnknownPullError,
+} from '../domain/pull-errors.js';
 import type { PullTables } from './pull-tables.js';
 import { pullViews } from './pull-views.js';
 

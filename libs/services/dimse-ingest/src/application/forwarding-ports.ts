@@ -107,5 +107,8 @@ export interface KeptObjects {
 
 /** Nodes we send to. */
 export interface Destinations {
-  with<T>(entity: CallableEntity, work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>): Promise<T>;
+  with<T>(
+    entity: CallableEntity,
+    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>,
+  ): Promise<T>;
 }

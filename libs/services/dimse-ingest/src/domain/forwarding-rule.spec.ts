@@ -43,7 +43,11 @@ describe('forwarding rules', () => {
   });
 
   it('send to each destination once, and may transcode where one of them lets it', () => {
-    const rules = [rule({ transcode: false }), rule({ id: 'r2', transcode: true }), rule({ id: 'r3', destination: 'B' })];
+    const rules = [
+      rule({ transcode: false }),
+      rule({ id: 'r2', transcode: true }),
+      rule({ id: 'r3', destination: 'B' }),
+    ];
     expect(targetsOf(rules, instance())).toEqual([
       { destination: 'PACS', transcode: true },
       { destination: 'B', transcode: true },

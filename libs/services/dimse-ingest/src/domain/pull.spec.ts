@@ -9,7 +9,12 @@ const values = (dataset: DicomJson, tag: string): unknown[] | undefined => datas
 
 describe('what a pull asks the source', () => {
   it('is at study level, with the keys it has and those it wants to know', () => {
-    const identifier = findIdentifier({ patientId: 'P-1', issuerOfPatientId: 'H', modalities: ['CT'], studyDateFrom: '20260101' });
+    const identifier = findIdentifier({
+      patientId: 'P-1',
+      issuerOfPatientId: 'H',
+      modalities: ['CT'],
+      studyDateFrom: '20260101',
+    });
     expect(values(identifier, '00080052')).toEqual(['STUDY']);
     expect(values(identifier, '00100020')).toEqual(['P-1']);
     expect(values(identifier, '00100021')).toEqual(['H']);
@@ -26,8 +31,19 @@ describe('what a pull asks the source', () => {
 
 describe('a match', () => {
   const match = (more: Parameters<typeof datasetOf>[0] = {}): DicomJson =>
-    datasetOf({ StudyInstanceUID: '1.2.3', PatientID: 'P-1', StudyDate: '20260102', ModalitiesInStudy: ['CT', 'SR'], ...more });
-  const wanted: PullSelector = { patientId: 'P-1', modalities: ['CT'], studyDateFrom: '20260101', studyDateTo: '20260131' };
+    datasetOf({
+      StudyInstanceUID: '1.2.3',
+      PatientID: 'P-1',
+      StudyDate: '20260102',
+      ModalitiesInStudy: ['CT', 'SR'],
+      ...more,
+    });
+  const wanted: PullSelector = {
+    patientId: 'P-1',
+    modalities: ['CT'],
+    studyDateFrom: '20260101',
+    studyDateTo: '20260131',
+  };
 
   it('is a study with what the source says of it', () => {
     const sop = '1.2.840.10008.5.1.4.1.1.2';

@@ -106,7 +106,14 @@ export class TestNode {
 /** A CT image with private attributes. */
 export const image = (
   sopInstanceUid: string,
-  { study = '1.2.3', patientId = 'NOBODY-1', accession = 'ACC1', pixelBytes = 1_000, name = 'Test^One', sopClass = '2' } = {},
+  {
+    study = '1.2.3',
+    patientId = 'NOBODY-1',
+    accession = 'ACC1',
+    pixelBytes = 1_000,
+    name = 'Test^One',
+    sopClass = '2',
+  } = {},
 ): Buffer =>
   Buffer.from(
     writeFile(
@@ -125,6 +132,14 @@ export const image = (
           StudyID: '1',
           SeriesNumber: 1,
           InstanceNumber: 1,
+          SamplesPerPixel: 1,
+          PhotometricInterpretation: 'MONOCHROME2',
+          Rows: pixelBytes / 200,
+          Columns: 100,
+          BitsAllocated: 16,
+          BitsStored: 16,
+          HighBit: 15,
+          PixelRepresentation: 0,
           '00090010': 'ACME PRIVATE',
           '00091001': Uint8Array.of(1, 2, 3, 254),
           PixelData: new Uint8Array(pixelBytes),

@@ -14,12 +14,20 @@ export const observedForward =
       'dicom.study_instance_uid': studyInstanceUid,
       'dicom.sop_instance_uid': sopInstanceUid,
     };
-    return withSpan('dimse-ingest', 'dimse.forward', { kind: SpanKind.CLIENT, attributes, traceparent }, async (span) => {
-      const end = await send();
-      span.setAttribute('callosum.outcome', end.end);
-      count('callosum.forward.instances', 1, { 'dicom.destination_ae': destination, 'callosum.outcome': end.end });
-      if (end.end === 'failed')
-        logger.warn({ aet: destination, study: studyInstanceUid, instance: sopInstanceUid, code: end.code }, 'forward.failed');
-      return end;
-    });
+    return withSpan(
+      'dimse-ingest',
+      'dimse.forward',
+      { kind: SpanKind.CLIENT, attributes, traceparent },
+      async (span) => {
+        const end = await send();
+        span.setAttribute('callosum.outcome', end.end);
+        count('callosum.forward.instances', 1, { 'dicom.destination_ae': destination, 'callosum.outcome': end.end });
+        if (end.end === 'failed')
+          logger.warn(
+            { aet: destination, study: studyInstanceUid, instance: sopInstanceUid, code: end.code },
+            'forward.failed',
+          );
+        return end;
+      },
+    );
   };

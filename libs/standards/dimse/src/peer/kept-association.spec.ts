@@ -68,7 +68,9 @@ describe('a kept association', () => {
     await pacs.store(object('1.2.1'));
     await pacs.store(object('1.2.2', mr));
     expect(provider.associations).toHaveLength(1);
-    await pacs.store(object('1.2.3', { transferSyntaxUid: implicitVrLittleEndian, sopClassUid: `${mrImageStorage}.1` }));
+    await pacs.store(
+      object('1.2.3', { transferSyntaxUid: implicitVrLittleEndian, sopClassUid: `${mrImageStorage}.1` }),
+    );
     expect(provider.associations).toHaveLength(2);
   });
 
@@ -115,7 +117,12 @@ describe('a kept association', () => {
   });
 
   it('says so when nobody answers', async () => {
-    const gone = await createScpServer({ host: '127.0.0.1', port: 0, onAssociation: () => ({ result: 1, source: 1, reason: 7 }), onError: () => undefined });
+    const gone = await createScpServer({
+      host: '127.0.0.1',
+      port: 0,
+      onAssociation: () => ({ result: 1, source: 1, reason: 7 }),
+      onError: () => undefined,
+    });
     const rejecting = association(to(gone));
     await expect(rejecting.store(object('1.2.1'))).rejects.toMatchObject({ code: 'dimse.association-rejected' });
     await gone.close(0);
@@ -127,7 +134,12 @@ describe('a pool of peers', () => {
   it('gives the association used last, one to each at a time, and releases what is idle', async () => {
     const server = (provider = await startProvider());
     const pool = new PeerPool({ idleMs: 100 });
-    const send = (uid: string) => pool.use('PACS', () => to(server), (pacs) => pacs.store(object(uid)));
+    const send = (uid: string) =>
+      pool.use(
+        'PACS',
+        () => to(server),
+        (pacs) => pacs.store(object(uid)),
+      );
     await send('1.2.1');
     await send('1.2.2');
     expect(server.associations).toHaveLength(1);

@@ -145,7 +145,8 @@ async function formFor(
   );
   const asKept = accepted.find((context) => context.transferSyntaxUid === transferSyntaxUid);
   if (asKept) return { context: asKept, dataset };
-  const form = accepted.length > 0 ? await otherwise?.(accepted.map((context) => context.transferSyntaxUid)) : undefined;
+  const form =
+    accepted.length > 0 ? await otherwise?.(accepted.map((context) => context.transferSyntaxUid)) : undefined;
   const context = form && accepted.find((other) => other.transferSyntaxUid === form.transferSyntaxUid);
   if (form && context) return { context, dataset: form.dataset };
   // Says why the peer refused it as it is kept.

@@ -28,7 +28,11 @@ describe('/api/dimse/pulls', () => {
     const http = new PullsHttp(pulls, entities, logger, { CALLOSUM_DIMSE_AE: 'CALLOSUM' });
     const body = { source: 'PACS', patientId: 'SECRET-1', studyDateFrom: '2026-01-02' };
     const answer = await http.request(body, undefined, reply);
-    expect(answer).toMatchObject({ id, state: 'waiting', asksFor: { patientId: 'SECRET-1', studyDateFrom: '2026-01-02' } });
+    expect(answer).toMatchObject({
+      id,
+      state: 'waiting',
+      asksFor: { patientId: 'SECRET-1', studyDateFrom: '2026-01-02' },
+    });
     expect(asked[0]?.selector).toMatchObject({ patientId: 'SECRET-1', studyDateFrom: '20260102' });
     await http.cancel(id);
     expect(lines).toEqual([
