@@ -10,7 +10,7 @@ export const FORWARDING_RULES = Symbol('dimse-ingest.forwarding-rules');
 export const FORWARD_QUEUE = Symbol('dimse-ingest.forward-queue');
 /** `Waker` of the workers of forwarding. */
 export const FORWARD_WAKER = Symbol('dimse-ingest.forward-waker');
-/** `DicomDestinations`. */
+/** `Destinations`. */
 export const DESTINATIONS = Symbol('dimse-ingest.destinations');
 /** `Pulls`. */
 export const PULLS = Symbol('dimse-ingest.pulls');

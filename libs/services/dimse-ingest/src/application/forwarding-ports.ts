@@ -111,4 +111,6 @@ export interface Destinations {
     entity: CallableEntity,
     work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>,
   ): Promise<T>;
+  /** Releases what is idle, and the rest as soon as it is. */
+  close(): Promise<void>;
 }

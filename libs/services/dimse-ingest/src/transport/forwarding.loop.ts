@@ -5,8 +5,7 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { DicomDestinations } from '../adapters/dicom-destinations.js';
-import type { ForwardQueue } from '../application/forwarding-ports.js';
+import type { Destinations, ForwardQueue } from '../application/forwarding-ports.js';
 import { SendForwards } from '../application/send-forwards.js';
 import type { DimseIngestSettings } from '../settings.js';
 import { DESTINATIONS, FORWARD_QUEUE, FORWARD_WAKER } from '../tokens.js';
@@ -31,7 +30,7 @@ export class ForwardingLoop implements OnApplicationBootstrap, BeforeApplication
   constructor(
     @Inject(FORWARD_QUEUE) private readonly queue: ForwardQueue,
     @Inject(SendForwards) private readonly sendForwards: SendForwards,
-    @Inject(DESTINATIONS) private readonly destinations: DicomDestinations,
+    @Inject(DESTINATIONS) private readonly destinations: Destinations,
     @Inject(FORWARD_WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
     @Inject(LOGGER) private readonly log: Logger,
