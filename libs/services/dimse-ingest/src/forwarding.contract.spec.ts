@@ -13,6 +13,7 @@ import {
   orSkip,
   startPostgres,
   startProcess,
+  testDataPath,
   type TestPostgres,
 } from '@callosum/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -111,6 +112,29 @@ describe.skipIf(postgres.missing !== undefined)('forwarding', () => {
       await rm(folder, { recursive: true, force: true });
     }
   });
+
+  const codecs = testDataPath('codecs');
+  it.skipIf(!codecs)(
+    'gives every codec of the test data in the transfer syntax it came in, byte for byte',
+    async () => {
+      const pacs = await destination('PACS');
+      await rule('PACS');
+      const files = new Map<string, Buffer>();
+      for (const name of (await readdir(codecs ?? '')).filter((entry) => entry.endsWith('.dcm'))) {
+        const file = await readFile(join(codecs ?? '', name));
+        const { sopInstanceUid } = await readPart10(file);
+        // Of those that share a UID the first: the archive has the others as conflicts or duplicates.
+        if (!files.has(sopInstanceUid)) files.set(sopInstanceUid, file);
+      }
+      await send('codecs', [...files.values()]);
+      await expect.poll(() => new Set(pacs.uids).size, { timeout: 30_000 }).toBe(files.size);
+      for (const { sopInstanceUid, transferSyntaxUid, bytes } of pacs.taken) {
+        const file = files.get(sopInstanceUid) ?? Buffer.alloc(0);
+        expect(transferSyntaxUid).toBe((await readPart10(file)).transferSyntaxUid);
+        expect(bytes.equals(await datasetOf(file)), `${sopInstanceUid} ${transferSyntaxUid}`).toBe(true);
+      }
+    },
+  );
 
   it('a destination that is away keeps nobody waiting, and gets all when it is back', async () => {
     const uid = study();
