@@ -128,6 +128,24 @@ export const logEvents = {
   'retrieve.incomplete': warn(
     'A C-MOVE or C-GET could not send all: `destination`, counts, and `code`, why the first instance failed',
   ),
+  'forward.rule-changed': info(
+    'Somebody made, changed or removed a forwarding rule: its id, and the destination `aet`',
+  ),
+  'forward.failed': warn(
+    'A destination refused an instance for good (`code`): it stays until a person retries or drops it',
+  ),
+  'forward.destination-away': warn(
+    'A destination of forwarding takes nothing (`code`): what waits for it is tried again after `pauseMs`, others go on',
+  ),
+  'forward.destination-back': info('A destination that had been away takes instances again'),
+  'forward.retried': info('Somebody let failed instances of a destination be tried again: how many'),
+  'forward.dropped': warn('Somebody gave up instances that waited for a destination or had failed: how many'),
+  'forward.loop-failed': error('What is to be forwarded could not be looked for or written down; tried again'),
+  'pull.requested': info('Somebody asked for a pull: its id, and the source `aet`'),
+  'pull.delayed': warn('A pull was broken off (`code`): it goes on after `pauseMs`'),
+  'pull.ended': info('A pull is completed or has failed (`code`): counts of studies and instances'),
+  'pull.cancelled': info('Somebody cancelled a pull'),
+  'pull.loop-failed': error('Pulls could not be looked for or written down; tried again'),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.
