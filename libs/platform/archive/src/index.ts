@@ -5,3 +5,7 @@ export type { InstanceUids, SopReference } from './instance-bytes.js';
 export type { Intake, LedgerEntry } from './ledger.js';
 export type { ReconcileProgress } from './reconcile.js';
 export { archiveMigrations } from './tables.js';
+export type { WithheldInstance } from './tombstone-marks.js';
+export type { TombstoneEntry, TombstoneStatus } from './tombstone-status.js';
+export type { TombstoneEffect, TombstoneReason } from './tombstone-tables.js';
+export type { Decided, Hide, Recorded, Tombstones, TombstoneScope } from './tombstones.js';
