@@ -14,6 +14,13 @@ export class MalformedUidError extends CallosumError {
   }
 }
 
+/** Thrown when If-Match is no entity tag that this service gave. */
+export class PreconditionError extends CallosumError {
+  constructor() {
+    super('study-index.malformed-if-match', 'invalid', 'If-Match is the ETag of an answer, or *');
+  }
+}
+
 /** Thrown when a query cannot be read. Names the attribute, never its value: it may be a name. */
 export class MalformedMatchError extends CallosumError {
   constructor(tag: string, reason: string) {

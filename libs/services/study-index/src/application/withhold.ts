@@ -1,0 +1,70 @@
+import { IndexContentionError } from '../domain/errors.js';
+import type { InstanceRecord } from '../domain/instance.js';
+import type { QuietPeriods } from '../domain/study.js';
+import { indexInstance, type IndexTransaction, settleStudy } from './index-instance.js';
+
+/** What a tombstone says of instances of a study. */
+export interface Withholding {
+  readonly studyInstanceUid: string;
+  /** Of two about one instance the higher holds, in whatever order they come. */
+  readonly sequence: number;
+  readonly instances: readonly { readonly seriesInstanceUid: string; readonly sopInstanceUid: string }[];
+}
+
+/** What the index knows of tombstones, in the transaction of the index and behind the lock of the study. */
+export interface Withholdings {
+  /** True while a tombstone withholds the instance. */
+  isWithheld(studyInstanceUid: string, sopInstanceUid: string): Promise<boolean>;
+  /** Takes up what a tombstone says. @returns UIDs of which nothing newer was known */
+  recordWithholding(withholding: Withholding, withheld: boolean): Promise<readonly string[]>;
+  /** Deletes rows of the study. @returns what they were */
+  deleteInstances(
+    studyInstanceUid: string,
+    sopInstanceUids: readonly string[],
+  ): Promise<readonly { readonly seriesInstanceUid: string; readonly issuedByCallosum: boolean }[]>;
+}
+
+/**
+ * Takes withheld instances out of the index, and keeps those out that come later. A source instance that leaves opens a
+ * revision like one that comes: jobs and reports follow the study's completion.
+ * @returns how many left
+ */
+export async function withholdInstances(
+  transaction: IndexTransaction,
+  withholding: Withholding,
+  periods: QuietPeriods,
+): Promise<number> {
+  const { studyInstanceUid } = withholding;
+  const study = await transaction.lockStudyOfStep(studyInstanceUid);
+  const concerned = await transaction.recordWithholding(withholding, true);
+  if (!study || concerned.length === 0) return 0;
+  const gone = await transaction.deleteInstances(studyInstanceUid, concerned);
+  if (gone.length === 0) return 0;
+  for (const series of new Set(gone.map((one) => one.seriesInstanceUid)))
+    await transaction.summariseSeries(studyInstanceUid, series);
+  const effect = gone.every((one) => one.issuedByCallosum) ? 'issued' : 'source';
+  await settleStudy(transaction, studyInstanceUid, study, effect, { associationId: '', grew: false }, periods);
+  return gone.length;
+}
+
+/**
+ * Takes back what a tombstone said: the instances are indexed as the archive holds them now.
+ * @param records of those that the archive shows
+ */
+export async function restoreInstances(
+  transaction: IndexTransaction,
+  withholding: Withholding,
+  records: readonly InstanceRecord[],
+  periods: QuietPeriods,
+): Promise<number> {
+  await transaction.lockStudyOfStep(withholding.studyInstanceUid);
+  const concerned = new Set(await transaction.recordWithholding(withholding, false));
+  let restored = 0;
+  for (const record of records) {
+    if (!concerned.has(record.sopInstanceUid)) continue;
+    const outcome = await indexInstance(transaction, record, periods);
+    if (outcome === 'withheld') throw new IndexContentionError(record.sopInstanceUid);
+    restored++;
+  }
+  return restored;
+}
