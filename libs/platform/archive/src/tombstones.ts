@@ -1,7 +1,7 @@
-import type { Clock } from '@callosum/kernel';
-import { newId } from '@callosum/kernel';
+import { type Clock, newId } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
+import { sql } from 'kysely';
 
 import { NothingKeptError, TombstonesChangedError } from './errors.js';
 import type { PendingRow } from './ledger.js';
@@ -140,7 +140,7 @@ export class Tombstones {
       .select('sop_instance_uid')
       .where('site', '=', this.parts.site)
       .where('study_instance_uid', '=', studyInstanceUid)
-      .where('sop_instance_uid', 'in', [...sopInstanceUids])
+      .where(sql<boolean>`sop_instance_uid = any(${[...sopInstanceUids]}::text[])`)
       .where('withheld', '=', true);
     return new Set((await available(query.execute())).map((row) => row.sop_instance_uid));
   }

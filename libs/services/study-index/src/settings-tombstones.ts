@@ -7,6 +7,11 @@ const daysMax = 36_500;
 
 const days = z.record(z.string().regex(/^(\*|[A-Z0-9_ ]{1,16})$/), wholeNumber(1, daysMax));
 
+const hourMs = 3_600_000;
+
+export const erasureGraceMs = (settings: { readonly CALLOSUM_ERASURE_GRACE_HOURS: number }): number =>
+  settings.CALLOSUM_ERASURE_GRACE_HOURS * hourMs;
+
 /** What is hidden and let go (docs/adr/0073). */
 export const tombstoneSettings = {
   CALLOSUM_ERASURE_GRACE_HOURS: wholeNumber(0, hoursMax)

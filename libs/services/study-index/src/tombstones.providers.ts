@@ -7,19 +7,12 @@ import type { Provider } from '@nestjs/common';
 import { ArchiveTombstones, PostgresIndexedPatients } from './adapters/archive-tombstones.js';
 import { PostgresRetention } from './adapters/retention.js';
 import type { StudyIndexTables } from './adapters/tables.js';
-import { obeyNote } from './application/obey-note.js';
-import type { InstanceRecord } from './domain/instance.js';
+import { type ObeyNote, obeyNote } from './application/obey-note.js';
 import { rejectionNoteOf } from './domain/rejection-note.js';
+import { erasureGraceMs } from './settings-tombstones.js';
 import type { StudyIndexSettings } from './settings.js';
 import { OBEY_NOTE, RETENTION, TOMBSTONES } from './tokens.js';
 import { RetentionLoop } from './transport/retention.loop.js';
-
-const hourMs = 3_600_000;
-
-/** Takes up what an instance says of others, before it is indexed itself: nothing for what is no rejection note. */
-export type ObeyNote = (record: InstanceRecord) => Promise<void>;
-
-export const erasureGraceMs = (settings: StudyIndexSettings): number => settings.CALLOSUM_ERASURE_GRACE_HOURS * hourMs;
 
 /** What is shown of the archive and what is let go (docs/adr/0073). */
 export const tombstoneProviders: Provider[] = [

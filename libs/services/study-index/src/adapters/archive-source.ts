@@ -4,10 +4,11 @@ import type { Archive, LedgerEntry } from '@callosum/archive';
 
 import type { BlobReader } from '../application/read-instance.js';
 import type { ArchiveLedger, LedgerProgress } from '../application/reindex.js';
+import type { ShownInstances } from '../application/withhold.js';
 import type { StoredInstance } from '../domain/instance.js';
 
 /** Ranges of the archive's blobs, and its current instances. */
-export class ArchiveSource implements BlobReader, ArchiveLedger {
+export class ArchiveSource implements BlobReader, ArchiveLedger, ShownInstances {
   constructor(
     private readonly archive: Pick<Archive, 'open' | 'count' | 'current' | 'locate' | 'reconcile' | 'nextRevisionFloor'>,
   ) {}

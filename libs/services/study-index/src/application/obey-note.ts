@@ -1,3 +1,4 @@
+import type { InstanceRecord } from '../domain/instance.js';
 import { type RejectedInstance, type RejectionNote, rejections } from '../domain/rejection-note.js';
 
 /** Where the archive takes note of what is not to be shown. */
@@ -10,6 +11,9 @@ export interface IndexedPatients {
   /** Those of these instances that are indexed with another Patient ID. */
   ofOtherPatient(studyInstanceUid: string, sopInstanceUids: readonly string[], patientId: string): Promise<string[]>;
 }
+
+/** Takes up what an instance says of others, before it is indexed itself: nothing for what is no rejection note. */
+export type ObeyNote = (record: InstanceRecord) => Promise<void>;
 
 export interface Obeyed {
   readonly hidden: number;

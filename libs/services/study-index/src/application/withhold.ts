@@ -1,5 +1,5 @@
 import { IndexContentionError } from '../domain/errors.js';
-import type { InstanceRecord } from '../domain/instance.js';
+import type { InstanceRecord, StoredInstance } from '../domain/instance.js';
 import type { QuietPeriods } from '../domain/study.js';
 import { indexInstance, type IndexTransaction, settleStudy } from './index-instance.js';
 
@@ -9,6 +9,12 @@ export interface Withholding {
   /** Of two about one instance the higher holds, in whatever order they come. */
   readonly sequence: number;
   readonly instances: readonly { readonly seriesInstanceUid: string; readonly sopInstanceUid: string }[];
+}
+
+/** What the archive shows now. */
+export interface ShownInstances {
+  /** Those of these instances of the study that the archive shows. */
+  shown(studyInstanceUid: string, sopInstanceUids: ReadonlySet<string>): Promise<readonly StoredInstance[]>;
 }
 
 /** What the index knows of tombstones, in the transaction of the index and behind the lock of the study. */

@@ -8,6 +8,7 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import type { Fact, FactStore } from '../application/facts.js';
 import { indexInstance } from '../application/index-instance.js';
+import type { ObeyNote } from '../application/obey-note.js';
 import { type BlobReader, readInstance } from '../application/read-instance.js';
 import { recordProcedureStep } from '../application/statements.js';
 import { MalformedEventFieldError } from '../domain/errors.js';
@@ -15,7 +16,6 @@ import type { StoredInstance } from '../domain/instance.js';
 import type { ProcedureStep, StepStatus } from '../domain/procedure-step.js';
 import type { QuietPeriods } from '../domain/study.js';
 import { BLOBS, FACTS, OBEY_NOTE, QUIET_PERIODS } from '../tokens.js';
-import type { ObeyNote } from '../tombstones.providers.js';
 
 /** Facts of the archive and of senders. */
 @Controller()

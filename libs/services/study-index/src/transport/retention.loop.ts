@@ -4,12 +4,12 @@ import type { Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
 import { letGoDueStudies, type RetentionArchive, type RetentionStore } from '../application/keep-or-let-go.js';
+import { erasureGraceMs } from '../settings-tombstones.js';
 import type { StudyIndexSettings } from '../settings.js';
 import { RETENTION, TOMBSTONES } from '../tokens.js';
 
 /** Retention counts in days; a backlog of the first time is worked off in turns of this pause. */
 const everyMs = 60_000;
-const hourMs = 3_600_000;
 
 /** Lets go what was kept for long enough. The turns are rows: several replicas share them, and none is forgotten. */
 @Injectable()
@@ -50,10 +50,7 @@ export class RetentionLoop implements OnApplicationBootstrap, BeforeApplicationS
         this.store,
         this.archive,
         this.clock,
-        {
-          days: this.settings.CALLOSUM_RETENTION_DAYS,
-          eraseAfterMs: this.settings.CALLOSUM_ERASURE_GRACE_HOURS * hourMs,
-        },
+        { days: this.settings.CALLOSUM_RETENTION_DAYS, eraseAfterMs: erasureGraceMs(this.settings) },
         (study, instances) => this.log.info({ study, instances }, 'study.let-go'),
       );
     } catch (err) {

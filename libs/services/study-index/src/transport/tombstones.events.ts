@@ -5,10 +5,9 @@ import type { Logger } from '@callosum/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
-import type { ArchiveSource } from '../adapters/archive-source.js';
 import type { FactStore } from '../application/facts.js';
-import { readInstance } from '../application/read-instance.js';
-import { restoreInstances, type Withholding, withholdInstances } from '../application/withhold.js';
+import { type BlobReader, readInstance } from '../application/read-instance.js';
+import { restoreInstances, type ShownInstances, type Withholding, withholdInstances } from '../application/withhold.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import type { QuietPeriods } from '../domain/study.js';
 import { BLOBS, FACTS, QUIET_PERIODS } from '../tokens.js';
@@ -21,7 +20,7 @@ const { TOMBSTONE_EFFECT_HIDDEN, TOMBSTONE_EFFECT_RESTORED } = imaging.Tombstone
 export class TombstoneEvents {
   constructor(
     @Inject(FACTS) private readonly facts: FactStore,
-    @Inject(BLOBS) private readonly archive: ArchiveSource,
+    @Inject(BLOBS) private readonly archive: BlobReader & ShownInstances,
     @Inject(QUIET_PERIODS) private readonly periods: QuietPeriods,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}

@@ -1,14 +1,33 @@
-import type { Archive, Decided, Recorded, TombstoneScope, TombstoneStatus } from '@callosum/archive';
+import {
+  type Archive,
+  type Decided,
+  type Recorded,
+  TombstonesChangedError,
+  type TombstoneScope,
+  type TombstoneStatus,
+} from '@callosum/archive';
 import { anonymous, type Principal } from '@callosum/auth';
 import { isUid } from '@callosum/kernel';
 import { ARCHIVE, CallerPrincipal, LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
-import { Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Put, Res } from '@nestjs/common';
+import {
+  Controller,
+  Delete,
+  Get,
+  Headers,
+  HttpCode,
+  Inject,
+  Param,
+  Post,
+  PreconditionFailedException,
+  Put,
+  Res,
+} from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
 import { MalformedUidError, PreconditionError } from '../domain/errors.js';
+import { erasureGraceMs } from '../settings-tombstones.js';
 import type { StudyIndexSettings } from '../settings.js';
-import { erasureGraceMs } from '../tombstones.providers.js';
 
 const study = 'studies/:study';
 const series = `${study}/series/:series`;
@@ -48,7 +67,7 @@ export class TombstonesHttp {
   ): Promise<Answer> {
     const scope = scopeOf(path);
     const hide = { reason: 'person', eraseAfterMs: erasureGraceMs(this.settings) } as const;
-    const recorded = await this.archive.tombstones.hide(scope, { ...hide, ...decided(principal, ifMatch) });
+    const recorded = this.archive.tombstones.hide(scope, { ...hide, ...decided(principal, ifMatch) });
     return this.#done('deleted', scope, principal, recorded, reply);
   }
 
@@ -62,7 +81,7 @@ export class TombstonesHttp {
     @CallerPrincipal() principal: Principal = anonymous,
   ): Promise<Answer> {
     const scope = scopeOf(path);
-    const recorded = await this.archive.tombstones.restore(scope, decided(principal, ifMatch));
+    const recorded = this.archive.tombstones.restore(scope, decided(principal, ifMatch));
     return this.#done('restored', scope, principal, recorded, reply);
   }
 
@@ -74,7 +93,7 @@ export class TombstonesHttp {
     @CallerPrincipal() principal: Principal = anonymous,
   ): Promise<Answer> {
     const scope = scopeOf(path);
-    const recorded = await this.archive.tombstones.hold(scope.studyInstanceUid, decided(principal, ifMatch));
+    const recorded = this.archive.tombstones.hold(scope.studyInstanceUid, decided(principal, ifMatch));
     return this.#done('held', scope, principal, recorded, reply);
   }
 
@@ -86,18 +105,22 @@ export class TombstonesHttp {
     @CallerPrincipal() principal: Principal = anonymous,
   ): Promise<Answer> {
     const scope = scopeOf(path);
-    const recorded = await this.archive.tombstones.release(scope.studyInstanceUid, decided(principal, ifMatch));
+    const recorded = this.archive.tombstones.release(scope.studyInstanceUid, decided(principal, ifMatch));
     return this.#done('released', scope, principal, recorded, reply);
   }
 
   /** Who did what to which study: the audit trail, beside the tombstone itself. */
-  #done(
+  async #done(
     effect: string,
     { studyInstanceUid }: TombstoneScope,
     principal: Principal,
-    { instances, sequence }: Recorded,
+    recorded: Promise<Recorded>,
     reply: FastifyReply,
   ): Promise<Answer> {
+    const { instances, sequence } = await recorded.catch((error: unknown) => {
+      // RFC 9110 13.1.1: somebody else decided since the caller looked.
+      throw error instanceof TombstonesChangedError ? new PreconditionFailedException(error.message) : error;
+    });
     const actor = actorOf(principal);
     this.log.info({ study: studyInstanceUid, effect, instances, sequence, actor }, 'tombstone.decided');
     return this.#answer({ studyInstanceUid }, reply);
