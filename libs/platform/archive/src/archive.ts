@@ -15,6 +15,7 @@ import { Eraser } from './eraser.js';
 import { GroupCommit } from './group-commit.js';
 import type { InstanceUids, SopReference, WrittenInstance } from './instance-bytes.js';
 import { InstanceStream } from './instance-writer.js';
+import type { InstanceSelection, KeptInstance, StudyIntake } from './kept-instances.js';
 import { type Intake, Ledger, type LedgerEntry, type PendingRow } from './ledger.js';
 import { type ReconcileProgress, Reconciliation } from './reconcile.js';
 import { nextRevisionFloor } from './recoveries.js';
@@ -66,32 +67,6 @@ export interface InstanceWriter {
   sopInstance(): SopReference | undefined;
   /** Leaves nothing behind. Idempotent, also after a failed commit. */
   abort(): Promise<void>;
-}
-
-/** Which current instances: of a study, of one of its series, or one. */
-export interface InstanceSelection {
-  readonly studyInstanceUid: string;
-  readonly seriesInstanceUid?: string;
-  readonly sopInstanceUid?: string;
-}
-
-/** Current instances of a study. */
-export interface StudyIntake {
-  readonly instances: number;
-  readonly bytes: number;
-  /** Made by Callosum (rule 4). */
-  readonly issued: number;
-  /** Of source instances; null when there are none. */
-  readonly firstStoredAt: Date | null;
-  readonly lastStoredAt: Date | null;
-}
-
-/** A current instance as far as another table can be compared with it. */
-export interface KeptInstance {
-  readonly sopInstanceUid: string;
-  readonly revision: number;
-  /** When its first byte came. */
-  readonly storedAt: Date;
 }
 
 /** Rows read at once when all of the archive is walked. */
@@ -223,13 +198,14 @@ export class Archive {
     return this.#store.get(blobKey, range, signal);
   }
 
-  /** How many instances are current. @throws {ArchiveUnavailableError} */
+  /** How many current instances are shown. @throws {ArchiveUnavailableError} */
   async count(): Promise<number> {
     const query = this.#db
       .selectFrom('intake')
       .select((select) => select.fn.countAll<number>().as('count'))
       .where('site', '=', this.#site)
-      .where('current', '=', true);
+      .where('current', '=', true)
+      .where('withheld', '=', false);
     const { count } = await available(query.executeTakeFirstOrThrow());
     return Number(count);
   }
@@ -242,7 +218,7 @@ export class Archive {
         .selectAll()
         .where('site', '=', this.#site)
         .where('current', '=', true)
-      .where('withheld', '=', false)
+        .where('withheld', '=', false)
         .where('id', '>', after)
         .orderBy('id')
         .limit(pageRows);
