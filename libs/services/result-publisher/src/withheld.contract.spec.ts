@@ -17,10 +17,7 @@ import {
   study,
   tiny,
   usePublishing,
-  whole,
-  written,
 } from './test-support/publishing.js';
-import { passesTheValidator } from './test-support/validator.js';
 
 usePublishing(startGateway);
 
@@ -28,7 +25,7 @@ const source = [...result.sopInstanceUids];
 const refs = source.map((sopInstanceUid) => ({ seriesInstanceUid: result.seriesInstanceUid, sopInstanceUid }));
 const one = async <T>(type: string): Promise<T> => (await all(type))[0] as T;
 const listed = async (): Promise<string[]> =>
-  ((await one<ImagingStudy>('ImagingStudy')).series ?? []).flatMap(({ instance = [] }) => instance.map(({ uid }) => uid));
+  ((await one<ImagingStudy>('ImagingStudy')).series ?? []).flatMap(({ instance = [] }) => instance.map(({ uid }) => uid)).sort();
 const states = async (): Promise<string[]> =>
   (await sql<{ state: string }>`select distinct state from publication`.execute(database.db)).rows.map(
     ({ state }) => state,
@@ -62,7 +59,7 @@ describe('a published result whose images are withheld', () => {
   it('is entered in error with its observations, and its SEG and SR are hidden', async () => {
     await publishWhole();
     const own = [...archive.stored];
-    expect(await listed()).toEqual(expect.arrayContaining(own));
+    expect(await listed()).toEqual(expect.arrayContaining(own.toSorted()));
     await withhold(source.slice(0, 1));
     const report = await one<DiagnosticReport>('DiagnosticReport');
     expect(report).toMatchObject({ status: 'entered-in-error' });
@@ -111,5 +108,3 @@ describe('a result that comes when its images are withheld already', () => {
     expect(await states()).toEqual(['published']);
   });
 });
-
-describe('every resource written', () => passesTheValidator(written, Object.keys(whole)));

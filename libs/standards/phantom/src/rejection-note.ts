@@ -13,6 +13,8 @@ export interface RejectionNoteOptions {
   /** Of the note itself and of what it rejects. */
   readonly studyInstanceUid: string;
   readonly patientId?: string;
+  /** Its other attributes, where they are not those of tiny objects: a note of another patient has its study quarantined. */
+  readonly patient?: Attributes;
   readonly references: readonly RejectedReference[];
   /** What the evidence lists of other studies. */
   readonly elsewhere?: { readonly studyInstanceUid: string; readonly references: readonly RejectedReference[] };
@@ -52,6 +54,7 @@ export function rejectionNote(options: RejectionNoteOptions): {
     PatientID: options.patientId ?? 'TINY-0001',
     PatientBirthDate: '19580214',
     PatientSex: 'O',
+    ...options.patient,
     StudyID: 'TINY',
     SeriesNumber: 900,
     InstanceNumber: 1,

@@ -1,7 +1,7 @@
-import { IndexContentionError } from '../domain/errors.js';
+import { NotIndexedError } from '../domain/errors.js';
 import type { InstanceRecord, StoredInstance } from '../domain/instance.js';
 import type { QuietPeriods } from '../domain/study.js';
-import { indexInstance, type IndexTransaction, settleStudy } from './index-instance.js';
+import { type IndexTransaction, settleStudy } from './index-instance.js';
 
 /** What a tombstone says of instances of a study. */
 export interface Withholding {
@@ -63,14 +63,24 @@ export async function restoreInstances(
   records: readonly InstanceRecord[],
   periods: QuietPeriods,
 ): Promise<number> {
-  await transaction.lockStudyOfStep(withholding.studyInstanceUid);
+  const { studyInstanceUid } = withholding;
+  await transaction.lockStudyOfStep(studyInstanceUid);
   const concerned = new Set(await transaction.recordWithholding(withholding, false));
-  let restored = 0;
-  for (const record of records) {
-    if (!concerned.has(record.sopInstanceUid)) continue;
-    const outcome = await indexInstance(transaction, record, periods);
-    if (outcome === 'withheld') throw new IndexContentionError(record.sopInstanceUid);
-    restored++;
+  const [first, ...others] = records.filter(({ sopInstanceUid }) => concerned.has(sopInstanceUid));
+  if (!first) return 0;
+  const study = (await transaction.lockStudies([studyInstanceUid], first)).get(studyInstanceUid);
+  if (!study) throw new NotIndexedError('study', studyInstanceUid);
+  const back: InstanceRecord[] = [];
+  for (const record of [first, ...others]) {
+    const before = await transaction.findInstance(record.sopInstanceUid);
+    if (before && before.instanceRevision >= record.instanceRevision) continue;
+    await transaction.putInstance(record);
+    back.push(record);
   }
-  return restored;
+  if (back.length === 0) return 0;
+  for (const series of new Set(back.map((one) => one.seriesInstanceUid)))
+    await transaction.summariseSeries(studyInstanceUid, series);
+  const effect = back.every((one) => one.issuedByCallosum) ? 'issued' : 'source';
+  await settleStudy(transaction, studyInstanceUid, study, effect, { associationId: '', grew: true }, periods);
+  return back.length;
 }
