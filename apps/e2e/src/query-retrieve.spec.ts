@@ -190,7 +190,10 @@ describe('a workstation beside the node', () => {
       return tinyCt({ ...part, PatientID: `CHARSET ${basename(path)}`, PatientName: name }).bytes;
     });
     expect((await stow(system.httpUrl, objects)).status).toBe(200);
-    for (const uid of names.keys()) await indexed(uid, 1);
+    await eventually('all names in the index', 30_000, async () => {
+      const found = await qido(system.httpUrl, 'studies?PatientID=CHARSET*&limit=100');
+      return found.length === names.size;
+    });
     const keys = { QueryRetrieveLevel: 'STUDY', PatientID: 'CHARSET*', StudyInstanceUID: '', PatientName: '' };
     for (const characterSet of ['ISO_IR 192', 'GB18030', '\\ISO 2022 IR 87\\ISO 2022 IR 149']) {
       const found = await findscu(system, 'study', { ...keys, SpecificCharacterSet: characterSet });
