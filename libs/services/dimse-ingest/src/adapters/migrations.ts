@@ -1,7 +1,7 @@
 import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
-import { commitmentMigrations } from './commitment-tables.js';
+import { commitmentMigrations } from './commitment-migrations.js';
 
 /** Tables of the schema `dimse_ingest`. */
 export const dimseIngestMigrations: Migrations = {
