@@ -1,10 +1,11 @@
 import { type imaging, topics } from '@callosum/contracts';
 import { imaging as imagingTypes } from '@callosum/contracts';
 import type { Outbox, OutboxContext } from '@callosum/event-log';
-import type { Insertable, Kysely, Selectable, Transaction } from 'kysely';
+import { type InsertObject, type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 
 import type { WrittenInstance } from './instance-bytes.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
+import { sharesStudies } from './tombstone-lock.js';
 
 export type LedgerEntry = Selectable<IntakeRow>;
 export type Origin = IntakeRow['origin'];
@@ -61,10 +62,7 @@ export class Ledger {
     // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
     const sorted = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
     return this.db.transaction().execute(async (trx) => {
-      const issued = await this.#issued(
-        trx,
-        sorted.map(({ written }) => written.sopInstanceUid),
-      );
+      const issued = await this.#issued(trx, sorted);
       const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
       const inserted = await trx
         .insertInto('intake')
@@ -74,10 +72,11 @@ export class Ledger {
         .returningAll()
         .execute();
       const byUid = new Map(inserted.map((entry) => [entry.sop_instance_uid, entry]));
-      for (const row of sorted) {
+      const facts = sorted.flatMap((row) => {
         const entry = byUid.get(row.written.sopInstanceUid);
-        if (entry) await this.#announce(trx, entry, contextOf(row), row.revisionFloor);
-      }
+        return entry ? [{ message: factOf(entry, row.revisionFloor), context: contextOf(row) }] : [];
+      });
+      await this.outbox.addAll(trx, topics.instanceStored, facts);
       return new Set(sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid)));
     });
   }
@@ -88,11 +87,11 @@ export class Ledger {
   async insertRevision(
     row: PendingRow,
     { decision, current, revision }: Revision,
-    digests: { attributesDigest: string; pixelDigest: string },
+    digests: { attributesDigest: string; pixelDigest: string } | undefined,
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const uid = row.written.sopInstanceUid;
-      const issued = await this.#issued(trx, [uid]);
+      const issued = await this.#issued(trx, [row]);
       await this.#lock(trx, uid);
       // A statement of its own, with a snapshot taken behind the lock: it sees what the holder before us committed.
       const { newest } = await trx
@@ -113,11 +112,11 @@ export class Ledger {
       }
       const values = {
         ...this.#row(row, { revision, current, decision, issued }),
-        attributes_digest: digests.attributesDigest,
-        pixel_digest: digests.pixelDigest,
+        attributes_digest: digests?.attributesDigest ?? null,
+        pixel_digest: digests?.pixelDigest ?? null,
       };
       const inserted = await trx.insertInto('intake').values(values).returningAll().executeTakeFirstOrThrow();
-      await this.#announce(trx, inserted, contextOf(row), row.revisionFloor);
+      await this.outbox.add(trx, topics.instanceStored, factOf(inserted, row.revisionFloor), contextOf(row));
       return true;
     });
   }
@@ -200,7 +199,8 @@ export class Ledger {
         .where('issued_by_callosum', '=', false)
         .returningAll()
         .execute();
-      for (const entry of mistaken) if (entry.current) await this.#announce(trx, entry, {}, 0);
+      const facts = mistaken.filter(({ current }) => current).map((entry) => ({ message: factOf(entry, 0) }));
+      await this.outbox.addAll(trx, topics.instanceStored, facts);
     });
   }
 
@@ -214,8 +214,8 @@ export class Ledger {
 
   #row(
     pending: PendingRow,
-    decided: { revision: number; current: boolean; decision: IntakeRow['decision']; issued: ReadonlySet<string> },
-  ): Insertable<IntakeRow> {
+    decided: Revision & { readonly issued: ReadonlySet<string> },
+  ): InsertObject<ArchiveTables, 'intake'> {
     const { written, intake, storedAt } = pending;
     return {
       site: this.site,
@@ -238,47 +238,55 @@ export class Ledger {
       association_id: intake.associationId ?? null,
       issued_by_callosum: decided.issued.has(written.sopInstanceUid),
       stored_at: storedAt,
+      withheld: sql<boolean>`exists (select 1 from withheld_instance w where w.site = ${this.site}
+        and w.study_instance_uid = ${written.studyInstanceUid} and w.sop_instance_uid = ${written.sopInstanceUid}
+        and w.withheld)`,
     };
   }
 
-  async #issued(trx: Transaction<ArchiveTables>, uids: readonly string[]): Promise<ReadonlySet<string>> {
-    const rows = await trx
-      .selectFrom('issued_instances')
-      .select('sop_instance_uid')
-      .where('sop_instance_uid', 'in', uids)
-      .execute();
-    return new Set(rows.map((row) => row.sop_instance_uid));
+  /** What tombstones say of an instance of this study; undefined when none names it. */
+  async withholding({ written }: PendingRow): Promise<Selectable<ArchiveTables['withheld_instance']> | undefined> {
+    return this.db
+      .selectFrom('withheld_instance')
+      .selectAll()
+      .where('site', '=', this.site)
+      .where('study_instance_uid', '=', written.studyInstanceUid)
+      .where('sop_instance_uid', '=', written.sopInstanceUid)
+      .executeTakeFirst();
   }
 
-  async #announce(
-    trx: Transaction<ArchiveTables>,
-    entry: LedgerEntry,
-    context: OutboxContext,
-    revisionFloor: number,
-  ): Promise<void> {
-    await this.outbox.add(
-      trx,
-      topics.instanceStored,
-      imagingTypes.InstanceStored.fromPartial({
-        studyInstanceUid: entry.study_instance_uid,
-        seriesInstanceUid: entry.series_instance_uid,
-        sopInstanceUid: entry.sop_instance_uid,
-        sopClassUid: entry.sop_class_uid,
-        transferSyntaxUid: entry.transfer_syntax_uid,
-        blob: { key: entry.blob_key, byteCount: BigInt(entry.byte_count), sha256: entry.sha256 },
-        instanceRevision: entry.revision,
-        current: entry.current,
-        origin: originOf[entry.origin],
-        source: entry.source,
-        issuedByCallosum: entry.issued_by_callosum,
-        associationId: entry.association_id ?? '',
-        storedAt: entry.stored_at.toISOString(),
-        revisionFloor,
-      }),
-      context,
-    );
+  /**
+   * UIDs among these that Callosum gave out. Until the transaction ends, no tombstone of their studies comes in between:
+   * the statement that inserts sees all that were recorded before, those after see the rows.
+   */
+  async #issued(trx: Transaction<ArchiveTables>, pending: readonly PendingRow[]): Promise<ReadonlySet<string>> {
+    const uids = pending.map(({ written }) => written.sopInstanceUid);
+    const studies = [...new Set(pending.map(({ written }) => written.studyInstanceUid))].sort();
+    const { rows } = await sql<{ uid: string }>`
+      ${sharesStudies(studies)} union all
+      select sop_instance_uid from issued_instances where sop_instance_uid = any(${uids}::text[])`.execute(trx);
+    return new Set(rows.map(({ uid }) => uid));
   }
 }
+
+const factOf = (entry: LedgerEntry, revisionFloor: number): imaging.InstanceStored =>
+  imagingTypes.InstanceStored.fromPartial({
+    studyInstanceUid: entry.study_instance_uid,
+    seriesInstanceUid: entry.series_instance_uid,
+    sopInstanceUid: entry.sop_instance_uid,
+    sopClassUid: entry.sop_class_uid,
+    transferSyntaxUid: entry.transfer_syntax_uid,
+    blob: { key: entry.blob_key, byteCount: BigInt(entry.byte_count), sha256: entry.sha256 },
+    instanceRevision: entry.revision,
+    current: entry.current && !entry.withheld,
+    origin: originOf[entry.origin],
+    source: entry.source,
+    issuedByCallosum: entry.issued_by_callosum,
+    associationId: entry.association_id ?? '',
+    storedAt: entry.stored_at.toISOString(),
+    revisionFloor,
+    withheld: entry.withheld,
+  });
 
 const contextOf = ({ intake, traceparent }: PendingRow): OutboxContext => ({
   ...(intake.correlationId === undefined ? {} : { correlationId: intake.correlationId }),

@@ -2,6 +2,9 @@ import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
 import { commitmentMigrations } from './commitment-migrations.js';
+import { entityMigrations } from './entity-migrations.js';
+import { forwardingMigrations } from './forwarding-migrations.js';
+import { pullMigrations } from './pull-migrations.js';
 
 /** Tables of the schema `dimse_ingest`. */
 export const dimseIngestMigrations: Migrations = {
@@ -23,4 +26,7 @@ export const dimseIngestMigrations: Migrations = {
     },
   },
   ...commitmentMigrations,
+  ...entityMigrations,
+  ...forwardingMigrations,
+  ...pullMigrations,
 };
