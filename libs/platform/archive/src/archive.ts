@@ -177,6 +177,14 @@ export class Archive {
     return available(query.orderBy('id').execute());
   }
 
+  /**
+   * SOP classes under which instances are durable, by SOP Instance UID; current or not, what is kept is kept. One of which
+   * nothing is kept is absent. @throws {ArchiveUnavailableError}
+   */
+  keptClasses(sopInstanceUids: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    return available(this.#ledger.keptClasses(sopInstanceUids));
+  }
+
   /** What is kept of a study, in numbers; undefined when nothing is. @throws {ArchiveUnavailableError} */
   async intakeOf(studyInstanceUid: string): Promise<StudyIntake | undefined> {
     const query = sql<StudyIntake>`

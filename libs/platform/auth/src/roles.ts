@@ -36,8 +36,12 @@ export type Caller = (typeof callers)[number];
 
 export const isCaller = (name: string): name is Caller => (callers as readonly string[]).includes(name);
 
-/** What services may do over HTTP at each other: identity asks for Patients and makes provisional ones, results are published. */
+/**
+ * What services may do over HTTP at each other: the worklist is read from orders, identity asks for Patients and makes
+ * provisional ones, results are published.
+ */
 export const rolesOfService: Readonly<Partial<Record<Caller, readonly Role[]>>> = {
+  'dimse-ingest': ['fhir-reader'],
   'identity-mapping': ['fhir-reader', 'fhir-writer'],
   'result-publisher': ['fhir-reader', 'fhir-writer'],
 };

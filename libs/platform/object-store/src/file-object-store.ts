@@ -1,6 +1,6 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, rm, stat, statfs, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -11,6 +11,7 @@ import {
   ObjectStoreFullError,
   ObjectStoreUnavailableError,
 } from './errors.js';
+import { fileWriters } from './file-writers.js';
 import { givenUpWith } from './given-up.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
@@ -24,7 +25,6 @@ export interface FileObjectStoreOptions {
 /** Beside the objects, on the same file system; never listed. */
 const stagingFolder = '.staging';
 /** Objects are patients' images: nobody else on the machine reads them. */
-const ownerOnlyFile = 0o600;
 const ownerOnlyFolder = 0o700;
 /** How old the answer of statfs may be: a disk does not lose a gibibyte faster. */
 const freeSpaceMaxAgeMs = 1_000;
@@ -130,26 +130,14 @@ export class FileObjectStore implements ObjectStore {
   }
 
   async #write(key: string, path: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
-    const staging = join(this.#root, stagingFolder, randomUUID());
-    const hash = createHash('sha256');
-    let byteCount = 0;
-    let handle: FileHandle | undefined;
+    const file = fileWriters.begin(join(this.#root, stagingFolder, randomUUID()));
     try {
-      handle = await open(staging, 'wx', ownerOnlyFile);
-      for await (const chunk of source) {
-        hash.update(chunk);
-        byteCount += chunk.byteLength;
-        await writeAll(handle, chunk);
-      }
-      await handle.sync();
-      await handle.close();
-      handle = undefined;
-      await link(staging, path);
-      await syncFolder(dirname(path));
-      return { key, byteCount, sha256: hash.digest('hex') };
-    } finally {
-      await handle?.close();
-      await unlink(staging).catch(() => undefined);
+      for await (const chunk of source) await file.write(chunk);
+      const sha256 = await file.finish(path, dirname(path));
+      return { key, byteCount: file.byteCount, sha256 };
+    } catch (error) {
+      await file.abort();
+      throw error;
     }
   }
 
@@ -158,11 +146,12 @@ export class FileObjectStore implements ObjectStore {
     if (this.#durableFolders.has(folder)) return;
     await mkdir(join(this.#root, stagingFolder), { recursive: true, mode: ownerOnlyFolder });
     await mkdir(folder, { recursive: true, mode: ownerOnlyFolder });
-    for (let current = folder; current.length >= this.#root.length; current = dirname(current)) {
+    // What lies above one that is durable is durable.
+    for (let current = folder; !this.#durableFolders.has(current); current = dirname(current)) {
       await syncFolder(dirname(current));
       if (current === this.#root) break;
     }
-    this.#durableFolders.add(folder);
+    for (let current = folder; current !== this.#root; current = dirname(current)) this.#durableFolders.add(current);
   }
 
   async freeBytes(): Promise<number> {
@@ -199,13 +188,6 @@ export class FileObjectStore implements ObjectStore {
         if (info) yield { key, byteCount: info.size, modifiedAt: info.mtime };
       }
     }
-  }
-}
-
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.byteLength;) {
-    const { bytesWritten } = await handle.write(chunk, written, chunk.byteLength - written);
-    written += bytesWritten;
   }
 }
 

@@ -14,12 +14,20 @@ import { ChangeProcedureStep } from './application/change-procedure-step.js';
 import { GetProcedureStep } from './application/get-procedure-step.js';
 import type { ProcedureSteps } from './application/ports.js';
 import { StoreInstance } from './application/store-instance.js';
+import { commitmentProviders } from './commitment.providers.js';
 import { peerProviders } from './peers.providers.js';
+import { queryProviders } from './query.providers.js';
 import { DIMSE_SERVICES, PROCEDURE_STEPS } from './tokens.js';
+import { CommitmentService } from './transport/dimse/commitment.service.js';
 import type { DimseService } from './transport/dimse/dimse-service.js';
 import { DimseListener } from './transport/dimse/dimse-listener.js';
+import { ProcedureStepService } from './transport/dimse/procedure-step.service.js';
+import { QueryService } from './transport/dimse/query.service.js';
+import { RetrieveService } from './transport/dimse/retrieve.service.js';
+import { WorklistService } from './transport/dimse/worklist.service.js';
 import { EntitiesHttp } from './transport/entities.http.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
+import { worklistProviders } from './worklist.providers.js';
 
 @Module({
   controllers: [EntitiesHttp],
@@ -52,7 +60,15 @@ import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
       useFactory: (steps: ProcedureSteps) => new GetProcedureStep(steps),
       inject: [PROCEDURE_STEPS],
     },
-    { provide: DIMSE_SERVICES, useFactory: (): DimseService[] => [] },
+    ...queryProviders,
+    ProcedureStepService,
+    ...commitmentProviders,
+    ...worklistProviders,
+    {
+      provide: DIMSE_SERVICES,
+      useFactory: (...services: DimseService[]): DimseService[] => services,
+      inject: [QueryService, RetrieveService, ProcedureStepService, CommitmentService, WorklistService],
+    },
     ProcedureStepsLoop,
     DimseListener,
   ],

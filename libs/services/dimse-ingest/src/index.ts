@@ -1,6 +1,7 @@
 import { defineService } from '@callosum/runtime';
 
 import { dimseIngestMigrations } from './adapters/migrations.js';
+import { commitmentGauges } from './commitment.providers.js';
 import { DimseIngestModule } from './dimse-ingest.module.js';
 import { assertDimseBind, dimseIngestSettings, dimsePorts } from './settings.js';
 
@@ -15,6 +16,7 @@ export const dimseIngest = defineService({
   usesArchive: true,
   module: DimseIngestModule,
   httpPrefixes: ['/api/dimse'],
+  gauges: async (app) => [...(await commitmentGauges(app))],
   assertBinds: assertDimseBind,
   listensOn: dimsePorts,
 });

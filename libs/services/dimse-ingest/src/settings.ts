@@ -2,7 +2,10 @@ import { assertBindAllowed, port, wholeNumber } from '@callosum/config';
 import type { Listening } from '@callosum/runtime';
 import { z } from 'zod';
 
+import { commitmentSettings } from './settings-commitment.js';
 import { certificateFilesOf, peerSettings } from './settings-peers.js';
+import { querySettings } from './settings-query.js';
+import { worklistSettings } from './settings-worklist.js';
 
 export const dimseIngestSettings = z.object({
   CALLOSUM_DIMSE_HOST: z.string().default('127.0.0.1').describe('Address the DIMSE ports bind to'),
@@ -13,6 +16,9 @@ export const dimseIngestSettings = z.object({
     .describe(
       'A procedure step (MPPS) that was not changed for this many days is no longer kept: N-GET and N-SET find none',
     ),
+  ...querySettings,
+  ...commitmentSettings,
+  ...worklistSettings,
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;
 

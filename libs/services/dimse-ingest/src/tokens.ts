@@ -10,3 +10,9 @@ export const ENTITY_TABLE = Symbol('dimse-ingest.entity-table');
 export const DIMSE_CERTIFICATES = Symbol('dimse-ingest.certificates');
 /** `ProcedureSteps`. */
 export const PROCEDURE_STEPS = Symbol('dimse-ingest.procedure-steps');
+/** `Commitments`. */
+export const COMMITMENTS = Symbol('dimse-ingest.commitments');
+/** `AskedCommitments`. */
+export const ASKED_COMMITMENTS = Symbol('dimse-ingest.asked-commitments');
+/** `Waker` of whoever reports commitments. */
+export const COMMITMENT_WAKER = Symbol('dimse-ingest.commitment-waker');

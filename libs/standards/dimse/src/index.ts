@@ -1,3 +1,5 @@
+export * from './commitment/commitment.js';
+export * from './commitment/request-commitment.js';
 export * from './errors.js';
 export type { AssociationEnd } from './exchange/association-end.js';
 export type { AcceptedContext } from './exchange/contexts.js';

@@ -111,7 +111,23 @@ export const logEvents = {
   'procedure-step.not-forgotten': error(
     'Procedure steps past their retention could not be removed; tried again in an hour',
   ),
+  'commitment.taken': info('A storage commitment was asked for: `instances`; its report follows'),
+  'commitment.reported': info('A requestor took the report of its storage commitment: `committed`, `failed`'),
+  'commitment.answered': info('A node reported what it commits to of what we sent to it: `committed`, `failed`'),
+  'commitment.not-here': info(
+    'A storage commitment was not reported on the association it was asked for on; it is reported on a new one',
+  ),
+  'commitment.delayed': warn(
+    'A storage commitment could not be reported (`code`); tried again for CALLOSUM_COMMITMENT_REPORT_HOURS. `dimse-ingest.not-callable`: the AE has no host and port in the list of AEs',
+  ),
+  'commitment.given-up': error(
+    'A storage commitment was never reported: the requestor keeps its copies, and may ask again once it can be reached',
+  ),
+  'commitment.loop-failed': error('Reports of storage commitments could not be looked for; tried again'),
   'dimse.refused': warn('A request other than C-STORE was answered with a failure: `operation`, `status`, `code`'),
+  'retrieve.incomplete': warn(
+    'A C-MOVE or C-GET could not send all: `destination`, counts, and `code`, why the first instance failed',
+  ),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.

@@ -186,12 +186,37 @@ export const metricRegistry = {
     labels: [],
     meaning: 'Associations open now',
   },
+  'callosum.dimse.sub_operations': {
+    kind: 'counter',
+    unit: '{instance}',
+    labels: ['dicom.operation', 'callosum.outcome'],
+    meaning: 'Instances sent for C-MOVE and C-GET, by what became of them: completed, warning, failed',
+  },
   'callosum.dimse.operation.duration': {
     kind: 'histogram',
     unit: 's',
     labels: ['dicom.operation', 'dicom.status'],
     meaning: 'DIMSE operations, from request to response',
     bounds: requestBounds,
+  },
+  'callosum.dimse.commitments': {
+    kind: 'gauge',
+    unit: '{request}',
+    labels: ['callosum.outcome'],
+    meaning:
+      'Storage commitments whose report waits to be delivered (waiting), and whose report was given up and is still kept (given-up)',
+  },
+  'callosum.dimse.commitments.oldest_age': {
+    kind: 'gauge',
+    unit: 's',
+    labels: [],
+    meaning: 'How long the storage commitment that waits longest for its report has waited; 0 when none waits',
+  },
+  'callosum.dimse.commitment.instances': {
+    kind: 'counter',
+    unit: '{instance}',
+    labels: ['dicom.status'],
+    meaning: 'Instances of reported storage commitments: 0000 committed to, else the failure reason',
   },
   'callosum.study.completion.duration': {
     kind: 'histogram',

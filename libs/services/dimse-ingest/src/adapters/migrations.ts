@@ -1,6 +1,7 @@
 import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
+import { commitmentMigrations } from './commitment-tables.js';
 import { entityMigrations } from './entity-migrations.js';
 
 /** Tables of the schema `dimse_ingest`. */
@@ -22,5 +23,6 @@ export const dimseIngestMigrations: Migrations = {
       await sql`create index procedure_step_by_age on procedure_step (updated_at)`.execute(db);
     },
   },
+  ...commitmentMigrations,
   ...entityMigrations,
 };

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 
 import type { StepStatus } from '../domain/procedure-step.js';
+import type { CommitmentTables } from './commitment-tables.js';
 import type { EntityTables } from './entity-tables.js';
 
 /** A modality performed procedure step. Its attributes hold the patient's; they leave this schema by N-GET alone. */
@@ -18,6 +19,6 @@ export interface ProcedureStepTable {
   updated_at: Generated<Date>;
 }
 
-export interface DimseIngestTables extends EntityTables {
+export interface DimseIngestTables extends CommitmentTables, EntityTables {
   procedure_step: ProcedureStepTable;
 }

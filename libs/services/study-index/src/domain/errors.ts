@@ -14,13 +14,6 @@ export class MalformedUidError extends CallosumError {
   }
 }
 
-/** Thrown when a query cannot be read. Names the attribute, never its value: it may be a name. */
-export class MalformedMatchError extends CallosumError {
-  constructor(tag: string, reason: string) {
-    super('study-index.malformed-match', 'invalid', `match on ${tag}: ${reason}`);
-  }
-}
-
 /** Thrown when a query would walk the archive and has found nothing for too long: the same one ends the same way. */
 export class SearchTooBroadError extends CallosumError {
   constructor(options?: { cause?: unknown }) {

@@ -1,4 +1,4 @@
-import { MalformedMatchError } from './errors.js';
+import { MalformedMatchError } from '../errors.js';
 
 /** A range of values in a form that compares; a single value is one from its beginning to its end. */
 export interface Range<T> {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import type { DicomJson } from './instance.js';
+import type { DicomJson } from '../json.js';
 import { type Key, matchesKeys } from './key-match.js';
-import { formOf } from './keys.js';
+import { formOf } from './match-form.js';
 import { readMatch } from './match.js';
 
 const keyOf = (path: string, value: string): Key => {

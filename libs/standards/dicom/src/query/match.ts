@@ -1,8 +1,8 @@
-import type { Tag } from '@callosum/dicom';
+import type { Tag } from '../tags.js';
 import { isUid } from '@callosum/kernel';
 
-import { MalformedMatchError } from './errors.js';
-import type { MatchForm } from './keys.js';
+import { MalformedMatchError } from '../errors.js';
+import type { MatchForm } from './match-form.js';
 import { type NamePattern, nameGroups, nameWords } from './match-name.js';
 import { type Range, readDateRange, readDateTimeRange, readTimeRange } from './match-time.js';
 

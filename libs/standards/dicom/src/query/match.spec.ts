@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { MalformedMatchError } from './errors.js';
+import { MalformedMatchError } from '../errors.js';
 import { matchesWildcard, readMatch } from './match.js';
 import { timeKey } from './match-time.js';
 

@@ -1,6 +1,11 @@
-import { type DicomJsonElement, type DicomJsonValue, type PersonName, personNameText, type Tag } from '@callosum/dicom';
-
-import type { DicomJson } from './instance.js';
+import {
+  type DicomJson,
+  type DicomJsonElement,
+  type DicomJsonValue,
+  type PersonName,
+  personNameText,
+} from '../json.js';
+import type { Tag } from '../tags.js';
 import { type Condition, matchesWildcard } from './match.js';
 import { matchesName, nameWords } from './match-name.js';
 import { dateKey, type Range, readDateTime, readOffset, timeKey } from './match-time.js';
