@@ -9,7 +9,7 @@ export const roles = {
   'fhir-writer': 'create, update and delete FHIR resources, send transactions',
   'identity-desk': 'see quarantined studies with their demographics, and decide whose they are',
   operator:
-    'see jobs, keep the list of DICOM nodes, replay parked work, rebuild the index, issue and revoke credentials of vendors',
+    'see jobs, keep the list of DICOM nodes, forward and pull, replay parked work, rebuild the index, delete and restore studies, place legal holds, issue and revoke credentials of vendors',
   admin: 'everything the other roles may',
 } as const;
 

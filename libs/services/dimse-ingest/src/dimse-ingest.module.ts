@@ -15,7 +15,9 @@ import { GetProcedureStep } from './application/get-procedure-step.js';
 import type { ProcedureSteps } from './application/ports.js';
 import { StoreInstance } from './application/store-instance.js';
 import { commitmentProviders } from './commitment.providers.js';
+import { forwardingProviders } from './forwarding.providers.js';
 import { peerProviders } from './peers.providers.js';
+import { pullProviders } from './pulls.providers.js';
 import { queryProviders } from './query.providers.js';
 import { DIMSE_SERVICES, PROCEDURE_STEPS } from './tokens.js';
 import { CommitmentService } from './transport/dimse/commitment.service.js';
@@ -26,12 +28,17 @@ import { QueryService } from './transport/dimse/query.service.js';
 import { RetrieveService } from './transport/dimse/retrieve.service.js';
 import { WorklistService } from './transport/dimse/worklist.service.js';
 import { EntitiesHttp } from './transport/entities.http.js';
+import { InstanceStoredEvents } from './transport/events/instance-stored.events.js';
+import { ForwardingHttp } from './transport/http/forwarding.http.js';
+import { PullsHttp } from './transport/http/pulls.http.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
 import { worklistProviders } from './worklist.providers.js';
 
 @Module({
-  controllers: [EntitiesHttp],
+  controllers: [EntitiesHttp, InstanceStoredEvents, ForwardingHttp, PullsHttp],
   providers: [
+    ...forwardingProviders,
+    ...pullProviders,
     {
       provide: StoreInstance,
       useFactory: (archive: Archive) => new StoreInstance(new ArchiveAdapter(archive)),

@@ -37,6 +37,7 @@ const fields = {
   requestsPerSecondMax: z.number().min(0.1).max(10_000).optional(),
   may: z.array(z.enum(permissions)).max(permissions.length).optional(),
   transferSyntaxUids: z.array(z.string().regex(uid)).max(64).optional(),
+  retrieve: z.enum(['move', 'get']).optional(),
 };
 const name = text(100);
 const passcodeHash = z.string().refine(isPasscodeHash).optional();

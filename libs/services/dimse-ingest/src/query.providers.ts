@@ -4,7 +4,7 @@ import type { Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
 
 import { DimseDestinations } from './adapters/dimse-destinations.js';
-import { ArchiveObjects } from './adapters/kept-objects.js';
+import { ArchiveObjects } from './adapters/archive-objects.js';
 import { PeerOptions } from './adapters/peer-options.js';
 import { QueryIndexGrpc } from './adapters/query-index-grpc.js';
 import { FindMatches } from './application/find-matches.js';

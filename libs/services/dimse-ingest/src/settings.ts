@@ -3,7 +3,9 @@ import type { Listening } from '@callosum/runtime';
 import { z } from 'zod';
 
 import { commitmentSettings } from './settings-commitment.js';
+import { forwardingSettings } from './settings-forwarding.js';
 import { certificateFilesOf, peerSettings } from './settings-peers.js';
+import { pullSettings } from './settings-pulls.js';
 import { querySettings } from './settings-query.js';
 import { worklistSettings } from './settings-worklist.js';
 
@@ -19,6 +21,8 @@ export const dimseIngestSettings = z.object({
   ...querySettings,
   ...commitmentSettings,
   ...worklistSettings,
+  ...forwardingSettings,
+  ...pullSettings,
 });
 export type DimseIngestSettings = z.output<typeof dimseIngestSettings>;
 

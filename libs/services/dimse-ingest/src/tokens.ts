@@ -16,3 +16,15 @@ export const COMMITMENTS = Symbol('dimse-ingest.commitments');
 export const ASKED_COMMITMENTS = Symbol('dimse-ingest.asked-commitments');
 /** `Waker` of whoever reports commitments. */
 export const COMMITMENT_WAKER = Symbol('dimse-ingest.commitment-waker');
+/** `ForwardingRules`. */
+export const FORWARDING_RULES = Symbol('dimse-ingest.forwarding-rules');
+/** `ForwardQueue`. */
+export const FORWARD_QUEUE = Symbol('dimse-ingest.forward-queue');
+/** `Waker` of the workers of forwarding. */
+export const FORWARD_WAKER = Symbol('dimse-ingest.forward-waker');
+/** `Destinations`. */
+export const DESTINATIONS = Symbol('dimse-ingest.destinations');
+/** `Pulls`. */
+export const PULLS = Symbol('dimse-ingest.pulls');
+/** `Waker` of the workers of pulls. */
+export const PULL_WAKER = Symbol('dimse-ingest.pull-waker');

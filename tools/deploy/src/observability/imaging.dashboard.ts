@@ -93,6 +93,40 @@ export const imaging: Dashboard = {
       ],
     },
     {
+      title: 'Forwarding',
+      panels: [
+        {
+          title: 'Forwarded',
+          description: 'Instances that destinations took a second.',
+          unit: 'ops',
+          runbook: 'CallosumForwardingOld',
+          queries: [
+            [
+              perSecond('callosum_forward_instances_total', ['dicom_destination_ae'], 'callosum_outcome="sent"'),
+              '{{dicom_destination_ae}}',
+            ],
+          ],
+        },
+        {
+          title: 'Waiting for a destination',
+          description: 'Instances that are still to be sent, and those a destination refused for good.',
+          unit: 'short',
+          runbook: 'CallosumForwardingFailed',
+          queries: [
+            [most('callosum_forward_waiting', ['dicom_destination_ae']), '{{dicom_destination_ae}}'],
+            [most('callosum_forward_failed', ['dicom_destination_ae']), '{{dicom_destination_ae}} refused'],
+          ],
+        },
+        {
+          title: 'Longest waiting',
+          description: 'How long the instance that has waited longest for a destination has waited.',
+          unit: 's',
+          runbook: 'CallosumForwardingOld',
+          queries: [[most('callosum_forward_oldest_age', ['dicom_destination_ae']), '{{dicom_destination_ae}}']],
+        },
+      ],
+    },
+    {
       title: 'DICOMweb',
       panels: [
         {

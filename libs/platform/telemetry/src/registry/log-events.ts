@@ -128,6 +128,24 @@ export const logEvents = {
   'retrieve.incomplete': warn(
     'A C-MOVE or C-GET could not send all: `destination`, counts, and `code`, why the first instance failed',
   ),
+  'forward.rule-changed': info(
+    'Somebody made, changed or removed a forwarding rule: its id, and the destination `aet`',
+  ),
+  'forward.failed': warn(
+    'A destination refused an instance for good (`code`): it stays until a person retries or drops it',
+  ),
+  'forward.destination-away': warn(
+    'A destination of forwarding takes nothing (`code`): what waits for it is tried again after `pauseMs`, others go on',
+  ),
+  'forward.destination-back': info('A destination that had been away takes instances again'),
+  'forward.retried': info('Somebody let failed instances of a destination be tried again: how many'),
+  'forward.dropped': warn('Somebody gave up instances that waited for a destination or had failed: how many'),
+  'forward.loop-failed': error('What is to be forwarded could not be looked for or written down; tried again'),
+  'pull.requested': info('Somebody asked for a pull: its id, and the source `aet`'),
+  'pull.delayed': warn('A pull was broken off (`code`): it goes on after `pauseMs`'),
+  'pull.ended': info('A pull is completed or has failed (`code`): counts of studies and instances'),
+  'pull.cancelled': info('Somebody cancelled a pull'),
+  'pull.loop-failed': error('Pulls could not be looked for or written down; tried again'),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.
@@ -140,6 +158,8 @@ export const logEvents = {
   'archive.swept': info('Blobs whose storing nobody was told of were removed'),
   'archive.uploads-swept': info('Uploads that never ended were removed'),
   'archive.sweep-failed': error('The sweeper could not do its round; tried again'),
+  'archive.erased': info('Bytes of hidden instances of a study were erased for good: `instances`'),
+  'archive.tombstones-replayed': info('A recovery recorded tombstones that lay beside the blobs and had no row'),
   'archive.unknown-blobs': warn(
     'Whole objects have no row: is the database older than the blobs? `npx callosum reindex` takes them in',
   ),
@@ -167,6 +187,15 @@ export const logEvents = {
   ),
   'procedure-step.taken-up': info('What a modality said of a procedure step of a study was taken up'),
   'procedure-step.ignored': warn('A study has more procedure steps than are kept; this one states nothing'),
+  'instances.withheld': info('Instances left the index: a tombstone of the archive names them'),
+  'instances.restored': info('Instances are in the index again: the archive shows them'),
+  'tombstone.decided': info('Somebody hid or restored instances, or placed or lifted a legal hold: `effect`, `actor`'),
+  'rejection-note.obeyed': info('A rejection note hid instances of its study: `code` is its document title (DCM)'),
+  'rejection-note.refused': warn(
+    'A rejection note also references instances of another study or patient, or outside its evidence: those are not hidden; a person should look',
+  ),
+  'study.let-go': info('A study was hidden, for its retention is over; its bytes are erased after the grace'),
+  'retention.failed': error('Studies whose retention is over could not be looked for; tried again in a minute'),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),
   'identity.resolved': info('A person decided whose a study is'),

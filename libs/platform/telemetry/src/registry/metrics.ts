@@ -218,6 +218,37 @@ export const metricRegistry = {
     labels: ['dicom.status'],
     meaning: 'Instances of reported storage commitments: 0000 committed to, else the failure reason',
   },
+  'callosum.forward.instances': {
+    kind: 'counter',
+    unit: '{attempt}',
+    labels: ['dicom.destination_ae', 'callosum.outcome'],
+    meaning:
+      'Attempts to forward an instance, by outcome: sent; failed for good; later, it is tried again; away, its destination is; withdrawn, there is nothing to send any more',
+  },
+  'callosum.forward.waiting': {
+    kind: 'gauge',
+    unit: '{instance}',
+    labels: ['dicom.destination_ae'],
+    meaning: 'Instances that wait to be forwarded, at most 100,000 a destination',
+  },
+  'callosum.forward.failed': {
+    kind: 'gauge',
+    unit: '{instance}',
+    labels: ['dicom.destination_ae'],
+    meaning: 'Instances that a destination refused for good: a person retries or drops them',
+  },
+  'callosum.forward.oldest_age': {
+    kind: 'gauge',
+    unit: 's',
+    labels: ['dicom.destination_ae'],
+    meaning: 'How long the instance that has waited longest for a destination has waited; 0 when none does',
+  },
+  'callosum.pulls': {
+    kind: 'counter',
+    unit: '{pull}',
+    labels: ['callosum.outcome'],
+    meaning: 'Pulls that ended: completed or failed',
+  },
   'callosum.study.completion.duration': {
     kind: 'histogram',
     unit: 's',

@@ -3,6 +3,8 @@ import { sql } from 'kysely';
 
 import { commitmentMigrations } from './commitment-tables.js';
 import { entityMigrations } from './entity-migrations.js';
+import { forwardingMigrations } from './forwarding-migrations.js';
+import { pullMigrations } from './pull-migrations.js';
 
 /** Tables of the schema `dimse_ingest`. */
 export const dimseIngestMigrations: Migrations = {
@@ -25,4 +27,6 @@ export const dimseIngestMigrations: Migrations = {
   },
   ...commitmentMigrations,
   ...entityMigrations,
+  ...forwardingMigrations,
+  ...pullMigrations,
 };

@@ -1,5 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 
+import type { ForwardingTables } from './forwarding-tables.js';
+import type { PullTables } from './pull-tables.js';
 import type { StepStatus } from '../domain/procedure-step.js';
 import type { CommitmentTables } from './commitment-tables.js';
 import type { EntityTables } from './entity-tables.js';
@@ -19,6 +21,6 @@ export interface ProcedureStepTable {
   updated_at: Generated<Date>;
 }
 
-export interface DimseIngestTables extends CommitmentTables, EntityTables {
+export interface DimseIngestTables extends CommitmentTables, EntityTables, ForwardingTables, PullTables {
   procedure_step: ProcedureStepTable;
 }

@@ -24,6 +24,8 @@ export interface ApplicationEntity {
   readonly transferSyntaxUids?: readonly string[] | undefined;
   /** Who may say to be its user (PS3.7 D.3.3.7). */
   readonly users?: readonly EntityUser[] | undefined;
+  /** How we pull from it: by C-MOVE to ourselves, for which it must know us (the default), or by C-GET. */
+  readonly retrieve?: 'move' | 'get' | undefined;
 }
 
 /** TLS between an AE and us. What is said of its certificate holds in both directions; all of it must fit. */

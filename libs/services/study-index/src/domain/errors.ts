@@ -14,6 +14,13 @@ export class MalformedUidError extends CallosumError {
   }
 }
 
+/** Thrown when If-Match is no entity tag that this service gave. */
+export class PreconditionError extends CallosumError {
+  constructor() {
+    super('study-index.malformed-if-match', 'invalid', 'If-Match is the ETag of an answer, or *');
+  }
+}
+
 /** Thrown when a query would walk the archive and has found nothing for too long: the same one ends the same way. */
 export class SearchTooBroadError extends CallosumError {
   constructor(options?: { cause?: unknown }) {
