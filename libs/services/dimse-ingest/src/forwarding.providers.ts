@@ -8,7 +8,7 @@ import type { Provider } from '@nestjs/common';
 
 import { DicomDestinations } from './adapters/dicom-destinations.js';
 import type { ForwardingTables } from './adapters/forwarding-tables.js';
-import { ArchiveKeptObjects } from './adapters/kept-objects.js';
+import { ForwardableObjects } from './adapters/forwardable-objects.js';
 import { PeerOptions } from './adapters/peer-options.js';
 import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
 import { PostgresForwardingRules } from './adapters/postgres-forwarding-rules.js';
@@ -61,7 +61,7 @@ export const forwardingProviders: Provider[] = [
         queue,
         entities,
         destinations,
-        objects: new ArchiveKeptObjects(archive),
+        objects: new ForwardableObjects(archive),
         isOutage: isTransient,
         observe: observedForward(logger),
         onAway: (aet, code, pauseMs) =>
