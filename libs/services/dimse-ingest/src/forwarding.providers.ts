@@ -49,12 +49,13 @@ export const forwardingProviders: Provider[] = [
   },
   {
     provide: SendForwards,
-    inject: [FORWARD_QUEUE, ARCHIVE, APPLICATION_ENTITIES, DESTINATIONS, LOGGER],
+    inject: [FORWARD_QUEUE, ARCHIVE, APPLICATION_ENTITIES, DESTINATIONS, SETTINGS, LOGGER],
     useFactory: (
       queue: ForwardQueue,
       archive: Archive,
       entities: ApplicationEntities,
       destinations: Destinations,
+      { CALLOSUM_FORWARD_ASSOCIATIONS: associationsMax }: DimseIngestSettings,
       logger: Logger,
     ) =>
       new SendForwards({
@@ -63,6 +64,7 @@ export const forwardingProviders: Provider[] = [
         destinations,
         objects: new ForwardableObjects(archive),
         isOutage: isTransient,
+        associationsMax,
         observe: observedForward(logger),
         onAway: (aet, code, pauseMs) =>
           logger.warn({ aet, code, pauseMs: Math.round(pauseMs) }, 'forward.destination-away'),
