@@ -19,7 +19,7 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { TestDestination } from './test-support/test-destination.js';
-import { image, TestNode } from './test-support/forwarding-node.js';
+import { image, TestNode } from './test-support/node-with-http.js';
 
 const implicitVrLittleEndian = '1.2.840.10008.1.2';
 const postgres = await orSkip(() => startPostgres());

@@ -2,8 +2,9 @@ import { defineService } from '@callosum/runtime';
 
 import { dimseIngestMigrations } from './adapters/migrations.js';
 import type { ForwardQueue } from './application/forwarding-ports.js';
+import { commitmentGauges } from './commitment.providers.js';
 import { DimseIngestModule } from './dimse-ingest.module.js';
-import { assertDimseBind, dimseIngestSettings } from './settings.js';
+import { assertDimseBind, dimseIngestSettings, dimsePorts } from './settings.js';
 import { FORWARD_QUEUE } from './tokens.js';
 import { forwardingGauges } from './transport/forwarding-gauges.js';
 
@@ -18,9 +19,10 @@ export const dimseIngest = defineService({
   usesArchive: true,
   module: DimseIngestModule,
   httpPrefixes: ['/api/dimse'],
-  gauges: (app) => forwardingGauges(app.get<ForwardQueue>(FORWARD_QUEUE)),
-  assertBinds: assertDimseBind,
-  listensOn: ({ CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port }) => [
-    { setting: 'CALLOSUM_DIMSE_PORT', host, port },
+  gauges: async (app) => [
+    ...(await commitmentGauges(app)),
+    ...(await forwardingGauges(app.get<ForwardQueue>(FORWARD_QUEUE))),
   ],
+  assertBinds: assertDimseBind,
+  listensOn: dimsePorts,
 });

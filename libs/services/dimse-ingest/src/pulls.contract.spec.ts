@@ -17,7 +17,7 @@ import {
 } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { image, TestNode } from './test-support/forwarding-node.js';
+import { image, TestNode } from './test-support/node-with-http.js';
 
 const postgres = await orSkip(() => startPostgres());
 const dcmtk = await orSkip(async () => {

@@ -1,3 +1,5 @@
+export * from './commitment/commitment.js';
+export * from './commitment/request-commitment.js';
 export * from './errors.js';
 export type { AssociationEnd } from './exchange/association-end.js';
 export type { AcceptedContext } from './exchange/contexts.js';
@@ -21,4 +23,5 @@ export type { QueryOptions, RetrieveOptions, RetrieveOutcome } from './services/
 export * from './status.js';
 export * from './store-files.js';
 export * from './store-outcome.js';
+export * from './tls-profile.js';
 export * from './upper-layer/associate.js';

@@ -77,6 +77,13 @@ export const imaging: Dashboard = {
           queries: [[perSecond('callosum_dimse_echoes_total', ['dicom_calling_ae'], ae), '{{dicom_calling_ae}}']],
         },
         {
+          title: 'Storage commitments',
+          description: 'Reports that wait to be delivered, and those that were given up in the last 30 days.',
+          unit: 'short',
+          runbook: 'CallosumCommitmentsWait',
+          queries: [[`max by (callosum_outcome) (${series('callosum_dimse_commitments')})`, '{{callosum_outcome}}']],
+        },
+        {
           title: 'Open associations',
           description: 'Over all replicas; each takes CALLOSUM_DIMSE_ASSOCIATIONS_MAX (128) at most.',
           unit: 'short',

@@ -37,6 +37,8 @@ export const attributes = {
   'dicom.status': 'DIMSE status, four hexadecimal digits',
   'dicom.study_instance_uid': 'Study Instance UID',
   'dicom.transfer_syntax_uid': 'Transfer Syntax UID',
+  'dimse.rejection':
+    'Why an association was rejected: called-aet, no-ae-title, unknown-aet, wrong-address, tls-required, wrong-certificate, user-… and identity-provider-away, ae-associations-max, associations-max, protocol',
   'dimse.instances_refused': 'Instances of an association answered with a failure',
   'dimse.instances_stored': 'Instances of an association answered with success',
   'dimse.outcome': 'How an association ended: released, aborted, lost',

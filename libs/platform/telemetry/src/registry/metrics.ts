@@ -162,11 +162,35 @@ export const metricRegistry = {
     labels: ['dicom.calling_ae', 'callosum.outcome'],
     meaning: 'Associations by how they ended: released, aborted, lost, rejected',
   },
+  'callosum.dimse.rejections': {
+    kind: 'counter',
+    unit: '{association}',
+    labels: ['dimse.rejection'],
+    meaning: 'Associations rejected, by why',
+  },
+  'callosum.dimse.connections.failed': {
+    kind: 'counter',
+    unit: '{connection}',
+    labels: ['error.type'],
+    meaning: 'Connections that ended without an association: no request in time, no TLS, bytes that are no PDU',
+  },
+  'callosum.dimse.slowed': {
+    kind: 'counter',
+    unit: '{request}',
+    labels: ['dicom.calling_ae'],
+    meaning: "Requests that waited for their turn by their AE's rate",
+  },
   'callosum.dimse.associations.open': {
     kind: 'upDownCounter',
     unit: '{association}',
     labels: [],
     meaning: 'Associations open now',
+  },
+  'callosum.dimse.sub_operations': {
+    kind: 'counter',
+    unit: '{instance}',
+    labels: ['dicom.operation', 'callosum.outcome'],
+    meaning: 'Instances sent for C-MOVE and C-GET, by what became of them: completed, warning, failed',
   },
   'callosum.dimse.operation.duration': {
     kind: 'histogram',
@@ -174,6 +198,25 @@ export const metricRegistry = {
     labels: ['dicom.operation', 'dicom.status'],
     meaning: 'DIMSE operations, from request to response',
     bounds: requestBounds,
+  },
+  'callosum.dimse.commitments': {
+    kind: 'gauge',
+    unit: '{request}',
+    labels: ['callosum.outcome'],
+    meaning:
+      'Storage commitments whose report waits to be delivered (waiting), and whose report was given up and is still kept (given-up)',
+  },
+  'callosum.dimse.commitments.oldest_age': {
+    kind: 'gauge',
+    unit: 's',
+    labels: [],
+    meaning: 'How long the storage commitment that waits longest for its report has waited; 0 when none waits',
+  },
+  'callosum.dimse.commitment.instances': {
+    kind: 'counter',
+    unit: '{instance}',
+    labels: ['dicom.status'],
+    meaning: 'Instances of reported storage commitments: 0000 committed to, else the failure reason',
   },
   'callosum.forward.instances': {
     kind: 'counter',

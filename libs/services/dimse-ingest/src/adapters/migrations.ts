@@ -1,6 +1,8 @@
 import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
+import { commitmentMigrations } from './commitment-tables.js';
+import { entityMigrations } from './entity-migrations.js';
 import { forwardingMigrations } from './forwarding-migrations.js';
 import { pullMigrations } from './pull-migrations.js';
 
@@ -23,6 +25,8 @@ export const dimseIngestMigrations: Migrations = {
       await sql`create index procedure_step_by_age on procedure_step (updated_at)`.execute(db);
     },
   },
+  ...commitmentMigrations,
+  ...entityMigrations,
   ...forwardingMigrations,
   ...pullMigrations,
 };
