@@ -89,7 +89,12 @@ describe.skipIf(postgres.missing)(`tombstones${postgres.missing ? ` (${postgres.
     });
     expect(await shown()).toEqual([one, two].sort());
     expect(await facts()).toMatchObject([
-      { effect: 'TOMBSTONE_EFFECT_HIDDEN', reason: 'TOMBSTONE_REASON_PERSON', instances: [ref(one)], actor: 'subject-1' },
+      {
+        effect: 'TOMBSTONE_EFFECT_HIDDEN',
+        reason: 'TOMBSTONE_REASON_PERSON',
+        instances: [ref(one)],
+        actor: 'subject-1',
+      },
       { effect: 'TOMBSTONE_EFFECT_RESTORED', instances: [ref(one)], actor: 'subject-2' },
     ]);
     const [hidden, restored] = (await facts()).map(({ sequence }) => Number(sequence));

@@ -5,7 +5,14 @@ import { sql } from 'kysely';
 
 import { NothingKeptError, TombstonesChangedError } from './errors.js';
 import type { PendingRow } from './ledger.js';
-import { deleteMark, listMarks, putMark, readMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
+import {
+  deleteMark,
+  listMarks,
+  putMark,
+  readMark,
+  type TombstoneMark,
+  type WithheldInstance,
+} from './tombstone-marks.js';
 import { type Place, type RecordParts, recordTombstone } from './tombstone-record.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
