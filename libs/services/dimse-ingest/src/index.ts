@@ -4,6 +4,7 @@ import { dimseIngestMigrations } from './adapters/migrations.js';
 import { DimseIngestModule } from './dimse-ingest.module.js';
 import { assertDimseBind, dimseIngestSettings } from './settings.js';
 
+export * from './conformance/index.js';
 export { DimseListener } from './transport/dimse/dimse-listener.js';
 
 /** The DICOM network node: associations into the archive and out of it, and its administration at /api/dimse. */

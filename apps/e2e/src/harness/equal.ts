@@ -1,0 +1,69 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { parseFile } from '@callosum/dicom';
+import { readPart10 } from '@callosum/dimse';
+
+import type { Callosum } from './callosum.js';
+import { asStored, folderOf, wadoParts } from './dicomweb.js';
+import { python, root } from './paths.js';
+import { run } from './processes.js';
+
+export interface Judgement {
+  readonly instances: number;
+  readonly elements: number;
+  readonly private: number;
+  readonly sequences: number;
+  readonly differences: readonly string[];
+}
+
+/** What pydicom says of it: apps/e2e/peers/dicom_equal.py. */
+export async function judge(...args: readonly string[]): Promise<Judgement> {
+  const { code, stdout, stderr } = await run(python, [join(root, 'apps/e2e/peers/dicom_equal.py'), ...args]);
+  if (code !== 0) throw new Error(`dicom_equal.py ${args[0] ?? ''}: ${stderr.slice(-2000)}`);
+  return JSON.parse(stdout) as Judgement;
+}
+
+export const filesOf = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.dcm'))
+    .sort()
+    .map((name) => join(folder, name));
+
+export interface Uids {
+  readonly study: string;
+  readonly series: string;
+  readonly instance: string;
+}
+
+export function uidsOf(bytes: Uint8Array): Uids {
+  const { dataset } = parseFile(bytes);
+  const uid = (keyword: string): string => dataset.string(keyword) ?? '';
+  return { study: uid('StudyInstanceUID'), series: uid('SeriesInstanceUID'), instance: uid('SOPInstanceUID') };
+}
+
+export const instancePath = ({ study, series, instance }: Uids): string =>
+  `studies/${study}/series/${series}/instances/${instance}`;
+
+/** What the system keeps of these files, asked one by one, as files of a new folder. */
+export async function keptOf({ httpUrl }: Pick<Callosum, 'httpUrl'>, files: readonly string[]): Promise<string> {
+  const objects: Buffer[] = [];
+  for (const file of files) {
+    const [part] = await wadoParts(httpUrl, instancePath(uidsOf(readFileSync(file))), asStored);
+    if (part) objects.push(part.bytes);
+  }
+  return folderOf(objects);
+}
+
+/** The files that are the first of their SOP Instance UID, and whose transfer syntax is not among `without`. */
+export async function firstOfEachUid(files: readonly string[], without: ReadonlySet<string>): Promise<string[]> {
+  const known = new Set<string>();
+  const found: string[] = [];
+  for (const file of files) {
+    const { sopInstanceUid, transferSyntaxUid } = await readPart10(file);
+    if (known.has(sopInstanceUid) || without.has(transferSyntaxUid)) continue;
+    known.add(sopInstanceUid);
+    found.push(file);
+  }
+  return found;
+}
