@@ -1,3 +1,4 @@
+import { buffer } from 'node:stream/consumers';
 import { deflateRawSync } from 'node:zlib';
 
 import {
@@ -8,6 +9,7 @@ import {
   ScuAssociation,
   statusText,
   storeFiles,
+  type StoreRequest,
 } from '@callosum/dimse';
 import { freePort, orSkip } from '@callosum/testing';
 import fc from 'fast-check';
@@ -189,10 +191,19 @@ describe.skipIf(started.missing !== undefined)('the node under mutated input', (
   });
 });
 
+const taking = async ({ dataset: bytes }: StoreRequest): Promise<{ status: number }> => {
+  await buffer(bytes);
+  return { status: 0 };
+};
+
 /** The final status of the request that belongs to a context. */
-async function answerTo(association: ScuAssociation, { id, abstractSyntaxUid: uid }: AcceptedContext, bytes: Buffer) {
+async function answerTo(
+  association: ScuAssociation,
+  { id, abstractSyntaxUid: uid }: AcceptedContext,
+  bytes: Buffer,
+): Promise<number> {
   if (uid === uids.studyRootMove) return (await association.move(id, 'GONE', bytes)).status;
-  if (uid === uids.studyRootGet) return (await association.get(id, bytes, { store: accepting })).status;
+  if (uid === uids.studyRootGet) return (await association.get(id, bytes, { store: taking })).status;
   if (uid === uids.commitment)
     return (await association.nAction(id, 1, { sopInstanceUid: uids.commitmentInstance, dataset: bytes })).status;
   if (uid === uids.mpps) return (await association.nCreate(id, { dataset: bytes })).status;
@@ -207,9 +218,4 @@ async function answerTo(association: ScuAssociation, { id, abstractSyntaxUid: ui
     if (error instanceof DimseStatusError) return error.status;
     throw error;
   }
-}
-
-async function accepting({ dataset: bytes }: { dataset: AsyncIterable<unknown> }): Promise<{ status: number }> {
-  for await (const _ of bytes);
-  return { status: 0 };
 }

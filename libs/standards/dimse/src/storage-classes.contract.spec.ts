@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { python, runScript } from '../test-support/pynetdicom.js';
 import { isStorageSopClass } from './index.js';
 
-/** Protocols and inventories are of no study (PS3.3 A.82, A.83, A.90): nothing could be done with them here. */
+/** Protocols and inventories are of no study: nothing could be done with them here. */
 const ofNoStudy = ['200.1', '200.3', '200.7', '201.1'].map((end) => `1.2.840.10008.5.1.4.1.1.${end}`);
 
 describe('the Storage SOP classes we name', () => {
