@@ -25,6 +25,8 @@ export interface WrittenInstance extends InstanceUids {
 
 /** Header bytes kept while an object streams: larger headers are read back from the store when it has ended. */
 const prefixBytesMax = 1024 * 1024;
+/** Of how many bytes a header is looked for first, and then of twice as many: most images' are of a few KiB. */
+const firstLookBytes = 8 * 1024;
 /** Enough to find the delimiter that ends encapsulated Pixel Data before the usual trailing padding. */
 const tailBytesMax = 4096;
 const dicmEnd = 132;
@@ -34,17 +36,40 @@ export class InstanceBytes {
   readonly #datasetHash = createHash('sha256');
   #room = Buffer.alloc(0);
   #prefix = Buffer.alloc(0);
-  #tail = Buffer.alloc(0);
+  #nextLookBytes = firstLookBytes;
+  /** Found before the object has ended: nothing more is kept of it then. */
+  #found: ParsedHeader | undefined;
+  readonly #tail = Buffer.alloc(tailBytesMax);
+  #tailBytes = 0;
   #total = 0;
   #datasetOffset: number | undefined;
 
   take(bytes: Uint8Array): void {
     const before = this.#total;
     this.#total += bytes.length;
-    if (this.#prefix.length < prefixBytesMax) this.#extendPrefix(bytes);
-    const tail = Buffer.concat([this.#tail, bytes.subarray(Math.max(0, bytes.length - tailBytesMax))]);
-    this.#tail = tail.subarray(Math.max(0, tail.length - tailBytesMax));
+    if (!this.#found && this.#prefix.length < prefixBytesMax) this.#extendPrefix(bytes);
+    this.#keepTail(bytes);
     this.#hashDataset(bytes, before);
+    if (!this.#found && this.#datasetOffset !== undefined && this.#prefix.length >= this.#nextLookBytes) this.#look();
+  }
+
+  /** A header that is whole ends the copying of what follows, which for most images is all of the pixels. */
+  #look(): void {
+    this.#nextLookBytes = this.#prefix.length * 2;
+    try {
+      const header = parseHeader(this.#prefix, { complete: false });
+      if (header !== 'need-more') this.#found = header;
+    } catch {
+      // Said when the object has ended.
+    }
+  }
+
+  #keepTail(bytes: Uint8Array): void {
+    const last = bytes.subarray(Math.max(0, bytes.length - tailBytesMax));
+    const kept = Math.min(this.#tailBytes, tailBytesMax - last.length);
+    this.#tail.copyWithin(0, this.#tailBytes - kept, this.#tailBytes);
+    this.#tail.set(last, kept);
+    this.#tailBytes = kept + last.length;
   }
 
   /** Room doubles: a sender of tiny fragments must not make us copy a mebibyte for each. */
@@ -78,7 +103,7 @@ export class InstanceBytes {
   /** Which SOP Instance the bytes taken so far are; undefined where its header cannot be read (yet). */
   sopInstance(): SopReference | undefined {
     try {
-      const header = parseHeader(this.#prefix, { complete: this.#prefix.length === this.#total });
+      const header = this.#parsed();
       if (header === 'need-more') return undefined;
       const [sopClassUid, sopInstanceUid] = ['SOPClassUID', 'SOPInstanceUID'].map((one) => header.dataset.string(one));
       return isUid(sopClassUid ?? '') && isUid(sopInstanceUid ?? '')
@@ -101,7 +126,8 @@ export class InstanceBytes {
     const header = await this.#header(store, blob.key);
     const uids = readUids(header, expected ?? {});
     if (expected) checkFileMeta(header, uids);
-    if (!(await pixelDataEnds(header, this.#total, this.#tail, store, blob.key))) throw new TruncatedObjectError();
+    if (!(await pixelDataEnds(header, this.#total, this.#tail.subarray(0, this.#tailBytes), store, blob.key)))
+      throw new TruncatedObjectError();
     const { transferSyntaxUid } = header.fileMeta;
     return { ...uids, transferSyntaxUid, blob, datasetSha256: this.#datasetSha256(header, blob) };
   }
@@ -114,8 +140,12 @@ export class InstanceBytes {
     return header.datasetOffset === this.#datasetOffset ? this.#datasetHash.digest('hex') : `file:${blob.sha256}`;
   }
 
+  #parsed(): ParsedHeader | 'need-more' {
+    return this.#found ?? parseHeader(this.#prefix, { complete: this.#prefix.length === this.#total });
+  }
+
   async #header(store: ObjectStore, key: string): Promise<ParsedHeader> {
-    const parsed = parseHeader(this.#prefix, { complete: this.#prefix.length === this.#total });
+    const parsed = this.#parsed();
     return parsed === 'need-more' ? completeHeader(store, key, this.#total, this.#prefix.length) : parsed;
   }
 }

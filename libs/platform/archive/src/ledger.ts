@@ -1,7 +1,7 @@
 import { type imaging, topics } from '@callosum/contracts';
 import { imaging as imagingTypes } from '@callosum/contracts';
 import type { Outbox, OutboxContext } from '@callosum/event-log';
-import type { Insertable, Kysely, Selectable, Transaction } from 'kysely';
+import { type InsertObject, type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 
 import type { WrittenInstance } from './instance-bytes.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
@@ -58,11 +58,7 @@ export class Ledger {
     // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
     const sorted = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
     return this.db.transaction().execute(async (trx) => {
-      const issued = await this.#issued(
-        trx,
-        sorted.map(({ written }) => written.sopInstanceUid),
-      );
-      const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
+      const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored' }));
       const inserted = await trx
         .insertInto('intake')
         .values(rows)
@@ -71,10 +67,11 @@ export class Ledger {
         .returningAll()
         .execute();
       const byUid = new Map(inserted.map((entry) => [entry.sop_instance_uid, entry]));
-      for (const row of sorted) {
+      const facts = sorted.flatMap((row) => {
         const entry = byUid.get(row.written.sopInstanceUid);
-        if (entry) await this.#announce(trx, entry, contextOf(row), row.revisionFloor);
-      }
+        return entry ? [{ message: factOf(entry, row.revisionFloor), context: contextOf(row) }] : [];
+      });
+      await this.outbox.addAll(trx, topics.instanceStored, facts);
       return new Set(sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid)));
     });
   }
@@ -89,7 +86,6 @@ export class Ledger {
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const uid = row.written.sopInstanceUid;
-      const issued = await this.#issued(trx, [uid]);
       await this.#lock(trx, uid);
       // A statement of its own, with a snapshot taken behind the lock: it sees what the holder before us committed.
       const { newest } = await trx
@@ -109,12 +105,12 @@ export class Ledger {
           .execute();
       }
       const values = {
-        ...this.#row(row, { revision, current, decision, issued }),
+        ...this.#row(row, { revision, current, decision }),
         attributes_digest: digests.attributesDigest,
         pixel_digest: digests.pixelDigest,
       };
       const inserted = await trx.insertInto('intake').values(values).returningAll().executeTakeFirstOrThrow();
-      await this.#announce(trx, inserted, contextOf(row), row.revisionFloor);
+      await this.outbox.add(trx, topics.instanceStored, factOf(inserted, row.revisionFloor), contextOf(row));
       return true;
     });
   }
@@ -179,7 +175,8 @@ export class Ledger {
         .where('issued_by_callosum', '=', false)
         .returningAll()
         .execute();
-      for (const entry of mistaken) if (entry.current) await this.#announce(trx, entry, {}, 0);
+      const facts = mistaken.filter(({ current }) => current).map((entry) => ({ message: factOf(entry, 0) }));
+      await this.outbox.addAll(trx, topics.instanceStored, facts);
     });
   }
 
@@ -191,10 +188,7 @@ export class Ledger {
       .execute();
   }
 
-  #row(
-    pending: PendingRow,
-    decided: { revision: number; current: boolean; decision: IntakeRow['decision']; issued: ReadonlySet<string> },
-  ): Insertable<IntakeRow> {
+  #row(pending: PendingRow, decided: Revision): InsertObject<ArchiveTables, 'intake'> {
     const { written, intake, storedAt } = pending;
     return {
       site: this.site,
@@ -215,49 +209,31 @@ export class Ledger {
       origin: intake.origin,
       source: intake.source,
       association_id: intake.associationId ?? null,
-      issued_by_callosum: decided.issued.has(written.sopInstanceUid),
+      // By the database, in the statement that writes the row (rule 4).
+      issued_by_callosum: sql<boolean>`exists (
+        select 1 from issued_instances where sop_instance_uid = ${written.sopInstanceUid})`,
       stored_at: storedAt,
     };
   }
-
-  async #issued(trx: Transaction<ArchiveTables>, uids: readonly string[]): Promise<ReadonlySet<string>> {
-    const rows = await trx
-      .selectFrom('issued_instances')
-      .select('sop_instance_uid')
-      .where('sop_instance_uid', 'in', uids)
-      .execute();
-    return new Set(rows.map((row) => row.sop_instance_uid));
-  }
-
-  async #announce(
-    trx: Transaction<ArchiveTables>,
-    entry: LedgerEntry,
-    context: OutboxContext,
-    revisionFloor: number,
-  ): Promise<void> {
-    await this.outbox.add(
-      trx,
-      topics.instanceStored,
-      imagingTypes.InstanceStored.fromPartial({
-        studyInstanceUid: entry.study_instance_uid,
-        seriesInstanceUid: entry.series_instance_uid,
-        sopInstanceUid: entry.sop_instance_uid,
-        sopClassUid: entry.sop_class_uid,
-        transferSyntaxUid: entry.transfer_syntax_uid,
-        blob: { key: entry.blob_key, byteCount: BigInt(entry.byte_count), sha256: entry.sha256 },
-        instanceRevision: entry.revision,
-        current: entry.current,
-        origin: originOf[entry.origin],
-        source: entry.source,
-        issuedByCallosum: entry.issued_by_callosum,
-        associationId: entry.association_id ?? '',
-        storedAt: entry.stored_at.toISOString(),
-        revisionFloor,
-      }),
-      context,
-    );
-  }
 }
+
+const factOf = (entry: LedgerEntry, revisionFloor: number): imaging.InstanceStored =>
+  imagingTypes.InstanceStored.fromPartial({
+    studyInstanceUid: entry.study_instance_uid,
+    seriesInstanceUid: entry.series_instance_uid,
+    sopInstanceUid: entry.sop_instance_uid,
+    sopClassUid: entry.sop_class_uid,
+    transferSyntaxUid: entry.transfer_syntax_uid,
+    blob: { key: entry.blob_key, byteCount: BigInt(entry.byte_count), sha256: entry.sha256 },
+    instanceRevision: entry.revision,
+    current: entry.current,
+    origin: originOf[entry.origin],
+    source: entry.source,
+    issuedByCallosum: entry.issued_by_callosum,
+    associationId: entry.association_id ?? '',
+    storedAt: entry.stored_at.toISOString(),
+    revisionFloor,
+  });
 
 const contextOf = ({ intake, traceparent }: PendingRow): OutboxContext => ({
   ...(intake.correlationId === undefined ? {} : { correlationId: intake.correlationId }),

@@ -27,6 +27,13 @@ export interface Outbox {
    * @throws {OutboxFullError} when `outboxRowsMax` waiting rows are reached (a boundary answers A700 / 503)
    */
   add<M>(trx: SqlTransaction, topic: Topic<M>, message: M, context?: OutboxContext): Promise<void>;
+  /** Several, in their order, by one statement. @throws {OutboxFullError} then none is written */
+  addAll<M>(trx: SqlTransaction, topic: Topic<M>, facts: readonly OutboxFact<M>[]): Promise<void>;
+}
+
+export interface OutboxFact<M> {
+  readonly message: M;
+  readonly context?: OutboxContext;
 }
 
 export interface PostgresOutboxOptions {
@@ -61,19 +68,28 @@ export class PostgresOutbox implements Outbox {
     };
   }
 
-  async add<M>(trx: SqlTransaction, topic: Topic<M>, message: M, context: OutboxContext = {}): Promise<void> {
+  add<M>(trx: SqlTransaction, topic: Topic<M>, message: M, context: OutboxContext = {}): Promise<void> {
+    return this.addAll(trx, topic, [{ message, context }]);
+  }
+
+  async addAll<M>(trx: SqlTransaction, topic: Topic<M>, facts: readonly OutboxFact<M>[]): Promise<void> {
+    if (facts.length === 0) return;
     await this.#refuseWhenFull(trx);
-    await this.#insert(trx, this.#envelope(topic, message, context));
+    await this.#insert(
+      trx,
+      facts.map(({ message, context = {} }) => this.#envelope(topic, message, context)),
+    );
   }
 
   /** Writes a ready event, e.g. to a dead-letter topic; never refused, for it replaces work already accepted. */
   async forward(trx: SqlTransaction, event: LogEvent): Promise<void> {
-    await this.#insert(trx, event);
+    await this.#insert(trx, [event]);
   }
 
-  async #insert(trx: SqlTransaction, event: LogEvent): Promise<void> {
-    await sql`insert into outbox (${eventColumns}) values (${eventValues(event)})`.execute(trx);
-    this.#waiting++;
+  async #insert(trx: SqlTransaction, events: readonly LogEvent[]): Promise<void> {
+    const rows = events.map((event) => sql`(${eventValues(event)})`);
+    await sql`insert into outbox (${eventColumns}) values ${sql.join(rows)}`.execute(trx);
+    this.#waiting += events.length;
     this.#options.onAdd();
   }
 

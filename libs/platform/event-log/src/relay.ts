@@ -26,7 +26,8 @@ interface OutboxRow extends EventRow {
 const batchRowsMax = 500;
 /** A transaction that called `add` usually commits within this time: look often. */
 const expectingMs = 2_000;
-const pollMinMs = 10;
+/** A poll is three statements: at a hundred a second they would cost a door more than the objects it takes. */
+const pollMinMs = 25;
 const pollMaxMs = 250;
 const errorPauseMs = 1_000;
 const pruneEveryMs = 3_600_000;

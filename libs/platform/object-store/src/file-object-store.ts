@@ -26,6 +26,9 @@ const stagingFolder = '.staging';
 /** Objects are patients' images: nobody else on the machine reads them. */
 const ownerOnlyFile = 0o600;
 const ownerOnlyFolder = 0o700;
+/** What comes is gathered to this much before it is written, or to so many pieces: each write is a turn of a thread. */
+const writeBytes = 512 * 1024;
+const writePieces = 256;
 /** How old the answer of statfs may be: a disk does not lose a gibibyte faster. */
 const freeSpaceMaxAgeMs = 1_000;
 
@@ -37,6 +40,7 @@ export class FileObjectStore implements ObjectStore {
   readonly #root: string;
   readonly #diskFreeBytesMin: number;
   readonly #durableFolders = new Set<string>();
+  readonly #folders = new FolderSync();
   #freeChecked = { at: 0, bytes: Infinity };
 
   constructor(options: FileObjectStoreOptions) {
@@ -136,20 +140,29 @@ export class FileObjectStore implements ObjectStore {
     let handle: FileHandle | undefined;
     try {
       handle = await open(staging, 'wx', ownerOnlyFile);
+      let pieces: Uint8Array[] = [];
+      let gathered = 0;
       for await (const chunk of source) {
         hash.update(chunk);
         byteCount += chunk.byteLength;
-        await writeAll(handle, chunk);
+        gathered += chunk.byteLength;
+        pieces.push(chunk);
+        if (gathered < writeBytes && pieces.length < writePieces) continue;
+        await writeAll(handle, pieces);
+        pieces = [];
+        gathered = 0;
       }
+      await writeAll(handle, pieces);
       await handle.sync();
-      await handle.close();
-      handle = undefined;
       await link(staging, path);
-      await syncFolder(dirname(path));
-      return { key, byteCount, sha256: hash.digest('hex') };
-    } finally {
-      await handle?.close();
-      await unlink(staging).catch(() => undefined);
+      await this.#folders.sync(dirname(path));
+      const stored = { key, byteCount, sha256: hash.digest('hex') };
+      // Nobody waits for it: what is left of it after a crash is swept.
+      void clear(handle, staging);
+      return stored;
+    } catch (error) {
+      await clear(handle, staging);
+      throw error;
     }
   }
 
@@ -158,11 +171,12 @@ export class FileObjectStore implements ObjectStore {
     if (this.#durableFolders.has(folder)) return;
     await mkdir(join(this.#root, stagingFolder), { recursive: true, mode: ownerOnlyFolder });
     await mkdir(folder, { recursive: true, mode: ownerOnlyFolder });
-    for (let current = folder; current.length >= this.#root.length; current = dirname(current)) {
+    // What lies above one that is durable is durable.
+    for (let current = folder; !this.#durableFolders.has(current); current = dirname(current)) {
       await syncFolder(dirname(current));
       if (current === this.#root) break;
     }
-    this.#durableFolders.add(folder);
+    for (let current = folder; current !== this.#root; current = dirname(current)) this.#durableFolders.add(current);
   }
 
   async freeBytes(): Promise<number> {
@@ -202,10 +216,48 @@ export class FileObjectStore implements ObjectStore {
   }
 }
 
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.byteLength;) {
-    const { bytesWritten } = await handle.write(chunk, written, chunk.byteLength - written);
-    written += bytesWritten;
+async function writeAll(handle: FileHandle, pieces: readonly Uint8Array[]): Promise<void> {
+  let left = pieces.filter(({ byteLength }) => byteLength > 0);
+  while (left.length > 0) {
+    let { bytesWritten } = await handle.writev(left);
+    while (left[0] && bytesWritten >= left[0].byteLength) {
+      bytesWritten -= left[0].byteLength;
+      left = left.slice(1);
+    }
+    if (left[0] && bytesWritten > 0) left[0] = left[0].subarray(bytesWritten);
+  }
+}
+
+/** Takes the staged name away; the object has its own, or there is none. */
+async function clear(handle: FileHandle | undefined, staging: string): Promise<void> {
+  await handle?.close().catch(() => undefined);
+  await unlink(staging).catch(() => undefined);
+}
+
+/** Flushes folders. Those who ask for one of a folder while one is under way share the next. */
+class FolderSync {
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #next = new Map<string, Promise<void>>();
+
+  sync(folder: string): Promise<void> {
+    const running = this.#running.get(folder);
+    if (!running) return this.#start(folder);
+    const known = this.#next.get(folder);
+    if (known) return known;
+    const next = running
+      .catch(() => undefined)
+      .then(() => {
+        this.#next.delete(folder);
+        return this.#start(folder);
+      });
+    this.#next.set(folder, next);
+    return next;
+  }
+
+  #start(folder: string): Promise<void> {
+    const started = syncFolder(folder).finally(() => this.#running.delete(folder));
+    this.#running.set(folder, started);
+    return started;
   }
 }
 

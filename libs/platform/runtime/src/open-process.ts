@@ -6,6 +6,7 @@ import { createLogger, describeError, type Logger, startTelemetry, tellWarnings 
 
 import { Drain } from './drain.js';
 import { drainProcess } from './drain-process.js';
+import { growHeapInSteps } from './heap-growth.js';
 import { serveHttp } from './http-server.js';
 import { serveMetrics } from './metrics-server.js';
 import type { PlatformSettings } from './settings.js';
@@ -56,6 +57,7 @@ export function endOnUnhandledRejection(name: string): void {
  */
 export async function openProcess(options: ProcessOptions): Promise<OpenProcess> {
   const { name, serviceName, settings, started, pages, release } = options;
+  growHeapInSteps();
   const logger = createLogger(name, settings.CALLOSUM_LOG_LEVEL);
   tellWarnings(logger);
   const telemetry = startTelemetry({

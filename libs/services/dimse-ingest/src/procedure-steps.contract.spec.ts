@@ -96,7 +96,8 @@ describe('procedure steps', () => {
   });
 
   it('leave nothing of a request that fails', async () => {
-    const full = { add: () => Promise.reject(new Error('the outbox is full')) };
+    const refused = () => Promise.reject(new Error('the outbox is full'));
+    const full = { add: refused, addAll: refused };
     const failing = new ChangeProcedureStep(new PostgresProcedureSteps(database, full), systemClock);
     await expect(failing.create(request(begun()))).rejects.toThrow('full');
     await expect(get()).rejects.toMatchObject({ code: 'dimse-ingest.no-such-procedure-step' });
