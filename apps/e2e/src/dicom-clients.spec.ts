@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { asStored, type DicomJson, folderOf, qido, stow, textAt, wadoFolder, wadoParts } from './harness/dicomweb.js';
-import { filesOf, instancePath, judge, uidsOf } from './harness/equal.js';
+import { filesOf, instancePath, judge, type Uids, uidsOf } from './harness/equal.js';
 import { eventually, imagingStudyOf } from './harness/fhir.js';
 import { newFolder, testData } from './harness/paths.js';
 import { smallPhantom, storescu, writeStudy } from './harness/studies.js';

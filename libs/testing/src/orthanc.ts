@@ -106,7 +106,8 @@ export async function startOrthanc(options: OrthancOptions = {}): Promise<Orthan
 async function ask(url: string, body?: unknown): Promise<Response> {
   const sent = body instanceof Uint8Array ? Buffer.from(body) : JSON.stringify(body);
   const response = await fetch(url, body === undefined ? {} : { method: 'POST', body: sent });
-  if (!response.ok) throw new Error(`Orthanc answers ${response.status} at ${new URL(url).pathname}`);
+  if (!response.ok)
+    throw new Error(`Orthanc answers ${response.status} at ${new URL(url).pathname}: ${await response.text()}`);
   return response;
 }
 

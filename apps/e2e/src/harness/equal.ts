@@ -55,13 +55,17 @@ export async function keptOf({ httpUrl }: Pick<Callosum, 'httpUrl'>, files: read
   return folderOf(objects);
 }
 
-/** The files that are the first of their SOP Instance UID, and whose transfer syntax is not among `without`. */
+/**
+ * The files that are the first of their SOP Instance UID, and whose transfer syntax is not among `without`; those left out
+ * that a sender could only send under a wrong name, since file meta information and dataset differ, or have none.
+ */
 export async function firstOfEachUid(files: readonly string[], without: ReadonlySet<string>): Promise<string[]> {
   const known = new Set<string>();
   const found: string[] = [];
   for (const file of files) {
     const { sopInstanceUid, transferSyntaxUid } = await readPart10(file);
-    if (known.has(sopInstanceUid) || without.has(transferSyntaxUid)) continue;
+    const { study, instance } = uidsOf(readFileSync(file));
+    if (known.has(sopInstanceUid) || without.has(transferSyntaxUid) || instance !== sopInstanceUid || !study) continue;
     known.add(sopInstanceUid);
     found.push(file);
   }

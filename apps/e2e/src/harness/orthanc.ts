@@ -45,7 +45,12 @@ export async function startWithOrthanc(
 /** Gives Orthanc files by its REST API. @returns its own ids of the instances */
 export async function upload(orthanc: Orthanc, files: readonly string[]): Promise<string[]> {
   const ids: string[] = [];
-  for (const file of files) ids.push((await orthanc.rest<{ ID: string }>('/instances', readFileSync(file))).ID);
+  for (const file of files) {
+    const { ID } = await orthanc.rest<{ ID: string }>('/instances', readFileSync(file)).catch((cause: unknown) => {
+      throw new Error(`Orthanc does not take ${file}`, { cause });
+    });
+    ids.push(ID);
+  }
   return ids;
 }
 

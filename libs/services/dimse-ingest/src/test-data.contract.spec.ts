@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { implementationClassUid, parseFile, writeFileMeta } from '@callosum/dicom';
 import { readPart10, storeFiles } from '@callosum/dimse';
 import { generateThoraxPhantom } from '@callosum/phantom';
 import { orSkip, testDataPath } from '@callosum/testing';
@@ -19,6 +20,24 @@ interface Sample {
   readonly datasetOffset: number;
 }
 
+/**
+ * A file under the name its dataset gives it, whatever file meta information says; undefined for what is no object:
+ * manifests, source texts, and datasets without a name.
+ */
+async function sampleOf(name: string, bytes: Buffer): Promise<Sample | undefined> {
+  const header = await readPart10(bytes).catch(() => undefined);
+  if (!header) return undefined;
+  const { transferSyntaxUid, datasetOffset } = header;
+  const { dataset } = parseFile(bytes);
+  const sopClassUid = dataset.string('SOPClassUID');
+  const sopInstanceUid = dataset.string('SOPInstanceUID');
+  if (!sopClassUid || !sopInstanceUid || !dataset.string('StudyInstanceUID')) return undefined;
+  if (sopInstanceUid === header.sopInstanceUid) return { name, bytes, ...header };
+  const meta = writeFileMeta({ sopClassUid, sopInstanceUid, transferSyntaxUid, implementationClassUid });
+  const renamed = Buffer.concat([meta, bytes.subarray(datasetOffset)]);
+  return { name, bytes: renamed, ...(await readPart10(renamed)) };
+}
+
 /** DICOM files of a folder of the test data, of all folders inside it too. */
 async function samplesOf(...parts: string[]): Promise<Sample[]> {
   const folder = testDataPath(...parts);
@@ -27,9 +46,8 @@ async function samplesOf(...parts: string[]): Promise<Sample[]> {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
     const bytes = readFileSync(path);
-    // Manifests and source texts lie beside them.
-    const header = await readPart10(bytes).catch(() => undefined);
-    if (header) samples.push({ name: path, bytes, ...header });
+    const sample = await sampleOf(path, bytes);
+    if (sample) samples.push(sample);
   }
   return samples;
 }
@@ -76,7 +94,7 @@ describe.skipIf(started.missing !== undefined)('objects come back from the archi
     'every file of the test data, those of one UID each into an empty archive',
     async () => {
       const all = rounds(shared.flat());
-      expect(all.flat().length).toBeGreaterThan(250);
+      expect(all.flat().length).toBeGreaterThan(240);
       for (const [index, samples] of all.entries()) {
         if (index > 0) await node.empty();
         await roundTrip(samples);

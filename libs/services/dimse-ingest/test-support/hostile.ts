@@ -59,9 +59,9 @@ const attributes = fc.letrec<{ attribute: Attribute; list: Attribute[] }>((tie) 
   attribute: fc.record({
     key: fc.constantFrom(...keys),
     value: values,
-    items: fc.array(tie('list'), { maxLength: 3, depthIdentifier: 'items', depthSize: 'small' }),
+    items: fc.oneof({ depthSize: 'small', depthIdentifier: 'items' }, fc.constant([]), fc.array(tie('list'), { maxLength: 2 })),
   }),
-  list: fc.array(tie('attribute'), { maxLength: 6, depthIdentifier: 'items', depthSize: 'small' }),
+  list: fc.array(tie('attribute'), { maxLength: 6 }),
 })).list;
 
 /** Some order of attributes, each as often as it comes: neither is allowed. */
