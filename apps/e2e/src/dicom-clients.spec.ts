@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { decodeFrames, parseFile } from '@callosum/dicom';
@@ -8,10 +8,46 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { Callosum } from './harness/callosum.js';
 import { asStored, type DicomJson, folderOf, qido, stow, textAt, wadoFolder, wadoParts } from './harness/dicomweb.js';
-import { filesOf, instancePath, judge, type Uids, uidsOf } from './harness/equal.js';
 import { eventually, imagingStudyOf } from './harness/fhir.js';
-import { newFolder, testData } from './harness/paths.js';
+import { newFolder, python, root, testData } from './harness/paths.js';
+import { run } from './harness/processes.js';
 import { smallPhantom, storescu, writeStudy } from './harness/studies.js';
+
+interface Judgement {
+  readonly instances: number;
+  readonly elements: number;
+  readonly private: number;
+  readonly sequences: number;
+  readonly differences: readonly string[];
+}
+
+/** What pydicom says of it. */
+async function judge(...args: readonly string[]): Promise<Judgement> {
+  const { code, stdout, stderr } = await run(python, [join(root, 'apps/e2e/peers/dicom_equal.py'), ...args]);
+  if (code !== 0) throw new Error(`dicom_equal.py ${args[0] ?? ''}: ${stderr.slice(-2000)}`);
+  return JSON.parse(stdout) as Judgement;
+}
+
+const filesOf = (folder: string): string[] =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.dcm'))
+    .sort()
+    .map((name) => join(folder, name));
+
+interface Uids {
+  readonly study: string;
+  readonly series: string;
+  readonly instance: string;
+}
+
+function uidsOf(bytes: Uint8Array): Uids {
+  const { dataset } = parseFile(bytes);
+  const uid = (keyword: string): string => dataset.string(keyword) ?? '';
+  return { study: uid('StudyInstanceUID'), series: uid('SeriesInstanceUID'), instance: uid('SOPInstanceUID') };
+}
+
+const instancePath = ({ study, series, instance }: Uids): string =>
+  `studies/${study}/series/${series}/instances/${instance}`;
 
 const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
 

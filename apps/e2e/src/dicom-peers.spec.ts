@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Callosum } from './harness/callosum.js';
 import { folderOf } from './harness/dicomweb.js';
-import { filesOf, firstOfEachUid, judge, keptOf } from './harness/equal.js';
+import { filesOf, firstOfEachUid, keptOf } from './harness/equal.js';
+import { judge } from './harness/judge.js';
 import { judgeOrthanc, startWithOrthanc, type SystemWithOrthanc, upload } from './harness/orthanc.js';
 import { python, root } from './harness/paths.js';
 import { type Finished, run } from './harness/processes.js';
@@ -64,14 +65,15 @@ describe('DCMTK', () => {
 
   it.skipIf(codecs === '').each(syntaxes)('storescu %s sends %s, and it is kept equal', async (option, name) => {
     const file = join(codecs, `${name}.dcm`);
-    const sent = await dcmtk('storescu', option, ...peer(), file);
+    const sent = await dcmtk('storescu', '-R', option, ...peer(), file);
     expect(sent.code, sent.stderr).toBe(0);
     await expectKept([file]);
   });
 
-  it.skipIf(codecs === '')('dcmsend sends what it knows in one go, each as it is', async () => {
+  it.skipIf(codecs === '')('dcmsend sends compressed and uncompressed ones in one go, each as it is', async () => {
     const files = await firstOfEachUid(
-      filesOf(codecs).filter((file) => file.includes('/mr-')),
+      // It writes what is big-endian or deflated in little-endian before it sends it; storescu has sent those.
+      filesOf(codecs).filter((file) => file.includes('/mr-') && !/-(be|deflated)\.dcm$/.test(file)),
       tooYoung,
     );
     expect(files.length).toBeGreaterThan(10);
@@ -118,7 +120,12 @@ describe('Orthanc', () => {
       ...some(4, 'results', 'pydicom'),
       ...some(30, 'codecs', 'pydicom'),
     ];
-    const files = await firstOfEachUid(all, tooYoung);
+    // Of these DCMTK, which it is built on, writes another VR of Pixel Data (rightly), and drops what follows it.
+    const corrected = ['SC_rgb_rle_16bit.dcm', 'us-single-rgb.dcm'];
+    const files = await firstOfEachUid(
+      all.filter((file) => !corrected.some((name) => file.endsWith(name))),
+      tooYoung,
+    );
     const ids = await upload(orthanc, files);
     const job = await orthanc.rest<{ FailedInstancesCount: number; InstancesCount: number }>(
       '/modalities/callosum/store',

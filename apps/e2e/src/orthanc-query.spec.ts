@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Callosum } from './harness/callosum.js';
 import { folderOf, qido, textAt } from './harness/dicomweb.js';
-import { filesOf, judge, keptOf, uidsOf } from './harness/equal.js';
+import { filesOf, keptOf, uidsOf } from './harness/equal.js';
 import { eventually } from './harness/fhir.js';
+import { judge } from './harness/judge.js';
 import { judgeOrthanc, startWithOrthanc, type SystemWithOrthanc, upload } from './harness/orthanc.js';
 import { smallPhantom, storescu, writeStudy } from './harness/studies.js';
 

@@ -4,7 +4,8 @@ import { freePort, type Orthanc, startOrthanc } from '@callosum/testing';
 
 import { Callosum } from './callosum.js';
 import { folderOf } from './dicomweb.js';
-import { type Judgement, judge, uidsOf } from './equal.js';
+import { uidsOf } from './equal.js';
+import { type Judgement, judge } from './judge.js';
 
 export interface SystemWithOrthanc {
   readonly system: Callosum;
