@@ -9,24 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Callosum } from './harness/callosum.js';
 import { asStored, type DicomJson, folderOf, qido, stow, textAt, wadoFolder, wadoParts } from './harness/dicomweb.js';
 import { eventually, imagingStudyOf } from './harness/fhir.js';
-import { newFolder, python, root, testData } from './harness/paths.js';
-import { run } from './harness/processes.js';
+import { judge } from './harness/judge.js';
+import { newFolder, testData } from './harness/paths.js';
 import { smallPhantom, storescu, writeStudy } from './harness/studies.js';
-
-interface Judgement {
-  readonly instances: number;
-  readonly elements: number;
-  readonly private: number;
-  readonly sequences: number;
-  readonly differences: readonly string[];
-}
-
-/** What pydicom says of it. */
-async function judge(...args: readonly string[]): Promise<Judgement> {
-  const { code, stdout, stderr } = await run(python, [join(root, 'apps/e2e/peers/dicom_equal.py'), ...args]);
-  if (code !== 0) throw new Error(`dicom_equal.py ${args[0] ?? ''}: ${stderr.slice(-2000)}`);
-  return JSON.parse(stdout) as Judgement;
-}
 
 const filesOf = (folder: string): string[] =>
   readdirSync(folder)

@@ -71,6 +71,9 @@ Authentication, in one place: values.auth to the settings of the services, and t
 {{- if eq .name "worker" }}
 - { name: worker-tls, secret: {{ $auth.workerTlsSecret }}, path: /etc/callosum/worker-tls }
 {{- end }}
+{{- if and (eq .name "dimse") (ne $.root.Values.dicom.tls "none") }}
+- { name: dimse-tls, secret: {{ $.root.Values.dicom.tlsSecret }}, path: /etc/callosum/dimse-tls }
+{{- end }}
 {{- end }}
 {{- if and (eq $auth.internal "mtls") (ne .name "all-in-one") }}
 - { name: tls, secret: {{ include "callosum.fullname" .root }}-{{ .name }}-internal-tls, path: /etc/callosum/tls }

@@ -16,6 +16,14 @@
 - { name: CALLOSUM_DIMSE_AE, value: {{ $values.dicom.aeTitle | quote }} }
 {{- if $values.auth.enabled }}
 - { name: CALLOSUM_DIMSE_AES, value: {{ $values.dicom.aes | toJson | quote }} }
+{{- if ne $values.dicom.tls "none" }}
+- { name: CALLOSUM_DIMSE_TLS, value: {{ ternary "mutual" "on" (eq $values.dicom.tls "mutual") | quote }} }
+- { name: CALLOSUM_DIMSE_TLS_PORT, value: {{ .port | int | quote }} }
+- { name: CALLOSUM_DIMSE_PLAIN, value: "false" }
+- { name: CALLOSUM_DIMSE_TLS_CERT_FILE, value: /etc/callosum/dimse-tls/tls.crt }
+- { name: CALLOSUM_DIMSE_TLS_KEY_FILE, value: /etc/callosum/dimse-tls/tls.key }
+- { name: CALLOSUM_DIMSE_TLS_CA_FILE, value: /etc/callosum/dimse-tls/ca.crt }
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

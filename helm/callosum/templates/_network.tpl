@@ -100,6 +100,11 @@ NetworkPolicy are made of. dict root, name, fact, component
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if and (eq .kind "service") (has .name (list "dimse-ingest" "all-in-one")) }}
+{{- range $policy.dicomNodes }}
+- { name: dicom-nodes, port: {{ .port | int }}, peers: {{ .peers | toJson }} }
+{{- end }}
+{{- end }}
 {{- if and (eq .kind "service") $values.auth.enabled }}
 - { name: oidc, port: {{ include "callosum.urlPort" $values.auth.oidc.issuer }}, peers: {{ $policy.oidc | toJson }} }
 {{- end }}

@@ -55,6 +55,15 @@ export const topics = Object.freeze({
     key: 'StudyInstanceUID',
     keyOf: (m) => m.studyInstanceUid,
     producers: ['dimse-ingest', 'dicomweb', 'study-index', 'result-publisher'],
+    consumers: ['study-index', 'dimse-ingest'],
+  }),
+  tombstoneRecorded: topic({
+    name: 'imaging.tombstone.recorded.v1',
+    message: imaging.TombstoneRecorded,
+    type: 'callosum.imaging.v1.TombstoneRecorded',
+    key: 'StudyInstanceUID',
+    keyOf: (m) => m.studyInstanceUid,
+    producers: ['dimse-ingest', 'dicomweb', 'study-index', 'result-publisher'],
     consumers: ['study-index'],
   }),
   associationReleased: topic({

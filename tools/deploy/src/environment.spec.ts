@@ -90,6 +90,7 @@ describe('the environment the chart gives', () => {
       ],
     ],
     ['a toolbox where services show tokens', ['toolbox.enabled=true', 'auth.internal=token']],
+    ['DICOM over TLS', ['dicom.tls=mutual', 'dicom.tlsSecret=dicom-certificate']],
   ])('%s: every name is a setting and every value usable', (_, settings) => {
     for (const variant of ['default', 'prod', 'external']) {
       const text = render(

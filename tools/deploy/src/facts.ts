@@ -102,11 +102,11 @@ function grpcOf(service: ServiceName): ServiceFact['grpc'] {
   return { port, ...(variable ? { variable } : {}) };
 }
 
-/** The modules wire a service: what it calls is injected there. */
+/** The modules, and the providers beside them, wire a service: what it calls is injected there. */
 function moduleSource(service: string): string {
   const folder = join(repositoryRoot, 'libs/services', service, 'src');
   return readdirSync(folder)
-    .filter((file) => file.endsWith('.module.ts'))
+    .filter((file) => /\.(module|providers)\.ts$/.test(file))
     .map((file) => readFileSync(join(folder, file), 'utf8'))
     .join('\n');
 }

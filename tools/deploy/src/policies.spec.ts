@@ -183,13 +183,20 @@ describe('who may talk to whom', () => {
     // The graph itself, so that an edge that appears in the code is looked at by somebody.
     expect(Object.fromEntries(Object.entries(facts.services).map(([name, { calls }]) => [name, calls]))).toEqual({
       dicomweb: ['study-index'],
-      'dimse-ingest': [],
+      'dimse-ingest': ['study-index'],
       'fhir-gateway': [],
       'identity-mapping': ['study-index', 'fhir-gateway'],
       'inference-orchestrator': ['study-index'],
       'result-publisher': ['study-index', 'identity-mapping', 'fhir-gateway'],
       'study-index': [],
     });
+  });
+
+  it('leads from dimse-ingest, and from nobody else, to the nodes of the DICOM network that are named', () => {
+    const nodes = JSON.stringify([{ port: 104, peers: [{ ipBlock: { cidr: '10.20.0.0/16' } }] }]);
+    const all = objectsOf(render(variants['default'] ?? [], ['--set-json', `networkPolicy.dicomNodes=${nodes}`]));
+    const { out } = edges(all, workloadsOf(all), nameOf);
+    expect(out.filter((edge) => edge.endsWith(':104'))).toEqual(['dimse-ingest -> modalities:104']);
   });
 
   it('with operators leads to the pods they make, and workers only to the worker port', () => {

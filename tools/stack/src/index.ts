@@ -10,3 +10,4 @@ export { runUpgrade, type UpgradeOptions, type UpgradeReport } from './upgrade/r
 export { benchMemory } from './bench/bench-memory.js';
 export { benchPipeline } from './bench/bench-pipeline.js';
 export { benchDimse } from './bench/dimse/bench-dimse.js';
+export { fillIndex } from './bench/dimse/fill-index.js';

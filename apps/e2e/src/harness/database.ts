@@ -9,16 +9,21 @@ interface RunFile {
   readonly database: { readonly host: string; readonly port: number; readonly name: string };
 }
 
-/** Asks the embedded database as its administrator: what no service shows from outside (facts, parked work). */
-export async function query<Row extends pg.QueryResultRow>(
-  { dataDir }: Pick<Callosum, 'dataDir'>,
-  sql: string,
-  values: readonly unknown[] = [],
-): Promise<Row[]> {
+/** The embedded database as its administrator reaches it. */
+export function administrator({ dataDir }: Pick<Callosum, 'dataDir'>) {
   const { database } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as RunFile;
   const { host, port, name } = database;
   const password = readFileSync(join(dataDir, 'postgres.password'), 'utf8').trim();
-  return queryAs<Row>({ host, port, database: name, user: 'postgres', password }, sql, values);
+  return { host, port, database: name, user: 'postgres', password };
+}
+
+/** Asks the embedded database as its administrator: what no service shows from outside (facts, parked work). */
+export async function query<Row extends pg.QueryResultRow>(
+  system: Pick<Callosum, 'dataDir'>,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  return queryAs<Row>(administrator(system), sql, values);
 }
 
 /** One statement on a connection of its own. */

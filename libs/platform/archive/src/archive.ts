@@ -11,15 +11,18 @@ import { newBlobKey } from './blob-key.js';
 import { ByteBudget } from './byte-budget.js';
 import { tellConflict } from './conflicts.js';
 import { Deposit, type DepositStatus } from './deposit.js';
+import { Eraser } from './eraser.js';
 import { GroupCommit } from './group-commit.js';
 import type { InstanceUids, SopReference, WrittenInstance } from './instance-bytes.js';
 import { InstanceStream } from './instance-writer.js';
+import type { InstanceSelection, KeptInstance, StudyIntake } from './kept-instances.js';
 import { type Intake, Ledger, type LedgerEntry, type PendingRow } from './ledger.js';
 import { type ReconcileProgress, Reconciliation } from './reconcile.js';
 import { nextRevisionFloor } from './recoveries.js';
 import { RuleTwo } from './rule-two.js';
 import { Sweep } from './sweep.js';
 import type { ArchiveTables } from './tables.js';
+import { Tombstones } from './tombstones.js';
 import { asUnavailable, available, passesLater } from './unavailable.js';
 
 export interface ArchiveOptions {
@@ -66,32 +69,6 @@ export interface InstanceWriter {
   abort(): Promise<void>;
 }
 
-/** Which current instances: of a study, of one of its series, or one. */
-export interface InstanceSelection {
-  readonly studyInstanceUid: string;
-  readonly seriesInstanceUid?: string;
-  readonly sopInstanceUid?: string;
-}
-
-/** Current instances of a study. */
-export interface StudyIntake {
-  readonly instances: number;
-  readonly bytes: number;
-  /** Made by Callosum (rule 4). */
-  readonly issued: number;
-  /** Of source instances; null when there are none. */
-  readonly firstStoredAt: Date | null;
-  readonly lastStoredAt: Date | null;
-}
-
-/** A current instance as far as another table can be compared with it. */
-export interface KeptInstance {
-  readonly sopInstanceUid: string;
-  readonly revision: number;
-  /** When its first byte came. */
-  readonly storedAt: Date;
-}
-
 /** Rows read at once when all of the archive is walked. */
 const pageRows = 500;
 /** One of the largest objects that are compared, or many small ones: 512 MiB beside what else a process holds. */
@@ -104,9 +81,12 @@ export class Archive {
   readonly #ledger: Ledger;
   readonly #deposit: Deposit;
   readonly #sweep: Sweep;
+  readonly #eraser: Eraser;
   readonly #site: string;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  /** What of it is shown and kept: hiding, restoring, legal holds. */
+  readonly tombstones: Tombstones;
 
   constructor(options: ArchiveOptions) {
     this.#store = options.objectStore;
@@ -117,7 +97,9 @@ export class Archive {
     this.#ledger = new Ledger(this.#db, options.outbox, options.site);
     const rule = new RuleTwo(this.#store, this.#ledger, options.compareBudget ?? compareBudget);
     const commits = new GroupCommit((rows) => this.#ledger.insertNew(rows), passesLater);
-    this.#deposit = new Deposit(this.#store, this.#ledger, commits, rule);
+    this.tombstones = new Tombstones({ ...this.#parts(), db: this.#db, outbox: options.outbox });
+    this.#deposit = new Deposit(this.#store, this.#ledger, commits, rule, this.tombstones);
+    this.#eraser = new Eraser({ ...this.#parts(), db: this.#db, outbox: options.outbox, rule });
     this.#sweep = new Sweep({ ...this.#parts(), rule });
   }
 
@@ -163,18 +145,27 @@ export class Archive {
     );
   }
 
-  /** Current instances in the order they came. Empty when there are none. @throws {ArchiveUnavailableError} */
+  /** Current instances that are shown, in the order they came. Empty when there are none. @throws {ArchiveUnavailableError} */
   locate(selection: InstanceSelection): Promise<LedgerEntry[]> {
     let query = this.#db
       .selectFrom('intake')
       .selectAll()
       .where('site', '=', this.#site)
       .where('current', '=', true)
+      .where('withheld', '=', false)
       .where('study_instance_uid', '=', selection.studyInstanceUid);
     if (selection.seriesInstanceUid !== undefined)
       query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
     if (selection.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', selection.sopInstanceUid);
     return available(query.orderBy('id').execute());
+  }
+
+  /**
+   * SOP classes under which instances are durable, by SOP Instance UID; current or not, what is kept is kept. One of which
+   * nothing is kept is absent. @throws {ArchiveUnavailableError}
+   */
+  keptClasses(sopInstanceUids: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    return available(this.#ledger.keptClasses(sopInstanceUids));
   }
 
   /** What is kept of a study, in numbers; undefined when nothing is. @throws {ArchiveUnavailableError} */
@@ -184,7 +175,7 @@ export class Archive {
         count(*) filter (where issued_by_callosum) as issued,
         min(stored_at) filter (where not issued_by_callosum) as "firstStoredAt",
         max(stored_at) filter (where not issued_by_callosum) as "lastStoredAt"
-      from intake where site = ${this.#site} and current and study_instance_uid = ${studyInstanceUid}`;
+      from intake where site = ${this.#site} and current and not withheld and study_instance_uid = ${studyInstanceUid}`;
     const { rows } = await available(query.execute(this.#db));
     const [row] = rows;
     return row && row.instances > 0 ? row : undefined;
@@ -200,6 +191,7 @@ export class Archive {
       .select(['sop_instance_uid as sopInstanceUid', 'revision', 'stored_at as storedAt'])
       .where('site', '=', this.#site)
       .where('current', '=', true)
+      .where('withheld', '=', false)
       .where('study_instance_uid', '=', studyInstanceUid)
       .where('issued_by_callosum', '=', false);
     return available(query.execute());
@@ -214,18 +206,19 @@ export class Archive {
     return this.#store.get(blobKey, range, signal);
   }
 
-  /** How many instances are current. @throws {ArchiveUnavailableError} */
+  /** How many current instances are shown. @throws {ArchiveUnavailableError} */
   async count(): Promise<number> {
     const query = this.#db
       .selectFrom('intake')
       .select((select) => select.fn.countAll<number>().as('count'))
       .where('site', '=', this.#site)
-      .where('current', '=', true);
+      .where('current', '=', true)
+      .where('withheld', '=', false);
     const { count } = await available(query.executeTakeFirstOrThrow());
     return Number(count);
   }
 
-  /** Every current instance, in the order they came. @throws {ArchiveUnavailableError} */
+  /** Every current instance that is shown, in the order they came. @throws {ArchiveUnavailableError} */
   async *current(): AsyncGenerator<LedgerEntry> {
     for (let after = 0; ;) {
       const query = this.#db
@@ -233,6 +226,7 @@ export class Archive {
         .selectAll()
         .where('site', '=', this.#site)
         .where('current', '=', true)
+        .where('withheld', '=', false)
         .where('id', '>', after)
         .orderBy('id')
         .limit(pageRows);
@@ -254,6 +248,15 @@ export class Archive {
     return this.#sweep.run(ageMs, signal);
   }
 
+  /**
+   * Erases the bytes of withheld instances whose time has come and that no legal hold protects.
+   * @param signal ends it early, with the signal's reason
+   * @returns how many instances
+   */
+  erase(signal?: AbortSignal): Promise<number> {
+    return this.#eraser.run(signal);
+  }
+
   /** Blobs without a row that stay until a reconciliation; of the last sweep of this process, undefined before its first. */
   get unknownBlobs(): number | undefined {
     return this.#sweep.unknownBlobs;
@@ -265,7 +268,8 @@ export class Archive {
    * @param revisionFloor for the facts, asked for when there is something to recover
    */
   reconcile(settledMs: number, revisionFloor: () => Promise<number>): AsyncGenerator<ReconcileProgress> {
-    return new Reconciliation({ ...this.#parts(), deposit: this.#deposit }, revisionFloor).run(settledMs);
+    const parts = { ...this.#parts(), deposit: this.#deposit, tombstones: this.tombstones };
+    return new Reconciliation(parts, revisionFloor).run(settledMs);
   }
 
   /** Lowest revision for studies of a recovery that begins now: above all that were ever told of. Counts up. */

@@ -1,9 +1,11 @@
 import { type ObjectStore, ObjectExistsError } from '@callosum/object-store';
 
+import { isConflict } from './conflicts.js';
 import type { GroupCommit } from './group-commit.js';
 import type { Ledger, LedgerEntry, PendingRow } from './ledger.js';
 import { revisionKey } from './revision-marks.js';
-import type { RuleTwo } from './rule-two.js';
+import type { RuleTwo, Verdict } from './rule-two.js';
+import type { Tombstones } from './tombstones.js';
 
 /** `stored` also when a recovery was faster and wrote the row of this very blob. */
 export type DepositStatus = 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels' | 'conflicting-study';
@@ -15,6 +17,7 @@ export class Deposit {
     private readonly ledger: Ledger,
     private readonly commits: GroupCommit,
     private readonly rule: RuleTwo,
+    private readonly tombstones: Pick<Tombstones, 'readmit'>,
   ) {}
 
   async settle(row: PendingRow): Promise<DepositStatus> {
@@ -23,15 +26,42 @@ export class Deposit {
 
   /** Rule 2, for an object whose UID is known already. */
   async decide(row: PendingRow, comesAfter?: (entry: LedgerEntry) => boolean): Promise<DepositStatus> {
+    const tombstone = await this.ledger.withholding(row);
+    const mayComeAgain = tombstone === undefined || !tombstone.withheld || tombstone.admits_again;
+    const status = await this.#settleRevision(row, mayComeAgain, comesAfter);
+    // A conflict stays beside what is hidden; anything else is the instance, and it is back.
+    if (tombstone?.withheld && mayComeAgain && !isConflict(status)) await this.tombstones.readmit(row);
+    return status;
+  }
+
+  async #settleRevision(
+    row: PendingRow,
+    mayComeAgain: boolean,
+    comesAfter?: (entry: LedgerEntry) => boolean,
+  ): Promise<DepositStatus> {
     const { written } = row;
     for (;;) {
       const kept = await this.ledger.kept(written.sopInstanceUid);
-      const verdict = await this.rule.judge(row, kept, comesAfter);
+      const verdict = await this.#judge(row, kept, mayComeAgain, comesAfter);
       if (verdict.decision === 'duplicate') return verdict.of.blob_key === written.blob.key ? 'stored' : 'duplicate';
       const { digests, ...revision } = verdict;
       await this.#mark(written.blob.key, revision.revision);
       if (await this.ledger.insertRevision(row, revision, digests)) return revision.decision;
     }
+  }
+
+  /** What was erased and may come again is as if it had never been here, but for the number of its revision. */
+  async #judge(
+    row: PendingRow,
+    kept: readonly LedgerEntry[],
+    mayComeAgain: boolean,
+    comesAfter?: (entry: LedgerEntry) => boolean,
+  ): Promise<Verdict> {
+    const revision = Math.max(0, ...kept.map((entry) => entry.revision)) + 1;
+    const compared = mayComeAgain ? kept.filter((entry) => entry.erased_at === null) : kept;
+    if (compared.length === 0) return { decision: 'stored', current: true, revision, digests: undefined };
+    const verdict = await this.rule.judge(row, compared, comesAfter);
+    return verdict.decision === 'duplicate' ? verdict : { ...verdict, revision };
   }
 
   /** Before the row: which of several objects of a UID came later must be known without the ledger too. */

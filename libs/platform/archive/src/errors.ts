@@ -48,3 +48,17 @@ export class RecoveriesExhaustedError extends CallosumError {
     super('archive.recoveries-exhausted', 'conflict', `this archive was recovered ${String(recoveriesMax)} times`);
   }
 }
+
+/** Thrown when a tombstone is asked for of what the archive keeps nothing of. */
+export class NothingKeptError extends CallosumError {
+  constructor() {
+    super('archive.nothing-kept', 'not-found', 'the archive keeps nothing of that study, series or instance');
+  }
+}
+
+/** Thrown when the tombstones of a study are not those any more that a request was made on (RFC 9110 13.1.1). */
+export class TombstonesChangedError extends CallosumError {
+  constructor() {
+    super('archive.tombstones-changed', 'conflict', 'somebody else decided on this study meanwhile: look again');
+  }
+}

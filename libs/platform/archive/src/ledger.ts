@@ -5,6 +5,7 @@ import { type InsertObject, type Kysely, type Selectable, sql, type Transaction 
 
 import type { WrittenInstance } from './instance-bytes.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
+import { sharesStudies } from './tombstone-lock.js';
 
 export type LedgerEntry = Selectable<IntakeRow>;
 export type Origin = IntakeRow['origin'];
@@ -42,6 +43,9 @@ const originOf: Record<Origin, imaging.InstanceOrigin> = {
   callosum: imagingTypes.InstanceOrigin.INSTANCE_ORIGIN_CALLOSUM,
 };
 
+/** UIDs of one statement that asks for many. */
+const askedAtOnce = 1_000;
+
 /** Writes rows and their facts; knows nothing of blobs. */
 export class Ledger {
   constructor(
@@ -58,7 +62,8 @@ export class Ledger {
     // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
     const sorted = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
     return this.db.transaction().execute(async (trx) => {
-      const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored' }));
+      const issued = await this.#issued(trx, sorted);
+      const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
       const inserted = await trx
         .insertInto('intake')
         .values(rows)
@@ -82,10 +87,11 @@ export class Ledger {
   async insertRevision(
     row: PendingRow,
     { decision, current, revision }: Revision,
-    digests: { attributesDigest: string; pixelDigest: string },
+    digests: { attributesDigest: string; pixelDigest: string } | undefined,
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const uid = row.written.sopInstanceUid;
+      const issued = await this.#issued(trx, [row]);
       await this.#lock(trx, uid);
       // A statement of its own, with a snapshot taken behind the lock: it sees what the holder before us committed.
       const { newest } = await trx
@@ -105,9 +111,9 @@ export class Ledger {
           .execute();
       }
       const values = {
-        ...this.#row(row, { revision, current, decision }),
-        attributes_digest: digests.attributesDigest,
-        pixel_digest: digests.pixelDigest,
+        ...this.#row(row, { revision, current, decision, issued }),
+        attributes_digest: digests?.attributesDigest ?? null,
+        pixel_digest: digests?.pixelDigest ?? null,
       };
       const inserted = await trx.insertInto('intake').values(values).returningAll().executeTakeFirstOrThrow();
       await this.outbox.add(trx, topics.instanceStored, factOf(inserted, row.revisionFloor), contextOf(row));
@@ -143,6 +149,24 @@ export class Ledger {
       .where('revision', '=', 1)
       .forUpdate()
       .execute();
+  }
+
+  /** SOP classes under which instances are kept, the current revision or another; without those nothing is kept of. */
+  async keptClasses(sopInstanceUids: readonly string[]): Promise<Map<string, Set<string>>> {
+    const classes = new Map<string, Set<string>>();
+    for (let at = 0; at < sopInstanceUids.length; at += askedAtOnce) {
+      const rows = await this.db
+        .selectFrom('intake')
+        .select(['sop_instance_uid', 'sop_class_uid'])
+        .where('site', '=', this.site)
+        .where('sop_instance_uid', 'in', sopInstanceUids.slice(at, at + askedAtOnce))
+        .execute();
+      for (const row of rows) {
+        const known = classes.get(row.sop_instance_uid) ?? new Set<string>();
+        classes.set(row.sop_instance_uid, known.add(row.sop_class_uid));
+      }
+    }
+    return classes;
   }
 
   kept(sopInstanceUid: string): Promise<LedgerEntry[]> {
@@ -188,7 +212,10 @@ export class Ledger {
       .execute();
   }
 
-  #row(pending: PendingRow, decided: Revision): InsertObject<ArchiveTables, 'intake'> {
+  #row(
+    pending: PendingRow,
+    decided: Revision & { readonly issued: ReadonlySet<string> },
+  ): InsertObject<ArchiveTables, 'intake'> {
     const { written, intake, storedAt } = pending;
     return {
       site: this.site,
@@ -209,11 +236,36 @@ export class Ledger {
       origin: intake.origin,
       source: intake.source,
       association_id: intake.associationId ?? null,
-      // By the database, in the statement that writes the row (rule 4).
-      issued_by_callosum: sql<boolean>`exists (
-        select 1 from issued_instances where sop_instance_uid = ${written.sopInstanceUid})`,
+      issued_by_callosum: decided.issued.has(written.sopInstanceUid),
       stored_at: storedAt,
+      withheld: sql<boolean>`exists (select 1 from withheld_instance w where w.site = ${this.site}
+        and w.study_instance_uid = ${written.studyInstanceUid} and w.sop_instance_uid = ${written.sopInstanceUid}
+        and w.withheld)`,
     };
+  }
+
+  /** What tombstones say of an instance of this study; undefined when none names it. */
+  async withholding({ written }: PendingRow): Promise<Selectable<ArchiveTables['withheld_instance']> | undefined> {
+    return this.db
+      .selectFrom('withheld_instance')
+      .selectAll()
+      .where('site', '=', this.site)
+      .where('study_instance_uid', '=', written.studyInstanceUid)
+      .where('sop_instance_uid', '=', written.sopInstanceUid)
+      .executeTakeFirst();
+  }
+
+  /**
+   * UIDs among these that Callosum gave out. Until the transaction ends, no tombstone of their studies comes in between:
+   * the statement that inserts sees all that were recorded before, those after see the rows.
+   */
+  async #issued(trx: Transaction<ArchiveTables>, pending: readonly PendingRow[]): Promise<ReadonlySet<string>> {
+    const uids = pending.map(({ written }) => written.sopInstanceUid);
+    const studies = [...new Set(pending.map(({ written }) => written.studyInstanceUid))].sort();
+    const { rows } = await sql<{ uid: string }>`
+      ${sharesStudies(studies)} union all
+      select sop_instance_uid from issued_instances where sop_instance_uid = any(${uids}::text[])`.execute(trx);
+    return new Set(rows.map(({ uid }) => uid));
   }
 }
 
@@ -226,13 +278,14 @@ const factOf = (entry: LedgerEntry, revisionFloor: number): imaging.InstanceStor
     transferSyntaxUid: entry.transfer_syntax_uid,
     blob: { key: entry.blob_key, byteCount: BigInt(entry.byte_count), sha256: entry.sha256 },
     instanceRevision: entry.revision,
-    current: entry.current,
+    current: entry.current && !entry.withheld,
     origin: originOf[entry.origin],
     source: entry.source,
     issuedByCallosum: entry.issued_by_callosum,
     associationId: entry.association_id ?? '',
     storedAt: entry.stored_at.toISOString(),
     revisionFloor,
+    withheld: entry.withheld,
   });
 
 const contextOf = ({ intake, traceparent }: PendingRow): OutboxContext => ({

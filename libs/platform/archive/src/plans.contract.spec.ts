@@ -75,6 +75,10 @@ describe.skipIf(postgres.missing)(
 
     it.each<[string, () => Promise<unknown>]>([
       ['by SOP Instance UID', () => ledger.kept(known.sop_instance_uid)],
+      [
+        'by SOP Instance UIDs of a commitment',
+        () => archive.keptClasses([known.sop_instance_uid, ...Array.from({ length: 1_500 }, (_, i) => `1.2.9.${i}`)]),
+      ],
       ['by study', () => archive.locate({ studyInstanceUid: known.study_instance_uid })],
       [
         'by series',

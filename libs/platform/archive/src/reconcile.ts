@@ -12,6 +12,7 @@ import type { Deposit, DepositStatus } from './deposit.js';
 import { MissingUidError, TruncatedObjectError } from './errors.js';
 import { describeBlob, type WrittenInstance } from './instance-bytes.js';
 import type { Ledger, PendingRow } from './ledger.js';
+import type { Tombstones } from './tombstones.js';
 
 export interface ReconcileProgress {
   readonly examined: number;
@@ -41,6 +42,7 @@ export interface ReconcileParts {
   readonly store: ObjectStore;
   readonly ledger: Ledger;
   readonly deposit: Deposit;
+  readonly tombstones: Pick<Tombstones, 'replay'>;
   readonly site: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -66,6 +68,8 @@ export class Reconciliation {
    * @throws {ObjectStoreUnavailableError}
    */
   async *run(settledMs: number): AsyncGenerator<ReconcileProgress> {
+    // Before the rows: what was hidden must not come back with them.
+    await this.parts.tombstones.replay();
     const order = await ArrivalOrder.read(this.parts.store, this.parts.site);
     const later: Lost[] = [];
     let day: Lost[] = [];

@@ -9,7 +9,7 @@ import type { Ledger, LedgerEntry, PendingRow, Revision } from './ledger.js';
 /** What the ledger does with a further object of a UID. */
 export type Verdict =
   | { readonly decision: 'duplicate'; readonly of: LedgerEntry }
-  | ({ readonly decision: Revision['decision']; readonly digests: DatasetDigest } & Revision);
+  | ({ readonly decision: Revision['decision']; readonly digests: DatasetDigest | undefined } & Revision);
 
 /** Objects compared in memory when a second one of a UID arrives; a larger pair is kept as conflicting. */
 const compareBytesMax = 512 * 1024 * 1024;
@@ -67,9 +67,9 @@ export class RuleTwo {
         entry.dataset_sha256 === written.datasetSha256 && entry.transfer_syntax_uid === written.transferSyntaxUid,
     );
     if (copy && staysAsItIs(copy)) return { decision: 'duplicate', of: copy };
-    const digests = await (copy ? this.#digestsOf(copy) : this.#digests(written.blob.key, written.blob.byteCount));
+    const digests = await (copy ? this.digestsOf(copy) : this.#digests(written.blob.key, written.blob.byteCount));
     const others: { entry: LedgerEntry; digests: DatasetDigest }[] = [];
-    for (const entry of currentFirst(kept)) others.push({ entry, digests: await this.#digestsOf(entry) });
+    for (const entry of currentFirst(kept)) others.push({ entry, digests: await this.digestsOf(entry) });
     const same = others.find(
       (other) =>
         other.digests.attributesDigest === digests.attributesDigest && comparePixels(other.digests, digests) === 'same',
@@ -85,27 +85,33 @@ export class RuleTwo {
     return { decision: isLater ? relation : 'stored', current: isLater, revision, digests };
   }
 
-  async #digestsOf(entry: LedgerEntry): Promise<DatasetDigest> {
+  /** Of a kept object, computed at most once; what is erased without them compares with nothing. */
+  async digestsOf(entry: LedgerEntry): Promise<DatasetDigest> {
     if (entry.attributes_digest !== null && entry.pixel_digest !== null) {
       return { attributesDigest: entry.attributes_digest, pixelDigest: entry.pixel_digest };
     }
+    if (entry.erased_at !== null) return incomparable(entry.blob_key);
     const digests = await this.#digests(entry.blob_key, entry.byte_count);
     await this.ledger.rememberDigests(entry.id, digests.attributesDigest, digests.pixelDigest);
     return digests;
   }
 
   async #digests(blobKey: string, byteCount: number): Promise<DatasetDigest> {
-    const incomparable = { attributesDigest: `blob:${blobKey}`, pixelDigest: `blob:${blobKey}` };
-    if (byteCount > compareBytesMax) return incomparable;
+    if (byteCount > compareBytesMax) return incomparable(blobKey);
     return this.budget.hold(byteCount, async () => {
       const bytes = await buffer(await this.store.get(blobKey));
       try {
         return await datasetDigest(bytes);
       } catch (error) {
         // Its header could be read and the rest cannot: kept beside the others, and a person is told.
-        if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable;
+        if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable(blobKey);
         throw error;
       }
     });
   }
 }
+
+const incomparable = (blobKey: string): DatasetDigest => ({
+  attributesDigest: `blob:${blobKey}`,
+  pixelDigest: `blob:${blobKey}`,
+});

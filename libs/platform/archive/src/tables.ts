@@ -1,6 +1,8 @@
 import type { Migrations } from '@callosum/database';
 import { type ColumnType, type Generated, type Kysely, sql } from 'kysely';
 
+import { type LegalHoldRow, tombstoneMigrations, type TombstoneRow, type WithheldRow } from './tombstone-tables.js';
+
 /** The intake ledger: one row for each blob that is kept. What no row names does not exist. */
 export interface IntakeRow {
   readonly id: Generated<number>;
@@ -29,6 +31,10 @@ export interface IntakeRow {
   readonly association_id: string | null;
   readonly issued_by_callosum: boolean;
   readonly stored_at: ColumnType<Date, Date, never>;
+  /** A tombstone names it: kept, and shown to no reader. */
+  readonly withheld: ColumnType<boolean, boolean | undefined, boolean>;
+  /** Its blob is gone for good. It stays withheld, or has a later revision. */
+  readonly erased_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
 }
 
 /** UIDs that Callosum gave out (rule 4): known before the objects are stored anywhere. */
@@ -40,6 +46,9 @@ export interface IssuedRow {
 export interface ArchiveTables {
   intake: IntakeRow;
   issued_instances: IssuedRow;
+  tombstone: TombstoneRow;
+  withheld_instance: WithheldRow;
+  legal_hold: LegalHoldRow;
 }
 
 async function createLedger(db: Kysely<unknown>): Promise<void> {
@@ -87,4 +96,5 @@ async function knowConflictingStudies(db: Kysely<unknown>): Promise<void> {
 export const archiveMigrations: Migrations = {
   '0001-intake-ledger': { up: createLedger },
   '0002-conflicting-studies': { up: knowConflictingStudies },
+  ...tombstoneMigrations,
 };

@@ -16,5 +16,6 @@ export * from './http/denial.js';
 export * from './http/routes.js';
 export { anonymous, type Principal, principalOf, setPrincipal } from './principal.js';
 export * from './roles.js';
+export * from './certificate-files.js';
 export * from './tls-files.js';
-export { type AuthSettings, authSettings, oidcConfig } from './settings.js';
+export { type AuthSettings, authSettings, oidcConfig, type TlsFiles } from './settings.js';

@@ -8,7 +8,8 @@ export const roles = {
   'fhir-reader': 'read and search FHIR resources',
   'fhir-writer': 'create, update and delete FHIR resources, send transactions',
   'identity-desk': 'see quarantined studies with their demographics, and decide whose they are',
-  operator: 'see jobs, replay parked work, rebuild the index, issue and revoke credentials of vendors',
+  operator:
+    'see jobs, keep the list of DICOM nodes, forward and pull, replay parked work, rebuild the index, delete and restore studies, place legal holds, issue and revoke credentials of vendors',
   admin: 'everything the other roles may',
 } as const;
 
@@ -35,8 +36,12 @@ export type Caller = (typeof callers)[number];
 
 export const isCaller = (name: string): name is Caller => (callers as readonly string[]).includes(name);
 
-/** What services may do over HTTP at each other: identity asks for Patients and makes provisional ones, results are published. */
+/**
+ * What services may do over HTTP at each other: the worklist is read from orders, identity asks for Patients and makes
+ * provisional ones, results are published.
+ */
 export const rolesOfService: Readonly<Partial<Record<Caller, readonly Role[]>>> = {
+  'dimse-ingest': ['fhir-reader'],
   'identity-mapping': ['fhir-reader', 'fhir-writer'],
   'result-publisher': ['fhir-reader', 'fhir-writer'],
 };

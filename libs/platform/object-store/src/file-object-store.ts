@@ -1,6 +1,6 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, rm, stat, statfs, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -11,6 +11,7 @@ import {
   ObjectStoreFullError,
   ObjectStoreUnavailableError,
 } from './errors.js';
+import { fileWriters } from './file-writers.js';
 import { givenUpWith } from './given-up.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
@@ -24,11 +25,7 @@ export interface FileObjectStoreOptions {
 /** Beside the objects, on the same file system; never listed. */
 const stagingFolder = '.staging';
 /** Objects are patients' images: nobody else on the machine reads them. */
-const ownerOnlyFile = 0o600;
 const ownerOnlyFolder = 0o700;
-/** What comes is gathered to this much before it is written, or to so many pieces: each write is a turn of a thread. */
-const writeBytes = 512 * 1024;
-const writePieces = 256;
 /** How old the answer of statfs may be: a disk does not lose a gibibyte faster. */
 const freeSpaceMaxAgeMs = 1_000;
 
@@ -40,7 +37,6 @@ export class FileObjectStore implements ObjectStore {
   readonly #root: string;
   readonly #diskFreeBytesMin: number;
   readonly #durableFolders = new Set<string>();
-  readonly #folders = new FolderSync();
   #freeChecked = { at: 0, bytes: Infinity };
 
   constructor(options: FileObjectStoreOptions) {
@@ -134,34 +130,13 @@ export class FileObjectStore implements ObjectStore {
   }
 
   async #write(key: string, path: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
-    const staging = join(this.#root, stagingFolder, randomUUID());
-    const hash = createHash('sha256');
-    let byteCount = 0;
-    let handle: FileHandle | undefined;
+    const file = fileWriters.begin(join(this.#root, stagingFolder, randomUUID()));
     try {
-      handle = await open(staging, 'wx', ownerOnlyFile);
-      let pieces: Uint8Array[] = [];
-      let gathered = 0;
-      for await (const chunk of source) {
-        hash.update(chunk);
-        byteCount += chunk.byteLength;
-        gathered += chunk.byteLength;
-        pieces.push(chunk);
-        if (gathered < writeBytes && pieces.length < writePieces) continue;
-        await writeAll(handle, pieces);
-        pieces = [];
-        gathered = 0;
-      }
-      await writeAll(handle, pieces);
-      await handle.sync();
-      await link(staging, path);
-      await this.#folders.sync(dirname(path));
-      const stored = { key, byteCount, sha256: hash.digest('hex') };
-      // Nobody waits for it: what is left of it after a crash is swept.
-      void clear(handle, staging);
-      return stored;
+      for await (const chunk of source) await file.write(chunk);
+      const sha256 = await file.finish(path, dirname(path));
+      return { key, byteCount: file.byteCount, sha256 };
     } catch (error) {
-      await clear(handle, staging);
+      await file.abort();
       throw error;
     }
   }
@@ -213,51 +188,6 @@ export class FileObjectStore implements ObjectStore {
         if (info) yield { key, byteCount: info.size, modifiedAt: info.mtime };
       }
     }
-  }
-}
-
-async function writeAll(handle: FileHandle, pieces: readonly Uint8Array[]): Promise<void> {
-  let left = pieces.filter(({ byteLength }) => byteLength > 0);
-  while (left.length > 0) {
-    let { bytesWritten } = await handle.writev(left);
-    while (left[0] && bytesWritten >= left[0].byteLength) {
-      bytesWritten -= left[0].byteLength;
-      left = left.slice(1);
-    }
-    if (left[0] && bytesWritten > 0) left[0] = left[0].subarray(bytesWritten);
-  }
-}
-
-/** Takes the staged name away; the object has its own, or there is none. */
-async function clear(handle: FileHandle | undefined, staging: string): Promise<void> {
-  await handle?.close().catch(() => undefined);
-  await unlink(staging).catch(() => undefined);
-}
-
-/** Flushes folders. Those who ask for one of a folder while one is under way share the next. */
-class FolderSync {
-  readonly #running = new Map<string, Promise<void>>();
-  readonly #next = new Map<string, Promise<void>>();
-
-  sync(folder: string): Promise<void> {
-    const running = this.#running.get(folder);
-    if (!running) return this.#start(folder);
-    const known = this.#next.get(folder);
-    if (known) return known;
-    const next = running
-      .catch(() => undefined)
-      .then(() => {
-        this.#next.delete(folder);
-        return this.#start(folder);
-      });
-    this.#next.set(folder, next);
-    return next;
-  }
-
-  #start(folder: string): Promise<void> {
-    const started = syncFolder(folder).finally(() => this.#running.delete(folder));
-    this.#running.set(folder, started);
-    return started;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Logger } from '@callosum/telemetry';
 import type pg from 'pg';
 
 export interface ArchiveSweeperOptions {
-  readonly archive: Pick<Archive, 'sweep' | 'unknownBlobs'>;
+  readonly archive: Pick<Archive, 'sweep' | 'erase' | 'unknownBlobs'>;
   /** Makes a connection as the archive's pool does; the sweeper's lock needs one of its own. */
   readonly newClient: () => pg.Client;
   readonly site: string;
@@ -26,7 +26,7 @@ const takeOverMs = 60_000;
 const ageMs = 24 * 3_600_000;
 
 /**
- * Sweeps the archive's blobs without a row. Every service that stores runs one; the one that holds an advisory lock
+ * Sweeps the archive's blobs without a row, and erases what is hidden for long enough. Every service that stores runs one; the one that holds an advisory lock
  * sweeps, and another takes over when its process or its connection ends.
  */
 export class ArchiveSweeper {
@@ -72,6 +72,8 @@ export class ArchiveSweeper {
     if (!(await this.#holds())) return;
     const swept = await archive.sweep(age, this.#stop.signal);
     if (swept > 0) logger.info({ swept }, 'archive.swept');
+    // After a sweep that was not refused: with rows missing nobody knows what a legal hold protects.
+    await archive.erase(this.#stop.signal);
   }
 
   /** True while this replica's connection holds the lock; tries to take it otherwise. */

@@ -53,8 +53,11 @@ const environment = (changes: Record<string, string> = {}): Record<string, strin
   CALLOSUM_AUTH_SERVICE_KEYS_FILE: keysFile(),
   ...changes,
 });
-const authenticator = (service: 'fhir-gateway' | 'result-publisher' | 'dimse-ingest', changes = {}, keyTimes = quick) =>
-  new Authenticator(service, parseSettings(authSettings, environment(changes)), { keyTimes });
+const authenticator = (
+  service: 'fhir-gateway' | 'result-publisher' | 'dimse-ingest' | 'study-index',
+  changes = {},
+  keyTimes = quick,
+) => new Authenticator(service, parseSettings(authSettings, environment(changes)), { keyTimes });
 
 /** The guard as services have it, over the templates of real routes; each answers who it thinks calls. */
 function serve(service: 'fhir-gateway', keyTimes: KeyTimes, changes: Record<string, string> = {}): FastifyInstance {
@@ -305,7 +308,10 @@ describe('a service', () => {
       subject: 'result-publisher',
     });
     expect((await ask(token, '/api/identity/quarantine')).statusCode).toBe(403);
-    const other = (await authenticator('dimse-ingest').fhirToken?.()) ?? '';
+    const reader = (await authenticator('dimse-ingest').fhirToken?.()) ?? '';
+    expect((await ask(reader, '/fhir/ServiceRequest')).statusCode).toBe(200);
+    expect((await ask(reader, '/fhir/Patient', 'POST')).statusCode).toBe(403);
+    const other = (await authenticator('study-index').fhirToken?.()) ?? '';
     expect((await ask(other, '/fhir/Patient')).statusCode).toBe(403);
   });
 

@@ -1,8 +1,12 @@
 import { defineService } from '@callosum/runtime';
 
 import { dimseIngestMigrations } from './adapters/migrations.js';
+import type { ForwardQueue } from './application/forwarding-ports.js';
+import { commitmentGauges } from './commitment.providers.js';
 import { DimseIngestModule } from './dimse-ingest.module.js';
-import { assertDimseBind, dimseIngestSettings } from './settings.js';
+import { assertDimseBind, dimseIngestSettings, dimsePorts } from './settings.js';
+import { FORWARD_QUEUE } from './tokens.js';
+import { forwardingGauges } from './transport/forwarding-gauges.js';
 
 export * from './conformance/index.js';
 export { DimseListener } from './transport/dimse/dimse-listener.js';
@@ -16,8 +20,10 @@ export const dimseIngest = defineService({
   usesArchive: true,
   module: DimseIngestModule,
   httpPrefixes: ['/api/dimse'],
-  assertBinds: assertDimseBind,
-  listensOn: ({ CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port }) => [
-    { setting: 'CALLOSUM_DIMSE_PORT', host, port },
+  gauges: async (app) => [
+    ...(await commitmentGauges(app)),
+    ...(await forwardingGauges(app.get<ForwardQueue>(FORWARD_QUEUE))),
   ],
+  assertBinds: assertDimseBind,
+  listensOn: dimsePorts,
 });

@@ -259,7 +259,11 @@ describe('a result', () => {
     let pauses = 0;
     const ending = {
       ...dependencies,
-      archive: { store: () => Promise.resolve() },
+      archive: {
+        store: () => Promise.resolve(),
+        isWithheld: () => Promise.resolve(false),
+        hide: () => Promise.resolve(),
+      },
       pause: () => Promise.resolve(void pauses++),
       ending: AbortSignal.abort(),
     };

@@ -36,5 +36,5 @@ export const studyIndex = defineService({
     const status = new StudyStatus(app.get<Database<StudyIndexTables>>(DATABASE).db, app.get<Archive>(ARCHIVE));
     return (uid) => status.of(uid);
   },
-  httpPrefixes: [],
+  httpPrefixes: ['/api/imaging'],
 });

@@ -1,5 +1,6 @@
 import { imaging } from '@callosum/contracts';
 import { allowSilence } from '@callosum/database';
+import type { QueryKey as Key } from '@callosum/dicom';
 import { fillIndex, fullReads, recordStatements, type Statement } from '@callosum/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 
@@ -8,7 +9,6 @@ import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
 import { judgeStudy } from './adapters/statements.js';
 import { unindexedOf } from './adapters/unindexed.js';
-import type { Key } from './domain/key-match.js';
 import type { Level } from './domain/keys.js';
 import { slice } from './test-support/objects.js';
 import {

@@ -119,7 +119,7 @@ describe('search', () => {
     ['00080050', 'x'.repeat(65_536)],
     ['0020000D', Array.from({ length: 1_001 }, (_, i) => `1.2.${i}`).join('\\')],
   ])('refuses %s=%s at study level', async (tag, value) => {
-    await expect(studies({ [tag]: value })).rejects.toMatchObject({ code: 'study-index.malformed-match' });
+    await expect(studies({ [tag]: value })).rejects.toMatchObject({ code: 'dicom.malformed-match' });
   });
 
   it('uses the index for a Patient ID', async () => {

@@ -1,9 +1,12 @@
 import { wholeNumber } from '@callosum/config';
 import { z } from 'zod';
 
+import { tombstoneSettings } from './settings-tombstones.js';
+
 const dayMs = 86_400_000;
 
 export const studyIndexSettings = z.object({
+  ...tombstoneSettings,
   CALLOSUM_QUIET_PERIOD_MS: wholeNumber(0, dayMs)
     .default(10_000)
     .describe('A study is complete when no source instance arrived for this long, in milliseconds'),

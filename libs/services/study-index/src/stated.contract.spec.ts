@@ -375,6 +375,7 @@ describe('facts about procedure steps', () => {
       log as never,
       {} as never,
       periods,
+      () => Promise.resolve(),
     );
   const message = (status: imaging.ProcedureStepStatus, stepRevision: number): imaging.ProcedureStepChanged => ({
     studyInstanceUid: uid('s'),

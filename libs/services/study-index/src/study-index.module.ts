@@ -13,19 +13,24 @@ import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
 import type { StudyIndexTables } from './adapters/tables.js';
+import type { ObeyNote } from './application/obey-note.js';
 import { readInstance } from './application/read-instance.js';
 import { Reindex } from './application/reindex.js';
 import type { StatedLimits } from './domain/completeness.js';
 import { type QuietPeriods, quietPeriods } from './domain/study.js';
 import type { StudyIndexSettings } from './settings.js';
-import { BLOBS, COMPLETION, FACTS, QUIET_PERIODS, STATED_LIMITS } from './tokens.js';
+import { BLOBS, COMPLETION, FACTS, OBEY_NOTE, QUIET_PERIODS, STATED_LIMITS } from './tokens.js';
+import { tombstoneProviders } from './tombstones.providers.js';
 import { CompletionLoop } from './transport/completion.loop.js';
 import { ImagingEvents } from './transport/imaging.events.js';
+import { TombstoneEvents } from './transport/tombstones.events.js';
+import { TombstonesHttp } from './transport/tombstones.http.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
 
 @Module({
-  controllers: [ImagingEvents],
+  controllers: [ImagingEvents, TombstoneEvents, TombstonesHttp],
   providers: [
+    ...tombstoneProviders,
     CompletionLoop,
     {
       provide: QUIET_PERIODS,
@@ -66,7 +71,7 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
     },
     {
       provide: Reindex,
-      inject: [BLOBS, DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, LOGGER],
+      inject: [BLOBS, DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, LOGGER, OBEY_NOTE],
       useFactory: (
         source: ArchiveSource,
         { db }: Database<StudyIndexTables>,
@@ -74,10 +79,15 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
         clock: Clock,
         periods: QuietPeriods,
         log: Logger,
+        obeyNote: ObeyNote,
       ) =>
         new Reindex(
           source,
-          (stored) => readInstance(source, stored),
+          async (stored) => {
+            const record = await readInstance(source, stored);
+            await obeyNote(record);
+            return record;
+          },
           new PostgresReindexTarget(db, outbox, clock, periods),
           ({ sopInstanceUid }, code) => log.warn({ sop: sopInstanceUid, code }, 'reindex.instance-failed'),
         ),

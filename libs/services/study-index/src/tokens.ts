@@ -8,5 +8,11 @@ export const QUIET_PERIODS = Symbol('study-index.quiet-periods');
 export const FACTS = Symbol('study-index.facts');
 /** `CompletionStore`. */
 export const COMPLETION = Symbol('study-index.completion');
+/** `ArchiveTombstones`: what the archive hides and lets go. */
+export const TOMBSTONES = Symbol('study-index.tombstones');
+/** `ObeyNote`: takes up a rejection note. */
+export const OBEY_NOTE = Symbol('study-index.obey-note');
+/** `RetentionStore`. */
+export const RETENTION = Symbol('study-index.retention');
 /** `StatedLimits` of the settings. */
 export const STATED_LIMITS = Symbol('study-index.stated-limits');

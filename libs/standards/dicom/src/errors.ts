@@ -78,3 +78,10 @@ export class GeometryError extends CallosumError {
     super(`dicom.geometry.${problem}`, 'invalid', message);
   }
 }
+
+/** Thrown when a query cannot be read. Names the attribute, never its value: it may be a name. */
+export class MalformedMatchError extends CallosumError {
+  constructor(tag: string, reason: string) {
+    super('dicom.malformed-match', 'invalid', `match on ${tag}: ${reason}`);
+  }
+}

@@ -16,6 +16,7 @@ export * from './write.js';
 export { decimalString } from './write-numbers.js';
 export * from './encode-dataset.js';
 export * from './identifier.js';
+export * from './query/index.js';
 export * from './implementation.js';
 export * from './geometry/slice.js';
 export * from './geometry/stack.js';

@@ -54,6 +54,14 @@ export class ContextRefusedError extends CallosumError {
   }
 }
 
+/** What a response says beside its status. */
+export interface StatusDetails {
+  readonly comment?: string;
+  readonly offendingElements?: readonly number[];
+  readonly attributeIdentifiers?: readonly number[];
+  readonly errorId?: number;
+}
+
 /**
  * Thrown when an operation ends with a status that is neither success, nor a warning, nor Cancel; and to be thrown by
  * a handler that answers so. The comment is for people and never about a patient.
@@ -62,16 +70,22 @@ export class DimseStatusError extends CallosumError {
   readonly comment?: string;
   /** Offending Element (0000,0901): tags as numbers, group × 65,536 + element. */
   readonly offendingElements?: readonly number[];
+  /** Attribute Identifier List (0000,1005) of a DIMSE-N response: which attributes it is about. */
+  readonly attributeIdentifiers?: readonly number[];
+  /** Error ID (0000,0903) of a DIMSE-N response. */
+  readonly errorId?: number;
 
   constructor(
     readonly status: number,
-    details: { comment?: string; offendingElements?: readonly number[] } = {},
+    details: StatusDetails = {},
     options?: { cause?: unknown },
   ) {
     const text = details.comment ? `: ${details.comment}` : '';
     super('dimse.status', kindOfStatus(status), `status ${statusText(status)}${text}`, options);
     if (details.comment !== undefined) this.comment = details.comment;
     if (details.offendingElements !== undefined) this.offendingElements = details.offendingElements;
+    if (details.attributeIdentifiers !== undefined) this.attributeIdentifiers = details.attributeIdentifiers;
+    if (details.errorId !== undefined) this.errorId = details.errorId;
   }
 }
 

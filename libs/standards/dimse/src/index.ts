@@ -1,10 +1,13 @@
+export * from './commitment/commitment.js';
+export * from './commitment/request-commitment.js';
 export * from './errors.js';
 export type { AssociationEnd } from './exchange/association-end.js';
 export type { AcceptedContext } from './exchange/contexts.js';
 export { Priority } from './messages/command-set.js';
 export type { DatasetSource } from './messages/fragments.js';
 export * from './negotiation.js';
-export { type Part10, readPart10 } from './part10.js';
+export { datasetBytesOf, type Part10, readPart10 } from './part10.js';
+export * from './peer/index.js';
 export * from './scp/acceptance.js';
 export type { AssociationInfo, TlsInfo } from './scp/association-info.js';
 export * from './scp/limits.js';
@@ -20,4 +23,5 @@ export type { QueryOptions, RetrieveOptions, RetrieveOutcome } from './services/
 export * from './status.js';
 export * from './store-files.js';
 export * from './store-outcome.js';
+export * from './tls-profile.js';
 export * from './upper-layer/associate.js';

@@ -99,15 +99,27 @@ export class FhirClient {
     signal?: AbortSignal,
   ): Promise<WithId<T>[]> {
     const found: WithId<T>[] = [];
-    let page = await this.search(resourceType, params, signal);
-    for (;;) {
-      for (const { resource, search } of page.entry ?? []) {
-        if (resource?.resourceType === resourceType && search?.mode !== 'outcome') found.push(resource as WithId<T>);
-      }
+    for await (const page of this.searchPages<T>(resourceType, params, signal)) {
+      found.push(...page);
       if (found.length > resourcesMax)
         throw new RangeError(`search of ${resourceType} found more than ${resourcesMax}`);
+    }
+    return found;
+  }
+
+  /** The same page by page: the next one is asked for when it is wanted. */
+  async *searchPages<T extends Resource>(
+    resourceType: TypeOf<T>,
+    params: SearchParams,
+    signal?: AbortSignal,
+  ): AsyncGenerator<WithId<T>[]> {
+    let page = await this.search(resourceType, params, signal);
+    for (;;) {
+      yield (page.entry ?? []).flatMap(({ resource, search }) =>
+        resource?.resourceType === resourceType && search?.mode !== 'outcome' ? [resource as WithId<T>] : [],
+      );
       const next = page.link?.find(({ relation }) => relation === 'next')?.url;
-      if (!next) return found;
+      if (!next) return;
       const url = this.sameServer(next, resourceType);
       page = await this.call({ interaction: `GET ${resourceType}`, idempotent: true, signal }, (options) =>
         this.client.request(url, { options }),

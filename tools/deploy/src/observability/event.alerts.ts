@@ -73,6 +73,22 @@ export const eventAlerts: readonly Alert[] = [
       'The record does not say what a model found, or still says what was corrected. Nobody tries again by itself.',
   },
   {
+    alert: 'CallosumForwardingFailed',
+    expr: `max ${of('dicom_destination_ae')} (callosum_forward_failed) > 0`,
+    for: '5m',
+    severity: 'warning',
+    summary: '{{ $value }} instances were refused for good by {{ $labels.dicom_destination_ae }}',
+    description: 'The destination is without them until a person mends the cause and retries, or drops them.',
+  },
+  {
+    alert: 'CallosumForwardingOld',
+    expr: `max ${of('dicom_destination_ae')} (callosum_forward_oldest_age) > 3600`,
+    for: '5m',
+    severity: 'warning',
+    summary: 'instances have waited for {{ $labels.dicom_destination_ae }} for {{ $value | humanizeDuration }}',
+    description: 'The destination is away, refuses us, or is slower than what comes. Nothing is lost; others go on.',
+  },
+  {
     alert: 'CallosumParkedMany',
     expr: `max ${of('callosum_group')} (callosum_parked_events) > 100`,
     for: '5m',

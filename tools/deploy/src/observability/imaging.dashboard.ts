@@ -77,11 +77,52 @@ export const imaging: Dashboard = {
           queries: [[perSecond('callosum_dimse_echoes_total', ['dicom_calling_ae'], ae), '{{dicom_calling_ae}}']],
         },
         {
+          title: 'Storage commitments',
+          description: 'Reports that wait to be delivered, and those that were given up in the last 30 days.',
+          unit: 'short',
+          runbook: 'CallosumCommitmentsWait',
+          queries: [[`max by (callosum_outcome) (${series('callosum_dimse_commitments')})`, '{{callosum_outcome}}']],
+        },
+        {
           title: 'Open associations',
           description: 'Over all replicas; each takes CALLOSUM_DIMSE_ASSOCIATIONS_MAX (128) at most.',
           unit: 'short',
           runbook: 'scale',
           queries: [[`sum (${series('callosum_dimse_associations_open')})`, 'open']],
+        },
+      ],
+    },
+    {
+      title: 'Forwarding',
+      panels: [
+        {
+          title: 'Forwarded',
+          description: 'Instances that destinations took a second.',
+          unit: 'ops',
+          runbook: 'CallosumForwardingOld',
+          queries: [
+            [
+              perSecond('callosum_forward_instances_total', ['dicom_destination_ae'], 'callosum_outcome="sent"'),
+              '{{dicom_destination_ae}}',
+            ],
+          ],
+        },
+        {
+          title: 'Waiting for a destination',
+          description: 'Instances that are still to be sent, and those a destination refused for good.',
+          unit: 'short',
+          runbook: 'CallosumForwardingFailed',
+          queries: [
+            [most('callosum_forward_waiting', ['dicom_destination_ae']), '{{dicom_destination_ae}}'],
+            [most('callosum_forward_failed', ['dicom_destination_ae']), '{{dicom_destination_ae}} refused'],
+          ],
+        },
+        {
+          title: 'Longest waiting',
+          description: 'How long the instance that has waited longest for a destination has waited.',
+          unit: 's',
+          runbook: 'CallosumForwardingOld',
+          queries: [[most('callosum_forward_oldest_age', ['dicom_destination_ae']), '{{dicom_destination_ae}}']],
         },
       ],
     },

@@ -23,6 +23,15 @@ export const studyAlerts: readonly Alert[] = [
       'Instances that a sender was promised are not indexed, or looking at the study fails. No model runs on it and the record has no result of it.',
   },
   {
+    alert: 'CallosumCommitmentsWait',
+    expr: `max ${of()} (callosum_dimse_commitments_oldest_age) > 4 * 3600`,
+    for: '15m',
+    severity: 'warning',
+    summary: 'a storage commitment has waited for {{ $value | humanizeDuration }} to be reported',
+    description:
+      'A modality asked whether its images are safe and cannot be reached with the answer. It keeps them meanwhile, and its disk fills.',
+  },
+  {
     alert: 'CallosumQuarantineOld',
     expr: `max ${of()} (callosum_quarantine_oldest_age) > 8 * 3600`,
     for: '15m',

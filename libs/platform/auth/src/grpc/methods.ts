@@ -18,9 +18,9 @@ const operators: MethodAccess = { services: ['cli'], roles: ['operator'] };
 export const methods: Readonly<Record<string, MethodAccess>> = {
   [`${studyIndex}/GetStudy`]: { services: ['inference-orchestrator', 'result-publisher'] },
   [`${studyIndex}/GetDemographics`]: { services: ['identity-mapping'] },
-  [`${studyIndex}/Search`]: { services: ['dicomweb'] },
+  [`${studyIndex}/Search`]: { services: ['dicomweb', 'dimse-ingest'] },
   [`${studyIndex}/StreamMetadata`]: { services: ['dicomweb', 'inference-orchestrator', 'result-publisher'] },
-  [`${studyIndex}/LocateInstances`]: { services: ['dicomweb', 'inference-orchestrator'] },
+  [`${studyIndex}/LocateInstances`]: { services: ['dicomweb', 'dimse-ingest', 'inference-orchestrator'] },
   [`${studyIndex}/Reindex`]: operators,
   [`${identity}/GetDecision`]: publisher,
   [`${identity}/AcquirePublishLease`]: publisher,

@@ -93,6 +93,13 @@ export const logEvents = {
   // DIMSE.
   'dimse.listening': info('The DIMSE port is open'),
   'dimse.failed': error('An association met an error that is ours; others go on'),
+  'dimse.certificate-unusable': error(
+    'Certificates for DICOM were written anew and cannot be used (`code`): those from before go on; read again every 10 s',
+  ),
+  'dimse.certificate-renewed': info('New certificates serve DICOM connections from now on'),
+  'ae.changed': info('An AE was created, changed or removed by the API: `aet`, `what`, by whom'),
+  'ae.unreadable': error('An AE of the table cannot be read by this version: it may not call until it can'),
+  'ae.list-failed': warn('Changes of AEs could not be looked for; those known go on, tried again'),
   'assoc.none': debug('A connection ended without an association'),
   'assoc.accepted': info('An association was accepted: `aet`, its id'),
   'assoc.rejected': warn('An association was rejected: `why`'),
@@ -104,7 +111,41 @@ export const logEvents = {
   'procedure-step.not-forgotten': error(
     'Procedure steps past their retention could not be removed; tried again in an hour',
   ),
+  'commitment.taken': info('A storage commitment was asked for: `instances`; its report follows'),
+  'commitment.reported': info('A requestor took the report of its storage commitment: `committed`, `failed`'),
+  'commitment.answered': info('A node reported what it commits to of what we sent to it: `committed`, `failed`'),
+  'commitment.not-here': info(
+    'A storage commitment was not reported on the association it was asked for on; it is reported on a new one',
+  ),
+  'commitment.delayed': warn(
+    'A storage commitment could not be reported (`code`); tried again for CALLOSUM_COMMITMENT_REPORT_HOURS. `dimse-ingest.not-callable`: the AE has no host and port in the list of AEs',
+  ),
+  'commitment.given-up': error(
+    'A storage commitment was never reported: the requestor keeps its copies, and may ask again once it can be reached',
+  ),
+  'commitment.loop-failed': error('Reports of storage commitments could not be looked for; tried again'),
   'dimse.refused': warn('A request other than C-STORE was answered with a failure: `operation`, `status`, `code`'),
+  'retrieve.incomplete': warn(
+    'A C-MOVE or C-GET could not send all: `destination`, counts, and `code`, why the first instance failed',
+  ),
+  'forward.rule-changed': info(
+    'Somebody made, changed or removed a forwarding rule: its id, and the destination `aet`',
+  ),
+  'forward.failed': warn(
+    'A destination refused an instance for good (`code`): it stays until a person retries or drops it',
+  ),
+  'forward.destination-away': warn(
+    'A destination of forwarding takes nothing (`code`): what waits for it is tried again after `pauseMs`, others go on',
+  ),
+  'forward.destination-back': info('A destination that had been away takes instances again'),
+  'forward.retried': info('Somebody let failed instances of a destination be tried again: how many'),
+  'forward.dropped': warn('Somebody gave up instances that waited for a destination or had failed: how many'),
+  'forward.loop-failed': error('What is to be forwarded could not be looked for or written down; tried again'),
+  'pull.requested': info('Somebody asked for a pull: its id, and the source `aet`'),
+  'pull.delayed': warn('A pull was broken off (`code`): it goes on after `pauseMs`'),
+  'pull.ended': info('A pull is completed or has failed (`code`): counts of studies and instances'),
+  'pull.cancelled': info('Somebody cancelled a pull'),
+  'pull.loop-failed': error('Pulls could not be looked for or written down; tried again'),
   'store.refused': warn('One C-STORE was answered with a failure: `status`, `code`'),
 
   // The archive.
@@ -117,6 +158,8 @@ export const logEvents = {
   'archive.swept': info('Blobs whose storing nobody was told of were removed'),
   'archive.uploads-swept': info('Uploads that never ended were removed'),
   'archive.sweep-failed': error('The sweeper could not do its round; tried again'),
+  'archive.erased': info('Bytes of hidden instances of a study were erased for good: `instances`'),
+  'archive.tombstones-replayed': info('A recovery recorded tombstones that lay beside the blobs and had no row'),
   'archive.unknown-blobs': warn(
     'Whole objects have no row: is the database older than the blobs? `npx callosum reindex` takes them in',
   ),
@@ -144,6 +187,15 @@ export const logEvents = {
   ),
   'procedure-step.taken-up': info('What a modality said of a procedure step of a study was taken up'),
   'procedure-step.ignored': warn('A study has more procedure steps than are kept; this one states nothing'),
+  'instances.withheld': info('Instances left the index: a tombstone of the archive names them'),
+  'instances.restored': info('Instances are in the index again: the archive shows them'),
+  'tombstone.decided': info('Somebody hid or restored instances, or placed or lifted a legal hold: `effect`, `actor`'),
+  'rejection-note.obeyed': info('A rejection note hid instances of its study: `code` is its document title (DCM)'),
+  'rejection-note.refused': warn(
+    'A rejection note also references instances of another study or patient, or outside its evidence: those are not hidden; a person should look',
+  ),
+  'study.let-go': info('A study was hidden, for its retention is over; its bytes are erased after the grace'),
+  'retention.failed': error('Studies whose retention is over could not be looked for; tried again in a minute'),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),
   'identity.resolved': info('A person decided whose a study is'),

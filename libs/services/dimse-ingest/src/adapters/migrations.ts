@@ -1,6 +1,11 @@
 import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
+import { commitmentMigrations } from './commitment-tables.js';
+import { entityMigrations } from './entity-migrations.js';
+import { forwardingMigrations } from './forwarding-migrations.js';
+import { pullMigrations } from './pull-migrations.js';
+
 /** Tables of the schema `dimse_ingest`. */
 export const dimseIngestMigrations: Migrations = {
   '0001-procedure-steps': {
@@ -20,4 +25,8 @@ export const dimseIngestMigrations: Migrations = {
       await sql`create index procedure_step_by_age on procedure_step (updated_at)`.execute(db);
     },
   },
+  ...commitmentMigrations,
+  ...entityMigrations,
+  ...forwardingMigrations,
+  ...pullMigrations,
 };

@@ -1,6 +1,10 @@
 import type { ColumnType, Generated } from 'kysely';
 
+import type { ForwardingTables } from './forwarding-tables.js';
+import type { PullTables } from './pull-tables.js';
 import type { StepStatus } from '../domain/procedure-step.js';
+import type { CommitmentTables } from './commitment-tables.js';
+import type { EntityTables } from './entity-tables.js';
 
 /** A modality performed procedure step. Its attributes hold the patient's; they leave this schema by N-GET alone. */
 export interface ProcedureStepTable {
@@ -17,6 +21,6 @@ export interface ProcedureStepTable {
   updated_at: Generated<Date>;
 }
 
-export interface DimseIngestTables {
+export interface DimseIngestTables extends CommitmentTables, EntityTables, ForwardingTables, PullTables {
   procedure_step: ProcedureStepTable;
 }

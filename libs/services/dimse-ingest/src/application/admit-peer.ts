@@ -1,31 +1,75 @@
+import type { AssociationInfo } from '@callosum/dimse';
+
+import type { ApplicationEntity } from '../domain/application-entity.js';
+import { isCertificateOf, namesCertificate } from '../domain/peer-certificate.js';
+import { both, type Permission } from '../domain/permission.js';
+import { type CheckUserIdentity, type IdentityRefusal } from './check-user-identity.js';
+import type { KnownEntities } from './entity-ports.js';
 import type { Addresses } from './ports.js';
 
-/** An AE that may open associations here. */
-export interface AllowedPeer {
-  readonly aet: string;
-  /** An address, a network in CIDR notation, or a DNS name; it may call from nowhere else. */
-  readonly host: string;
-}
+/** What an association request says about its sender. */
+export type Caller = Pick<AssociationInfo, 'callingAet' | 'remoteAddress' | 'tls' | 'userIdentity'>;
 
-export type Admission = 'admitted' | 'unknown-aet' | 'wrong-address';
+export type PeerRefusal = 'unknown-aet' | 'wrong-address' | 'tls-required' | 'wrong-certificate';
+
+export interface Admitted {
+  readonly admitted: true;
+  /** Which entry let it in; none where everybody may call. */
+  readonly entity?: ApplicationEntity;
+  /** What it may ask for; everything when absent. */
+  readonly may?: readonly Permission[];
+  /** The user it named was checked, and believed. */
+  readonly identityAccepted: boolean;
+}
+export type Admission = Admitted | { readonly admitted: false; readonly why: PeerRefusal | IdentityRefusal };
+
+/** From the least to the most a peer had right: of several entries the best one says why. */
+const refusals: readonly PeerRefusal[] = ['unknown-aet', 'wrong-address', 'tls-required', 'wrong-certificate'];
 
 /**
- * Decides whether a calling AE may open an association: its title is on the list, and it calls from a host the list
- * gives for that title. Titles are compared as they are: upper and lower case differ (PS3.5 6.2). A title proves
- * nothing by itself: anyone can send any.
+ * Decides whether a calling AE may open an association: its title is known, it calls from a host its entry gives, over
+ * TLS with its certificate where the entry says so, and with a user who is believed where the node asks for one. Titles
+ * are compared as they are: upper and lower case differ (PS3.5 6.2). A title proves nothing by itself: anyone can send any.
  */
 export class AdmitPeer {
-  /** @param peers empty: every AE may call, which only loopback allows */
+  /** @param identities users are not looked at when absent */
   constructor(
-    private readonly peers: readonly AllowedPeer[],
+    private readonly entities: KnownEntities,
     private readonly addresses: Addresses,
+    private readonly identities?: CheckUserIdentity,
   ) {}
 
-  async execute(callingAet: string, remoteAddress: string): Promise<Admission> {
-    if (this.peers.length === 0) return 'admitted';
-    const named = this.peers.filter(({ aet }) => aet === callingAet);
-    if (named.length === 0) return 'unknown-aet';
-    for (const { host } of named) if (await this.addresses.isAt(host, remoteAddress)) return 'admitted';
-    return 'wrong-address';
+  async execute(caller: Caller): Promise<Admission> {
+    const entity = await this.#entityOf(caller);
+    if (typeof entity === 'string') return { admitted: false, why: entity };
+    const verdict = await this.identities?.execute(caller.userIdentity, entity, caller.tls !== undefined);
+    if (verdict && 'why' in verdict) return { admitted: false, why: verdict.why };
+    const may = both(entity?.may, verdict?.may);
+    return {
+      admitted: true,
+      identityAccepted: verdict?.accepted === true,
+      ...(entity ? { entity } : {}),
+      ...(may ? { may } : {}),
+    };
+  }
+
+  async #entityOf(caller: Caller): Promise<ApplicationEntity | PeerRefusal | undefined> {
+    if (this.entities.isEmpty) return undefined;
+    let best = 0;
+    for (const entity of await this.entities.named(caller.callingAet)) {
+      const refusal = await this.#refusalOf(caller, entity);
+      if (!refusal) return entity;
+      best = Math.max(best, refusals.indexOf(refusal));
+    }
+    return refusals[best];
+  }
+
+  async #refusalOf({ remoteAddress, tls }: Caller, entity: ApplicationEntity): Promise<PeerRefusal | undefined> {
+    if (!(await this.addresses.isAt(entity.host, remoteAddress))) return 'wrong-address';
+    if (!entity.tls) return undefined;
+    if (!tls) return entity.tls.required ? 'tls-required' : undefined;
+    if (!namesCertificate(entity.tls)) return undefined;
+    const certificate = tls.authorized ? tls.peerCertificate : undefined;
+    return certificate && isCertificateOf(certificate, entity.tls) ? undefined : 'wrong-certificate';
   }
 }

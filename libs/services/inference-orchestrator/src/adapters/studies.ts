@@ -17,7 +17,9 @@ export class GrpcStudies implements Studies {
       throw peerError(studyInstanceUid, error);
     });
     if (!study) throw new StudyNotIndexedError(studyInstanceUid);
-    const contents = await this.contents(studyInstanceUid);
+    // Of a study without instances (all withheld, docs/adr/0073) the index has no metadata: no model reads anything of it.
+    const isEmpty = study.series.every(({ instances }) => instances.length === 0);
+    const contents = isEmpty ? new Map<string, string>() : await this.contents(studyInstanceUid);
     return {
       studyInstanceUid,
       revision: study.revision,

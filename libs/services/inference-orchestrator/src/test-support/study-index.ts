@@ -80,6 +80,12 @@ export class StudyIndexForTests {
     return studyUid;
   }
 
+  /** As the index does with what the archive withholds: these instances are none any more, and their study stays. */
+  withhold(studyInstanceUid: string, sopInstanceUids?: readonly string[]): void {
+    const study = this.studies.get(studyInstanceUid);
+    for (const uid of sopInstanceUids ?? [...(study?.keys() ?? [])]) study?.delete(uid);
+  }
+
   /** Series of a study, in the order they were shown. */
   seriesOf(studyInstanceUid: string): string[] {
     const shown = [...(this.studies.get(studyInstanceUid)?.values() ?? [])];
@@ -117,6 +123,7 @@ export class StudyIndexForTests {
 
   private async *metadata({ studyInstanceUid, seriesInstanceUid }: imaging.StreamMetadataRequest) {
     await Promise.resolve();
+    if (!this.studies.get(studyInstanceUid ?? '')?.size) throw new ServerError(Status.NOT_FOUND, 'study');
     for (const { dicomJson, ...shown } of this.studies.get(studyInstanceUid ?? '')?.values() ?? []) {
       const { sopInstanceUid } = shown.instance;
       if (!seriesInstanceUid || shown.seriesInstanceUid === seriesInstanceUid)

@@ -25,6 +25,8 @@ async function metered<T>(sink: 'archive' | 'fhir', work: () => Promise<T>): Pro
 /** Spans and durations of both sinks. */
 export const meteredArchive = (archive: ResultArchive): ResultArchive => ({
   store: (documents, correlationId) => metered('archive', () => archive.store(documents, correlationId)),
+  isWithheld: (study, uids) => archive.isWithheld(study, uids),
+  hide: (study, uids) => metered('archive', () => archive.hide(study, uids)),
 });
 
 export const meteredFhir = (fhir: FhirSink): FhirSink => ({

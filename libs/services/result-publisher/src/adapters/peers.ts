@@ -36,6 +36,8 @@ export class GrpcStudyReader implements StudyReader {
         found.set(answer.sopInstanceUid, JSON.parse(answer.dicomJson) as Dataset);
       }
     } catch (error) {
+      // None of them is current: withheld, or the index is being rebuilt. The archive knows which.
+      if (statusOf(error) === Status.NOT_FOUND) return new Map();
       throw peerError('study-index', error);
     }
     return found;

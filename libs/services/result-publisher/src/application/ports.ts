@@ -41,6 +41,10 @@ export interface ResultArchive {
    * finds it known (rule 4). The same bytes again are success.
    */
   store(documents: readonly ResultDocument[], correlationId: string | undefined): Promise<void>;
+  /** True when one of these instances of the study is withheld (docs/adr/0073): nothing may be said of it. */
+  isWithheld(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<boolean>;
+  /** Hides stored objects of a result; the same objects stored again are shown again. */
+  hide(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<void>;
 }
 
 /** The FHIR server results go to. */
@@ -66,6 +70,10 @@ export interface WrittenLedger {
   outdatedInstances(claim: ClaimedPublication): Promise<ReadonlySet<string>>;
   /** Whether there is a result of the same study and model, published or about to be: the report is its. */
   hasResult(claim: ClaimedPublication): Promise<boolean>;
+  /** Observations of the last publication of each result of the same study and model, `claim`'s own among them. */
+  modelObservations(claim: ClaimedPublication): Promise<readonly Observation[]>;
+  /** Own SEG and SR that this publication ever stored. */
+  issuedBy(claim: ClaimedPublication): Promise<readonly string[]>;
   /** Observations that other results of the same study and model ever wrote. */
   earlierObservations(claim: ClaimedPublication): Promise<readonly Observation[]>;
 }

@@ -30,6 +30,7 @@ import type {
   StudyReader,
   WrittenLedger,
 } from './ports.js';
+import { withdrawResult } from './withdraw-result.js';
 import { underLease, writeFhir } from './write-fhir.js';
 
 export interface PublishDependencies {
@@ -98,7 +99,9 @@ export async function publishSuperseded(dependencies: PublishDependencies, claim
 /** The link holds for the identity attributes it was judged on, and for no others (rule 3). */
 async function currentStudy({ studies }: PublishDependencies, claim: ClaimedPublication): Promise<StudyContents> {
   const study = await studies.study(claim.studyInstanceUid);
-  if (study.identityDigest !== claim.identityDigest) throw new LinkNotCurrentError(claim.studyInstanceUid);
+  // Without instances (all of them withheld) it says nothing of a patient, and what was written of it is taken back.
+  const isEmpty = study.identityDigest === '' && study.series.length === 0;
+  if (study.identityDigest !== claim.identityDigest && !isEmpty) throw new LinkNotCurrentError(claim.studyInstanceUid);
   return study;
 }
 
@@ -167,6 +170,8 @@ async function publishResult(
   const job = inference.JobCompleted.fromJSON(claim.payload);
   if (!job.input) throw new MalformedJobError(job.jobId, 'input');
   const { studyInstanceUid, seriesInstanceUid, sopInstanceUids } = job.input;
+  if (await dependencies.archive.isWithheld(studyInstanceUid, sopInstanceUids))
+    return withdrawResult(dependencies, claim, job, lease);
   const instances = await dependencies.studies.instances(studyInstanceUid, seriesInstanceUid);
   const source = readSourceSeries(sopInstanceUids, instances);
   const contentDigest = digestOf([source.digest, builderVersion, job.resultDigest, lease.patientReference]);
@@ -177,6 +182,9 @@ async function publishResult(
   const own = stored.map(({ sopInstanceUid }) => sopInstanceUid);
   await dependencies.ledger.aboutToIssue(claim, own);
   await dependencies.archive.store(stored, claim.correlationId);
+  // A person hid the objects themselves: nothing refers to what cannot be retrieved.
+  if (await dependencies.archive.isWithheld(studyInstanceUid, own))
+    return withdrawResult(dependencies, claim, job, lease);
   const grown = await untilIndexed(dependencies, claim, study, own);
   const segSopInstanceUid = documents.segmentation?.sopInstanceUid;
   const srSopInstanceUid = documents.report.sopInstanceUid;

@@ -15,6 +15,7 @@ export class PeersForTests {
   identityDigest = 'digest-1';
   revision = 1;
   leasesHeld = 0;
+  private emptied: string | undefined;
   /** Called when a lease is confirmed: what changes here changes just before FHIR is written. */
   onConfirm: () => void = () => undefined;
 
@@ -63,7 +64,16 @@ export class PeersForTests {
     this.instances.set(String(dataset['00080018']?.Value?.[0]), dataset);
   }
 
+  /** Instances leave the index, all of the study where none is named; a study that was known stays. */
+  withhold(sopInstanceUids: readonly string[] = [...this.instances.keys()]): void {
+    const [any] = this.instances.values();
+    this.emptied = String(any?.['0020000D']?.Value?.[0]);
+    for (const uid of sopInstanceUids) this.instances.delete(uid);
+  }
+
   private study(): imaging.Study {
+    if (this.instances.size === 0 && this.emptied !== undefined)
+      return imaging.Study.fromPartial({ studyInstanceUid: this.emptied, revision: this.revision });
     if (this.instances.size === 0) throw new ServerError(Status.NOT_FOUND, 'study');
     const series = new Map<string, imaging.Series>();
     for (const dataset of this.instances.values()) {
@@ -99,6 +109,7 @@ export class PeersForTests {
   }
 
   private async *metadata(seriesInstanceUid: string): AsyncIterable<imaging.StreamMetadataResponse> {
+    if (this.instances.size === 0) throw new ServerError(Status.NOT_FOUND, 'study');
     for (const [sopInstanceUid, dataset] of this.instances) {
       if (dataset['0020000E']?.Value?.[0] !== seriesInstanceUid) continue;
       await Promise.resolve();
@@ -155,5 +166,14 @@ export class IndexedArchive implements ResultArchive {
       if (!this.stored.includes(sopInstanceUid)) this.stored.push(sopInstanceUid);
       if (!this.lagging) this.peers.add(bytes);
     }
+  }
+
+  isWithheld(...[study, uids]: Parameters<ResultArchive['isWithheld']>): Promise<boolean> {
+    return this.archive.isWithheld(study, uids);
+  }
+
+  async hide(...[study, uids]: Parameters<ResultArchive['hide']>): Promise<void> {
+    await this.archive.hide(study, uids);
+    for (const uid of uids) this.peers.instances.delete(uid);
   }
 }

@@ -43,6 +43,8 @@ export let postgres: TestPostgres;
 export let gateway: Gateway;
 export let peers: PeersForTests;
 export let archive: IndexedArchive;
+/** The archive itself, behind it. */
+export let kept: Archive;
 export let archiveDatabase: Database<never>;
 export let objectsFolder: string;
 export let objectStore: FileObjectStore;
@@ -84,7 +86,7 @@ export function usePublishing(startGateway: (config: DatabaseConfig) => Promise<
     const archiveOutbox = new PostgresOutbox({ service: 'result-publisher' });
     objectStore = new FileObjectStore({ root: objectsFolder, diskFreeBytesMin: 0 });
     const logger = createLogger('result-publisher', 'fatal');
-    const kept = new Archive({
+    kept = new Archive({
       database: archiveDatabase,
       objectStore,
       outbox: archiveOutbox,

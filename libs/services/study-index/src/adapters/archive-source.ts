@@ -4,12 +4,13 @@ import type { Archive, LedgerEntry } from '@callosum/archive';
 
 import type { BlobReader } from '../application/read-instance.js';
 import type { ArchiveLedger, LedgerProgress } from '../application/reindex.js';
+import type { ShownInstances } from '../application/withhold.js';
 import type { StoredInstance } from '../domain/instance.js';
 
 /** Ranges of the archive's blobs, and its current instances. */
-export class ArchiveSource implements BlobReader, ArchiveLedger {
+export class ArchiveSource implements BlobReader, ArchiveLedger, ShownInstances {
   constructor(
-    private readonly archive: Pick<Archive, 'open' | 'count' | 'current' | 'reconcile' | 'nextRevisionFloor'>,
+    private readonly archive: Pick<Archive, 'open' | 'count' | 'current' | 'locate' | 'reconcile' | 'nextRevisionFloor'>,
   ) {}
 
   async read(blobKey: string, offset: number, byteCount: number): Promise<Uint8Array> {
@@ -26,6 +27,11 @@ export class ArchiveSource implements BlobReader, ArchiveLedger {
 
   nextRevisionFloor(): Promise<number> {
     return this.archive.nextRevisionFloor();
+  }
+
+  async shown(studyInstanceUid: string, sopInstanceUids: ReadonlySet<string>): Promise<readonly StoredInstance[]> {
+    const entries = await this.archive.locate({ studyInstanceUid });
+    return entries.filter((entry) => sopInstanceUids.has(entry.sop_instance_uid)).map(toStored);
   }
 
   async *current(): AsyncGenerator<StoredInstance> {

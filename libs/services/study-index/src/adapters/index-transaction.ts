@@ -4,6 +4,7 @@ import type { Clock } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
 import type { IndexedInstance, IndexTransaction, QuietPeriodStart } from '../application/index-instance.js';
+import type { Withholding } from '../application/withhold.js';
 import type { StatedCompleteness } from '../domain/completeness.js';
 import { NotIndexedError } from '../domain/errors.js';
 import { type IdentityAttributes, patientDigest, type StudyIdentity } from '../domain/identity.js';
@@ -16,6 +17,7 @@ import { cleanIdentity, emptyStudy, patientRow } from './rows.js';
 import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
 import type { StudyIndexTables } from './tables.js';
+import { deleteInstances, isWithheld, recordWithholding } from './withheld.js';
 
 /** Where the event being handled came from: the completion that follows belongs to its trace. */
 export interface Provenance {
@@ -161,6 +163,18 @@ export class PostgresIndexTransaction implements IndexTransaction {
       .values({ sop_instance_uid: record.sopInstanceUid, ...values })
       .onConflict((on) => on.column('sop_instance_uid').doUpdateSet(values))
       .execute();
+  }
+
+  isWithheld(studyInstanceUid: string, sopInstanceUid: string): Promise<boolean> {
+    return isWithheld(this.trx, studyInstanceUid, sopInstanceUid);
+  }
+
+  recordWithholding(withholding: Withholding, withheld: boolean): Promise<readonly string[]> {
+    return recordWithholding(this.trx, withholding, withheld);
+  }
+
+  deleteInstances(studyInstanceUid: string, sopInstanceUids: readonly string[]) {
+    return deleteInstances(this.trx, studyInstanceUid, sopInstanceUids);
   }
 
   async deleteInstance(sopInstanceUid: string): Promise<void> {

@@ -139,6 +139,18 @@ create table procedure_step (
 create index procedure_step_by_age on procedure_step (recorded_at);
 `;
 
+/** No reference to `study`: a rejection note may name what was not received yet. */
+const withheldInstances = sql`
+create table withheld_instance (
+  study_instance_uid text collate "C" not null,
+  sop_instance_uid text collate "C" not null,
+  series_instance_uid text collate "C" not null,
+  sequence bigint not null,
+  withheld boolean not null,
+  primary key (study_instance_uid, sop_instance_uid)
+);
+`;
+
 export const studyIndexMigrations: Migrations = {
   '0001-study-tables': {
     up: async (db) => {
@@ -170,4 +182,15 @@ export const studyIndexMigrations: Migrations = {
       await sql`alter table revision add column procedure_steps jsonb, add column stated_missing integer`.execute(db);
     },
   },
+  '0005-tombstones': {
+    up: async (db) => {
+      await withheldInstances.execute(db);
+      await sql`alter table study add column retention_at timestamptz`.execute(db);
+    },
+  },
+  '0006-retention-turns': addIndexes({
+    name: 'study_by_retention',
+    table: 'study',
+    on: `(coalesce(retention_at, '-infinity')) where state = 'complete' and instance_count > 0`,
+  }),
 };

@@ -1,10 +1,8 @@
+import type { MatchRange as Range, QueryCondition as Condition, QueryKey as Key } from '@callosum/dicom';
 import { sql } from 'kysely';
 
-import type { Key } from '../domain/key-match.js';
 import { type Level, levelOfKey } from '../domain/keys.js';
-import type { Condition } from '../domain/match.js';
 import { type NameNarrowing, narrowName } from '../domain/match-name.js';
-import type { Range } from '../domain/match-time.js';
 import { fieldOf, type SearchField, type Sql, timeColumnOf } from './search-fields.js';
 
 /**

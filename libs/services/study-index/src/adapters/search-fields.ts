@@ -1,7 +1,6 @@
-import type { Tag } from '@callosum/dicom';
+import type { QueryKey as Key, Tag } from '@callosum/dicom';
 import { type RawBuilder, sql } from 'kysely';
 
-import type { Key } from '../domain/key-match.js';
 import { computed } from '../domain/keys.js';
 
 export type Sql = RawBuilder<unknown>;

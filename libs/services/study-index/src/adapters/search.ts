@@ -1,10 +1,10 @@
+import type { QueryKey as Key } from '@callosum/dicom';
 import { type Kysely, sql } from 'kysely';
 
 import type { SearchPage, SearchPosition, SearchQuery, SearchStore } from '../application/search.js';
 import type { SearchRow } from '../application/search-answer.js';
 import { SearchTooBroadError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
-import type { Key } from '../domain/key-match.js';
 import type { Level } from '../domain/keys.js';
 import { conditionSql, isDecided } from './search-conditions.js';
 import { ofPatient, type Sql } from './search-fields.js';

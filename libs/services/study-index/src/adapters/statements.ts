@@ -7,6 +7,7 @@ import { type IndexedCount, judgeStated, nothingStated, type StatedCompleteness 
 import type { ProcedureStep } from '../domain/procedure-step.js';
 import { jsonColumn } from './json-column.js';
 import type { StudyIndexTables } from './tables.js';
+import { withheldCounts } from './withheld.js';
 
 /** An examination is long over by then; what a revision rested on is kept with it. */
 const stepKeptDays = 30;
@@ -65,7 +66,16 @@ export async function judgeStudy(
   const own = await countsOf(db).where('study_instance_uid', '=', studyInstanceUid).execute();
   const ofStudy = new Set(own.map(({ seriesInstanceUid }) => seriesInstanceUid));
   const elsewhere = await otherCounts(db, steps, ofStudy);
-  return { steps, judged: judgeStated(steps, [...own, ...elsewhere], ofStudy) };
+  const counts = addUp([...own, ...elsewhere, ...(await withheldCounts(db, studyInstanceUid))]);
+  return { steps, judged: judgeStated(steps, counts, ofStudy) };
+}
+
+/** What is withheld was received, or nobody waits for it: it is not missing. */
+function addUp(counts: readonly IndexedCount[]): IndexedCount[] {
+  const bySeries = new Map<string, number>();
+  for (const { seriesInstanceUid, sourceInstances } of counts)
+    bySeries.set(seriesInstanceUid, (bySeries.get(seriesInstanceUid) ?? 0) + sourceInstances);
+  return [...bySeries].map(([seriesInstanceUid, sourceInstances]) => ({ seriesInstanceUid, sourceInstances }));
 }
 
 const countsOf = (db: Db) =>

@@ -86,6 +86,18 @@ const countOf = (studyUid: string, seriesUid: string, which: RawBuilder<unknown>
   sql<number>`(select count(*) from instance
     where study_instance_uid = ${studyUid} and series_instance_uid = ${seriesUid} ${which})`;
 
+/** Of a study whose instances are all gone or withheld: its row keeps its revision, and nothing of the examination. */
+const nothingLeft = {
+  representative_sha256: '',
+  study_date: null,
+  study_time_key: null,
+  accession_number: '',
+  study_id: '',
+  study_description: '',
+  referring_name_key: '',
+  attributes: '{}',
+};
+
 /** Writes `own` and everything of the study's row that follows from its instances. */
 export async function refreshStudy(
   trx: Transaction<StudyIndexTables>,
@@ -133,7 +145,7 @@ export async function refreshStudy(
             referring_name_key: level.referringNameKey,
             attributes: jsonColumn(level.attributes),
           }
-        : {}),
+        : nothingLeft),
     })
     .where('study_instance_uid', '=', studyUid)
     .execute();

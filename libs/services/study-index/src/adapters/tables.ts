@@ -52,6 +52,8 @@ export interface StudyTable extends Omit<PatientTable, 'patient_digest'> {
   waiting_told_at: Timestamp | null;
   /** Since when its quiet period is over, while its procedure steps hold it back. */
   held_since: Timestamp | null;
+  /** When its retention is looked at next; null: at the next turn. */
+  retention_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
 }
 
 export interface SeriesTable {
@@ -106,6 +108,15 @@ export interface ReleaseTable {
   recorded_at: Generated<Date>;
 }
 
+/** Instances that tombstones of the archive name, and what the last of them says. */
+export interface WithheldInstanceTable {
+  study_instance_uid: string;
+  sop_instance_uid: string;
+  series_instance_uid: string;
+  sequence: number;
+  withheld: boolean;
+}
+
 /** What a modality last said of a procedure step, for each study the step names; also before anything of it is indexed. */
 export interface ProcedureStepTable {
   study_instance_uid: string;
@@ -140,5 +151,6 @@ export interface StudyIndexTables {
   instance: InstanceTable;
   release: ReleaseTable;
   procedure_step: ProcedureStepTable;
+  withheld_instance: WithheldInstanceTable;
   revision: RevisionTable;
 }

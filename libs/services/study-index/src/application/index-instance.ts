@@ -5,6 +5,7 @@ import { type IdentityAttributes, noIdentity, type StudyIdentity, studyIdentity 
 import type { InstanceRecord } from '../domain/instance.js';
 import { advance, type Effect, type QuietPeriods, type StudyProgress } from '../domain/study.js';
 import { settleStated, type Statements } from './statements.js';
+import type { Withholdings } from './withhold.js';
 
 /** The row of an instance that the index holds now. */
 export interface IndexedInstance {
@@ -16,7 +17,7 @@ export interface IndexedInstance {
 }
 
 /** One transaction over the index; everything in it happens or nothing does. */
-export interface IndexTransaction extends Statements {
+export interface IndexTransaction extends Statements, Withholdings {
   /** Locks these studies until the transaction ends, making rows for unknown ones. */
   lockStudies(uids: readonly string[], first?: InstanceRecord): Promise<ReadonlyMap<string, StudyProgress>>;
   findInstance(sopInstanceUid: string): Promise<IndexedInstance | undefined>;
@@ -42,7 +43,8 @@ export interface QuietPeriodStart {
   readonly associationId: string;
 }
 
-export type IndexOutcome = 'indexed' | 'refreshed' | 'superseded';
+/** `withheld`: a tombstone names it, and the index does not. */
+export type IndexOutcome = 'indexed' | 'refreshed' | 'superseded' | 'withheld';
 
 const changeOf = {
   created: imaging.StudyChange.STUDY_CHANGE_CREATED,
@@ -72,6 +74,8 @@ export async function indexInstance(
   if (before && (before.instanceRevision > record.instanceRevision || !locked.has(before.studyInstanceUid))) {
     throw new IndexContentionError(record.sopInstanceUid);
   }
+  // Whichever of the two facts came first, its storing or its hiding.
+  if (await transaction.isWithheld(record.studyInstanceUid, record.sopInstanceUid)) return 'withheld';
   const unchanged = isUnchanged(before, record);
   await transaction.putInstance(record);
   await transaction.summariseSeries(record.studyInstanceUid, record.seriesInstanceUid);
@@ -116,7 +120,8 @@ function effectOn(uid: string, before: IndexedInstance | undefined, record: Inst
   return came || left ? 'source' : 'issued';
 }
 
-async function settleStudy(
+/** What an instance that came or went makes of its study: progress, identity, counts, and what others are told. */
+export async function settleStudy(
   transaction: IndexTransaction,
   uid: string,
   before: StudyProgress,

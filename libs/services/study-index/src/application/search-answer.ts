@@ -1,8 +1,14 @@
-import { dictionaryEntry, type DicomJson, type DicomJsonElement, type Tag } from '@callosum/dicom';
+import {
+  type DicomJson,
+  type DicomJsonElement,
+  dictionaryEntry,
+  inTagOrder,
+  keysInItems,
+  partOf,
+} from '@callosum/dicom';
 
-import { itemsOf, type Key, matchesKeys } from '../domain/key-match.js';
 import { computed, isComputed, isWithin, type Level, levelOfKey } from '../domain/keys.js';
-import type { SearchPlan, Wanted } from './search-plan.js';
+import type { SearchPlan } from './search-plan.js';
 
 /** One match with the levels above it. At the patient's level the study is one of the patient's. */
 export interface SearchRow {
@@ -46,7 +52,7 @@ export function answerOf(row: SearchRow, plan: SearchPlan): DicomJson {
     if (!isWithin(levelOfKey(tag), level)) continue;
     const want = wanted.get(tag) ?? (plan.wantsAll ? 'whole' : undefined);
     if (want !== undefined)
-      dataset[tag] = plan.onlyRequested ? partOf(attribute, want, keysIn(plan.keys, tag)) : attribute;
+      dataset[tag] = plan.onlyRequested ? partOf(attribute, want, keysInItems(plan.keys, tag)) : attribute;
   }
   for (const [tag, element] of Object.entries(computedOf(row, level))) {
     if (wanted.has(tag)) dataset[tag] = element;
@@ -56,31 +62,7 @@ export function answerOf(row: SearchRow, plan: SearchPlan): DicomJson {
     delete dataset['00080005'];
     for (const tag of wanted.keys()) dataset[tag] ??= { vr: dictionaryEntry(tag)?.vr ?? 'UN' };
   } else dataset['00080005'] ??= { vr: 'CS', Value: ['ISO_IR 192'] };
-  return sorted(dataset);
-}
-
-const sorted = (dataset: DicomJson): DicomJson =>
-  Object.fromEntries(Object.entries(dataset).sort(([a], [b]) => (a < b ? -1 : 1)));
-
-const keysIn = (keys: readonly Key[], tag: Tag): Key[] =>
-  keys
-    .filter(({ path }) => path.length > 1 && path[0] === tag)
-    .map(({ path, condition }) => ({ path: path.slice(1), condition }));
-
-/** Of a sequence the items that match, and in them what was asked for (PS3.4 C.2.2.2.6). */
-function partOf(element: DicomJsonElement, want: Wanted | 'whole', keys: readonly Key[]): DicomJsonElement {
-  if (want === 'whole') return element;
-  const items = itemsOf(element)
-    .filter((item) => matchesKeys(item, keys))
-    .map((item) => {
-      const part: DicomJson = {};
-      for (const [tag, inner] of want) {
-        const found = item[tag];
-        part[tag] = found ? partOf(found, inner, keysIn(keys, tag)) : { vr: dictionaryEntry(tag)?.vr ?? 'UN' };
-      }
-      return sorted(part);
-    });
-  return items.length === 0 ? { vr: 'SQ' } : { vr: 'SQ', Value: items };
+  return inTagOrder(dataset);
 }
 
 const integer = (value: number): DicomJsonElement => ({ vr: 'IS', Value: [value] });

@@ -1,27 +1,23 @@
 import { imaging } from '@callosum/contracts';
-import { dictionaryEntry, type Tag } from '@callosum/dicom';
-
-import { MalformedMatchError } from '../domain/errors.js';
-import type { Key } from '../domain/key-match.js';
 import {
-  askersKeys,
-  computed,
+  combinedMoments,
+  dictionaryEntry,
   formOf,
-  isComputed,
-  isWithin,
-  type Level,
-  levelOfKey,
-  timeOfDate,
-} from '../domain/keys.js';
-import { type Condition, readMatch } from '../domain/match.js';
+  MalformedMatchError,
+  type QueryCondition,
+  type QueryKey,
+  readMatch,
+  type Tag,
+  type Wanted,
+  wantedOf,
+} from '@callosum/dicom';
 
-/** What an answer holds of a dataset: attributes whole, or of items of sequences these. */
-export type Wanted = ReadonlyMap<Tag, Wanted | 'whole'>;
+import { askersKeys, computed, isComputed, isWithin, type Level, levelOfKey } from '../domain/keys.js';
 
 /** A search as it was understood. */
 export interface SearchPlan {
   readonly level: Level;
-  readonly keys: readonly Key[];
+  readonly keys: readonly QueryKey[];
   readonly wanted: Wanted;
   /** All there is of the level and those above. */
   readonly wantsAll: boolean;
@@ -56,7 +52,7 @@ export function planSearch(request: imaging.SearchRequest): SearchPlan {
   if (request.matches.length + request.includeTags.length > keysMax)
     throw new MalformedMatchError('the request', `more than ${keysMax} keys`);
   const unsupported = new Set<string>();
-  const keys: Key[] = [];
+  const keys: QueryKey[] = [];
   const paths: (readonly Tag[])[] = [];
   for (const { tag, value } of request.matches) {
     const path = readPath(tag);
@@ -77,7 +73,7 @@ export function planSearch(request: imaging.SearchRequest): SearchPlan {
   }
   return {
     level,
-    keys: request.combinedDatetime ? combined(keys) : keys,
+    keys: request.combinedDatetime ? combinedMoments(keys) : keys,
     wanted: wantedOf([...paths, ...alwaysReturned(request, level)]),
     wantsAll: request.includeAll,
     onlyRequested: request.onlyRequested,
@@ -107,7 +103,7 @@ function conditionOf(
   path: readonly Tag[],
   value: string,
   request: imaging.SearchRequest,
-): Condition | undefined | 'unsupported' {
+): QueryCondition | undefined | 'unsupported' {
   if (/^[* \0]*$/.test(value)) return undefined;
   const tag = path.at(-1) ?? '';
   const form = formOf(tag);
@@ -119,38 +115,6 @@ function conditionOf(
     isCode: vr === 'CS',
     keepsLeadingSpace: ['LT', 'ST', 'UC', 'UT'].includes(vr),
   });
-}
-
-/** Pairs of a date and a time of one item in the same form become one range of moments (PS3.4 C.2.2.2.5). */
-function combined(keys: readonly Key[]): Key[] {
-  const byPath = new Map(keys.map((key) => [key.path.join('.'), key]));
-  const taken = new Set<Key>();
-  const moments = keys.flatMap((key): Key[] => {
-    const timeTag = timeOfDate[key.path.at(-1) ?? ''];
-    const time = timeTag === undefined ? undefined : byPath.get([...key.path.slice(0, -1), timeTag].join('.'));
-    if (timeTag === undefined || key.condition.kind !== 'date' || time?.condition.kind !== 'time') return [];
-    const [date, hours] = [key.condition, time.condition];
-    if (date.form !== hours.form) return [];
-    taken.add(key).add(time);
-    const condition: Condition = {
-      kind: 'moment',
-      timeTag,
-      form: date.form,
-      ...(date.from !== undefined && hours.from !== undefined ? { from: date.from + hours.from } : {}),
-      ...(date.to !== undefined && hours.to !== undefined ? { to: date.to + hours.to } : {}),
-    };
-    return [{ path: key.path, condition }];
-  });
-  return [...keys.filter((key) => !taken.has(key)), ...moments];
-}
-
-function wantedOf(paths: readonly (readonly Tag[])[]): Wanted {
-  const wanted = new Map<Tag, Wanted | 'whole'>();
-  for (const tag of new Set(paths.map(([first = '']) => first))) {
-    const inner = paths.filter((path) => path[0] === tag).map((path) => path.slice(1));
-    wanted.set(tag, inner.some((path) => path.length === 0) ? 'whole' : wantedOf(inner));
-  }
-  return wanted;
 }
 
 /** Unique keys are in every answer (PS3.4 C.2.2.1.1); the rest where they have a value (PS3.18 tables 10.6.3-3 to -5). */

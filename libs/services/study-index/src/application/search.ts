@@ -1,8 +1,7 @@
-import { personName } from '@callosum/dicom';
+import { matchesKeys, personName, type QueryKey as Key } from '@callosum/dicom';
 
 import { SearchTooBroadError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
-import { type Key, matchesKeys } from '../domain/key-match.js';
 import { computed, type Level, levelOfKey } from '../domain/keys.js';
 import { answerOf, datasetOfLevel, type SearchRow } from './search-answer.js';
 import type { SearchPlan } from './search-plan.js';

@@ -14,10 +14,10 @@ export class MalformedUidError extends CallosumError {
   }
 }
 
-/** Thrown when a query cannot be read. Names the attribute, never its value: it may be a name. */
-export class MalformedMatchError extends CallosumError {
-  constructor(tag: string, reason: string) {
-    super('study-index.malformed-match', 'invalid', `match on ${tag}: ${reason}`);
+/** Thrown when If-Match is no entity tag that this service gave. */
+export class PreconditionError extends CallosumError {
+  constructor() {
+    super('study-index.malformed-if-match', 'invalid', 'If-Match is the ETag of an answer, or *');
   }
 }
 

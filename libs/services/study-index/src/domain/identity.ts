@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { foldText } from '@callosum/dicom';
 import { birthDateFromDicom, compareDemographics, genderFromDicom, nameWords, personFromDicom } from '@callosum/fhir';
 
 /**
@@ -67,10 +68,6 @@ export function normaliseName(name: string): string {
     .join('=')
     .replace(/=+$/, '');
 }
-
-/** Lower case without combining marks: "Müller" and "MULLER" are the same key. */
-export const foldText = (text: string): string =>
-  text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().normalize('NFKC');
 
 function normalise(name: Name, value: string): string {
   const trimmed = value.trim();

@@ -1,8 +1,7 @@
-import { levelOfTag } from '@callosum/dicom';
+import { dateKey, levelOfTag, timeKey } from '@callosum/dicom';
 
 import { normaliseName } from './identity.js';
 import { type DicomJson, jsonInteger, jsonText } from './instance.js';
-import { dateKey, timeKey } from './match-time.js';
 
 const pick = (dataset: DicomJson, wanted: (tag: string) => boolean): DicomJson =>
   Object.fromEntries(Object.entries(dataset).filter(([tag]) => wanted(tag)));

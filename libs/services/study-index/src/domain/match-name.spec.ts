@@ -1,9 +1,9 @@
+import { matchesName, matchesWildcard, type NamePattern, readMatch } from '@callosum/dicom';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { nameKeys } from './levels.js';
-import { matchesWildcard, readMatch } from './match.js';
-import { matchesName, narrowName, type NamePattern } from './match-name.js';
+import { narrowName } from './match-name.js';
 
 const groupsOf = (key: string): readonly (NamePattern | undefined)[] => {
   const condition = readMatch('00100010', 'name', key);

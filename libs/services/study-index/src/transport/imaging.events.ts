@@ -8,13 +8,14 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import type { Fact, FactStore } from '../application/facts.js';
 import { indexInstance } from '../application/index-instance.js';
+import type { ObeyNote } from '../application/obey-note.js';
 import { type BlobReader, readInstance } from '../application/read-instance.js';
 import { recordProcedureStep } from '../application/statements.js';
 import { MalformedEventFieldError } from '../domain/errors.js';
 import type { StoredInstance } from '../domain/instance.js';
 import type { ProcedureStep, StepStatus } from '../domain/procedure-step.js';
 import type { QuietPeriods } from '../domain/study.js';
-import { BLOBS, FACTS, QUIET_PERIODS } from '../tokens.js';
+import { BLOBS, FACTS, OBEY_NOTE, QUIET_PERIODS } from '../tokens.js';
 
 /** Facts of the archive and of senders. */
 @Controller()
@@ -25,14 +26,16 @@ export class ImagingEvents {
     @Inject(LOGGER) private readonly log: Logger,
     @Inject(BLOBS) private readonly blobs: BlobReader,
     @Inject(QUIET_PERIODS) private readonly periods: QuietPeriods,
+    @Inject(OBEY_NOTE) private readonly obeyNote: ObeyNote,
   ) {}
 
   /** The header is read before the transaction begins: no lock waits for the object store. */
   @EventPattern<string>(topics.instanceStored.name)
   async instanceStored(@Payload() message: imaging.InstanceStored, @Ctx() context: EventLogContext): Promise<void> {
-    // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows.
+    // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows. Or withheld.
     if (!message.current) return;
     const record = await readInstance(this.blobs, storedInstanceOf(message));
+    await this.obeyNote(record);
     const outcome = await this.facts.once(factOf(context.event), (index) =>
       indexInstance(index, record, this.periods, message.revisionFloor),
     );
@@ -65,7 +68,7 @@ export class ImagingEvents {
   }
 }
 
-const factOf = (event: LogEvent): Fact => ({
+export const factOf = (event: LogEvent): Fact => ({
   id: event.id,
   traceparent: currentTraceparent() ?? event.traceparent,
   correlationId: event.correlationId,

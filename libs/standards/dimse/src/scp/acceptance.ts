@@ -29,7 +29,10 @@ export interface ContextAcceptance {
   readonly transferSyntaxUid: string | undefined;
   /** Objects of this SOP class may be sent on it by C-STORE. */
   readonly storage: boolean;
-  /** Roles the requestor may have when it asks for them; SCU alone when absent (PS3.7 D.3.3.4). */
+  /**
+   * Roles the requestor may have (PS3.7 D.3.3.4); SCU alone when absent. Without a role selection it wants to be the SCU:
+   * where it may not, the context is refused (result 1).
+   */
   readonly requestorRoles?: { readonly scu: boolean; readonly scp: boolean };
 }
 
@@ -48,20 +51,37 @@ export interface AcceptancePolicy {
   readonly userIdentityResponse?: Uint8Array;
 }
 
+export interface StorageOptions {
+  /** SOP classes that are stored beside those we know of: private ones. */
+  readonly sopClassUids?: readonly string[];
+  /** The answer to an extended negotiation of a Storage SOP class; none when absent. See `storageInformation`. */
+  readonly information?: Uint8Array;
+}
+
 /**
  * Accepts Verification and what is stored: every Storage SOP class we know of, and those whose requestor names the
  * Storage service class or a storage class they are like (PS3.7 D.3.3.6).
  * @param preferred transfer syntaxes, the best first; see `chooseTransferSyntax`
  */
-export function storagePolicy(preferred: readonly string[] = []): AcceptancePolicy {
+export function storagePolicy(preferred: readonly string[] = [], options: StorageOptions = {}): AcceptancePolicy {
+  const { sopClassUids = [], information } = options;
   return {
     accept: ({ abstractSyntaxUid, transferSyntaxUids, common }) => {
-      const storage = isStorageSopClass(abstractSyntaxUid) || isStorageService(common);
+      const storage =
+        isStorageSopClass(abstractSyntaxUid) || sopClassUids.includes(abstractSyntaxUid) || isStorageService(common);
       if (!storage && abstractSyntaxUid !== verificationSopClassUid) return undefined;
       return { transferSyntaxUid: chooseTransferSyntax(transferSyntaxUids, preferred), storage };
     },
+    // Asked of accepted classes only: what is not Verification is stored.
+    answerExtended: (sopClassUid) => (sopClassUid === verificationSopClassUid ? undefined : information),
   };
 }
+
+/**
+ * Service class application information of a Storage provider that keeps objects as they come (PS3.4 section B.3.1.2):
+ * all attributes (level 2), digital signatures with every bit (level 3), no attribute coerced.
+ */
+export const storageInformation: Uint8Array = Uint8Array.of(2, 0, 3, 0, 0, 0);
 
 export interface Negotiated {
   /** Contexts and user information of the A-ASSOCIATE-AC. */
@@ -125,8 +145,8 @@ function answerContext(
   if (!acceptance) return { result: ContextResult.AbstractSyntaxNotSupported };
   const { transferSyntaxUid, storage, requestorRoles = { scu: true, scp: false } } = acceptance;
   if (transferSyntaxUid === undefined) return { result: ContextResult.TransferSyntaxesNotSupported };
-  // Only what was asked for can be given; without a question the requestor is the SCU.
-  const scu = role ? role.scu && requestorRoles.scu : true;
+  // Only what was asked for can be given; without a question the requestor wants to be the SCU.
+  const scu = requestorRoles.scu && (role ? role.scu : true);
   const scp = role ? role.scp && requestorRoles.scp : false;
   if (!scu && !scp) return { result: ContextResult.UserRejection };
   return {

@@ -11,6 +11,7 @@ import {
   rejectedWithoutReason,
   ScuAssociation,
   type ScuOptions,
+  storageInformation,
   storagePolicy,
   UserIdentityType,
 } from '../index.js';
@@ -147,6 +148,27 @@ describe('a user identity', () => {
   });
 });
 
+describe('a role the requestor may not have', () => {
+  const policy: AcceptancePolicy = {
+    accept: ({ transferSyntaxUids }) => ({
+      transferSyntaxUid: transferSyntaxUids[0],
+      storage: true,
+      requestorRoles: { scu: false, scp: true },
+    }),
+  };
+  it('is refused also where no role is selected, which asks for the one of SCU', async () => {
+    const scu = await associate(policy, [proposed(ctImageStorage)]);
+    expect(scu.contexts).toEqual([]);
+    expect(() => scu.contextFor(ctImageStorage)).toThrow(/user rejection/);
+  });
+
+  it('is taken off where the other one is asked for, too', async () => {
+    const roles = { scu: true, scp: true };
+    const scu = await associate(policy, [{ ...proposed(ctImageStorage), roles }]);
+    expect(scu.contexts).toMatchObject([{ weAre: { scu: false, scp: true } }]);
+  });
+});
+
 describe('extended negotiation', () => {
   it('is answered for accepted SOP classes by what their service says', async () => {
     const policy = openPolicy([], { answerExtended: (_uid, asked) => Buffer.from([...asked].map((byte) => byte & 1)) });
@@ -173,6 +195,23 @@ describe('extended negotiation', () => {
     );
     expect(answer).toEqual({ status: 0 });
     expect(provider.stored[0]?.request.sopClassUid).toBe(privateClass);
+  });
+
+  it('a private SOP class that is set is stored, and storage says what becomes of objects', async () => {
+    const policy = storagePolicy([], { sopClassUids: [privateClass], information: storageInformation });
+    const asked = { extendedNegotiation: Buffer.from([2, 0, 0, 0, 2, 0]) };
+    const verification = '1.2.840.10008.1.1';
+    const scu = await associate(policy, [
+      { ...proposed(privateClass), ...asked },
+      { ...proposed(ctImageStorage), ...asked },
+      { ...proposed(verification), ...asked },
+    ]);
+    expect(scu.contexts).toHaveLength(3);
+    const information = Buffer.from([2, 0, 3, 0, 0, 0]);
+    expect(scu.extendedNegotiation).toEqual([
+      { sopClassUid: privateClass, information },
+      { sopClassUid: ctImageStorage, information },
+    ]);
   });
 
   it('a private SOP class of which nothing is said, or that is of another service, is refused', async () => {

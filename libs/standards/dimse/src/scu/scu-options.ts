@@ -67,7 +67,8 @@ export const scuTimeouts: ScuTimeouts = Object.freeze({
 
 export const scuLimits: ScuLimits = Object.freeze({
   pduBytesMax: 256 * 1024,
-  identifierBytesMax: 1024 * 1024,
+  // As a provider takes: the report of a commitment of 30,000 instances.
+  identifierBytesMax: 4 * 1024 * 1024,
   objectBytesMax: 16 * 1024 ** 3,
   bufferedBytesMax: 256 * 1024,
 });

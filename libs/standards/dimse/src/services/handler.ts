@@ -131,6 +131,8 @@ export interface NormalizedAnswer extends Answer {
   readonly dataset?: Buffer;
   /** Error ID (0000,0903). */
   readonly errorId?: number;
+  /** Attribute Identifier List (0000,1005): tags as numbers, of the attributes a failure or warning is about. */
+  readonly attributeIdentifiers?: readonly number[];
   /** Of an N-CREATE that left its UID to us. */
   readonly sopInstanceUid?: string;
 }

@@ -102,11 +102,12 @@ async function sent(
 ): Promise<NormalizedAnswer> {
   const request = await exchange.request(id, command, dataset);
   const response = await request.next();
-  const { errorId, affectedSopInstanceUid } = response.command;
+  const { errorId, affectedSopInstanceUid, attributeIdentifiers } = response.command;
   return {
     ...answerOf(response),
     ...(response.dataset ? { dataset: response.dataset } : {}),
     ...(errorId === undefined ? {} : { errorId }),
+    ...(attributeIdentifiers === undefined ? {} : { attributeIdentifiers }),
     ...(affectedSopInstanceUid === undefined ? {} : { sopInstanceUid: affectedSopInstanceUid }),
   };
 }

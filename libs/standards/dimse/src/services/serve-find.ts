@@ -1,6 +1,6 @@
 import type { IncomingRequest } from '../exchange/incoming-request.js';
 import { QueryStatus } from '../status.js';
-import type { Answer, QueryRequest } from './handler.js';
+import type { Answer, Match, QueryRequest } from './handler.js';
 import { answerTo, isCanceled, operationOf, refusalOf, type Serving, statusFields } from './serving.js';
 
 /** C-FIND (PS3.7 section 9.3.2): a response a match, as fast as the peer reads them, then the final one. */
@@ -12,13 +12,11 @@ export async function serveFind(request: IncomingRequest, serving: Serving): Pro
 async function answered(request: IncomingRequest, { exchange, handler, onError }: Serving): Promise<Answer> {
   const refusal = refusalOf(request, handler.find !== undefined) ?? identifierRefusal(request);
   if (refusal) return refusal;
+  let matches: AsyncIterator<Match, Answer | undefined | void> | undefined;
   try {
-    const matches = handler.find?.(queryOf(request))[Symbol.asyncIterator]();
+    matches = handler.find?.(queryOf(request))[Symbol.asyncIterator]();
     for (;;) {
-      if (!matches || request.signal.aborted) {
-        await matches?.return?.();
-        return { status: QueryStatus.Cancel };
-      }
+      if (!matches || request.signal.aborted) return { status: QueryStatus.Cancel };
       const next = await matches.next();
       if (next.done) return next.value ?? { status: isCanceled(request) ? QueryStatus.Cancel : QueryStatus.Success };
       const { identifier, status = QueryStatus.Pending } = next.value;
@@ -26,6 +24,9 @@ async function answered(request: IncomingRequest, { exchange, handler, onError }
     }
   } catch (error) {
     return answerTo(error, request, onError);
+  } finally {
+    // Cancelled, or a response could not be sent: the handler lets go of what it holds.
+    await matches?.return?.();
   }
 }
 

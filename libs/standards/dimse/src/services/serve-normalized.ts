@@ -8,11 +8,12 @@ import { answerTo, operationOf, refusalOf, type Serving, statusFields } from './
 export async function serveNormalized(request: IncomingRequest, serving: Serving): Promise<void> {
   const { command } = request;
   const answer = await answered(request, serving);
-  const { dataset, errorId } = answer;
+  const { dataset, errorId, attributeIdentifiers } = answer;
   const sopInstanceUid = instanceUidOf(command) ?? answer.sopInstanceUid;
   const fields: Partial<CommandSet> = {
     ...statusFields(answer),
     ...(errorId === undefined ? {} : { errorId }),
+    ...(attributeIdentifiers && attributeIdentifiers.length > 0 ? { attributeIdentifiers } : {}),
     ...(sopInstanceUid === undefined ? {} : { affectedSopInstanceUid: sopInstanceUid }),
     // Said again where a reply goes with it (PS3.7 tables 10.3-2 and 10.3-8).
     ...(dataset && command.eventTypeId !== undefined ? { eventTypeId: command.eventTypeId } : {}),

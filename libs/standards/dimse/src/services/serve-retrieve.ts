@@ -40,8 +40,9 @@ async function serveRetrieve(
   const refused = refusal ?? identifierRefusal(request);
   if (refused) return exchange.respond(request, statusFields(refused));
   let counts = none;
+  let progress: AsyncIterator<SubOperationCounts, RetrieveAnswer> | undefined;
   try {
-    const progress = start()?.[Symbol.asyncIterator]();
+    progress = start()?.[Symbol.asyncIterator]();
     for (;;) {
       const next = await progress?.next();
       if (!next || next.done) return await respondFinally(request, exchange, next?.value ?? { counts });
@@ -52,6 +53,9 @@ async function serveRetrieve(
   } catch (error) {
     const answer = answerTo(error, request, onError);
     await exchange.respond(request, { ...statusFields(answer), ...countFields(counts, false) });
+  } finally {
+    // Where a response could not be sent, nobody asks for more: the handler lets go of what it holds.
+    await progress?.return?.();
   }
 }
 

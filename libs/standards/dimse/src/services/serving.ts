@@ -3,7 +3,7 @@ import type { Exchange } from '../exchange/exchange.js';
 import { canceled, type IncomingRequest } from '../exchange/incoming-request.js';
 import type { CommandSet } from '../messages/command-set.js';
 import { NormalizedStatus } from '../status.js';
-import type { Answer, OperationRequest, RequestHandler } from './handler.js';
+import type { Answer, NormalizedAnswer, OperationRequest, RequestHandler } from './handler.js';
 
 /** What serving one request needs beside it. */
 export interface Serving {
@@ -33,13 +33,19 @@ export function statusFields({ status, comment, offendingElements }: Answer): Pa
 }
 
 /** The answer to what a handler threw: its status, or 0110 for a defect, which is told unless the association is gone. */
-export function answerTo(error: unknown, { signal }: IncomingRequest, onError: (error: unknown) => void): Answer {
+export function answerTo(
+  error: unknown,
+  { signal }: IncomingRequest,
+  onError: (error: unknown) => void,
+): Answer & Pick<NormalizedAnswer, 'attributeIdentifiers' | 'errorId'> {
   if (error instanceof DimseStatusError) {
-    const { status, comment, offendingElements } = error;
+    const { status, comment, offendingElements, attributeIdentifiers, errorId } = error;
     return {
       status,
       ...(comment !== undefined ? { comment } : {}),
       ...(offendingElements ? { offendingElements } : {}),
+      ...(attributeIdentifiers ? { attributeIdentifiers } : {}),
+      ...(errorId !== undefined ? { errorId } : {}),
     };
   }
   if (!signal.aborted || signal.reason === canceled) onError(error);

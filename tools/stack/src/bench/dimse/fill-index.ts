@@ -13,7 +13,7 @@ const digest = (kind: string, key: string): string => `bench ${kind} ${key}`;
  * measured is how they are found. There are no blobs behind them.
  */
 export async function fillIndex(
-  { host, port, user, password, database }: DatabaseConfig,
+  { host, port, user, password, database }: Pick<DatabaseConfig, 'host' | 'port' | 'user' | 'password' | 'database'>,
   studies: number,
 ): Promise<void> {
   const client = new pg.Client({ host, port, user, password, database, statement_timeout: fillMsMax });

@@ -1,4 +1,4 @@
-import { type AcceptancePolicy, storagePolicy } from '@callosum/dimse';
+import { type AcceptancePolicy, type ContextAcceptance, storagePolicy } from '@callosum/dimse';
 
 import type { DimseService } from './dimse-service.js';
 
@@ -7,10 +7,16 @@ export function acceptanceOf(services: readonly DimseService[], storage = storag
   const byClass = servicesByClass(services);
   return {
     ...storage,
-    accept: (proposal) => byClass.get(proposal.abstractSyntaxUid)?.accept(proposal) ?? storage.accept(proposal),
-    answerExtended: (sopClassUid, information) => byClass.get(sopClassUid)?.answerExtended?.(sopClassUid, information),
+    accept: (proposal) =>
+      byClass.get(proposal.abstractSyntaxUid)?.accept(proposal) ?? withRoles(storage.accept(proposal)),
+    answerExtended: (sopClassUid, information) =>
+      (byClass.get(sopClassUid) ?? storage).answerExtended?.(sopClassUid, information),
   };
 }
+
+/** Whoever retrieves by C-GET takes objects on the association it opened: it is their SCP (PS3.4 section C.5.3). */
+const withRoles = (acceptance: ContextAcceptance | undefined): ContextAcceptance | undefined =>
+  acceptance?.storage === true ? { ...acceptance, requestorRoles: { scu: true, scp: true } } : acceptance;
 
 /** @throws {RangeError} two services of one abstract syntax */
 export function servicesByClass(services: readonly DimseService[]): ReadonlyMap<string, DimseService> {

@@ -17,6 +17,7 @@ import { createLogger } from '@callosum/telemetry';
 import { parseSettings, UnauthenticatedBindError } from '@callosum/config';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { EntityList } from '../../adapters/entity-list.js';
 import { NetworkAddresses } from '../../adapters/network-addresses.js';
 import { AdmitPeer } from '../../application/admit-peer.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
@@ -45,7 +46,7 @@ async function start(changes: Record<string, string> = {}): Promise<void> {
     settings,
     new StoreInstance(archive),
     new AnnounceRelease(announcer, systemClock),
-    new AdmitPeer(settings.CALLOSUM_DIMSE_AES, new NetworkAddresses()),
+    new AdmitPeer(new EntityList(settings.CALLOSUM_DIMSE_AES), new NetworkAddresses()),
     [],
     logger,
     drain,

@@ -1,3 +1,4 @@
+import type { CertificateFiles } from '@callosum/auth';
 import {
   type AcceptedAssociation,
   type AssociationAcceptance,
@@ -8,30 +9,46 @@ import {
   callingAetNotRecognized,
   createScpServer,
   isAeTitle,
+  localLimitExceeded,
   rejectionText,
   type ScpServer,
+  type ScpServerOptions,
 } from '@callosum/dimse';
 import { DRAIN, type Drain, LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
-import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  Optional,
+} from '@nestjs/common';
 
-import { AdmitPeer } from '../../application/admit-peer.js';
+import { type Admitted, AdmitPeer } from '../../application/admit-peer.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
 import { StoreInstance } from '../../application/store-instance.js';
 import { assertDimseBind, type DimseIngestSettings } from '../../settings.js';
-import { DIMSE_SERVICES } from '../../tokens.js';
-import { acceptanceOf } from './acceptance.js';
+import { limitsOf } from '../../settings-peers.js';
+import { DIMSE_CERTIFICATES, DIMSE_SERVICES } from '../../tokens.js';
+import { policyFor } from './association-policy.js';
 import { AssociationSession } from './association-session.js';
 import type { DimseService } from './dimse-service.js';
 import { DimseMetrics } from './metrics.js';
+import { PeerLimits } from './peer-limits.js';
+import { rejectionOf } from './rejections.js';
 import { serviceRequests } from './service-requests.js';
+import { slowed } from './slowed.js';
+import { dimseTlsServer } from './tls-server.js';
 
-/** The DIMSE port: C-ECHO and C-STORE, and the services of this node. */
+/** The DIMSE ports, plain and with TLS: C-ECHO and C-STORE, and the services of this node. */
 @Injectable()
 export class DimseListener implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #metrics = new DimseMetrics();
-  #server: ScpServer | undefined;
-  #closing: Promise<void> | undefined;
+  readonly #limits: PeerLimits;
+  #plain: ScpServer | undefined;
+  #secure: ScpServer | undefined;
+  #stopRenewing: (() => void) | undefined;
+  #closing: Promise<unknown> | undefined;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
@@ -41,52 +58,79 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     @Inject(DIMSE_SERVICES) private readonly services: readonly DimseService[],
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(DRAIN) private readonly drain: Drain,
-  ) {}
+    @Optional() @Inject(DIMSE_CERTIFICATES) private readonly certificates?: CertificateFiles,
+  ) {
+    this.#limits = new PeerLimits(settings.CALLOSUM_DIMSE_ASSOCIATIONS_MAX);
+  }
 
   /** The port that listens; another than the setting's when that is 0. */
   get port(): number {
-    return this.#server?.port ?? 0;
+    return this.#plain?.port ?? 0;
+  }
+
+  /** The one with TLS. */
+  get tlsPort(): number {
+    return this.#secure?.port ?? 0;
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const { CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_PORT: port, CALLOSUM_DIMSE_AE: aet } = this.settings;
-    assertDimseBind(this.settings);
-    this.#server = await createScpServer({
-      host,
-      port,
-      onAssociation: (association) => this.#accept(association),
-      onRejected: (association, rejection) => void this.#rejected(association, rejection),
-      onBadConnection: (remoteAddress, code) => this.logger.debug({ remoteAddress, code }, 'assoc.none'),
-      onError: (err) => this.logger.error({ err }, 'dimse.failed'),
-      limits: {
-        associationsMax: this.settings.CALLOSUM_DIMSE_ASSOCIATIONS_MAX,
-        idleTimeoutMs: this.settings.CALLOSUM_DIMSE_IDLE_TIMEOUT_MS,
-      },
-    });
-    this.logger.info({ host, port: this.port, aet }, 'dimse.listening');
+    const { settings } = this;
+    const { CALLOSUM_DIMSE_HOST: host, CALLOSUM_DIMSE_AE: aet, CALLOSUM_DIMSE_TLS: tls } = settings;
+    assertDimseBind(settings);
     this.drain.onBegin(() => void this.#close());
+    if (settings.CALLOSUM_DIMSE_PLAIN) {
+      this.#plain = await createScpServer(this.#options(settings.CALLOSUM_DIMSE_PORT));
+      this.logger.info({ host, port: this.port, aet }, 'dimse.listening');
+    }
+    if (tls !== 'off' && this.certificates) {
+      const onRenewed = (): void => this.logger.info({ port: this.tlsPort }, 'dimse.certificate-renewed');
+      const { server, stop } = dimseTlsServer(tls, this.certificates, onRenewed);
+      this.#stopRenewing = stop;
+      this.#secure = await createScpServer({ ...this.#options(settings.CALLOSUM_DIMSE_TLS_PORT), server });
+      this.logger.info({ host, port: this.tlsPort, aet, tls }, 'dimse.listening');
+    }
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.#close();
   }
 
+  #options(port: number): ScpServerOptions {
+    return {
+      host: this.settings.CALLOSUM_DIMSE_HOST,
+      port,
+      onAssociation: (association) => this.#accept(association),
+      onRejected: (association, rejection) => void this.#refusedByLimit(association, rejection),
+      onBadConnection: (remoteAddress, code) => {
+        this.logger.debug({ remoteAddress, code }, 'assoc.none');
+        this.#metrics.connectionFailed(code);
+      },
+      onError: (err) => this.logger.error({ err }, 'dimse.failed'),
+      limits: limitsOf(this.settings),
+    };
+  }
+
   /** No new associations from now on; open ones have what is left of the grace. */
-  #close(): Promise<void> {
-    return (this.#closing ??= this.#server?.close(this.drain.remainingMs) ?? Promise.resolve());
+  #close(): Promise<unknown> {
+    this.#stopRenewing?.();
+    const open = [this.#plain, this.#secure].filter((server) => server !== undefined);
+    return (this.#closing ??= Promise.all(open.map((server) => server.close(this.drain.remainingMs))));
   }
 
   async #accept(association: AssociationInfo): Promise<AssociationDecision> {
+    const { callingAet } = association;
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
-      return this.#rejected(association, calledAetNotRecognized);
-    if (!isAeTitle(association.callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
-    const admission = await this.admitPeer.execute(association.callingAet, association.remoteAddress);
-    // The same answer for both: who guesses titles learns none. The log tells them apart.
-    if (admission !== 'admitted') return this.#rejected(association, callingAetNotRecognized, admission);
-    return this.#open(association);
+      return this.#rejected(association, calledAetNotRecognized, 'called-aet');
+    if (!isAeTitle(callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
+    const admission = await this.admitPeer.execute(association);
+    // Refusals of the title and the address are the same: who guesses titles learns none. The log tells them apart.
+    if (!admission.admitted) return this.#rejected(association, rejectionOf(admission.why), admission.why);
+    const place = this.#limits.enter(callingAet, admission.entity);
+    if (typeof place === 'string') return this.#rejected(association, localLimitExceeded, place);
+    return this.#open(association, admission, place.leave);
   }
 
-  #open(info: AssociationInfo): AssociationAcceptance {
+  #open(info: AssociationInfo, admitted: Admitted, leave: () => void): AssociationAcceptance {
     const session = new AssociationSession(info, {
       storeInstance: this.storeInstance,
       announceRelease: this.announceRelease,
@@ -101,25 +145,35 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
       parent: session.context,
       onRefused: (operation, status, error) => session.refused(operation, status, error),
     });
+    const turn = async (signal: AbortSignal): Promise<void> => {
+      const { callingAet } = info;
+      if (await this.#limits.turn(callingAet, admitted.entity, signal)) this.#metrics.slowed(callingAet);
+    };
     return {
       handler: {
-        ...requests,
-        store: (request) => session.store(request),
+        ...slowed({ ...requests, store: (request) => session.store(request) }, ({ signal }) => turn(signal)),
         echoed: () => session.echoed(),
-        ended: (end) => session.ended(end),
+        ended: (end) => {
+          leave();
+          return session.ended(end);
+        },
       },
-      policy: acceptanceOf(this.services),
+      policy: policyFor(this.services, this.settings, admitted),
       accepted: (association) => (accepted = association),
     };
   }
 
-  #rejected(association: AssociationInfo, rejection: AssociationRejection, why?: string): AssociationRejection {
+  #refusedByLimit(association: AssociationInfo, rejection: AssociationRejection): void {
+    this.#rejected(association, rejection, rejection === localLimitExceeded ? 'associations-max' : 'protocol');
+  }
+
+  #rejected(association: AssociationInfo, rejection: AssociationRejection, why: string): AssociationRejection {
     const { calledAet, remoteAddress } = association;
     // Whatever a peer sent in place of a title is for neither logs nor metrics.
     const callingAet = isAeTitle(association.callingAet) ? association.callingAet : 'invalid';
     const reason = rejectionText(rejection.result, rejection.source, rejection.reason);
     this.logger.warn({ aet: callingAet, called: calledAet, remoteAddress, reason, why }, 'assoc.rejected');
-    this.#metrics.rejected(callingAet);
+    this.#metrics.rejected(callingAet, why);
     return rejection;
   }
 }

@@ -16,8 +16,19 @@ export class DimseMetrics {
     this.#associations(callingAet, outcome);
   }
 
-  rejected(callingAet: string): void {
+  rejected(callingAet: string, why: string): void {
     this.#associations(callingAet, 'rejected');
+    count('callosum.dimse.rejections', 1, { 'dimse.rejection': why });
+  }
+
+  /** A connection ended without an association. */
+  connectionFailed(code: string): void {
+    count('callosum.dimse.connections.failed', 1, { 'error.type': code });
+  }
+
+  /** A request waited for its turn. */
+  slowed(callingAet: string): void {
+    count('callosum.dimse.slowed', 1, { 'dicom.calling_ae': this.#label(callingAet) });
   }
 
   /** A C-STORE was answered. */

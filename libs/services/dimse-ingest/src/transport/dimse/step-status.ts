@@ -1,3 +1,4 @@
+import { isTransientDatabaseError } from '@callosum/database';
 import { CallosumError } from '@callosum/kernel';
 
 import {
@@ -40,6 +41,7 @@ const statuses: readonly (readonly [error: new (...args: never[]) => ProcedureSt
 
 /** The one mapping of our errors to the response of an N-CREATE, N-SET or N-GET of a procedure step. */
 export function stepFailureOf(error: unknown): StepFailure {
+  if (isTransientDatabaseError(error)) return { status: resourceLimitation, tags: [] };
   if (!(error instanceof CallosumError)) return { status: processingFailure, tags: [] };
   if (!(error instanceof ProcedureStepError)) {
     const status = error.kind === 'unavailable' ? resourceLimitation : processingFailure;

@@ -15,6 +15,7 @@ import { startNodeSdk } from '@opentelemetry/sdk-node';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
 import { afterAll, expect, it } from 'vitest';
 
+import { EntityList } from '../../adapters/entity-list.js';
 import { NetworkAddresses } from '../../adapters/network-addresses.js';
 import { AdmitPeer } from '../../application/admit-peer.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
@@ -69,7 +70,7 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
     settings,
     new StoreInstance(archive),
     new AnnounceRelease(announcer, systemClock),
-    new AdmitPeer(settings.CALLOSUM_DIMSE_AES, new NetworkAddresses()),
+    new AdmitPeer(new EntityList(settings.CALLOSUM_DIMSE_AES), new NetworkAddresses()),
     [],
     logger,
     new Drain(1_000),

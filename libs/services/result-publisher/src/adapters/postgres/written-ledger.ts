@@ -78,6 +78,26 @@ export class PostgresWrittenLedger implements WrittenLedger {
     return rows.flatMap(({ observations }) => observations ?? []);
   }
 
+  async modelObservations({ studyInstanceUid, modelKey }: ClaimedPublication): Promise<readonly Observation[]> {
+    const rows = await this.database.db
+      .selectFrom('publication')
+      .select('observations')
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('model_key', '=', modelKey ?? '')
+      .execute();
+    return rows.flatMap(({ observations }) => observations ?? []);
+  }
+
+  async issuedBy({ id, studyInstanceUid }: ClaimedPublication): Promise<readonly string[]> {
+    const rows = await this.database.db
+      .selectFrom('issued_instance')
+      .select('sop_instance_uid')
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('publication_id', '=', id)
+      .execute();
+    return rows.map((row) => row.sop_instance_uid);
+  }
+
   async hasResult({ studyInstanceUid, modelKey }: ClaimedPublication): Promise<boolean> {
     const row = await this.database.db
       .selectFrom('publication')

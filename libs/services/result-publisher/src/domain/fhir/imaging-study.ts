@@ -31,15 +31,18 @@ export function imagingStudy(
       `${modalities.join(', ')}: ${study.series.length} series, ${instanceCount} instances${started ? `, ${started}` : ''}`,
     ),
     identifier: [uidIdentifier(study.studyInstanceUid)],
-    status: 'available',
-    modality: modalities.map(modalityCoding),
+    // Nothing is left to be shown (docs/adr/0073): the study was made, so it is no error, and there is none to see.
+    status: instanceCount > 0 ? 'available' : 'cancelled',
+    ...(modalities.length > 0 ? { modality: modalities.map(modalityCoding) } : {}),
     subject: { reference: patientReference },
     ...(started ? { started } : {}),
     endpoint: [endpoint],
     numberOfSeries: study.series.length,
     numberOfInstances: instanceCount,
     ...(study.studyDescription ? { description: study.studyDescription } : {}),
-    series: study.series.map((series) => seriesOf(series, study.timezoneOffsetFromUtc)),
+    ...(study.series.length > 0
+      ? { series: study.series.map((series) => seriesOf(series, study.timezoneOffsetFromUtc)) }
+      : {}),
   };
 }
 

@@ -58,15 +58,16 @@ const withdrawnText = narrative(
  * The resource as one that should not have been: entered-in-error, with what R4 requires and what names it. What it
  * found is taken out, so that a reader that overlooks the status shows nothing of it in this Patient's record. The
  * Patient stays, for those who watch that record must learn of it (and ImagingStudy.subject is 1..1).
+ * @param why when it is not that nobody knows whose the study is
  * Status codes: R4 imagingstudy-status, diagnostic-report-status, observation-status, task-status.
  */
-export function withdrawn(resource: PatientResource, at: Date): PatientResource {
+export function withdrawn(resource: PatientResource, at: Date, why?: string): PatientResource {
   const { id, meta, identifier } = resource;
   const common = {
     ...(id === undefined ? {} : { id }),
     ...(meta === undefined ? {} : { meta }),
     ...(identifier === undefined ? {} : { identifier }),
-    text: withdrawnText,
+    text: why === undefined ? withdrawnText : narrative(why),
     status: 'entered-in-error',
   } as const;
   switch (resource.resourceType) {

@@ -70,6 +70,170 @@ export function instanceOriginToNumber(object: InstanceOrigin): number {
   }
 }
 
+export enum TombstoneEffect {
+  TOMBSTONE_EFFECT_UNSPECIFIED = "TOMBSTONE_EFFECT_UNSPECIFIED",
+  /** TOMBSTONE_EFFECT_HIDDEN - The instances are kept, and nobody is shown them any more. */
+  TOMBSTONE_EFFECT_HIDDEN = "TOMBSTONE_EFFECT_HIDDEN",
+  /** TOMBSTONE_EFFECT_RESTORED - They are shown again. */
+  TOMBSTONE_EFFECT_RESTORED = "TOMBSTONE_EFFECT_RESTORED",
+  /** TOMBSTONE_EFFECT_ERASED - Their bytes are gone for good. They were hidden before. */
+  TOMBSTONE_EFFECT_ERASED = "TOMBSTONE_EFFECT_ERASED",
+  /** TOMBSTONE_EFFECT_HELD - A legal hold on the study: nothing of it is erased. Names no instances. */
+  TOMBSTONE_EFFECT_HELD = "TOMBSTONE_EFFECT_HELD",
+  /** TOMBSTONE_EFFECT_RELEASED - The legal hold was lifted. */
+  TOMBSTONE_EFFECT_RELEASED = "TOMBSTONE_EFFECT_RELEASED",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function tombstoneEffectFromJSON(object: any): TombstoneEffect {
+  switch (object) {
+    case 0:
+    case "TOMBSTONE_EFFECT_UNSPECIFIED":
+      return TombstoneEffect.TOMBSTONE_EFFECT_UNSPECIFIED;
+    case 1:
+    case "TOMBSTONE_EFFECT_HIDDEN":
+      return TombstoneEffect.TOMBSTONE_EFFECT_HIDDEN;
+    case 2:
+    case "TOMBSTONE_EFFECT_RESTORED":
+      return TombstoneEffect.TOMBSTONE_EFFECT_RESTORED;
+    case 3:
+    case "TOMBSTONE_EFFECT_ERASED":
+      return TombstoneEffect.TOMBSTONE_EFFECT_ERASED;
+    case 4:
+    case "TOMBSTONE_EFFECT_HELD":
+      return TombstoneEffect.TOMBSTONE_EFFECT_HELD;
+    case 5:
+    case "TOMBSTONE_EFFECT_RELEASED":
+      return TombstoneEffect.TOMBSTONE_EFFECT_RELEASED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return TombstoneEffect.UNRECOGNIZED;
+  }
+}
+
+export function tombstoneEffectToJSON(object: TombstoneEffect): string {
+  switch (object) {
+    case TombstoneEffect.TOMBSTONE_EFFECT_UNSPECIFIED:
+      return "TOMBSTONE_EFFECT_UNSPECIFIED";
+    case TombstoneEffect.TOMBSTONE_EFFECT_HIDDEN:
+      return "TOMBSTONE_EFFECT_HIDDEN";
+    case TombstoneEffect.TOMBSTONE_EFFECT_RESTORED:
+      return "TOMBSTONE_EFFECT_RESTORED";
+    case TombstoneEffect.TOMBSTONE_EFFECT_ERASED:
+      return "TOMBSTONE_EFFECT_ERASED";
+    case TombstoneEffect.TOMBSTONE_EFFECT_HELD:
+      return "TOMBSTONE_EFFECT_HELD";
+    case TombstoneEffect.TOMBSTONE_EFFECT_RELEASED:
+      return "TOMBSTONE_EFFECT_RELEASED";
+    case TombstoneEffect.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function tombstoneEffectToNumber(object: TombstoneEffect): number {
+  switch (object) {
+    case TombstoneEffect.TOMBSTONE_EFFECT_UNSPECIFIED:
+      return 0;
+    case TombstoneEffect.TOMBSTONE_EFFECT_HIDDEN:
+      return 1;
+    case TombstoneEffect.TOMBSTONE_EFFECT_RESTORED:
+      return 2;
+    case TombstoneEffect.TOMBSTONE_EFFECT_ERASED:
+      return 3;
+    case TombstoneEffect.TOMBSTONE_EFFECT_HELD:
+      return 4;
+    case TombstoneEffect.TOMBSTONE_EFFECT_RELEASED:
+      return 5;
+    case TombstoneEffect.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
+export enum TombstoneReason {
+  TOMBSTONE_REASON_UNSPECIFIED = "TOMBSTONE_REASON_UNSPECIFIED",
+  /** TOMBSTONE_REASON_PERSON - Somebody asked for it. */
+  TOMBSTONE_REASON_PERSON = "TOMBSTONE_REASON_PERSON",
+  /** TOMBSTONE_REASON_RETENTION - The site's retention period is over. */
+  TOMBSTONE_REASON_RETENTION = "TOMBSTONE_REASON_RETENTION",
+  /** TOMBSTONE_REASON_REJECTION_NOTE - A rejection note was received (IHE RAD IOCM; PS3.3 C.17.6). */
+  TOMBSTONE_REASON_REJECTION_NOTE = "TOMBSTONE_REASON_REJECTION_NOTE",
+  /** TOMBSTONE_REASON_RESULT_WITHDRAWN - Callosum's own objects, of a result whose source instances are withheld. */
+  TOMBSTONE_REASON_RESULT_WITHDRAWN = "TOMBSTONE_REASON_RESULT_WITHDRAWN",
+  /** TOMBSTONE_REASON_RECEIVED_AGAIN - The instance came again, and may. */
+  TOMBSTONE_REASON_RECEIVED_AGAIN = "TOMBSTONE_REASON_RECEIVED_AGAIN",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function tombstoneReasonFromJSON(object: any): TombstoneReason {
+  switch (object) {
+    case 0:
+    case "TOMBSTONE_REASON_UNSPECIFIED":
+      return TombstoneReason.TOMBSTONE_REASON_UNSPECIFIED;
+    case 1:
+    case "TOMBSTONE_REASON_PERSON":
+      return TombstoneReason.TOMBSTONE_REASON_PERSON;
+    case 2:
+    case "TOMBSTONE_REASON_RETENTION":
+      return TombstoneReason.TOMBSTONE_REASON_RETENTION;
+    case 3:
+    case "TOMBSTONE_REASON_REJECTION_NOTE":
+      return TombstoneReason.TOMBSTONE_REASON_REJECTION_NOTE;
+    case 4:
+    case "TOMBSTONE_REASON_RESULT_WITHDRAWN":
+      return TombstoneReason.TOMBSTONE_REASON_RESULT_WITHDRAWN;
+    case 5:
+    case "TOMBSTONE_REASON_RECEIVED_AGAIN":
+      return TombstoneReason.TOMBSTONE_REASON_RECEIVED_AGAIN;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return TombstoneReason.UNRECOGNIZED;
+  }
+}
+
+export function tombstoneReasonToJSON(object: TombstoneReason): string {
+  switch (object) {
+    case TombstoneReason.TOMBSTONE_REASON_UNSPECIFIED:
+      return "TOMBSTONE_REASON_UNSPECIFIED";
+    case TombstoneReason.TOMBSTONE_REASON_PERSON:
+      return "TOMBSTONE_REASON_PERSON";
+    case TombstoneReason.TOMBSTONE_REASON_RETENTION:
+      return "TOMBSTONE_REASON_RETENTION";
+    case TombstoneReason.TOMBSTONE_REASON_REJECTION_NOTE:
+      return "TOMBSTONE_REASON_REJECTION_NOTE";
+    case TombstoneReason.TOMBSTONE_REASON_RESULT_WITHDRAWN:
+      return "TOMBSTONE_REASON_RESULT_WITHDRAWN";
+    case TombstoneReason.TOMBSTONE_REASON_RECEIVED_AGAIN:
+      return "TOMBSTONE_REASON_RECEIVED_AGAIN";
+    case TombstoneReason.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function tombstoneReasonToNumber(object: TombstoneReason): number {
+  switch (object) {
+    case TombstoneReason.TOMBSTONE_REASON_UNSPECIFIED:
+      return 0;
+    case TombstoneReason.TOMBSTONE_REASON_PERSON:
+      return 1;
+    case TombstoneReason.TOMBSTONE_REASON_RETENTION:
+      return 2;
+    case TombstoneReason.TOMBSTONE_REASON_REJECTION_NOTE:
+      return 3;
+    case TombstoneReason.TOMBSTONE_REASON_RESULT_WITHDRAWN:
+      return 4;
+    case TombstoneReason.TOMBSTONE_REASON_RECEIVED_AGAIN:
+      return 5;
+    case TombstoneReason.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 export enum StudyChange {
   STUDY_CHANGE_UNSPECIFIED = "STUDY_CHANGE_UNSPECIFIED",
   STUDY_CHANGE_CREATED = "STUDY_CHANGE_CREATED",
@@ -285,7 +449,7 @@ export interface InstanceStored {
     | undefined;
   /** 1 for the first blob of this SOPInstanceUID, rising with each kept correction. */
   instanceRevision: number;
-  /** False when an earlier blob stays current (same UID, other pixels). */
+  /** False when an earlier blob stays current (same UID, other pixels), and while the instance is withheld. */
   current: boolean;
   origin: InstanceOrigin;
   /** The sender: calling AE title, or the name of the HTTP source. Identity rules may depend on it. */
@@ -301,6 +465,35 @@ export interface InstanceStored {
    * at least this number. It is above every revision from before, also where the index lost count of them.
    */
   revisionFloor: number;
+  /** Kept and shown to nobody: a tombstone names this UID. When it is taken back, TombstoneRecorded tells so. */
+  withheld: boolean;
+}
+
+export interface InstanceReference {
+  seriesInstanceUid: string;
+  sopInstanceUid: string;
+}
+
+/**
+ * imaging.tombstone.recorded.v1: instances of a study are withheld from now on, or are not any more. Of two facts that
+ * name an instance the one with the higher sequence holds. What names many instances is told in several facts.
+ */
+export interface TombstoneRecorded {
+  studyInstanceUid: string;
+  tombstoneId: string;
+  /** Rises within a study, also over a restored database. */
+  sequence: bigint;
+  effect: TombstoneEffect;
+  reason: TombstoneReason;
+  /** Document title of the rejection note (PS3.16 CID 7011), without its meaning. */
+  rejection:
+    | CodeReference
+    | undefined;
+  /** 500 at most; instances that were not received yet may be among them. */
+  instances: InstanceReference[];
+  /** Opaque: the subject of a token, a SOP Instance UID of a note, or the name of a service. */
+  actor: string;
+  recordedAt: string | undefined;
 }
 
 /** imaging.association.released.v1: a sender said it is done with an association that carried this study. */
@@ -535,6 +728,7 @@ function createBaseInstanceStored(): InstanceStored {
     associationId: "",
     storedAt: undefined,
     revisionFloor: 0,
+    withheld: false,
   };
 }
 
@@ -581,6 +775,9 @@ export const InstanceStored: MessageFns<InstanceStored> = {
     }
     if (message.revisionFloor !== 0) {
       writer.uint32(112).uint32(message.revisionFloor);
+    }
+    if (message.withheld !== false) {
+      writer.uint32(120).bool(message.withheld);
     }
     return writer;
   },
@@ -710,6 +907,14 @@ export const InstanceStored: MessageFns<InstanceStored> = {
             message.revisionFloor = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.withheld = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -778,6 +983,7 @@ export const InstanceStored: MessageFns<InstanceStored> = {
         : isSet(object.revision_floor)
         ? globalThis.Number(object.revision_floor)
         : 0,
+      withheld: isSet(object.withheld) ? globalThis.Boolean(object.withheld) : false,
     };
   },
 
@@ -825,6 +1031,9 @@ export const InstanceStored: MessageFns<InstanceStored> = {
     if (message.revisionFloor !== 0) {
       obj.revisionFloor = Math.round(message.revisionFloor);
     }
+    if (message.withheld !== false) {
+      obj.withheld = message.withheld;
+    }
     return obj;
   },
 
@@ -847,6 +1056,330 @@ export const InstanceStored: MessageFns<InstanceStored> = {
     message.associationId = object.associationId ?? "";
     message.storedAt = object.storedAt ?? undefined;
     message.revisionFloor = object.revisionFloor ?? 0;
+    message.withheld = object.withheld ?? false;
+    return message;
+  },
+};
+
+function createBaseInstanceReference(): InstanceReference {
+  return { seriesInstanceUid: "", sopInstanceUid: "" };
+}
+
+export const InstanceReference: MessageFns<InstanceReference> = {
+  encode(message: InstanceReference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.seriesInstanceUid !== "") {
+      writer.uint32(10).string(message.seriesInstanceUid);
+    }
+    if (message.sopInstanceUid !== "") {
+      writer.uint32(18).string(message.sopInstanceUid);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InstanceReference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInstanceReference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.seriesInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sopInstanceUid = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): InstanceReference {
+    return {
+      seriesInstanceUid: isSet(object.seriesInstanceUid)
+        ? globalThis.String(object.seriesInstanceUid)
+        : isSet(object.series_instance_uid)
+        ? globalThis.String(object.series_instance_uid)
+        : "",
+      sopInstanceUid: isSet(object.sopInstanceUid)
+        ? globalThis.String(object.sopInstanceUid)
+        : isSet(object.sop_instance_uid)
+        ? globalThis.String(object.sop_instance_uid)
+        : "",
+    };
+  },
+
+  toJSON(message: InstanceReference): unknown {
+    const obj: any = {};
+    if (message.seriesInstanceUid !== "") {
+      obj.seriesInstanceUid = message.seriesInstanceUid;
+    }
+    if (message.sopInstanceUid !== "") {
+      obj.sopInstanceUid = message.sopInstanceUid;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<InstanceReference>): InstanceReference {
+    return InstanceReference.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InstanceReference>): InstanceReference {
+    const message = createBaseInstanceReference();
+    message.seriesInstanceUid = object.seriesInstanceUid ?? "";
+    message.sopInstanceUid = object.sopInstanceUid ?? "";
+    return message;
+  },
+};
+
+function createBaseTombstoneRecorded(): TombstoneRecorded {
+  return {
+    studyInstanceUid: "",
+    tombstoneId: "",
+    sequence: 0n,
+    effect: TombstoneEffect.TOMBSTONE_EFFECT_UNSPECIFIED,
+    reason: TombstoneReason.TOMBSTONE_REASON_UNSPECIFIED,
+    rejection: undefined,
+    instances: [],
+    actor: "",
+    recordedAt: undefined,
+  };
+}
+
+export const TombstoneRecorded: MessageFns<TombstoneRecorded> = {
+  encode(message: TombstoneRecorded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.studyInstanceUid !== "") {
+      writer.uint32(10).string(message.studyInstanceUid);
+    }
+    if (message.tombstoneId !== "") {
+      writer.uint32(18).string(message.tombstoneId);
+    }
+    if (message.sequence !== 0n) {
+      if (BigInt.asUintN(64, message.sequence) !== message.sequence) {
+        throw new globalThis.Error("value provided for field message.sequence of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.sequence);
+    }
+    if (message.effect !== TombstoneEffect.TOMBSTONE_EFFECT_UNSPECIFIED) {
+      writer.uint32(32).int32(tombstoneEffectToNumber(message.effect));
+    }
+    if (message.reason !== TombstoneReason.TOMBSTONE_REASON_UNSPECIFIED) {
+      writer.uint32(40).int32(tombstoneReasonToNumber(message.reason));
+    }
+    if (message.rejection !== undefined) {
+      CodeReference.encode(message.rejection, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.instances) {
+      InstanceReference.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.actor !== "") {
+      writer.uint32(66).string(message.actor);
+    }
+    if (message.recordedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.recordedAt), writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TombstoneRecorded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTombstoneRecorded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.studyInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tombstoneId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sequence = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.effect = tombstoneEffectFromJSON(reader.int32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.reason = tombstoneReasonFromJSON(reader.int32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.rejection = CodeReference.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.instances.push(InstanceReference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.actor = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.recordedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TombstoneRecorded {
+    return {
+      studyInstanceUid: isSet(object.studyInstanceUid)
+        ? globalThis.String(object.studyInstanceUid)
+        : isSet(object.study_instance_uid)
+        ? globalThis.String(object.study_instance_uid)
+        : "",
+      tombstoneId: isSet(object.tombstoneId)
+        ? globalThis.String(object.tombstoneId)
+        : isSet(object.tombstone_id)
+        ? globalThis.String(object.tombstone_id)
+        : "",
+      sequence: isSet(object.sequence) ? BigInt(object.sequence) : 0n,
+      effect: isSet(object.effect)
+        ? tombstoneEffectFromJSON(object.effect)
+        : TombstoneEffect.TOMBSTONE_EFFECT_UNSPECIFIED,
+      reason: isSet(object.reason)
+        ? tombstoneReasonFromJSON(object.reason)
+        : TombstoneReason.TOMBSTONE_REASON_UNSPECIFIED,
+      rejection: isSet(object.rejection) ? CodeReference.fromJSON(object.rejection) : undefined,
+      instances: globalThis.Array.isArray(object?.instances)
+        ? object.instances.map((e: any) => InstanceReference.fromJSON(e))
+        : [],
+      actor: isSet(object.actor) ? globalThis.String(object.actor) : "",
+      recordedAt: isSet(object.recordedAt)
+        ? globalThis.String(object.recordedAt)
+        : isSet(object.recorded_at)
+        ? globalThis.String(object.recorded_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: TombstoneRecorded): unknown {
+    const obj: any = {};
+    if (message.studyInstanceUid !== "") {
+      obj.studyInstanceUid = message.studyInstanceUid;
+    }
+    if (message.tombstoneId !== "") {
+      obj.tombstoneId = message.tombstoneId;
+    }
+    if (message.sequence !== 0n) {
+      obj.sequence = message.sequence.toString();
+    }
+    if (message.effect !== TombstoneEffect.TOMBSTONE_EFFECT_UNSPECIFIED) {
+      obj.effect = tombstoneEffectToJSON(message.effect);
+    }
+    if (message.reason !== TombstoneReason.TOMBSTONE_REASON_UNSPECIFIED) {
+      obj.reason = tombstoneReasonToJSON(message.reason);
+    }
+    if (message.rejection !== undefined) {
+      obj.rejection = CodeReference.toJSON(message.rejection);
+    }
+    if (message.instances?.length) {
+      obj.instances = message.instances.map((e) => InstanceReference.toJSON(e));
+    }
+    if (message.actor !== "") {
+      obj.actor = message.actor;
+    }
+    if (message.recordedAt !== undefined) {
+      obj.recordedAt = message.recordedAt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TombstoneRecorded>): TombstoneRecorded {
+    return TombstoneRecorded.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TombstoneRecorded>): TombstoneRecorded {
+    const message = createBaseTombstoneRecorded();
+    message.studyInstanceUid = object.studyInstanceUid ?? "";
+    message.tombstoneId = object.tombstoneId ?? "";
+    message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
+    message.effect = object.effect ?? TombstoneEffect.TOMBSTONE_EFFECT_UNSPECIFIED;
+    message.reason = object.reason ?? TombstoneReason.TOMBSTONE_REASON_UNSPECIFIED;
+    message.rejection = (object.rejection !== undefined && object.rejection !== null)
+      ? CodeReference.fromPartial(object.rejection)
+      : undefined;
+    message.instances = object.instances?.map((e) => InstanceReference.fromPartial(e)) || [];
+    message.actor = object.actor ?? "";
+    message.recordedAt = object.recordedAt ?? undefined;
     return message;
   },
 };

@@ -1,0 +1,65 @@
+import { buffer } from 'node:stream/consumers';
+
+import { ObjectExistsError, type ObjectStore } from '@callosum/object-store';
+import { z } from 'zod';
+
+const instance = z.object({ seriesInstanceUid: z.string(), sopInstanceUid: z.string() });
+
+/** A tombstone as it lies beside the blobs, durable before its row: a ledger made again from the blobs obeys it (rule 5). */
+const markSchema = z.object({
+  tombstoneId: z.string(),
+  studyInstanceUid: z.string(),
+  effect: z.enum(['hidden', 'restored', 'held', 'released']),
+  reason: z.enum(['person', 'retention', 'rejection-note', 'result-withdrawn', 'received-again']),
+  code: z.object({ value: z.string(), scheme: z.string() }).optional(),
+  actor: z.string(),
+  /** Obeyed once for each cause. */
+  cause: z.string().optional(),
+  instances: z.array(instance),
+  admitsAgain: z.boolean(),
+  eraseAt: z.string().nullable(),
+  recordedAt: z.string(),
+});
+export type TombstoneMark = z.output<typeof markSchema>;
+export type WithheldInstance = z.output<typeof instance>;
+
+const timeChars = 9;
+const prefix = (site: string): string => `${site}/tombstones/`;
+
+/** Names sort by time. */
+const keyOf = (site: string, mark: TombstoneMark): string =>
+  `${prefix(site)}${Date.parse(mark.recordedAt).toString(36).padStart(timeChars, '0')}.${mark.tombstoneId}`;
+
+export async function putMark(store: ObjectStore, site: string, mark: TombstoneMark): Promise<void> {
+  try {
+    await store.put(keyOf(site, mark), once(Buffer.from(JSON.stringify(mark))));
+  } catch (error) {
+    if (!(error instanceof ObjectExistsError)) throw error;
+  }
+}
+
+export const deleteMark = (store: ObjectStore, site: string, mark: TombstoneMark): Promise<void> =>
+  store.delete(keyOf(site, mark));
+
+/** Keys of all marks with the ids in them, the oldest first. */
+export async function* listMarks(store: ObjectStore, site: string): AsyncGenerator<{ key: string; id: string }> {
+  for await (const { key } of store.list(prefix(site))) {
+    const id = key.slice(prefix(site).length + timeChars + 1);
+    if (id !== '') yield { key, id };
+  }
+}
+
+/** Undefined for what is none. */
+export async function readMark(store: ObjectStore, key: string): Promise<TombstoneMark | undefined> {
+  const bytes = await buffer(await store.get(key));
+  try {
+    return markSchema.parse(JSON.parse(bytes.toString()));
+  } catch {
+    return undefined;
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  await Promise.resolve();
+  yield bytes;
+}

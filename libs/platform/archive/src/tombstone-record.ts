@@ -1,0 +1,140 @@
+import type { Outbox } from '@callosum/event-log';
+import { type Kysely, sql, type Transaction } from 'kysely';
+
+import { TombstonesChangedError } from './errors.js';
+import type { ArchiveTables } from './tables.js';
+import { tellTombstone } from './tombstone-facts.js';
+import { ownStudy } from './tombstone-lock.js';
+import type { TombstoneMark } from './tombstone-marks.js';
+
+export interface RecordParts {
+  readonly db: Kysely<ArchiveTables>;
+  readonly outbox: Outbox;
+  readonly site: string;
+}
+
+/** How a tombstone takes its place among the others of its study. */
+export type Place =
+  /** After all of them. @param expected the last one's sequence, where the caller decided on it; 0 for none */
+  | { readonly kind: 'last'; readonly expected?: number | undefined }
+  /** Where it was, by its time: a later one about the same instance holds. */
+  | { readonly kind: 'by-time' };
+
+/**
+ * One transaction: the tombstone, what it says of instances and of the ledger's rows, and its facts.
+ * @returns its sequence; undefined when it, or another one of the same cause, is recorded already
+ * @throws {TombstonesChangedError} when the last one is not the expected one
+ */
+export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: Place): Promise<number | undefined> {
+  const { db, outbox, site } = parts;
+  return db.transaction().execute(async (trx) => {
+    const { studyInstanceUid, recordedAt, effect } = mark;
+    await ownStudy(trx, studyInstanceUid);
+    const sequence = await sequenceOf(trx, site, mark, place);
+    const inserted = await trx
+      .insertInto('tombstone')
+      .values({
+        site,
+        study_instance_uid: studyInstanceUid,
+        sequence,
+        tombstone_id: mark.tombstoneId,
+        effect,
+        reason: mark.reason,
+        code_value: mark.code?.value ?? null,
+        code_scheme: mark.code?.scheme ?? null,
+        actor: mark.actor,
+        cause: mark.cause ?? null,
+        instance_count: mark.instances.length,
+        recorded_at: new Date(recordedAt),
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .returning('sequence')
+      .executeTakeFirst();
+    if (!inserted) return undefined;
+    if (effect === 'held' || effect === 'released') await settleHold(trx, site, studyInstanceUid);
+    else await settleInstances(trx, site, mark, sequence);
+    await tellTombstone(trx, outbox, { ...mark, sequence });
+    return sequence;
+  });
+}
+
+/** Milliseconds since 1970: a database restored from a backup does not count from where it was. */
+async function sequenceOf(
+  trx: Transaction<ArchiveTables>,
+  site: string,
+  { studyInstanceUid, recordedAt }: TombstoneMark,
+  place: Place,
+): Promise<number> {
+  const rows = await trx
+    .selectFrom('tombstone')
+    .select('sequence')
+    .where('site', '=', site)
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .where('sequence', '>=', place.kind === 'last' ? 0 : Date.parse(recordedAt))
+    .execute();
+  const taken = new Set(rows.map(({ sequence }) => sequence));
+  if (place.kind === 'by-time') {
+    let sequence = Date.parse(recordedAt);
+    while (taken.has(sequence)) sequence++;
+    return sequence;
+  }
+  const last = Math.max(0, ...taken);
+  if (place.expected !== undefined && place.expected !== last) throw new TombstonesChangedError();
+  return Math.max(Date.parse(recordedAt), last + 1);
+}
+
+async function settleInstances(
+  trx: Transaction<ArchiveTables>,
+  site: string,
+  { studyInstanceUid, effect, reason, instances, admitsAgain, eraseAt }: TombstoneMark,
+  sequence: number,
+): Promise<void> {
+  // What several say of an instance while it is hidden adds up: it may come again only where all of them allow it, and
+  // its bytes go at the first of their times.
+  await sql`
+    insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
+      withheld, reason, admits_again, erase_at)
+    select ${site}, ${studyInstanceUid}, one.sop, one.series, ${sequence}::bigint, ${effect === 'hidden'}::boolean,
+      ${reason}, ${admitsAgain}::boolean, ${eraseAt}::timestamptz
+    from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
+      ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
+    on conflict (site, study_instance_uid, sop_instance_uid) do update
+    set sequence = excluded.sequence, withheld = excluded.withheld, reason = excluded.reason,
+      admits_again = excluded.admits_again and (not w.withheld or w.admits_again),
+      erase_at = case when not excluded.withheld then null when w.withheld then least(w.erase_at, excluded.erase_at)
+        else excluded.erase_at end
+    where w.sequence < excluded.sequence`.execute(trx);
+  await sql`
+    update intake set withheld = w.withheld from withheld_instance w
+    where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid}
+      and w.sop_instance_uid = any(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[])
+      and intake.site = w.site and intake.sop_instance_uid = w.sop_instance_uid
+      and intake.study_instance_uid = w.study_instance_uid and intake.erased_at is null
+      and intake.withheld <> w.withheld`.execute(trx);
+}
+
+/** The last word about a legal hold holds. */
+async function settleHold(trx: Transaction<ArchiveTables>, site: string, studyInstanceUid: string): Promise<void> {
+  const last = await trx
+    .selectFrom('tombstone')
+    .select(['effect', 'actor', 'recorded_at'])
+    .where('site', '=', site)
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .where('effect', 'in', ['held', 'released'])
+    .orderBy('sequence', 'desc')
+    .limit(1)
+    .executeTakeFirstOrThrow();
+  if (last.effect === 'released') {
+    await trx
+      .deleteFrom('legal_hold')
+      .where('site', '=', site)
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .execute();
+    return;
+  }
+  await trx
+    .insertInto('legal_hold')
+    .values({ site, study_instance_uid: studyInstanceUid, actor: last.actor, placed_at: last.recorded_at })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}

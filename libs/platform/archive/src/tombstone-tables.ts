@@ -1,0 +1,102 @@
+import { addIndexes, type Migrations } from '@callosum/database';
+import { type ColumnType, type Kysely, sql } from 'kysely';
+
+export type TombstoneEffect = 'hidden' | 'restored' | 'erased' | 'held' | 'released';
+export type TombstoneReason = 'person' | 'retention' | 'rejection-note' | 'result-withdrawn' | 'received-again';
+
+type Timestamp = ColumnType<Date, Date, Date>;
+type NullableTimestamp = ColumnType<Date | null, Date | null, Date | null>;
+
+/** Each decision about what is shown and kept of a study, in their order. */
+export interface TombstoneRow {
+  readonly site: string;
+  readonly study_instance_uid: string;
+  /** Milliseconds since 1970, raised where needed to stay above all earlier ones of the study. */
+  readonly sequence: number;
+  readonly tombstone_id: string;
+  readonly effect: TombstoneEffect;
+  readonly reason: TombstoneReason;
+  readonly code_value: string | null;
+  readonly code_scheme: string | null;
+  readonly actor: string;
+  /** What it stands on and is obeyed once for: the SOP Instance UID of a rejection note. */
+  readonly cause: string | null;
+  readonly instance_count: number;
+  readonly recorded_at: Timestamp;
+}
+
+/** Instances that tombstones ever named, with what the last of them says; also of some that were never received. */
+export interface WithheldRow {
+  readonly site: string;
+  readonly study_instance_uid: string;
+  readonly sop_instance_uid: string;
+  readonly series_instance_uid: string;
+  /** Of the tombstone that spoke last. */
+  readonly sequence: number;
+  readonly withheld: boolean;
+  readonly reason: TombstoneReason;
+  /** Shown again when it is received again. */
+  readonly admits_again: boolean;
+  /** When its bytes go; null: never. */
+  readonly erase_at: NullableTimestamp;
+}
+
+/** Studies of which nothing may be erased. */
+export interface LegalHoldRow {
+  readonly site: string;
+  readonly study_instance_uid: string;
+  readonly actor: string;
+  readonly placed_at: Timestamp;
+}
+
+async function createTombstones(db: Kysely<unknown>): Promise<void> {
+  await sql`create table tombstone (
+    site text not null,
+    study_instance_uid text not null,
+    sequence bigint not null,
+    tombstone_id text not null unique,
+    effect text not null check (effect in ('hidden', 'restored', 'erased', 'held', 'released')),
+    reason text not null
+      check (reason in ('person', 'retention', 'rejection-note', 'result-withdrawn', 'received-again')),
+    code_value text,
+    code_scheme text,
+    actor text not null,
+    cause text,
+    instance_count integer not null,
+    recorded_at timestamptz not null,
+    primary key (site, study_instance_uid, sequence)
+  )`.execute(db);
+  await sql`create unique index tombstone_by_cause on tombstone (site, cause) where cause is not null`.execute(db);
+  await sql`create table withheld_instance (
+    site text not null,
+    study_instance_uid text not null,
+    sop_instance_uid text not null,
+    series_instance_uid text not null,
+    sequence bigint not null,
+    withheld boolean not null,
+    reason text not null,
+    admits_again boolean not null,
+    erase_at timestamptz,
+    primary key (site, study_instance_uid, sop_instance_uid)
+  )`.execute(db);
+  await sql`create table legal_hold (
+    site text not null,
+    study_instance_uid text not null,
+    actor text not null,
+    placed_at timestamptz not null,
+    primary key (site, study_instance_uid)
+  )`.execute(db);
+  // A replica of the version before writes rows without these: they are shown, as it knows it.
+  await sql`alter table intake add column withheld boolean not null default false, add column erased_at timestamptz`.execute(
+    db,
+  );
+}
+
+export const tombstoneMigrations: Migrations = {
+  '0003-tombstones': { up: createTombstones },
+  '0004-withheld-instances': addIndexes({
+    name: 'intake_withheld',
+    table: 'intake',
+    on: '(site, study_instance_uid, sop_instance_uid) where withheld and erased_at is null',
+  }),
+};

@@ -1,0 +1,230 @@
+import { type Clock, newId } from '@callosum/kernel';
+import type { ObjectStore } from '@callosum/object-store';
+import type { Logger } from '@callosum/telemetry';
+import { sql } from 'kysely';
+
+import { NothingKeptError, TombstonesChangedError } from './errors.js';
+import type { PendingRow } from './ledger.js';
+import { deleteMark, listMarks, putMark, readMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
+import { type Place, type RecordParts, recordTombstone } from './tombstone-record.js';
+import { statusOf, type TombstoneStatus } from './tombstone-status.js';
+import type { TombstoneReason } from './tombstone-tables.js';
+import { available } from './unavailable.js';
+
+/** A study, one of its series, or one instance of it. */
+export interface TombstoneScope {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid?: string | undefined;
+  readonly sopInstanceUid?: string | undefined;
+}
+
+/** Who decides, and on what. */
+export interface Decided {
+  /** Opaque: it stands in events and rows. */
+  readonly actor: string;
+  /** Sequence of the study's last tombstone as the decision was made on; 0 for none. Not given: whatever it is. */
+  readonly expectedSequence?: number | undefined;
+}
+
+export interface Hide extends Decided {
+  readonly reason: Exclude<TombstoneReason, 'received-again'>;
+  /** Document title of a rejection note, without its meaning. */
+  readonly code?: { readonly value: string; readonly scheme: string } | undefined;
+  /** A further one of the same cause changes nothing. */
+  readonly cause?: string | undefined;
+  /** Bytes are erased after this many milliseconds; null: never. */
+  readonly eraseAfterMs: number | null;
+}
+
+/** What was recorded; `instances` 0 and no sequence when nothing was to be. */
+export interface Recorded {
+  readonly sequence: number | undefined;
+  readonly instances: number;
+}
+
+/** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
+const retentionExpired = '113039';
+/** Ids asked of the ledger at once. */
+const pageIds = 500;
+
+export interface TombstoneParts extends RecordParts {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * What of the archive is shown, and what of it is erased one day. Each decision is durable beside the blobs before it is
+ * recorded with its facts, so that a ledger made again from the blobs obeys it.
+ */
+export class Tombstones {
+  constructor(private readonly parts: TombstoneParts) {}
+
+  /** Hides what the archive keeps of a scope now. @throws {NothingKeptError} @throws {TombstonesChangedError} */
+  async hide(scope: TombstoneScope, hide: Hide): Promise<Recorded> {
+    const instances = await this.#kept(scope);
+    if (instances.length === 0) throw new NothingKeptError();
+    return this.hideInstances(scope.studyInstanceUid, instances, hide);
+  }
+
+  /** Hides these instances of a study, also those that come later. @throws {TombstonesChangedError} */
+  async hideInstances(
+    studyInstanceUid: string,
+    instances: readonly WithheldInstance[],
+    { reason, code, cause, eraseAfterMs, actor, expectedSequence }: Hide,
+  ): Promise<Recorded> {
+    const distinct = [...new Map(instances.map((one) => [one.sopInstanceUid, one])).values()];
+    if (distinct.length === 0) return { sequence: undefined, instances: 0 };
+    const now = this.parts.clock.now();
+    const mark: TombstoneMark = {
+      ...this.#mark(studyInstanceUid, 'hidden', reason, actor),
+      ...(code ? { code } : {}),
+      ...(cause === undefined ? {} : { cause }),
+      instances: distinct,
+      admitsAgain: reason === 'retention' || reason === 'result-withdrawn' || code?.value === retentionExpired,
+      eraseAt: eraseAfterMs === null ? null : new Date(now.getTime() + eraseAfterMs).toISOString(),
+    };
+    if (cause !== undefined && (await this.#isObeyed(cause))) return { sequence: undefined, instances: 0 };
+    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+  }
+
+  /** Hides objects that Callosum made, by their UIDs; those the archive does not keep are passed over. */
+  async hideResults(studyInstanceUid: string, sopInstanceUids: readonly string[], actor: string): Promise<Recorded> {
+    const wanted = new Set(sopInstanceUids);
+    const kept = (await this.#kept({ studyInstanceUid }, true)).filter((one) => wanted.has(one.sopInstanceUid));
+    return this.hideInstances(studyInstanceUid, kept, { reason: 'result-withdrawn', eraseAfterMs: null, actor });
+  }
+
+  /**
+   * Shows again what is hidden of a scope, for whatever reason. What is erased stays gone, and may be received again.
+   * @throws {NothingKeptError} when nothing of it is hidden @throws {TombstonesChangedError}
+   */
+  async restore(scope: TombstoneScope, { actor, expectedSequence }: Decided): Promise<Recorded> {
+    let query = this.parts.db
+      .selectFrom('withheld_instance')
+      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
+      .where('site', '=', this.parts.site)
+      .where('study_instance_uid', '=', scope.studyInstanceUid)
+      .where('withheld', '=', true);
+    if (scope.seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', scope.seriesInstanceUid);
+    if (scope.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', scope.sopInstanceUid);
+    const instances = await available(query.execute());
+    if (instances.length === 0) throw new NothingKeptError();
+    const mark = { ...this.#mark(scope.studyInstanceUid, 'restored', 'person', actor), instances };
+    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+  }
+
+  /** A legal hold: nothing of the study is erased. @throws {NothingKeptError} @throws {TombstonesChangedError} */
+  async hold(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
+    if ((await this.#kept({ studyInstanceUid })).length === 0) throw new NothingKeptError();
+    const mark = this.#mark(studyInstanceUid, 'held', 'person', actor);
+    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+  }
+
+  /** Lifts the hold; what was due meanwhile is erased soon. @throws {TombstonesChangedError} */
+  release(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
+    const mark = this.#mark(studyInstanceUid, 'released', 'person', actor);
+    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+  }
+
+  /** What stands of a study now, and how it came to that. */
+  status(studyInstanceUid: string): Promise<TombstoneStatus> {
+    return available(statusOf(this.parts.db, this.parts.site, studyInstanceUid));
+  }
+
+  /** Which of these instances of the study are hidden. */
+  async withheldAmong(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<ReadonlySet<string>> {
+    if (sopInstanceUids.length === 0) return new Set();
+    const query = this.parts.db
+      .selectFrom('withheld_instance')
+      .select('sop_instance_uid')
+      .where('site', '=', this.parts.site)
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where(sql<boolean>`sop_instance_uid = any(${[...sopInstanceUids]}::text[])`)
+      .where('withheld', '=', true);
+    return new Set((await available(query.execute())).map((row) => row.sop_instance_uid));
+  }
+
+  /** An instance that may came again. */
+  async readmit({ written, intake }: PendingRow): Promise<void> {
+    const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = written;
+    const mark = this.#mark(studyInstanceUid, 'restored', 'received-again', intake.source);
+    await this.#record({ ...mark, instances: [{ seriesInstanceUid, sopInstanceUid }] }, { kind: 'last' });
+  }
+
+  /** Records what lies beside the blobs and the ledger does not know: it is older than they are, or was lost. */
+  async replay(): Promise<void> {
+    let page: { key: string; id: string }[] = [];
+    let replayed = 0;
+    for await (const one of listMarks(this.parts.store, this.parts.site)) {
+      page.push(one);
+      if (page.length < pageIds) continue;
+      replayed += await this.#replayAll(page);
+      page = [];
+    }
+    replayed += await this.#replayAll(page);
+    if (replayed > 0) this.parts.logger.info({ tombstones: replayed }, 'archive.tombstones-replayed');
+  }
+
+  async #replayAll(page: readonly { readonly key: string; readonly id: string }[]): Promise<number> {
+    if (page.length === 0) return 0;
+    const ids = page.map(({ id }) => id);
+    const query = this.parts.db.selectFrom('tombstone').select('tombstone_id').where('tombstone_id', 'in', ids);
+    const known = new Set((await available(query.execute())).map((row) => row.tombstone_id));
+    let replayed = 0;
+    for (const { key, id } of page) {
+      if (known.has(id)) continue;
+      const mark = await readMark(this.parts.store, key);
+      if (mark && (await available(recordTombstone(this.parts, mark, { kind: 'by-time' }))) !== undefined) replayed++;
+    }
+    return replayed;
+  }
+
+  async #isObeyed(cause: string): Promise<boolean> {
+    const query = this.parts.db
+      .selectFrom('tombstone')
+      .select('sequence')
+      .where('site', '=', this.parts.site)
+      .where('cause', '=', cause);
+    return (await available(query.executeTakeFirst())) !== undefined;
+  }
+
+  async #kept(scope: TombstoneScope, onlyIssued = false): Promise<WithheldInstance[]> {
+    let query = this.parts.db
+      .selectFrom('intake')
+      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
+      .where('site', '=', this.parts.site)
+      .where('current', '=', true)
+      .where('erased_at', 'is', null)
+      .where('study_instance_uid', '=', scope.studyInstanceUid);
+    if (scope.seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', scope.seriesInstanceUid);
+    if (scope.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', scope.sopInstanceUid);
+    if (onlyIssued) query = query.where('issued_by_callosum', '=', true);
+    return available(query.execute());
+  }
+
+  #mark(
+    studyInstanceUid: string,
+    effect: TombstoneMark['effect'],
+    reason: TombstoneReason,
+    actor: string,
+  ): TombstoneMark {
+    const recordedAt = this.parts.clock.now().toISOString();
+    const nothing = { instances: [], admitsAgain: false, eraseAt: null };
+    return { tombstoneId: newId(), studyInstanceUid, effect, reason, actor, recordedAt, ...nothing };
+  }
+
+  async #record(mark: TombstoneMark, place: Place): Promise<Recorded> {
+    const { store, site } = this.parts;
+    await available(putMark(store, site, mark));
+    try {
+      const sequence = await available(recordTombstone(this.parts, mark, place));
+      if (sequence === undefined) await deleteMark(store, site, mark);
+      return { sequence, instances: sequence === undefined ? 0 : mark.instances.length };
+    } catch (error) {
+      // Of any other failure nobody knows whether it was committed: the mark stays, and a recovery obeys it.
+      if (error instanceof TombstonesChangedError) await deleteMark(store, site, mark).catch(() => undefined);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+
+import { CallosumError } from '@callosum/kernel';
+
+import type { TlsFiles } from './settings.js';
+import { certificateRefreshMs } from './tls-files.js';
+
+/** PEM, as node:tls takes it. */
+export interface CertificateMaterial {
+  readonly cert?: string;
+  readonly key?: string;
+  readonly ca?: string;
+}
+
+/** Thrown when files of certificates cannot be read, or do not belong together. Never holds what is in them. */
+export class CertificateFilesError extends CallosumError {
+  constructor(files: Partial<TlsFiles>, cause: unknown) {
+    const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'unknown';
+    super('auth.certificate-files', 'unavailable', `${Object.values(files).join(', ')} cannot be used (${code})`);
+  }
+}
+
+/**
+ * Certificates from files for node:tls, read again while the process runs. What cannot be used, such as a new certificate
+ * whose key is not written yet, is told, and what was there before goes on.
+ */
+export class CertificateFiles {
+  #material: CertificateMaterial;
+  #readAt = performance.now();
+
+  /** @throws {CertificateFilesError} */
+  constructor(
+    private readonly files: Partial<TlsFiles>,
+    private readonly onUnusable: (error: CertificateFilesError) => void,
+    private readonly everyMs: number = certificateRefreshMs,
+  ) {
+    this.#material = read(files);
+  }
+
+  /** What is in the files; it may be as old as `everyMs`. */
+  get current(): CertificateMaterial {
+    if (performance.now() - this.#readAt >= this.everyMs) this.#readAgain();
+    return this.#material;
+  }
+
+  /** Looks at the files every `everyMs`. @returns what ends that */
+  follow(changed: (material: CertificateMaterial) => void): () => void {
+    let told = this.#material;
+    const timer = setInterval(() => {
+      this.#readAgain();
+      if (this.#material === told) return;
+      told = this.#material;
+      changed(told);
+    }, this.everyMs).unref();
+    return () => clearInterval(timer);
+  }
+
+  #readAgain(): void {
+    this.#readAt = performance.now();
+    try {
+      const found = read(this.files);
+      const known = this.#material;
+      if (found.cert !== known.cert || found.key !== known.key || found.ca !== known.ca) this.#material = found;
+    } catch (error) {
+      this.onUnusable(error as CertificateFilesError);
+    }
+  }
+}
+
+function read(files: Partial<TlsFiles>): CertificateMaterial {
+  const { certFile, keyFile, caFile } = files;
+  try {
+    const material = {
+      ...(certFile ? { cert: readFileSync(certFile, 'utf8') } : {}),
+      ...(keyFile ? { key: readFileSync(keyFile, 'utf8') } : {}),
+      ...(caFile ? { ca: readFileSync(caFile, 'utf8') } : {}),
+    };
+    // Says so when the key is another certificate's.
+    createSecureContext(material);
+    return material;
+  } catch (error) {
+    throw new CertificateFilesError(files, error);
+  }
+}

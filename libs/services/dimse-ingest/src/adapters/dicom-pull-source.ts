@@ -1,0 +1,102 @@
+import type { DicomJson } from '@callosum/dicom';
+import {
+  findDatasets,
+  getDatasets,
+  moveDatasets,
+  type ProposedContext,
+  queryContext,
+  type RequestHandler,
+  type RetrieveOutcome,
+  ScuAssociation,
+  type ScuOptions,
+  storageContexts,
+  StudyRoot,
+  withAssociation,
+} from '@callosum/dimse';
+
+import type { CallableEntity } from '../domain/application-entity.js';
+import type { PullSource, RetrieveProgress } from '../application/pull-ports.js';
+import type { PeerOptions } from './peer-options.js';
+
+export interface DicomPullSourceOptions {
+  /** Our title: the destination of the C-MOVEs. */
+  readonly aet: string;
+  /** A source that fetches from slow media says nothing for long. */
+  readonly responseMs: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Study Root C-FIND, C-MOVE and C-GET, each on an association of its own. */
+export class DicomPullSource implements PullSource {
+  constructor(
+    private readonly peers: PeerOptions,
+    private readonly options: DicomPullSourceOptions,
+  ) {}
+
+  async *find(entity: CallableEntity, identifier: DicomJson, signal: AbortSignal): AsyncGenerator<DicomJson> {
+    const association = await ScuAssociation.open(this.#scu(entity), [queryContext(StudyRoot.Find)]);
+    const stopEnding = endAfterCancel(association, signal);
+    try {
+      yield* findDatasets(association, StudyRoot.Find, identifier, this.#query(signal));
+      await association.release();
+    } finally {
+      stopEnding();
+      association.abort();
+    }
+  }
+
+  move(entity: CallableEntity, identifier: DicomJson, progress: RetrieveProgress): Promise<RetrieveOutcome> {
+    const { onProgress, signal } = progress;
+    const { aet } = this.options;
+    return this.#retrieve(entity, [queryContext(StudyRoot.Move)], signal, (association) =>
+      moveDatasets(association, StudyRoot.Move, aet, identifier, { ...this.#query(signal), onProgress }),
+    );
+  }
+
+  get(
+    entity: CallableEntity,
+    identifier: DicomJson,
+    sopClassUids: readonly string[],
+    store: NonNullable<RequestHandler['store']>,
+    { onProgress, signal }: RetrieveProgress,
+  ): Promise<RetrieveOutcome> {
+    const contexts = [queryContext(StudyRoot.Get), ...storageContexts(sopClassUids)];
+    return this.#retrieve(entity, contexts, signal, (association) =>
+      getDatasets(association, StudyRoot.Get, identifier, { ...this.#query(signal), onProgress, store }),
+    );
+  }
+
+  #retrieve(
+    entity: CallableEntity,
+    contexts: readonly ProposedContext[],
+    signal: AbortSignal,
+    work: (association: ScuAssociation) => Promise<RetrieveOutcome>,
+  ): Promise<RetrieveOutcome> {
+    return withAssociation(this.#scu(entity), contexts, async (association) => {
+      const stopEnding = endAfterCancel(association, signal);
+      try {
+        return await work(association);
+      } finally {
+        stopEnding();
+      }
+    });
+  }
+
+  #scu(entity: CallableEntity): ScuOptions {
+    return { ...this.peers.of(entity), onError: this.options.onError };
+  }
+
+  #query(signal: AbortSignal) {
+    return { signal, responseMs: this.options.responseMs };
+  }
+}
+
+/** A peer that does not answer the C-CANCEL within this time is left. */
+const cancelMs = 5_000;
+
+function endAfterCancel(association: ScuAssociation, signal: AbortSignal): () => void {
+  const end = (): void => void setTimeout(() => association.abort(), cancelMs).unref();
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
+  return () => signal.removeEventListener('abort', end);
+}

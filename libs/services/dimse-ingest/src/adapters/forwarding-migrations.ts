@@ -1,0 +1,51 @@
+import type { Migrations } from '@callosum/database';
+import { type Kysely, sql } from 'kysely';
+
+async function createForwarding(db: Kysely<unknown>): Promise<void> {
+  await sql`create table forwarding_rule (
+    id text primary key,
+    rule json not null,
+    created_at timestamptz not null default now()
+  )`.execute(db);
+  await sql`create table forward_destination (
+    destination text collate "C" primary key,
+    failures integer not null default 0,
+    next_attempt_at timestamptz not null default now(),
+    error_code text,
+    failed_at timestamptz,
+    answered_at timestamptz
+  )`.execute(db);
+  await sql`create table forward_queue (
+    id bigint generated always as identity primary key,
+    destination text collate "C" not null,
+    study_instance_uid text collate "C" not null,
+    sop_instance_uid text collate "C" not null,
+    sop_class_uid text not null,
+    transfer_syntax_uid text not null,
+    revision integer not null,
+    transcode boolean not null,
+    state text not null check (state in ('waiting', 'failed', 'sent', 'dropped')),
+    attempts integer not null default 0,
+    error_code text,
+    next_attempt_at timestamptz not null default now(),
+    lease_until timestamptz,
+    fence bigint,
+    traceparent text,
+    created_at timestamptz not null default now(),
+    ended_at timestamptz,
+    unique (destination, sop_instance_uid, revision)
+  )`.execute(db);
+  await sql`create sequence forward_claim`.execute(db);
+  await sql`create index forward_due on forward_queue (destination, next_attempt_at, id) where state = 'waiting'`.execute(
+    db,
+  );
+  await sql`create index forward_study on forward_queue (destination, study_instance_uid, id) where state = 'waiting'`.execute(
+    db,
+  );
+  await sql`create index forward_oldest on forward_queue (destination, created_at) where state = 'waiting'`.execute(db);
+  await sql`create index forward_failed on forward_queue (destination) where state = 'failed'`.execute(db);
+  await sql`create index forward_ended on forward_queue (ended_at) where state in ('sent', 'dropped')`.execute(db);
+}
+
+/** Rules and queues of forwarding. */
+export const forwardingMigrations: Migrations = { '0004-forwarding': { up: createForwarding } };

@@ -1,0 +1,47 @@
+import type { ColumnType, Generated } from 'kysely';
+
+export interface ForwardingRuleTable {
+  id: string;
+  /** What `forwardingRuleInput` gives. */
+  rule: ColumnType<unknown, string, string>;
+  created_at: Generated<Date>;
+}
+
+/** A destination that something was queued for. */
+export interface ForwardDestinationTable {
+  destination: string;
+  /** In a row. */
+  failures: Generated<number>;
+  /** Left alone until then. */
+  next_attempt_at: Generated<Date>;
+  error_code: string | null;
+  failed_at: Date | null;
+  answered_at: Date | null;
+}
+
+/** One instance for one destination. UIDs only. */
+export interface ForwardQueueTable {
+  id: Generated<number>;
+  destination: string;
+  study_instance_uid: string;
+  sop_instance_uid: string;
+  sop_class_uid: string;
+  transfer_syntax_uid: string;
+  revision: number;
+  transcode: boolean;
+  state: 'waiting' | 'failed' | 'sent' | 'dropped';
+  attempts: Generated<number>;
+  error_code: string | null;
+  next_attempt_at: Generated<Date>;
+  lease_until: Date | null;
+  fence: number | null;
+  traceparent: string | null;
+  created_at: Generated<Date>;
+  ended_at: Date | null;
+}
+
+export interface ForwardingTables {
+  forwarding_rule: ForwardingRuleTable;
+  forward_destination: ForwardDestinationTable;
+  forward_queue: ForwardQueueTable;
+}

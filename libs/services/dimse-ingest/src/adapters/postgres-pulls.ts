@@ -1,0 +1,253 @@
+import { createHash } from 'node:crypto';
+
+import type { Database } from '@callosum/database';
+import type { SubOperationCounts } from '@callosum/dimse';
+import { newId } from '@callosum/kernel';
+import { sql, type Transaction } from 'kysely';
+
+import type { ClaimedPull, PullRequest, Pulls, PullStudy, PullView } from '../application/pull-ports.js';
+import type { FoundStudy, PullSelector } from '../domain/pull.js';
+import {
+  IdempotencyKeyReusedError,
+  PullLostError,
+  TooManyPullsError,
+  UnknownPullError,
+} from '../domain/pull-errors.js';
+import type { PullTables } from './pull-tables.js';
+import { pullViews } from './pull-views.js';
+
+interface ClaimedRow {
+  id: string;
+  fence: number;
+  source: string;
+  selector: unknown;
+  is_found: boolean;
+  attempts: number;
+  age_seconds: number;
+  traceparent: string | null;
+}
+
+/** Pulls in PostgreSQL: taken with SKIP LOCKED, a lease and a fencing token that a cancel raises, too. */
+export class PostgresPulls implements Pulls {
+  constructor(
+    private readonly database: Database<PullTables>,
+    /** Told when something may be due. */
+    private readonly onDue: () => void = () => undefined,
+  ) {}
+
+  async request(request: PullRequest, openMax: number): Promise<{ readonly id: string; readonly isNew: boolean }> {
+    const digest = digestOf(request);
+    const made = await this.database.db.transaction().execute(async (trx) => {
+      // One request after the other: the same one twice at the same moment is one pull.
+      await sql`select pg_advisory_xact_lock(hashtext('dimse_ingest.pull'))`.execute(trx);
+      const known = await knownPull(trx, digest, request.idempotencyKey);
+      if (known) {
+        await sql`
+          update pull set idempotency_key = coalesce(idempotency_key, ${request.idempotencyKey ?? null})
+          where id = ${known}`.execute(trx);
+        return { id: known, isNew: false };
+      }
+      const { rows } = await sql<{ open: number }>`select count(*) as open from pull where state = 'open'`.execute(trx);
+      if (Number(rows[0]?.open ?? 0) >= openMax) throw new TooManyPullsError();
+      const id = newId();
+      await trx
+        .insertInto('pull')
+        .values({
+          id,
+          source: request.source,
+          selector: JSON.stringify(request.selector),
+          request_digest: digest,
+          idempotency_key: request.idempotencyKey ?? null,
+          state: 'open',
+          requested_by: request.requestedBy,
+          traceparent: request.traceparent ?? null,
+        })
+        .execute();
+      return { id, isNew: true };
+    });
+    if (made.isNew) this.onDue();
+    return made;
+  }
+
+  async find(id: string): Promise<PullView | undefined> {
+    const [view] = await pullViews(this.database.db, sql`p.id = ${id}`, 1);
+    return view;
+  }
+
+  list(limit: number, before?: number): Promise<readonly PullView[]> {
+    const where = before === undefined ? sql`true` : sql`p.number < ${before}`;
+    return pullViews(this.database.db, where, limit);
+  }
+
+  async cancel(id: string): Promise<boolean> {
+    // Whoever has it finds its fence gone, and tells the source.
+    const { numAffectedRows } = await sql`
+      update pull set state = 'cancelled', ended_at = now(), lease_until = null, fence = fence + 1
+      where id = ${id} and state = 'open'`.execute(this.database.db);
+    if (numAffectedRows === 1n) return true;
+    if (!(await this.find(id))) throw new UnknownPullError();
+    return false;
+  }
+
+  async claim(leaseMs: number): Promise<ClaimedPull | undefined> {
+    // One at a time at each source, as far as replicas see each other: a PACS has other things to do.
+    const { rows } = await sql<ClaimedRow>`
+      with candidate as (
+        select id from pull p
+        where state = 'open' and next_attempt_at <= now() and (lease_until is null or lease_until < now())
+          and not exists (select from pull o where o.source = p.source and o.state = 'open' and o.id <> p.id
+            and o.lease_until > now())
+        order by next_attempt_at, number limit 1 for update skip locked
+      )
+      update pull p set lease_until = ${inMs(leaseMs)}, fence = p.fence + 1 from candidate c where p.id = c.id
+      returning p.id, p.fence, p.source, p.selector, p.is_found, p.attempts, p.traceparent,
+        extract(epoch from now() - p.created_at)::float8 as age_seconds`.execute(this.database.db);
+    const [row] = rows;
+    return (
+      row && {
+        id: row.id,
+        fence: row.fence,
+        source: row.source,
+        selector: (row.selector ?? {}) as PullSelector,
+        isFound: row.is_found,
+        attempts: row.attempts,
+        ageMs: row.age_seconds * 1_000,
+        traceparent: row.traceparent ?? undefined,
+      }
+    );
+  }
+
+  async renew({ id, fence }: ClaimedPull, leaseMs: number): Promise<boolean> {
+    const { numAffectedRows } = await sql`
+      update pull set lease_until = ${inMs(leaseMs)} where id = ${id} and fence = ${fence} and state = 'open'`.execute(
+      this.database.db,
+    );
+    return numAffectedRows === 1n;
+  }
+
+  found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void> {
+    return this.#change(claim, async (trx) => {
+      await sql`update pull set is_found = true where id = ${claim.id}`.execute(trx);
+      if (studies.length === 0) return;
+      await trx
+        .insertInto('pull_study')
+        .values(
+          studies.map(({ studyInstanceUid, instances, sopClassUids }) => ({
+            pull_id: claim.id,
+            study_instance_uid: studyInstanceUid,
+            expected: instances ?? null,
+            sop_class_uids: [...sopClassUids],
+            state: 'waiting' as const,
+          })),
+        )
+        .execute();
+    });
+  }
+
+  async open({ id }: ClaimedPull): Promise<readonly PullStudy[]> {
+    const rows = await this.database.db
+      .selectFrom('pull_study')
+      .selectAll()
+      .where('pull_id', '=', id)
+      .where('state', '=', 'waiting')
+      .orderBy('attempts')
+      .orderBy('study_instance_uid')
+      .execute();
+    return rows.map((row) => ({
+      studyInstanceUid: row.study_instance_uid,
+      instances: row.expected ?? undefined,
+      sopClassUids: row.sop_class_uids,
+      attempts: row.attempts,
+    }));
+  }
+
+  progress(claim: ClaimedPull, studyInstanceUid: string, counts: SubOperationCounts): Promise<void> {
+    return this.#change(claim, async (trx) => {
+      await sql`
+        update pull_study set received = ${counts.completed + counts.warning}, failed = ${counts.failed}
+        where pull_id = ${claim.id} and study_instance_uid = ${studyInstanceUid} and state = 'waiting'`.execute(trx);
+    });
+  }
+
+  studyEnded(
+    claim: ClaimedPull,
+    studyInstanceUid: string,
+    state: 'completed' | 'failed' | 'waiting',
+    counts: SubOperationCounts,
+    code?: string,
+  ): Promise<void> {
+    return this.#change(claim, async (trx) => {
+      await sql`
+        update pull_study set state = ${state}, attempts = attempts + 1, error_code = ${code ?? null},
+          received = ${counts.completed + counts.warning}, failed = ${counts.failed}
+        where pull_id = ${claim.id} and study_instance_uid = ${studyInstanceUid}`.execute(trx);
+    });
+  }
+
+  later(claim: ClaimedPull, delayMs: number, code?: string): Promise<void> {
+    return this.#change(claim, async (trx) => {
+      await sql`
+        update pull set lease_until = null, next_attempt_at = ${inMs(delayMs)},
+          error_code = coalesce(${code ?? null}::text, error_code), attempts = attempts + ${code === undefined ? 0 : 1}
+        where id = ${claim.id}`.execute(trx);
+    });
+  }
+
+  end(claim: ClaimedPull, code?: string): Promise<void> {
+    return this.#change(claim, async (trx) => {
+      await sql`
+        update pull p set lease_until = null, ended_at = now(),
+          state = case when given is null and not incomplete then 'completed' else 'failed' end,
+          error_code = coalesce(given, case when incomplete then 'dimse-ingest.pull-incomplete' end)
+        from (select ${code ?? null}::text as given, exists (
+          select from pull_study where pull_id = ${claim.id} and state = 'failed') as incomplete) i
+        where p.id = ${claim.id}`.execute(trx);
+    });
+  }
+
+  async prune(selectorDays: number, days: number): Promise<void> {
+    const { db } = this.database;
+    await sql`update pull set selector = null, request_digest = null where state <> 'open' and selector is not null
+      and ended_at < now() - make_interval(days => ${selectorDays}::int)`.execute(db);
+    await sql`delete from pull where state <> 'open' and ended_at < now() - make_interval(days => ${days}::int)`.execute(
+      db,
+    );
+  }
+
+  /** @throws {PullLostError} */
+  async #change({ id, fence }: ClaimedPull, work: (trx: Transaction<PullTables>) => Promise<void>): Promise<void> {
+    await this.database.db.transaction().execute(async (trx) => {
+      const { rows } = await sql`
+        select 1 from pull where id = ${id} and fence = ${fence} and state = 'open' for update`.execute(trx);
+      if (rows.length === 0) throw new PullLostError();
+      await work(trx);
+    });
+  }
+}
+
+const inMs = (ms: number) => sql<Date>`now() + make_interval(secs => ${ms / 1000})`;
+
+/** The same for the same request, however its members are ordered. */
+function digestOf({ source, selector }: PullRequest): string {
+  const members = Object.entries(selector).filter(([, value]) => value !== undefined);
+  const sorted = members.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256')
+    .update(JSON.stringify([source, sorted]))
+    .digest('hex');
+}
+
+/** @throws {IdempotencyKeyReusedError} */
+async function knownPull(
+  trx: Transaction<PullTables>,
+  digest: string,
+  idempotencyKey: string | undefined,
+): Promise<string | undefined> {
+  const { rows } = await sql<{ id: string; request_digest: string | null; keyed: boolean }>`
+    select id, request_digest, idempotency_key is not distinct from ${idempotencyKey ?? null}::text as keyed from pull
+    where idempotency_key = ${idempotencyKey ?? null} or (state = 'open' and request_digest = ${digest})
+    order by (idempotency_key is not distinct from ${idempotencyKey ?? null}::text) desc limit 1`.execute(trx);
+  const [row] = rows;
+  if (idempotencyKey !== undefined && row?.keyed && row.request_digest !== null && row.request_digest !== digest)
+    throw new IdempotencyKeyReusedError();
+  return row?.id;
+}

@@ -1,0 +1,42 @@
+import type { Migrations } from '@callosum/database';
+import { type Kysely, sql } from 'kysely';
+
+async function createPulls(db: Kysely<unknown>): Promise<void> {
+  await sql`create table pull (
+    id text primary key,
+    number bigint generated always as identity unique,
+    source text not null,
+    selector json,
+    request_digest text,
+    idempotency_key text unique,
+    state text not null check (state in ('open', 'completed', 'failed', 'cancelled')),
+    is_found boolean not null default false,
+    attempts integer not null default 0,
+    error_code text,
+    next_attempt_at timestamptz not null default now(),
+    lease_until timestamptz,
+    fence bigint not null default 0,
+    requested_by text not null,
+    traceparent text,
+    created_at timestamptz not null default now(),
+    ended_at timestamptz
+  )`.execute(db);
+  await sql`create unique index pull_open on pull (request_digest) where state = 'open'`.execute(db);
+  await sql`create index pull_due on pull (next_attempt_at) where state = 'open'`.execute(db);
+  await sql`create index pull_ended on pull (ended_at) where state <> 'open'`.execute(db);
+  await sql`create table pull_study (
+    pull_id text not null references pull on delete cascade,
+    study_instance_uid text collate "C" not null,
+    expected integer,
+    sop_class_uids text[] not null,
+    state text not null check (state in ('waiting', 'completed', 'failed')),
+    attempts integer not null default 0,
+    received integer not null default 0,
+    failed integer not null default 0,
+    error_code text,
+    primary key (pull_id, study_instance_uid)
+  )`.execute(db);
+}
+
+/** Pulls from other nodes. */
+export const pullMigrations: Migrations = { '0005-pulls': { up: createPulls } };

@@ -1,0 +1,42 @@
+import type { ColumnType, Generated } from 'kysely';
+
+export interface PullTable {
+  id: string;
+  /** In the order they were asked for. */
+  number: Generated<number>;
+  source: string;
+  /** `PullSelector`; holds a patient's identifiers until it is erased. */
+  selector: ColumnType<unknown, string, string | null>;
+  /** Of source and selector; erased with it. */
+  request_digest: string | null;
+  idempotency_key: string | null;
+  state: 'open' | 'completed' | 'failed' | 'cancelled';
+  /** Its studies are in `pull_study`. */
+  is_found: Generated<boolean>;
+  attempts: Generated<number>;
+  error_code: string | null;
+  next_attempt_at: Generated<Date>;
+  lease_until: Date | null;
+  fence: Generated<number>;
+  requested_by: string;
+  traceparent: string | null;
+  created_at: Generated<Date>;
+  ended_at: Date | null;
+}
+
+export interface PullStudyTable {
+  pull_id: string;
+  study_instance_uid: string;
+  expected: number | null;
+  sop_class_uids: string[];
+  state: 'waiting' | 'completed' | 'failed';
+  attempts: Generated<number>;
+  received: Generated<number>;
+  failed: Generated<number>;
+  error_code: string | null;
+}
+
+export interface PullTables {
+  pull: PullTable;
+  pull_study: PullStudyTable;
+}

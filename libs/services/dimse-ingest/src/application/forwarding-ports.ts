@@ -1,0 +1,116 @@
+import type { KeptAssociation } from '@callosum/dimse';
+
+import type { CallableEntity } from '../domain/application-entity.js';
+import type { ForwardableInstance, ForwardingRule, ForwardTarget } from '../domain/forwarding-rule.js';
+
+/** A rule, and whether it stands in the settings, where nobody changes it over HTTP. */
+export interface KnownRule extends ForwardingRule {
+  readonly fixed: boolean;
+}
+
+export interface ForwardingRules {
+  /** All of them, those of the settings first; at most a second old. */
+  current(): Promise<readonly ForwardingRule[]>;
+  all(): Promise<readonly KnownRule[]>;
+  /** @throws {TooManyForwardingRulesError} */
+  create(rule: Omit<ForwardingRule, 'id'>): Promise<KnownRule>;
+  /** @throws {UnknownForwardingRuleError} @throws {FixedForwardingRuleError} */
+  replace(id: string, rule: Omit<ForwardingRule, 'id'>): Promise<KnownRule>;
+  /** @throws {UnknownForwardingRuleError} @throws {FixedForwardingRuleError} */
+  remove(id: string): Promise<void>;
+}
+
+/** The fact that asks for something, and its trace. */
+export interface ForwardOrigin {
+  readonly eventId: string;
+  readonly traceparent?: string | undefined;
+}
+
+/** One instance on its way to one destination. */
+export interface ForwardItem {
+  readonly id: number;
+  readonly studyInstanceUid: string;
+  readonly sopInstanceUid: string;
+  readonly sopClassUid: string;
+  readonly transferSyntaxUid: string;
+  readonly revision: number;
+  readonly transcode: boolean;
+  readonly attempts: number;
+  readonly traceparent: string | undefined;
+}
+
+/** What one worker sends over one association: instances of one study. */
+export interface ForwardBatch {
+  readonly destination: string;
+  /** Rises with each claim: whoever has an older one writes nothing any more. */
+  readonly fence: number;
+  readonly items: readonly ForwardItem[];
+}
+
+/** How things stand with a destination. */
+export interface QueueState {
+  readonly destination: string;
+  readonly waiting: number;
+  readonly failed: number;
+  /** Seconds the instance that waits longest has waited; 0 when none does. */
+  readonly oldestSeconds: number;
+  /** Of the last failure: a DIMSE status or the code of an error. */
+  readonly lastErrorCode: string | undefined;
+  readonly lastFailedAt: Date | undefined;
+  readonly lastAnsweredAt: Date | undefined;
+  /** When it is tried again, where it is left alone now. */
+  readonly nextAttemptAt: Date | undefined;
+}
+
+/** Instances that wait for their destinations, one row each. */
+export interface ForwardQueue {
+  /** Once for each event; an instance that a destination has or waits for is not added again. @returns how many were */
+  add(origin: ForwardOrigin, instance: ForwardableInstance, targets: readonly ForwardTarget[]): Promise<number>;
+  /** Destinations with something to send that are not left alone now. */
+  due(): Promise<readonly string[]>;
+  claim(destination: string, leaseMs: number, itemsMax: number): Promise<ForwardBatch | undefined>;
+  /** @returns false when another worker has one of them by now */
+  renew(batch: ForwardBatch, items: readonly ForwardItem[], leaseMs: number): Promise<boolean>;
+  /** `dropped`: there is nothing to send any more. Nothing happens where another worker has the item by now. */
+  end(batch: ForwardBatch, item: ForwardItem, state: 'sent' | 'failed' | 'dropped', code?: string): Promise<void>;
+  /** Lets an item go; due again after `delayMs`, with its attempt counted where `code` says why. */
+  later(batch: ForwardBatch, item: ForwardItem, delayMs: number, code?: string): Promise<void>;
+  /** Lets items go that were not tried. */
+  giveBack(batch: ForwardBatch, items: readonly ForwardItem[]): Promise<void>;
+  /** Leaves a destination alone for a while. @returns for how long, in ms; undefined when it is already */
+  destinationAway(destination: string, code: string): Promise<number | undefined>;
+  /** The destination took something. @returns true when it had been away */
+  destinationAnswered(destination: string): Promise<boolean>;
+  states(): Promise<readonly QueueState[]>;
+  /** Failed instances wait again, and the destination is tried at once. @returns how many */
+  retry(destination: string, code?: string): Promise<number>;
+  /** Gives up what waits or failed. @returns how many */
+  drop(destination: string, state: 'waiting' | 'failed'): Promise<number>;
+  /** Forgets what ended before. @returns how many */
+  prune(days: number): Promise<number>;
+}
+
+/** An instance as the archive has it now. */
+export interface KeptObject {
+  readonly revision: number;
+  readonly sopClassUid: string;
+  readonly transferSyntaxUid: string;
+  readonly blobKey: string;
+}
+
+export interface KeptObjects {
+  /** The current one that may be shown to others; undefined when there is none. */
+  current(studyInstanceUid: string, sopInstanceUid: string): Promise<KeptObject | undefined>;
+  /** Its bytes as a PS3.10 file. */
+  open(blobKey: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+}
+
+/** Nodes we send to. */
+export interface Destinations {
+  with<T>(
+    entity: CallableEntity,
+    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>,
+  ): Promise<T>;
+  /** Releases what is idle, and the rest as soon as it is. */
+  close(): Promise<void>;
+}

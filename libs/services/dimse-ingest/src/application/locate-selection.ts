@@ -1,0 +1,119 @@
+import type { DicomJson, IdentifierKey, Tag } from '@callosum/dicom';
+
+import { type QueryLevel, type RetrieveIdentifier, tags } from '../domain/query-model.js';
+import type { LocatedInstance, QueryIndex } from './query-ports.js';
+
+/** As many as study-index takes in one list. */
+const uidsInQuery = 1_000;
+
+/** Studies that are wanted, and which of their series and instances; all of them where a set is empty. */
+interface Wanted {
+  readonly studyInstanceUid: string;
+  readonly series: Set<string>;
+  readonly instances: Set<string>;
+}
+
+/**
+ * The instances that a retrieve names, study by study in the index's order: what the index does not show (rejected,
+ * deleted, superseded) is not sent.
+ * @throws {IndexUnavailableError} @throws {IdentifierError}
+ */
+export async function locateSelection(
+  index: QueryIndex,
+  selection: RetrieveIdentifier,
+  signal: AbortSignal,
+): Promise<LocatedInstance[]> {
+  const located: LocatedInstance[] = [];
+  for (const { studyInstanceUid, series, instances } of await wantedOf(index, selection, signal)) {
+    const [seriesInstanceUid, ...moreSeries] = series;
+    const [sopInstanceUid, ...moreInstances] = instances;
+    const part = {
+      studyInstanceUid,
+      ...(seriesInstanceUid !== undefined && moreSeries.length === 0 ? { seriesInstanceUid } : {}),
+      ...(sopInstanceUid !== undefined && moreInstances.length === 0 ? { sopInstanceUid } : {}),
+    };
+    for await (const instance of index.instances(part, signal)) {
+      const isWanted =
+        (series.size === 0 || series.has(instance.seriesInstanceUid)) &&
+        (instances.size === 0 || instances.has(instance.sopInstanceUid));
+      if (isWanted) located.push(instance);
+    }
+  }
+  return located;
+}
+
+/** The index is asked first whose a study is, and, in relational retrieves, in which study a series or instance is. */
+async function wantedOf(index: QueryIndex, selection: RetrieveIdentifier, signal: AbortSignal): Promise<Wanted[]> {
+  const { patientId, studyInstanceUids: studies, seriesInstanceUids, sopInstanceUids } = selection;
+  const parts = (studyInstanceUid: string): Wanted => ({
+    studyInstanceUid,
+    series: new Set(seriesInstanceUids),
+    instances: new Set(sopInstanceUids),
+  });
+  if (patientId === undefined && studies.length > 0) return studies.map(parts);
+  const seek = (level: QueryLevel, uids: readonly string[]): Promise<Found[]> =>
+    found(index, selection, level, uids, signal);
+  if (studies.length > 0 || selection.level === 'PATIENT')
+    return (await seek('STUDY', studies)).map(({ study }) => parts(study));
+  if (sopInstanceUids.length === 0) return grouped(await seek('SERIES', seriesInstanceUids));
+  const instances = await seek('IMAGE', sopInstanceUids);
+  return grouped(
+    seriesInstanceUids.length === 0 ? instances : instances.filter(({ series }) => seriesInstanceUids.includes(series)),
+  );
+}
+
+interface Found {
+  readonly study: string;
+  /** '' at the levels above. */
+  readonly series: string;
+  readonly instance: string;
+}
+
+function grouped(found: readonly Found[]): Wanted[] {
+  const studies = new Map<string, Wanted>();
+  for (const { study, series, instance } of found) {
+    const wanted = studies.get(study) ?? { studyInstanceUid: study, series: new Set(), instances: new Set() };
+    studies.set(study, wanted);
+    wanted.series.add(series);
+    if (instance !== '') wanted.instances.add(instance);
+  }
+  return [...studies.values()];
+}
+
+const uniqueKeys: Readonly<Record<QueryLevel, Tag>> = {
+  PATIENT: tags.patientId,
+  STUDY: tags.studyInstanceUid,
+  SERIES: tags.seriesInstanceUid,
+  IMAGE: tags.sopInstanceUid,
+};
+
+/** What of these UIDs there is, of the patient where one is named; all at that level when there are none. */
+async function found(
+  index: QueryIndex,
+  { patientId, issuerOfPatientId }: RetrieveIdentifier,
+  level: QueryLevel,
+  uids: readonly string[],
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const patient: IdentifierKey[] = [
+    ...(patientId === undefined ? [] : [{ path: tags.patientId, value: patientId }]),
+    ...(issuerOfPatientId === undefined ? [] : [{ path: tags.issuerOfPatientId, value: issuerOfPatientId }]),
+  ];
+  const all: Found[] = [];
+  for (let at = 0; at === 0 || at < uids.length; at += uidsInQuery) {
+    const list = { path: uniqueKeys[level], value: uids.slice(at, at + uidsInQuery).join('\\') };
+    const search = { ...baseline, level, keys: [...patient, list] };
+    for await (const { dataset } of index.search(search, signal)) {
+      const [study, series] = [uidAt(dataset, tags.studyInstanceUid), uidAt(dataset, tags.seriesInstanceUid)];
+      all.push({ study, series, instance: uidAt(dataset, tags.sopInstanceUid) });
+    }
+  }
+  return all;
+}
+
+const baseline = { combinedDatetime: false, fuzzyNames: false, emptyValues: false };
+
+const uidAt = (dataset: DicomJson, tag: Tag): string => {
+  const value = dataset[tag]?.Value?.[0];
+  return typeof value === 'string' ? value : '';
+};

@@ -1,0 +1,37 @@
+import { DicomTranscodeError, transcode, type TranscodeSource } from '@callosum/dicom';
+import { datasetBytesOf, type OtherForm, type OutgoingObject } from '@callosum/dimse';
+
+import type { ForwardItem, KeptObject, KeptObjects } from './forwarding-ports.js';
+
+/** An instance of the archive for a peer: its bytes as they are kept; where a rule lets it, in another lossless form. */
+export function outgoingObject(
+  objects: KeptObjects,
+  { sopInstanceUid, transcode: mayChange }: Pick<ForwardItem, 'sopInstanceUid' | 'transcode'>,
+  { sopClassUid, transferSyntaxUid, blobKey }: KeptObject,
+): OutgoingObject {
+  const source: TranscodeSource = { open: (signal) => objects.open(blobKey, signal) };
+  return {
+    sopClassUid,
+    sopInstanceUid,
+    transferSyntaxUid,
+    dataset: async function* () {
+      yield* datasetBytesOf(await objects.open(blobKey));
+    },
+    ...(mayChange ? { otherwise: (accepted: readonly string[]) => otherForm(source, accepted) } : {}),
+  };
+}
+
+/** Undefined when the object cannot be given in any of them: video, for one. */
+async function otherForm(source: TranscodeSource, accepted: readonly string[]): Promise<OtherForm | undefined> {
+  try {
+    const form = await transcode(source, { to: accepted });
+    return { transferSyntaxUid: form.transferSyntaxUid, dataset: () => buffers(form.dataset()) };
+  } catch (error) {
+    if (error instanceof DicomTranscodeError) return undefined;
+    throw error;
+  }
+}
+
+async function* buffers(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  for await (const { buffer, byteOffset, byteLength } of chunks) yield Buffer.from(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,65 @@
+import type { Readable } from 'node:stream';
+
+import type { DicomJson } from '@callosum/dicom';
+import type { MoveOriginator, ProposedContext, SubOperationSender } from '@callosum/dimse';
+
+import type { CallableEntity } from '../domain/application-entity.js';
+import type { FindNegotiation } from '../domain/query-negotiation.js';
+import type { FindIdentifier } from '../domain/query-model.js';
+
+export interface IndexMatch {
+  readonly dataset: DicomJson;
+  /** Keys that were not matched by, or are not returned. */
+  readonly unsupportedKeys: readonly string[];
+}
+
+/** What is searched, and the meaning of its values beyond the baseline. */
+export type IndexSearch = FindIdentifier & Omit<FindNegotiation, 'relational'>;
+
+/** A study, or part of it. */
+export interface StudyPart {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid?: string;
+  readonly sopInstanceUid?: string;
+}
+
+/** Where a current instance lies. */
+export interface LocatedInstance {
+  readonly seriesInstanceUid: string;
+  readonly sopInstanceUid: string;
+  readonly sopClassUid: string;
+  /** As stored. */
+  readonly transferSyntaxUid: string;
+  readonly blobKey: string;
+}
+
+/**
+ * What study-index knows. Answers come no faster than they are taken; `signal` ends them, with its reason.
+ * @throws {IndexUnavailableError} @throws {IdentifierError} a value that cannot be read
+ */
+export interface QueryIndex {
+  /** @throws {SearchTooBroadError} */
+  search(search: IndexSearch, signal: AbortSignal): AsyncIterable<IndexMatch>;
+  /** Current instances, in their order; none of what is not known. */
+  instances(part: StudyPart, signal: AbortSignal): AsyncIterable<LocatedInstance>;
+}
+
+/** The archive's blobs: PS3.10 files. */
+export interface KeptObjects {
+  open(blobKey: string, signal?: AbortSignal): Promise<Readable>;
+}
+
+/** An association with the destination of a C-MOVE. */
+export interface DestinationAssociation extends SubOperationSender {
+  /** Never rejects: everything was answered before. */
+  release(): Promise<void>;
+}
+
+export interface Destinations {
+  /** @throws {PeerUnreachableError} @throws {AssociationRejectedError} @throws {AssociationAbortedError} */
+  open(
+    entity: CallableEntity,
+    contexts: readonly ProposedContext[],
+    originator: MoveOriginator,
+  ): Promise<DestinationAssociation>;
+}

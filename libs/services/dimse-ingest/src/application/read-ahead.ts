@@ -1,0 +1,53 @@
+import type { Readable } from 'node:stream';
+
+import type { KeptObjects } from './query-ports.js';
+
+/** A stream that nobody reads for longer may be cut by its store in the middle; then it is opened anew. */
+const freshMs = 5_000;
+
+/**
+ * Opens the object that is sent next while the peer still takes the one before: with objects on a network, asking for one
+ * takes longer than reading it. One retrieve has one of these, and closes it.
+ */
+export class ReadAhead implements KeptObjects {
+  readonly #ahead = new Map<string, { readonly opened: Promise<Readable>; readonly at: number }>();
+  #next: string | undefined;
+
+  constructor(private readonly objects: KeptObjects) {}
+
+  /** What is opened once the object before it is read. */
+  announce(blobKey: string | undefined): void {
+    this.#next = blobKey;
+  }
+
+  open(blobKey: string, signal?: AbortSignal): Promise<Readable> {
+    const ahead = this.#ahead.get(blobKey);
+    this.#ahead.delete(blobKey);
+    const isFresh = ahead !== undefined && performance.now() - ahead.at < freshMs;
+    if (ahead && !isFresh) letGo(ahead.opened);
+    const opened = ahead && isFresh ? ahead.opened : this.objects.open(blobKey, signal);
+    this.#begin();
+    return opened;
+  }
+
+  /** Whether it can be had shows when it is its turn. */
+  #begin(): void {
+    const blobKey = this.#next;
+    if (blobKey === undefined || this.#ahead.has(blobKey)) return;
+    const opened = this.objects.open(blobKey);
+    opened.catch(() => undefined);
+    this.#ahead.set(blobKey, { opened, at: performance.now() });
+  }
+
+  /** Lets go of what was not read. */
+  close(): void {
+    for (const { opened } of this.#ahead.values()) letGo(opened);
+    this.#ahead.clear();
+  }
+}
+
+const letGo = (opened: Promise<Readable>): void =>
+  void opened.then(
+    (stream) => stream.destroy(),
+    () => undefined,
+  );

@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import {
+  type Answer,
+  AssociationAbortedError,
+  type MoveOriginator,
+  type SubOperationCounts,
+  type SubOperationSender,
+} from '@callosum/dimse';
+
+import type { CallableEntity } from '../domain/application-entity.js';
+import { associationLoads } from '../domain/proposed-contexts.js';
+import { TooManyRetrievesError } from '../domain/query-errors.js';
+import type { RetrieveIdentifier } from '../domain/query-model.js';
+import { SubOperations } from '../domain/sub-operations.js';
+import { locateSelection } from './locate-selection.js';
+import type { DestinationAssociation, Destinations, KeptObjects, LocatedInstance, QueryIndex } from './query-ports.js';
+import { ReadAhead } from './read-ahead.js';
+import type { SendInstance } from './send-instance.js';
+import type { Turns } from './turns.js';
+
+/** Whoever waits hears of it twice a second. */
+const progressMs = 500;
+/** A destination that aborts so often, with nothing stored between, takes nothing of the rest either. */
+const abortsMax = 3;
+
+type Progress = AsyncGenerator<SubOperationCounts, SubOperations>;
+
+/** One retrieve, as whoever sends for it sees it. */
+interface Retrieve {
+  readonly operations: SubOperations;
+  readonly objects: ReadAhead;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * C-MOVE and C-GET: finds what is asked for and sends it, object by object. Progress is yielded while that goes on,
+ * whatever a single object takes; what is returned is how it ended.
+ */
+export class RetrieveInstances {
+  constructor(
+    private readonly index: QueryIndex,
+    private readonly objects: KeptObjects,
+    private readonly destinations: Destinations,
+    private readonly sendInstance: SendInstance,
+    /** Retrieves at the same time. */
+    private readonly retrieves: Turns,
+  ) {}
+
+  /**
+   * C-GET: over the association that asks. Ends when `signal` says so, with what is left as remaining.
+   * @throws {TooManyRetrievesError} @throws {IndexUnavailableError} @throws {IdentifierError}
+   */
+  get(selection: RetrieveIdentifier, sender: SubOperationSender, signal: AbortSignal): Progress {
+    return this.#retrieve(selection, signal, (instances, retrieve) =>
+      eachOf(instances, retrieve, (instance) => this.sendInstance.execute(instance, retrieve.objects, sender, signal)),
+    );
+  }
+
+  /** C-MOVE: over associations with the destination. Otherwise as `get`. */
+  move(
+    selection: RetrieveIdentifier,
+    destination: CallableEntity,
+    originator: MoveOriginator,
+    signal: AbortSignal,
+  ): Progress {
+    return this.#retrieve(selection, signal, async (instances, retrieve) => {
+      for (const { contexts, objects } of associationLoads(instances)) {
+        const delivery = new Delivery(this.sendInstance, retrieve, () =>
+          this.destinations.open(destination, contexts, originator),
+        );
+        await eachOf(objects, retrieve, (instance) => delivery.send(instance));
+        await delivery.end();
+      }
+    });
+  }
+
+  async *#retrieve(
+    selection: RetrieveIdentifier,
+    signal: AbortSignal,
+    send: (instances: readonly LocatedInstance[], retrieve: Retrieve) => Promise<void>,
+  ): Progress {
+    const giveBack = this.retrieves.takeNow();
+    if (!giveBack) throw new TooManyRetrievesError();
+    try {
+      const instances = await locateSelection(this.index, selection, signal);
+      const operations = new SubOperations(instances.length);
+      const objects = new ReadAhead(this.objects);
+      const work = send(instances, { operations, objects, signal }).finally(() => objects.close());
+      // It is waited for below; until then its failure is nobody's surprise.
+      work.catch(() => undefined);
+      const done = work.then(() => true);
+      do yield operations.counts;
+      while (!(await within(done, progressMs)));
+      return operations;
+    } finally {
+      giveBack();
+    }
+  }
+}
+
+/** Sends one after the other and counts; a C-CANCEL ends it, and what it cuts short is one of those that remain. */
+async function eachOf(
+  instances: readonly LocatedInstance[],
+  { operations, objects, signal }: Retrieve,
+  send: (instance: LocatedInstance) => Promise<Answer>,
+): Promise<void> {
+  for (const [at, instance] of instances.entries()) {
+    if (signal.aborted) return;
+    try {
+      objects.announce(instances[at + 1]?.blobKey);
+      operations.answered(instance.sopInstanceUid, await send(instance));
+    } catch (error) {
+      if (!signal.aborted) operations.failed(instance.sopInstanceUid, error);
+    }
+  }
+}
+
+/** What goes over one association with a destination, or over others in its place when it breaks. */
+class Delivery {
+  #association: DestinationAssociation | undefined;
+  #aborts = 0;
+  /** Why nothing more can be sent. */
+  #away: Error | undefined;
+
+  constructor(
+    private readonly sendInstance: SendInstance,
+    private readonly retrieve: Retrieve,
+    private readonly open: () => Promise<DestinationAssociation>,
+  ) {}
+
+  /** An association may have been ended while nothing was sent on it: an object gets a second one. */
+  async send(instance: LocatedInstance): Promise<Answer> {
+    const answer = await this.#attempt(instance).catch((error: unknown) => {
+      if (!(error instanceof AssociationAbortedError) || this.retrieve.signal.aborted) throw error;
+      return this.#attempt(instance);
+    });
+    this.#aborts = 0;
+    return answer;
+  }
+
+  async end(): Promise<void> {
+    await this.#association?.release();
+  }
+
+  async #attempt(instance: LocatedInstance): Promise<Answer> {
+    if (this.#away) throw this.#away;
+    this.#association ??= await this.#opened();
+    const { objects, signal } = this.retrieve;
+    try {
+      return await this.sendInstance.execute(instance, objects, this.#association, signal);
+    } catch (error) {
+      if (error instanceof AssociationAbortedError) {
+        this.#association = undefined;
+        if (++this.#aborts >= abortsMax) this.#away = error;
+      }
+      throw error;
+    }
+  }
+
+  async #opened(): Promise<DestinationAssociation> {
+    try {
+      return await this.open();
+    } catch (error) {
+      this.#away = error instanceof Error ? error : new Error('no association', { cause: error });
+      throw error;
+    }
+  }
+}
+
+/** True when it is done within this time. */
+async function within(done: Promise<boolean>, ms: number): Promise<boolean> {
+  const timer = new AbortController();
+  try {
+    return await Promise.race([done, sleep(ms, false, { signal: timer.signal })]);
+  } finally {
+    timer.abort();
+  }
+}

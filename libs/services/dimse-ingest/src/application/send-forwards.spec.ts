@@ -1,0 +1,124 @@
+import { AssociationAbortedError, type OutgoingObject, PeerUnreachableError } from '@callosum/dimse';
+import { describe, expect, it } from 'vitest';
+
+import type { ForwardBatch, ForwardItem, ForwardQueue } from './forwarding-ports.js';
+import { SendForwards, type SendForwardsParts } from './send-forwards.js';
+
+const ct = { sopClassUid: '1.2.840.10008.5.1.4.1.1.2', transferSyntaxUid: '1.2.840.10008.1.2.1' };
+const item = (id: number): ForwardItem => ({
+  id,
+  ...ct,
+  studyInstanceUid: '1.2',
+  sopInstanceUid: `1.2.${id}`,
+  revision: 1,
+  transcode: true,
+  attempts: 0,
+  traceparent: undefined,
+});
+
+/** What the queue was told, in words. */
+function harness(
+  store: (object: OutgoingObject) => Promise<number>,
+  more: Partial<SendForwardsParts> = {},
+  items = [item(1), item(2), item(3)],
+) {
+  const told: string[] = [];
+  const batch: ForwardBatch = { destination: 'PACS', fence: 7, items };
+  const queue = {
+    claim: () => Promise.resolve(batch),
+    renew: () => Promise.resolve(true),
+    end: (_: ForwardBatch, { id }: ForwardItem, state: string, code?: string) =>
+      Promise.resolve(void told.push([id, state, code].filter(Boolean).join(' '))),
+    later: (_: ForwardBatch, { id }: ForwardItem, delayMs: number, code?: string) =>
+      Promise.resolve(void told.push(`${id} later ${delayMs} ${code}`)),
+    giveBack: (_: ForwardBatch, left: readonly ForwardItem[]) =>
+      Promise.resolve(void told.push(`back ${left.map(({ id }) => id).join(',')}`)),
+    destinationAway: (_: string, code: string) => Promise.resolve(told.push(`away ${code}`) * 1_000),
+    destinationAnswered: () => Promise.resolve(false),
+  } as unknown as ForwardQueue;
+  const sendForwards = new SendForwards({
+    queue,
+    objects: {
+      current: () => Promise.resolve({ ...ct, revision: 1, blobKey: 'k' }),
+      open: () => Promise.reject(new Error('not read here')),
+    },
+    entities: {
+      named: () => Promise.resolve([]),
+      callable: (aet) => Promise.resolve({ aet, host: '127.0.0.1', port: 104 }),
+    },
+    destinations: {
+      close: () => Promise.resolve(),
+      with: (_, work) =>
+        work({
+          expect: () => undefined,
+          abort: () => undefined,
+          store: async (object) => ({ status: await store(object), transferSyntaxUid: object.transferSyntaxUid }),
+        }),
+    },
+    isOutage: () => false,
+    observe: (_batch, _item, send) => send(),
+    onAway: () => undefined,
+    onBack: () => undefined,
+    ...more,
+  });
+  return { sendForwards, told, run: (signal = new AbortController().signal) => sendForwards.execute('PACS', signal) };
+}
+const first = ({ sopInstanceUid }: OutgoingObject): boolean => sopInstanceUid === '1.2.1';
+
+describe('what waits for a destination', () => {
+  it('is sent one after the other, and each is recorded as it is answered', async () => {
+    const { run, told } = harness((object) => Promise.resolve(first(object) ? 0xc000 : 0));
+    expect(await run()).toBe(true);
+    expect(told).toEqual(['1 failed C000', '2 sent', '3 sent']);
+  });
+
+  it('costs nothing while the destination is away', async () => {
+    const { run, told } = harness(() => Promise.reject(new PeerUnreachableError('gone')));
+    await run();
+    expect(told).toEqual(['back 1', 'away dimse.peer-unreachable', 'back 2,3']);
+  });
+
+  it('counts an association that broke for the instance it broke at, too', async () => {
+    const { run, told } = harness((object) =>
+      first(object) ? Promise.resolve(0) : Promise.reject(new AssociationAbortedError('why')),
+    );
+    await run();
+    expect(told).toEqual([
+      '1 sent',
+      '2 later 30000 dimse.association-aborted',
+      'away dimse.association-aborted',
+      'back 3',
+    ]);
+  });
+
+  it('waits for an entity that nobody can call', async () => {
+    const entities = { named: () => Promise.resolve([]), callable: () => Promise.resolve(undefined) };
+    const { run, told } = harness(() => Promise.resolve(0), { entities });
+    await run();
+    expect(told).toEqual(['away dimse-ingest.uncallable-entity', 'back 1,2,3']);
+  });
+
+  it('is not sent when it was withdrawn or corrected meanwhile', async () => {
+    let asked = 0;
+    const current = () => Promise.resolve(asked++ === 0 ? undefined : { ...ct, revision: 2, blobKey: 'k' });
+    const { run, told } = harness(() => Promise.resolve(0), {
+      objects: { current, open: () => Promise.reject(new Error('not read here')) },
+    });
+    await run();
+    expect(told).toEqual([
+      '1 dropped dimse-ingest.withdrawn',
+      '2 dropped dimse-ingest.superseded',
+      '3 dropped dimse-ingest.superseded',
+    ]);
+  });
+
+  it('goes back where the process ends, but for what was answered', async () => {
+    const stop = new AbortController();
+    const { run, told } = harness(() => {
+      stop.abort();
+      return Promise.resolve(0);
+    });
+    await run(stop.signal);
+    expect(told).toEqual(['1 sent', 'back 2,3']);
+  });
+});

@@ -1,0 +1,138 @@
+import { errorCode } from '@callosum/kernel';
+
+import type { CallableEntity } from '../domain/application-entity.js';
+import { afterAnswer, afterError, type ForwardOutcome } from '../domain/forward-outcome.js';
+import { UncallableEntityError } from '../domain/forwarding-errors.js';
+import type { Destinations, ForwardBatch, ForwardItem, ForwardQueue, KeptObjects } from './forwarding-ports.js';
+import { outgoingObject } from './outgoing-object.js';
+import type { ApplicationEntities } from './ports.js';
+
+export interface SendForwardsParts {
+  readonly queue: ForwardQueue;
+  readonly objects: KeptObjects;
+  readonly entities: ApplicationEntities;
+  readonly destinations: Destinations;
+  /** Tells errors of libraries that say a dependency of ours is away. */
+  readonly isOutage: (error: unknown) => boolean;
+  /** Around the sending of each instance: its span. */
+  readonly observe: (batch: ForwardBatch, item: ForwardItem, send: () => Promise<ForwardEnd>) => Promise<ForwardEnd>;
+  readonly onAway: (destination: string, code: string, pauseMs: number) => void;
+  readonly onBack: (destination: string) => void;
+}
+
+/** `withdrawn`: there is nothing to send any more. */
+export type ForwardEnd = ForwardOutcome | { readonly end: 'withdrawn'; readonly code: string };
+
+type Peer = Parameters<Parameters<Destinations['with']>[1]>[0];
+
+/** An item is sent within it, or it is renewed meanwhile; after a crash another worker has the items so much later. */
+const leaseMs = 120_000;
+const renewEveryMs = 30_000;
+/** What a process that ends lets the instance under way have; it is sent again otherwise. */
+const endingMs = 5_000;
+/** A large CT series in some associations: what a crash leaves behind a lease stays little. */
+const itemsMax = 200;
+
+/**
+ * Sends what waits for one destination, a study at a time over one association, as it is in the archive at that moment:
+ * original bytes. What the destination took is recorded at once, so that whoever goes on after a crash sends at most one
+ * instance twice.
+ */
+export class SendForwards {
+  constructor(private readonly parts: SendForwardsParts) {}
+
+  /**
+   * One batch. @param signal ends it after the instance that is being sent
+   * @returns false when nothing is due
+   */
+  async execute(destination: string, signal: AbortSignal): Promise<boolean> {
+    const { queue } = this.parts;
+    const batch = await queue.claim(destination, leaseMs, itemsMax);
+    if (!batch) return false;
+    const left = [...batch.items];
+    try {
+      await this.#send(batch, left, signal);
+    } finally {
+      if (left.length > 0) await queue.giveBack(batch, left);
+    }
+    return true;
+  }
+
+  /** Takes from `left` what has ended. */
+  async #send(batch: ForwardBatch, left: ForwardItem[], signal: AbortSignal): Promise<void> {
+    const { destination } = batch;
+    const entity = await this.parts.entities.callable(destination);
+    if (!entity) return this.#away(destination, errorCode(new UncallableEntityError()));
+    await this.parts.destinations.with(entity, (peer) => this.#sendTo(entity, peer, batch, left, signal));
+  }
+
+  async #sendTo(
+    { aet }: CallableEntity,
+    peer: Peer,
+    batch: ForwardBatch,
+    left: ForwardItem[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { queue } = this.parts;
+    peer.expect(left);
+    let lost = false;
+    const renewal = setInterval(() => {
+      const renewed = queue.renew(batch, left, leaseMs).catch(() => true);
+      void renewed.then((ours) => {
+        if (ours) return;
+        lost = true;
+        peer.abort();
+      });
+    }, renewEveryMs);
+    const ending = (): void => void setTimeout(() => peer.abort(), endingMs).unref();
+    signal.addEventListener('abort', ending, { once: true });
+    let answered = false;
+    try {
+      for (let item = left[0]; item && !signal.aborted; item = left[0]) {
+        const current = item;
+        const end = await this.parts.observe(batch, item, () => this.#one(peer, current));
+        // Another worker has it: what becomes of it is for that one to say.
+        if (lost) return void left.splice(0);
+        if (signal.aborted && end.end !== 'sent') return;
+        if (end.end === 'sent' && !answered) {
+          answered = true;
+          if (await queue.destinationAnswered(aet)) this.parts.onBack(aet);
+        }
+        await this.#record(batch, item, end);
+        left.shift();
+        if (end.end === 'away') return await this.#away(aet, end.code);
+      }
+    } finally {
+      clearInterval(renewal);
+      signal.removeEventListener('abort', ending);
+    }
+  }
+
+  async #one(peer: Peer, item: ForwardItem): Promise<ForwardEnd> {
+    try {
+      const kept = await this.parts.objects.current(item.studyInstanceUid, item.sopInstanceUid);
+      if (!kept) return { end: 'withdrawn', code: 'dimse-ingest.withdrawn' };
+      // A newer one has a row of its own where a rule wants it.
+      if (kept.revision !== item.revision) return { end: 'withdrawn', code: 'dimse-ingest.superseded' };
+      const { status } = await peer.store(outgoingObject(this.parts.objects, item, kept));
+      return afterAnswer(status, item.attempts);
+    } catch (error) {
+      return afterError(error, item.attempts, this.parts.isOutage);
+    }
+  }
+
+  async #record(batch: ForwardBatch, item: ForwardItem, end: ForwardEnd): Promise<void> {
+    const { queue } = this.parts;
+    if (end.end === 'sent') return queue.end(batch, item, 'sent');
+    if (end.end === 'withdrawn') return queue.end(batch, item, 'dropped', end.code);
+    if (end.end === 'failed') return queue.end(batch, item, 'failed', end.code);
+    if (end.end === 'later') return queue.later(batch, item, end.delayMs, end.code);
+    // It waits a little longer than the others: it may be why the association ended.
+    return end.attempted ? queue.later(batch, item, renewEveryMs, end.code) : queue.giveBack(batch, [item]);
+  }
+
+  async #away(destination: string, code: string): Promise<void> {
+    const pauseMs = await this.parts.queue.destinationAway(destination, code);
+    if (pauseMs !== undefined) this.parts.onAway(destination, code, pauseMs);
+  }
+}

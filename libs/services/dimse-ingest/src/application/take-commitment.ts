@@ -1,0 +1,28 @@
+import type { CommitmentRequest } from '@callosum/dimse';
+
+import { digestOfReferences } from '../domain/commitment.js';
+import type { Commitments, TakenAs } from './commitment-ports.js';
+
+export interface CommitmentOrigin {
+  readonly associationId: string;
+  readonly callingAet: string;
+  readonly traceparent?: string;
+}
+
+/**
+ * N-ACTION of the Storage Commitment Push Model (PS3.4 J.3.2). When it resolves, the request is a row that a report
+ * follows, whatever becomes of this process. A request whose response was lost may come again: it is reported again.
+ */
+export class TakeCommitment {
+  constructor(private readonly commitments: Commitments) {}
+
+  /** @param holdMs see `Commitments.take` @throws {TooManyCommitmentsError} */
+  execute(
+    { transactionUid, references }: CommitmentRequest,
+    { callingAet, ...origin }: CommitmentOrigin,
+    holdMs: number,
+  ): Promise<{ readonly id: string; readonly as: TakenAs }> {
+    const digest = digestOfReferences(references);
+    return this.commitments.take({ aet: callingAet, transactionUid, references, digest, ...origin }, holdMs);
+  }
+}

@@ -1,0 +1,180 @@
+import {
+  AssociationAbortedError,
+  PeerUnreachableError,
+  type RetrieveOutcome,
+  type StoreAnswer,
+  type StoreRequest,
+} from '@callosum/dimse';
+import { datasetOf } from '@callosum/dicom';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+
+import type { AnnounceRelease } from './announce-release.js';
+import type { ClaimedPull, Pulls, PullSource, PullStudy } from './pull-ports.js';
+import type { StoreInstance } from './store-instance.js';
+import { WorkOffPull, type WorkOffPullParts } from './work-off-pull.js';
+
+const claim: ClaimedPull = {
+  id: 'p1',
+  fence: 1,
+  source: 'PACS',
+  selector: { accessionNumber: 'A1' },
+  isFound: false,
+  attempts: 0,
+  ageMs: 0,
+  traceparent: undefined,
+};
+const outcome = (status: number, completed: number, failed = 0): RetrieveOutcome => ({
+  status,
+  counts: { remaining: 0, completed, failed, warning: 0 },
+  failedSopInstanceUids: [],
+});
+const matches = (...uids: string[]): PullSource['find'] =>
+  async function* () {
+    for (const uid of uids) yield await Promise.resolve(datasetOf({ StudyInstanceUID: uid, AccessionNumber: 'A1' }));
+  };
+
+/** What the row was told, in words. */
+function harness(source: Partial<PullSource>, more: Partial<WorkOffPullParts> = {}, retrieve?: 'get') {
+  const told: string[] = [];
+  const tell = (...words: unknown[]) =>
+    Promise.resolve(void told.push(words.filter((one) => one !== undefined).join(' ')));
+  let open: PullStudy[] = [];
+  const state = { ours: true };
+  const pulls = {
+    renew: () => Promise.resolve(state.ours),
+    found: (_: ClaimedPull, studies: readonly PullStudy[]) => {
+      open = studies.map((study) => ({ ...study, attempts: 0 }));
+      return tell('found', studies.length);
+    },
+    open: () => Promise.resolve(open),
+    progress: () => Promise.resolve(),
+    studyEnded: (_: ClaimedPull, uid: string, ended: string, _counts: unknown, code?: string) => {
+      if (ended !== 'waiting') open = open.filter((study) => study.studyInstanceUid !== uid);
+      return tell(uid, ended, code);
+    },
+    later: (_: ClaimedPull, _delayMs: number, code?: string) => tell('later', code),
+    end: (_: ClaimedPull, code?: string) => tell('end', code),
+  } as unknown as Pulls;
+  const workOff = new WorkOffPull({
+    pulls,
+    source: { find: matches('1.2.1', '1.2.2'), move: () => Promise.resolve(outcome(0, 3)), ...source } as PullSource,
+    entities: {
+      named: () => Promise.resolve([]),
+      callable: (aet) => Promise.resolve({ aet, host: '127.0.0.1', port: 104, retrieve }),
+    },
+    storeInstance: { execute: () => Promise.resolve({ studyInstanceUid: '1.2.1' }) } as unknown as StoreInstance,
+    announceRelease: { execute: () => Promise.resolve() } as unknown as AnnounceRelease,
+    refusalOf: () => ({ status: 0xa700 }),
+    isOutage: () => false,
+    studiesMax: 2,
+    giveUpMs: 1_000,
+    ...more,
+  });
+  return { workOff, told, state };
+}
+const never = new AbortController().signal;
+/** A source that is at it until it is told to stop. */
+const untilStopped: PullSource['move'] = (_entity, _identifier, { signal }) =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve(outcome(0xfe00, 1))));
+
+describe('a pull', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('looks its studies up and brings one after the other', async () => {
+    const { workOff, told } = harness({});
+    expect(await workOff.execute(claim, never)).toEqual({ end: 'ended' });
+    expect(told).toEqual(['found 2', '1.2.1 completed', '1.2.2 completed', 'end']);
+  });
+
+  it('asks again for a study of which something failed, when the others have come', async () => {
+    let asked = 0;
+    const move = () => Promise.resolve(asked++ === 0 ? outcome(0xb000, 2, 1) : outcome(0, 3));
+    const { workOff, told } = harness({ move });
+    expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed' });
+    expect(told).toEqual(['found 2', '1.2.1 waiting B000', '1.2.2 completed', 'later']);
+  });
+
+  it('asks for nothing where there is too much, and where the source does not know us', async () => {
+    const broad = harness({ find: matches('1.2.1', '1.2.2', '1.2.3') });
+    expect(await broad.workOff.execute(claim, never)).toEqual({ end: 'failed', code: 'dimse-ingest.pull-too-broad' });
+    expect(broad.told).toEqual(['end dimse-ingest.pull-too-broad']);
+    const unknown = harness({ move: () => Promise.resolve(outcome(0xa801, 0)) });
+    expect(await unknown.workOff.execute(claim, never)).toEqual({ end: 'failed', code: 'A801' });
+    expect(unknown.told).toEqual(['found 2', 'end A801']);
+  });
+
+  it('waits for a source that is away, for so long', async () => {
+    const move = () => Promise.reject(new AssociationAbortedError('gone'));
+    const { workOff, told } = harness({ move });
+    expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed', code: 'dimse.association-aborted' });
+    expect(told).toEqual(['found 2', 'later dimse.association-aborted']);
+    const late = harness({
+      find: () => {
+        throw new PeerUnreachableError('gone');
+      },
+    });
+    expect(await late.workOff.execute({ ...claim, ageMs: 1_001 }, never)).toMatchObject({ end: 'failed' });
+  });
+
+  it('tells the source to stop when it is cancelled, and writes nothing more', async () => {
+    vi.useFakeTimers();
+    const { workOff, told, state } = harness({ move: untilStopped });
+    const attempt = workOff.execute(claim, never);
+    await vi.advanceTimersByTimeAsync(1_000);
+    state.ours = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await attempt).toEqual({ end: 'lost' });
+    expect(told).toEqual(['found 2']);
+  });
+
+  it('is given back where the process ends', async () => {
+    const stop = new AbortController();
+    const { workOff, told } = harness({ move: untilStopped });
+    const attempt = workOff.execute(claim, stop.signal);
+    await vi.waitFor(() => expect(told).toEqual(['found 2']));
+    stop.abort();
+    expect(await attempt).toEqual({ end: 'broken-off' });
+    expect(told).toEqual(['found 2', 'later']);
+  });
+
+  it('by C-GET stores what comes as what the source sent, and tells it what cannot be stored', async () => {
+    const objects: unknown[] = [];
+    const answers: StoreAnswer[] = [];
+    const execute: StoreInstance['execute'] = (object) => {
+      objects.push(object);
+      return objects.length === 1
+        ? Promise.resolve({
+            ...object,
+            studyInstanceUid: '1.2.1',
+            seriesInstanceUid: '1.2.1.1',
+            byteCount: 1,
+            outcome: 'stored',
+          })
+        : Promise.reject(new Error('no room'));
+    };
+    const released: unknown[] = [];
+    const { workOff } = harness(
+      {
+        find: matches('1.2.1'),
+        get: async (_entity, _identifier, _classes, store) => {
+          for (const sopInstanceUid of ['1.2.1.1.1', '1.2.1.1.2'])
+            answers.push(await store({ sopInstanceUid, sopClassUid: '1.2', transferSyntaxUid: '1.3' } as StoreRequest));
+          return outcome(0xb000, 1, 1);
+        },
+      },
+      {
+        storeInstance: { execute } as StoreInstance,
+        announceRelease: {
+          execute: (release: unknown) => Promise.resolve(void released.push(release)),
+        } as unknown as AnnounceRelease,
+      },
+      'get',
+    );
+    await workOff.execute(claim, never);
+    expect(answers).toEqual([{ status: 0 }, { status: 0xa700 }]);
+    expect(objects[0]).toMatchObject({ callingAet: 'PACS', sopInstanceUid: '1.2.1.1.1' });
+    expect(released).toEqual([
+      expect.objectContaining({ callingAet: 'PACS', instanceCounts: new Map([['1.2.1', 1]]) }),
+    ]);
+  });
+});

@@ -1,0 +1,173 @@
+import type { RetrieveOutcome, StoreAnswer, StoreRequest, SubOperationCounts } from '@callosum/dimse';
+import { newId } from '@callosum/kernel';
+
+import type { CallableEntity } from '../domain/application-entity.js';
+import { UncallableEntityError } from '../domain/forwarding-errors.js';
+import { pauseAfter } from '../domain/forward-outcome.js';
+import { findIdentifier, type FoundStudy, retrieveIdentifier, studyOf } from '../domain/pull.js';
+import { PullLostError, TooManyStudiesError } from '../domain/pull-errors.js';
+import { afterPullError, afterRetrieve } from '../domain/pull-outcome.js';
+import type { AnnounceRelease } from './announce-release.js';
+import type { ApplicationEntities } from './ports.js';
+import type { ClaimedPull, Pulls, PullSource, PullStudy, RetrieveProgress } from './pull-ports.js';
+import type { StoreInstance } from './store-instance.js';
+
+export interface WorkOffPullParts {
+  readonly pulls: Pulls;
+  readonly source: PullSource;
+  readonly entities: ApplicationEntities;
+  readonly storeInstance: StoreInstance;
+  readonly announceRelease: AnnounceRelease;
+  /** The status of an object that could not be stored. */
+  readonly refusalOf: (error: unknown) => StoreAnswer;
+  readonly isOutage: (error: unknown) => boolean;
+  /** Studies one pull may bring. */
+  readonly studiesMax: number;
+  /** How long a source that is away is tried. */
+  readonly giveUpMs: number;
+}
+
+/** `lost`: cancelled, or another worker's by now; `broken-off`: the process ends, another one goes on. */
+export type PullAttempt =
+  | { readonly end: 'ended' | 'lost' | 'broken-off' }
+  | { readonly end: 'delayed'; readonly code: string; readonly pauseMs: number }
+  | { readonly end: 'failed'; readonly code: string };
+
+export const pullLeaseMs = 60_000;
+/** A cancelled pull is cancelled at the source within this time. */
+const renewEveryMs = 2_000;
+const progressEveryMs = 1_000;
+const studyPauseMs = 10_000;
+
+/**
+ * Works off a claimed pull: looks its studies up at the source, then asks for one after the other. Each step is in its row
+ * before the next: whoever goes on after a crash asks again for the study that was under way, and what of it is here
+ * already is a duplicate, which is success (rule 2 of the design).
+ */
+export class WorkOffPull {
+  constructor(private readonly parts: WorkOffPullParts) {}
+
+  /** @param stop ends it; the pull is given back */
+  async execute(claim: ClaimedPull, stop: AbortSignal): Promise<PullAttempt> {
+    const { pulls } = this.parts;
+    const lost = new AbortController();
+    const renewal = setInterval(() => {
+      void pulls.renew(claim, pullLeaseMs).then(
+        (ours) => !ours && lost.abort(new PullLostError()),
+        () => undefined, // the next one may pass; the lease is long
+      );
+    }, renewEveryMs);
+    try {
+      return await this.#work(claim, AbortSignal.any([stop, lost.signal]));
+    } catch (error) {
+      if (lost.signal.aborted || error instanceof PullLostError) return { end: 'lost' };
+      if (!stop.aborted) return await this.#brokenOff(claim, error);
+      await pulls.later(claim, 0);
+      return { end: 'broken-off' };
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  async #work(claim: ClaimedPull, signal: AbortSignal): Promise<PullAttempt> {
+    const { pulls } = this.parts;
+    const entity = await this.parts.entities.callable(claim.source);
+    if (!entity) throw new UncallableEntityError();
+    if (!claim.isFound) await pulls.found(claim, await this.#find(entity, claim, signal));
+    for (const study of await pulls.open(claim)) {
+      const again = await this.#pull(entity, claim, study, signal);
+      signal.throwIfAborted();
+      if (again) return again;
+    }
+    const left = await pulls.open(claim);
+    if (left.length > 0) {
+      await pulls.later(claim, studyPauseMs);
+      return { end: 'delayed', code: 'dimse-ingest.pull-incomplete', pauseMs: studyPauseMs };
+    }
+    await pulls.end(claim);
+    return { end: 'ended' };
+  }
+
+  async #find(entity: CallableEntity, { selector }: ClaimedPull, signal: AbortSignal): Promise<FoundStudy[]> {
+    const { source, studiesMax } = this.parts;
+    const found = new Map<string, FoundStudy>();
+    for await (const match of source.find(entity, findIdentifier(selector), signal)) {
+      const study = studyOf(match, selector);
+      if (study) found.set(study.studyInstanceUid, study);
+      if (found.size > studiesMax) throw new TooManyStudiesError(studiesMax);
+    }
+    signal.throwIfAborted();
+    return [...found.values()];
+  }
+
+  /** @returns how the pull ends by it, where it does */
+  async #pull(
+    entity: CallableEntity,
+    claim: ClaimedPull,
+    study: PullStudy,
+    signal: AbortSignal,
+  ): Promise<PullAttempt | undefined> {
+    const { pulls } = this.parts;
+    const { studyInstanceUid } = study;
+    let toldAt = 0;
+    const onProgress = (counts: SubOperationCounts): void => {
+      if (performance.now() - toldAt < progressEveryMs) return;
+      toldAt = performance.now();
+      // What it says is told again at the end.
+      void pulls.progress(claim, studyInstanceUid, counts).catch(() => undefined);
+    };
+    const outcome = await this.#retrieve(entity, study, { signal, onProgress });
+    // A cancel is the peer's answer to ours.
+    signal.throwIfAborted();
+    const after = afterRetrieve(outcome, study.attempts);
+    if (after.end === 'hopeless') {
+      await pulls.end(claim, after.code);
+      return { end: 'failed', code: after.code };
+    }
+    const state = after.end === 'again' ? 'waiting' : after.end;
+    await pulls.studyEnded(claim, studyInstanceUid, state, outcome.counts, 'code' in after ? after.code : undefined);
+    return undefined;
+  }
+
+  async #retrieve(entity: CallableEntity, study: PullStudy, progress: RetrieveProgress): Promise<RetrieveOutcome> {
+    const { source, announceRelease } = this.parts;
+    const identifier = retrieveIdentifier(study.studyInstanceUid);
+    if (entity.retrieve !== 'get') return source.move(entity, identifier, progress);
+    const associationId = newId();
+    const instanceCounts = new Map<string, number>();
+    const store = (request: StoreRequest) => this.#store(entity.aet, associationId, request, instanceCounts);
+    const outcome = await source.get(entity, identifier, study.sopClassUids, store, progress);
+    // As a sender's release: the studies' quiet periods may be shorter.
+    await announceRelease.execute({ associationId, callingAet: entity.aet, instanceCounts });
+    return outcome;
+  }
+
+  async #store(
+    callingAet: string,
+    associationId: string,
+    { sopClassUid, sopInstanceUid, transferSyntaxUid, dataset }: StoreRequest,
+    instanceCounts: Map<string, number>,
+  ): Promise<StoreAnswer> {
+    try {
+      const object = { associationId, callingAet, sopClassUid, sopInstanceUid, transferSyntaxUid };
+      const stored = await this.parts.storeInstance.execute(object, dataset as AsyncIterable<Uint8Array>);
+      const { studyInstanceUid } = stored;
+      instanceCounts.set(studyInstanceUid, (instanceCounts.get(studyInstanceUid) ?? 0) + 1);
+      return { status: 0 };
+    } catch (error) {
+      return this.parts.refusalOf(error);
+    }
+  }
+
+  async #brokenOff(claim: ClaimedPull, error: unknown): Promise<PullAttempt> {
+    const { pulls, giveUpMs, isOutage } = this.parts;
+    const { code, again } = afterPullError(error, isOutage);
+    if (again && claim.ageMs < giveUpMs) {
+      const pauseMs = Math.round(pauseAfter(claim.attempts + 1));
+      await pulls.later(claim, pauseMs, code);
+      return { end: 'delayed', code, pauseMs };
+    }
+    await pulls.end(claim, code);
+    return { end: 'failed', code };
+  }
+}

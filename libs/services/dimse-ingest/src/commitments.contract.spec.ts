@@ -1,0 +1,138 @@
+import { connect, type Database, migrate } from '@callosum/database';
+import { eventTablesMigrations } from '@callosum/event-log';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import type { CommitmentTables } from './adapters/commitment-tables.js';
+import { dimseIngestMigrations } from './adapters/migrations.js';
+import { PostgresAskedCommitments } from './adapters/postgres-asked-commitments.js';
+import { PostgresCommitments } from './adapters/postgres-commitments.js';
+import { TakeCommitment } from './application/take-commitment.js';
+
+/** Waiting reports as rows of a real PostgreSQL. */
+describe('commitments', () => {
+  let postgres: TestPostgres;
+  let database: Database<CommitmentTables>;
+  let commitments: PostgresCommitments;
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    database = connect<CommitmentTables>(await postgres.createDatabase(), 'public', () => undefined);
+    await migrate(database.db as never, 'public', { ...eventTablesMigrations, ...dimseIngestMigrations });
+    commitments = new PostgresCommitments(database);
+  });
+  afterAll(async () => {
+    await database?.close();
+    await postgres?.stop();
+  });
+  beforeEach(async () => {
+    await sql`truncate commitment, commitment_requestor, commitment_asked`.execute(database.db);
+  });
+
+  const references = [{ sopClassUid: '1.2.1', sopInstanceUid: '1.9.1' }];
+  const take = (transactionUid: string, callingAet = 'CT1', more: typeof references = [], holdMs = 0) =>
+    new TakeCommitment(commitments).execute(
+      { transactionUid, references: [...references, ...more] },
+      { associationId: 'a1', callingAet },
+      holdMs,
+    );
+
+  it('wait for their association first, and are then anybody’s, one requestor at a time', async () => {
+    const { id } = await take('1.1', 'CT1', [], 60_000);
+    expect(await commitments.claim(1_000)).toBeUndefined();
+    await commitments.letGo(id);
+    await take('1.2', 'CT2');
+    const first = await commitments.claim(60_000);
+    const second = await commitments.claim(60_000);
+    expect([first?.aet, second?.aet].sort()).toEqual(['CT1', 'CT2']);
+    expect(await commitments.claim(60_000)).toBeUndefined();
+    expect(await commitments.find(id)).toMatchObject({ transactionUid: '1.1', references, isDuplicate: false });
+  });
+
+  it('are claimed once by workers that race', async () => {
+    for (let n = 0; n < 5; n++) await take(`1.${n}`, `CT${n}`);
+    const claims = await Promise.all(Array.from({ length: 12 }, () => commitments.claim(60_000)));
+    expect(claims.flatMap((claim) => claim?.aet ?? []).sort()).toEqual(['CT0', 'CT1', 'CT2', 'CT3', 'CT4']);
+  });
+
+  it('of a worker whose lease ran out are recorded by the next one alone', async () => {
+    const { id } = await take('1.1');
+    const slow = await commitments.claim(0);
+    if (!slow) throw new Error('nothing was due');
+    const next = await commitments.claim(60_000);
+    expect(next).toMatchObject({ aet: 'CT1', fence: slow.fence + 1 });
+    await expect(commitments.reported(slow, id)).rejects.toMatchObject({ code: 'dimse-ingest.claim-lost' });
+    await expect(commitments.next(slow, 1_000)).rejects.toMatchObject({ code: 'dimse-ingest.claim-lost' });
+    await commitments.release(slow, { errorCode: 'x', pauseMs: 600_000 });
+    if (!next) throw new Error('nothing was due');
+    await commitments.reported(next, id);
+    expect(await commitments.next(next, 1_000)).toBeUndefined();
+    await commitments.release(next);
+    expect(await commitments.counts()).toMatchObject({ waiting: 0, givenUp: 0 });
+  });
+
+  it('pause with their requestor, and go on when it asks again', async () => {
+    await take('1.1');
+    const claim = await commitments.claim(60_000);
+    if (!claim) throw new Error('nothing was due');
+    await commitments.release(claim, { errorCode: 'dimse.peer-unreachable', pauseMs: 600_000 });
+    expect(await commitments.claim(60_000)).toBeUndefined();
+    await take('1.2');
+    expect(await commitments.claim(60_000)).toMatchObject({ aet: 'CT1', attempts: 1 });
+  });
+
+  it('one that is refused delays no other of its requestor', async () => {
+    const { id } = await take('1.1');
+    await take('1.2');
+    const claim = await commitments.claim(60_000);
+    if (!claim) throw new Error('nothing was due');
+    await commitments.refused(claim, id, 'dimse-ingest.report-refused', 600_000);
+    expect(await commitments.next(claim, 1_000)).toMatchObject({ transactionUid: '1.2' });
+    expect(await commitments.find(id)).toMatchObject({ attempts: 1 });
+  });
+
+  it('are told again when they are asked for again, and are duplicates with other instances', async () => {
+    const { id, as } = await take('1.1');
+    await commitments.reportedHere(id);
+    expect([as, await take('1.1')]).toEqual(['new', { id, as: 'repeated' }]);
+    expect(await commitments.find(id)).toMatchObject({ isDuplicate: false });
+    const other = await take('1.1', 'CT1', [{ sopClassUid: '1.2.1', sopInstanceUid: '1.9.2' }]);
+    expect(other.as).toBe('duplicate');
+    expect(await commitments.find(other.id)).toMatchObject({ isDuplicate: true });
+    // Another requestor chooses its own.
+    expect((await take('1.1', 'CT2')).as).toBe('new');
+    const racing = await Promise.all(Array.from({ length: 8 }, () => take('1.7')));
+    expect(racing.filter((one) => one.as === 'new')).toHaveLength(1);
+    expect(new Set(racing.map((one) => one.id)).size).toBe(1);
+  });
+
+  it('are given up after their age, forgotten after their retention, and no more than a limit', async () => {
+    await take('1.1');
+    const { id } = await take('1.2');
+    await sql`update commitment set requested_at = now() - interval '73 hours' where transaction_uid = '1.1'`.execute(
+      database.db,
+    );
+    expect((await commitments.counts()).oldestSeconds).toBeGreaterThan(72 * 3_600);
+    expect(await commitments.giveUp(72 * 3_600_000)).toEqual([{ aet: 'CT1', transactionUid: '1.1', errorCode: '' }]);
+    expect(await commitments.counts()).toMatchObject({ waiting: 1, givenUp: 1 });
+    await commitments.reportedHere(id);
+    await sql`update commitment set ended_at = now() - interval '31 days'`.execute(database.db);
+    expect(await commitments.forget(30)).toBe(2);
+    const few = new TakeCommitment(new PostgresCommitments(database, 1));
+    const ask = () => few.execute({ transactionUid: '1.3', references }, { associationId: 'a1', callingAet: 'X' }, 0);
+    await ask();
+    await expect(ask()).rejects.toMatchObject({ code: 'dimse-ingest.too-many-commitments', kind: 'unavailable' });
+  });
+
+  it('asked of others keep the first report, and know no other', async () => {
+    const asked = new PostgresAskedCommitments(database);
+    await asked.add({ transactionUid: '1.5', aet: 'PACS', instanceCount: 1 });
+    const report = { transactionUid: '1.5', committed: references, failed: [] };
+    expect(await asked.reportOf('1.5')).toBeUndefined();
+    expect(await asked.reported(report)).toBe(true);
+    expect(await asked.reported({ ...report, committed: [] })).toBe(true);
+    expect(await asked.reportOf('1.5')).toEqual(report);
+    expect(await asked.reported({ ...report, transactionUid: '1.6' })).toBe(false);
+  });
+});

@@ -1,0 +1,41 @@
+import { CallosumError } from '@callosum/kernel';
+
+/** Thrown when an identifier is not one that its SOP class allows. Names attributes, never values. */
+export class IdentifierError extends CallosumError {
+  /** @param tags of the attributes at fault, eight hex digits each */
+  constructor(
+    message: string,
+    readonly tags: readonly string[] = [],
+    options?: { cause?: unknown },
+  ) {
+    super('dimse-ingest.identifier', 'invalid', message, options);
+  }
+}
+
+/** Thrown when the index would walk the archive for an answer: the same query ends the same way. */
+export class SearchTooBroadError extends CallosumError {
+  constructor(options?: { cause?: unknown }) {
+    super('dimse-ingest.search-too-broad', 'invalid', 'too broad: narrow it by date, patient or UID', options);
+  }
+}
+
+/** Thrown when study-index does not answer. */
+export class IndexUnavailableError extends CallosumError {
+  constructor(options?: { cause?: unknown }) {
+    super('dimse-ingest.index-unavailable', 'unavailable', 'the index does not answer', options);
+  }
+}
+
+/** Thrown when as many C-MOVE and C-GET run as may at once. */
+export class TooManyRetrievesError extends CallosumError {
+  constructor() {
+    super('dimse-ingest.too-many-retrieves', 'unavailable', 'too many retrieves at once');
+  }
+}
+
+/** Thrown when a C-MOVE names a destination that is no AE we can call. */
+export class UnknownDestinationError extends CallosumError {
+  constructor() {
+    super('dimse-ingest.unknown-destination', 'not-found', 'the move destination is not known here');
+  }
+}

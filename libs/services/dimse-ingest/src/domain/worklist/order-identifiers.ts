@@ -1,0 +1,77 @@
+import type { Attributes } from '@callosum/dicom';
+import { type Identifier, type Patient, type ServiceRequest, systems, uidOfIdentifier } from '@callosum/fhir';
+import { nameUid, nameUuid } from '@callosum/kernel';
+
+import { shortText } from './order.js';
+
+/** System of identifiers that name a station by its AE title, in `ServiceRequest.performer`. */
+export const aeTitleSystem = 'urn:callosum:ae-title';
+
+const hasType = (identifier: Identifier, code: string): boolean =>
+  identifier.type?.coding?.some((one) => one.system === systems.identifierType && one.code === code) ?? false;
+
+/** The identifier of a type of HL7 v2 table 0203; '' when there is none. */
+const ofType = ({ identifier = [] }: ServiceRequest, code: string): string =>
+  identifier.find((one) => hasType(one, code))?.value ?? '';
+
+/** What an order is called. */
+export interface OrderIdentifiers {
+  readonly accessionNumber: string;
+  readonly placerOrderNumber: string;
+  readonly fillerOrderNumber: string;
+  /** SH. */
+  readonly requestedProcedureId: string;
+  readonly studyInstanceUid: string;
+}
+
+/** The longest value of an SH. */
+const shortMax = 16;
+
+/**
+ * An accession number longer than 16 characters cannot be said and is left out: half of it is another one's. What an
+ * order does not name is made from its id, so that each answer about it says the same.
+ */
+export function orderIdentifiers(order: ServiceRequest & { id: string }, site: string): OrderIdentifiers {
+  const accession = ofType(order, 'ACSN');
+  const placer = ofType(order, 'PLAC');
+  const filler = ofType(order, 'FILL');
+  const short = [filler, placer, accession].find((value) => value !== '' && value.length <= shortMax);
+  const uid = (order.identifier ?? []).map(uidOfIdentifier).find((one) => one !== undefined);
+  return {
+    accessionNumber: accession.length <= shortMax ? shortText(accession, shortMax) : '',
+    placerOrderNumber: shortText(placer, 64),
+    fillerOrderNumber: shortText(filler, 64),
+    requestedProcedureId: shortText(
+      short ?? nameUuid('worklist-procedure', site, order.id).replaceAll('-', '').slice(0, shortMax),
+      shortMax,
+    ),
+    studyInstanceUid: uid ?? nameUid('worklist-study', site, order.id),
+  };
+}
+
+/**
+ * Patient ID with its issuer (PS3.3 C.2.2): the medical record number, else what the record holds for official, else the
+ * first. The issuer's system stands in the qualifiers, from where identity-mapping takes it when the images come.
+ */
+export function patientIdAttributes({ identifier = [] }: Patient): Attributes {
+  const named = identifier.filter(({ value, use }) => value && use !== 'old');
+  const chosen =
+    named.find((one) => hasType(one, 'MR')) ??
+    named.find(({ use }) => use === 'official') ??
+    named.find(({ use }) => use === 'usual') ??
+    named[0];
+  if (!chosen) return { PatientID: '', IssuerOfPatientID: '', IssuerOfPatientIDQualifiersSequence: null };
+  return {
+    PatientID: shortText(chosen.value, 64),
+    IssuerOfPatientID: shortText(chosen.assigner?.display, 64),
+    IssuerOfPatientIDQualifiersSequence: chosen.system ? [universalEntity(chosen.system)] : null,
+  };
+}
+
+function universalEntity(system: string): Attributes {
+  const [, oid] = /^urn:oid:([\d.]+)$/.exec(system) ?? [];
+  if (oid !== undefined) return { UniversalEntityID: oid, UniversalEntityIDType: 'ISO' };
+  const [, uuid] = /^urn:uuid:(.+)$/.exec(system) ?? [];
+  if (uuid !== undefined) return { UniversalEntityID: uuid, UniversalEntityIDType: 'UUID' };
+  return { UniversalEntityID: system, UniversalEntityIDType: 'URI' };
+}

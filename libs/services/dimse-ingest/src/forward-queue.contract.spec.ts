@@ -1,0 +1,132 @@
+import { connect, type Database, migrate } from '@callosum/database';
+import { eventTablesMigrations } from '@callosum/event-log';
+import { newId } from '@callosum/kernel';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { dimseIngestMigrations } from './adapters/migrations.js';
+import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
+import type { DimseIngestTables } from './adapters/tables.js';
+
+const leaseMs = 60_000;
+
+/** Queues of forwarding on a real PostgreSQL. */
+describe('the queues of forwarding', () => {
+  let postgres: TestPostgres;
+  let database: Database<DimseIngestTables>;
+  let queue: PostgresForwardQueue;
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    database = connect<DimseIngestTables>(await postgres.createDatabase(), 'public', () => undefined);
+    await migrate(database.db as never, 'public', { ...eventTablesMigrations, ...dimseIngestMigrations });
+    queue = new PostgresForwardQueue(database);
+  });
+  afterAll(async () => {
+    await database?.close();
+    await postgres?.stop();
+  });
+  beforeEach(async () => {
+    await sql`truncate forward_queue, forward_destination, inbox`.execute(database.db);
+  });
+
+  const add = (sopInstanceUid: string, { study = '1.2', revision = 1, eventId = newId(), to = ['PACS'] } = {}) =>
+    queue.add(
+      { eventId },
+      {
+        studyInstanceUid: study,
+        sopInstanceUid,
+        sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
+        transferSyntaxUid: '1.2.840.10008.1.2.1',
+        revision,
+        source: 'CT1',
+        issuedByCallosum: false,
+      },
+      to.map((destination) => ({ destination, transcode: true })),
+    );
+  const claim = async (max = 100) => {
+    const batch = await queue.claim('PACS', leaseMs, max);
+    if (!batch) throw new Error('nothing is due');
+    return batch;
+  };
+  const states = async () => {
+    const { rows } = await sql<{ state: string }>`select state from forward_queue order by id`.execute(database.db);
+    return rows.map(({ state }) => state);
+  };
+
+  it('take a fact once, and an instance once whichever fact tells it', async () => {
+    const eventId = newId();
+    expect(await add('1.2.1', { eventId, to: ['PACS', 'OTHER'] })).toBe(2);
+    expect(await add('1.2.1', { eventId, to: ['PACS', 'OTHER'] })).toBe(0);
+    expect(await add('1.2.1')).toBe(0);
+    expect(await add('1.2.1', { revision: 2 })).toBe(1);
+  });
+
+  it('give each instance to one worker, a study at a time', async () => {
+    for (let i = 0; i < 30; i++) await add(`1.2.${i}`, { study: i % 2 ? '1.2' : '1.3' });
+    const batches = await Promise.all([1, 2, 3, 4].map(() => queue.claim('PACS', leaseMs, 10)));
+    const items = batches.flatMap((batch) => batch?.items ?? []);
+    expect(new Set(items.map(({ id }) => id)).size).toBe(items.length);
+    for (const batch of batches)
+      expect(new Set(batch?.items.map(({ studyInstanceUid }) => studyInstanceUid)).size).toBeLessThanOrEqual(1);
+    while (await queue.claim('PACS', leaseMs, 10));
+    expect(await queue.due()).toEqual([]);
+  });
+
+  it('let nobody write whose lease ran out and whose instances another one has', async () => {
+    await add('1.2.1');
+    const first = await claim();
+    await sql`update forward_queue set lease_until = now() - interval '1 s'`.execute(database.db);
+    const second = await claim();
+    expect(second.fence).toBeGreaterThan(first.fence);
+    expect(await queue.renew(first, first.items, leaseMs)).toBe(false);
+    const [item] = first.items;
+    if (item) await queue.end(first, item, 'failed', 'C000');
+    expect(await states()).toEqual(['waiting']);
+    for (const mine of second.items) await queue.end(second, mine, 'sent');
+    expect(await states()).toEqual(['sent']);
+  });
+
+  it('leave a destination alone that takes nothing, however many workers find it so', async () => {
+    await add('1.2.1', { to: ['PACS', 'OTHER'] });
+    const pauses = await Promise.all([1, 2, 3].map(() => queue.destinationAway('PACS', 'dimse.peer-unreachable')));
+    expect(pauses.filter((pause) => pause !== undefined)).toHaveLength(1);
+    expect(await queue.due()).toEqual(['OTHER']);
+    expect(await queue.claim('PACS', leaseMs, 10)).toBeUndefined();
+    await sql`update forward_destination set next_attempt_at = now() - interval '1 s'`.execute(database.db);
+    expect(await queue.destinationAway('PACS', 'A700')).toBeGreaterThanOrEqual(8_000);
+    expect(await queue.states()).toMatchObject([
+      { destination: 'OTHER', waiting: 1, nextAttemptAt: undefined },
+      { destination: 'PACS', waiting: 1, lastErrorCode: 'A700', nextAttemptAt: expect.any(Date) as unknown },
+    ]);
+    expect(await queue.destinationAnswered('PACS')).toBe(true);
+    expect(await queue.destinationAnswered('PACS')).toBe(false);
+    expect(await queue.due()).toEqual(['OTHER', 'PACS']);
+  });
+
+  it('end a circle of corrections with a failure that says so', async () => {
+    for (let revision = 1; revision <= 21; revision++) await add('1.2.1', { revision });
+    const { rows } = await sql`select revision, error_code from forward_queue where state = 'failed'`.execute(
+      database.db,
+    );
+    expect(rows).toEqual([{ revision: 21, error_code: 'dimse-ingest.forwarded-too-often' }]);
+  });
+
+  it('forget what was sent, and keep what failed', async () => {
+    for (const uid of ['1.2.1', '1.2.2', '1.2.3']) await add(uid);
+    const batch = await claim();
+    const [sent, failed] = batch.items;
+    if (sent && failed) {
+      await queue.end(batch, sent, 'sent');
+      await queue.end(batch, failed, 'failed', 'C000');
+    }
+    await sql`update forward_queue set ended_at = now() - interval '15 days' where ended_at is not null`.execute(
+      database.db,
+    );
+    expect(await queue.prune(14)).toBe(1);
+    expect(await states()).toEqual(['failed', 'waiting']);
+    expect(await queue.drop('PACS', 'failed')).toBe(1);
+    expect(await queue.prune(0)).toBeGreaterThanOrEqual(0);
+  });
+});

@@ -1,0 +1,73 @@
+import type { Archive } from '@callosum/archive';
+import type { Database } from '@callosum/database';
+import { isTransient, Waker } from '@callosum/event-log';
+import { PeerPool } from '@callosum/dimse';
+import { ARCHIVE, DATABASE, LOGGER, SETTINGS } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
+import type { Provider } from '@nestjs/common';
+
+import { DicomDestinations } from './adapters/dicom-destinations.js';
+import type { ForwardingTables } from './adapters/forwarding-tables.js';
+import { ArchiveKeptObjects } from './adapters/kept-objects.js';
+import { PeerOptions } from './adapters/peer-options.js';
+import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
+import { PostgresForwardingRules } from './adapters/postgres-forwarding-rules.js';
+import type { Destinations, ForwardingRules, ForwardQueue } from './application/forwarding-ports.js';
+import type { ApplicationEntities } from './application/ports.js';
+import { QueueForwards } from './application/queue-forwards.js';
+import { SendForwards } from './application/send-forwards.js';
+import type { DimseIngestSettings } from './settings.js';
+import { APPLICATION_ENTITIES, DESTINATIONS, FORWARD_QUEUE, FORWARD_WAKER, FORWARDING_RULES } from './tokens.js';
+import { ForwardingLoop } from './transport/forwarding.loop.js';
+import { observedForward } from './transport/observed-forward.js';
+
+/** Forwarding: rules, queues, and the workers that send. */
+export const forwardingProviders: Provider[] = [
+  { provide: FORWARD_WAKER, useFactory: () => new Waker() },
+  {
+    provide: FORWARDING_RULES,
+    inject: [DATABASE, SETTINGS],
+    useFactory: (database: Database<ForwardingTables>, { CALLOSUM_DIMSE_FORWARDING }: DimseIngestSettings) =>
+      new PostgresForwardingRules(database, CALLOSUM_DIMSE_FORWARDING),
+  },
+  {
+    provide: FORWARD_QUEUE,
+    inject: [DATABASE, FORWARD_WAKER],
+    useFactory: (database: Database<ForwardingTables>, waker: Waker) =>
+      new PostgresForwardQueue(database, () => waker.wake()),
+  },
+  {
+    provide: QueueForwards,
+    inject: [FORWARDING_RULES, FORWARD_QUEUE],
+    useFactory: (rules: ForwardingRules, queue: ForwardQueue) => new QueueForwards(rules, queue),
+  },
+  {
+    provide: DESTINATIONS,
+    inject: [PeerOptions, SETTINGS],
+    useFactory: (options: PeerOptions, { CALLOSUM_FORWARD_IDLE_MS: idleMs }: DimseIngestSettings) =>
+      new DicomDestinations(new PeerPool({ idleMs }), options),
+  },
+  {
+    provide: SendForwards,
+    inject: [FORWARD_QUEUE, ARCHIVE, APPLICATION_ENTITIES, DESTINATIONS, LOGGER],
+    useFactory: (
+      queue: ForwardQueue,
+      archive: Archive,
+      entities: ApplicationEntities,
+      destinations: Destinations,
+      logger: Logger,
+    ) =>
+      new SendForwards({
+        queue,
+        entities,
+        destinations,
+        objects: new ArchiveKeptObjects(archive),
+        isOutage: isTransient,
+        observe: observedForward(logger),
+        onAway: (aet, code, pauseMs) =>
+          logger.warn({ aet, code, pauseMs: Math.round(pauseMs) }, 'forward.destination-away'),
+        onBack: (aet) => logger.info({ aet }, 'forward.destination-back'),
+      }),
+  },
+  ForwardingLoop,
+];

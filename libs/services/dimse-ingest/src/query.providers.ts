@@ -1,0 +1,46 @@
+import type { Archive } from '@callosum/archive';
+import { ARCHIVE, LOGGER, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
+import type { Provider } from '@nestjs/common';
+
+import { DimseDestinations } from './adapters/dimse-destinations.js';
+import { ArchiveObjects } from './adapters/archive-objects.js';
+import { PeerOptions } from './adapters/peer-options.js';
+import { QueryIndexGrpc } from './adapters/query-index-grpc.js';
+import { FindMatches } from './application/find-matches.js';
+import type { ApplicationEntities } from './application/ports.js';
+import { RetrieveInstances } from './application/retrieve-instances.js';
+import { SendInstance } from './application/send-instance.js';
+import { Turns } from './application/turns.js';
+import type { DimseIngestSettings } from './settings.js';
+import { APPLICATION_ENTITIES } from './tokens.js';
+import { QueryService } from './transport/dimse/query.service.js';
+import { RetrieveService } from './transport/dimse/retrieve.service.js';
+
+/** C-FIND, C-MOVE and C-GET. */
+export const queryProviders: Provider[] = [
+  {
+    provide: QueryService,
+    useFactory: (client: StudyIndexClient, { CALLOSUM_DIMSE_AE: aet }: DimseIngestSettings) =>
+      new QueryService(new FindMatches(new QueryIndexGrpc(client), aet)),
+    inject: [STUDY_INDEX, SETTINGS],
+  },
+  {
+    provide: RetrieveInstances,
+    useFactory: (client: StudyIndexClient, archive: Archive, peers: PeerOptions, settings: DimseIngestSettings) =>
+      new RetrieveInstances(
+        new QueryIndexGrpc(client),
+        new ArchiveObjects(archive),
+        new DimseDestinations(peers, settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS),
+        new SendInstance(new Turns(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX)),
+        new Turns(settings.CALLOSUM_DIMSE_RETRIEVES_MAX),
+      ),
+    inject: [STUDY_INDEX, ARCHIVE, PeerOptions, SETTINGS],
+  },
+  {
+    provide: RetrieveService,
+    useFactory: (retrieve: RetrieveInstances, entities: ApplicationEntities, logger: Logger) =>
+      new RetrieveService(retrieve, entities, logger),
+    inject: [RetrieveInstances, APPLICATION_ENTITIES, LOGGER],
+  },
+];

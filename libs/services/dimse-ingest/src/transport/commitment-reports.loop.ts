@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Waker } from '@callosum/event-log';
+import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { type Logger, withSpan } from '@callosum/telemetry';
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+
+import type { AskedCommitments, ClaimedRequestor, Commitments } from '../application/commitment-ports.js';
+import { claimLeaseMs, ReportCommitments } from '../application/report-commitments.js';
+import type { DimseIngestSettings } from '../settings.js';
+import { ASKED_COMMITMENTS, COMMITMENT_WAKER, COMMITMENTS } from '../tokens.js';
+import { tellGivenUp, tellReport } from './tell-commitment.js';
+
+/** Requestors called at once by one replica: one that is dead costs its worker ten seconds, and then a pause of its own. */
+const workers = 4;
+/** What another replica took, and pauses that are over, are seen within this time. */
+const pollMs = 2_000;
+const pauseAfterErrorMs = 2_000;
+const upkeepEveryMs = 60_000;
+
+/** Reports commitments on associations of ours. What is due stands in rows: a process that dies forgets nothing. */
+@Injectable()
+export class CommitmentReportsLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly stop = new AbortController();
+  private running: Promise<unknown> = Promise.resolve();
+  private timer: NodeJS.Timeout | undefined;
+  private keeping: Promise<void> = Promise.resolve();
+
+  constructor(
+    @Inject(COMMITMENTS) private readonly commitments: Commitments,
+    @Inject(ASKED_COMMITMENTS) private readonly asked: AskedCommitments,
+    @Inject(ReportCommitments) private readonly reports: ReportCommitments,
+    @Inject(COMMITMENT_WAKER) private readonly waker: Waker,
+    @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.running = Promise.all(Array.from({ length: workers }, () => this.work()));
+    this.timer = setInterval(() => {
+      this.keeping = this.upkeep();
+    }, upkeepEveryMs);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    this.stop.abort();
+    this.waker.wake();
+    await Promise.all([this.running, this.keeping]);
+  }
+
+  /** Gives up what has waited too long, and forgets what ended long ago; any replica may. */
+  async upkeep(): Promise<void> {
+    const { CALLOSUM_COMMITMENT_REPORT_HOURS: hours, CALLOSUM_COMMITMENT_RETENTION_DAYS: days } = this.settings;
+    try {
+      for (const one of await this.commitments.giveUp(hours * 3_600_000)) tellGivenUp(this.log, one);
+      await this.commitments.forget(days);
+      await this.asked.forget(days);
+    } catch (err) {
+      this.log.error({ err }, 'commitment.loop-failed');
+    }
+  }
+
+  private async work(): Promise<void> {
+    while (!this.stop.signal.aborted) {
+      const { turn } = this.waker;
+      try {
+        const claim = await this.commitments.claim(claimLeaseMs);
+        if (claim) await this.report(claim);
+        else await this.waker.wait(turn, pollMs);
+      } catch (err) {
+        this.log.error({ err }, 'commitment.loop-failed');
+        await sleep(pauseAfterErrorMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  private report(claim: ClaimedRequestor): Promise<void> {
+    const attributes = { 'dicom.calling_ae': claim.aet, 'dicom.operation': 'N-EVENT-REPORT' };
+    return withSpan('dimse-ingest', 'dimse.commitment-reports', { attributes }, async (span) => {
+      const failure = await this.reports.toRequestor(claim, (outcome) => tellReport(this.log, outcome, 'new'));
+      span.setAttribute('callosum.outcome', failure === undefined ? 'reported' : 'delayed');
+    });
+  }
+}

@@ -1,0 +1,82 @@
+import type { ApplicationEntity } from '../../domain/application-entity.js';
+
+/** A peer that was quiet may catch up on this much at once. */
+const burstMs = 1_000;
+
+/** Turns at a steady rate, by the time the next one is due (a token bucket whose tokens are time). */
+class Turns {
+  #dueAt = 0;
+
+  /** @returns how long to wait for this turn, in milliseconds; 0 when there is none to wait for */
+  take(perSecond: number, now: number): number {
+    this.#dueAt = Math.max(this.#dueAt, now - burstMs) + 1_000 / perSecond;
+    return Math.max(0, this.#dueAt - now);
+  }
+
+  /** The one who waited is gone. */
+  giveBack(perSecond: number): void {
+    this.#dueAt -= 1_000 / perSecond;
+  }
+}
+
+interface Peer {
+  readonly turns: Turns;
+  associations: number;
+}
+
+export type PlaceRefusal = 'associations-max' | 'ae-associations-max';
+
+/** Associations and rates of this replica, by AE title. What is known of an AE is forgotten with its last association. */
+export class PeerLimits {
+  readonly #peers = new Map<string, Peer>();
+  #associations = 0;
+
+  constructor(private readonly associationsMax: number) {}
+
+  /** A place for one association; `leave` gives it back. */
+  enter(aet: string, entity: ApplicationEntity | undefined): PlaceRefusal | { leave: () => void } {
+    const peer = this.#peers.get(aet) ?? { turns: new Turns(), associations: 0 };
+    if (this.#associations >= this.associationsMax) return 'associations-max';
+    if (peer.associations >= (entity?.associationsMax ?? Infinity)) return 'ae-associations-max';
+    this.#peers.set(aet, peer);
+    peer.associations++;
+    this.#associations++;
+    return {
+      leave: () => {
+        this.#associations--;
+        if (--peer.associations === 0) this.#peers.delete(aet);
+      },
+    };
+  }
+
+  /**
+   * Resolves when the AE may have one more request worked on, or has given up on it. Nothing of the request is read
+   * meanwhile: its sender is slowed, not refused.
+   * @returns true when it had to wait
+   */
+  async turn(aet: string, entity: ApplicationEntity | undefined, signal: AbortSignal): Promise<boolean> {
+    const perSecond = entity?.requestsPerSecondMax;
+    const turns = this.#peers.get(aet)?.turns;
+    if (perSecond === undefined || !turns) return false;
+    const waitMs = turns.take(perSecond, performance.now());
+    if (waitMs < 1) return false;
+    if (!(await passed(waitMs, signal))) turns.giveBack(perSecond);
+    return true;
+  }
+}
+
+/** @returns false when the signal came first */
+function passed(ms: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const aborted = (): void => {
+      clearTimeout(timer);
+      resolve(false);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', aborted);
+      resolve(true);
+    }, ms);
+    signal.addEventListener('abort', aborted, { once: true });
+  });
+}

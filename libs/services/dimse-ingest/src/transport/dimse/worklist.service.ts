@@ -1,0 +1,65 @@
+import { MalformedMatchError, DicomParseError, parseDataset, toDicomJson } from '@callosum/dicom';
+import {
+  type Answer,
+  type ContextAcceptance,
+  type ContextProposal,
+  DimseStatusError,
+  type Match,
+  type QueryRequest,
+  QueryStatus,
+} from '@callosum/dimse';
+import { CallosumError, errorCode } from '@callosum/kernel';
+import { Inject, Injectable } from '@nestjs/common';
+
+import { FindWorklist } from '../../application/find-worklist.js';
+import { readWorklistQuery, type WorklistQuery } from '../../domain/worklist/worklist-query.js';
+import type { DimseService, ServiceHandler } from './dimse-service.js';
+import { messageBytes, messageContext } from './message-datasets.js';
+
+/** Modality Worklist Information Model, FIND (PS3.4 annex K). */
+export const modalityWorklistClass = '1.2.840.10008.5.1.4.31';
+
+/** The worklist of modalities, from the orders of the clinical record. */
+@Injectable()
+export class WorklistService implements DimseService {
+  readonly abstractSyntaxUids = [modalityWorklistClass];
+
+  constructor(@Inject(FindWorklist) private readonly findWorklist: FindWorklist) {}
+
+  accept(proposal: ContextProposal): ContextAcceptance {
+    return messageContext(proposal);
+  }
+
+  open(): ServiceHandler {
+    return { find: (request) => this.#find(request) };
+  }
+
+  async *#find({ identifier, transferSyntaxUid, signal }: QueryRequest): AsyncGenerator<Match, Answer | undefined> {
+    const { query, characterSet } = read(identifier, transferSyntaxUid);
+    const status = query.hasUnsupportedKeys ? QueryStatus.PendingOptionalKeysUnsupported : QueryStatus.Pending;
+    try {
+      for await (const item of this.findWorklist.execute(query, signal))
+        yield { identifier: messageBytes(item, transferSyntaxUid, [characterSet]), status };
+      return undefined;
+    } catch (error) {
+      // A C-CANCEL, or the association is gone: whoever iterates says so.
+      if (signal.aborted) return undefined;
+      const isLater = error instanceof CallosumError && error.retriable;
+      const failed = isLater ? QueryStatus.OutOfResources : QueryStatus.UnableToProcess;
+      throw new DimseStatusError(failed, { comment: errorCode(error) }, { cause: error });
+    }
+  }
+}
+
+/** @throws {DimseStatusError} the identifier cannot be read */
+function read(identifier: Buffer, transferSyntaxUid: string): { query: WorklistQuery; characterSet: string } {
+  try {
+    const { dataset } = parseDataset(identifier, transferSyntaxUid);
+    return { query: readWorklistQuery(toDicomJson(dataset)), characterSet: dataset.characterSet };
+  } catch (error) {
+    if (!(error instanceof MalformedMatchError) && !(error instanceof DicomParseError)) throw error;
+    // Both name tags, never values.
+    const comment = error.message.slice(0, 64);
+    throw new DimseStatusError(QueryStatus.IdentifierDoesNotMatchSopClass, { comment }, { cause: error });
+  }
+}

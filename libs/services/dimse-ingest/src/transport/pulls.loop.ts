@@ -1,0 +1,89 @@
+import type { Waker } from '@callosum/event-log';
+import { LOGGER, SETTINGS } from '@callosum/runtime';
+import { count, type Logger, withSpan } from '@callosum/telemetry';
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+
+import type { ClaimedPull, Pulls } from '../application/pull-ports.js';
+import { pullLeaseMs, WorkOffPull } from '../application/work-off-pull.js';
+import type { DimseIngestSettings } from '../settings.js';
+import { PULL_WAKER, PULLS } from '../tokens.js';
+
+const pollMs = 1_000;
+const pruneEveryMs = 3_600_000;
+
+/** Works off pulls. What is asked for stands in rows: a process that dies forgets nothing. */
+@Injectable()
+export class PullsLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly stop = new AbortController();
+  private running: Promise<unknown> = Promise.resolve();
+  private pruning: Promise<void> = Promise.resolve();
+  private pruneTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    @Inject(PULLS) private readonly pulls: Pulls,
+    @Inject(WorkOffPull) private readonly workOffPull: WorkOffPull,
+    @Inject(PULL_WAKER) private readonly waker: Waker,
+    @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.running = Promise.all(Array.from({ length: this.settings.CALLOSUM_PULLS_MAX }, () => this.work()));
+    this.pruneTimer = setInterval(() => {
+      this.pruning = this.prune();
+    }, pruneEveryMs);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.pruneTimer);
+    this.stop.abort();
+    this.waker.wake();
+    await Promise.all([this.running, this.pruning]);
+  }
+
+  private async work(): Promise<void> {
+    while (!this.stop.signal.aborted) {
+      const { turn } = this.waker;
+      let claim: ClaimedPull | undefined;
+      try {
+        claim = await this.pulls.claim(pullLeaseMs);
+        if (claim) await this.attempt(claim);
+      } catch (err) {
+        claim = undefined;
+        this.log.error({ err }, 'pull.loop-failed');
+      }
+      if (!claim) await this.waker.wait(turn, pollMs);
+    }
+  }
+
+  private async attempt(claim: ClaimedPull): Promise<void> {
+    const { id: pull, source: aet, traceparent } = claim;
+    const attributes = { 'callosum.pull': pull, 'dicom.called_ae': aet };
+    await withSpan('dimse-ingest', 'dimse.pull', { attributes, traceparent }, async (span) => {
+      const attempt = await this.workOffPull.execute(claim, this.stop.signal);
+      span.setAttribute('callosum.outcome', attempt.end);
+      if (attempt.end === 'delayed')
+        this.log.warn({ pull, aet, code: attempt.code, pauseMs: attempt.pauseMs }, 'pull.delayed');
+      if (attempt.end === 'ended' || attempt.end === 'failed') await this.ended(pull);
+    });
+    // Another pull of the same source may go on.
+    this.waker.wake();
+  }
+
+  private async ended(id: string): Promise<void> {
+    const view = await this.pulls.find(id);
+    if (!view) return;
+    const { source: aet, state, found, received, failed, errorCode: code } = view;
+    count('callosum.pulls', 1, { 'callosum.outcome': state });
+    this.log.info({ pull: id, aet, state, found, received, failed, code }, 'pull.ended');
+  }
+
+  private async prune(): Promise<void> {
+    const { CALLOSUM_PULL_SELECTOR_DAYS: selectorDays, CALLOSUM_PULL_RETENTION_DAYS: days } = this.settings;
+    try {
+      await this.pulls.prune(selectorDays, days);
+    } catch (err) {
+      this.log.error({ err }, 'pull.loop-failed');
+    }
+  }
+}

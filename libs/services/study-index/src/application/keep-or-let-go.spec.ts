@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+
+import { isOver } from './keep-or-let-go.js';
+
+const now = new Date('2026-11-22T00:00:00Z');
+const daysAgo = (days: number): Date => new Date(now.getTime() - days * 86_400_000);
+const over = (days: Record<string, number>, modalities: string[], age: number): boolean =>
+  isOver(days, { studyInstanceUid: '1.2', modalities, lastStoredAt: daysAgo(age) }, now);
+
+describe('retention of a study', () => {
+  it('is over when the period of its modality is', () => {
+    expect(over({ CT: 30 }, ['CT'], 30)).toBe(true);
+    expect(over({ CT: 30 }, ['CT'], 29)).toBe(false);
+  });
+
+  it('takes the longest period of its modalities', () => {
+    expect(over({ CT: 30, MG: 60 }, ['CT', 'MG'], 45)).toBe(false);
+    expect(over({ CT: 30, MG: 60 }, ['CT', 'MG'], 60)).toBe(true);
+  });
+
+  it('is never over for a modality without a period, unless there is one for all others', () => {
+    expect(over({ CT: 30 }, ['CT', 'MR'], 9_999)).toBe(false);
+    expect(over({ CT: 30, '*': 90 }, ['CT', 'MR'], 89)).toBe(false);
+    expect(over({ CT: 30, '*': 90 }, ['CT', 'MR'], 90)).toBe(true);
+    expect(over({ CT: 30 }, [], 9_999)).toBe(false);
+  });
+
+  it('does not begin for a study that holds no source instance', () => {
+    expect(isOver({ '*': 1 }, { studyInstanceUid: '1.2', modalities: ['SEG'], lastStoredAt: null }, now)).toBe(false);
+  });
+});

@@ -1,0 +1,64 @@
+import type { Clock } from '@callosum/kernel';
+
+/** How long studies are kept, in days, by modality; `*` is for those that are not named. */
+export type RetentionDays = Readonly<Record<string, number>>;
+
+/** A complete study whose turn it is. */
+export interface AgedStudy {
+  readonly studyInstanceUid: string;
+  readonly modalities: readonly string[];
+  /** When its last source instance came; null where it holds Callosum's own objects only. */
+  readonly lastStoredAt: Date | null;
+}
+
+export interface RetentionStore {
+  /** The next study whose turn it is, of which no other replica takes hold; undefined when none is. */
+  claim(): Promise<AgedStudy | undefined>;
+  /** Its next turn is in a day. */
+  lookedAt(studyInstanceUid: string): Promise<void>;
+}
+
+export interface RetentionArchive {
+  /** Hides the study for good, unless a legal hold keeps it. @returns how many instances */
+  letGo(studyInstanceUid: string, eraseAfterMs: number): Promise<number>;
+}
+
+const dayMs = 86_400_000;
+/** Studies of one turn: a site that sets a period for the first time has a backlog, and the process may be ending. */
+const turnMax = 500;
+
+/**
+ * Whether a study was kept for long enough: for the longest period that one of its modalities asks for. A modality that
+ * is not named and has no `*` to fall back on is kept for ever, and its study with it.
+ */
+export function isOver(days: RetentionDays, { modalities, lastStoredAt }: AgedStudy, now: Date): boolean {
+  if (!lastStoredAt) return false;
+  const periods = (modalities.length > 0 ? modalities : ['']).map((modality) => days[modality] ?? days['*']);
+  if (periods.some((period) => period === undefined)) return false;
+  const longest = Math.max(...periods.map((period) => period ?? 0));
+  return lastStoredAt.getTime() + longest * dayMs <= now.getTime();
+}
+
+/** Lets go what was kept for long enough. @returns studies that were let go */
+export async function letGoDueStudies(
+  store: RetentionStore,
+  archive: RetentionArchive,
+  clock: Clock,
+  { days, eraseAfterMs }: { readonly days: RetentionDays; readonly eraseAfterMs: number },
+  onLetGo: (studyInstanceUid: string, instances: number) => void,
+): Promise<number> {
+  let letGo = 0;
+  for (let looked = 0; looked < turnMax; looked++) {
+    const study = await store.claim();
+    if (!study) break;
+    if (isOver(days, study, clock.now())) {
+      const instances = await archive.letGo(study.studyInstanceUid, eraseAfterMs);
+      if (instances > 0) {
+        onLetGo(study.studyInstanceUid, instances);
+        letGo++;
+      }
+    }
+    await store.lookedAt(study.studyInstanceUid);
+  }
+  return letGo;
+}

@@ -1,0 +1,41 @@
+import type { InstanceRecord } from '../domain/instance.js';
+import { type RejectedInstance, type RejectionNote, rejections } from '../domain/rejection-note.js';
+
+/** Where the archive takes note of what is not to be shown. */
+export interface NoteArchive {
+  /** Hides these instances of the study, those too that come later; once for each note. @returns how many; 0 the second time */
+  reject(note: RejectionNote, instances: readonly RejectedInstance[], eraseAfterMs: number | null): Promise<number>;
+}
+
+export interface IndexedPatients {
+  /** Those of these instances that are indexed with another Patient ID. */
+  ofOtherPatient(studyInstanceUid: string, sopInstanceUids: readonly string[], patientId: string): Promise<string[]>;
+}
+
+/** Takes up what an instance says of others, before it is indexed itself: nothing for what is no rejection note. */
+export type ObeyNote = (record: InstanceRecord) => Promise<void>;
+
+export interface Obeyed {
+  readonly hidden: number;
+  /** Referenced and left alone: of another study or patient, or not in the note's evidence. */
+  readonly refused: number;
+}
+
+/**
+ * Obeys a rejection note, for what is its own: instances of its study and patient, listed in its evidence. A note that
+ * names more is wrong about that, and nobody can say which of two patients it was meant for.
+ */
+export async function obeyNote(
+  archive: NoteArchive,
+  index: IndexedPatients,
+  note: RejectionNote,
+  erasureGraceMs: number,
+): Promise<Obeyed> {
+  const uids = note.rejected.map(({ sopInstanceUid }) => sopInstanceUid);
+  const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note.patientId));
+  const instances = note.rejected.filter(({ sopInstanceUid }) => !foreign.has(sopInstanceUid));
+  // What is rejected for quality or safety is evidence of that; only what was kept for long enough goes.
+  const eraseAfterMs = rejections[note.code] === 'retention-expired' ? erasureGraceMs : null;
+  const hidden = instances.length === 0 ? 0 : await archive.reject(note, instances, eraseAfterMs);
+  return { hidden, refused: foreign.size + note.elsewhere };
+}

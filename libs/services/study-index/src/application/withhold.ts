@@ -1,0 +1,86 @@
+import { NotIndexedError } from '../domain/errors.js';
+import type { InstanceRecord, StoredInstance } from '../domain/instance.js';
+import type { QuietPeriods } from '../domain/study.js';
+import { type IndexTransaction, settleStudy } from './index-instance.js';
+
+/** What a tombstone says of instances of a study. */
+export interface Withholding {
+  readonly studyInstanceUid: string;
+  /** Of two about one instance the higher holds, in whatever order they come. */
+  readonly sequence: number;
+  readonly instances: readonly { readonly seriesInstanceUid: string; readonly sopInstanceUid: string }[];
+}
+
+/** What the archive shows now. */
+export interface ShownInstances {
+  /** Those of these instances of the study that the archive shows. */
+  shown(studyInstanceUid: string, sopInstanceUids: ReadonlySet<string>): Promise<readonly StoredInstance[]>;
+}
+
+/** What the index knows of tombstones, in the transaction of the index and behind the lock of the study. */
+export interface Withholdings {
+  /** True while a tombstone withholds the instance. */
+  isWithheld(studyInstanceUid: string, sopInstanceUid: string): Promise<boolean>;
+  /** Takes up what a tombstone says. @returns UIDs of which nothing newer was known */
+  recordWithholding(withholding: Withholding, withheld: boolean): Promise<readonly string[]>;
+  /** Deletes rows of the study. @returns what they were */
+  deleteInstances(
+    studyInstanceUid: string,
+    sopInstanceUids: readonly string[],
+  ): Promise<readonly { readonly seriesInstanceUid: string; readonly issuedByCallosum: boolean }[]>;
+}
+
+/**
+ * Takes withheld instances out of the index, and keeps those out that come later. A source instance that leaves opens a
+ * revision like one that comes: jobs and reports follow the study's completion.
+ * @returns how many left
+ */
+export async function withholdInstances(
+  transaction: IndexTransaction,
+  withholding: Withholding,
+  periods: QuietPeriods,
+): Promise<number> {
+  const { studyInstanceUid } = withholding;
+  const study = await transaction.lockStudyOfStep(studyInstanceUid);
+  const concerned = await transaction.recordWithholding(withholding, true);
+  if (!study || concerned.length === 0) return 0;
+  const gone = await transaction.deleteInstances(studyInstanceUid, concerned);
+  if (gone.length === 0) return 0;
+  for (const series of new Set(gone.map((one) => one.seriesInstanceUid)))
+    await transaction.summariseSeries(studyInstanceUid, series);
+  const effect = gone.every((one) => one.issuedByCallosum) ? 'issued' : 'source';
+  await settleStudy(transaction, studyInstanceUid, study, effect, { associationId: '', grew: false }, periods);
+  return gone.length;
+}
+
+/**
+ * Takes back what a tombstone said: the instances are indexed as the archive holds them now.
+ * @param records of those that the archive shows
+ */
+export async function restoreInstances(
+  transaction: IndexTransaction,
+  withholding: Withholding,
+  records: readonly InstanceRecord[],
+  periods: QuietPeriods,
+): Promise<number> {
+  const { studyInstanceUid } = withholding;
+  await transaction.lockStudyOfStep(studyInstanceUid);
+  const concerned = new Set(await transaction.recordWithholding(withholding, false));
+  const [first, ...others] = records.filter(({ sopInstanceUid }) => concerned.has(sopInstanceUid));
+  if (!first) return 0;
+  const study = (await transaction.lockStudies([studyInstanceUid], first)).get(studyInstanceUid);
+  if (!study) throw new NotIndexedError('study', studyInstanceUid);
+  const back: InstanceRecord[] = [];
+  for (const record of [first, ...others]) {
+    const before = await transaction.findInstance(record.sopInstanceUid);
+    if (before && before.instanceRevision >= record.instanceRevision) continue;
+    await transaction.putInstance(record);
+    back.push(record);
+  }
+  if (back.length === 0) return 0;
+  for (const series of new Set(back.map((one) => one.seriesInstanceUid)))
+    await transaction.summariseSeries(studyInstanceUid, series);
+  const effect = back.every((one) => one.issuedByCallosum) ? 'issued' : 'source';
+  await settleStudy(transaction, studyInstanceUid, study, effect, { associationId: '', grew: true }, periods);
+  return back.length;
+}

@@ -1,0 +1,39 @@
+import { wholeNumber } from '@callosum/config';
+import { z } from 'zod';
+
+/** Ten years of hours. */
+const hoursMax = 87_600;
+const daysMax = 36_500;
+
+const days = z.record(z.string().regex(/^(\*|[A-Z0-9_ ]{1,16})$/), wholeNumber(1, daysMax));
+
+const hourMs = 3_600_000;
+
+export const erasureGraceMs = (settings: { readonly CALLOSUM_ERASURE_GRACE_HOURS: number }): number =>
+  settings.CALLOSUM_ERASURE_GRACE_HOURS * hourMs;
+
+/** What is hidden and let go (docs/adr/0073). */
+export const tombstoneSettings = {
+  CALLOSUM_ERASURE_GRACE_HOURS: wholeNumber(0, hoursMax)
+    .default(720)
+    .describe(
+      'Hours after which the bytes of deleted instances, and of those whose retention is over, are erased for good; until then they can be restored',
+    ),
+  CALLOSUM_RETENTION_DAYS: z
+    .string()
+    .default('{}')
+    .transform((text, context) => {
+      try {
+        return days.parse(JSON.parse(text));
+      } catch {
+        context.addIssue({
+          code: 'custom',
+          message: 'must be a JSON object of modality to days, e.g. {"CT":3650,"*":7300}',
+        });
+        return z.NEVER;
+      }
+    })
+    .describe(
+      'How many days after its last source instance a study is kept: a JSON object of modality to days, "*" for all others; the longest period of its modalities holds, and a study with one that has none is kept. Empty: everything is kept',
+    ),
+};

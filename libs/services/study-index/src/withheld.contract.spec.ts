@@ -1,0 +1,202 @@
+import { imaging } from '@callosum/contracts';
+import { systemClock } from '@callosum/kernel';
+import { PostgresOutbox } from '@callosum/event-log';
+import { rejectionNote } from '@callosum/phantom';
+import { sql } from 'kysely';
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { PostgresIndexedPatients } from './adapters/archive-tombstones.js';
+import { PostgresIndexTransaction } from './adapters/index-transaction.js';
+import { PostgresRetention } from './adapters/retention.js';
+import { letGoDueStudies } from './application/keep-or-let-go.js';
+import { obeyNote } from './application/obey-note.js';
+import { readInstance } from './application/read-instance.js';
+import { restoreInstances, type Withholding, withholdInstances } from './application/withhold.js';
+import type { StoredInstance } from './domain/instance.js';
+import { rejectionNoteOf } from './domain/rejection-note.js';
+import { ledger, reader, slice, store, uid } from './test-support/objects.js';
+import {
+  changes,
+  clearIndex,
+  collect,
+  complete,
+  database,
+  find,
+  grpc,
+  index,
+  periods,
+  send,
+  tellStep,
+  useIndex,
+} from './test-support/study-index.js';
+
+useIndex();
+beforeEach(clearIndex);
+
+const outbox = new PostgresOutbox({ service: 'study-index' });
+const within = <T>(work: (index: PostgresIndexTransaction) => Promise<T>): Promise<T> =>
+  database.db.transaction().execute((trx) => work(new PostgresIndexTransaction(trx, outbox, systemClock)));
+const of = (sequence: number, ...stored: StoredInstance[]): Withholding => ({
+  studyInstanceUid: uid('s'),
+  sequence,
+  instances: stored.map(({ seriesInstanceUid, sopInstanceUid }) => ({ seriesInstanceUid, sopInstanceUid })),
+});
+const hide = (withholding: Withholding): Promise<number> => {
+  // The archive does not tell of what it hides.
+  for (const { sopInstanceUid } of withholding.instances) ledger.delete(sopInstanceUid);
+  return within((index) => withholdInstances(index, withholding, periods));
+};
+const restore = async (withholding: Withholding, ...stored: StoredInstance[]): Promise<number> => {
+  for (const one of stored) ledger.set(one.sopInstanceUid, one);
+  const records = await Promise.all(stored.map((one) => readInstance(reader, one)));
+  return within((index) => restoreInstances(index, withholding, records, periods));
+};
+const kept = async (series: string, number: number, more = {}): Promise<StoredInstance> => {
+  const stored = store(slice('s', series, number, more));
+  await index(stored);
+  return stored;
+};
+const { QUERY_LEVEL_STUDY, QUERY_LEVEL_INSTANCE } = imaging.QueryLevel;
+const studies = async (): Promise<number> => (await find({ level: QUERY_LEVEL_STUDY })).length;
+const shown = async (): Promise<string[]> =>
+  (await find({ level: QUERY_LEVEL_INSTANCE })).map((dataset) => String(dataset['00080018']?.Value?.[0])).sort();
+const uidsOf = (...stored: StoredInstance[]): string[] => stored.map((one) => one.sopInstanceUid).sort();
+
+describe('instances that a tombstone withholds', () => {
+  it('leave searches, metadata and locations, and their study opens a revision that completes without them', async () => {
+    const [one, two] = [await kept('a', 1), await kept('b', 1)];
+    await complete();
+    await changes();
+    expect(await hide(of(1, one))).toBe(1);
+    expect(await shown()).toEqual(uidsOf(two));
+    const request = { studyInstanceUid: uid('s'), seriesInstanceUid: '', sopInstanceUid: '' };
+    expect((await collect(grpc().streamMetadata(request))).map((row) => row.sopInstanceUid)).toEqual(uidsOf(two));
+    await complete();
+    expect(await changes()).toEqual(['reopened 2', 'completed 2']);
+    const { study } = await grpc().getStudy({ studyInstanceUid: uid('s') });
+    expect(study.series.map(({ seriesInstanceUid }) => seriesInstanceUid)).toEqual([uid('s/b')]);
+  });
+
+  it('do not come in with a fact that is handled later, and come back when the tombstone is taken back', async () => {
+    const early = store(slice('s', 'a', 1));
+    expect(await hide(of(1, early))).toBe(0);
+    expect(await index(early)).toBe('withheld');
+    expect(await studies()).toBe(0);
+    expect(await restore(of(2, early), early)).toBe(1);
+    expect(await shown()).toEqual(uidsOf(early));
+    expect(await index(early)).toBe('refreshed');
+  });
+
+  it('stay as the later tombstone says, whichever is handled first', async () => {
+    const one = await kept('a', 1);
+    expect(await restore(of(5, one), one)).toBe(1);
+    expect(await hide(of(4, one))).toBe(0);
+    expect(await shown()).toEqual(uidsOf(one));
+    await hide(of(6, one));
+    expect(await restore(of(5, one), one)).toBe(0);
+    expect(await shown()).toEqual([]);
+  });
+
+  it('that were all of a study leave a study that nobody finds and that says nothing of its patient', async () => {
+    const one = await kept('a', 1);
+    await complete();
+    await hide(of(1, one));
+    await complete();
+    expect(await changes()).toEqual(['created 1', 'completed 1', 'reopened 2', 'completed 2']);
+    expect(await studies()).toBe(0);
+    const { rows } = await sql<{ row: unknown }>`select to_jsonb(study) as row from study`.execute(database.db);
+    for (const said of ['P-1', 'Anna', '19700131', 'ACC-1', 'Thorax'])
+      expect(JSON.stringify(rows)).not.toContain(said);
+    await restore(of(2, one), one);
+    expect(await studies()).toBe(1);
+    expect(await changes()).toEqual(['reopened+identity 3']);
+  });
+
+  it('open no revision when Callosum made them', async () => {
+    await kept('a', 1);
+    const seg = store(slice('s', 'seg', 1, { Modality: 'SEG' }), { issued: true });
+    await index(seg);
+    await complete();
+    await changes();
+    await hide(of(1, seg));
+    expect(await changes()).toEqual(['results 1']);
+  });
+
+  it('are not missing where a procedure step states them', async () => {
+    const [one] = [await kept('a', 1), await kept('a', 2)];
+    await hide(of(1, one));
+    await tellStep(uid('s'), {
+      procedureStepUid: uid('step'),
+      stepRevision: 2,
+      status: 'completed',
+      series: [{ seriesInstanceUid: uid('s/a'), instanceCount: 2, instancesDigest: 'd' }],
+      studyCount: 1,
+      discontinuationReason: undefined,
+      source: 'CT1',
+      changedAt: new Date(),
+    });
+    await complete();
+    expect(await changes()).toEqual(['created 1', 'completed 1']);
+  });
+});
+
+describe('a rejection note', () => {
+  const rejected: { note: string; uids: string[]; eraseAfterMs: number | null }[] = [];
+  const archive = {
+    reject: (
+      { sopInstanceUid: note }: { sopInstanceUid: string },
+      instances: readonly { sopInstanceUid: string }[],
+      eraseAfterMs: number | null,
+    ) => {
+      rejected.push({ note, uids: uidsOf(...(instances as StoredInstance[])), eraseAfterMs });
+      return Promise.resolve(instances.length);
+    },
+  };
+  const obey = async (title: string, ...stored: StoredInstance[]) => {
+    const made = rejectionNote({
+      studyInstanceUid: uid('s'),
+      patientId: 'P-1',
+      title: [title, 'Rejected'],
+      references: stored,
+    });
+    const note = rejectionNoteOf(await readInstance(reader, store(made.bytes)));
+    if (!note) throw new Error('no rejection note');
+    return obeyNote(archive, new PostgresIndexedPatients(database.db), note, 1_000);
+  };
+  beforeEach(() => void (rejected.length = 0));
+
+  it('hides what it names, and leaves alone what is of another patient', async () => {
+    const [own, foreign] = [await kept('a', 1), await kept('a', 2, { PatientID: 'P-2' })];
+    const later = store(slice('s', 'a', 3));
+    expect(await obey('113037', own, foreign, later)).toEqual({ hidden: 2, refused: 1 });
+    expect(rejected).toMatchObject([{ uids: uidsOf(own, later), eraseAfterMs: null }]);
+  });
+
+  it('erases only what was kept for long enough', async () => {
+    const one = await kept('a', 1);
+    await obey('113039', one);
+    await obey('113001', one);
+    expect(rejected.map(({ eraseAfterMs }) => eraseAfterMs)).toEqual([1_000, null]);
+  });
+});
+
+describe('retention', () => {
+  it('lets go each study whose time is over, once a day at most, and no other', async () => {
+    await send(slice('s', 'a', 1));
+    await send(slice('t', 'a', 1, { Modality: 'MR' }));
+    await complete();
+    const asked: string[] = [];
+    const archive = { letGo: (study: string) => Promise.resolve(asked.push(study)) };
+    const turn = () =>
+      letGoDueStudies(
+        new PostgresRetention(database.db),
+        archive,
+        { now: () => new Date('2026-12-31T00:00:00Z') },
+        { days: { CT: 20 }, eraseAfterMs: 0 },
+        () => undefined,
+      );
+    expect(await turn()).toBe(1);
+    expect(asked).toEqual([uid('s')]);
+    expect(await turn()).toBe(0);
+  });
+});

@@ -1,0 +1,155 @@
+import { AssociationAbortedError, ContextRefusedError } from '../errors.js';
+import type { AcceptedContext } from '../exchange/contexts.js';
+import { ContextResult } from '../negotiation.js';
+import { ScuAssociation } from '../scu/scu-association.js';
+import type { ProposedContext, ScuOptions } from '../scu/scu-options.js';
+import type { Answer, MoveOriginator } from '../services/handler.js';
+import { type ObjectKind, type OutgoingObject, WatchedDataset } from './outgoing-object.js';
+
+/** The peer's answer to a C-STORE, and in which transfer syntax the object was sent. */
+export interface SentAnswer extends Answer {
+  readonly transferSyntaxUid: string;
+}
+
+/** What every peer takes that takes the SOP class at all, the better first. */
+const uncompressed = ['1.2.840.10008.1.2.1', '1.2.840.10008.1.2'];
+/** Each kind needs up to three contexts, of which 128 fit. */
+const kindsMax = 42;
+/** Peers drop associations that are silent; one found so is no failure of the peer's. */
+const staleAfterMs = 250;
+
+/**
+ * An association to one peer that is opened when it is needed, with the presentation contexts of what is sent, and opened
+ * anew when an object of another kind comes or the peer ended it. One object after the other; for more at the same time
+ * there is a `PeerPool`.
+ */
+export class KeptAssociation {
+  #association: ScuAssociation | undefined;
+  /** Kinds the association was opened for. */
+  #opened = new Set<string>();
+  /** Kinds to propose next, those used last at the end. */
+  #kinds = new Map<string, ObjectKind>();
+  #usedAt = 0;
+
+  /** @param options asked for at each opening: an address or a certificate may have changed */
+  constructor(private readonly options: () => ScuOptions | Promise<ScuOptions>) {}
+
+  /** Says what will be sent, so that one association has the contexts for all of it. */
+  expect(kinds: Iterable<ObjectKind>): void {
+    for (const { sopClassUid, transferSyntaxUid } of kinds) {
+      const key = keyOf({ sopClassUid, transferSyntaxUid });
+      this.#kinds.delete(key);
+      this.#kinds.set(key, { sopClassUid, transferSyntaxUid });
+    }
+    for (const key of this.#kinds.keys()) {
+      if (this.#kinds.size <= kindsMax) return;
+      this.#kinds.delete(key);
+    }
+  }
+
+  /**
+   * C-STORE: the object's bytes as they are kept, private attributes too, or its other form where the peer takes only that.
+   * @throws {PeerUnreachableError} @throws {AssociationRejectedError} no association
+   * @throws {AssociationAbortedError} the peer ended it before it answered; the next object opens another
+   * @throws {ContextRefusedError} the peer does not take it in any form there is; nothing was sent
+   * @throws what the object's dataset or other form throws; the peer has nothing of it then
+   */
+  async store(object: OutgoingObject, moveOriginator?: MoveOriginator): Promise<SentAnswer> {
+    this.expect([object]);
+    const kept = this.#association;
+    const idleMs = performance.now() - this.#usedAt;
+    const association = await this.#openFor(object);
+    try {
+      return await this.#store(association, object, moveOriginator);
+    } catch (error) {
+      if (association !== kept || idleMs < staleAfterMs || !(error instanceof AssociationAbortedError)) throw error;
+      // It had ended while nothing was sent.
+      return await this.#store(await this.#openFor(object), object, moveOriginator);
+    } finally {
+      this.#usedAt = performance.now();
+    }
+  }
+
+  /** A-RELEASE, where there is an association; an error of the peer's is of no interest any more. */
+  async close(): Promise<void> {
+    const association = this.#forget();
+    await association?.release().catch(() => association.abort());
+  }
+
+  /** A-ABORT; a `store` under way fails. */
+  abort(): void {
+    this.#forget()?.abort();
+  }
+
+  async #openFor(kind: ObjectKind): Promise<ScuAssociation> {
+    if (this.#association && this.#opened.has(keyOf(kind))) return this.#association;
+    await this.close();
+    const kinds = [...this.#kinds.values()];
+    const association = await ScuAssociation.open(await this.options(), proposalsFor(kinds));
+    this.#association = association;
+    this.#opened = new Set(kinds.map(keyOf));
+    void association.ended.then(() => {
+      if (this.#association === association) this.#forget();
+    });
+    return association;
+  }
+
+  async #store(
+    association: ScuAssociation,
+    object: OutgoingObject,
+    moveOriginator: MoveOriginator | undefined,
+  ): Promise<SentAnswer> {
+    const { context, dataset } = await formFor(association, object);
+    const watched = new WatchedDataset(dataset);
+    const { sopClassUid, sopInstanceUid } = object;
+    try {
+      const answer = await association.store(context.id, sopClassUid, sopInstanceUid, watched.source, moveOriginator);
+      return { ...answer, transferSyntaxUid: context.transferSyntaxUid };
+    } catch (error) {
+      // A message that has begun cannot be taken back: the association is gone by now.
+      if (watched.failure) throw watched.failure.error;
+      throw error;
+    }
+  }
+
+  #forget(): ScuAssociation | undefined {
+    const association = this.#association;
+    this.#association = undefined;
+    this.#opened = new Set();
+    return association;
+  }
+}
+
+const keyOf = ({ sopClassUid, transferSyntaxUid }: ObjectKind): string => `${sopClassUid} ${transferSyntaxUid}`;
+
+/** A context of its own for each syntax: where one proposes several, the peer picks, and the others cannot be used. */
+function proposalsFor(kinds: readonly ObjectKind[]): ProposedContext[] {
+  const pairs = kinds.flatMap(({ sopClassUid, transferSyntaxUid }) =>
+    [transferSyntaxUid, ...uncompressed].map((uid) => ({ sopClassUid, transferSyntaxUid: uid })),
+  );
+  const once = new Map(pairs.map((pair) => [keyOf(pair), pair]));
+  return [...once.values()].map(({ sopClassUid, transferSyntaxUid }) => ({
+    abstractSyntaxUid: sopClassUid,
+    transferSyntaxUids: [transferSyntaxUid],
+  }));
+}
+
+/** @throws {ContextRefusedError} */
+async function formFor(
+  association: ScuAssociation,
+  object: OutgoingObject,
+): Promise<{ context: AcceptedContext; dataset: OutgoingObject['dataset'] }> {
+  const { sopClassUid, transferSyntaxUid, dataset, otherwise } = object;
+  const accepted = association.contexts.filter(
+    ({ abstractSyntaxUid, weAre }) => abstractSyntaxUid === sopClassUid && weAre.scu,
+  );
+  const asKept = accepted.find((context) => context.transferSyntaxUid === transferSyntaxUid);
+  if (asKept) return { context: asKept, dataset };
+  const form =
+    accepted.length > 0 ? await otherwise?.(accepted.map((context) => context.transferSyntaxUid)) : undefined;
+  const context = form && accepted.find((other) => other.transferSyntaxUid === form.transferSyntaxUid);
+  if (form && context) return { context, dataset: form.dataset };
+  // Says why the peer refused it as it is kept.
+  association.contextFor(sopClassUid, transferSyntaxUid);
+  throw new ContextRefusedError(sopClassUid, transferSyntaxUid, ContextResult.TransferSyntaxesNotSupported);
+}
