@@ -3,17 +3,17 @@ import { isStorableTransferSyntax, type ProposedContext, ScuAssociation } from '
 import { orSkip } from '@callosum/testing';
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { startNode, type TestNode } from '../test-support/node.js';
+import { startWatchedNode, type WatchedNode } from '../test-support/watched-node.js';
 import { statedServices } from './index.js';
 
-const started = await orSkip(() => startNode());
+const started = await orSkip(() => startWatchedNode());
 afterAll(() => started.server?.stop());
 
 const implicitVrLittleEndian = '1.2.840.10008.1.2';
 const ctImageStorage = '1.2.840.10008.5.1.4.1.1.2';
 
 describe.skipIf(started.missing !== undefined)('the running node', () => {
-  const node = started.server as TestNode;
+  const node = started.server as WatchedNode;
 
   /** What it accepts of these, asked in as many associations as they need. */
   async function accepted(proposals: readonly ProposedContext[]): Promise<{ uid: string; transferSyntax: string }[]> {

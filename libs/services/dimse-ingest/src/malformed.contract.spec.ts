@@ -7,10 +7,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 
 import { part10 } from '../../../standards/dimse/test-support/objects.js';
 import { startGauges } from '../test-support/gauges.js';
-import { startNode, type TestNode } from '../test-support/node.js';
+import { startWatchedNode, type WatchedNode } from '../test-support/watched-node.js';
 
 const gauges = startGauges();
-const started = await orSkip(() => startNode());
+const started = await orSkip(() => startWatchedNode());
 afterAll(async () => {
   await started.server?.stop();
   await gauges.stop();
@@ -47,7 +47,7 @@ async function brokenOf(path: string): Promise<Broken> {
 }
 
 describe.skipIf(started.missing !== undefined || folder === undefined)('every malformed file, sent as an object', () => {
-  const node = started.server as TestNode;
+  const node = started.server as WatchedNode;
 
   /** The status as text; "refused" where its SOP class or transfer syntax is none we take. */
   async function sent({ sopClassUid, sopInstanceUid, transferSyntaxUid, dataset }: Broken): Promise<string> {

@@ -7,9 +7,9 @@ import { generateThoraxPhantom } from '@callosum/phantom';
 import { orSkip, testDataPath } from '@callosum/testing';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { startNode, type TestNode } from '../test-support/node.js';
+import { startWatchedNode, type WatchedNode } from '../test-support/watched-node.js';
 
-const started = await orSkip(() => startNode());
+const started = await orSkip(() => startWatchedNode());
 afterAll(() => started.server?.stop());
 
 interface Sample {
@@ -67,7 +67,7 @@ function rounds(samples: readonly Sample[]): Sample[][] {
 const shared = await Promise.all(['codecs', 'charsets', 'studies', 'results'].map((part) => samplesOf(part)));
 
 describe.skipIf(started.missing !== undefined)('objects come back from the archive byte for byte', () => {
-  const node = started.server as TestNode;
+  const node = started.server as WatchedNode;
   beforeEach(() => node.empty());
 
   async function roundTrip(samples: readonly Sample[]): Promise<void> {

@@ -92,16 +92,31 @@ export function mutate(bytes: Buffer, mutations: readonly { at: number; byte: nu
   return copy;
 }
 
+/** What the objects of ../../../standards/dimse/test-support/objects.ts are found by, the highest level first. */
+const bounds = [
+  [0x0010, 0x0020, 'LO', 'NOBODY-1'],
+  [0x0020, 0x000d, 'UI', '1.2.9'],
+  [0x0020, 0x000e, 'UI', '1.2.9.1'],
+] as const;
+
 /** An identifier or attribute list: as a rule one that can be read, now and then not. */
 export const identifier: fc.Arbitrary<Buffer> = fc
   .record({
-    level: fc.option(fc.constantFrom('STUDY', 'SERIES', 'IMAGE', 'PATIENT', 'FRAME', '*', '')),
+    level: fc.oneof(
+      { weight: 5, arbitrary: fc.constantFrom('STUDY', 'SERIES', 'IMAGE', 'PATIENT') },
+      fc.option(fc.constantFrom('FRAME', '*', '')),
+    ),
+    /** Unique keys that name what there is; then the others decide. */
+    bound: fc.nat(bounds.length),
     list: attributes,
     sorted: fc.boolean(),
     mutations: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.array(mutation, { maxLength: 4 })),
   })
-  .map(({ level, list, sorted, mutations }) => {
-    const order = sorted ? list.toSorted((a, b) => a.key[0] - b.key[0] || a.key[1] - b.key[1]) : list;
+  .map(({ level, bound, list, sorted, mutations }) => {
+    const given = bounds.slice(0, bound);
+    const others = list.filter(({ key }) => !given.some(([group, number]) => group === key[0] && number === key[1]));
+    const order = sorted ? others.toSorted((a, b) => a.key[0] - b.key[0] || a.key[1] - b.key[1]) : others;
     const head = level === null ? [] : [element(0x0008, 0x0052, 'CS', level)];
-    return mutate(Buffer.concat([...head, encoded(order)]), mutations);
+    const keys = given.map(([group, number, vr, value]) => element(group, number, vr, value));
+    return mutate(Buffer.concat([...head, encoded(order), ...keys]), mutations);
   });

@@ -12,7 +12,7 @@ import pg from 'pg';
 
 import { DimseListener, dimseIngest } from '../src/index.js';
 
-export interface TestNode {
+export interface WatchedNode {
   to(callingAet?: string): ScuOptions;
   query<Row extends pg.QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /** A PS3.10 file of the archive. */
@@ -26,14 +26,14 @@ export interface TestNode {
 
 const passwordOf = (role: string): string => `password of ${role}`;
 
-export interface TestNodeOptions {
+export interface WatchedNodeOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** study-index runs beside it, for what is asked of it. */
   readonly index?: boolean;
 }
 
 /** dimse-ingest as it is deployed: real PostgreSQL, files, real sockets. */
-export async function startNode(options: TestNodeOptions = {}): Promise<TestNode> {
+export async function startWatchedNode(options: WatchedNodeOptions = {}): Promise<WatchedNode> {
   const server = await startPostgres();
   const folder = await mkdtemp(join(tmpdir(), 'callosum-node-'));
   const [objects, temporary] = [join(folder, 'objects'), join(folder, 'tmp')];
