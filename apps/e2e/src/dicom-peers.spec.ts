@@ -63,20 +63,24 @@ describe('DCMTK', () => {
     expect(await dcmtk('echoscu', ...peer())).toMatchObject({ code: 0 });
   });
 
-  it.skipIf(codecs === '').each(syntaxes)('storescu %s sends %s, and it is kept equal', async (option, name) => {
-    const file = join(codecs, `${name}.dcm`);
-    const sent = await dcmtk('storescu', '-R', option, ...peer(), file);
-    expect(sent.code, sent.stderr).toBe(0);
-    await expectKept([file]);
+  it.skipIf(codecs === '')('storescu sends each transfer syntax it knows, and all are kept equal', async () => {
+    const files: string[] = [];
+    for (const [option, name] of syntaxes) {
+      const file = join(codecs, `${name}.dcm`);
+      const sent = await dcmtk('storescu', '-R', option, ...peer(), file);
+      expect(sent.code, `${name}: ${sent.stderr}`).toBe(0);
+      files.push(file);
+    }
+    await expectKept(files);
   });
 
   it.skipIf(codecs === '')('dcmsend sends compressed and uncompressed ones in one go, each as it is', async () => {
     const files = await firstOfEachUid(
-      // It writes what is big-endian or deflated in little-endian before it sends it; storescu has sent those.
-      filesOf(codecs).filter((file) => file.includes('/mr-') && !/-(be|deflated)\.dcm$/.test(file)),
+      // It writes those in Explicit VR Little Endian before it sends them; storescu has sent them as they are.
+      filesOf(codecs).filter((file) => file.includes('/mr-') && !/-(implicit-le|explicit-be|deflated)\.dcm$/.test(file)),
       tooYoung,
     );
-    expect(files.length).toBeGreaterThan(10);
+    expect(files.length).toBeGreaterThan(8);
     const sent = await dcmtk('dcmsend', '--decompress-never', ...peer(), ...files);
     expect(sent.code, sent.stderr).toBe(0);
     await expectKept(files);

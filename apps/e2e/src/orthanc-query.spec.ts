@@ -28,7 +28,16 @@ beforeAll(async () => {
 });
 afterAll(() => both.stop());
 
-const phantom = (uidSalt: string): string[] => filesOf(writeStudy(smallPhantom({ uidSalt, slices: 24, matrix: 64 })));
+/** Each file is kept, equal element by element. */
+async function expectKept(files: readonly string[]): Promise<void> {
+  const sent = folderOf(files.map((file) => readFileSync(file)));
+  expect(await judge('files', sent, await keptOf(system, files))).toMatchObject({
+    instances: files.length,
+    differences: [],
+  });
+}
+
+const phantom = (uidSalt: string): string[] => filesOf(writeStudy(smallPhantom({ uidSalt, slices: 12, matrix: 64 })));
 const nameIn = (files: readonly string[]): string =>
   parseFile(readFileSync(files[0] ?? '')).dataset.string('PatientName') ?? '';
 const studyOf = (files: readonly string[]): string => uidsOf(readFileSync(files[0] ?? '')).study;
@@ -61,12 +70,15 @@ describe('Orthanc asks the node', () => {
     const name = nameIn(files);
     const [found] = await query('Study', { StudyInstanceUID: study, PatientName: `${name.slice(0, 4).toLowerCase()}*` });
     expect(found).toMatchObject({ StudyInstanceUID: study, PatientName: name });
-    const series = await query('Series', { StudyInstanceUID: study, SeriesInstanceUID: '', Modality: '' });
-    expect(series.map(({ Modality }) => Modality)).toEqual(['CT']);
-    const SeriesInstanceUID = series[0]?.['SeriesInstanceUID'] ?? '';
+    const uids = files.map((file) => uidsOf(readFileSync(file)));
+    const series = await query('Series', { StudyInstanceUID: study, SeriesInstanceUID: '', Modality: 'CT' });
+    expect(series.map(({ SeriesInstanceUID }) => SeriesInstanceUID).sort()).toEqual(
+      [...new Set(uids.map((one) => one.series))].sort(),
+    );
+    const SeriesInstanceUID = uids[0]?.series ?? '';
     const instances = await query('Instance', { StudyInstanceUID: study, SeriesInstanceUID, SOPInstanceUID: '' });
     expect(instances.map(({ SOPInstanceUID }) => SOPInstanceUID).sort()).toEqual(
-      files.map((file) => uidsOf(readFileSync(file)).instance).sort(),
+      uids.flatMap(({ series: own, instance }) => (own === SeriesInstanceUID ? [instance] : [])).sort(),
     );
     expect(await query('Study', { StudyInstanceUID: '', PatientID: 'NOBODY' })).toEqual([]);
   });
@@ -125,9 +137,7 @@ describe('Orthanc is asked', () => {
       association.move(association.contextFor(move), 'CALLOSUM', ofStudy),
     );
     expect(outcome.status).toBe(0);
-    expect(await judge('files', folderOf(files.map((file) => readFileSync(file))), await keptOf(system, files))).toMatchObject(
-      { instances: files.length, differences: [] },
-    );
+    await expectKept(files);
   });
 
   it('to give it on the same association, every object equal', async () => {
@@ -147,5 +157,21 @@ describe('Orthanc is asked', () => {
       instances: files.length,
       differences: [],
     });
+  });
+
+  it('for a pull, which brings the study over', async () => {
+    const pulled = phantom('pulled-from-orthanc');
+    await upload(orthanc, pulled);
+    const body = JSON.stringify({ source: 'ORTHANC', studyInstanceUid: studyOf(pulled) });
+    const headers = { 'content-type': 'application/json' };
+    const asked = await fetch(`${system.httpUrl}/api/dimse/pulls`, { method: 'POST', headers, body });
+    expect(asked.status).toBe(202);
+    const location = asked.headers.get('location') ?? '';
+    const ended = await eventually('the pull has ended', 30_000, async () => {
+      const pull = (await (await fetch(system.httpUrl + location)).json()) as { endedAt?: string };
+      return pull.endedAt !== undefined && pull;
+    });
+    expect(ended).toMatchObject({ state: 'completed', instances: { received: pulled.length, failed: 0 } });
+    await expectKept(pulled);
   });
 });
