@@ -53,6 +53,8 @@ const current: readonly (readonly [string, string])[] = [
   ['9.7.3', 'Electrooculogram Waveform Storage'],
   ['9.7.4', 'Sleep Electroencephalogram Waveform Storage'],
   ['9.8.1', 'Body Position Waveform Storage'],
+  ['9.100.1', 'Waveform Presentation State Storage'],
+  ['9.100.2', 'Waveform Acquisition Presentation State Storage'],
   ['11.1', 'Grayscale Softcopy Presentation State Storage'],
   ['11.2', 'Color Softcopy Presentation State Storage'],
   ['11.3', 'Pseudo-Color Softcopy Presentation State Storage'],

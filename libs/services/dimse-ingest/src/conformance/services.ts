@@ -3,10 +3,13 @@ import { verificationSopClassUid } from '@callosum/dimse';
 import {
   commitmentStatuses,
   findStatuses,
-  retrieveStatuses,
+  getStatuses,
+  moveStatuses,
   type StatusRow,
+  stepRetrieveStatuses,
   stepStatuses,
   storeStatuses,
+  worklistStatuses,
 } from './statuses.js';
 
 /**
@@ -63,7 +66,7 @@ export const statedServices: readonly StatedService[] = [
     sopClassUids: [`${patientRoot}.2`, `${studyRoot}.2`],
     scp: true,
     scuFor: 'pulls (Study Root)',
-    statuses: retrieveStatuses,
+    statuses: moveStatuses,
   },
   {
     name: 'Retrieve on the same association',
@@ -72,7 +75,7 @@ export const statedServices: readonly StatedService[] = [
     sopClassUids: [`${patientRoot}.3`, `${studyRoot}.3`],
     scp: true,
     scuFor: 'pulls from AEs that say so (Study Root)',
-    statuses: retrieveStatuses,
+    statuses: getStatuses,
   },
   {
     name: 'Modality Worklist',
@@ -80,7 +83,7 @@ export const statedServices: readonly StatedService[] = [
     operations: 'C-FIND',
     sopClassUids: ['1.2.840.10008.5.1.4.31'],
     scp: true,
-    statuses: findStatuses,
+    statuses: worklistStatuses,
   },
   {
     name: 'Modality Performed Procedure Step',
@@ -96,7 +99,7 @@ export const statedServices: readonly StatedService[] = [
     operations: 'N-GET',
     sopClassUids: ['1.2.840.10008.3.1.2.3.4'],
     scp: true,
-    statuses: stepStatuses,
+    statuses: stepRetrieveStatuses,
   },
   {
     name: 'Storage Commitment Push Model',

@@ -39,7 +39,21 @@ export const findStatuses: readonly StatusRow[] = [
   [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],
 ];
 
-export const retrieveStatuses: readonly StatusRow[] = [
+export const worklistStatuses: readonly StatusRow[] = [
+  [QueryStatus.Pending, 'A scheduled procedure step'],
+  [QueryStatus.PendingOptionalKeysUnsupported, 'A scheduled procedure step, and some keys were not matched by'],
+  [QueryStatus.Success, 'There are no more'],
+  [QueryStatus.Cancel, 'A C-CANCEL ended it'],
+  [
+    QueryStatus.OutOfResources,
+    'The FHIR server cannot answer now, or the query would read more orders than CALLOSUM_WORKLIST_ORDERS_MAX',
+  ],
+  [QueryStatus.IdentifierDoesNotMatchSopClass, 'A key cannot be used (Offending Element names it)'],
+  [QueryStatus.UnableToProcess, 'The identifier cannot be read'],
+  [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],
+];
+
+export const getStatuses: readonly StatusRow[] = [
   [QueryStatus.Pending, 'Sub-operations go on; told at least once a second'],
   [QueryStatus.Success, 'All sub-operations succeeded, or nothing was found'],
   [QueryStatus.SubOperationsIncomplete, 'Some sub-operations failed; Failed SOP Instance UID List names them'],
@@ -49,10 +63,14 @@ export const retrieveStatuses: readonly StatusRow[] = [
     QueryStatus.UnableToPerformSubOperations,
     'No sub-operation succeeded, or as many retrieves as CALLOSUM_DIMSE_RETRIEVES_MAX run already',
   ],
-  [QueryStatus.MoveDestinationUnknown, 'C-MOVE: the destination is no AE we may call'],
-  [QueryStatus.IdentifierDoesNotMatchSopClass, 'Level or unique keys are missing or wrong'],
+  [QueryStatus.IdentifierDoesNotMatchSopClass, 'Level or unique keys are missing or wrong (Offending Element names them)'],
   [QueryStatus.UnableToProcess, 'The identifier cannot be read'],
   [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],
+];
+
+export const moveStatuses: readonly StatusRow[] = [
+  ...getStatuses,
+  [QueryStatus.MoveDestinationUnknown, 'The destination is no AE we may call'],
 ];
 
 export const commitmentStatuses: readonly StatusRow[] = [
@@ -67,18 +85,28 @@ export const commitmentStatuses: readonly StatusRow[] = [
 
 export const stepStatuses: readonly StatusRow[] = [
   [NormalizedStatus.Success, 'The change is durable; also for a request that comes again as it was'],
-  [0x0001, 'N-GET: some of the attributes asked for are not there'],
   [NormalizedStatus.NoSuchAttribute, 'N-SET of an attribute that only N-CREATE may give'],
   [NormalizedStatus.InvalidAttributeValue, 'A value the step may not have, as another status than IN PROGRESS at first'],
-  [NormalizedStatus.ProcessingFailure, 'The step has ended and may not be changed (Error ID A710), or a defect of ours'],
+  [
+    NormalizedStatus.ProcessingFailure,
+    'The step has ended and may not be changed (Error ID A710); the attribute list cannot be read (Error Comment says so); or a defect of ours',
+  ],
   [NormalizedStatus.DuplicateSopInstance, 'N-CREATE of a UID that is known with another attribute list'],
-  [NormalizedStatus.NoSuchSopInstance, 'N-SET or N-GET of an unknown step'],
+  [NormalizedStatus.NoSuchSopInstance, 'N-SET of an unknown step'],
   [NormalizedStatus.InvalidSopInstance, 'A SOP Instance UID that is no UID'],
   [NormalizedStatus.NoSuchSopClass, 'The SOP class of the command is not that of its presentation context'],
   [NormalizedStatus.MissingAttribute, 'An attribute of type 1 or 2 is missing'],
   [NormalizedStatus.MissingAttributeValue, 'An attribute of type 1 is empty'],
-  [NormalizedStatus.UnrecognizedOperation, 'An operation the SOP class does not have'],
   [NormalizedStatus.ResourceLimitation, 'The database cannot take it now'],
+];
+
+export const stepRetrieveStatuses: readonly StatusRow[] = [
+  [NormalizedStatus.Success, 'The attributes asked for, or all of them'],
+  [0x0001, 'Some of the attributes asked for are not there (Attribute Identifier List names them)'],
+  [NormalizedStatus.NoSuchSopInstance, 'No such step is kept'],
+  [NormalizedStatus.NoSuchSopClass, 'The SOP class of the command is not that of its presentation context'],
+  [NormalizedStatus.ResourceLimitation, 'The database cannot answer now'],
+  [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],
 ];
 
 /** Of any request, whatever its service. */
