@@ -10,6 +10,7 @@ import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
 import type { DimseIngestTables } from './adapters/tables.js';
 
 const leaseMs = 60_000;
+const limits = { leaseMs, itemsMax: 10, claimsMax: 4 };
 
 /** Queues of forwarding on a real PostgreSQL. */
 describe('the queues of forwarding', () => {
@@ -45,8 +46,8 @@ describe('the queues of forwarding', () => {
       },
       to.map((destination) => ({ destination, transcode: true })),
     );
-  const claim = async (max = 100) => {
-    const batch = await queue.claim('PACS', leaseMs, max);
+  const claim = async () => {
+    const batch = await queue.claim('PACS', limits);
     if (!batch) throw new Error('nothing is due');
     return batch;
   };
@@ -65,13 +66,24 @@ describe('the queues of forwarding', () => {
 
   it('give each instance to one worker, a study at a time', async () => {
     for (let i = 0; i < 30; i++) await add(`1.2.${i}`, { study: i % 2 ? '1.2' : '1.3' });
-    const batches = await Promise.all([1, 2, 3, 4].map(() => queue.claim('PACS', leaseMs, 10)));
+    const batches = await Promise.all([1, 2, 3, 4].map(() => queue.claim('PACS', limits)));
     const items = batches.flatMap((batch) => batch?.items ?? []);
     expect(new Set(items.map(({ id }) => id)).size).toBe(items.length);
     for (const batch of batches)
       expect(new Set(batch?.items.map(({ studyInstanceUid }) => studyInstanceUid)).size).toBeLessThanOrEqual(1);
-    while (await queue.claim('PACS', leaseMs, 10));
+    while (await queue.claim('PACS', { ...limits, claimsMax: 30 }));
     expect(await queue.due()).toEqual([]);
+  });
+
+  it('let no more be at it than the destination takes, until they are done', async () => {
+    for (const uid of ['1.2.1', '1.2.2', '1.2.3']) await add(uid);
+    const one = { leaseMs, itemsMax: 1, claimsMax: 1 };
+    const first = await queue.claim('PACS', one);
+    expect(await queue.claim('PACS', one)).toBeUndefined();
+    expect(await queue.claim('PACS', { ...one, claimsMax: 2 })).toBeDefined();
+    await sql`update forward_queue set lease_until = now() - interval '1 s'`.execute(database.db);
+    expect(first?.items).toHaveLength(1);
+    expect(await queue.claim('PACS', one)).toBeDefined();
   });
 
   it('let nobody write whose lease ran out and whose instances another one has', async () => {
@@ -93,7 +105,7 @@ describe('the queues of forwarding', () => {
     const pauses = await Promise.all([1, 2, 3].map(() => queue.destinationAway('PACS', 'dimse.peer-unreachable')));
     expect(pauses.filter((pause) => pause !== undefined)).toHaveLength(1);
     expect(await queue.due()).toEqual(['OTHER']);
-    expect(await queue.claim('PACS', leaseMs, 10)).toBeUndefined();
+    expect(await queue.claim('PACS', limits)).toBeUndefined();
     await sql`update forward_destination set next_attempt_at = now() - interval '1 s'`.execute(database.db);
     expect(await queue.destinationAway('PACS', 'A700')).toBeGreaterThanOrEqual(8_000);
     expect(await queue.states()).toMatchObject([

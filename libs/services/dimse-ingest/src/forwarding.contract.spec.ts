@@ -18,7 +18,7 @@ import {
 } from '@callosum/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
-import { TestDestination } from './test-support/destinations.js';
+import { TestDestination } from './test-support/test-destination.js';
 import { image, TestNode } from './test-support/node-with-http.js';
 
 const implicitVrLittleEndian = '1.2.840.10008.1.2';

@@ -8,7 +8,7 @@ import type { Provider } from '@nestjs/common';
 
 import { DicomDestinations } from './adapters/dicom-destinations.js';
 import type { ForwardingTables } from './adapters/forwarding-tables.js';
-import { ArchiveKeptObjects } from './adapters/kept-objects.js';
+import { ForwardableObjects } from './adapters/forwardable-objects.js';
 import { PeerOptions } from './adapters/peer-options.js';
 import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
 import { PostgresForwardingRules } from './adapters/postgres-forwarding-rules.js';
@@ -49,20 +49,22 @@ export const forwardingProviders: Provider[] = [
   },
   {
     provide: SendForwards,
-    inject: [FORWARD_QUEUE, ARCHIVE, APPLICATION_ENTITIES, DESTINATIONS, LOGGER],
+    inject: [FORWARD_QUEUE, ARCHIVE, APPLICATION_ENTITIES, DESTINATIONS, SETTINGS, LOGGER],
     useFactory: (
       queue: ForwardQueue,
       archive: Archive,
       entities: ApplicationEntities,
       destinations: Destinations,
+      { CALLOSUM_FORWARD_ASSOCIATIONS: associationsMax }: DimseIngestSettings,
       logger: Logger,
     ) =>
       new SendForwards({
         queue,
         entities,
         destinations,
-        objects: new ArchiveKeptObjects(archive),
+        objects: new ForwardableObjects(archive),
         isOutage: isTransient,
+        associationsMax,
         observe: observedForward(logger),
         onAway: (aet, code, pauseMs) =>
           logger.warn({ aet, code, pauseMs: Math.round(pauseMs) }, 'forward.destination-away'),

@@ -49,10 +49,12 @@ export const forwardingSettings = {
       'Forwarding rules that are always there, beside those of /api/dimse/forwarding-rules: a JSON array of {destination, sources, exceptSources, sopClasses, include, transcode}; see the platform guide',
     ),
   CALLOSUM_FORWARD_ASSOCIATIONS: wholeNumber(1, 16)
-    .default(2)
-    .describe('Associations a replica has to one destination of forwarding at the same time'),
+    .default(1)
+    .describe(
+      'Associations that send to one destination of forwarding at the same time, over all replicas; many nodes take one only',
+    ),
   CALLOSUM_FORWARD_IDLE_MS: wholeNumber(0, 600_000)
-    .default(10_000)
+    .default(5_000)
     .describe(
       'An association to a destination of forwarding that has nothing to send is released after this, in milliseconds',
     ),

@@ -42,6 +42,8 @@ async function createForwarding(db: Kysely<unknown>): Promise<void> {
   await sql`create index forward_study on forward_queue (destination, study_instance_uid, id) where state = 'waiting'`.execute(
     db,
   );
+  await sql`create index forward_claimed on forward_queue (destination, fence)
+    where state = 'waiting' and lease_until is not null`.execute(db);
   await sql`create index forward_oldest on forward_queue (destination, created_at) where state = 'waiting'`.execute(db);
   await sql`create index forward_failed on forward_queue (destination) where state = 'failed'`.execute(db);
   await sql`create index forward_ended on forward_queue (ended_at) where state in ('sent', 'dropped')`.execute(db);

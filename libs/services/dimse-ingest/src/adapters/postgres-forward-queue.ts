@@ -3,6 +3,7 @@ import { Inbox } from '@callosum/event-log';
 import { sql } from 'kysely';
 
 import type {
+  ClaimLimits,
   ForwardBatch,
   ForwardItem,
   ForwardOrigin,
@@ -84,10 +85,13 @@ export class PostgresForwardQueue implements ForwardQueue {
     return rows.map(({ destination }) => destination);
   }
 
-  async claim(destination: string, leaseMs: number, itemsMax: number): Promise<ForwardBatch | undefined> {
+  async claim(destination: string, limits: ClaimLimits): Promise<ForwardBatch | undefined> {
+    const { leaseMs, itemsMax, claimsMax } = limits;
     const { rows } = await sql<ItemRow>`
       with ready as (
         select 1 from forward_destination where destination = ${destination} and next_attempt_at <= now()
+          and (select count(distinct fence) from forward_queue where destination = ${destination}
+            and state = 'waiting' and lease_until is not null and lease_until > now()) < ${claimsMax}
       ), first as (
         select study_instance_uid from forward_queue
         where destination = ${destination} and state = 'waiting' and next_attempt_at <= now()

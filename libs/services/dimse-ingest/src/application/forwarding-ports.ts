@@ -47,6 +47,13 @@ export interface ForwardBatch {
   readonly items: readonly ForwardItem[];
 }
 
+export interface ClaimLimits {
+  readonly leaseMs: number;
+  readonly itemsMax: number;
+  /** Of one destination at the same time, over all replicas. */
+  readonly claimsMax: number;
+}
+
 /** How things stand with a destination. */
 export interface QueueState {
   readonly destination: string;
@@ -68,7 +75,8 @@ export interface ForwardQueue {
   add(origin: ForwardOrigin, instance: ForwardableInstance, targets: readonly ForwardTarget[]): Promise<number>;
   /** Destinations with something to send that are not left alone now. */
   due(): Promise<readonly string[]>;
-  claim(destination: string, leaseMs: number, itemsMax: number): Promise<ForwardBatch | undefined>;
+  /** Instances of one study; undefined when nothing is due, or as many as may be are at it, here and elsewhere. */
+  claim(destination: string, limits: ClaimLimits): Promise<ForwardBatch | undefined>;
   /** @returns false when another worker has one of them by now */
   renew(batch: ForwardBatch, items: readonly ForwardItem[], leaseMs: number): Promise<boolean>;
   /** `dropped`: there is nothing to send any more. Nothing happens where another worker has the item by now. */

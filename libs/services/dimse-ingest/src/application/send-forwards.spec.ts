@@ -56,6 +56,7 @@ function harness(
         }),
     },
     isOutage: () => false,
+    associationsMax: 1,
     observe: (_batch, _item, send) => send(),
     onAway: () => undefined,
     onBack: () => undefined,

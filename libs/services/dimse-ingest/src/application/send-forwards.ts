@@ -14,6 +14,8 @@ export interface SendForwardsParts {
   readonly destinations: Destinations;
   /** Tells errors of libraries that say a dependency of ours is away. */
   readonly isOutage: (error: unknown) => boolean;
+  /** To one destination at the same time. */
+  readonly associationsMax: number;
   /** Around the sending of each instance: its span. */
   readonly observe: (batch: ForwardBatch, item: ForwardItem, send: () => Promise<ForwardEnd>) => Promise<ForwardEnd>;
   readonly onAway: (destination: string, code: string, pauseMs: number) => void;
@@ -47,7 +49,7 @@ export class SendForwards {
    */
   async execute(destination: string, signal: AbortSignal): Promise<boolean> {
     const { queue } = this.parts;
-    const batch = await queue.claim(destination, leaseMs, itemsMax);
+    const batch = await queue.claim(destination, { leaseMs, itemsMax, claimsMax: this.parts.associationsMax });
     if (!batch) return false;
     const left = [...batch.items];
     try {

@@ -1,4 +1,4 @@
-import { AssociationAbortedError, ContextRefusedError } from '../errors.js';
+import { AssociationAbortedError, ContextRefusedError, PeerUnreachableError } from '../errors.js';
 import type { AcceptedContext } from '../exchange/contexts.js';
 import { ContextResult } from '../negotiation.js';
 import { ScuAssociation } from '../scu/scu-association.js';
@@ -49,7 +49,8 @@ export class KeptAssociation {
 
   /**
    * C-STORE: the object's bytes as they are kept, private attributes too, or its other form where the peer takes only that.
-   * @throws {PeerUnreachableError} @throws {AssociationRejectedError} no association
+   * @throws {PeerUnreachableError} no connection, or no answer to the association request
+   * @throws {AssociationRejectedError}
    * @throws {AssociationAbortedError} the peer ended it before it answered; the next object opens another
    * @throws {ContextRefusedError} the peer does not take it in any form there is; nothing was sent
    * @throws what the object's dataset or other form throws; the peer has nothing of it then
@@ -85,7 +86,7 @@ export class KeptAssociation {
     if (this.#association && this.#opened.has(keyOf(kind))) return this.#association;
     await this.close();
     const kinds = [...this.#kinds.values()];
-    const association = await ScuAssociation.open(await this.options(), proposalsFor(kinds));
+    const association = await ScuAssociation.open(await this.options(), proposalsFor(kinds)).catch(noAssociation);
     this.#association = association;
     this.#opened = new Set(kinds.map(keyOf));
     void association.ended.then(() => {
@@ -118,6 +119,12 @@ export class KeptAssociation {
     this.#opened = new Set();
     return association;
   }
+}
+
+/** Whoever sends an object learns that the peer is to blame for it only where the peer had begun to get it. */
+function noAssociation(error: unknown): never {
+  if (!(error instanceof AssociationAbortedError)) throw error;
+  throw new PeerUnreachableError('no answer to the association request', { cause: error });
 }
 
 const keyOf = ({ sopClassUid, transferSyntaxUid }: ObjectKind): string => `${sopClassUid} ${transferSyntaxUid}`;

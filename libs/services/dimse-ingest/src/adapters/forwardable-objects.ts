@@ -3,7 +3,7 @@ import type { Archive } from '@callosum/archive';
 import type { KeptObject, KeptObjects } from '../application/forwarding-ports.js';
 
 /** Instances of the archive that others may have: the ledger says which is current. */
-export class ArchiveKeptObjects implements KeptObjects {
+export class ForwardableObjects implements KeptObjects {
   constructor(private readonly archive: Archive) {}
 
   async current(studyInstanceUid: string, sopInstanceUid: string): Promise<KeptObject | undefined> {
