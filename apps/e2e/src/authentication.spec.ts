@@ -87,6 +87,7 @@ describe('a site that asks everybody who they are', () => {
     ['/fhir/Patient', 'application/fhir+json'],
     ['/api/identity/quarantine', 'application/problem+json'],
     ['/api/inference/jobs?study=1.2', 'application/problem+json'],
+    ['/api/dimse/aes', 'application/problem+json'],
   ])('tells nothing at %s without a token, nor with one that may not', async (path, type) => {
     const none = await get(undefined, path);
     expect([none.status, none.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="callosum"']);

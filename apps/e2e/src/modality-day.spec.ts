@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Callosum } from './harness/callosum.js';
 import { query } from './harness/database.js';
 import { eventually } from './harness/fhir.js';
+import { startNonsenseWorker } from './harness/nonsense-worker.js';
 import { python, root } from './harness/paths.js';
 import { run } from './harness/processes.js';
-import { send } from './harness/studies.js';
+import { send, smallPhantom } from './harness/studies.js';
 
 type Json = Record<string, { readonly vr: string; readonly Value?: readonly unknown[] }>;
 type Found = { readonly statuses: readonly number[]; readonly items: readonly (readonly [string, Json])[] };
@@ -151,7 +152,6 @@ describe("a modality's day", () => {
       today,
     );
     const study = String(text(items[0]?.[1], '0020000D'));
-    const series = `${study}.1`;
     const overrides = {
       StudyInstanceUID: study,
       PatientName: 'Müller^Anna',
@@ -160,10 +160,9 @@ describe("a modality's day", () => {
     };
     const made = tinySeries({ slices: 3, salt: 'modality-day', overrides });
     const uids = made.map(({ sopInstanceUid }) => sopInstanceUid);
-    const seriesUid = made[0]?.seriesInstanceUid ?? series;
     await modality('mpps', { operations: [['create', '1.2.9.1', begun(study)]] });
     await send(system, { instances: made.map((one, n) => ({ ...one, fileName: `${n}.dcm` })) });
-    const ended = { ...performed(seriesUid, uids), '00400252': element('CS', 'COMPLETED') };
+    const ended = { ...performed(made), '00400252': element('CS', 'COMPLETED') };
     expect(await modality('mpps', { operations: [['set', '1.2.9.1', ended]] })).toEqual([[0, null]]);
     const revision = await eventually('the study is complete by stated counts', 60_000, async () => {
       const [row] = await query<{ evidence: string }>(
@@ -180,6 +179,27 @@ describe("a modality's day", () => {
       references,
     });
     expect(reported).toMatchObject([{ type: 1, committed: uids }]);
+  });
+
+  it('says that an examination was broken off: its jobs are there, held, and offered to nobody', async () => {
+    const worker = startNonsenseWorker(`127.0.0.1:${system.grpcPort}`, 'day-model', () =>
+      Promise.resolve({ measurements: [] }),
+    );
+    const patient = { patientId: 'DAY-1', patientName: 'Müller^Anna', birthDate: '19700131', sex: 'F' } as const;
+    const made = smallPhantom({ uidSalt: 'modality-day', patient });
+    const study = made.studyInstanceUid;
+    await modality('mpps', { operations: [['create', '1.2.9.3', begun(study)]] });
+    await send(system, made);
+    const ended = { ...performed(made.instances), '00400252': element('CS', 'DISCONTINUED') };
+    expect(await modality('mpps', { operations: [['set', '1.2.9.3', ended]] })).toEqual([[0, null]]);
+    const jobs = await eventually('the job of the discontinued study', 60_000, async () => {
+      const response = await fetch(`${system.httpUrl}/api/inference/jobs?study=${study}`);
+      const told = (await response.json()) as { jobs: { modelId: string; heldReason: string }[] };
+      return told.jobs.length > 0 && told.jobs;
+    });
+    expect(jobs).toMatchObject([{ heldReason: 'procedure-step-discontinued' }]);
+    expect(worker.offers).toEqual([]);
+    worker.close();
   });
 
   it('leaves no name, no ID and no accession number in the logs', () => {
@@ -217,23 +237,31 @@ function begun(study: string): Json {
   };
 }
 
-/** What it made, for the N-SET that ends it. */
-function performed(series: string, instances: readonly string[]): Json {
+/** What it made, series by series, for the N-SET that ends it. */
+function performed(
+  instances: readonly { readonly seriesInstanceUid: string; readonly sopInstanceUid: string }[],
+): Json {
+  const series = new Set(instances.map(({ seriesInstanceUid }) => seriesInstanceUid));
   return {
     '00400250': element('DA', '20261126'),
     '00400251': element('TM', '094500'),
-    '00400340': element('SQ', {
-      '00081050': element('PN'),
-      '00181030': element('LO', 'Thorax'),
-      '00081070': element('PN'),
-      '0020000E': element('UI', series),
-      '0008103E': element('LO'),
-      '00080054': element('AE'),
-      '00081140': element(
-        'SQ',
-        ...instances.map((uid) => ({ '00081150': element('UI', ct), '00081155': element('UI', uid) })),
-      ),
-      '00400220': element('SQ'),
-    }),
+    '00400340': element(
+      'SQ',
+      ...[...series].map((uid) => ({
+        '00081050': element('PN'),
+        '00181030': element('LO', 'Thorax'),
+        '00081070': element('PN'),
+        '0020000E': element('UI', uid),
+        '0008103E': element('LO'),
+        '00080054': element('AE'),
+        '00081140': element(
+          'SQ',
+          ...instances
+            .filter(({ seriesInstanceUid }) => seriesInstanceUid === uid)
+            .map((one) => ({ '00081150': element('UI', ct), '00081155': element('UI', one.sopInstanceUid) })),
+        ),
+        '00400220': element('SQ'),
+      })),
+    ),
   };
 }

@@ -57,7 +57,7 @@ describe('a workstation beside the node', () => {
     ];
     system = await Callosum.start('query-retrieve', {
       worker: false,
-      env: { CALLOSUM_DIMSE_AES: JSON.stringify(aes) },
+      env: { CALLOSUM_DIMSE_AES: JSON.stringify(aes), CALLOSUM_LOG_LEVEL: 'trace' },
     });
     const objects = slices.map(({ bytes }) => bytes);
     expect((await stow(system.httpUrl, objects)).status).toBe(200);
@@ -190,7 +190,10 @@ describe('a workstation beside the node', () => {
       return tinyCt({ ...part, PatientID: `CHARSET ${basename(path)}`, PatientName: name }).bytes;
     });
     expect((await stow(system.httpUrl, objects)).status).toBe(200);
-    for (const uid of names.keys()) await indexed(uid, 1);
+    await eventually('all names in the index', 30_000, async () => {
+      const found = await qido(system.httpUrl, 'studies?PatientID=CHARSET*&limit=100');
+      return found.length === names.size;
+    });
     const keys = { QueryRetrieveLevel: 'STUDY', PatientID: 'CHARSET*', StudyInstanceUID: '', PatientName: '' };
     for (const characterSet of ['ISO_IR 192', 'GB18030', '\\ISO 2022 IR 87\\ISO 2022 IR 149']) {
       const found = await findscu(system, 'study', { ...keys, SpecificCharacterSet: characterSet });
@@ -226,7 +229,17 @@ describe('a workstation beside the node', () => {
     expect(judgement).toMatchObject({ instances: 1, differences: [] });
     expect(await movescu(system, 'study', 'IMPLICIT', ofOne(video))).toMatch(/DIMSE Status +: 0xa702/);
     expect(uidsIn(implicit.folder)).not.toContain(video?.string('SOPInstanceUID'));
-    expect(system.logs()).not.toMatch(/TINY-0001|PHANTOM\^/);
+  });
+
+  it('tells its log nothing of whom was asked for, found or not, refused or not', async () => {
+    const name = 'Plantedname^Asked';
+    expect(await findscu(system, 'study', { ...ofStudy, PatientName: name })).toEqual([]);
+    const noDate = await countscu(system, { ...ofStudy, PatientBirthDate: name });
+    expect(noDate.said).toMatch(/Error: DataSetDoesNotMatchSOPClass/);
+    const several: Keys = { QueryRetrieveLevel: 'PATIENT', PatientID: 'PLANTEDNAME*' };
+    expect(await movescu(system, 'patient', 'STORE', several)).toMatch(/DIMSE Status +: 0xa900/);
+    expect(system.logs()).toContain('dimse.refused');
+    expect(system.logs()).not.toMatch(/plantedname|TINY-0001|PHANTOM\^/i);
   });
 });
 

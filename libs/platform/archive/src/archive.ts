@@ -162,7 +162,7 @@ export class Archive {
 
   /**
    * SOP classes under which instances are durable, by SOP Instance UID; current or not, what is kept is kept. One of which
-   * nothing is kept is absent. @throws {ArchiveUnavailableError}
+   * nothing is kept, or that is withheld, is absent. @throws {ArchiveUnavailableError}
    */
   keptClasses(sopInstanceUids: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
     return available(this.#ledger.keptClasses(sopInstanceUids));

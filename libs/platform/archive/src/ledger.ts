@@ -151,7 +151,7 @@ export class Ledger {
       .execute();
   }
 
-  /** SOP classes under which instances are kept, the current revision or another; without those nothing is kept of. */
+  /** SOP classes under which instances are kept, current or not. What a tombstone withholds is not: its bytes may go. */
   async keptClasses(sopInstanceUids: readonly string[]): Promise<Map<string, Set<string>>> {
     const classes = new Map<string, Set<string>>();
     for (let at = 0; at < sopInstanceUids.length; at += askedAtOnce) {
@@ -160,6 +160,8 @@ export class Ledger {
         .select(['sop_instance_uid', 'sop_class_uid'])
         .where('site', '=', this.site)
         .where('sop_instance_uid', 'in', sopInstanceUids.slice(at, at + askedAtOnce))
+        .where('withheld', '=', false)
+        .where('erased_at', 'is', null)
         .execute();
       for (const row of rows) {
         const known = classes.get(row.sop_instance_uid) ?? new Set<string>();

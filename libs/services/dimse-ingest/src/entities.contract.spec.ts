@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -41,7 +42,10 @@ describe('application entities', () => {
       CALLOSUM_DATABASE_PASSWORD: passwordOf('dimse_ingest'),
       CALLOSUM_DISK_FREE_BYTES_MIN: '0',
     };
+    const keysFile = join(folder, 'keys.json');
+    await writeFile(keysFile, JSON.stringify({ keys: [{ kid: 'one', k: randomBytes(32).toString('base64url') }] }));
     const asking = {
+      CALLOSUM_AUTH_SERVICE_KEYS_FILE: keysFile,
       CALLOSUM_AUTH_OIDC_ISSUER: oidc.issuer,
       CALLOSUM_AUTH_OIDC_AUDIENCE: audience,
       CALLOSUM_DIMSE_USER_IDENTITY: 'optional',

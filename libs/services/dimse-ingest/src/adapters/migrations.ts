@@ -1,7 +1,7 @@
 import type { Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
-import { commitmentMigrations } from './commitment-tables.js';
+import { commitmentMigrations } from './commitment-migrations.js';
 import { entityMigrations } from './entity-migrations.js';
 import { forwardingMigrations } from './forwarding-migrations.js';
 import { pullMigrations } from './pull-migrations.js';

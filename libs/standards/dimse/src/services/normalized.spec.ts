@@ -9,6 +9,7 @@ import {
   type NormalizedAnswer,
   type NormalizedRequest,
   type RequestHandler,
+  scpLimits,
   ScuAssociation,
 } from '../index.js';
 
@@ -97,7 +98,7 @@ describe('the DIMSE-N services', () => {
 
   it('refuse a list over the limit with 0213', async () => {
     const scu = await associate({ nSet: () => Promise.resolve({ status: 0 }) }, mpps);
-    const dataset = Buffer.alloc(1024 * 1024 + 2);
+    const dataset = Buffer.alloc(scpLimits.identifierBytesMax + 2);
     expect((await scu.nSet(scu.contextFor(mpps), { dataset })).status).toBe(0x0213);
   });
 });

@@ -19,6 +19,7 @@ import {
   type ProposedContext,
   QueryStatus,
   type RequestHandler,
+  scpLimits,
   ScuAssociation,
   type ScuOptions,
 } from '../index.js';
@@ -141,7 +142,7 @@ describe('C-FIND', () => {
       },
       [proposed(studyRootFind)],
     );
-    const error: unknown = await drained(association.find(findId(association), Buffer.alloc(1024 * 1024 + 2))).catch(
+    const error: unknown = await drained(association.find(findId(association), Buffer.alloc(scpLimits.identifierBytesMax + 2))).catch(
       (thrown: unknown) => thrown,
     );
     expect(error).toMatchObject({ status: 0xa700, kind: 'unavailable' });

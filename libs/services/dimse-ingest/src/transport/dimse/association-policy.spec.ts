@@ -40,7 +40,7 @@ const roles = (may: readonly Permission[], abstractSyntaxUid: string): string =>
 describe('an AE that may', () => {
   it.each<[Permission, Record<string, string>]>([
     ['store', { [ct]: 'scu', [mr]: 'scu', [verification]: 'scu' }],
-    ['retrieve', { [mr]: 'scp', [move]: 'scu scp', [verification]: 'scu' }],
+    ['retrieve', { [ct]: 'scp', [mr]: 'scp', [move]: 'scu scp', [verification]: 'scu' }],
     ['query', { [find]: 'scu scp', [verification]: 'scu' }],
     ['worklist', { [worklist]: 'scu scp', [verification]: 'scu' }],
     ['commitment', { [commitment]: 'scu scp', [verification]: 'scu' }],

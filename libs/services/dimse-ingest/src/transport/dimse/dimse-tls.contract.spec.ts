@@ -162,7 +162,7 @@ describe('DICOM TLS', () => {
       CALLOSUM_DIMSE_AES: entries({ aet: 'CT1', tls: { subject: 'CN=ct1' }, users: [{ name: 'technician' }] }),
       CALLOSUM_DIMSE_USER_IDENTITY: 'required',
     });
-    const script = join(import.meta.dirname, '../../test-support/pynetdicom_tls.py');
+    const script = join(import.meta.dirname, '../../../test-support/pynetdicom_tls.py');
     const files = [ours.caFile, modality.certFile, modality.keyFile];
     const { stdout } = await run(python, [script, String(node.listener.tlsPort), ...files, 'technician']);
     expect(JSON.parse(stdout)).toEqual({ window: [8, 1], identity: 1, statuses: [0, 0, 0] });

@@ -50,10 +50,13 @@ let association: ScuAssociation | undefined;
 let logLines: string[];
 /** What came to the destination, or by C-GET. */
 let arrived: Arrived[];
+/** Until it resolves nothing that arrived is answered. */
+let held: Promise<void> | undefined;
 
 const take = async (request: StoreRequest): Promise<{ status: number }> => {
   const { sopInstanceUid, transferSyntaxUid, moveOriginator: originator } = request;
   arrived.push({ sopInstanceUid, transferSyntaxUid, bytes: await buffer(request.dataset), originator });
+  await held;
   return { status: 0 };
 };
 
@@ -62,6 +65,7 @@ beforeEach(async () => {
   objects = new MemoryObjects();
   logLines = [];
   arrived = [];
+  held = undefined;
   // Takes Implicit VR alone.
   const storage = storagePolicy();
   destination = await createScpServer({
@@ -95,7 +99,7 @@ beforeEach(async () => {
     objects,
     new DimseDestinations(new PeerOptions('CALLOSUM'), 5_000),
     new SendInstance(new Turns(2)),
-    new Turns(4),
+    new Turns(1),
   );
   const logger = createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) });
   node = await serveServices(new RetrieveService(retrieve, entities, logger));
@@ -162,6 +166,21 @@ describe('a C-MOVE', () => {
     const nothing = identifierOf({ QueryRetrieveLevel: 'STUDY', StudyInstanceUID: '' });
     expect(await move('DEST', nothing)).toMatchObject({ status: 0xa900, offendingElements: [0x0020000d] });
     expect(arrived).toEqual([]);
+  });
+
+  it('whose requestor goes away ends, and makes room for the next', async () => {
+    const gate = Promise.withResolvers<undefined>();
+    held = gate.promise;
+    const scu = await open(proposed(studyRootMove));
+    const moving = scu.move(scu.contextFor(studyRootMove), 'DEST', study).catch(() => undefined);
+    await expect.poll(() => arrived.length).toBe(1);
+    // One at a time is all there may be here.
+    expect(await move('DEST')).toMatchObject({ status: 0xa702, comment: 'dimse-ingest.too-many-retrieves' });
+    scu.abort();
+    await moving;
+    gate.resolve(undefined);
+    await expect.poll(async () => (await move('DEST')).status).toBe(0xb000);
+    expect(arrived.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(['1.1', '1.1', '1.2']);
   });
 
   it('of a study that is not there is a success without sub-operations', async () => {
