@@ -10,7 +10,11 @@ const areas = {
   // Of two suites: no suite's name is every file.
   fuzz: {
     suite: '',
-    files: ['libs/standards/dicom/src/fuzz.spec.ts', 'libs/standards/dimse/src/fuzz.contract.spec.ts'],
+    files: [
+      'libs/standards/dicom/src/fuzz.spec.ts',
+      'libs/standards/dimse/src/fuzz.contract.spec.ts',
+      'libs/services/dimse-ingest/src/fuzz.contract.spec.ts',
+    ],
     env: { CALLOSUM_FUZZ_RUNS: '20000' },
   },
   search: {

@@ -1,4 +1,4 @@
-// Other people's programs that judge ours: DCMTK, dicom3tools, Chromium, pydicom, highdicom, pg_dump. In CI they are
+// Other people's programs that judge ours: DCMTK, Orthanc, dicom3tools, Chromium, pydicom, highdicom, pg_dump. In CI they are
 // installed; elsewhere what is missing is named with the command that gets it.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { capture } from './steps.mjs';
 
 const programs = [
   { command: 'storescu', debian: 'dcmtk' },
+  { command: 'Orthanc', debian: 'orthanc' },
   { command: 'dciodvfy', debian: 'dicom3tools' },
   { command: 'chromium', debian: 'chromium' },
   { command: 'strace', debian: 'strace' },
@@ -22,7 +23,9 @@ export const peerPrograms = programs.map(({ command }) => command);
 const python = ['pydicom==3.0.2', 'pynetdicom==3.0.4', 'highdicom==0.28.2', 'embedded-postgres==18.6.3'];
 export const venv = join(root, '.tools', 'python');
 
-const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' }).status === 0;
+/** Daemons are where not every user looks. */
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
+const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`], { env, stdio: 'ignore' }).status === 0;
 /** Runs a shell command without holding up what runs beside it; true when it exits with 0. */
 const sh = (command) =>
   new Promise((resolve) => {

@@ -4,6 +4,7 @@ export { kafkaVersion, startKafka } from './kafka.js';
 export * from './kafka-cluster.js';
 export * from './kafka-secure.js';
 export * from './multipart.js';
+export * from './orthanc.js';
 export * from './certificates.js';
 export * from './tcp-proxy.js';
 export * from './token-server.js';

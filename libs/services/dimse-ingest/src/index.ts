@@ -8,6 +8,7 @@ import { assertDimseBind, dimseIngestSettings, dimsePorts } from './settings.js'
 import { FORWARD_QUEUE } from './tokens.js';
 import { forwardingGauges } from './transport/forwarding-gauges.js';
 
+export * from './conformance/index.js';
 export { DimseListener } from './transport/dimse/dimse-listener.js';
 
 /** The DICOM network node: associations into the archive and out of it, and its administration at /api/dimse. */

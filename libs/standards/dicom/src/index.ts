@@ -2,6 +2,8 @@ export * from './errors.js';
 export * from './tags.js';
 export * from './transfer-syntax.js';
 export * from './sop-classes.js';
+export * from './storage-sop-classes.js';
+export * from './service-sop-classes.js';
 export { isKnownCharacterSet } from './charset.js';
 export { textEncodingOf, type TextEncoding } from './charset/encode.js';
 export * from './dataset.js';

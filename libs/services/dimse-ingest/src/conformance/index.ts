@@ -1,0 +1,3 @@
+// What the DICOM Conformance Statement (docs/conformance/dicom.md) states of this node, as its tables are made from it.
+export * from './services.js';
+export * from './statuses.js';

@@ -1,0 +1,27 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface OrderServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** A FHIR server that answers every search with all it has of the type: what is asked for is decided by the asker, too. */
+export async function startOrderServer(resources: readonly { readonly resourceType: string }[]): Promise<OrderServer> {
+  const server = createServer((request, response) => {
+    const type = new URL(request.url ?? '/', 'http://here').pathname.split('/').at(-1);
+    const entry = resources.filter(({ resourceType }) => resourceType === type).map((resource) => ({ resource }));
+    response.writeHead(200, { 'content-type': 'application/fhir+json' });
+    response.end(JSON.stringify({ resourceType: 'Bundle', type: 'searchset', entry }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/fhir`,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

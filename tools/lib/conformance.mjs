@@ -1,0 +1,202 @@
+// The tables of docs/conformance/dicom.md that come from code. In the document each stands between two comments,
+// `<!-- generated: NAME -->` and `<!-- end -->`; everything else of it is written by hand.
+import { dimseIngest, commonStatuses, statedServices } from '@callosum/dimse-ingest-service';
+import { describeSettings } from '@callosum/config';
+import {
+  implementationClassUid,
+  implementationVersionName,
+  isKnownCharacterSet,
+  nativeSyntaxes,
+  encodedSyntaxes,
+  serviceSopClassName,
+  storageSopClasses,
+  textEncodingOf,
+  transferSyntaxes,
+} from '@callosum/dicom';
+import {
+  applicationContextNotSupported,
+  calledAetNotRecognized,
+  callingAetNotRecognized,
+  chooseMessageSyntax,
+  chooseTransferSyntax,
+  isStorableTransferSyntax,
+  localLimitExceeded,
+  protocolVersionNotSupported,
+  rejectedWithoutReason,
+  rejectionText,
+  scpLimits,
+  scuLimits,
+  scuTimeouts,
+  statusText,
+} from '@callosum/dimse';
+
+const yes = (is) => (is ? 'yes' : '');
+const code = (text) => `\`${text}\``;
+const nameOf = (uid) => `${serviceSopClassName(uid) ?? uid} ${uid}`;
+
+function services(table) {
+  return table(
+    ['service', 'PS3.4', 'operations', 'SOP classes', 'SCP', 'SCU'],
+    statedServices.map(({ name, section, operations, sopClassUids, scp, scuFor }) => [
+      name,
+      `annex ${section}`,
+      operations,
+      sopClassUids.length > 0 ? sopClassUids.map(nameOf).join('<br>') : 'all of Storage (annex A below)',
+      yes(scp),
+      scuFor ?? '',
+    ]),
+  );
+}
+
+const storage = (table) =>
+  table(
+    ['SOP class', 'UID', ''],
+    storageSopClasses.map(({ uid, name, retired }) => [name, uid, retired ? 'retired' : '']),
+  );
+
+function syntaxes(table) {
+  const uncompressed = [...transferSyntaxes.keys()].filter((uid) => chooseMessageSyntax([uid]));
+  /** Those left when the ones before are taken away: the order the node itself has. */
+  const order = [];
+  for (let left = uncompressed; left.length > 0; left = left.filter((uid) => !order.includes(uid)))
+    order.push(chooseTransferSyntax(left));
+  return table(
+    ['transfer syntax', 'UID', 'objects are taken', 'and written for a peer that takes no other', 'queries and messages'],
+    [...transferSyntaxes.values()].map(({ uid, name }) => [
+      name,
+      uid,
+      !isStorableTransferSyntax(uid) ? '' : order.includes(uid) ? `yes, preference ${order.indexOf(uid) + 1}` : 'yes',
+      nativeSyntaxes.includes(uid) ? 'yes' : encodedSyntaxes.includes(uid) ? 'without loss' : '',
+      yes(chooseMessageSyntax([uid]) === uid),
+    ]),
+  );
+}
+
+function rejections(table) {
+  const rows = [
+    [calledAetNotRecognized, 'the called AE title is another'],
+    [
+      callingAetNotRecognized,
+      'the calling AE title is none (PS3.5 table 6.2-1), is not known, calls from another address, or shows another certificate than its own',
+    ],
+    [rejectedWithoutReason, 'the user identity is missing where one is required, or is not let in; a PDU length under 128 bytes'],
+    [applicationContextNotSupported, "the application context is not DICOM's"],
+    [protocolVersionNotSupported, 'the protocol version is not 1'],
+    [localLimitExceeded, 'as many associations as the node or that AE may have are open'],
+  ];
+  return table(
+    ['A-ASSOCIATE-RJ', 'when'],
+    rows.map(([{ result, source, reason }, when]) => [rejectionText(result, source, reason), when]),
+  );
+}
+
+function statuses(table) {
+  const rows = statedServices.flatMap(({ name, operations, statuses: own }) =>
+    own.map(([status, when], index) => [index === 0 ? `${name}: ${operations}` : '', code(statusText(status)), when]),
+  );
+  const common = commonStatuses.map(([status, when], index) => [
+    index === 0 ? 'any request' : '',
+    code(statusText(status)),
+    when,
+  ]);
+  return table(['service', 'status', 'when'], [...rows, ...common]);
+}
+
+const limitNames = {
+  pduBytesMax: 'PDU taken, and announced to the peer, bytes',
+  associateBytesMax: 'association request, bytes',
+  userInformationBytesMax: 'user information in it, bytes',
+  commandBytesMax: 'command set, bytes',
+  objectBytesMax: 'dataset of a C-STORE, bytes',
+  identifierBytesMax: 'any other dataset, bytes',
+  bufferedBytesMax: 'bytes held for a slow reader of an association',
+  associationsMax: 'associations at the same time',
+  handshakeMs: 'TLS handshake, ms',
+  artimMs: 'ARTIM timer, ms',
+  idleTimeoutMs: "the peer's silence inside an association, ms",
+  responseTimeoutMs: "the peer's silence after a request of ours, ms",
+  associateMs: 'connection, TLS handshake, and the answer to our association request, ms',
+  responseMs: 'the response to a request of ours, ms',
+};
+function limits(table) {
+  const acceptor = scpLimits;
+  const requestor = { ...scuLimits, ...scuTimeouts };
+  const known = Object.keys({ ...acceptor, ...requestor });
+  const unnamed = known.filter((name) => !(name in limitNames));
+  if (unnamed.length > 0) throw new Error(`limits without words in tools/lib/conformance.mjs: ${unnamed.join(', ')}`);
+  const number = (value) => (value === undefined ? '' : value.toLocaleString('en'));
+  return table(
+    ['limit', 'as acceptor', 'as requestor'],
+    known.map((name) => [limitNames[name], number(acceptor[name]), number(requestor[name])]),
+  );
+}
+
+/** Defined terms of PS3.3 section C.12.1.1.2. */
+const single = ['100', '101', '109', '110', '144', '127', '126', '138', '148', '203', '13', '166'];
+const characterSetTerms = [
+  ...single.map((number) => `ISO_IR ${number}`),
+  ...['6', ...single, '87', '159', '149', '58'].map((number) => `ISO 2022 IR ${number}`),
+  'ISO_IR 192',
+  'GB18030',
+  'GBK',
+];
+const characterSets = (table) =>
+  table(
+    ['Specific Character Set', 'read', 'written'],
+    ['', ...characterSetTerms].map((term) => [
+      term || 'none (ISO-IR 6)',
+      yes(isKnownCharacterSet(term)),
+      yes(textEncodingOf(term) !== undefined),
+    ]),
+  );
+
+const implementation = (table) =>
+  table(
+    ['', ''],
+    [
+      ['Implementation Class UID', implementationClassUid],
+      ['Implementation Version Name', implementationVersionName],
+      ['Application Context Name', '1.2.840.10008.3.1.1.1'],
+    ],
+  );
+
+const settings = (table) =>
+  table(
+    ['variable', 'default', 'meaning'],
+    describeSettings(dimseIngest.settings).map(({ name, defaultValue, required, description }) => [
+      code(name),
+      required ? 'required' : defaultValue === undefined ? '' : code(defaultValue),
+      description,
+    ]),
+  );
+
+const tables = {
+  services,
+  'storage-sop-classes': storage,
+  'transfer-syntaxes': syntaxes,
+  rejections,
+  statuses,
+  limits,
+  'character-sets': characterSets,
+  implementation,
+  settings,
+};
+
+/**
+ * The document with its generated tables as they are now. Fails when a table has no place in it, or a place no table.
+ * @param table (head, rows) → Markdown
+ */
+export function withTables(document, table) {
+  const places = new Set();
+  const filled = document.replace(
+    /(<!-- generated: ([a-z-]+) -->\n)[\s\S]*?(<!-- end -->)/g,
+    (_, begin, name, end) => {
+      if (!tables[name]) throw new Error(`docs/conformance/dicom.md: there is no table ${name}`);
+      places.add(name);
+      return `${begin}\n${tables[name](table)}\n\n${end}`;
+    },
+  );
+  const missing = Object.keys(tables).filter((name) => !places.has(name));
+  if (missing.length > 0) throw new Error(`docs/conformance/dicom.md has no place for ${missing.join(', ')}`);
+  return filled;
+}
