@@ -61,7 +61,13 @@ function syntaxes(table) {
   for (let left = uncompressed; left.length > 0; left = left.filter((uid) => !order.includes(uid)))
     order.push(chooseTransferSyntax(left));
   return table(
-    ['transfer syntax', 'UID', 'objects are taken', 'and written for a peer that takes no other', 'queries and messages'],
+    [
+      'transfer syntax',
+      'UID',
+      'objects are taken',
+      'and written for a peer that takes no other',
+      'queries and messages',
+    ],
     [...transferSyntaxes.values()].map(({ uid, name }) => [
       name,
       uid,
@@ -79,7 +85,10 @@ function rejections(table) {
       callingAetNotRecognized,
       'the calling AE title is none (PS3.5 table 6.2-1), is not known, calls from another address, or shows another certificate than its own',
     ],
-    [rejectedWithoutReason, 'the user identity is missing where one is required, or is not let in; a PDU length under 128 bytes'],
+    [
+      rejectedWithoutReason,
+      'the user identity is missing where one is required, or is not let in; a PDU length under 128 bytes',
+    ],
     [applicationContextNotSupported, "the application context is not DICOM's"],
     [protocolVersionNotSupported, 'the protocol version is not 1'],
     [localLimitExceeded, 'as many associations as the node or that AE may have are open'],
@@ -188,14 +197,11 @@ const tables = {
  */
 export function withTables(document, table) {
   const places = new Set();
-  const filled = document.replace(
-    /(<!-- generated: ([a-z-]+) -->\n)[\s\S]*?(<!-- end -->)/g,
-    (_, begin, name, end) => {
-      if (!tables[name]) throw new Error(`docs/conformance/dicom.md: there is no table ${name}`);
-      places.add(name);
-      return `${begin}\n${tables[name](table)}\n\n${end}`;
-    },
-  );
+  const filled = document.replace(/(<!-- generated: ([a-z-]+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, begin, name, end) => {
+    if (!tables[name]) throw new Error(`docs/conformance/dicom.md: there is no table ${name}`);
+    places.add(name);
+    return `${begin}\n${tables[name](table)}\n\n${end}`;
+  });
   const missing = Object.keys(tables).filter((name) => !places.has(name));
   if (missing.length > 0) throw new Error(`docs/conformance/dicom.md has no place for ${missing.join(', ')}`);
   return filled;

@@ -56,7 +56,9 @@ const syntaxes = [
   ['-xn', 'video-h264-hp41'],
 ] as const;
 /** HTJ2K and deflated frames: younger than Debian's DCMTK and Orthanc. */
-const tooYoung = new Set(['201', '202', '203'].map((end) => `1.2.840.10008.1.2.4.${end}`).concat('1.2.840.10008.1.2.8.1'));
+const tooYoung = new Set(
+  ['201', '202', '203'].map((end) => `1.2.840.10008.1.2.4.${end}`).concat('1.2.840.10008.1.2.8.1'),
+);
 
 describe('DCMTK', () => {
   it('echoscu is answered', async () => {
@@ -77,7 +79,9 @@ describe('DCMTK', () => {
   it.skipIf(codecs === '')('dcmsend sends compressed and uncompressed ones in one go, each as it is', async () => {
     const files = await firstOfEachUid(
       // It writes those in Explicit VR Little Endian before it sends them; storescu has sent them as they are.
-      filesOf(codecs).filter((file) => file.includes('/mr-') && !/-(implicit-le|explicit-be|deflated)\.dcm$/.test(file)),
+      filesOf(codecs).filter(
+        (file) => file.includes('/mr-') && !/-(implicit-le|explicit-be|deflated)\.dcm$/.test(file),
+      ),
       tooYoung,
     );
     expect(files.length).toBeGreaterThan(8);

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 
-import { datasetOf, encodeDataset, implementationClassUid, parseDataset, parseFile, writeFileMeta } from '@callosum/dicom';
+import {
+  datasetOf,
+  encodeDataset,
+  implementationClassUid,
+  parseDataset,
+  parseFile,
+  writeFileMeta,
+} from '@callosum/dicom';
 import { type ProposedContext, ScuAssociation } from '@callosum/dimse';
 import type { Orthanc } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -68,7 +75,10 @@ describe('Orthanc asks the node', () => {
 
   it('finds a study by part of the name, its series and its instances', async () => {
     const name = nameIn(files);
-    const [found] = await query('Study', { StudyInstanceUID: study, PatientName: `${name.slice(0, 4).toLowerCase()}*` });
+    const [found] = await query('Study', {
+      StudyInstanceUID: study,
+      PatientName: `${name.slice(0, 4).toLowerCase()}*`,
+    });
     expect(found).toMatchObject({ StudyInstanceUID: study, PatientName: name });
     const uids = files.map((file) => uidsOf(readFileSync(file)));
     const series = await query('Series', { StudyInstanceUID: study, SeriesInstanceUID: '', Modality: 'CT' });
@@ -97,9 +107,7 @@ describe('Orthanc is asked', () => {
   const files = phantom('kept-by-orthanc');
   const study = studyOf(files);
   const identifier = (attributes: Record<string, string>): Buffer =>
-    Buffer.from(
-      encodeDataset(datasetOf(attributes), { transferSyntaxUid: explicitVrLittleEndian }).bytes,
-    );
+    Buffer.from(encodeDataset(datasetOf(attributes), { transferSyntaxUid: explicitVrLittleEndian }).bytes);
   const ofStudy = identifier({ QueryRetrieveLevel: 'STUDY', StudyInstanceUID: study });
   const associated = async <T>(
     contexts: readonly ProposedContext[],

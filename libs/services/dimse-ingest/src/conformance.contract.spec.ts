@@ -47,7 +47,9 @@ describe.skipIf(started.missing !== undefined)('the running node', () => {
     const stated = [...transferSyntaxes.keys()].filter(isStorableTransferSyntax);
     const taken = await accepted(stated.map((uid) => of(ctImageStorage, uid)));
     expect(taken.map(({ transferSyntax }) => transferSyntax)).toEqual(stated);
-    const [one] = await accepted([of(ctImageStorage, '1.2.840.10008.1.2.2', implicitVrLittleEndian, '1.2.840.10008.1.2.1')]);
+    const [one] = await accepted([
+      of(ctImageStorage, '1.2.840.10008.1.2.2', implicitVrLittleEndian, '1.2.840.10008.1.2.1'),
+    ]);
     expect(one?.transferSyntax).toBe('1.2.840.10008.1.2.1');
   });
 });

@@ -185,7 +185,9 @@ describe.skipIf(started.missing !== undefined)('the node under mutated input', (
       ...proposed,
       { ...images, roles: { scu: false, scp: true } },
     ]);
-    const offered = association.contexts.filter(({ abstractSyntaxUid }) => asked.some((uid) => uid === abstractSyntaxUid));
+    const offered = association.contexts.filter(({ abstractSyntaxUid }) =>
+      asked.some((uid) => uid === abstractSyntaxUid),
+    );
     expect(offered.map(({ abstractSyntaxUid }) => abstractSyntaxUid).sort()).toEqual([...asked].sort());
     let count = 0;
     await fc.assert(

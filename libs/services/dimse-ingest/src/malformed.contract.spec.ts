@@ -46,56 +46,59 @@ async function brokenOf(path: string): Promise<Broken> {
   }
 }
 
-describe.skipIf(started.missing !== undefined || folder === undefined)('every malformed file, sent as an object', () => {
-  const node = started.server as WatchedNode;
+describe.skipIf(started.missing !== undefined || folder === undefined)(
+  'every malformed file, sent as an object',
+  () => {
+    const node = started.server as WatchedNode;
 
-  /** The status as text; "refused" where its SOP class or transfer syntax is none we take. */
-  async function sent({ sopClassUid, sopInstanceUid, transferSyntaxUid, dataset }: Broken): Promise<string> {
-    const context = { abstractSyntaxUid: sopClassUid, transferSyntaxUids: [transferSyntaxUid] };
-    const association = await ScuAssociation.open(node.to(), [context]);
-    try {
-      const id = association.contexts[0]?.id;
-      if (id === undefined) return 'refused';
-      const source = async function* (): AsyncGenerator<Buffer> {
-        yield await Promise.resolve(dataset);
-      };
-      const { status } = await association.store(id, sopClassUid, sopInstanceUid, source);
-      return statusText(status);
-    } finally {
-      await association.release();
+    /** The status as text; "refused" where its SOP class or transfer syntax is none we take. */
+    async function sent({ sopClassUid, sopInstanceUid, transferSyntaxUid, dataset }: Broken): Promise<string> {
+      const context = { abstractSyntaxUid: sopClassUid, transferSyntaxUids: [transferSyntaxUid] };
+      const association = await ScuAssociation.open(node.to(), [context]);
+      try {
+        const id = association.contexts[0]?.id;
+        if (id === undefined) return 'refused';
+        const source = async function* (): AsyncGenerator<Buffer> {
+          yield await Promise.resolve(dataset);
+        };
+        const { status } = await association.store(id, sopClassUid, sopInstanceUid, source);
+        return statusText(status);
+      } finally {
+        await association.release();
+      }
     }
-  }
 
-  it('is kept or refused with a reason; associations and others go on, and nothing is left', async () => {
-    expect(files.length).toBeGreaterThan(120);
-    let isSending = true;
-    let kept = 0;
-    const others = (async () => {
-      while (isSending) {
-        const object = part10({ sopInstanceUid: `1.2.9.${++kept}`, studyInstanceUid: '1.2.9', pixelBytes: 20_000 });
-        expect(await storeFiles({ ...node.to('OTHER'), files: [object] })).toMatchObject([{ status: 0 }]);
+    it('is kept or refused with a reason; associations and others go on, and nothing is left', async () => {
+      expect(files.length).toBeGreaterThan(120);
+      let isSending = true;
+      let kept = 0;
+      const others = (async () => {
+        while (isSending) {
+          const object = part10({ sopInstanceUid: `1.2.9.${++kept}`, studyInstanceUid: '1.2.9', pixelBytes: 20_000 });
+          expect(await storeFiles({ ...node.to('OTHER'), files: [object] })).toMatchObject([{ status: 0 }]);
+        }
+      })();
+      const outcomes = new Map<string, number>();
+      try {
+        for (const path of files) {
+          const outcome = await sent(await brokenOf(path));
+          expect(['0000', 'A900', 'C000', 'refused'], path).toContain(outcome);
+          outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+        }
+      } finally {
+        isSending = false;
+        await others;
       }
-    })();
-    const outcomes = new Map<string, number>();
-    try {
-      for (const path of files) {
-        const outcome = await sent(await brokenOf(path));
-        expect(['0000', 'A900', 'C000', 'refused'], path).toContain(outcome);
-        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-      }
-    } finally {
-      isSending = false;
-      await others;
-    }
-    // Both happen: many of these are well-formed and wrong in what they say.
-    expect(outcomes.get('0000')).toBeGreaterThan(50);
-    expect(outcomes.get('C000')).toBeGreaterThan(10);
-    await expect.poll(() => gauges.sum('callosum.dimse.associations.open')).toBe(0);
-    await expect.poll(() => node.leftovers()).toEqual([]);
-    const rows = await node.query<{ count: string }>(
-      "select count(*) as count from archive.intake where study_instance_uid = '1.2.9'",
-    );
-    expect(Number(rows[0]?.count)).toBe(kept);
-    expect(await echo(node.to())).toEqual({ status: 0 });
-  });
-});
+      // Both happen: many of these are well-formed and wrong in what they say.
+      expect(outcomes.get('0000')).toBeGreaterThan(50);
+      expect(outcomes.get('C000')).toBeGreaterThan(10);
+      await expect.poll(() => gauges.sum('callosum.dimse.associations.open')).toBe(0);
+      await expect.poll(() => node.leftovers()).toEqual([]);
+      const rows = await node.query<{ count: string }>(
+        "select count(*) as count from archive.intake where study_instance_uid = '1.2.9'",
+      );
+      expect(Number(rows[0]?.count)).toBe(kept);
+      expect(await echo(node.to())).toEqual({ status: 0 });
+    });
+  },
+);

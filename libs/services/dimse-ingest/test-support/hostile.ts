@@ -59,7 +59,11 @@ const attributes = fc.letrec<{ attribute: Attribute; list: Attribute[] }>((tie) 
   attribute: fc.record({
     key: fc.constantFrom(...keys),
     value: values,
-    items: fc.oneof({ depthSize: 'small', depthIdentifier: 'items' }, fc.constant([]), fc.array(tie('list'), { maxLength: 2 })),
+    items: fc.oneof(
+      { depthSize: 'small', depthIdentifier: 'items' },
+      fc.constant([]),
+      fc.array(tie('list'), { maxLength: 2 }),
+    ),
   }),
   list: fc.array(tie('attribute'), { maxLength: 6 }),
 })).list;

@@ -31,7 +31,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function tlsOf({ certFile, keyFile, caFile }: TestCertificate): Promise<{ cert: Buffer; key: Buffer; ca: Buffer }> {
+async function tlsOf({
+  certFile,
+  keyFile,
+  caFile,
+}: TestCertificate): Promise<{ cert: Buffer; key: Buffer; ca: Buffer }> {
   const [cert, key, ca] = await Promise.all([readFile(certFile), readFile(keyFile), readFile(caFile)]);
   return { cert, key, ca };
 }
@@ -74,7 +78,10 @@ describe.skipIf(python.missing !== undefined)('pynetdicom over TLS', () => {
       expect(outcomes).toMatchObject([{ status: 0 }, { status: 0 }]);
       await expect(storeFiles({ ...to, tls, files })).rejects.toMatchObject({ kind: 'unavailable' });
       // It was not that first refusal that closed the door.
-      expect(await storeFiles({ ...to, tls: { ...tls, ...identity }, files })).toMatchObject([{ status: 0 }, { status: 0 }]);
+      expect(await storeFiles({ ...to, tls: { ...tls, ...identity }, files })).toMatchObject([
+        { status: 0 },
+        { status: 0 },
+      ]);
     } finally {
       await scp.stop();
     }

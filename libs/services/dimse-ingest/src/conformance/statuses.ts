@@ -15,10 +15,7 @@ export const storeStatuses: readonly StatusRow[] = [
     StoreStatus.OutOfResources,
     'Disk, database or outbox cannot take it now: the sender keeps its copy and sends it again',
   ],
-  [
-    StoreStatus.DatasetDoesNotMatchSopClass,
-    'SOP Class or SOP Instance UID of the dataset is not that of the command',
-  ],
+  [StoreStatus.DatasetDoesNotMatchSopClass, 'SOP Class or SOP Instance UID of the dataset is not that of the command'],
   [
     StoreStatus.CannotUnderstand,
     'No whole dataset in the transfer syntax of the context, or a UID of study, series or instance is missing',
@@ -48,8 +45,11 @@ export const worklistStatuses: readonly StatusRow[] = [
     QueryStatus.OutOfResources,
     'The FHIR server cannot answer now, or the query would read more orders than CALLOSUM_WORKLIST_ORDERS_MAX',
   ],
-  [QueryStatus.IdentifierDoesNotMatchSopClass, 'A key cannot be used (Offending Element names it)'],
-  [QueryStatus.UnableToProcess, 'The identifier cannot be read'],
+  [
+    QueryStatus.IdentifierDoesNotMatchSopClass,
+    'The identifier cannot be read, or a key cannot be used (Error Comment names its tag)',
+  ],
+  [QueryStatus.UnableToProcess, 'The FHIR server refuses to answer'],
   [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],
 ];
 
@@ -63,7 +63,10 @@ export const getStatuses: readonly StatusRow[] = [
     QueryStatus.UnableToPerformSubOperations,
     'No sub-operation succeeded, or as many retrieves as CALLOSUM_DIMSE_RETRIEVES_MAX run already',
   ],
-  [QueryStatus.IdentifierDoesNotMatchSopClass, 'Level or unique keys are missing or wrong (Offending Element names them)'],
+  [
+    QueryStatus.IdentifierDoesNotMatchSopClass,
+    'Level or unique keys are missing or wrong (Offending Element names them)',
+  ],
   [QueryStatus.UnableToProcess, 'The identifier cannot be read'],
   [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],
 ];
@@ -75,7 +78,10 @@ export const moveStatuses: readonly StatusRow[] = [
 
 export const commitmentStatuses: readonly StatusRow[] = [
   [NormalizedStatus.Success, 'The request is durable: it will be answered by an N-EVENT-REPORT'],
-  [NormalizedStatus.InvalidArgumentValue, 'Action information without a Transaction UID or references, or not readable'],
+  [
+    NormalizedStatus.InvalidArgumentValue,
+    'Action information without a Transaction UID or references, or not readable',
+  ],
   [NormalizedStatus.NoSuchSopInstance, 'Not the well-known SOP instance 1.2.840.10008.1.20.1.1'],
   [NormalizedStatus.ClassInstanceConflict, 'Not the SOP class of the Push Model'],
   [NormalizedStatus.NoSuchActionType, 'Another action than 1'],
@@ -86,7 +92,10 @@ export const commitmentStatuses: readonly StatusRow[] = [
 export const stepStatuses: readonly StatusRow[] = [
   [NormalizedStatus.Success, 'The change is durable; also for a request that comes again as it was'],
   [NormalizedStatus.NoSuchAttribute, 'N-SET of an attribute that only N-CREATE may give'],
-  [NormalizedStatus.InvalidAttributeValue, 'A value the step may not have, as another status than IN PROGRESS at first'],
+  [
+    NormalizedStatus.InvalidAttributeValue,
+    'A value the step may not have, as another status than IN PROGRESS at first',
+  ],
   [
     NormalizedStatus.ProcessingFailure,
     'The step has ended and may not be changed (Error ID A710); the attribute list cannot be read (Error Comment says so); or a defect of ours',
