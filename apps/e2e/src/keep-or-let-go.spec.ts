@@ -30,7 +30,11 @@ describe('what a site lets go of', () => {
 
   const api = async (method: string, path: string, headers: Record<string, string> = {}) => {
     const response = await fetch(`${system.httpUrl}/api/imaging/studies/${path}`, { method, headers });
-    return { status: response.status, etag: response.headers.get('etag') ?? '', body: (await response.json()) as Status };
+    return {
+      status: response.status,
+      etag: response.headers.get('etag') ?? '',
+      body: (await response.json()) as Status,
+    };
   };
   const shown = async (): Promise<string[]> => (await instancesOf(system.httpUrl, uid)).map((one) => one.modality);
   const retrieved = async (): Promise<number> => {
@@ -57,7 +61,12 @@ describe('what a site lets go of', () => {
   it('a rejection note hides its images and takes back the report that stands on them', async () => {
     const references = axial.map(({ seriesInstanceUid, sopInstanceUid }) => ({ seriesInstanceUid, sopInstanceUid }));
     const { patientName: PatientName, birthDate: PatientBirthDate, sex: PatientSex } = patient;
-    const note = { studyInstanceUid: uid, patientId, patient: { PatientName, PatientBirthDate, PatientSex }, references };
+    const note = {
+      studyInstanceUid: uid,
+      patientId,
+      patient: { PatientName, PatientBirthDate, PatientSex },
+      references,
+    };
     const { bytes } = rejectionNote(note);
     const path = join(newFolder('note'), 'note.dcm');
     writeFileSync(path, bytes);
@@ -108,7 +117,11 @@ describe('what a site lets go of', () => {
   it('leaves no work behind, and nobody in the log', async () => {
     expect(await parked(system)).toEqual([]);
     const waiting = `select state from result_publisher.publication where state in ('due', 'waiting', 'parked')`;
-    await eventually('nothing is tried again and again', 30_000, async () => (await query(system, waiting)).length === 0);
+    await eventually(
+      'nothing is tried again and again',
+      30_000,
+      async () => (await query(system, waiting)).length === 0,
+    );
     for (const said of [patientId, 'LETGO^IDA', '19610412']) expect(system.logs()).not.toContain(said);
   });
 });

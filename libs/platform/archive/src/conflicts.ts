@@ -1,7 +1,5 @@
 import { count, type Logger } from '@callosum/telemetry';
 
-import type { DepositStatus } from './deposit.js';
-
 /** What a person must look at: two different objects claim one SOPInstanceUID. */
 export const isConflict = (status: string): status is 'conflicting-pixels' | 'conflicting-study' =>
   status === 'conflicting-pixels' || status === 'conflicting-study';
@@ -9,7 +7,7 @@ export const isConflict = (status: string): status is 'conflicting-pixels' | 'co
 /** Tells people of an object that was kept beside the first of its UID: an error in the log, and a number to alert on. */
 export function tellConflict(
   logger: Logger,
-  status: DepositStatus,
+  status: string,
   fields: { readonly sopInstanceUid: string; readonly studyInstanceUid: string; readonly source: string },
 ): void {
   if (!isConflict(status)) return;

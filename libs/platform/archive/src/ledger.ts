@@ -1,7 +1,7 @@
 import { type imaging, topics } from '@callosum/contracts';
 import { imaging as imagingTypes } from '@callosum/contracts';
 import type { Outbox, OutboxContext } from '@callosum/event-log';
-import { type InsertObject, type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import { type Insertable, type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 
 import type { WrittenInstance } from './instance-bytes.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
@@ -45,6 +45,10 @@ const originOf: Record<Origin, imaging.InstanceOrigin> = {
 
 /** UIDs of one statement that asks for many. */
 const askedAtOnce = 1_000;
+/** Whether a tombstone withholds what is inserted: asked with the insert, whose snapshot is of behind the study's lock. */
+const isNamed = sql<boolean>`exists (select 1 from withheld_instance w where w.site = intake.site
+  and w.study_instance_uid = intake.study_instance_uid and w.sop_instance_uid = intake.sop_instance_uid
+  and w.withheld)`.as('named');
 
 /** Writes rows and their facts; knows nothing of blobs. */
 export class Ledger {
@@ -70,8 +74,10 @@ export class Ledger {
         // Of any unique index: with one named, two that insert a UID at the same moment can collide on another.
         .onConflict((conflict) => conflict.doNothing())
         .returningAll()
+        .returning(isNamed)
         .execute();
-      const byUid = new Map(inserted.map((entry) => [entry.sop_instance_uid, entry]));
+      const entries = await this.#withhold(trx, inserted);
+      const byUid = new Map(entries.map((entry) => [entry.sop_instance_uid, entry]));
       const facts = sorted.flatMap((row) => {
         const entry = byUid.get(row.written.sopInstanceUid);
         return entry ? [{ message: factOf(entry, row.revisionFloor), context: contextOf(row) }] : [];
@@ -115,8 +121,12 @@ export class Ledger {
         attributes_digest: digests?.attributesDigest ?? null,
         pixel_digest: digests?.pixelDigest ?? null,
       };
-      const inserted = await trx.insertInto('intake').values(values).returningAll().executeTakeFirstOrThrow();
-      await this.outbox.add(trx, topics.instanceStored, factOf(inserted, row.revisionFloor), contextOf(row));
+      const inserted = await trx.insertInto('intake').values(values).returningAll().returning(isNamed).execute();
+      const facts = (await this.#withhold(trx, inserted)).map((entry) => ({
+        message: factOf(entry, row.revisionFloor),
+        context: contextOf(row),
+      }));
+      await this.outbox.addAll(trx, topics.instanceStored, facts);
       return true;
     });
   }
@@ -217,7 +227,7 @@ export class Ledger {
   #row(
     pending: PendingRow,
     decided: Revision & { readonly issued: ReadonlySet<string> },
-  ): InsertObject<ArchiveTables, 'intake'> {
+  ): Insertable<IntakeRow> {
     const { written, intake, storedAt } = pending;
     return {
       site: this.site,
@@ -240,10 +250,17 @@ export class Ledger {
       association_id: intake.associationId ?? null,
       issued_by_callosum: decided.issued.has(written.sopInstanceUid),
       stored_at: storedAt,
-      withheld: sql<boolean>`exists (select 1 from withheld_instance w where w.site = ${this.site}
-        and w.study_instance_uid = ${written.studyInstanceUid} and w.sop_instance_uid = ${written.sopInstanceUid}
-        and w.withheld)`,
     };
+  }
+
+  /** Rows that were just inserted, and that a tombstone named before they came. Nearly always none. */
+  async #withhold(
+    trx: Transaction<ArchiveTables>,
+    inserted: readonly (LedgerEntry & { readonly named: boolean })[],
+  ): Promise<LedgerEntry[]> {
+    const named = inserted.filter((entry) => entry.named).map(({ id }) => id);
+    if (named.length > 0) await trx.updateTable('intake').set({ withheld: true }).where('id', 'in', named).execute();
+    return inserted.map(({ named: withheld, ...entry }) => ({ ...entry, withheld }));
   }
 
   /** What tombstones say of an instance of this study; undefined when none names it. */

@@ -8,6 +8,8 @@ const instance = z.object({ seriesInstanceUid: z.string(), sopInstanceUid: z.str
 /** A tombstone as it lies beside the blobs, durable before its row: a ledger made again from the blobs obeys it (rule 5). */
 const markSchema = z.object({
   tombstoneId: z.string(),
+  /** As it was meant to be; a higher one where others came in between. */
+  sequence: z.number(),
   studyInstanceUid: z.string(),
   effect: z.enum(['hidden', 'restored', 'held', 'released']),
   reason: z.enum(['person', 'retention', 'rejection-note', 'result-withdrawn', 'received-again']),
@@ -26,9 +28,9 @@ export type WithheldInstance = z.output<typeof instance>;
 const timeChars = 9;
 const prefix = (site: string): string => `${site}/tombstones/`;
 
-/** Names sort by time. */
+/** Names sort by sequence, which is a time. */
 const keyOf = (site: string, mark: TombstoneMark): string =>
-  `${prefix(site)}${Date.parse(mark.recordedAt).toString(36).padStart(timeChars, '0')}.${mark.tombstoneId}`;
+  `${prefix(site)}${mark.sequence.toString(36).padStart(timeChars, '0')}.${mark.tombstoneId}`;
 
 export async function putMark(store: ObjectStore, site: string, mark: TombstoneMark): Promise<void> {
   try {

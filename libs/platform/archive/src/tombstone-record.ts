@@ -17,8 +17,8 @@ export interface RecordParts {
 export type Place =
   /** After all of them. @param expected the last one's sequence, where the caller decided on it; 0 for none */
   | { readonly kind: 'last'; readonly expected?: number | undefined }
-  /** Where it was, by its time: a later one about the same instance holds. */
-  | { readonly kind: 'by-time' };
+  /** Where it was: a later one about the same instance holds. */
+  | { readonly kind: 'as-marked' };
 
 /**
  * One transaction: the tombstone, what it says of instances and of the ledger's rows, and its facts.
@@ -58,11 +58,24 @@ export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: 
   });
 }
 
-/** Milliseconds since 1970: a database restored from a backup does not count from where it was. */
+/**
+ * What a study's next tombstone is at least: milliseconds since 1970, so that a database restored from a backup does not
+ * count from where it was.
+ */
+export async function nextSequence({ db, site }: RecordParts, studyInstanceUid: string, now: Date): Promise<number> {
+  const row = await db
+    .selectFrom('tombstone')
+    .select((select) => select.fn.max('sequence').as('last'))
+    .where('site', '=', site)
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .executeTakeFirst();
+  return Math.max(now.getTime(), (row?.last ?? 0) + 1);
+}
+
 async function sequenceOf(
   trx: Transaction<ArchiveTables>,
   site: string,
-  { studyInstanceUid, recordedAt }: TombstoneMark,
+  { studyInstanceUid, sequence: marked }: TombstoneMark,
   place: Place,
 ): Promise<number> {
   const rows = await trx
@@ -70,17 +83,17 @@ async function sequenceOf(
     .select('sequence')
     .where('site', '=', site)
     .where('study_instance_uid', '=', studyInstanceUid)
-    .where('sequence', '>=', place.kind === 'last' ? 0 : Date.parse(recordedAt))
+    .where('sequence', '>=', place.kind === 'last' ? 0 : marked)
     .execute();
   const taken = new Set(rows.map(({ sequence }) => sequence));
-  if (place.kind === 'by-time') {
-    let sequence = Date.parse(recordedAt);
+  if (place.kind === 'as-marked') {
+    let sequence = marked;
     while (taken.has(sequence)) sequence++;
     return sequence;
   }
   const last = Math.max(0, ...taken);
   if (place.expected !== undefined && place.expected !== last) throw new TombstonesChangedError();
-  return Math.max(Date.parse(recordedAt), last + 1);
+  return Math.max(marked, last + 1);
 }
 
 async function settleInstances(

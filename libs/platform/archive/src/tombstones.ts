@@ -5,8 +5,15 @@ import { sql } from 'kysely';
 
 import { NothingKeptError, TombstonesChangedError } from './errors.js';
 import type { PendingRow } from './ledger.js';
-import { deleteMark, listMarks, putMark, readMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
-import { type Place, type RecordParts, recordTombstone } from './tombstone-record.js';
+import {
+  deleteMark,
+  listMarks,
+  putMark,
+  readMark,
+  type TombstoneMark,
+  type WithheldInstance,
+} from './tombstone-marks.js';
+import { type Place, nextSequence, type RecordParts, recordTombstone } from './tombstone-record.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
 import { available } from './unavailable.js';
@@ -44,6 +51,8 @@ export interface Recorded {
 
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
+type Unplaced = Omit<TombstoneMark, 'sequence'>;
+
 /** Ids asked of the ledger at once. */
 const pageIds = 500;
 
@@ -76,7 +85,7 @@ export class Tombstones {
     const distinct = [...new Map(instances.map((one) => [one.sopInstanceUid, one])).values()];
     if (distinct.length === 0) return { sequence: undefined, instances: 0 };
     const now = this.parts.clock.now();
-    const mark: TombstoneMark = {
+    const mark: Unplaced = {
       ...this.#mark(studyInstanceUid, 'hidden', reason, actor),
       ...(code ? { code } : {}),
       ...(cause === undefined ? {} : { cause }),
@@ -175,7 +184,7 @@ export class Tombstones {
     for (const { key, id } of page) {
       if (known.has(id)) continue;
       const mark = await readMark(this.parts.store, key);
-      if (mark && (await available(recordTombstone(this.parts, mark, { kind: 'by-time' }))) !== undefined) replayed++;
+      if (mark && (await available(recordTombstone(this.parts, mark, { kind: 'as-marked' }))) !== undefined) replayed++;
     }
     return replayed;
   }
@@ -203,19 +212,16 @@ export class Tombstones {
     return available(query.execute());
   }
 
-  #mark(
-    studyInstanceUid: string,
-    effect: TombstoneMark['effect'],
-    reason: TombstoneReason,
-    actor: string,
-  ): TombstoneMark {
+  #mark(studyInstanceUid: string, effect: TombstoneMark['effect'], reason: TombstoneReason, actor: string): Unplaced {
     const recordedAt = this.parts.clock.now().toISOString();
     const nothing = { instances: [], admitsAgain: false, eraseAt: null };
     return { tombstoneId: newId(), studyInstanceUid, effect, reason, actor, recordedAt, ...nothing };
   }
 
-  async #record(mark: TombstoneMark, place: Place): Promise<Recorded> {
-    const { store, site } = this.parts;
+  async #record(unplaced: Unplaced, place: Place): Promise<Recorded> {
+    const { store, site, clock } = this.parts;
+    const marked = await available(nextSequence(this.parts, unplaced.studyInstanceUid, clock.now()));
+    const mark: TombstoneMark = { ...unplaced, sequence: marked };
     await available(putMark(store, site, mark));
     try {
       const sequence = await available(recordTombstone(this.parts, mark, place));

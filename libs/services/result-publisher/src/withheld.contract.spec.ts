@@ -25,7 +25,9 @@ const source = [...result.sopInstanceUids];
 const refs = source.map((sopInstanceUid) => ({ seriesInstanceUid: result.seriesInstanceUid, sopInstanceUid }));
 const one = async <T>(type: string): Promise<T> => (await all(type))[0] as T;
 const listed = async (): Promise<string[]> =>
-  ((await one<ImagingStudy>('ImagingStudy')).series ?? []).flatMap(({ instance = [] }) => instance.map(({ uid }) => uid)).sort();
+  ((await one<ImagingStudy>('ImagingStudy')).series ?? [])
+    .flatMap(({ instance = [] }) => instance.map(({ uid }) => uid))
+    .sort();
 const states = async (): Promise<string[]> =>
   (await sql<{ state: string }>`select distinct state from publication`.execute(database.db)).rows.map(
     ({ state }) => state,

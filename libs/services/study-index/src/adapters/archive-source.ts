@@ -4,13 +4,16 @@ import type { Archive, LedgerEntry } from '@callosum/archive';
 
 import type { BlobReader } from '../application/read-instance.js';
 import type { ArchiveLedger, LedgerProgress } from '../application/reindex.js';
-import type { ShownInstances } from '../application/withhold.js';
+import type { ShownInstances } from '../application/withholdings.js';
 import type { StoredInstance } from '../domain/instance.js';
 
 /** Ranges of the archive's blobs, and its current instances. */
 export class ArchiveSource implements BlobReader, ArchiveLedger, ShownInstances {
   constructor(
-    private readonly archive: Pick<Archive, 'open' | 'count' | 'current' | 'locate' | 'reconcile' | 'nextRevisionFloor'>,
+    private readonly archive: Pick<
+      Archive,
+      'open' | 'count' | 'current' | 'locate' | 'reconcile' | 'nextRevisionFloor'
+    >,
   ) {}
 
   async read(blobKey: string, offset: number, byteCount: number): Promise<Uint8Array> {

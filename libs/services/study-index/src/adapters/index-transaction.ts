@@ -4,7 +4,7 @@ import type { Clock } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
 import type { IndexedInstance, IndexTransaction, QuietPeriodStart } from '../application/index-instance.js';
-import type { Withholding } from '../application/withhold.js';
+import type { Withholding } from '../application/withholdings.js';
 import type { StatedCompleteness } from '../domain/completeness.js';
 import { NotIndexedError } from '../domain/errors.js';
 import { type IdentityAttributes, patientDigest, type StudyIdentity } from '../domain/identity.js';

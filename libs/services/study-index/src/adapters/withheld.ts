@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 
-import type { Withholding } from '../application/withhold.js';
+import type { Withholding } from '../application/withholdings.js';
 import type { IndexedCount } from '../domain/completeness.js';
 import type { StudyIndexTables } from './tables.js';
 

@@ -5,7 +5,7 @@ import { type IdentityAttributes, noIdentity, type StudyIdentity, studyIdentity 
 import type { InstanceRecord } from '../domain/instance.js';
 import { advance, type Effect, type QuietPeriods, type StudyProgress } from '../domain/study.js';
 import { settleStated, type Statements } from './statements.js';
-import type { Withholdings } from './withhold.js';
+import type { Withholdings } from './withholdings.js';
 
 /** The row of an instance that the index holds now. */
 export interface IndexedInstance {

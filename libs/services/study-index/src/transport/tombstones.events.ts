@@ -7,7 +7,8 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import type { FactStore } from '../application/facts.js';
 import { type BlobReader, readInstance } from '../application/read-instance.js';
-import { restoreInstances, type ShownInstances, type Withholding, withholdInstances } from '../application/withhold.js';
+import { restoreInstances, withholdInstances } from '../application/withhold.js';
+import type { ShownInstances, Withholding } from '../application/withholdings.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import type { QuietPeriods } from '../domain/study.js';
 import { BLOBS, FACTS, QUIET_PERIODS } from '../tokens.js';

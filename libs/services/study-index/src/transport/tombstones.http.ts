@@ -1,6 +1,7 @@
 import {
   type Archive,
   type Decided,
+  NothingKeptError,
   type Recorded,
   TombstonesChangedError,
   type TombstoneScope,
@@ -52,6 +53,7 @@ export class TombstonesHttp {
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
+  /** @returns 404 for a study that the archive never kept anything of */
   @Get(`${study}/tombstones`)
   async status(@Param() path: Path, @Res({ passthrough: true }) reply: FastifyReply): Promise<Answer> {
     return this.#answer(scopeOf(path), reply);
@@ -128,6 +130,8 @@ export class TombstonesHttp {
 
   async #answer({ studyInstanceUid }: TombstoneScope, reply: FastifyReply): Promise<Answer> {
     const status = await this.archive.tombstones.status(studyInstanceUid);
+    const { sequence, shown, hidden, erased } = status;
+    if (sequence === 0 && shown + hidden + erased === 0) throw new NothingKeptError();
     void reply.header('etag', `"${String(status.sequence)}"`);
     return toJson(studyInstanceUid, status);
   }

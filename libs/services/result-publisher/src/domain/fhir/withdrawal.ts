@@ -6,7 +6,8 @@ import { identifierSystems } from './coding.js';
 import { narrative } from './narrative.js';
 import { type PatientResource, withdrawn } from './patient-resources.js';
 
-const why = 'Withdrawn: the images that this result stands on are withheld. An earlier version is in the history of this resource.';
+const why =
+  'Withdrawn: the images that this result stands on are withheld. An earlier version is in the history of this resource.';
 
 /**
  * Takes back what a result said when its images are not shown any more: entered-in-error, without what it found. Each
