@@ -45,8 +45,11 @@ export const worklistStatuses: readonly StatusRow[] = [
     QueryStatus.OutOfResources,
     'The FHIR server cannot answer now, or the query would read more orders than CALLOSUM_WORKLIST_ORDERS_MAX',
   ],
-  [QueryStatus.IdentifierDoesNotMatchSopClass, 'A key cannot be used (Offending Element names it)'],
-  [QueryStatus.UnableToProcess, 'The identifier cannot be read'],
+  [
+    QueryStatus.IdentifierDoesNotMatchSopClass,
+    'The identifier cannot be read, or a key cannot be used (Error Comment names its tag)',
+  ],
+  [QueryStatus.UnableToProcess, 'The FHIR server refuses to answer'],
   [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],
 ];
 

@@ -14,7 +14,7 @@ import {
 import { CallosumError, errorCode, systemClock } from '@callosum/kernel';
 import { Drain } from '@callosum/runtime';
 import { createLogger } from '@callosum/telemetry';
-import { parseSettings, UnauthenticatedBindError } from '@callosum/config';
+import { parseSettings } from '@callosum/config';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { EntityList } from '../../adapters/entity-list.js';
@@ -22,7 +22,7 @@ import { NetworkAddresses } from '../../adapters/network-addresses.js';
 import { AdmitPeer } from '../../application/admit-peer.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
 import { StoreInstance } from '../../application/store-instance.js';
-import { assertDimseBind, dimseIngestSettings } from '../../settings.js';
+import { dimseIngestSettings } from '../../settings.js';
 import { MemoryAnnouncer, MemoryArchive } from '../../test-support/memory-archive.js';
 import { DimseListener } from './dimse-listener.js';
 
@@ -35,13 +35,13 @@ let drain: Drain;
 beforeEach(() => start());
 afterEach(() => listener.beforeApplicationShutdown());
 
-async function start(changes: Record<string, string> = {}): Promise<void> {
+async function start(): Promise<void> {
   archive = new MemoryArchive();
   announcer = new MemoryAnnouncer();
   logLines = [];
   drain = new Drain(300);
   const logger = createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) });
-  const settings = parseSettings(dimseIngestSettings, { CALLOSUM_DIMSE_PORT: '0', ...changes });
+  const settings = parseSettings(dimseIngestSettings, { CALLOSUM_DIMSE_PORT: '0' });
   listener = new DimseListener(
     settings,
     new StoreInstance(archive),
@@ -138,66 +138,6 @@ describe('an association', () => {
     await statusOf(file());
     await until(() => logLines.filter((line) => line.includes('assoc.released')).length === 2);
     expect(announcer.announced).toEqual([]);
-  });
-});
-
-describe('an AE', () => {
-  const knowing = async (...aes: object[]): Promise<void> => {
-    await listener.beforeApplicationShutdown();
-    await start({ CALLOSUM_DIMSE_AES: JSON.stringify(aes) });
-  };
-  const rejection = async (callingAet: string): Promise<unknown> =>
-    echo({ ...to(), callingAet }).catch((error: unknown) => error);
-
-  it('on the list may send from its address, its network and its name', async () => {
-    await knowing(
-      { aet: 'CT1', host: '127.0.0.1', port: 104 },
-      { aet: 'MR1', host: '127.0.0.0/8' },
-      { aet: 'US1', host: 'localhost' },
-      { aet: 'US1', host: '10.0.0.1' },
-    );
-    for (const callingAet of ['CT1', 'MR1', 'US1']) expect(await rejection(callingAet)).toEqual({ status: 0 });
-    expect(await statusOf(file())).toEqual(['0']);
-  });
-
-  it.each([
-    ['that is not on the list', 'XX1', 'unknown-aet'],
-    ['whose title differs in case', 'ct1', 'unknown-aet'],
-    ['that calls from another address', 'CT1', 'wrong-address'],
-    ['that calls from another network', 'MR1', 'wrong-address'],
-    ['whose name is not to be resolved', 'US1', 'wrong-address'],
-  ])('%s is rejected 1/1/3, and nothing of it is stored', async (_which, callingAet, why) => {
-    await knowing(
-      { aet: 'CT1', host: '10.1.2.3' },
-      { aet: 'MR1', host: '10.1.0.0/16' },
-      { aet: 'US1', host: 'no-such-modality.invalid' },
-    );
-    expect(await rejection(callingAet)).toMatchObject({ result: 1, source: 1, reason: 3 });
-    expect(logLines.map((line) => JSON.parse(line) as unknown)).toContainEqual(
-      expect.objectContaining({ msg: 'assoc.rejected', aet: callingAet, why }),
-    );
-    expect(archive.committed).toEqual([]);
-  });
-
-  it('on the list that calls another AE title is still rejected 1/1/7', async () => {
-    await knowing({ aet: 'CT1', host: '127.0.0.1' });
-    expect(await echo(to('SOMEONE')).catch((error: unknown) => error)).toMatchObject({ reason: 7 });
-  });
-
-  it.each(['{}', '[{"aet":"CT1"}]', '[{"aet":"CT1","host":"10.1.2.300"}]', '[{"aet":"A\\\\B","host":"h"}]', 'CT1'])(
-    'written as %s stops the start by the name of the setting',
-    (text) => {
-      expect(() => parseSettings(dimseIngestSettings, { CALLOSUM_DIMSE_AES: text })).toThrow(
-        /CALLOSUM_DIMSE_AES: must be/,
-      );
-    },
-  );
-
-  it('needs the list once the port is open to other machines', () => {
-    const bind = (changes: Record<string, string>) => () =>
-      assertDimseBind(parseSettings(dimseIngestSettings, { CALLOSUM_DIMSE_HOST: '0.0.0.0', ...changes }));
-    expect(bind({})).toThrow(UnauthenticatedBindError);
-    expect(bind({ CALLOSUM_DIMSE_AES: '[{"aet":"CT1","host":"10.0.0.0/8"}]' })).not.toThrow();
   });
 });
 
