@@ -183,7 +183,7 @@ describe('who may talk to whom', () => {
     // The graph itself, so that an edge that appears in the code is looked at by somebody.
     expect(Object.fromEntries(Object.entries(facts.services).map(([name, { calls }]) => [name, calls]))).toEqual({
       dicomweb: ['study-index'],
-      'dimse-ingest': ['study-index'],
+      'dimse-ingest': ['study-index', 'fhir-gateway'],
       'fhir-gateway': [],
       'identity-mapping': ['study-index', 'fhir-gateway'],
       'inference-orchestrator': ['study-index'],
