@@ -60,7 +60,8 @@ def commit():
 
     def heard(event):
         reported.append(report_of(event))
-        done.set()
+        # Released from another thread while this one still answers, pynetdicom may wait for ever.
+        threading.Timer(0.2, done.set).start()
         return 0x0000, None
 
     association = associate(COMMITMENT, evt_handlers=[(evt.EVT_N_EVENT_REPORT, heard)])
