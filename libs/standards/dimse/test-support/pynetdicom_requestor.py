@@ -85,7 +85,8 @@ def commitment():
 
     def report(event):
         reported.append([event.request.EventTypeID, event.event_information.TransactionUID])
-        done.set()
+        # Released from another thread while this one still answers, pynetdicom may wait for ever.
+        threading.Timer(0.2, done.set).start()
         return 0x0000, None
 
     association = associate(COMMITMENT, evt_handlers=[(evt.EVT_N_EVENT_REPORT, report)])
