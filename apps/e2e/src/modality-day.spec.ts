@@ -39,33 +39,39 @@ describe("a modality's day", () => {
   });
   afterAll(() => system?.stop());
 
-  const post = async (type: string, resource: object): Promise<string> => {
+  const post = async (type: string, resource: object): Promise<void> => {
     const response = await fetch(`${system.httpUrl}/fhir/${type}`, {
       method: 'POST',
       headers: { 'content-type': 'application/fhir+json' },
       body: JSON.stringify(resource),
     });
-    if (response.status !== 201) throw new Error(`POST ${type}: ${response.status} ${await response.text()}`);
-    return ((await response.json()) as { id: string }).id;
+    if (!response.ok) throw new Error(`POST ${type}: ${response.status} ${await response.text()}`);
   };
-  const orderFor = (patient: string, accession: string, more: object = {}): Promise<string> =>
-    post('ServiceRequest', {
-      resourceType: 'ServiceRequest',
-      status: 'active',
-      intent: 'order',
-      subject: { reference: `Patient/${patient}` },
-      identifier: [
-        {
-          type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'ACSN' }] },
-          value: accession,
-        },
-      ],
-      category: [{ coding: [{ system: 'http://snomed.info/sct', code: '363679005' }] }],
-      code: { text: 'CT of the chest' },
-      orderDetail: [{ coding: [{ system: dcm, code: 'CT' }] }],
-      occurrenceDateTime: '2026-11-26T09:30:00+01:00',
-      ...more,
-    });
+  /** Orders for a chest CT, in one transaction. */
+  const order = async (...orders: readonly (readonly [accession: string, more?: object])[]): Promise<void> => {
+    const patient = await patientId();
+    const entry = orders.map(([accession, more = {}]) => ({
+      request: { method: 'POST', url: 'ServiceRequest' },
+      resource: {
+        resourceType: 'ServiceRequest',
+        status: 'active',
+        intent: 'order',
+        subject: { reference: `Patient/${patient}` },
+        identifier: [
+          {
+            type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: 'ACSN' }] },
+            value: accession,
+          },
+        ],
+        category: [{ coding: [{ system: 'http://snomed.info/sct', code: '363679005' }] }],
+        code: { text: 'CT of the chest' },
+        orderDetail: [{ coding: [{ system: dcm, code: 'CT' }] }],
+        occurrenceDateTime: '2026-11-26T09:30:00+01:00',
+        ...more,
+      },
+    }));
+    await post('', { resourceType: 'Bundle', type: 'transaction', entry });
+  };
   const patientId = async (): Promise<string> => {
     const response = await fetch(`${system.httpUrl}/fhir/Patient?identifier=DAY-1`);
     const { entry } = (await response.json()) as { entry: { resource: { id: string } }[] };
@@ -93,14 +99,13 @@ describe("a modality's day", () => {
   const asked: Json = { '00080050': element('SH'), '00100010': element('PN'), '00100020': element('LO') };
 
   it('begins with its list: what is ordered for today, in the character set it reads, to pynetdicom and findscu', async () => {
-    const patient = await patientId();
-    await orderFor(patient, 'ACC-TODAY');
-    await orderFor(patient, 'ACC-TOMORROW', { occurrenceDateTime: '2026-11-27T09:30:00+01:00' });
-    await orderFor(patient, 'ACC-DONE', { status: 'completed' });
-    await orderFor(patient, 'ACC-LAB', {
-      category: [{ coding: [{ system: 'http://snomed.info/sct', code: '108252007' }] }],
-    });
-    await orderFor(patient, 'ACC-UNDATED', { occurrenceDateTime: undefined, authoredOn: '2026-11-26T07:00:00+01:00' });
+    await order(
+      ['ACC-TODAY'],
+      ['ACC-TOMORROW', { occurrenceDateTime: '2026-11-27T09:30:00+01:00' }],
+      ['ACC-DONE', { status: 'completed' }],
+      ['ACC-LAB', { category: [{ coding: [{ system: 'http://snomed.info/sct', code: '108252007' }] }] }],
+      ['ACC-UNDATED', { occurrenceDateTime: undefined, authoredOn: '2026-11-26T07:00:00+01:00' }],
+    );
     const { statuses, items } = await worklist(asked, today, 'ISO_IR 192');
     expect(statuses).toEqual([0xff00, 0xff00, 0]);
     expect(items.map(([, item]) => text(item, '00080050')).sort()).toEqual(['ACC-TODAY', 'ACC-UNDATED']);
@@ -135,10 +140,9 @@ describe("a modality's day", () => {
     expect(printed).not.toMatch(/ACC-UNDATED|ACC-LAB|ACC-DONE/);
   });
 
-  it('has pages of the record put together, and says when a list is too long or cannot be read', async () => {
-    const patient = await patientId();
-    for (let n = 0; n < 110; n++)
-      await orderFor(patient, `PAGE-${n}`, { occurrenceDateTime: '2027-01-04T10:00:00+01:00' });
+  it('has pages of the record put together, and says what it did not match by and what it cannot read', async () => {
+    const occurrenceDateTime = '2027-01-04T10:00:00+01:00';
+    await order(...Array.from({ length: 110 }, (_, n) => [`PAGE-${n}`, { occurrenceDateTime }] as const));
     const then = { ...today, '00400002': element('DA', '20270104') };
     const { items } = await worklist(asked, then);
     expect(new Set(items.map(([, item]) => text(item, '00080050'))).size).toBe(110);

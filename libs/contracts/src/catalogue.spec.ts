@@ -18,7 +18,7 @@ function sources(folder: string): string[] {
 
 /** Keys of `topics` that stand in a file that adds to an outbox, other than as the name of a handler's pattern. */
 function added(files: readonly string[]): Set<string> {
-  const adding = files.filter((file) => /outbox\s*\.add\(/i.test(file));
+  const adding = files.filter((file) => /outbox\s*\.add(All)?\(/i.test(file));
   return new Set(
     adding.flatMap((file) => [...file.matchAll(/\btopics\.(\w+)\b(?!\.name)/g)].map((match) => match[1] ?? '')),
   );

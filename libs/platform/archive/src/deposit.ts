@@ -5,6 +5,7 @@ import type { GroupCommit } from './group-commit.js';
 import type { Ledger, LedgerEntry, PendingRow } from './ledger.js';
 import { revisionKey } from './revision-marks.js';
 import type { RuleTwo, Verdict } from './rule-two.js';
+import type { WithheldRow } from './tombstone-tables.js';
 import type { Tombstones } from './tombstones.js';
 
 /** `stored` also when a recovery was faster and wrote the row of this very blob. */
@@ -27,7 +28,7 @@ export class Deposit {
   /** Rule 2, for an object whose UID is known already. */
   async decide(row: PendingRow, comesAfter?: (entry: LedgerEntry) => boolean): Promise<DepositStatus> {
     const tombstone = await this.ledger.withholding(row);
-    const mayComeAgain = tombstone === undefined || !tombstone.withheld || tombstone.admits_again;
+    const mayComeAgain = !tombstone?.withheld || admits(tombstone, row);
     const status = await this.#settleRevision(row, mayComeAgain, comesAfter);
     // A conflict stays beside what is hidden; anything else is the instance, and it is back.
     if (tombstone?.withheld && mayComeAgain && !isConflict(status)) await this.tombstones.readmit(row);
@@ -73,6 +74,10 @@ export class Deposit {
     }
   }
 }
+
+/** A withdrawn result comes again when Callosum publishes it again, not when a PACS sends back its copy. */
+const admits = (tombstone: Pick<WithheldRow, 'admits_again' | 'reason'>, { intake }: PendingRow): boolean =>
+  tombstone.admits_again && (tombstone.reason !== 'result-withdrawn' || intake.origin === 'callosum');
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
   await Promise.resolve();

@@ -1,9 +1,9 @@
-import { type imaging, topics } from '@callosum/contracts';
-import { imaging as imagingTypes } from '@callosum/contracts';
+import { topics } from '@callosum/contracts';
 import type { Outbox, OutboxContext } from '@callosum/event-log';
 import { type Insertable, type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 
 import type { WrittenInstance } from './instance-bytes.js';
+import { factOf } from './stored-fact.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
 import { sharesStudies } from './tombstone-lock.js';
 
@@ -36,12 +36,6 @@ export interface Revision {
   readonly current: boolean;
   readonly revision: number;
 }
-
-const originOf: Record<Origin, imaging.InstanceOrigin> = {
-  dimse: imagingTypes.InstanceOrigin.INSTANCE_ORIGIN_DIMSE,
-  stow: imagingTypes.InstanceOrigin.INSTANCE_ORIGIN_STOW,
-  callosum: imagingTypes.InstanceOrigin.INSTANCE_ORIGIN_CALLOSUM,
-};
 
 /** UIDs of one statement that asks for many. */
 const askedAtOnce = 1_000;
@@ -224,10 +218,7 @@ export class Ledger {
       .execute();
   }
 
-  #row(
-    pending: PendingRow,
-    decided: Revision & { readonly issued: ReadonlySet<string> },
-  ): Insertable<IntakeRow> {
+  #row(pending: PendingRow, decided: Revision & { readonly issued: ReadonlySet<string> }): Insertable<IntakeRow> {
     const { written, intake, storedAt } = pending;
     return {
       site: this.site,
@@ -287,25 +278,6 @@ export class Ledger {
     return new Set(rows.map(({ uid }) => uid));
   }
 }
-
-const factOf = (entry: LedgerEntry, revisionFloor: number): imaging.InstanceStored =>
-  imagingTypes.InstanceStored.fromPartial({
-    studyInstanceUid: entry.study_instance_uid,
-    seriesInstanceUid: entry.series_instance_uid,
-    sopInstanceUid: entry.sop_instance_uid,
-    sopClassUid: entry.sop_class_uid,
-    transferSyntaxUid: entry.transfer_syntax_uid,
-    blob: { key: entry.blob_key, byteCount: BigInt(entry.byte_count), sha256: entry.sha256 },
-    instanceRevision: entry.revision,
-    current: entry.current && !entry.withheld,
-    origin: originOf[entry.origin],
-    source: entry.source,
-    issuedByCallosum: entry.issued_by_callosum,
-    associationId: entry.association_id ?? '',
-    storedAt: entry.stored_at.toISOString(),
-    revisionFloor,
-    withheld: entry.withheld,
-  });
 
 const contextOf = ({ intake, traceparent }: PendingRow): OutboxContext => ({
   ...(intake.correlationId === undefined ? {} : { correlationId: intake.correlationId }),

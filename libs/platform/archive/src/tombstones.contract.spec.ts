@@ -167,6 +167,20 @@ describe.skipIf(postgres.missing)(`tombstones${postgres.missing ? ` (${postgres.
     expect((await facts()).at(-1)).toMatchObject({ reason: 'TOMBSTONE_REASON_RECEIVED_AGAIN' });
   });
 
+  it('of a withdrawn result are taken back by Callosum itself, and by no copy that a PACS sends', async () => {
+    const own = newUid();
+    await archive.issue([own]);
+    const publish = () => archive.store(ct(own).bytes, { origin: 'callosum', source: 'CALLOSUM' });
+    await publish();
+    expect(await archive.tombstones.hideResults(study, [own, newUid()], 'result-publisher')).toMatchObject({
+      instances: 1,
+    });
+    await store(own);
+    expect(await shown()).toEqual([]);
+    await publish();
+    expect(await shown()).toEqual([own]);
+  });
+
   it('are decided on what stands: another decision in between is a conflict, and of nothing there is none', async () => {
     await stored();
     const { sequence } = await archive.tombstones.status(study);

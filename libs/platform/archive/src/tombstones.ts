@@ -97,7 +97,7 @@ export class Tombstones {
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
 
-  /** Hides objects that Callosum made, by their UIDs; those the archive does not keep are passed over. */
+  /** Hides objects that Callosum made, by their UIDs; those that are not shown, or not kept, are passed over. */
   async hideResults(studyInstanceUid: string, sopInstanceUids: readonly string[], actor: string): Promise<Recorded> {
     const wanted = new Set(sopInstanceUids);
     const kept = (await this.#kept({ studyInstanceUid }, true)).filter((one) => wanted.has(one.sopInstanceUid));
@@ -198,7 +198,7 @@ export class Tombstones {
     return (await available(query.executeTakeFirst())) !== undefined;
   }
 
-  async #kept(scope: TombstoneScope, onlyIssued = false): Promise<WithheldInstance[]> {
+  async #kept(scope: TombstoneScope, onlyShownResults = false): Promise<WithheldInstance[]> {
     let query = this.parts.db
       .selectFrom('intake')
       .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
@@ -208,7 +208,7 @@ export class Tombstones {
       .where('study_instance_uid', '=', scope.studyInstanceUid);
     if (scope.seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', scope.seriesInstanceUid);
     if (scope.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', scope.sopInstanceUid);
-    if (onlyIssued) query = query.where('issued_by_callosum', '=', true);
+    if (onlyShownResults) query = query.where('issued_by_callosum', '=', true).where('withheld', '=', false);
     return available(query.execute());
   }
 

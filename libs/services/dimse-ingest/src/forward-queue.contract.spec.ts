@@ -125,6 +125,21 @@ describe('the queues of forwarding', () => {
     expect(rows).toEqual([{ revision: 21, error_code: 'dimse-ingest.forwarded-too-often' }]);
   });
 
+  it('take up again what a person retries, and by its code what was withdrawn and is restored', async () => {
+    for (const uid of ['1.2.1', '1.2.2', '1.2.3']) await add(uid);
+    const batch = await claim();
+    const [failed, withdrawn, superseded] = batch.items;
+    if (failed && withdrawn && superseded) {
+      await queue.end(batch, failed, 'failed', 'C000');
+      await queue.end(batch, withdrawn, 'dropped', 'dimse-ingest.withdrawn');
+      await queue.end(batch, superseded, 'dropped', 'dimse-ingest.superseded');
+    }
+    expect(await queue.retry('PACS', 'dimse-ingest.superseded')).toBe(0);
+    expect(await queue.retry('PACS')).toBe(1);
+    expect(await queue.retry('PACS', 'dimse-ingest.withdrawn')).toBe(1);
+    expect(await states()).toEqual(['waiting', 'waiting', 'dropped']);
+  });
+
   it('forget what was sent, and keep what failed', async () => {
     for (const uid of ['1.2.1', '1.2.2', '1.2.3']) await add(uid);
     const batch = await claim();

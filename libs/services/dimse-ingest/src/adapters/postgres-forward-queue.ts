@@ -10,7 +10,7 @@ import type {
   ForwardQueue,
   QueueState,
 } from '../application/forwarding-ports.js';
-import { pauseAfter } from '../domain/forward-outcome.js';
+import { pauseAfter, withdrawnCode } from '../domain/forward-outcome.js';
 import type { ForwardableInstance, ForwardTarget } from '../domain/forwarding-rule.js';
 import type { ForwardingTables } from './forwarding-tables.js';
 import { queueStates } from './forward-queue-states.js';
@@ -178,8 +178,9 @@ export class PostgresForwardQueue implements ForwardQueue {
       const { numAffectedRows } = await sql`
         update forward_queue set state = 'waiting', attempts = 0, next_attempt_at = now(), ended_at = null,
           lease_until = null
-        where destination = ${destination} and state = 'failed'
-          and (${code ?? null}::text is null or error_code = ${code ?? null})`.execute(trx);
+        where destination = ${destination} and (${code ?? null}::text is null or error_code = ${code ?? null})
+          and (state = 'failed' or (state = 'dropped' and error_code = ${code ?? null} and error_code = ${withdrawnCode}))
+        `.execute(trx);
       await sql`
         update forward_destination set next_attempt_at = now(), failures = 0
         where destination = ${destination}`.execute(trx);

@@ -90,7 +90,10 @@ export interface ForwardQueue {
   /** The destination took something. @returns true when it had been away */
   destinationAnswered(destination: string): Promise<boolean>;
   states(): Promise<readonly QueueState[]>;
-  /** Failed instances wait again, and the destination is tried at once. @returns how many */
+  /**
+   * Failed instances wait again, and the destination is tried at once; those that were withdrawn when they were to be
+   * sent only by their code. @returns how many
+   */
   retry(destination: string, code?: string): Promise<number>;
   /** Gives up what waits or failed. @returns how many */
   drop(destination: string, state: 'waiting' | 'failed'): Promise<number>;

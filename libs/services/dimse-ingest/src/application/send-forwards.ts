@@ -1,7 +1,7 @@
 import { errorCode } from '@callosum/kernel';
 
 import type { CallableEntity } from '../domain/application-entity.js';
-import { afterAnswer, afterError, type ForwardOutcome } from '../domain/forward-outcome.js';
+import { afterAnswer, afterError, type ForwardOutcome, withdrawnCode } from '../domain/forward-outcome.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
 import type { Destinations, ForwardBatch, ForwardItem, ForwardQueue, KeptObjects } from './forwarding-ports.js';
 import { outgoingObject } from './outgoing-object.js';
@@ -113,7 +113,7 @@ export class SendForwards {
   async #one(peer: Peer, item: ForwardItem): Promise<ForwardEnd> {
     try {
       const kept = await this.parts.objects.current(item.studyInstanceUid, item.sopInstanceUid);
-      if (!kept) return { end: 'withdrawn', code: 'dimse-ingest.withdrawn' };
+      if (!kept) return { end: 'withdrawn', code: withdrawnCode };
       // A newer one has a row of its own where a rule wants it.
       if (kept.revision !== item.revision) return { end: 'withdrawn', code: 'dimse-ingest.superseded' };
       const { status } = await peer.store(outgoingObject(this.parts.objects, item, kept));

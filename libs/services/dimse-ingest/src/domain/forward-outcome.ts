@@ -22,6 +22,9 @@ export type ForwardOutcome =
    */
   | { readonly end: 'away'; readonly code: string; readonly attempted: boolean };
 
+/** Of an instance that was hidden from others before it was sent. */
+export const withdrawnCode = 'dimse-ingest.withdrawn';
+
 /** Enough to tell a moment (a restart, a full queue) from an instance the destination cannot take. */
 const attemptsMax = 5;
 const retryMsMin = 30_000;

@@ -38,6 +38,7 @@ export async function withdrawResult(
 ): Promise<PublicationOutcome | undefined> {
   const { archive, fhir, ledger } = dependencies;
   const { studyInstanceUid } = claim;
+  // Also of one that was taken back before: a person may have shown its objects since.
   await archive.hide(studyInstanceUid, await ledger.issuedBy(claim));
   if (claim.contentDigest === withheld) return undefined;
   const resources = await fhir.find([reportKey(claim, job), ...(await observationKeys(dependencies, claim))]);

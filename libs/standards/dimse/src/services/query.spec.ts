@@ -142,9 +142,9 @@ describe('C-FIND', () => {
       },
       [proposed(studyRootFind)],
     );
-    const error: unknown = await drained(association.find(findId(association), Buffer.alloc(scpLimits.identifierBytesMax + 2))).catch(
-      (thrown: unknown) => thrown,
-    );
+    const error: unknown = await drained(
+      association.find(findId(association), Buffer.alloc(scpLimits.identifierBytesMax + 2)),
+    ).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ status: 0xa700, kind: 'unavailable' });
     expect(provider.errors).toEqual([]);
   });
