@@ -55,9 +55,11 @@ function pushElement(tag: Tag, element: DicomJsonElement, encoding: ElementEncod
     for (const item of element.Value ?? []) {
       const body: Uint8Array[] = [];
       pushDataset(asItem(tag, item), encoding, body);
-      inner.push(itemHead(0xfffee000, total(body), encoding.bigEndian), ...body);
+      inner.push(itemHead(0xfffee000, total(body), encoding.bigEndian));
+      pushAll(inner, body);
     }
-    parts.push(head(tag, 'SQ', total(inner), encoding), ...inner);
+    parts.push(head(tag, 'SQ', total(inner), encoding));
+    pushAll(parts, inner);
     return;
   }
   const value = valueBytes(tag, element, encoding);
@@ -67,6 +69,11 @@ function pushElement(tag: Tag, element: DicomJsonElement, encoding: ElementEncod
     throw new DicomWriteError(`${tag} (${element.vr}) is longer than 65534 bytes`);
   }
   parts.push(head(tag, element.vr, length, encoding), value, pad(value.length, isText ? 0x20 : 0));
+}
+
+/** One by one: as arguments of one call they are too many from some 10,000 items on. */
+function pushAll(parts: Uint8Array[], more: readonly Uint8Array[]): void {
+  for (const part of more) parts.push(part);
 }
 
 function asItem(tag: Tag, item: DicomJsonValue): DicomJson {
