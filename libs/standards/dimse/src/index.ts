@@ -5,6 +5,7 @@ export type { AssociationEnd } from './exchange/association-end.js';
 export type { AcceptedContext } from './exchange/contexts.js';
 export { Priority } from './messages/command-set.js';
 export type { DatasetSource } from './messages/fragments.js';
+export * from './message-limits.js';
 export * from './negotiation.js';
 export { datasetBytesOf, type Part10, readPart10 } from './part10.js';
 export * from './peer/index.js';

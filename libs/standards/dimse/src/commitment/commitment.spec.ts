@@ -1,3 +1,4 @@
+import { datasetOf, encodeDataset } from '@callosum/dicom';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { openPolicy, type Provider, startProvider } from '../../test-support/providers.js';
@@ -52,6 +53,26 @@ describe('information of a storage commitment', () => {
     expect(read({ transactionUid: '1.2', references: [one, other] }, 1)).toThrow(status(0x0213));
     expect(() => decodeCommitmentRequest(Buffer.from('garbage'), explicit, 1)).toThrow(status(0x0115));
     expect(() => decodeCommitmentRequest(undefined, explicit, 1)).toThrow(status(0x0115));
+  });
+
+  it('may be as long as we write it, and does not inflate to more than a message may have', () => {
+    const failed = Array.from({ length: commitmentReferencesMax }, (_, i) => ({
+      ...one,
+      sopInstanceUid: `1.2.${i}`,
+      failureReason: 0x0112,
+    }));
+    const longest = { transactionUid: '1.2.3', committed: [], failed };
+    expect(decodeCommitmentReport(encodeCommitmentReport(longest, explicit), explicit)).toEqual(longest);
+    const deflated = '1.2.840.10008.1.2.1.99';
+    const asked = (TextValue: string): Buffer => {
+      const item = { ReferencedSOPClassUID: one.sopClassUid, ReferencedSOPInstanceUID: one.sopInstanceUid };
+      const attributes = { TransactionUID: '1.2.3', ReferencedSOPSequence: [item], TextValue };
+      return Buffer.from(encodeDataset(datasetOf(attributes), { transferSyntaxUid: deflated }).bytes);
+    };
+    expect(decodeCommitmentRequest(asked('short'), deflated, 10).references).toEqual([one]);
+    const bomb = asked(Array.from({ length: 700_000 }, (_, i) => i).join(' '));
+    expect(bomb.length).toBeLessThan(2 * 1024 * 1024);
+    expect(() => decodeCommitmentRequest(bomb, deflated, 10)).toThrow('cannot be read');
   });
 });
 

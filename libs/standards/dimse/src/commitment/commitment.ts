@@ -9,6 +9,7 @@ import {
 import { isUid } from '@callosum/kernel';
 
 import { DimseStatusError } from '../errors.js';
+import { messageParseLimits } from '../message-limits.js';
 import { NormalizedStatus } from '../status.js';
 
 // Storage Commitment Push Model, PS3.4 annex J.
@@ -92,7 +93,7 @@ export function decodeCommitmentRequest(
   transferSyntaxUid: string,
   referencesMax: number,
 ): CommitmentRequest {
-  const dataset = decoded(bytes, transferSyntaxUid);
+  const dataset = decoded(bytes, transferSyntaxUid, 4 * referencesMax);
   const items = dataset.sequence('ReferencedSOPSequence');
   if (items.length === 0) throw invalid('ReferencedSOPSequence has no item', '00081199');
   if (items.length > referencesMax)
@@ -122,9 +123,11 @@ function encoded(attributes: Attributes, transferSyntaxUid: string): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function decoded(bytes: Buffer | undefined, transferSyntaxUid: string): DicomDataset {
+/** @param elementsMin there is room for so many elements at least */
+function decoded(bytes: Buffer | undefined, transferSyntaxUid: string, elementsMin = 0): DicomDataset {
+  const limits = { ...messageParseLimits, elementsMax: Math.max(elementsMin, messageParseLimits.elementsMax) };
   try {
-    return parseDataset(bytes ?? Buffer.alloc(0), transferSyntaxUid).dataset;
+    return parseDataset(bytes ?? Buffer.alloc(0), transferSyntaxUid, { limits }).dataset;
   } catch (error) {
     if (error instanceof DicomParseError) throw invalid('the information cannot be read');
     throw error;

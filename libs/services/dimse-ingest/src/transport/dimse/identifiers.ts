@@ -6,12 +6,12 @@ import {
   parseDataset,
   toDicomJson,
 } from '@callosum/dicom';
-import { DimseStatusError, QueryStatus } from '@callosum/dimse';
+import { DimseStatusError, messageParseLimits, QueryStatus } from '@callosum/dimse';
 
 import { tags } from '../../domain/query-model.js';
 
-/** Real identifiers have some forty keys; the requestor must not make us inflate or build what it did not send. */
-const limits = { elementsMax: 10_000, depthMax: 16, inflatedBytesMax: 4 * 1024 * 1024 };
+/** Real identifiers have some forty keys. */
+export const identifierLimits = { ...messageParseLimits, elementsMax: 10_000 };
 
 export interface ReadIdentifier {
   readonly dataset: DicomJson;
@@ -22,7 +22,7 @@ export interface ReadIdentifier {
 /** @throws {DimseStatusError} C000: nobody can read it */
 export function readIdentifier(bytes: Buffer, transferSyntaxUid: string): ReadIdentifier {
   try {
-    const { dataset } = parseDataset(bytes, transferSyntaxUid, { limits });
+    const { dataset } = parseDataset(bytes, transferSyntaxUid, { limits: identifierLimits });
     const characterSet = dataset.strings(tags.specificCharacterSet).join('\\');
     return { dataset: toDicomJson(dataset), characterSet };
   } catch (cause) {

@@ -3,6 +3,7 @@ import {
   chooseMessageSyntax,
   type ContextAcceptance,
   type ContextProposal,
+  messageParseLimits,
   type NormalizedRequest,
 } from '@callosum/dimse';
 
@@ -17,7 +18,7 @@ export const messageContext = ({ transferSyntaxUids }: ContextProposal): Context
 
 /** The attribute list or information of a request; empty when none was sent. @throws {DicomParseError} */
 export const datasetOfRequest = ({ dataset, transferSyntaxUid }: NormalizedRequest): DicomDataset =>
-  parseDataset(dataset ?? Buffer.alloc(0), transferSyntaxUid).dataset;
+  parseDataset(dataset ?? Buffer.alloc(0), transferSyntaxUid, { limits: messageParseLimits }).dataset;
 
 /**
  * A dataset as a message carries it.

@@ -14,6 +14,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { FindWorklist } from '../../application/find-worklist.js';
 import { readWorklistQuery, type WorklistQuery } from '../../domain/worklist/worklist-query.js';
 import type { DimseService, ServiceHandler } from './dimse-service.js';
+import { identifierLimits } from './identifiers.js';
 import { messageBytes, messageContext } from './message-datasets.js';
 
 /** Modality Worklist Information Model, FIND (PS3.4 annex K). */
@@ -54,7 +55,7 @@ export class WorklistService implements DimseService {
 /** @throws {DimseStatusError} the identifier cannot be read */
 function read(identifier: Buffer, transferSyntaxUid: string): { query: WorklistQuery; characterSet: string } {
   try {
-    const { dataset } = parseDataset(identifier, transferSyntaxUid);
+    const { dataset } = parseDataset(identifier, transferSyntaxUid, { limits: identifierLimits });
     return { query: readWorklistQuery(toDicomJson(dataset)), characterSet: dataset.characterSet };
   } catch (error) {
     if (!(error instanceof MalformedMatchError) && !(error instanceof DicomParseError)) throw error;
