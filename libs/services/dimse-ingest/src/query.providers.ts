@@ -11,6 +11,7 @@ import { FindMatches } from './application/find-matches.js';
 import type { ApplicationEntities } from './application/ports.js';
 import { RetrieveInstances } from './application/retrieve-instances.js';
 import { SendInstance } from './application/send-instance.js';
+import { SharedTurns } from './application/shared-turns.js';
 import { Turns } from './application/turns.js';
 import type { DimseIngestSettings } from './settings.js';
 import { APPLICATION_ENTITIES } from './tokens.js';
@@ -33,7 +34,8 @@ export const queryProviders: Provider[] = [
         new ArchiveObjects(archive),
         new DimseDestinations(peers, settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS),
         new SendInstance(new Turns(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX)),
-        new Turns(settings.CALLOSUM_DIMSE_RETRIEVES_MAX),
+        new SharedTurns(settings.CALLOSUM_DIMSE_RETRIEVES_MAX),
+        settings.CALLOSUM_DIMSE_RETRIEVE_INSTANCES_MAX,
       ),
     inject: [STUDY_INDEX, ARCHIVE, PeerOptions, SETTINGS],
   },

@@ -10,6 +10,7 @@ import {
 } from '@callosum/fhir';
 
 import type { Orders } from '../application/worklist-ports.js';
+import { TooManyPatientsError } from '../domain/worklist/errors.js';
 import type { ImagingOrder } from '../domain/worklist/order.js';
 import type { OrderNarrowing } from '../domain/worklist/worklist-query.js';
 
@@ -83,14 +84,20 @@ export class FhirOrders implements Orders {
     }
   }
 
-  /** References of the Patients of this identifier; undefined where none was asked for. */
+  /**
+   * References of the Patients of this identifier; undefined where none was asked for.
+   * @throws {TooManyPatientsError}
+   */
   private async subjects({ patientIdentifier }: OrderNarrowing, signal: AbortSignal): Promise<string[] | undefined> {
     if (patientIdentifier === undefined) return undefined;
-    const params = { identifier: escapeValue(patientIdentifier), _count: String(patientsMax) };
-    const { entry = [] } = await this.fhir.search('Patient', params, signal);
-    return entry.flatMap(({ resource }) =>
+    const params = { identifier: escapeValue(patientIdentifier), _count: String(patientsMax + 1) };
+    const { entry = [], link = [] } = await this.fhir.search('Patient', params, signal);
+    const found = entry.flatMap(({ resource }) =>
       resource?.resourceType === 'Patient' && resource.id ? [`Patient/${resource.id}`] : [],
     );
+    const isPart = link.some(({ relation }) => relation === 'next');
+    if (found.length > patientsMax || isPart) throw new TooManyPatientsError(patientsMax);
+    return found;
   }
 
   private async byId<T extends Patient | Practitioner>(

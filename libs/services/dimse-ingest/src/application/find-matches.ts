@@ -1,7 +1,7 @@
 import type { DicomJson } from '@callosum/dicom';
 
 import type { FindNegotiation } from '../domain/query-negotiation.js';
-import { readFind, type QueryRoot, tags } from '../domain/query-model.js';
+import { matchesOwn, readFind, type QueryRoot, tags } from '../domain/query-model.js';
 import type { QueryIndex } from './query-ports.js';
 
 export interface FoundMatch {
@@ -36,6 +36,7 @@ export class FindMatches {
         ? { [tags.instanceAvailability]: { vr: 'CS', Value: ['ONLINE'] } }
         : {}),
     };
+    if (!matchesOwn(identifier, own, matching.emptyValues)) return;
     for await (const { dataset, unsupportedKeys } of this.index.search({ ...query, ...matching }, signal))
       yield { dataset: { ...dataset, ...own }, complete: unsupportedKeys.length === 0 };
   }

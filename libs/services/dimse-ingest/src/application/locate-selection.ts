@@ -1,5 +1,6 @@
 import type { DicomJson, IdentifierKey, Tag } from '@callosum/dicom';
 
+import { TooManyInstancesError } from '../domain/query-errors.js';
 import { type QueryLevel, type RetrieveIdentifier, tags } from '../domain/query-model.js';
 import type { LocatedInstance, QueryIndex } from './query-ports.js';
 
@@ -9,57 +10,62 @@ const uidsInQuery = 1_000;
 /** Studies that are wanted, and which of their series and instances; all of them where a set is empty. */
 interface Wanted {
   readonly studyInstanceUid: string;
-  readonly series: Set<string>;
-  readonly instances: Set<string>;
+  readonly series: ReadonlySet<string>;
+  readonly instances: ReadonlySet<string>;
 }
 
 /**
  * The instances that a retrieve names, study by study in the index's order: what the index does not show (rejected,
  * deleted, superseded) is not sent.
- * @throws {IndexUnavailableError} @throws {IdentifierError}
+ * @param instancesMax that are held at once
+ * @throws {TooManyInstancesError} @throws {IndexUnavailableError} @throws {IdentifierError}
  */
 export async function locateSelection(
   index: QueryIndex,
   selection: RetrieveIdentifier,
+  instancesMax: number,
   signal: AbortSignal,
 ): Promise<LocatedInstance[]> {
   const located: LocatedInstance[] = [];
   for (const { studyInstanceUid, series, instances } of await wantedOf(index, selection, signal)) {
-    const [seriesInstanceUid, ...moreSeries] = series;
-    const [sopInstanceUid, ...moreInstances] = instances;
+    const [seriesInstanceUid, sopInstanceUid] = [onlyOf(series), onlyOf(instances)];
     const part = {
       studyInstanceUid,
-      ...(seriesInstanceUid !== undefined && moreSeries.length === 0 ? { seriesInstanceUid } : {}),
-      ...(sopInstanceUid !== undefined && moreInstances.length === 0 ? { sopInstanceUid } : {}),
+      ...(seriesInstanceUid === undefined ? {} : { seriesInstanceUid }),
+      ...(sopInstanceUid === undefined ? {} : { sopInstanceUid }),
     };
     for await (const instance of index.instances(part, signal)) {
       const isWanted =
         (series.size === 0 || series.has(instance.seriesInstanceUid)) &&
         (instances.size === 0 || instances.has(instance.sopInstanceUid));
-      if (isWanted) located.push(instance);
+      if (!isWanted) continue;
+      if (located.length >= instancesMax) throw new TooManyInstancesError(instancesMax);
+      located.push(instance);
     }
   }
   return located;
 }
 
+function onlyOf(uids: ReadonlySet<string>): string | undefined {
+  const [uid] = uids;
+  return uids.size === 1 ? uid : undefined;
+}
+
 /** The index is asked first whose a study is, and, in relational retrieves, in which study a series or instance is. */
 async function wantedOf(index: QueryIndex, selection: RetrieveIdentifier, signal: AbortSignal): Promise<Wanted[]> {
   const { patientId, studyInstanceUids: studies, seriesInstanceUids, sopInstanceUids } = selection;
-  const parts = (studyInstanceUid: string): Wanted => ({
-    studyInstanceUid,
-    series: new Set(seriesInstanceUids),
-    instances: new Set(sopInstanceUids),
-  });
+  const series = new Set(seriesInstanceUids);
+  const instances = new Set(sopInstanceUids);
+  // Shared by all studies: both lists may be long.
+  const parts = (studyInstanceUid: string): Wanted => ({ studyInstanceUid, series, instances });
   if (patientId === undefined && studies.length > 0) return studies.map(parts);
   const seek = (level: QueryLevel, uids: readonly string[]): Promise<Found[]> =>
     found(index, selection, level, uids, signal);
   if (studies.length > 0 || selection.level === 'PATIENT')
     return (await seek('STUDY', studies)).map(({ study }) => parts(study));
   if (sopInstanceUids.length === 0) return grouped(await seek('SERIES', seriesInstanceUids));
-  const instances = await seek('IMAGE', sopInstanceUids);
-  return grouped(
-    seriesInstanceUids.length === 0 ? instances : instances.filter(({ series }) => seriesInstanceUids.includes(series)),
-  );
+  const inSeries = await seek('IMAGE', sopInstanceUids);
+  return grouped(series.size === 0 ? inSeries : inSeries.filter((one) => series.has(one.series)));
 }
 
 interface Found {
@@ -70,9 +76,13 @@ interface Found {
 }
 
 function grouped(found: readonly Found[]): Wanted[] {
-  const studies = new Map<string, Wanted>();
+  const studies = new Map<string, { studyInstanceUid: string; series: Set<string>; instances: Set<string> }>();
   for (const { study, series, instance } of found) {
-    const wanted = studies.get(study) ?? { studyInstanceUid: study, series: new Set(), instances: new Set() };
+    const wanted = studies.get(study) ?? {
+      studyInstanceUid: study,
+      series: new Set<string>(),
+      instances: new Set<string>(),
+    };
     studies.set(study, wanted);
     wanted.series.add(series);
     if (instance !== '') wanted.instances.add(instance);

@@ -15,8 +15,16 @@ export class ReadAhead implements KeptObjects {
 
   constructor(private readonly objects: KeptObjects) {}
 
-  /** What is opened once the object before it is read. */
+  /**
+   * What is opened once the object before it is read. Says too that it is the turn of what was announced before: all else
+   * that is open had its turn, and nobody asked for it.
+   */
   announce(blobKey: string | undefined): void {
+    for (const [key, { opened }] of this.#ahead) {
+      if (key === this.#next) continue;
+      letGo(opened);
+      this.#ahead.delete(key);
+    }
     this.#next = blobKey;
   }
 

@@ -2,7 +2,7 @@ import { parseDataset, parseFile, RLELossless } from '@callosum/dicom';
 import { PeerUnreachableError, type SubOperationCounts } from '@callosum/dimse';
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { TooManyRetrievesError } from '../domain/query-errors.js';
+import { TooManyInstancesError, TooManyRetrievesError } from '../domain/query-errors.js';
 import type { RetrieveIdentifier } from '../domain/query-model.js';
 import type { SubOperations } from '../domain/sub-operations.js';
 import {
@@ -18,6 +18,7 @@ import {
 } from '../test-support/query.js';
 import { RetrieveInstances } from './retrieve-instances.js';
 import { SendInstance } from './send-instance.js';
+import { SharedTurns } from './shared-turns.js';
 import { Turns } from './turns.js';
 
 const study: RetrieveIdentifier = {
@@ -26,6 +27,8 @@ const study: RetrieveIdentifier = {
   seriesInstanceUids: [],
   sopInstanceUids: [],
 };
+/** No class the destination takes. */
+const refusedClass = '1.2.840.10008.5.1.4.1.1.2';
 const entity = { aet: 'DEST', host: '127.0.0.1', port: 104 };
 
 let index: MemoryIndex;
@@ -36,7 +39,7 @@ beforeEach(() => {
   index = new MemoryIndex();
   objects = new MemoryObjects();
   destination = new MemoryDestination();
-  retrieve = new RetrieveInstances(index, objects, destination, new SendInstance(new Turns(2)), new Turns(1));
+  retrieve = new RetrieveInstances(index, objects, destination, new SendInstance(new Turns(2)), new SharedTurns(1), 4);
 });
 
 /** Keeps objects of the study under these UIDs, in the archive and the index. */
@@ -150,6 +153,36 @@ describe('a C-MOVE', () => {
     await ended(first);
     expect((await move()).operations.counts.completed).toBe(1);
   });
+
+  it('of more instances than are listed at once is refused before anything is sent', async () => {
+    keepImages('1.1', '1.2', '1.3', '1.4');
+    expect((await move()).operations.counts.completed).toBe(4);
+    keepImages('1.1', '1.2', '1.3', '1.4', '1.5');
+    await expect(move()).rejects.toBeInstanceOf(TooManyInstancesError);
+    expect(sent()).toHaveLength(4);
+  });
+
+  it('does not keep open what was opened ahead and then not taken', async () => {
+    keepImages('1.1', '1.2', '1.3', '1.4');
+    index.instancesOfStudy = {
+      '1.2': (index.instancesOfStudy['1.2'] ?? []).map((one) =>
+        one.sopInstanceUid === '1.2' ? { ...one, sopClassUid: refusedClass } : one,
+      ),
+    };
+    destination.takesOf = (sopClassUid) => (sopClassUid === refusedClass ? [] : [explicitLe]);
+    let released = false;
+    destination.answer = async ({ sopInstanceUid }) => {
+      if (sopInstanceUid !== '1.3') return undefined;
+      await new Promise(setImmediate);
+      released = objects.opened.get('1.2')?.destroyed ?? false;
+      return undefined;
+    };
+    // As a C-GET is: over one association, in the order of the index.
+    const sender = await destination.open();
+    const { operations } = await ended(retrieve.get(study, sender, 'VIEWER', new AbortController().signal));
+    expect(operations.failedSopInstanceUids).toEqual(['1.2']);
+    expect([sent(), released]).toEqual([['1.1', '1.3', '1.4'], true]);
+  });
 });
 
 describe('an object the peer does not take as it is stored', () => {
@@ -208,6 +241,22 @@ describe('what is retrieved', () => {
       { studyInstanceUid: '1.2', seriesInstanceUid: '1.2.1', sopInstanceUid: '1.2' },
       { studyInstanceUid: '1.2', seriesInstanceUid: '1.2.1' },
     ]);
+  });
+
+  it('is looked for once for each study, however long the lists are', async () => {
+    const many = (root: string): string[] => Array.from({ length: 5_000 }, (_, i) => `1.2.${root}.${i}`);
+    const selection: RetrieveIdentifier = {
+      level: 'SERIES',
+      studyInstanceUids: many('3'),
+      seriesInstanceUids: many('4'),
+      sopInstanceUids: [],
+    };
+    const began = performance.now();
+    const progress = retrieve.move(selection, entity, { aet: 'VIEWER', messageId: 7 }, new AbortController().signal);
+    expect((await ended(progress)).operations.total).toBe(0);
+    expect(index.located).toHaveLength(5_000);
+    // In proportion to both lists this is 25 million steps, and as many entries held.
+    expect(performance.now() - began).toBeLessThan(1_000);
   });
 
   it("is only the patient's, and without a study is looked for in the index", async () => {

@@ -17,7 +17,7 @@ import { locateSelection } from './locate-selection.js';
 import type { DestinationAssociation, Destinations, KeptObjects, LocatedInstance, QueryIndex } from './query-ports.js';
 import { ReadAhead } from './read-ahead.js';
 import type { SendInstance } from './send-instance.js';
-import type { Turns } from './turns.js';
+import type { SharedTurns } from './shared-turns.js';
 
 /** Whoever waits hears of it twice a second. */
 const progressMs = 500;
@@ -43,16 +43,20 @@ export class RetrieveInstances {
     private readonly objects: KeptObjects,
     private readonly destinations: Destinations,
     private readonly sendInstance: SendInstance,
-    /** Retrieves at the same time. */
-    private readonly retrieves: Turns,
+    /** Retrieves at the same time, by the AEs that ask. */
+    private readonly retrieves: SharedTurns,
+    /** Instances of one retrieve: all are listed in memory, some 300 bytes each. */
+    private readonly instancesMax: number,
   ) {}
 
   /**
    * C-GET: over the association that asks. Ends when `signal` says so, with what is left as remaining.
-   * @throws {TooManyRetrievesError} @throws {IndexUnavailableError} @throws {IdentifierError}
+   * @param callingAet who asks
+   * @throws {TooManyRetrievesError} @throws {TooManyInstancesError} @throws {IndexUnavailableError}
+   * @throws {IdentifierError}
    */
-  get(selection: RetrieveIdentifier, sender: SubOperationSender, signal: AbortSignal): Progress {
-    return this.#retrieve(selection, signal, (instances, retrieve) =>
+  get(selection: RetrieveIdentifier, sender: SubOperationSender, callingAet: string, signal: AbortSignal): Progress {
+    return this.#retrieve(selection, callingAet, signal, (instances, retrieve) =>
       eachOf(instances, retrieve, (instance) => this.sendInstance.execute(instance, retrieve.objects, sender, signal)),
     );
   }
@@ -64,7 +68,7 @@ export class RetrieveInstances {
     originator: MoveOriginator,
     signal: AbortSignal,
   ): Progress {
-    return this.#retrieve(selection, signal, async (instances, retrieve) => {
+    return this.#retrieve(selection, originator.aet, signal, async (instances, retrieve) => {
       for (const { contexts, objects } of associationLoads(instances)) {
         const delivery = new Delivery(this.sendInstance, retrieve, () =>
           this.destinations.open(destination, contexts, originator),
@@ -77,13 +81,14 @@ export class RetrieveInstances {
 
   async *#retrieve(
     selection: RetrieveIdentifier,
+    callingAet: string,
     signal: AbortSignal,
     send: (instances: readonly LocatedInstance[], retrieve: Retrieve) => Promise<void>,
   ): Progress {
-    const giveBack = this.retrieves.takeNow();
+    const giveBack = this.retrieves.takeNow(callingAet);
     if (!giveBack) throw new TooManyRetrievesError();
     try {
-      const instances = await locateSelection(this.index, selection, signal);
+      const instances = await locateSelection(this.index, selection, this.instancesMax, signal);
       const operations = new SubOperations(instances.length);
       const objects = new ReadAhead(this.objects);
       const work = send(instances, { operations, objects, signal }).finally(() => objects.close());

@@ -5,7 +5,7 @@ import type { OrderNarrowing } from '../domain/worklist/worklist-query.js';
 export interface Orders {
   /**
    * Active orders for imaging with their patients, page by page; all that fit the narrowing, and perhaps others.
-   * @throws {FhirUnavailableError} @throws {FhirRequestError}
+   * @throws {TooManyPatientsError} @throws {FhirUnavailableError} @throws {FhirRequestError}
    */
   search(narrowing: OrderNarrowing, signal: AbortSignal): AsyncIterable<readonly ImagingOrder[]>;
 }

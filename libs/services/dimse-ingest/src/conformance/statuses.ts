@@ -43,7 +43,7 @@ export const worklistStatuses: readonly StatusRow[] = [
   [QueryStatus.Cancel, 'A C-CANCEL ended it'],
   [
     QueryStatus.OutOfResources,
-    'The FHIR server cannot answer now, or the query would read more orders than CALLOSUM_WORKLIST_ORDERS_MAX',
+    'The FHIR server cannot answer now, or the query would read more orders than CALLOSUM_WORKLIST_ORDERS_MAX or more than 20 patients of one Patient ID',
   ],
   [
     QueryStatus.IdentifierDoesNotMatchSopClass,
@@ -58,14 +58,17 @@ export const getStatuses: readonly StatusRow[] = [
   [QueryStatus.Success, 'All sub-operations succeeded, or nothing was found'],
   [QueryStatus.SubOperationsIncomplete, 'Some sub-operations failed; Failed SOP Instance UID List names them'],
   [QueryStatus.Cancel, 'A C-CANCEL ended it; the counts say how far it was'],
-  [QueryStatus.UnableToCalculateMatches, 'The index cannot answer now'],
+  [
+    QueryStatus.UnableToCalculateMatches,
+    'The index cannot answer now, or there are more instances than CALLOSUM_DIMSE_RETRIEVE_INSTANCES_MAX',
+  ],
   [
     QueryStatus.UnableToPerformSubOperations,
-    'No sub-operation succeeded, or as many retrieves as CALLOSUM_DIMSE_RETRIEVES_MAX run already',
+    'No sub-operation succeeded, or as many retrieves as CALLOSUM_DIMSE_RETRIEVES_MAX run already, or half as many of this AE',
   ],
   [
     QueryStatus.IdentifierDoesNotMatchSopClass,
-    'Level or unique keys are missing or wrong (Offending Element names them)',
+    'Level or unique keys are missing or wrong (Offending Element names them), or there are more than 10,000 UIDs',
   ],
   [QueryStatus.UnableToProcess, 'The identifier cannot be read'],
   [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],

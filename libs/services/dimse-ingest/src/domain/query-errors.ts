@@ -26,7 +26,14 @@ export class IndexUnavailableError extends CallosumError {
   }
 }
 
-/** Thrown when as many C-MOVE and C-GET run as may at once. */
+/** Thrown when a retrieve asks for more instances than one may: a narrower one ends. */
+export class TooManyInstancesError extends CallosumError {
+  constructor(instancesMax: number) {
+    super('dimse-ingest.too-many-instances', 'invalid', `more than ${instancesMax} instances: retrieve less at once`);
+  }
+}
+
+/** Thrown when as many C-MOVE and C-GET run as may at once, in all or for this AE. */
 export class TooManyRetrievesError extends CallosumError {
   constructor() {
     super('dimse-ingest.too-many-retrieves', 'unavailable', 'too many retrieves at once');

@@ -125,6 +125,25 @@ describe('the identifier of a retrieve', () => {
     expect(refusal(() => readRetrieve(identifier(attributes as never), root, relational))).toEqual([tag]);
   });
 
+  it('names 10,000 UIDs at most in all of its lists, by the keys that hold them', () => {
+    const uids = (root: string, number: number): string[] =>
+      Array.from({ length: number }, (_, i) => `1.2.${root}.${i}`);
+    const read = (series: number) =>
+      refusal(() =>
+        readRetrieve(
+          identifier({
+            QueryRetrieveLevel: 'SERIES',
+            StudyInstanceUID: uids('3', 5_000),
+            SeriesInstanceUID: uids('4', series),
+          }),
+          'study',
+          true,
+        ),
+      );
+    expect(read(5_000)).toBeUndefined();
+    expect(read(5_001)).toEqual(['0020000D', '0020000E']);
+  });
+
   it('may leave out what is above, or list it, where relational retrieval is agreed on', () => {
     const instances = identifier({ QueryRetrieveLevel: 'IMAGE', SOPInstanceUID: ['1.1', '1.2'] });
     expect(readRetrieve(instances, 'patient', true)).toMatchObject({

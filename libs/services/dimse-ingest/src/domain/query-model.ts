@@ -1,4 +1,12 @@
-import { type DicomJson, type IdentifierKey, keysOfIdentifier, type Tag } from '@callosum/dicom';
+import {
+  type DicomJson,
+  type IdentifierKey,
+  keysOfIdentifier,
+  MalformedMatchError,
+  matchesKeys,
+  readMatch,
+  type Tag,
+} from '@callosum/dicom';
 import { CallosumError, isUid } from '@callosum/kernel';
 
 import { IdentifierError } from './query-errors.js';
@@ -39,6 +47,9 @@ const keywords: Readonly<Record<QueryLevel, string>> = {
   IMAGE: 'SOP Instance UID',
 };
 
+/** UIDs of one retrieve in all of its lists; a study of 10,000 instances is asked for by its own. */
+export const retrieveUidsMax = 10_000;
+
 /** A C-FIND identifier as it was understood. */
 export interface FindIdentifier {
   readonly level: QueryLevel;
@@ -69,6 +80,24 @@ export function readFind(identifier: DicomJson, root: QueryRoot, relational: boo
 }
 
 /**
+ * True when what only this node can say of its instances is what a C-FIND identifier asks for; it is the same of all.
+ * @param own what this node says
+ * @throws {IdentifierError}
+ */
+export function matchesOwn(identifier: DicomJson, own: DicomJson, emptyValues: boolean): boolean {
+  return [...ours].every((tag) => {
+    const value = valuesOf(identifier, tag).join('\\');
+    try {
+      const condition = readMatch(tag, 'text', value, { emptyValues, isCode: true });
+      return condition === undefined || matchesKeys(own, [{ path: [tag], condition }]);
+    } catch (cause) {
+      if (!(cause instanceof MalformedMatchError)) throw cause;
+      throw new IdentifierError('cannot be matched by', [tag], { cause });
+    }
+  });
+}
+
+/**
  * Reads the identifier of a C-MOVE or C-GET (PS3.4 sections C.4.2.1.4.1 and C.4.3.1.3.1): the unique key of its level,
  * at the levels below the patient's also a list, and one value for each level above, which relational retrieves may
  * leave out or list. Other keys mean nothing here.
@@ -82,15 +111,21 @@ export function readRetrieve(identifier: DicomJson, root: QueryRoot, relational:
     throw new IdentifierError(`${keywords[level]} is missing`, [uniqueKeys[level]]);
   const within = [...above, level];
   const uids = (one: QueryLevel): string[] => (within.includes(one) ? listOf(identifier, one) : []);
+  const lists = { STUDY: uids('STUDY'), SERIES: uids('SERIES'), IMAGE: uids('IMAGE') };
+  if (lists.STUDY.length + lists.SERIES.length + lists.IMAGE.length > retrieveUidsMax) {
+    const atFault = (['STUDY', 'SERIES', 'IMAGE'] as const).filter((one) => lists[one].length > 1);
+    const offending = atFault.map((one) => uniqueKeys[one]);
+    throw new IdentifierError(`more than ${retrieveUidsMax} UIDs`, offending);
+  }
   const [issuerOfPatientId] = valuesOf(identifier, tags.issuerOfPatientId);
   const byPatient = within.includes('PATIENT') && valuesOf(identifier, tags.patientId).length > 0;
   return {
     level,
     ...(byPatient ? { patientId: single(identifier, 'PATIENT') } : {}),
     ...(byPatient && issuerOfPatientId !== undefined ? { issuerOfPatientId } : {}),
-    studyInstanceUids: uids('STUDY'),
-    seriesInstanceUids: uids('SERIES'),
-    sopInstanceUids: uids('IMAGE'),
+    studyInstanceUids: lists.STUDY,
+    seriesInstanceUids: lists.SERIES,
+    sopInstanceUids: lists.IMAGE,
   };
 }
 

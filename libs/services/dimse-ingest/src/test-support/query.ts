@@ -136,6 +136,8 @@ export class MemoryDestination implements Destinations {
   opened = 0;
   released = 0;
   takes: readonly string[] = [explicitLe];
+  /** Of a SOP class; `takes` by default. */
+  takesOf: (sopClassUid: string) => readonly string[] = () => this.takes;
   /** What becomes of an object; success when undefined. */
   answer: (object: StoreOperation) => Promise<Answer | undefined> | Answer | undefined = () => undefined;
   away: Error | undefined;
@@ -144,7 +146,7 @@ export class MemoryDestination implements Destinations {
     this.opened++;
     if (this.away) return Promise.reject(this.away);
     return Promise.resolve({
-      transferSyntaxesFor: () => this.takes,
+      transferSyntaxesFor: (sopClassUid) => this.takesOf(sopClassUid),
       store: (object) => this.#store(object),
       release: () => {
         this.released++;

@@ -4,6 +4,7 @@ import { CallosumError } from '@callosum/kernel';
 import {
   IdentifierError,
   SearchTooBroadError,
+  TooManyInstancesError,
   TooManyRetrievesError,
   UnknownDestinationError,
 } from '../../domain/query-errors.js';
@@ -23,7 +24,7 @@ export function queryFailure(error: unknown, operation: 'find' | 'retrieve'): un
 function statusOf(error: CallosumError, operation: 'find' | 'retrieve'): number {
   const outOfResources = operation === 'find' ? QueryStatus.OutOfResources : QueryStatus.UnableToCalculateMatches;
   if (error instanceof IdentifierError) return QueryStatus.IdentifierDoesNotMatchSopClass;
-  if (error instanceof SearchTooBroadError) return outOfResources;
+  if (error instanceof SearchTooBroadError || error instanceof TooManyInstancesError) return outOfResources;
   if (error instanceof TooManyRetrievesError) return QueryStatus.UnableToPerformSubOperations;
   if (error instanceof UnknownDestinationError) return QueryStatus.MoveDestinationUnknown;
   return error.kind === 'unavailable' ? outOfResources : QueryStatus.UnableToProcess;

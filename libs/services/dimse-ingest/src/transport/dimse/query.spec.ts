@@ -75,6 +75,18 @@ describe('a C-FIND', () => {
     ]);
   });
 
+  it.each<[string, Attributes, number]>([
+    ['what is there now', { InstanceAvailability: 'ONLINE' }, 1],
+    ['what is not', { InstanceAvailability: 'OFFLINE' }, 0],
+    ['one of several', { InstanceAvailability: ['NEARLINE', 'ONLINE'] }, 1],
+    ['who sends it', { RetrieveAETitle: 'CALL*' }, 1],
+    ['somebody else', { RetrieveAETitle: 'OTHER' }, 0],
+  ])('is matched by %s', async (_, asked, found) => {
+    index.answer = () => matches(study('1.2'));
+    const { items, final } = await find(await open(), identifierOf({ ...everyStudy, ...asked }));
+    expect([items.length, final.status]).toEqual([found, 0]);
+  });
+
   it("writes names in the requestor's character set, and in UTF-8 where that lacks a character", async () => {
     const names = ['Müller^Jürgen', 'Ковалёв^Иван', 'Yamada^Tarou=山田^太郎=やまだ^たろう', '王^小东'];
     index.answer = () => matches(...names.map((PatientName, i) => study(`1.${i}`, { PatientName })));

@@ -45,7 +45,9 @@ export class RetrieveService implements DimseService {
     return {
       move: (request) => this.#answered('C-MOVE', request, info, (selection) => this.#move(request, info, selection)),
       get: (request, sender) =>
-        this.#answered('C-GET', request, info, (selection) => this.retrieve.get(selection, sender, request.signal)),
+        this.#answered('C-GET', request, info, (selection) =>
+          this.retrieve.get(selection, sender, info.callingAet, request.signal),
+        ),
     };
   }
 

@@ -18,6 +18,7 @@ import { PeerOptions } from '../../adapters/peer-options.js';
 import type { ApplicationEntities } from '../../application/ports.js';
 import { RetrieveInstances } from '../../application/retrieve-instances.js';
 import { SendInstance } from '../../application/send-instance.js';
+import { SharedTurns } from '../../application/shared-turns.js';
 import { Turns } from '../../application/turns.js';
 import {
   at,
@@ -99,7 +100,8 @@ beforeEach(async () => {
     objects,
     new DimseDestinations(new PeerOptions('CALLOSUM'), 5_000),
     new SendInstance(new Turns(2)),
-    new Turns(1),
+    new SharedTurns(1),
+    3,
   );
   const logger = createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) });
   node = await serveServices(new RetrieveService(retrieve, entities, logger));
@@ -152,6 +154,16 @@ describe('a C-MOVE', () => {
     const [line] = logLines.map((text) => JSON.parse(text) as Record<string, unknown>);
     expect(line).toMatchObject({ msg: 'retrieve.incomplete', destination: 'DEST', failed: 1 });
     expect(logLines.join()).not.toContain('SECRET');
+  });
+
+  it('of more instances than are listed at once is refused, with what to do', async () => {
+    const instances = index.instancesOfStudy['1.2'] ?? [];
+    index.instancesOfStudy = { '1.2': [...instances, at('1.4')] };
+    expect(await move('DEST')).toMatchObject({
+      status: 0xa701,
+      comment: 'more than 3 instances: retrieve less at once',
+    });
+    expect(arrived).toEqual([]);
   });
 
   it('to a destination that is away fails every instance', async () => {
