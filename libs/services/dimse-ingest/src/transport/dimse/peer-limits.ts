@@ -31,13 +31,17 @@ export class PeerLimits {
   readonly #peers = new Map<string, Peer>();
   #associations = 0;
 
-  constructor(private readonly associationsMax: number) {}
+  /** @param aeAssociationsMax of one AE whose entry says nothing: a sender that leaks associations leaves room for others */
+  constructor(
+    private readonly associationsMax: number,
+    private readonly aeAssociationsMax: number,
+  ) {}
 
   /** A place for one association; `leave` gives it back. */
   enter(aet: string, entity: ApplicationEntity | undefined): PlaceRefusal | { leave: () => void } {
     const peer = this.#peers.get(aet) ?? { turns: new Turns(), associations: 0 };
     if (this.#associations >= this.associationsMax) return 'associations-max';
-    if (peer.associations >= (entity?.associationsMax ?? Infinity)) return 'ae-associations-max';
+    if (peer.associations >= (entity?.associationsMax ?? this.aeAssociationsMax)) return 'ae-associations-max';
     this.#peers.set(aet, peer);
     peer.associations++;
     this.#associations++;
