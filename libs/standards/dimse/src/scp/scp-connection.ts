@@ -169,19 +169,19 @@ export class ScpConnection implements TransportUser {
     const { calledAet, callingAet } = request;
     // Before anything is held for the association: an answer that cannot be written leaves none behind.
     const answer = encodeAssociateAc({
-        protocolVersion: 1,
-        calledAet,
-        callingAet,
-        applicationContextUid: dicomApplicationContextUid,
-        contexts: negotiated.answers,
-        user: {
-          pduBytesMax: limits.pduBytesMax,
-          implementationClassUid,
-          implementationVersionName,
-          commonExtendedNegotiation: [],
-          ...negotiated.user,
-        },
-      });
+      protocolVersion: 1,
+      calledAet,
+      callingAet,
+      applicationContextUid: dicomApplicationContextUid,
+      contexts: negotiated.answers,
+      user: {
+        pduBytesMax: limits.pduBytesMax,
+        implementationClassUid,
+        implementationVersionName,
+        commonExtendedNegotiation: [],
+        ...negotiated.user,
+      },
+    });
     this.#exchange = exchange;
     this.#transport.write(answer);
     accepted?.(acceptedAssociation(exchange));
