@@ -96,6 +96,12 @@ export const peerSettings = {
   CALLOSUM_DIMSE_ASSOCIATIONS_MAX: wholeNumber(1, 1_000)
     .default(scpLimits.associationsMax)
     .describe('Associations at the same time, of both ports together; one more is rejected as transient (2/3/2)'),
+  // Half of all by default.
+  CALLOSUM_DIMSE_AE_ASSOCIATIONS_MAX: wholeNumber(1, 1_000)
+    .default(64)
+    .describe(
+      'Associations of one AE title at the same time, where its entry has no `associationsMax`; one more is rejected as transient (2/3/2)',
+    ),
   CALLOSUM_DIMSE_IDLE_TIMEOUT_MS: wholeNumber(1_000, hourMs)
     .default(scpLimits.idleTimeoutMs)
     .describe('An association whose peer is silent for this long is aborted, in milliseconds'),

@@ -40,6 +40,17 @@ describe('where a peer is', () => {
     expect(asked).toBe(3);
   });
 
+  it('by name is asked once by a burst of associations', async () => {
+    let asked = 0;
+    const addresses = new NetworkAddresses({ now: () => new Date(0) }, () => {
+      asked++;
+      return new Promise((resolve) => setTimeout(() => resolve(['10.1.2.3']), 5));
+    });
+    const burst = Array.from({ length: 50 }, () => addresses.isAt('ct1.radiology.example', '10.1.2.3'));
+    expect(await Promise.all(burst)).toEqual(Array(50).fill(true));
+    expect(asked).toBe(1);
+  });
+
   it.each([
     ['10.1.2.3', true],
     ['10.0.0.0/8', true],

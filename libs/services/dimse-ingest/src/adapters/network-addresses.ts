@@ -11,6 +11,8 @@ const keepMs = 30_000;
 /** Hosts as a site writes them: an address, a network in CIDR notation, or a DNS name by the system's resolver. */
 export class NetworkAddresses implements Addresses {
   readonly #known = new Map<string, { readonly addresses: readonly string[]; readonly until: number }>();
+  /** Questions under way: a burst of associations asks once. */
+  readonly #asked = new Map<string, Promise<readonly string[]>>();
 
   constructor(
     private readonly clock: Clock = systemClock,
@@ -30,9 +32,15 @@ export class NetworkAddresses implements Addresses {
     const now = this.clock.now().getTime();
     const known = this.#known.get(name);
     if (known && now < known.until) return known.addresses;
+    const asked = this.#asked.get(name) ?? this.#ask(name, now).finally(() => this.#asked.delete(name));
+    this.#asked.set(name, asked);
+    return asked;
+  }
+
+  async #ask(name: string, now: number): Promise<readonly string[]> {
     const found = await this.resolve(name).catch(() => undefined);
     // A resolver that is away must not lock out a modality that was there a moment ago.
-    const addresses = found ?? known?.addresses ?? [];
+    const addresses = found ?? this.#known.get(name)?.addresses ?? [];
     this.#known.set(name, { addresses, until: now + keepMs });
     return addresses;
   }

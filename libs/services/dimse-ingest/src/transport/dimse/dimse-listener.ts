@@ -60,7 +60,10 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     @Inject(DRAIN) private readonly drain: Drain,
     @Optional() @Inject(DIMSE_CERTIFICATES) private readonly certificates?: CertificateFiles,
   ) {
-    this.#limits = new PeerLimits(settings.CALLOSUM_DIMSE_ASSOCIATIONS_MAX);
+    this.#limits = new PeerLimits(
+      settings.CALLOSUM_DIMSE_ASSOCIATIONS_MAX,
+      settings.CALLOSUM_DIMSE_AE_ASSOCIATIONS_MAX,
+    );
   }
 
   /** The port that listens; another than the setting's when that is 0. */
@@ -168,11 +171,12 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   #rejected(association: AssociationInfo, rejection: AssociationRejection, why: string): AssociationRejection {
-    const { calledAet, remoteAddress } = association;
+    const { remoteAddress } = association;
     // Whatever a peer sent in place of a title is for neither logs nor metrics.
-    const callingAet = isAeTitle(association.callingAet) ? association.callingAet : 'invalid';
+    const titleOf = (title: string): string => (isAeTitle(title) ? title : 'invalid');
+    const [callingAet, called] = [titleOf(association.callingAet), titleOf(association.calledAet)];
     const reason = rejectionText(rejection.result, rejection.source, rejection.reason);
-    this.logger.warn({ aet: callingAet, called: calledAet, remoteAddress, reason, why }, 'assoc.rejected');
+    this.logger.warn({ aet: callingAet, called, remoteAddress, reason, why }, 'assoc.rejected');
     this.#metrics.rejected(callingAet, why);
     return rejection;
   }

@@ -13,6 +13,11 @@ class Turns {
     return Math.max(0, this.#dueAt - now);
   }
 
+  /** Nothing is left to pay for what was taken: it may begin anew with a burst. */
+  rested(now: number): boolean {
+    return this.#dueAt <= now - burstMs;
+  }
+
   /** The one who waited is gone. */
   giveBack(perSecond: number): void {
     this.#dueAt -= 1_000 / perSecond;
@@ -26,27 +31,39 @@ interface Peer {
 
 export type PlaceRefusal = 'associations-max' | 'ae-associations-max';
 
-/** Associations and rates of this replica, by AE title. What is known of an AE is forgotten with its last association. */
+/** Associations and rates of this replica, by AE title. What is known of an AE is forgotten when its last association has ended and its rate is paid for. */
 export class PeerLimits {
   readonly #peers = new Map<string, Peer>();
   #associations = 0;
 
-  constructor(private readonly associationsMax: number) {}
+  /** @param aeAssociationsMax of one AE whose entry says nothing: a sender that leaks associations leaves room for others */
+  constructor(
+    private readonly associationsMax: number,
+    private readonly aeAssociationsMax: number,
+  ) {}
 
   /** A place for one association; `leave` gives it back. */
   enter(aet: string, entity: ApplicationEntity | undefined): PlaceRefusal | { leave: () => void } {
     const peer = this.#peers.get(aet) ?? { turns: new Turns(), associations: 0 };
     if (this.#associations >= this.associationsMax) return 'associations-max';
-    if (peer.associations >= (entity?.associationsMax ?? Infinity)) return 'ae-associations-max';
+    if (peer.associations >= (entity?.associationsMax ?? this.aeAssociationsMax)) return 'ae-associations-max';
     this.#peers.set(aet, peer);
     peer.associations++;
     this.#associations++;
     return {
       leave: () => {
         this.#associations--;
-        if (--peer.associations === 0) this.#peers.delete(aet);
+        peer.associations--;
+        this.#forget();
       },
     };
+  }
+
+  /** A sender that opens an association for each image is slowed as one that keeps its own: its turns outlive them. */
+  #forget(): void {
+    const now = performance.now();
+    for (const [aet, { associations, turns }] of this.#peers)
+      if (associations === 0 && turns.rested(now)) this.#peers.delete(aet);
   }
 
   /**
