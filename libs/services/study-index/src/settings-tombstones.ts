@@ -9,15 +9,20 @@ const days = z.record(z.string().regex(/^(\*|[A-Z0-9_ ]{1,16})$/), wholeNumber(1
 
 const hourMs = 3_600_000;
 
-export const erasureGraceMs = (settings: { readonly CALLOSUM_ERASURE_GRACE_HOURS: number }): number =>
-  settings.CALLOSUM_ERASURE_GRACE_HOURS * hourMs;
+/** @returns null where nothing is ever erased */
+export function erasureGraceMs(settings: {
+  readonly CALLOSUM_ERASURE_GRACE_HOURS?: number | undefined;
+}): number | null {
+  const { CALLOSUM_ERASURE_GRACE_HOURS: hours } = settings;
+  return hours === undefined ? null : hours * hourMs;
+}
 
 /** What is hidden and let go (docs/adr/0073). */
 export const tombstoneSettings = {
   CALLOSUM_ERASURE_GRACE_HOURS: wholeNumber(0, hoursMax)
-    .default(720)
+    .optional()
     .describe(
-      'Hours after which the bytes of deleted instances, and of those whose retention is over, are erased for good; until then they can be restored',
+      'Hours after which the bytes of deleted instances, and of those whose retention is over, are erased for good; until then they can be restored. Not set: nothing is ever erased, only hidden',
     ),
   CALLOSUM_RETENTION_DAYS: z
     .string()

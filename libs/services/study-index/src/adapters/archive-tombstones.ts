@@ -27,7 +27,7 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive {
     return recorded.instances;
   }
 
-  async letGo(studyInstanceUid: string, eraseAfterMs: number): Promise<number> {
+  async letGo(studyInstanceUid: string, eraseAfterMs: number | null): Promise<number> {
     const { legalHold, sequence, tombstones } = await this.archive.tombstones.status(studyInstanceUid);
     // What a person took back is kept until a person decides otherwise, or it would be hidden again every day.
     const isTakenBack = tombstones.some(({ effect, reason }) => effect === 'restored' && reason === 'person');

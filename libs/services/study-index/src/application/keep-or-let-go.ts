@@ -20,7 +20,7 @@ export interface RetentionStore {
 
 export interface RetentionArchive {
   /** Hides the study for good, unless a legal hold keeps it. @returns how many instances */
-  letGo(studyInstanceUid: string, eraseAfterMs: number): Promise<number>;
+  letGo(studyInstanceUid: string, eraseAfterMs: number | null): Promise<number>;
 }
 
 const dayMs = 86_400_000;
@@ -44,7 +44,7 @@ export async function letGoDueStudies(
   store: RetentionStore,
   archive: RetentionArchive,
   clock: Clock,
-  { days, eraseAfterMs }: { readonly days: RetentionDays; readonly eraseAfterMs: number },
+  { days, eraseAfterMs }: { readonly days: RetentionDays; readonly eraseAfterMs: number | null },
   onLetGo: (studyInstanceUid: string, instances: number) => void,
 ): Promise<number> {
   let letGo = 0;

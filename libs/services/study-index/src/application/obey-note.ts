@@ -29,7 +29,7 @@ export async function obeyNote(
   archive: NoteArchive,
   index: IndexedPatients,
   note: RejectionNote,
-  erasureGraceMs: number,
+  erasureGraceMs: number | null,
 ): Promise<Obeyed> {
   const uids = note.rejected.map(({ sopInstanceUid }) => sopInstanceUid);
   const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note.patientId));

@@ -105,7 +105,9 @@ export function negotiate({ contexts: proposed, user }: AssociateRq, policy: Acc
     return { id, result, transferSyntaxUid: accepted?.transferSyntaxUid ?? transferSyntaxUids[0] ?? '' };
   });
   const acceptedClasses = new Set(contexts.map(({ abstractSyntaxUid }) => abstractSyntaxUid));
-  const extendedNegotiation = user.extendedNegotiation.flatMap(({ sopClassUid, information }) => {
+  // Each SOP class is answered once, however often it is asked about: as it stands last.
+  const asked = new Map(user.extendedNegotiation.map(({ sopClassUid, information }) => [sopClassUid, information]));
+  const extendedNegotiation = [...asked].flatMap(([sopClassUid, information]) => {
     const answer = acceptedClasses.has(sopClassUid) ? policy.answerExtended?.(sopClassUid, information) : undefined;
     return answer ? [{ sopClassUid, information: answer }] : [];
   });

@@ -1,12 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { ctImageStorage, dataset } from '../../test-support/objects.js';
-import { openPolicy, type Provider, startProvider } from '../../test-support/providers.js';
+import { openPolicy, type Provider, startProvider, until } from '../../test-support/providers.js';
 import { once, proposed, studyRootFind } from '../../test-support/services.js';
 import {
   type AcceptancePolicy,
+  AssociationAbortedError,
   chooseTransferSyntax,
   ContextRefusedError,
+  negotiate,
   type ProposedContext,
   rejectedWithoutReason,
   ScuAssociation,
@@ -177,6 +179,29 @@ describe('extended negotiation', () => {
       { sopClassUid: studyRootFind, information: Buffer.from([1, 2, 3]) },
     ]);
     expect(scu.extendedNegotiation).toEqual([{ sopClassUid: studyRootFind, information: Buffer.from([1, 0, 1]) }]);
+  });
+
+  it('that cannot be written ends the association, and leaves nothing of it behind', async () => {
+    const policy = openPolicy([], { answerExtended: () => Buffer.alloc(70_000) });
+    const asked = { ...proposed(studyRootFind), extendedNegotiation: Buffer.from([1]) };
+    await expect(associate(policy, [asked])).rejects.toBeInstanceOf(AssociationAbortedError);
+    await until(() => provider.ends.length === 1);
+  });
+
+  it('is answered once for each SOP class, however often it is asked about', () => {
+    const asked = { sopClassUid: studyRootFind, information: Buffer.of(1) };
+    const user = {
+      roles: [],
+      commonExtendedNegotiation: [],
+      extendedNegotiation: Array.from({ length: 2_000 }, () => asked),
+      pduBytesMax: 0,
+      implementationClassUid: '',
+      implementationVersionName: '',
+    };
+    const contexts = [{ id: 1, abstractSyntaxUid: studyRootFind, transferSyntaxUids: ['1.2.840.10008.1.2'] }];
+    const request = { protocolVersion: 1, calledAet: '', callingAet: '', applicationContextUid: '', contexts, user };
+    const policy = openPolicy([], { answerExtended: (_uid, information) => information });
+    expect(negotiate(request, policy).user.extendedNegotiation).toHaveLength(1);
   });
 
   const privateClass = '1.2.826.0.1.3680043.9.9999.1';

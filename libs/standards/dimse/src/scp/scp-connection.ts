@@ -166,24 +166,24 @@ export class ScpConnection implements TransportUser {
       serve: (incoming) => serve(incoming, { exchange, handler, onError }),
       onError,
     });
-    this.#exchange = exchange;
     const { calledAet, callingAet } = request;
-    this.#transport.write(
-      encodeAssociateAc({
-        protocolVersion: 1,
-        calledAet,
-        callingAet,
-        applicationContextUid: dicomApplicationContextUid,
-        contexts: negotiated.answers,
-        user: {
-          pduBytesMax: limits.pduBytesMax,
-          implementationClassUid,
-          implementationVersionName,
-          commonExtendedNegotiation: [],
-          ...negotiated.user,
-        },
-      }),
-    );
+    // Before anything is held for the association: an answer that cannot be written leaves none behind.
+    const answer = encodeAssociateAc({
+      protocolVersion: 1,
+      calledAet,
+      callingAet,
+      applicationContextUid: dicomApplicationContextUid,
+      contexts: negotiated.answers,
+      user: {
+        pduBytesMax: limits.pduBytesMax,
+        implementationClassUid,
+        implementationVersionName,
+        commonExtendedNegotiation: [],
+        ...negotiated.user,
+      },
+    });
+    this.#exchange = exchange;
+    this.#transport.write(answer);
     accepted?.(acceptedAssociation(exchange));
     this.#transport.use(exchange);
     this.#transport.expect(limits.idleTimeoutMs, 'dimse.idle');

@@ -48,7 +48,8 @@ export class AssociationSession implements SessionHandler {
     this.#log('assoc.accepted', {
       called: info.calledAet,
       remoteAddress: info.remoteAddress,
-      implementation: info.implementationVersion,
+      // 16 characters by PS3.7 D.3.3.2; peers send what they like.
+      implementation: info.implementationVersion.slice(0, 16),
     });
   }
 

@@ -50,6 +50,19 @@ describe('the rate of an AE', () => {
     expect(done.slice(10)).toEqual(Array(20).fill(true));
   });
 
+  it('holds for a sender that opens an association for each request, too', async () => {
+    const done: boolean[] = [];
+    for (let i = 0; i < 15; i++) {
+      const place = limits.enter('CT2', rated(10));
+      void limits.turn('CT2', rated(10), never).then((waited) => done.push(waited));
+      if (typeof place === 'object') place.leave();
+    }
+    await vi.advanceTimersByTimeAsync(0);
+    expect(done).toEqual(Array(10).fill(false));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(done).toHaveLength(15);
+  });
+
   it('slows nobody else', async () => {
     turns(30);
     expect(await limits.turn('MR1', undefined, never)).toBe(false);

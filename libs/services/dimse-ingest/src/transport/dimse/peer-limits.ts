@@ -13,6 +13,11 @@ class Turns {
     return Math.max(0, this.#dueAt - now);
   }
 
+  /** Nothing is left to pay for what was taken: it may begin anew with a burst. */
+  rested(now: number): boolean {
+    return this.#dueAt <= now - burstMs;
+  }
+
   /** The one who waited is gone. */
   giveBack(perSecond: number): void {
     this.#dueAt -= 1_000 / perSecond;
@@ -26,7 +31,7 @@ interface Peer {
 
 export type PlaceRefusal = 'associations-max' | 'ae-associations-max';
 
-/** Associations and rates of this replica, by AE title. What is known of an AE is forgotten with its last association. */
+/** Associations and rates of this replica, by AE title. What is known of an AE is forgotten when its last association has ended and its rate is paid for. */
 export class PeerLimits {
   readonly #peers = new Map<string, Peer>();
   #associations = 0;
@@ -48,9 +53,17 @@ export class PeerLimits {
     return {
       leave: () => {
         this.#associations--;
-        if (--peer.associations === 0) this.#peers.delete(aet);
+        peer.associations--;
+        this.#forget();
       },
     };
+  }
+
+  /** A sender that opens an association for each image is slowed as one that keeps its own: its turns outlive them. */
+  #forget(): void {
+    const now = performance.now();
+    for (const [aet, { associations, turns }] of this.#peers)
+      if (associations === 0 && turns.rested(now)) this.#peers.delete(aet);
   }
 
   /**
