@@ -7,7 +7,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { dimseIngestMigrations } from './adapters/migrations.js';
 import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
+import { PostgresForwardingRules } from './adapters/postgres-forwarding-rules.js';
 import type { DimseIngestTables } from './adapters/tables.js';
+import { forwardingRuleInput } from './settings-forwarding.js';
 
 const leaseMs = 60_000;
 const limits = { leaseMs, itemsMax: 10, claimsMax: 4 };
@@ -86,6 +88,13 @@ describe('the queues of forwarding', () => {
     expect(await queue.claim('PACS', one)).toBeDefined();
   });
 
+  it('let no more be at it than the destination takes when all ask at the same moment', async () => {
+    for (let i = 0; i < 8; i++) await add(`1.2.${i}`, { study: `1.2.9.${i}` });
+    const one = { leaseMs, itemsMax: 1, claimsMax: 1 };
+    const batches = await Promise.all(Array.from({ length: 8 }, () => queue.claim('PACS', one)));
+    expect(batches.filter((batch) => batch !== undefined)).toHaveLength(1);
+  });
+
   it('let nobody write whose lease ran out and whose instances another one has', async () => {
     await add('1.2.1');
     const first = await claim();
@@ -117,6 +126,31 @@ describe('the queues of forwarding', () => {
     expect(await queue.due()).toEqual(['OTHER', 'PACS']);
   });
 
+  it('let the current revision follow one that is superseded, once', async () => {
+    await add('1.2.1');
+    await add('1.2.2');
+    await add('1.2.2', { revision: 2 });
+    const batch = await claim();
+    const current = {
+      ...{ revision: 2, sopClassUid: '1.2.840.10008.5.1.4.1.1.2', transferSyntaxUid: '1.2.840.10008.1.2.4.90' },
+      ...{ blobKey: 'k', source: 'RIS', issuedByCallosum: false },
+    };
+    const [corrected, known] = batch.items;
+    if (!corrected || !known) throw new Error('nothing is due');
+    expect(await queue.follow({ ...batch, fence: batch.fence - 1 }, corrected, current)).toBe(false);
+    expect(await queue.follow(batch, corrected, current)).toBe(true);
+    expect(await queue.follow(batch, corrected, current)).toBe(false);
+    expect(await queue.follow(batch, known, current)).toBe(false);
+    // The fact of its storing comes later than this.
+    expect(await add('1.2.1', { revision: 2 })).toBe(0);
+    const { rows } = await sql`
+      select sop_instance_uid, transfer_syntax_uid, transcode, state from forward_queue where revision = 2
+      order by id desc limit 1`.execute(database.db);
+    expect(rows).toEqual([
+      { sop_instance_uid: '1.2.1', transfer_syntax_uid: '1.2.840.10008.1.2.4.90', transcode: true, state: 'waiting' },
+    ]);
+  });
+
   it('end a circle of corrections with a failure that says so', async () => {
     for (let revision = 1; revision <= 21; revision++) await add('1.2.1', { revision });
     const { rows } = await sql`select revision, error_code from forward_queue where state = 'failed'`.execute(
@@ -138,6 +172,19 @@ describe('the queues of forwarding', () => {
     expect(await queue.retry('PACS')).toBe(1);
     expect(await queue.retry('PACS', 'dimse-ingest.withdrawn')).toBe(1);
     expect(await states()).toEqual(['waiting', 'waiting', 'dropped']);
+  });
+
+  it('are filled by the rules that can be read: one that cannot is told once, and removed as any other', async () => {
+    const told: string[] = [];
+    const rules = new PostgresForwardingRules(database, [], (id) => told.push(id));
+    const { id } = await rules.create({ ...forwardingRuleInput.parse({ destination: 'PACS' }) });
+    await sql`insert into forwarding_rule (id, rule) values ('later', '{"destination":"PACS","include":"both"}')`.execute(
+      database.db,
+    );
+    for (let i = 0; i < 2; i++) expect((await rules.all()).map((rule) => rule.id)).toEqual([id]);
+    expect(told).toEqual(['later']);
+    await rules.remove('later');
+    await rules.remove(id);
   });
 
   it('forget what was sent, and keep what failed', async () => {

@@ -234,12 +234,36 @@ describe.skipIf(postgres.missing !== undefined)('forwarding', () => {
     ]);
   });
 
+  it('sends a correction where what it corrects was to go, though no rule names its sender; no result', async () => {
+    const uid = study();
+    await rule('PACS', { sources: ['CT1'] });
+    await send(uid, images(uid, 2));
+    const away = { waiting: 2, lastErrorCode: 'dimse.peer-unreachable' };
+    await expect.poll(() => queue('PACS'), { timeout: 15_000 }).toMatchObject(away);
+    await send(uid, [image(`${uid}.1.1`, { study: uid, name: 'Test^Corrected' })], 'OTHER');
+    // What a recovery may find out of an instance that waits.
+    await node.rows(`update archive.intake set issued_by_callosum = true where sop_instance_uid = $1`, `${uid}.1.2`);
+    const pacs = await destination('PACS');
+    await node.call('POST', '/queues/PACS/retry', {});
+    await expect.poll(() => pacs.taken.length, { timeout: 15_000 }).toBe(1);
+    expect(pacs.taken[0]?.bytes.includes('Test^Corrected')).toBe(true);
+    await expect.poll(async () => (await queue('PACS'))['waiting'], { timeout: 5_000 }).toBe(0);
+    const rows = await node.rows(
+      'select revision, state, error_code from dimse_ingest.forward_queue order by sop_instance_uid, revision',
+    );
+    expect(rows).toEqual([
+      { revision: 1, state: 'dropped', error_code: 'dimse-ingest.superseded' },
+      { revision: 2, state: 'sent', error_code: null },
+      { revision: 1, state: 'dropped', error_code: 'dimse-ingest.own-result' },
+    ]);
+  });
+
   it('rules of the setting are there always; others can be made, changed and removed', async () => {
     await node.restart({ CALLOSUM_DIMSE_FORWARDING: '[{"destination":"OTHER","sources":["XX"]}]' });
     const id = await rule('PACS', { sopClasses: ['CT'] });
     const listed = (await node.call('GET', '/forwarding-rules')).body['rules'] as Record<string, unknown>[];
     expect(listed).toMatchObject([
-      { id: 'setting-1', fixed: true, destination: 'OTHER', include: 'received' },
+      { id: 'setting-1', fixed: true, destination: 'OTHER' },
       { id, fixed: false, destination: 'PACS', sources: ['*'] },
     ]);
     expect((await node.call('PUT', `/forwarding-rules/${id}`, { destination: 'OTHER' })).body).toMatchObject({
@@ -255,6 +279,8 @@ describe.skipIf(postgres.missing !== undefined)('forwarding', () => {
     });
     expect([refused.status, refused.body['title']]).toEqual([400, 'dimse-ingest.malformed-request']);
     expect(refused.headers.get('content-type')).toContain('application/problem+json');
+    const results = await node.call('POST', '/forwarding-rules', { destination: 'PACS', include: 'results' });
+    expect(results.status).toBe(400);
     expect((await node.call('DELETE', `/forwarding-rules/${id}`)).status).toBe(204);
     await node.restart({});
   });

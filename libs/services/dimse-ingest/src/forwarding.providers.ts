@@ -26,9 +26,12 @@ export const forwardingProviders: Provider[] = [
   { provide: FORWARD_WAKER, useFactory: () => new Waker() },
   {
     provide: FORWARDING_RULES,
-    inject: [DATABASE, SETTINGS],
-    useFactory: (database: Database<ForwardingTables>, { CALLOSUM_DIMSE_FORWARDING }: DimseIngestSettings) =>
-      new PostgresForwardingRules(database, CALLOSUM_DIMSE_FORWARDING),
+    inject: [DATABASE, SETTINGS, LOGGER],
+    useFactory: (
+      database: Database<ForwardingTables>,
+      { CALLOSUM_DIMSE_FORWARDING: fixed }: DimseIngestSettings,
+      logger: Logger,
+    ) => new PostgresForwardingRules(database, fixed, (rule) => logger.error({ rule }, 'forward.rule-unreadable')),
   },
   {
     provide: FORWARD_QUEUE,
@@ -49,9 +52,10 @@ export const forwardingProviders: Provider[] = [
   },
   {
     provide: SendForwards,
-    inject: [FORWARD_QUEUE, ARCHIVE, APPLICATION_ENTITIES, DESTINATIONS, SETTINGS, LOGGER],
+    inject: [FORWARD_QUEUE, FORWARDING_RULES, ARCHIVE, APPLICATION_ENTITIES, DESTINATIONS, SETTINGS, LOGGER],
     useFactory: (
       queue: ForwardQueue,
+      rules: ForwardingRules,
       archive: Archive,
       entities: ApplicationEntities,
       destinations: Destinations,
@@ -60,6 +64,7 @@ export const forwardingProviders: Provider[] = [
     ) =>
       new SendForwards({
         queue,
+        rules,
         entities,
         destinations,
         objects: new ForwardableObjects(archive),

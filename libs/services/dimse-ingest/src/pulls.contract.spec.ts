@@ -137,8 +137,21 @@ describe.skipIf(missing)('pulls', () => {
     const { id } = first.body;
     expect(second.body['id']).toBe(id);
     await ended(id, { state: 'waiting', errorCode: 'dimse.peer-unreachable', studies: { asked: 0 } });
-    expect((await node.call('DELETE', `/pulls/${String(id)}`)).body).toMatchObject({ state: 'cancelled' });
-    expect((await pull(request)).body['id']).not.toBe(id);
+    // How long it waited for its turn is no matter of the source's.
+    await node.rows(
+      `update dimse_ingest.pull set created_at = now() - interval '3 days', next_attempt_at = now() where id = $1`,
+      id,
+    );
+    const attempts = () => node.rows('select attempts >= 2 as again, state from dimse_ingest.pull where id = $1', id);
+    await expect.poll(attempts, { timeout: 10_000 }).toEqual([{ again: true, state: 'open' }]);
+    await node.rows(
+      `update dimse_ingest.pull set away_since = now() - interval '3 days', next_attempt_at = now() where id = $1`,
+      id,
+    );
+    await ended(id, { state: 'failed', errorCode: 'dimse.peer-unreachable' });
+    const next = (await pull(request)).body['id'];
+    expect(next).not.toBe(id);
+    expect((await node.call('DELETE', `/pulls/${String(next)}`)).body).toMatchObject({ state: 'cancelled' });
     const key = { 'idempotency-key': 'k-1' };
     const keyed = await pull({ source: 'GONE', accessionNumber: 'A1' }, key);
     await node.call('DELETE', `/pulls/${String(keyed.body['id'])}`);

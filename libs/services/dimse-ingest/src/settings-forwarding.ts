@@ -22,7 +22,6 @@ export const forwardingRuleInput = z.strictObject({
     .max(200)
     .default([]),
   destination: z.string().refine(isAeTitle),
-  include: z.enum(['received', 'results', 'both']).default('received'),
   transcode: z.boolean().default(true),
 });
 export type ForwardingRuleInput = z.output<typeof forwardingRuleInput>;
@@ -46,7 +45,7 @@ export const forwardingSettings = {
       }
     })
     .describe(
-      'Forwarding rules that are always there, beside those of /api/dimse/forwarding-rules: a JSON array of {destination, sources, exceptSources, sopClasses, include, transcode}; see the platform guide',
+      'Forwarding rules that are always there, beside those of /api/dimse/forwarding-rules: a JSON array of {destination, sources, exceptSources, sopClasses, transcode}; see the platform guide',
     ),
   CALLOSUM_FORWARD_ASSOCIATIONS: wholeNumber(1, 16)
     .default(1)

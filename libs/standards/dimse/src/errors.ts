@@ -37,8 +37,11 @@ export class AssociationRejectedError extends CallosumError {
 /** Thrown when the association ends before its work is done; `outcomes` holds what was answered until then. */
 export class AssociationAbortedError extends CallosumError {
   outcomes: readonly StoreOutcome[] = [];
-  constructor(message: string, options?: { cause?: unknown }) {
+  /** Why we aborted it, as a stable code ("dimse.no-response"); undefined when the peer did, or the connection broke. */
+  readonly abortCode: string | undefined;
+  constructor(message: string, options?: { cause?: unknown; abortCode?: string }) {
     super('dimse.association-aborted', 'unavailable', message, options);
+    this.abortCode = options?.abortCode;
   }
 }
 

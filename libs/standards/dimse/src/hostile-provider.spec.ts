@@ -69,6 +69,15 @@ describe('a provider that', () => {
     expect(error.message).toMatch(message);
   });
 
+  it('is silent is told from one that aborts', async () => {
+    const silent = await thrownBy(await provider(associateAc(), (socket) => socket.resume()));
+    expect(silent.abortCode).toBe('dimse.no-response');
+    const full = await thrownBy(await provider(associateAc(), (socket) => socket.pause()));
+    expect(['dimse.no-response', 'dimse.stalled']).toContain(full.abortCode);
+    const aborting = await thrownBy(await provider(associateAc(), (socket) => socket.write(abortRq)));
+    expect(aborting.abortCode).toBeUndefined();
+  });
+
   it('accepts a context in another transfer syntax than the only one proposed gets nothing', async () => {
     const options = await provider(associateAc({ transferSyntax: '1.2.840.10008.1.2' }), (socket) =>
       socket.write(pdu(6, Buffer.alloc(4))),

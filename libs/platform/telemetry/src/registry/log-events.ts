@@ -131,6 +131,9 @@ export const logEvents = {
   'forward.rule-changed': info(
     'Somebody made, changed or removed a forwarding rule: its id, and the destination `aet`',
   ),
+  'forward.rule-unreadable': error(
+    'A forwarding rule of the table cannot be read by this version: nothing is sent by it until it can; others go on',
+  ),
   'forward.failed': warn(
     'A destination refused an instance for good (`code`): it stays until a person retries or drops it',
   ),

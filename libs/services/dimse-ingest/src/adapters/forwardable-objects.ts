@@ -14,6 +14,8 @@ export class ForwardableObjects implements KeptObjects {
         sopClassUid: entry.sop_class_uid,
         transferSyntaxUid: entry.transfer_syntax_uid,
         blobKey: entry.blob_key,
+        source: entry.source,
+        issuedByCallosum: entry.issued_by_callosum,
       }
     );
   }

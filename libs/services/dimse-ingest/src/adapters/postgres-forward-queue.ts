@@ -1,6 +1,6 @@
 import type { Database } from '@callosum/database';
 import { Inbox } from '@callosum/event-log';
-import { sql } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 
 import type {
   ClaimLimits,
@@ -8,6 +8,7 @@ import type {
   ForwardItem,
   ForwardOrigin,
   ForwardQueue,
+  KeptObject,
   QueueState,
 } from '../application/forwarding-ports.js';
 import { pauseAfter, withdrawnCode } from '../domain/forward-outcome.js';
@@ -53,20 +54,7 @@ export class PostgresForwardQueue implements ForwardQueue {
         await sql`insert into forward_destination (destination) values (${destination}) on conflict do nothing`.execute(
           trx,
         );
-        const { numAffectedRows } = await sql`
-          with known as (
-            select count(*) >= ${revisionsMax} as "tooMany" from forward_queue
-            where destination = ${destination} and sop_instance_uid = ${instance.sopInstanceUid}
-          )
-          insert into forward_queue (destination, study_instance_uid, sop_instance_uid, sop_class_uid,
-            transfer_syntax_uid, revision, transcode, traceparent, state, error_code, ended_at)
-          select ${destination}, ${instance.studyInstanceUid}, ${instance.sopInstanceUid}, ${instance.sopClassUid},
-            ${instance.transferSyntaxUid}, ${instance.revision}, ${transcode}, ${origin.traceparent ?? null},
-            case when "tooMany" then 'failed' else 'waiting' end,
-            case when "tooMany" then 'dimse-ingest.forwarded-too-often' end,
-            case when "tooMany" then now() end
-          from known on conflict do nothing`.execute(trx);
-        rows += Number(numAffectedRows ?? 0n);
+        rows += await insertRow(trx, destination, { ...instance, transcode, traceparent: origin.traceparent });
       }
       return rows;
     });
@@ -86,27 +74,14 @@ export class PostgresForwardQueue implements ForwardQueue {
   }
 
   async claim(destination: string, limits: ClaimLimits): Promise<ForwardBatch | undefined> {
-    const { leaseMs, itemsMax, claimsMax } = limits;
-    const { rows } = await sql<ItemRow>`
-      with ready as (
+    const rows = await this.database.db.transaction().execute(async (trx) => {
+      // One worker after the other: the count holds until the claim is written. A statement of its own, whose lock the
+      // next one's snapshot comes after.
+      const ready = await sql`
         select 1 from forward_destination where destination = ${destination} and next_attempt_at <= now()
-          and (select count(distinct fence) from forward_queue where destination = ${destination}
-            and state = 'waiting' and lease_until is not null and lease_until > now()) < ${claimsMax}
-      ), first as (
-        select study_instance_uid from forward_queue
-        where destination = ${destination} and state = 'waiting' and next_attempt_at <= now()
-          and (lease_until is null or lease_until < now()) and exists (select from ready)
-        order by next_attempt_at, id limit 1 for update skip locked
-      ), picked as (
-        select q.id from forward_queue q join first using (study_instance_uid)
-        where q.destination = ${destination} and q.state = 'waiting' and q.next_attempt_at <= now()
-          and (q.lease_until is null or q.lease_until < now())
-        order by q.id limit ${itemsMax} for update of q skip locked
-      ), token as (select nextval('forward_claim') as fence)
-      update forward_queue q set lease_until = ${inMs(leaseMs)}, fence = token.fence
-      from picked, token where q.id = picked.id
-      returning q.id, q.study_instance_uid, q.sop_instance_uid, q.sop_class_uid, q.transfer_syntax_uid, q.revision,
-        q.transcode, q.attempts, q.traceparent, q.fence`.execute(this.database.db);
+        for update`.execute(trx);
+      return ready.rows.length === 0 ? [] : claimRows(trx, destination, limits);
+    });
     const [first] = rows;
     if (!first) return undefined;
     const items = rows.map(itemOf).sort((a, b) => a.id - b.id);
@@ -129,6 +104,20 @@ export class PostgresForwardQueue implements ForwardQueue {
     await sql`
       update forward_queue set state = ${state}, error_code = ${code ?? null}, ended_at = now(), lease_until = null
       where id = ${id} and fence = ${fence} and state = 'waiting'`.execute(this.database.db);
+  }
+
+  async follow({ destination, fence }: ForwardBatch, item: ForwardItem, current: KeptObject): Promise<boolean> {
+    const { revision, sopClassUid, transferSyntaxUid } = current;
+    const added = await this.database.db.transaction().execute(async (trx) => {
+      const { rows } = await sql`
+        select 1 from forward_queue where id = ${item.id} and fence = ${fence} and state = 'waiting' for update`.execute(
+        trx,
+      );
+      if (rows.length === 0) return 0;
+      return insertRow(trx, destination, { ...item, revision, sopClassUid, transferSyntaxUid });
+    });
+    if (added > 0) this.onDue();
+    return added > 0;
   }
 
   async later({ fence }: ForwardBatch, { id }: ForwardItem, delayMs: number, code?: string): Promise<void> {
@@ -209,6 +198,56 @@ export class PostgresForwardQueue implements ForwardQueue {
       if (Number(numAffectedRows ?? 0n) < pruneRowsMax) return pruned;
     }
   }
+}
+
+/** Takes instances of the study whose turn it is, under a new fence, unless as many claims as may be are held. */
+async function claimRows(
+  trx: Transaction<ForwardingTables>,
+  destination: string,
+  { leaseMs, itemsMax, claimsMax }: ClaimLimits,
+): Promise<ItemRow[]> {
+  const { rows } = await sql<ItemRow>`
+    with ready as (
+      select 1 where (select count(distinct fence) from forward_queue where destination = ${destination}
+        and state = 'waiting' and lease_until is not null and lease_until > now()) < ${claimsMax}
+    ), first as (
+      select study_instance_uid from forward_queue
+      where destination = ${destination} and state = 'waiting' and next_attempt_at <= now()
+        and (lease_until is null or lease_until < now()) and exists (select from ready)
+      order by next_attempt_at, id limit 1 for update skip locked
+    ), picked as (
+      select q.id from forward_queue q join first using (study_instance_uid)
+      where q.destination = ${destination} and q.state = 'waiting' and q.next_attempt_at <= now()
+        and (q.lease_until is null or q.lease_until < now())
+      order by q.id limit ${itemsMax} for update of q skip locked
+    ), token as (select nextval('forward_claim') as fence)
+    update forward_queue q set lease_until = ${inMs(leaseMs)}, fence = token.fence
+    from picked, token where q.id = picked.id
+    returning q.id, q.study_instance_uid, q.sop_instance_uid, q.sop_class_uid, q.transfer_syntax_uid, q.revision,
+      q.transcode, q.attempts, q.traceparent, q.fence`.execute(trx);
+  return rows;
+}
+
+/** @returns 0 where the destination has this revision, or waits for it */
+async function insertRow(
+  trx: Transaction<ForwardingTables>,
+  destination: string,
+  row: Omit<ForwardItem, 'id' | 'attempts'>,
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    with known as (
+      select count(*) >= ${revisionsMax} as "tooMany" from forward_queue
+      where destination = ${destination} and sop_instance_uid = ${row.sopInstanceUid}
+    )
+    insert into forward_queue (destination, study_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
+      revision, transcode, traceparent, state, error_code, ended_at)
+    select ${destination}, ${row.studyInstanceUid}, ${row.sopInstanceUid}, ${row.sopClassUid}, ${row.transferSyntaxUid},
+      ${row.revision}, ${row.transcode}, ${row.traceparent ?? null},
+      case when "tooMany" then 'failed' else 'waiting' end,
+      case when "tooMany" then 'dimse-ingest.forwarded-too-often' end,
+      case when "tooMany" then now() end
+    from known on conflict do nothing`.execute(trx);
+  return Number(numAffectedRows ?? 0n);
 }
 
 const inMs = (ms: number) => sql<Date>`now() + make_interval(secs => ${ms / 1000})`;

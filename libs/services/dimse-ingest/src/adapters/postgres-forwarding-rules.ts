@@ -20,9 +20,14 @@ export class PostgresForwardingRules implements ForwardingRules {
   readonly #fixed: readonly KnownRule[];
   #read: { readonly rules: Promise<readonly KnownRule[]>; readonly at: number } | undefined;
 
+  /** Told already: rules are read each second. */
+  #unreadable: ReadonlySet<string> = new Set();
+
+  /** @param onUnreadable told of a rule that a later version wrote, once; it sends nothing, and the others go on */
   constructor(
     private readonly database: Database<ForwardingTables>,
     fixed: readonly Omit<ForwardingRule, 'id'>[],
+    private readonly onUnreadable: (id: string) => void,
   ) {
     this.#fixed = fixed.map((rule, index) => ({ ...rule, id: `setting-${index + 1}`, fixed: true }));
   }
@@ -39,7 +44,15 @@ export class PostgresForwardingRules implements ForwardingRules {
 
   async all(): Promise<readonly KnownRule[]> {
     const rows = await this.database.db.selectFrom('forwarding_rule').selectAll().orderBy('created_at').execute();
-    return [...this.#fixed, ...rows.map(knownOf)];
+    const unreadable = new Set<string>();
+    const known = rows.flatMap((row) => {
+      const rule = knownOf(row);
+      if (!rule) unreadable.add(row.id);
+      return rule ?? [];
+    });
+    for (const id of unreadable) if (!this.#unreadable.has(id)) this.onUnreadable(id);
+    this.#unreadable = unreadable;
+    return [...this.#fixed, ...known];
   }
 
   async create(rule: Omit<ForwardingRule, 'id'>): Promise<KnownRule> {
@@ -91,9 +104,7 @@ export class PostgresForwardingRules implements ForwardingRules {
   }
 }
 
-const knownOf = ({ id, rule, created_at: since }: Selectable<ForwardingRuleTable>): KnownRule => ({
-  ...forwardingRuleInput.parse(rule),
-  id,
-  since,
-  fixed: false,
-});
+function knownOf({ id, rule, created_at: since }: Selectable<ForwardingRuleTable>): KnownRule | undefined {
+  const parsed = forwardingRuleInput.safeParse(rule);
+  return parsed.success ? { ...parsed.data, id, since, fixed: false } : undefined;
+}

@@ -6,7 +6,7 @@ import { newId } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
 import type { ClaimedPull, PullRequest, Pulls, PullStudy, PullView } from '../application/pull-ports.js';
-import type { FoundStudy, PullSelector } from '../domain/pull.js';
+import { type FoundStudy, issuerNotStatedCode, type PullSelector } from '../domain/pull.js';
 import {
   IdempotencyKeyReusedError,
   PullLostError,
@@ -23,7 +23,7 @@ interface ClaimedRow {
   selector: unknown;
   is_found: boolean;
   attempts: number;
-  age_seconds: number;
+  away_seconds: number;
   traceparent: string | null;
 }
 
@@ -101,7 +101,7 @@ export class PostgresPulls implements Pulls {
       )
       update pull p set lease_until = ${inMs(leaseMs)}, fence = p.fence + 1 from candidate c where p.id = c.id
       returning p.id, p.fence, p.source, p.selector, p.is_found, p.attempts, p.traceparent,
-        extract(epoch from now() - p.created_at)::float8 as age_seconds`.execute(this.database.db);
+        coalesce(extract(epoch from now() - p.away_since), 0)::float8 as away_seconds`.execute(this.database.db);
     const [row] = rows;
     return (
       row && {
@@ -111,7 +111,7 @@ export class PostgresPulls implements Pulls {
         selector: (row.selector ?? {}) as PullSelector,
         isFound: row.is_found,
         attempts: row.attempts,
-        ageMs: row.age_seconds * 1_000,
+        awayMs: row.away_seconds * 1_000,
         traceparent: row.traceparent ?? undefined,
       }
     );
@@ -127,17 +127,18 @@ export class PostgresPulls implements Pulls {
 
   found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void> {
     return this.#change(claim, async (trx) => {
-      await sql`update pull set is_found = true where id = ${claim.id}`.execute(trx);
+      await sql`update pull set is_found = true, away_since = null where id = ${claim.id}`.execute(trx);
       if (studies.length === 0) return;
       await trx
         .insertInto('pull_study')
         .values(
-          studies.map(({ studyInstanceUid, instances, sopClassUids }) => ({
+          studies.map(({ studyInstanceUid, instances, sopClassUids, leftOut }) => ({
             pull_id: claim.id,
             study_instance_uid: studyInstanceUid,
             expected: instances ?? null,
             sop_class_uids: [...sopClassUids],
-            state: 'waiting' as const,
+            state: leftOut === undefined ? ('waiting' as const) : ('failed' as const),
+            error_code: leftOut ?? null,
           })),
         )
         .execute();
@@ -181,6 +182,7 @@ export class PostgresPulls implements Pulls {
         update pull_study set state = ${state}, attempts = attempts + 1, error_code = ${code ?? null},
           received = ${counts.completed + counts.warning}, failed = ${counts.failed}
         where pull_id = ${claim.id} and study_instance_uid = ${studyInstanceUid}`.execute(trx);
+      if (state === 'completed') await sql`update pull set away_since = null where id = ${claim.id}`.execute(trx);
     });
   }
 
@@ -188,7 +190,8 @@ export class PostgresPulls implements Pulls {
     return this.#change(claim, async (trx) => {
       await sql`
         update pull set lease_until = null, next_attempt_at = ${inMs(delayMs)},
-          error_code = coalesce(${code ?? null}::text, error_code), attempts = attempts + ${code === undefined ? 0 : 1}
+          error_code = coalesce(${code ?? null}::text, error_code), attempts = attempts + ${code === undefined ? 0 : 1},
+          away_since = case when ${code ?? null}::text is null then away_since else coalesce(away_since, now()) end
         where id = ${claim.id}`.execute(trx);
     });
   }
@@ -197,10 +200,12 @@ export class PostgresPulls implements Pulls {
     return this.#change(claim, async (trx) => {
       await sql`
         update pull p set lease_until = null, ended_at = now(),
-          state = case when given is null and not incomplete then 'completed' else 'failed' end,
-          error_code = coalesce(given, case when incomplete then 'dimse-ingest.pull-incomplete' end)
-        from (select ${code ?? null}::text as given, exists (
-          select from pull_study where pull_id = ${claim.id} and state = 'failed') as incomplete) i
+          state = case when given is null and failed = 0 then 'completed' else 'failed' end,
+          error_code = case when given is not null then given when failed > left_out then 'dimse-ingest.pull-incomplete'
+            when failed > 0 then ${issuerNotStatedCode}::text end
+        from (select ${code ?? null}::text as given, count(*) as failed,
+          count(*) filter (where error_code = ${issuerNotStatedCode}) as left_out
+          from pull_study where pull_id = ${claim.id} and state = 'failed') i
         where p.id = ${claim.id}`.execute(trx);
     });
   }

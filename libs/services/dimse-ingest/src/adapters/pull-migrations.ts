@@ -14,6 +14,7 @@ async function createPulls(db: Kysely<unknown>): Promise<void> {
     attempts integer not null default 0,
     error_code text,
     next_attempt_at timestamptz not null default now(),
+    away_since timestamptz,
     lease_until timestamptz,
     fence bigint not null default 0,
     requested_by text not null,

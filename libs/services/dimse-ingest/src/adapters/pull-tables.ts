@@ -16,6 +16,8 @@ export interface PullTable {
   attempts: Generated<number>;
   error_code: string | null;
   next_attempt_at: Generated<Date>;
+  /** Since its source first failed it, and nothing has come from it. */
+  away_since: Date | null;
   lease_until: Date | null;
   fence: Generated<number>;
   requested_by: string;

@@ -36,7 +36,7 @@ export async function pullViews(
     select p.id, p.number, p.source, p.selector, p.state, p.is_found, coalesce(p.lease_until > now(), false) as leased,
       p.error_code, p.requested_by, p.created_at, p.ended_at, p.next_attempt_at, p.next_attempt_at > now() as delayed, s.*
     from pull p, lateral (
-      select count(*) as found, count(*) filter (where state <> 'waiting' or attempts + received + failed > 0) as asked,
+      select count(*) as found, count(*) filter (where attempts + received + failed > 0) as asked,
         count(*) filter (where state = 'failed') as failed_studies, coalesce(sum(expected), 0)::bigint as expected,
         coalesce(sum(received), 0)::bigint as received, coalesce(sum(failed), 0)::bigint as failed
       from pull_study where pull_id = p.id) s

@@ -81,6 +81,11 @@ export interface ForwardQueue {
   renew(batch: ForwardBatch, items: readonly ForwardItem[], leaseMs: number): Promise<boolean>;
   /** `dropped`: there is nothing to send any more. Nothing happens where another worker has the item by now. */
   end(batch: ForwardBatch, item: ForwardItem, state: 'sent' | 'failed' | 'dropped', code?: string): Promise<void>;
+  /**
+   * Queues the current revision for the item's destination, as the item was; nothing happens where the destination has it
+   * or waits for it, or another worker has the item by now. @returns whether it was
+   */
+  follow(batch: ForwardBatch, item: ForwardItem, current: KeptObject): Promise<boolean>;
   /** Lets an item go; due again after `delayMs`, with its attempt counted where `code` says why. */
   later(batch: ForwardBatch, item: ForwardItem, delayMs: number, code?: string): Promise<void>;
   /** Lets items go that were not tried. */
@@ -107,6 +112,9 @@ export interface KeptObject {
   readonly sopClassUid: string;
   readonly transferSyntaxUid: string;
   readonly blobKey: string;
+  /** As of `ForwardableInstance`. */
+  readonly source: string;
+  readonly issuedByCallosum: boolean;
 }
 
 export interface KeptObjects {

@@ -48,7 +48,8 @@ export interface ClaimedPull {
   readonly isFound: boolean;
   /** Times it was broken off. */
   readonly attempts: number;
-  readonly ageMs: number;
+  /** Since its source was first away, and nothing has come from it; 0 when it is not. */
+  readonly awayMs: number;
   readonly traceparent: string | undefined;
 }
 
@@ -71,6 +72,7 @@ export interface Pulls {
   claim(leaseMs: number): Promise<ClaimedPull | undefined>;
   /** @returns false when it is lost */
   renew(claim: ClaimedPull, leaseMs: number): Promise<boolean>;
+  /** Studies that are left out have failed by it. */
   found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void>;
   /** Studies that are still to come. */
   open(claim: ClaimedPull): Promise<readonly PullStudy[]>;

@@ -1,7 +1,7 @@
 import { AssociationAbortedError, type OutgoingObject, PeerUnreachableError } from '@callosum/dimse';
 import { describe, expect, it } from 'vitest';
 
-import type { ForwardBatch, ForwardItem, ForwardQueue } from './forwarding-ports.js';
+import type { ForwardBatch, ForwardItem, ForwardQueue, KeptObject } from './forwarding-ports.js';
 import { SendForwards, type SendForwardsParts } from './send-forwards.js';
 
 const ct = { sopClassUid: '1.2.840.10008.5.1.4.1.1.2', transferSyntaxUid: '1.2.840.10008.1.2.1' };
@@ -14,6 +14,15 @@ const item = (id: number): ForwardItem => ({
   transcode: true,
   attempts: 0,
   traceparent: undefined,
+});
+
+const kept = (more: Partial<KeptObject> = {}): KeptObject => ({
+  ...ct,
+  revision: 1,
+  blobKey: 'k',
+  source: 'CT1',
+  issuedByCallosum: false,
+  ...more,
 });
 
 /** What the queue was told, in words. */
@@ -29,6 +38,8 @@ function harness(
     renew: () => Promise.resolve(true),
     end: (_: ForwardBatch, { id }: ForwardItem, state: string, code?: string) =>
       Promise.resolve(void told.push([id, state, code].filter(Boolean).join(' '))),
+    follow: (_: ForwardBatch, { id }: ForwardItem, { revision }: KeptObject) =>
+      Promise.resolve(told.push(`${id} follow ${revision}`) > 0),
     later: (_: ForwardBatch, { id }: ForwardItem, delayMs: number, code?: string) =>
       Promise.resolve(void told.push(`${id} later ${delayMs} ${code}`)),
     giveBack: (_: ForwardBatch, left: readonly ForwardItem[]) =>
@@ -38,8 +49,9 @@ function harness(
   } as unknown as ForwardQueue;
   const sendForwards = new SendForwards({
     queue,
+    rules: { current: () => Promise.resolve([]) },
     objects: {
-      current: () => Promise.resolve({ ...ct, revision: 1, blobKey: 'k' }),
+      current: () => Promise.resolve(kept()),
       open: () => Promise.reject(new Error('not read here')),
     },
     entities: {
@@ -92,6 +104,14 @@ describe('what waits for a destination', () => {
     ]);
   });
 
+  it('waits behind the others where the destination hung at it, at no cost', async () => {
+    const { run, told } = harness(() =>
+      Promise.reject(new AssociationAbortedError('late', { abortCode: 'dimse.no-response' })),
+    );
+    await run();
+    expect(told).toEqual(['1 later 30000 undefined', 'away dimse.no-response', 'back 2,3']);
+  });
+
   it('waits for an entity that nobody can call', async () => {
     const entities = { named: () => Promise.resolve([]), callable: () => Promise.resolve(undefined) };
     const { run, told } = harness(() => Promise.resolve(0), { entities });
@@ -99,15 +119,44 @@ describe('what waits for a destination', () => {
     expect(told).toEqual(['away dimse-ingest.uncallable-entity', 'back 1,2,3']);
   });
 
-  it('is not sent when it was withdrawn or corrected meanwhile', async () => {
+  /** What the archive has of the three when their turn comes. */
+  const as = (...current: (KeptObject | undefined)[]): Partial<SendForwardsParts> => {
     let asked = 0;
-    const current = () => Promise.resolve(asked++ === 0 ? undefined : { ...ct, revision: 2, blobKey: 'k' });
-    const { run, told } = harness(() => Promise.resolve(0), {
-      objects: { current, open: () => Promise.reject(new Error('not read here')) },
-    });
+    return {
+      objects: {
+        current: () => Promise.resolve(current[asked++]),
+        open: () => Promise.reject(new Error('not read here')),
+      },
+    };
+  };
+
+  it('is not sent when it was withdrawn, or turned out to be of Callosum itself', async () => {
+    const { run, told } = harness(
+      () => Promise.resolve(0),
+      as(undefined, kept({ issuedByCallosum: true }), kept({ issuedByCallosum: true, revision: 2 })),
+    );
     await run();
     expect(told).toEqual([
       '1 dropped dimse-ingest.withdrawn',
+      '2 dropped dimse-ingest.own-result',
+      '3 dropped dimse-ingest.own-result',
+    ]);
+  });
+
+  it('is followed by its correction, whoever sent that, but for the destination itself', async () => {
+    const rule = { id: 'r1', sources: ['CT*'], exceptSources: ['PACS_SEND'], sopClasses: [], transcode: true };
+    const { run, told } = harness(() => Promise.resolve(0), {
+      ...as(
+        kept({ revision: 2, source: 'RIS' }),
+        kept({ revision: 2, source: 'PACS' }),
+        kept({ revision: 2, source: 'PACS_SEND' }),
+      ),
+      rules: { current: () => Promise.resolve([{ ...rule, destination: 'PACS' }]) },
+    });
+    await run();
+    expect(told).toEqual([
+      '1 follow 2',
+      '1 dropped dimse-ingest.superseded',
       '2 dropped dimse-ingest.superseded',
       '3 dropped dimse-ingest.superseded',
     ]);

@@ -3,12 +3,22 @@ import { errorCode } from '@callosum/kernel';
 import type { CallableEntity } from '../domain/application-entity.js';
 import { afterAnswer, afterError, type ForwardOutcome, withdrawnCode } from '../domain/forward-outcome.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
-import type { Destinations, ForwardBatch, ForwardItem, ForwardQueue, KeptObjects } from './forwarding-ports.js';
+import { staysAway } from '../domain/forwarding-rule.js';
+import type {
+  Destinations,
+  ForwardBatch,
+  ForwardingRules,
+  ForwardItem,
+  ForwardQueue,
+  KeptObject,
+  KeptObjects,
+} from './forwarding-ports.js';
 import { outgoingObject } from './outgoing-object.js';
 import type { ApplicationEntities } from './ports.js';
 
 export interface SendForwardsParts {
   readonly queue: ForwardQueue;
+  readonly rules: Pick<ForwardingRules, 'current'>;
   readonly objects: KeptObjects;
   readonly entities: ApplicationEntities;
   readonly destinations: Destinations;
@@ -92,7 +102,7 @@ export class SendForwards {
     try {
       for (let item = left[0]; item && !signal.aborted; item = left[0]) {
         const current = item;
-        const end = await this.parts.observe(batch, item, () => this.#one(peer, current));
+        const end = await this.parts.observe(batch, item, () => this.#one(peer, batch, current));
         // Another worker has it: what becomes of it is for that one to say.
         if (lost) return void left.splice(0);
         if (signal.aborted && end.end !== 'sent') return;
@@ -110,17 +120,25 @@ export class SendForwards {
     }
   }
 
-  async #one(peer: Peer, item: ForwardItem): Promise<ForwardEnd> {
+  async #one(peer: Peer, batch: ForwardBatch, item: ForwardItem): Promise<ForwardEnd> {
     try {
       const kept = await this.parts.objects.current(item.studyInstanceUid, item.sopInstanceUid);
       if (!kept) return { end: 'withdrawn', code: withdrawnCode };
-      // A newer one has a row of its own where a rule wants it.
-      if (kept.revision !== item.revision) return { end: 'withdrawn', code: 'dimse-ingest.superseded' };
+      // A recovery may have learnt only after it was queued whose it is.
+      if (kept.issuedByCallosum) return { end: 'withdrawn', code: 'dimse-ingest.own-result' };
+      if (kept.revision !== item.revision) return await this.#superseded(batch, item, kept);
       const { status } = await peer.store(outgoingObject(this.parts.objects, item, kept));
       return afterAnswer(status, item.attempts);
     } catch (error) {
       return afterError(error, item.attempts, this.parts.isOutage);
     }
+  }
+
+  /** A correction may come from a sender that no rule names: its destinations are those of what it corrects. */
+  async #superseded(batch: ForwardBatch, item: ForwardItem, kept: KeptObject): Promise<ForwardEnd> {
+    const { rules, queue } = this.parts;
+    if (!staysAway(await rules.current(), batch.destination, kept.source)) await queue.follow(batch, item, kept);
+    return { end: 'withdrawn', code: 'dimse-ingest.superseded' };
   }
 
   async #record(batch: ForwardBatch, item: ForwardItem, end: ForwardEnd): Promise<void> {
@@ -129,8 +147,8 @@ export class SendForwards {
     if (end.end === 'withdrawn') return queue.end(batch, item, 'dropped', end.code);
     if (end.end === 'failed') return queue.end(batch, item, 'failed', end.code);
     if (end.end === 'later') return queue.later(batch, item, end.delayMs, end.code);
-    // It waits a little longer than the others: it may be why the association ended.
-    return end.attempted ? queue.later(batch, item, renewEveryMs, end.code) : queue.giveBack(batch, [item]);
+    if (end.delayMs === undefined) return queue.giveBack(batch, [item]);
+    return queue.later(batch, item, end.delayMs, end.attempted ? end.code : undefined);
   }
 
   async #away(destination: string, code: string): Promise<void> {

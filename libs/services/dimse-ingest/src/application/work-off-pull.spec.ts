@@ -20,7 +20,7 @@ const claim: ClaimedPull = {
   selector: { accessionNumber: 'A1' },
   isFound: false,
   attempts: 0,
-  ageMs: 0,
+  awayMs: 0,
   traceparent: undefined,
 };
 const outcome = (status: number, completed: number, failed = 0): RetrieveOutcome => ({
@@ -113,7 +113,15 @@ describe('a pull', () => {
         throw new PeerUnreachableError('gone');
       },
     });
-    expect(await late.workOff.execute({ ...claim, ageMs: 1_001 }, never)).toMatchObject({ end: 'failed' });
+    expect(await late.workOff.execute({ ...claim, awayMs: 1_001 }, never)).toMatchObject({ end: 'failed' });
+  });
+
+  it('waits for a source that has no room as for one that is away', async () => {
+    const busy = harness({ move: () => Promise.resolve(outcome(0xa702, 0, 3)) });
+    expect(await busy.workOff.execute(claim, never)).toMatchObject({ end: 'delayed', code: 'A702' });
+    expect(busy.told).toEqual(['found 2', '1.2.1 waiting A702', 'later A702']);
+    const late = harness({ move: () => Promise.resolve(outcome(0xa702, 0, 3)) });
+    expect(await late.workOff.execute({ ...claim, awayMs: 1_001 }, never)).toEqual({ end: 'failed', code: 'A702' });
   });
 
   it('tells the source to stop when it is cancelled, and writes nothing more', async () => {

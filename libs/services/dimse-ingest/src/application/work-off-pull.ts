@@ -120,13 +120,11 @@ export class WorkOffPull {
     // A cancel is the peer's answer to ours.
     signal.throwIfAborted();
     const after = afterRetrieve(outcome, study.attempts);
-    if (after.end === 'hopeless') {
-      await pulls.end(claim, after.code);
-      return { end: 'failed', code: after.code };
-    }
-    const state = after.end === 'again' ? 'waiting' : after.end;
+    if (after.end === 'hopeless') return this.#failed(claim, after.code);
+    const state = after.end === 'again' || after.end === 'later' ? 'waiting' : after.end;
     await pulls.studyEnded(claim, studyInstanceUid, state, outcome.counts, 'code' in after ? after.code : undefined);
-    return undefined;
+    // The other studies go first then: it may be about this one.
+    return after.end === 'later' ? this.#later(claim, after.code) : undefined;
   }
 
   async #retrieve(entity: CallableEntity, study: PullStudy, progress: RetrieveProgress): Promise<RetrieveOutcome> {
@@ -160,14 +158,20 @@ export class WorkOffPull {
   }
 
   async #brokenOff(claim: ClaimedPull, error: unknown): Promise<PullAttempt> {
-    const { pulls, giveUpMs, isOutage } = this.parts;
-    const { code, again } = afterPullError(error, isOutage);
-    if (again && claim.ageMs < giveUpMs) {
-      const pauseMs = Math.round(pauseAfter(claim.attempts + 1));
-      await pulls.later(claim, pauseMs, code);
-      return { end: 'delayed', code, pauseMs };
-    }
-    await pulls.end(claim, code);
+    const { code, again } = afterPullError(error, this.parts.isOutage);
+    return again ? this.#later(claim, code) : this.#failed(claim, code);
+  }
+
+  /** The source is away or busy. */
+  async #later(claim: ClaimedPull, code: string): Promise<PullAttempt> {
+    if (claim.awayMs >= this.parts.giveUpMs) return this.#failed(claim, code);
+    const pauseMs = Math.round(pauseAfter(claim.attempts + 1));
+    await this.parts.pulls.later(claim, pauseMs, code);
+    return { end: 'delayed', code, pauseMs };
+  }
+
+  async #failed(claim: ClaimedPull, code: string): Promise<PullAttempt> {
+    await this.parts.pulls.end(claim, code);
     return { end: 'failed', code };
   }
 }

@@ -38,6 +38,13 @@ describe('what becomes of an instance that was sent', () => {
     expect(afterError(new AssociationAbortedError('why'), 4)).toMatchObject({ end: 'failed' });
   });
 
+  it.each(['dimse.no-response', 'dimse.stalled'])('%s is not held against the instance, however often', (code) => {
+    const away = { end: 'away', code, attempted: false, delayMs: 30_000 };
+    expect(afterError(new AssociationAbortedError('late', { abortCode: code }), 4)).toEqual(away);
+    expect(afterError(new CallosumError(code, 'unavailable', 'late'), 4)).toEqual(away);
+    expect(afterError(new AssociationAbortedError('why', { abortCode: 'dimse.aborted' }), 4).end).toBe('failed');
+  });
+
   it('what cannot be given in a syntax the destination takes is for a person, an outage of ours is not', () => {
     expect(afterError(new ContextRefusedError('1.2', '1.3', 4), 0)).toEqual({
       end: 'failed',

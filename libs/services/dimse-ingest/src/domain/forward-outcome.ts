@@ -18,9 +18,9 @@ export type ForwardOutcome =
   | { readonly end: 'later'; readonly code: string; readonly delayMs: number }
   /**
    * The destination takes nothing now: all of it waits. `attempted`: it ended its association while it got this instance,
-   * which may be why.
+   * which may be why. `delayMs`: the others go first when it is back.
    */
-  | { readonly end: 'away'; readonly code: string; readonly attempted: boolean };
+  | { readonly end: 'away'; readonly code: string; readonly attempted: boolean; readonly delayMs?: number };
 
 /** Of an instance that was hidden from others before it was sent. */
 export const withdrawnCode = 'dimse-ingest.withdrawn';
@@ -29,6 +29,8 @@ export const withdrawnCode = 'dimse-ingest.withdrawn';
 const attemptsMax = 5;
 const retryMsMin = 30_000;
 const retryMsMax = 15 * 60_000;
+/** Our patience with a peer ended. */
+const silences: readonly string[] = ['dimse.no-response', 'dimse.stalled'];
 
 /**
  * @param attempts failed before, of this instance
@@ -50,19 +52,26 @@ export function afterError(
   attempts: number,
   isOutage: (error: unknown) => boolean = () => false,
 ): ForwardOutcome {
-  const code = errorCode(error);
+  const code = silenceOf(error) ?? errorCode(error);
   if (error instanceof ContextRefusedError) return { end: 'failed', code };
   // Also a permanent rejection: it is about the destination's settings or ours, not about this instance.
   if (error instanceof PeerUnreachableError || error instanceof AssociationRejectedError)
     return { end: 'away', code, attempted: false };
+  // A destination that hangs hangs for all; where it does so at this one only, the others get past it.
+  if (silences.includes(code)) return { end: 'away', code, attempted: false, delayMs: retryMsMin };
   if (error instanceof AssociationAbortedError)
-    return attempts + 1 >= attemptsMax ? { end: 'failed', code } : { end: 'away', code, attempted: true };
+    return attempts + 1 >= attemptsMax
+      ? { end: 'failed', code }
+      : { end: 'away', code, attempted: true, delayMs: retryMsMin };
   // The archive or the codecs, which are ours.
   if (isOutage(error) || (error instanceof CallosumError && error.kind === 'unavailable'))
     return { end: 'later', code, delayMs: retryMsMin };
   if (error instanceof CallosumError && error.kind !== 'internal') return { end: 'failed', code };
   return later(code, attempts);
 }
+
+const silenceOf = (error: unknown): string | undefined =>
+  error instanceof AssociationAbortedError ? silences.find((code) => code === error.abortCode) : undefined;
 
 const later = (code: string, attempts: number): ForwardOutcome =>
   attempts + 1 >= attemptsMax

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { forwardingRuleInput } from '../settings-forwarding.js';
 import { type ForwardableInstance, type ForwardingRule, matchesPattern, targetsOf } from './forwarding-rule.js';
 import { isOfModality, modalityClasses } from './modality-classes.js';
 
@@ -20,7 +21,6 @@ const rule = (more: Partial<ForwardingRule> = {}): ForwardingRule => ({
   exceptSources: [],
   sopClasses: [],
   destination: 'PACS',
-  include: 'received',
   transcode: true,
   ...more,
 });
@@ -67,16 +67,16 @@ describe('forwarding rules', () => {
     expect(stored('2026-11-26T12:00:01Z')).toEqual(['PACS']);
   });
 
-  it('send what Callosum made only where a rule says so', () => {
-    const result = instance({ source: 'result-publisher', issuedByCallosum: true });
-    expect(sentTo([rule()], result)).toEqual([]);
-    expect(sentTo([rule({ include: 'results' }), rule({ include: 'both', destination: 'B' })], result)).toEqual([
-      'PACS',
-      'B',
-    ]);
-    expect(sentTo([rule({ include: 'results' })])).toEqual([]);
-    // A PACS sends it back with coerced attributes: still ours, and not for that PACS.
-    expect(sentTo([rule({ include: 'both' })], { ...result, source: 'PACS' })).toEqual([]);
+  it('send nothing that Callosum made, whoever sent it', () => {
+    const rules = [rule(), rule({ sources: ['result-publisher', 'PACS'], destination: 'B' })];
+    expect(sentTo(rules, instance({ source: 'result-publisher', issuedByCallosum: true }))).toEqual([]);
+    expect(sentTo(rules, instance({ source: 'PACS', issuedByCallosum: true }))).toEqual([]);
+  });
+
+  it('cannot be written with a member that says otherwise', () => {
+    expect(forwardingRuleInput.safeParse({ destination: 'PACS' }).success).toBe(true);
+    for (const include of ['received', 'results', 'both'])
+      expect(forwardingRuleInput.safeParse({ destination: 'PACS', include }).success).toBe(false);
   });
 });
 

@@ -7,17 +7,23 @@ export type StudyEnd =
   /** Some of it did not come: it is asked for again, and what came is known again. */
   | { readonly end: 'again'; readonly code: string }
   | { readonly end: 'failed'; readonly code: string }
+  /** The source is busy: it is left alone for a while, as one that is away. */
+  | { readonly end: 'later'; readonly code: string }
   /** No study of this source will come: the source does not know us. */
   | { readonly end: 'hopeless'; readonly code: string };
 
 /** The first attempt and two more: what a busy source drops comes then. */
 const studyAttemptsMax = 3;
 
-/** @param attempts failed before, of this study */
+/**
+ * @param attempts failed before, of this study
+ * @see PS3.4 tables C.4-2 and C.4-3
+ */
 export function afterRetrieve({ status, counts }: RetrieveOutcome, attempts: number): StudyEnd {
   const code = statusText(status);
   if (counts.failed === 0 && (status === QueryStatus.Success || isWarning(status))) return { end: 'completed' };
   if (status === QueryStatus.MoveDestinationUnknown) return { end: 'hopeless', code };
+  if (status >= 0xa000 && status <= 0xafff) return { end: 'later', code };
   return attempts + 1 >= studyAttemptsMax ? { end: 'failed', code } : { end: 'again', code };
 }
 

@@ -55,6 +55,16 @@ describe('a match', () => {
     expect(studyOf(datasetOf({ StudyInstanceUID: '1.2.3' }), wanted)).toBeDefined();
   });
 
+  it('is left out where the source does not state the issuer that was asked for', () => {
+    const ofIssuer = { ...wanted, issuerOfPatientId: 'H' };
+    expect(studyOf(match({ IssuerOfPatientID: 'H' }), ofIssuer)).not.toHaveProperty('leftOut');
+    expect(studyOf(match(), ofIssuer)).toMatchObject({ leftOut: 'dimse-ingest.issuer-not-stated' });
+    expect(studyOf(match({ IssuerOfPatientID: '' }), ofIssuer)).toMatchObject({
+      leftOut: 'dimse-ingest.issuer-not-stated',
+    });
+    expect(studyOf(match({ IssuerOfPatientID: 'OTHER' }), ofIssuer)).toBeUndefined();
+  });
+
   it.each([
     ['of another patient', { PatientID: 'P-2' }],
     ['of other modalities', { ModalitiesInStudy: ['MR'] }],
@@ -76,8 +86,13 @@ describe('what becomes of a study', () => {
     expect(afterRetrieve(outcome(0), 0)).toEqual({ end: 'completed' });
     expect(afterRetrieve(outcome(0xb000), 0)).toEqual({ end: 'completed' });
     expect(afterRetrieve(outcome(0xb000, 1), 0)).toEqual({ end: 'again', code: 'B000' });
-    expect(afterRetrieve(outcome(0xa702, 3), 2)).toEqual({ end: 'failed', code: 'A702' });
+    expect(afterRetrieve(outcome(0xc001, 3), 2)).toEqual({ end: 'failed', code: 'C001' });
     expect(afterRetrieve(outcome(0xa801), 0)).toEqual({ end: 'hopeless', code: 'A801' });
+  });
+
+  it('a source that has no room is left alone for a while, however often', () => {
+    expect(afterRetrieve(outcome(0xa701), 99)).toEqual({ end: 'later', code: 'A701' });
+    expect(afterRetrieve(outcome(0xa702, 3), 2)).toEqual({ end: 'later', code: 'A702' });
   });
 
   it('a source that is away is tried again, one that will not have us is not', () => {

@@ -24,7 +24,12 @@ export interface FoundStudy {
   readonly instances: number | undefined;
   /** SOP Classes in Study (0008,0062), where the source says. */
   readonly sopClassUids: readonly string[];
+  /** Why it is not asked for though it may be one that was meant: a code. */
+  readonly leftOut?: string;
 }
+
+/** Of a study whose source does not state the issuer asked for: the same Patient ID may be another patient's. */
+export const issuerNotStatedCode = 'dimse-ingest.issuer-not-stated';
 
 const tags = {
   studyDate: '00080020',
@@ -60,14 +65,22 @@ export const retrieveIdentifier = (studyInstanceUid: string): DicomJson =>
 
 /**
  * The study of a match; undefined when it is none, or is not what was asked for: a source that does not know a key
- * matches everything by it (PS3.4 C.2.2.1.2), and nobody wants its whole archive.
+ * matches everything by it (PS3.4 C.2.2.1.2), and nobody wants its whole archive. Without the issuer that was asked for it
+ * is left out.
  */
 export function studyOf(match: DicomJson, selector: PullSelector): FoundStudy | undefined {
   const [studyInstanceUid = ''] = textOf(match, tags.studyInstanceUid);
   if (!isUid(studyInstanceUid) || !isWanted(match, selector)) return undefined;
   const [count] = textOf(match, tags.studyInstances);
   const instances = count !== undefined && /^\d{1,9}$/.test(count) ? Number(count) : undefined;
-  return { studyInstanceUid, instances, sopClassUids: textOf(match, tags.sopClassesInStudy).filter(isUid) };
+  const isIssuerMissing =
+    selector.issuerOfPatientId !== undefined && textOf(match, tags.issuerOfPatientId).length === 0;
+  return {
+    studyInstanceUid,
+    instances,
+    sopClassUids: textOf(match, tags.sopClassesInStudy).filter(isUid),
+    ...(isIssuerMissing ? { leftOut: issuerNotStatedCode } : {}),
+  };
 }
 
 function isWanted(match: DicomJson, selector: PullSelector): boolean {

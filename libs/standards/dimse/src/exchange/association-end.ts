@@ -18,5 +18,5 @@ export function endedError(end: AssociationEnd, detail?: string, cause?: unknown
     );
   if (end.by === 'peer')
     return new AssociationAbortedError(`the peer aborted the association (${detail ?? 'no reason'})`, options);
-  return new AssociationAbortedError(detail ?? `aborted by us: ${end.code}`, options);
+  return new AssociationAbortedError(detail ?? `aborted by us: ${end.code}`, { ...options, abortCode: end.code });
 }

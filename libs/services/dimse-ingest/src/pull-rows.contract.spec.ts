@@ -1,0 +1,92 @@
+import { connect, type Database, migrate } from '@callosum/database';
+import { eventTablesMigrations } from '@callosum/event-log';
+import { startPostgres, type TestPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { dimseIngestMigrations } from './adapters/migrations.js';
+import { PostgresPulls } from './adapters/postgres-pulls.js';
+import type { DimseIngestTables } from './adapters/tables.js';
+import { type FoundStudy, issuerNotStatedCode } from './domain/pull.js';
+
+const counts = { remaining: 0, completed: 3, failed: 0, warning: 0 };
+const study = (studyInstanceUid: string, more: Partial<FoundStudy> = {}): FoundStudy => ({
+  studyInstanceUid,
+  instances: 3,
+  sopClassUids: [],
+  ...more,
+});
+
+/** Rows of pulls on a real PostgreSQL. */
+describe('the rows of pulls', () => {
+  let postgres: TestPostgres;
+  let database: Database<DimseIngestTables>;
+  let pulls: PostgresPulls;
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    database = connect<DimseIngestTables>(await postgres.createDatabase(), 'public', () => undefined);
+    await migrate(database.db as never, 'public', { ...eventTablesMigrations, ...dimseIngestMigrations });
+    pulls = new PostgresPulls(database);
+  });
+  afterAll(async () => {
+    await database?.close();
+    await postgres?.stop();
+  });
+  beforeEach(async () => {
+    await sql`truncate pull cascade`.execute(database.db);
+    const selector = { patientId: 'P-1', issuerOfPatientId: 'H' };
+    await pulls.request({ source: 'PACS', selector, requestedBy: 'test' }, 10);
+  });
+
+  const claim = async () => {
+    await sql`update pull set next_attempt_at = now()`.execute(database.db);
+    const claimed = await pulls.claim(60_000);
+    if (!claimed) throw new Error('nothing is due');
+    return claimed;
+  };
+
+  it('count a study that is left out as failed, never ask for it, and say why', async () => {
+    const claimed = await claim();
+    await pulls.found(claimed, [study('1.2.1'), study('1.2.2', { leftOut: issuerNotStatedCode })]);
+    expect((await pulls.open(claimed)).map(({ studyInstanceUid }) => studyInstanceUid)).toEqual(['1.2.1']);
+    await pulls.studyEnded(claimed, '1.2.1', 'completed', counts);
+    await pulls.end(claimed);
+    expect(await pulls.find(claimed.id)).toMatchObject({
+      ...{ state: 'failed', errorCode: issuerNotStatedCode },
+      ...{ found: 2, asked: 1, failedStudies: 1, received: 3 },
+    });
+  });
+
+  it('name what failed at the source first', async () => {
+    const claimed = await claim();
+    await pulls.found(claimed, [study('1.2.1'), study('1.2.2', { leftOut: issuerNotStatedCode })]);
+    await pulls.studyEnded(claimed, '1.2.1', 'failed', { ...counts, failed: 1 }, 'B000');
+    await pulls.end(claimed);
+    const incomplete = { state: 'failed', errorCode: 'dimse-ingest.pull-incomplete', failedStudies: 2 };
+    expect(await pulls.find(claimed.id)).toMatchObject(incomplete);
+  });
+
+  it('know since when the source has been away: not while a pull waits its turn, and anew once something came', async () => {
+    await sql`update pull set created_at = now() - interval '3 days'`.execute(database.db);
+    const first = await claim();
+    expect(first.awayMs).toBe(0);
+    await pulls.later(first, 0, 'dimse.peer-unreachable');
+    await sql`update pull set away_since = now() - interval '1 hour'`.execute(database.db);
+    const second = await claim();
+    expect(second.awayMs).toBeGreaterThanOrEqual(3_600_000);
+    await pulls.later(second, 0, 'A702');
+    const third = await claim();
+    expect(third.awayMs).toBeGreaterThanOrEqual(3_600_000);
+    await pulls.found(third, [study('1.2.1'), study('1.2.2')]);
+    await pulls.later(third, 0, 'A702');
+    await sql`update pull set away_since = now() - interval '1 hour'`.execute(database.db);
+    const fourth = await claim();
+    await pulls.studyEnded(fourth, '1.2.1', 'waiting', counts, 'A702');
+    // It goes behind those that were not asked for yet.
+    expect((await pulls.open(fourth)).map(({ studyInstanceUid }) => studyInstanceUid)).toEqual(['1.2.2', '1.2.1']);
+    await pulls.studyEnded(fourth, '1.2.2', 'completed', counts);
+    await pulls.later(fourth, 0);
+    expect((await claim()).awayMs).toBe(0);
+  });
+});
