@@ -214,7 +214,7 @@ export class Exchange implements TransportUser {
     const { identifierBytesMax } = this.options.limits;
     const collected = new CollectedDataset(identifierBytesMax, () => {
       if (collected.tooLong) throw tooLongResponse(identifierBytesMax);
-      take(collected.bytes());
+      take(collected.take());
     });
     return collected;
   }
