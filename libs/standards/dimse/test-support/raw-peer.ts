@@ -32,6 +32,8 @@ export interface RawRequest {
   readonly applicationContext?: string;
   /** Proposes a window of so many operations, both ways. */
   readonly asynchronous?: number;
+  /** SOP classes it is a provider of, by role selection. */
+  readonly providerOf?: readonly string[];
 }
 
 /** An A-ASSOCIATE-RQ written byte by byte, so that it can also be wrong. */
@@ -41,6 +43,7 @@ export function associateRq({
   version = 1,
   applicationContext = '1.2.840.10008.3.1.1.1',
   asynchronous = 0,
+  providerOf = [],
 }: RawRequest = {}): Buffer {
   const fixed = Buffer.alloc(68);
   fixed.writeUInt16BE(version, 0);
@@ -50,6 +53,8 @@ export function associateRq({
   max.writeUInt32BE(pduBytesMax);
   const user = [item(0x51, max), item(0x52, Buffer.from('1.2.3.4'))];
   if (asynchronous > 0) user.push(item(0x53, Buffer.from([0, asynchronous, 0, asynchronous])));
+  for (const uid of providerOf)
+    user.push(item(0x54, Buffer.concat([Buffer.from([0, uid.length]), Buffer.from(uid), Buffer.from([0, 1])])));
   return pdu(
     1,
     Buffer.concat([
@@ -116,6 +121,17 @@ export const cancelCommand = (messageId: number): Buffer =>
 export const echoResponse = (messageId: number): Buffer =>
   Buffer.concat([ul(0, 30), us(0x0100, 0x8030), us(0x0120, messageId), us(0x0900, 0)]);
 
+/** A response of any service. */
+export function responseSet(commandField: number, messageId: number, status: number, hasDataset = false): Buffer {
+  const body = [
+    us(0x0100, commandField),
+    us(0x0120, messageId),
+    us(0x0800, hasDataset ? 1 : 0x0101),
+    us(0x0900, status),
+  ];
+  return Buffer.concat([ul(0, 40), ...body]);
+}
+
 export function pdv(contextId: number, control: number, value: Buffer): Buffer {
   const head = Buffer.alloc(6);
   head.writeUInt32BE(value.length + 2, 0);
@@ -177,6 +193,12 @@ export class RawPeer {
 export function statusOf(pDataTf: Buffer): number {
   const at = pDataTf.indexOf(Buffer.from([0x00, 0x00, 0x00, 0x09, 2, 0, 0, 0]));
   return pDataTf.readUInt16LE(at + 8);
+}
+
+/** Command Field (0000,0100); undefined of a dataset. */
+export function commandFieldOf(pDataTf: Buffer): number | undefined {
+  const at = pDataTf.indexOf(Buffer.from([0x00, 0x00, 0x00, 0x01, 2, 0, 0, 0]));
+  return at < 0 ? undefined : pDataTf.readUInt16LE(at + 8);
 }
 
 /** Message ID Being Responded To (0000,0120) of a response. */

@@ -1,6 +1,7 @@
 import { ProtocolError } from '../errors.js';
 import type { CommandSet } from '../messages/command-set.js';
 import { DatasetStream } from '../messages/dataset-stream.js';
+import { GrowingBytes } from '../messages/growing-bytes.js';
 import type { DatasetSink } from '../messages/message-receiver.js';
 import { AbortReason } from '../upper-layer/pdu.js';
 import type { AcceptedContext } from './contexts.js';
@@ -67,7 +68,7 @@ export function wholeArrival(
       signal,
       received: Promise.resolve(),
       tooLong: collected.tooLong,
-      ...(command.hasDataset ? { dataset: collected.bytes() } : {}),
+      ...(command.hasDataset ? { dataset: collected.take() } : {}),
     }),
     cutOff: () => undefined,
   };
@@ -75,29 +76,30 @@ export function wholeArrival(
 
 /** A dataset kept whole, up to a limit; past it nothing is kept, and the rest is thrown away. */
 export class CollectedDataset implements DatasetSink {
-  #pieces: Buffer[] = [];
-  #byteCount = 0;
+  readonly #bytes: GrowingBytes;
   tooLong = false;
 
   constructor(
     private readonly bytesMax: number,
     private readonly whole: () => void,
-  ) {}
+  ) {
+    this.#bytes = new GrowingBytes(bytesMax);
+  }
 
   write(bytes: Buffer): void {
-    this.#byteCount += bytes.length;
-    if (this.#byteCount > this.bytesMax) {
-      this.tooLong = true;
-      this.#pieces = [];
-    } else if (bytes.length > 0) this.#pieces.push(bytes);
+    if (this.tooLong) return;
+    this.tooLong = this.#bytes.byteCount + bytes.length > this.bytesMax;
+    if (this.tooLong) this.#bytes.take();
+    else this.#bytes.append(bytes);
   }
 
   end(): void {
     this.whole();
   }
 
-  bytes(): Buffer {
-    return Buffer.concat(this.#pieces);
+  /** Once, at its end. */
+  take(): Buffer {
+    return this.#bytes.take();
   }
 }
 

@@ -5,7 +5,6 @@ import { CommandField, type CommandSet, isKnownRequest, isResponse, responseTo }
 import { type Fragment, fragmentBytesFor } from '../messages/fragments.js';
 import { type DatasetSink, MessageReceiver } from '../messages/message-receiver.js';
 import { MessageWriter } from '../messages/message-writer.js';
-import { NormalizedStatus } from '../status.js';
 import { abortPdu, AbortReason, PduType, releaseRpPdu, releaseRqPdu } from '../upper-layer/pdu.js';
 import type { Transport, TransportUser } from '../upper-layer/transport.js';
 import { CollectedDataset, discarding, tooLongResponse } from './arrivals.js';
@@ -32,6 +31,8 @@ export class Exchange implements TransportUser {
   #end: AssociationEnd | undefined;
   #failure: Error | undefined;
   #bufferedBytes = 0;
+  /** Grows with each response, and with the datasets in whose middle no response can come. */
+  #heard = 0;
   #releasing = false;
   #peerReleases = false;
 
@@ -50,9 +51,12 @@ export class Exchange implements TransportUser {
       window: options.servedMax,
       identifierBytesMax: limits.identifierBytesMax,
       peerIsSlow: () => transport.socket.writableNeedDrain,
-      hold: (bytes) => this.#hold(bytes),
-      serve: (request) => this.#serve(request),
-      refuseDuplicate: (request) => void this.#refuseDuplicate(request),
+      hold: (bytes) => {
+        if (bytes >= 0) this.#heard++;
+        this.#hold(bytes);
+      },
+      serve: (request) => this.#guarded(options.serve(request)),
+      refuse: (request, status) => void this.#guarded(this.respond(request, { status })),
       closed: () => this.#proceed(),
     });
     this.#sent = new SentRequests(options.sentMax);
@@ -64,11 +68,16 @@ export class Exchange implements TransportUser {
     return this.#writer.fragmentBytes;
   }
 
-  get held(): boolean {
-    const full = this.#bufferedBytes >= this.options.limits.bufferedBytesMax;
-    return full || this.#served.parked || this.#peerReleases;
+  /** The peer's silence after a request of ours, in milliseconds, where a request does not say another one. */
+  get responseMs(): number {
+    return this.options.limits.responseMs;
   }
 
+  get held(): boolean {
+    return this.#full || this.#served.parked || this.#peerReleases;
+  }
+
+  /** Also while a C-GET waits for the peer: the time of its sub-operations is another one, of `request`. */
   get working(): boolean {
     return this.#served.count > 0 && !this.#receiver.inMessage;
   }
@@ -141,13 +150,14 @@ export class Exchange implements TransportUser {
     contextId: number,
     command: CommandSet,
     dataset?: Buffer | AsyncIterable<Fragment>,
-    responseMs = this.options.limits.responseMs,
+    responseMs = this.responseMs,
   ): Promise<SentRequest> {
     let seen = -1;
     const silent = (): void => {
-      // Not silent: it sends something else, or waits for us.
-      const busy = this.transport.pduCount !== seen || this.held || this.working;
-      seen = this.transport.pduCount;
+      // Not silent: it answers something, or waits for us. A C-GET is not our work: it may be what waits for this response.
+      const ours = this.#full || (this.#served.working && !this.#receiver.inMessage);
+      const busy = this.#heard !== seen || ours;
+      seen = this.#heard;
       if (busy) request.expectResponse();
       else this.abort('dimse.no-response', 'no response in time');
     };
@@ -161,7 +171,7 @@ export class Exchange implements TransportUser {
       this.abort('dimse.dataset-failed', `the dataset could not be sent: ${errorMessage(error)}`, undefined, error);
     }
     if (this.#failure) throw this.#failure;
-    seen = this.transport.pduCount;
+    seen = this.#heard;
     request.expectResponse();
     return request;
   }
@@ -201,6 +211,7 @@ export class Exchange implements TransportUser {
   }
 
   #response(command: CommandSet): DatasetSink | undefined {
+    this.#heard++;
     const request = this.#sent.forResponse(command);
     const { status } = command;
     if (status === undefined) throw malformed('a response has no status');
@@ -214,22 +225,15 @@ export class Exchange implements TransportUser {
     const { identifierBytesMax } = this.options.limits;
     const collected = new CollectedDataset(identifierBytesMax, () => {
       if (collected.tooLong) throw tooLongResponse(identifierBytesMax);
-      take(collected.bytes());
+      take(collected.take());
     });
     return collected;
   }
 
-  async #serve(request: IncomingRequest): Promise<void> {
+  /** What `serving` throws ends the association. */
+  async #guarded(serving: Promise<void>): Promise<void> {
     try {
-      await this.options.serve(request);
-    } catch (error) {
-      this.failed(error);
-    }
-  }
-
-  async #refuseDuplicate(request: IncomingRequest): Promise<void> {
-    try {
-      await this.respond(request, { status: NormalizedStatus.DuplicateInvocation });
+      await serving;
     } catch (error) {
       this.failed(error);
     }
@@ -246,6 +250,11 @@ export class Exchange implements TransportUser {
     this.#peerReleases = true;
     this.#served.stop(new Error('the peer releases the association'));
     this.#proceed();
+  }
+
+  /** As much is held of what the peer sent as may be, for readers of ours that are slower. */
+  get #full(): boolean {
+    return this.#bufferedBytes >= this.options.limits.bufferedBytesMax;
   }
 
   #hold(bytes: number): void {

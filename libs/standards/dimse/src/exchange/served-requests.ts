@@ -1,6 +1,7 @@
 import { CommandField, type CommandSet } from '../messages/command-set.js';
 import type { DatasetStream } from '../messages/dataset-stream.js';
 import type { DatasetSink } from '../messages/message-receiver.js';
+import { NormalizedStatus } from '../status.js';
 import { type Arrival, discarding, storeArrival, wholeArrival } from './arrivals.js';
 import type { AcceptedContext } from './contexts.js';
 import { canceled, type IncomingRequest } from './incoming-request.js';
@@ -8,6 +9,8 @@ import { canceled, type IncomingRequest } from './incoming-request.js';
 interface Served {
   readonly controller: AbortController;
   readonly stream: DatasetStream | undefined;
+  /** A C-GET: it waits for the peer's responses to its C-STOREs. */
+  readonly isGet: boolean;
 }
 
 export interface ServingOptions {
@@ -16,19 +19,20 @@ export interface ServingOptions {
   readonly identifierBytesMax: number;
   /** True while the peer does not read our answers: nothing is begun that needs one. */
   readonly peerIsSlow: () => boolean;
-  /** Bytes of a dataset nobody has read yet: more, or (negative) fewer. */
+  /** Bytes of a dataset came, and so many of them nobody has read yet; or (negative) fewer are held. */
   readonly hold: (bytes: number) => void;
   /** Serves a request to its last response; never rejects. */
   readonly serve: (request: IncomingRequest) => Promise<void>;
-  /** Answers a request whose message id is that of one that is still served. */
-  readonly refuseDuplicate: (request: IncomingRequest) => void;
+  /** Answers a request that is not served. */
+  readonly refuse: (request: IncomingRequest, status: number) => void;
   /** A request was answered: there is a place in the window. */
   readonly closed: () => void;
 }
 
 /**
  * Requests of the peer's that are not answered yet. One that comes when the window is full, or from a peer that does
- * not read, is parked: nothing after it is looked at.
+ * not read, is parked: nothing after it is looked at. During a C-GET a full window refuses instead: the responses to its
+ * sub-operations, and a C-CANCEL, would stand behind what is parked.
  */
 export class ServedRequests {
   readonly #byMessageId = new Map<number, Served>();
@@ -43,6 +47,11 @@ export class ServedRequests {
     return this.#byMessageId.size;
   }
 
+  /** True while a request is served that waits for nothing of the peer's. */
+  get working(): boolean {
+    return [...this.#byMessageId.values()].some(({ isGet }) => !isGet);
+  }
+
   get parked(): boolean {
     return this.#parked !== undefined;
   }
@@ -50,15 +59,16 @@ export class ServedRequests {
   /** A request's command came. @returns where its dataset goes, when it has one */
   receive(context: AcceptedContext, command: CommandSet, messageId: number): DatasetSink | undefined {
     const { peerIsSlow } = this.options;
-    if (this.#byMessageId.has(messageId)) {
+    const status = this.#refusal(messageId);
+    if (status !== undefined) {
       const signal = AbortSignal.abort();
       const request = { context, command, messageId, signal, received: Promise.resolve(), tooLong: false };
-      const refuse = (): void => this.options.refuseDuplicate(request);
+      const refuse = (): void => this.options.refuse(request, status);
       this.#start(peerIsSlow, command.hasDataset ? () => undefined : refuse);
       return command.hasDataset ? discarding(refuse) : undefined;
     }
     const { sink, start } = this.#arrival(context, command, messageId);
-    this.#start(() => this.#byMessageId.size >= this.options.window || peerIsSlow(), start);
+    this.#start(() => this.#full || peerIsSlow(), start);
     return command.hasDataset ? sink : undefined;
   }
 
@@ -96,6 +106,16 @@ export class ServedRequests {
     return new Promise((resolve) => this.#settled.push(resolve));
   }
 
+  get #full(): boolean {
+    return this.#byMessageId.size >= this.options.window;
+  }
+
+  #refusal(messageId: number): number | undefined {
+    if (this.#byMessageId.has(messageId)) return NormalizedStatus.DuplicateInvocation;
+    const isGetServed = [...this.#byMessageId.values()].some(({ isGet }) => isGet);
+    return this.#full && isGetServed ? NormalizedStatus.ResourceLimitation : undefined;
+  }
+
   #arrival(context: AcceptedContext, command: CommandSet, messageId: number): { sink: DatasetSink; start: () => void } {
     let signal: AbortSignal | undefined;
     const serve = (): void => {
@@ -109,7 +129,8 @@ export class ServedRequests {
     const start = (): void => {
       const controller = new AbortController();
       ({ signal } = controller);
-      this.#byMessageId.set(messageId, { controller, stream: arrival.stream });
+      const isGet = command.commandField === CommandField.CGetRq;
+      this.#byMessageId.set(messageId, { controller, stream: arrival.stream, isGet });
       if (isStore || !command.hasDataset) serve();
       if (command.hasDataset) this.#cutOff = isStore ? arrival.cutOff : () => this.#close(messageId);
     };

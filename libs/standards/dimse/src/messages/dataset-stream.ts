@@ -1,11 +1,19 @@
 import { Readable } from 'node:stream';
 
+import { GrowingBytes } from './growing-bytes.js';
+
+const pieceBytes = 32 * 1024;
+/** A piece of at least so many bytes is kept as it came: with it a chunk of the socket's, of 64 KiB. */
+const smallBytes = 12 * 1024;
+
 /**
  * A dataset on its way in, as a stream of the bytes the socket gave. What nobody has read yet is counted outside,
  * over all datasets of the association, so it keeps a queue of its own and gives Node's buffer one piece at a time.
  */
 export class DatasetStream extends Readable {
   #queue: Buffer[] = [];
+  /** The end of the queue: small pieces, copied together. */
+  readonly #small = new GrowingBytes(pieceBytes);
   #wanted = false;
   #complete = false;
 
@@ -24,7 +32,13 @@ export class DatasetStream extends Readable {
       this.push(bytes);
       return 0;
     }
-    this.#queue.push(bytes);
+    if (bytes.length >= smallBytes) {
+      this.#queueSmall();
+      this.#queue.push(bytes);
+    } else {
+      if (this.#small.byteCount + bytes.length > pieceBytes) this.#queueSmall();
+      this.#small.append(bytes);
+    }
     return bytes.length;
   }
 
@@ -44,6 +58,7 @@ export class DatasetStream extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#queueSmall();
     const held = this.#queue.reduce((sum, bytes) => sum + bytes.length, 0);
     this.#queue = [];
     if (held > 0) this.taken(held);
@@ -52,6 +67,7 @@ export class DatasetStream extends Readable {
 
   /** Small fragments go together: each piece costs its reader a write. */
   #next(): Buffer | undefined {
+    this.#queueSmall();
     let bytes = 0;
     let count = 0;
     while (count < this.#queue.length && (count === 0 || bytes < pieceBytes))
@@ -59,6 +75,8 @@ export class DatasetStream extends Readable {
     const pieces = this.#queue.splice(0, count);
     return pieces.length > 1 ? Buffer.concat(pieces, bytes) : pieces[0];
   }
-}
 
-const pieceBytes = 32 * 1024;
+  #queueSmall(): void {
+    if (this.#small.byteCount > 0) this.#queue.push(this.#small.take());
+  }
+}

@@ -1,6 +1,7 @@
 import { ProtocolError } from '../errors.js';
 import { AbortReason, Control } from '../upper-layer/pdu.js';
 import { type CommandSet, decodeCommandSet } from './command-set.js';
+import { GrowingBytes } from './growing-bytes.js';
 
 /** Takes the dataset that follows a command. */
 export interface DatasetSink {
@@ -23,8 +24,8 @@ interface Incoming {
 
 /** Messages out of presentation data values (PS3.7 section 6.3.1, PS3.8 annex E.2): one command set, then its dataset. */
 export class MessageReceiver {
-  readonly #pieces: Buffer[] = [];
-  #commandBytes = 0;
+  /** Of a command that comes in pieces. */
+  readonly #command: GrowingBytes;
   #commandContextId = 0;
   #dataset: Incoming | undefined;
 
@@ -32,11 +33,13 @@ export class MessageReceiver {
     private readonly limits: MessageLimits,
     /** Called with each command; the sink is asked for when a dataset follows. */
     private readonly received: (contextId: number, command: CommandSet) => DatasetSink | undefined,
-  ) {}
+  ) {
+    this.#command = new GrowingBytes(limits.commandBytesMax);
+  }
 
   /** True between the first byte of a message and its last. */
   get inMessage(): boolean {
-    return this.#dataset !== undefined || this.#commandBytes > 0;
+    return this.#dataset !== undefined || this.#command.byteCount > 0;
   }
 
   get inDataset(): boolean {
@@ -53,16 +56,15 @@ export class MessageReceiver {
   #commandValue(contextId: number, bytes: Buffer, last: boolean): void {
     if (this.#dataset)
       throw new ProtocolError('command-inside-dataset', 'a command inside a dataset', AbortReason.UnexpectedPdu);
-    if (this.#commandBytes > 0 && contextId !== this.#commandContextId) throw otherContext();
+    const { byteCount } = this.#command;
+    if (byteCount > 0 && contextId !== this.#commandContextId) throw otherContext();
     this.#commandContextId = contextId;
-    this.#commandBytes += bytes.length;
-    if (bytes.length > 0) this.#pieces.push(bytes);
-    if (this.#commandBytes > this.limits.commandBytesMax) throw tooLong(this.limits.commandBytesMax);
+    if (byteCount + bytes.length > this.limits.commandBytesMax) throw tooLong(this.limits.commandBytesMax);
+    // Mostly it comes in one piece, which is read where it lies.
+    const inOne = last && byteCount === 0;
+    if (!inOne) this.#command.append(bytes);
     if (!last) return;
-    const [first = bytes] = this.#pieces;
-    const command = decodeCommandSet(this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : first);
-    this.#pieces.length = 0;
-    this.#commandBytes = 0;
+    const command = decodeCommandSet(inOne ? bytes : this.#command.take());
     const sink = this.received(contextId, command);
     if (sink) this.#dataset = { contextId, sink, bytes: 0 };
   }

@@ -95,6 +95,12 @@ export class ScpConnection implements TransportUser {
     if (!this.#info) this.socket.destroy();
   }
 
+  /** Without an association it gives way to others. */
+  turnAway(): void {
+    this.#abort('dimse.no-association');
+    this.socket.destroy();
+  }
+
   /** A-ABORT now, whatever is going on. */
   shutDown(): void {
     if (this.#exchange) this.#exchange.abort('dimse.shutting-down', 'the provider stops');

@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { Server as TlsServer, type TLSSocket } from 'node:tls';
 
 import { type ScpLimits, scpLimits } from './limits.js';
+import { Newcomers } from './newcomers.js';
 import { ScpConnection } from './scp-connection.js';
 import type { ScpServerOptions } from './scp-options.js';
 
@@ -16,9 +17,6 @@ export interface ScpServer {
   close(drainMs: number): Promise<void>;
 }
 
-/** Connections that may wait beside the associations, so that one too many is told so and not just cut. */
-const spareConnections = 32;
-
 /**
  * A service class provider for the DIMSE services its handlers have. One socket is one ScpConnection.
  * Rejects when the address cannot be bound.
@@ -27,23 +25,33 @@ export async function createScpServer(options: ScpServerOptions): Promise<ScpSer
   const limits: ScpLimits = { ...scpLimits, ...options.limits };
   const connections = new Map<ScpConnection, Promise<void>>();
   const handshakes = new Map<string, Socket>();
+  // Node's own limit of connections would turn away whoever comes last: a peer, after those that keep silent.
+  const newcomers = new Newcomers();
   const server = options.server ?? createServer({ noDelay: true });
   const admit = (): boolean =>
     [...connections.keys()].filter((other) => other.associated).length <= limits.associationsMax;
   const connected = (socket: Socket): void => {
     const connection = new ScpConnection(socket, options, limits, admit);
+    const gone = newcomers.add({
+      address: socket.remoteAddress ?? '',
+      waits: () => !connection.associated && !socket.destroyed,
+      turnAway: () => connection.turnAway(),
+    });
     const running = connection
       .run()
       .catch((error: unknown) => {
         socket.destroy();
         options.onError(error);
       })
-      .finally(() => connections.delete(connection));
+      .finally(() => {
+        connections.delete(connection);
+        gone();
+      });
     connections.set(connection, running);
   };
-  if (server instanceof TlsServer) watchHandshakes(server, handshakes, options, limits.handshakeMs, connected);
+  if (server instanceof TlsServer)
+    watchHandshakes(server, handshakes, newcomers, options, limits.handshakeMs, connected);
   else server.on('connection', connected);
-  server.maxConnections = limits.associationsMax + spareConnections;
   await listen(server, options);
   return {
     port: (server.address() as AddressInfo).port,
@@ -81,26 +89,30 @@ async function listen(server: Server, { host, port, onError }: ScpServerOptions)
 function watchHandshakes(
   server: TlsServer,
   handshakes: Map<string, Socket>,
+  newcomers: Newcomers,
   { onBadConnection }: ScpServerOptions,
   handshakeMs: number,
   secured: (socket: TLSSocket) => void,
 ): void {
   const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
-  const timers = new Map<Socket, NodeJS.Timeout>();
+  const endings = new Map<Socket, () => void>();
   const done = (peer: string): void => {
     const socket = handshakes.get(peer);
     handshakes.delete(peer);
     if (!socket) return;
-    clearTimeout(timers.get(socket));
-    timers.delete(socket);
+    endings.get(socket)?.();
+    endings.delete(socket);
   };
   server.on('connection', (socket) => {
     const peer = peerOf(socket);
     handshakes.set(peer, socket);
-    timers.set(
-      socket,
-      setTimeout(() => socket.destroy(), handshakeMs),
-    );
+    const turnAway = (): void => void socket.destroy();
+    const timer = setTimeout(turnAway, handshakeMs);
+    const gone = newcomers.add({ address: socket.remoteAddress ?? '', waits: () => true, turnAway });
+    endings.set(socket, () => {
+      clearTimeout(timer);
+      gone();
+    });
     socket.once('close', () => done(peer));
   });
   server.on('secureConnection', (socket) => {

@@ -28,7 +28,8 @@ export interface RetrieveOutcome extends Answer {
 
 /**
  * C-FIND (PS3.7 section 9.3.2). A match waits until it is asked for; then the peer is slowed. Ending the iteration
- * early sends a C-CANCEL and waits for the final response. Returns the final answer: success, a warning or Cancel.
+ * early sends a C-CANCEL and waits for the final response; a peer that has sent none `responseMs` later is aborted, for
+ * its matches may have no end. Returns the final answer: success, a warning or Cancel.
  * @throws {DimseStatusError} any other final status @throws {AssociationAbortedError}
  */
 export async function* requestFind(
@@ -38,7 +39,13 @@ export async function* requestFind(
   options: QueryOptions,
 ): AsyncGenerator<Match, Answer> {
   const request = await query(exchange, context, CommandField.CFindRq, {}, identifier, options);
-  const stopListening = cancelOn(exchange, context, request, options.signal);
+  let deadline: NodeJS.Timeout | undefined;
+  const canceled = (): void => {
+    deadline ??= setTimeout(() => {
+      if (!request.answered) exchange.abort('dimse.no-response', 'no final response after a C-CANCEL');
+    }, options.responseMs ?? exchange.responseMs);
+  };
+  const stopListening = cancelOn(exchange, context, request, options.signal, canceled);
   let final: ResponseMessage | undefined;
   try {
     for (;;) {
@@ -51,7 +58,11 @@ export async function* requestFind(
     }
   } finally {
     stopListening();
-    if (!final) await cancelAndDrain(exchange, context, request);
+    if (!final) {
+      canceled();
+      await cancelAndDrain(exchange, context, request);
+    }
+    clearTimeout(deadline);
   }
 }
 
@@ -127,8 +138,12 @@ function cancelOn(
   { id }: AcceptedContext,
   request: SentRequest,
   signal: AbortSignal | undefined,
+  canceled?: () => void,
 ): () => void {
-  const cancel = (): void => void exchange.cancel(id, request).catch(() => undefined);
+  const cancel = (): void => {
+    canceled?.();
+    exchange.cancel(id, request).catch(() => undefined);
+  };
   if (signal?.aborted) cancel();
   else signal?.addEventListener('abort', cancel, { once: true });
   return () => signal?.removeEventListener('abort', cancel);

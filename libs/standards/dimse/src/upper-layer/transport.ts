@@ -69,11 +69,6 @@ export class Transport {
     return !this.#ended && this.socket.writable;
   }
 
-  /** PDUs that came whole: a peer whose number grows is not silent. */
-  get pduCount(): number {
-    return this.#parser.pduCount;
-  }
-
   /** The peer has `ms` for its next PDU, and for each one after it. */
   expect(ms: number, code: string): void {
     this.#patience = { ms, code };

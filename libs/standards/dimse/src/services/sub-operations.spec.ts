@@ -1,0 +1,127 @@
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { ctImageStorage, dataset, explicitVrLittleEndian } from '../../test-support/objects.js';
+import { openPolicy, type Provider, startProvider, until } from '../../test-support/providers.js';
+import {
+  answeredMessageId,
+  associateRq,
+  cancelCommand,
+  Command,
+  commandFieldOf,
+  commandSet,
+  Data,
+  pData,
+  pdv,
+  RawPeer,
+  releaseRq,
+  responseSet,
+  statusOf,
+  withDataset,
+} from '../../test-support/raw-peer.js';
+import { getHandler, identifier, studyRootGet } from '../../test-support/services.js';
+import type { RequestHandler } from '../index.js';
+
+let provider: Provider;
+const peers: RawPeer[] = [];
+afterEach(async () => {
+  peers.splice(0).forEach((peer) => peer.socket.destroy());
+  await provider.server.close(0);
+});
+
+const get = [
+  pData(pdv(3, Command.last, commandSet(0x0010, 1, [withDataset]))),
+  pData(pdv(3, Data.last, identifier('x'))),
+];
+const echo = (messageId: number): Buffer => pData(pdv(3, Command.last, commandSet(0x0030, messageId)));
+const objects = ['1.2.3.1', '1.2.3.2'].map((sopInstanceUid) => ({
+  sopInstanceUid,
+  bytes: dataset({ sopInstanceUid }),
+}));
+
+/** A workstation without a window that takes CT images; `settled` is told when its C-GET is over for the provider. */
+async function workstation(responseTimeoutMs: number, settled: () => void = () => undefined): Promise<RawPeer> {
+  const handler: RequestHandler = {
+    async *get(request, sender) {
+      try {
+        return yield* getHandler(objects)(request, sender);
+      } finally {
+        settled();
+      }
+    },
+  };
+  const policy = openPolicy([ctImageStorage]);
+  provider = await startProvider({ limits: { responseTimeoutMs, artimMs: 500 } }, undefined, { handler, policy });
+  const peer = await RawPeer.connect(provider.port);
+  peers.push(peer);
+  const contexts = [
+    { id: 1, abstractSyntax: ctImageStorage, transferSyntaxes: [explicitVrLittleEndian] },
+    { id: 3, abstractSyntax: studyRootGet, transferSyntaxes: [explicitVrLittleEndian] },
+  ];
+  peer.send(associateRq({ contexts, providerOf: [ctImageStorage] }));
+  await peer.next(2);
+  return peer;
+}
+
+/** The next message of a command field. */
+async function next(peer: RawPeer, commandField: number): Promise<Buffer> {
+  for (;;) {
+    const pDataTf = await peer.next(4);
+    if (commandFieldOf(pDataTf) === commandField) return pDataTf;
+  }
+}
+
+const noResponse = [{ how: 'aborted', by: 'us', code: 'dimse.no-response' }];
+
+describe('a workstation in the middle of its C-GET that', () => {
+  it.each<[string, Buffer[]]>([
+    ['falls silent', []],
+    ['only cancels', [pData(pdv(3, Command.last, cancelCommand(1)))]],
+    ['asks for something else', [echo(2)]],
+    ['releases', [releaseRq]],
+  ])('%s, and never answers a C-STORE, is aborted, and the C-GET is over', async (_what, then) => {
+    let isSettled = false;
+    const peer = await workstation(150, () => (isSettled = true));
+    peer.send(...get);
+    await next(peer, 0x0001);
+    peer.send(...then);
+    await peer.next(7);
+    await until(() => provider.ends.length === 1);
+    expect(provider.ends).toEqual(noResponse);
+    expect(isSettled).toBe(true);
+  });
+
+  it('asks for something else again and again is no less late', async () => {
+    const peer = await workstation(150);
+    peer.send(...get);
+    await next(peer, 0x0001);
+    let messageId = 1;
+    const timer = setInterval(() => peer.send(echo(++messageId)), 20);
+    await peer.next(7).finally(() => clearInterval(timer));
+    await until(() => provider.ends.length === 1);
+    expect(provider.ends).toEqual(noResponse);
+  });
+
+  it('asks for something else is refused that with 0213, and gets its objects', async () => {
+    const peer = await workstation(2_000);
+    // Before the first sub-operation, and in the middle of one.
+    peer.send(...get, echo(2));
+    for (const [index, { sopInstanceUid }] of objects.entries()) {
+      const store = await next(peer, 0x0001);
+      expect(store.includes(sopInstanceUid)).toBe(true);
+      if (index === 1) peer.send(echo(3));
+      peer.send(pData(pdv(1, Command.last, responseSet(0x8001, index + 1, 0))));
+    }
+    const answers = new Map<number, number>();
+    await until(() => {
+      for (const pDataTf of peer.received.splice(0)) {
+        const field = commandFieldOf(pDataTf);
+        if (field === 0x8030 || field === 0x8010) answers.set(answeredMessageId(pDataTf), statusOf(pDataTf));
+      }
+      return answers.get(1) === 0 && answers.has(3);
+    });
+    expect(answers.get(3)).toBe(0x0213);
+    // Afterwards it is served as ever.
+    peer.send(echo(4));
+    expect(statusOf(await next(peer, 0x8030))).toBe(0);
+  });
+});
