@@ -28,6 +28,9 @@ const dcmtk = await orSkip(async () => {
 });
 const missing = postgres.missing !== undefined || dcmtk.missing !== undefined;
 
+/** Instances of a study that is still coming when the node is restarted. */
+const long = 240;
+
 /** dimse-ingest as it is deployed, pulling from DCMTK's image archive: by C-MOVE from QRMOVE, by C-GET from QRGET. */
 describe.skipIf(missing)('pulls', () => {
   const server = postgres.server as TestPostgres;
@@ -53,9 +56,9 @@ describe.skipIf(missing)('pulls', () => {
     });
     await fill('QRMOVE', '1.2.10', 3, { patientId: 'P-MOVE', accession: 'MOVE1' });
     await fill('QRMOVE', '1.2.11', 2, { patientId: 'P-MOVE', accession: 'MOVE2' });
-    await fill('QRMOVE', '1.2.12', 60, { patientId: 'P-LONG', accession: 'LONG1', pixelBytes: 200_000 });
+    await fill('QRMOVE', '1.2.12', long, { patientId: 'P-LONG', accession: 'LONG1', pixelBytes: 200_000 });
     for (const number of [1, 2, 3, 4]) await fill('QRMOVE', `1.2.13.${number}`, 1, { patientId: 'P-MANY' });
-    await fill('QRGET', '1.2.22', 60, { patientId: 'P-LONG', accession: 'LONG2', pixelBytes: 200_000 });
+    await fill('QRGET', '1.2.22', long, { patientId: 'P-LONG', accession: 'LONG2', pixelBytes: 200_000 });
     await fill('QRGET', '1.2.20', 3, { patientId: 'P-GET', accession: 'GET1' });
   });
   afterAll(async () => {
@@ -123,8 +126,8 @@ describe.skipIf(missing)('pulls', () => {
     const { body } = await pull({ source, studyInstanceUid: study });
     await expect.poll(async () => (await kept(study)).length, { timeout: 15_000, interval: 20 }).toBeGreaterThan(3);
     await node.restart();
-    await ended(body['id'], { state: 'completed', instances: { received: 60, failed: 0 } }, 30_000);
-    expect(await kept(study)).toHaveLength(60);
+    await ended(body['id'], { state: 'completed', instances: { received: long, failed: 0 } }, 30_000);
+    expect(await kept(study)).toHaveLength(long);
     // Claimed again.
     const [row] = await node.rows('select fence::int as fence from dimse_ingest.pull where id = $1', body['id']);
     expect(row?.['fence']).toBeGreaterThan(1);
