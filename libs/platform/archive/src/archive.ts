@@ -99,7 +99,8 @@ export class Archive {
     const commits = new GroupCommit((rows) => this.#ledger.insertNew(rows), passesLater);
     this.tombstones = new Tombstones({ ...this.#parts(), db: this.#db, outbox: options.outbox });
     this.#deposit = new Deposit(this.#store, this.#ledger, commits, rule, this.tombstones);
-    this.#eraser = new Eraser({ ...this.#parts(), db: this.#db, outbox: options.outbox, rule });
+    const { tombstones } = this;
+    this.#eraser = new Eraser({ ...this.#parts(), db: this.#db, outbox: options.outbox, rule, tombstones });
     this.#sweep = new Sweep({ ...this.#parts(), rule });
   }
 

@@ -72,26 +72,36 @@ export async function nextSequence({ db, site }: RecordParts, studyInstanceUid: 
   return Math.max(now.getTime(), (row?.last ?? 0) + 1);
 }
 
+/** Of a tombstone that is recorded; undefined when it is not. */
+export async function sequenceOfId({ db }: RecordParts, tombstoneId: string): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('tombstone')
+    .select('sequence')
+    .where('tombstone_id', '=', tombstoneId)
+    .executeTakeFirst();
+  return row?.sequence;
+}
+
 async function sequenceOf(
   trx: Transaction<ArchiveTables>,
   site: string,
   { studyInstanceUid, sequence: marked }: TombstoneMark,
   place: Place,
 ): Promise<number> {
-  const rows = await trx
+  const ofStudy = trx
     .selectFrom('tombstone')
-    .select('sequence')
     .where('site', '=', site)
-    .where('study_instance_uid', '=', studyInstanceUid)
-    .where('sequence', '>=', place.kind === 'last' ? 0 : marked)
-    .execute();
-  const taken = new Set(rows.map(({ sequence }) => sequence));
+    .where('study_instance_uid', '=', studyInstanceUid);
   if (place.kind === 'as-marked') {
+    const rows = await ofStudy.select('sequence').where('sequence', '>=', marked).execute();
+    const taken = new Set(rows.map(({ sequence }) => sequence));
     let sequence = marked;
     while (taken.has(sequence)) sequence++;
     return sequence;
   }
-  const last = Math.max(0, ...taken);
+  // One step of the primary key: a study that is sent again image by image has a tombstone for each.
+  const newest = await ofStudy.select((select) => select.fn.max('sequence').as('last')).executeTakeFirst();
+  const last = newest?.last ?? 0;
   if (place.expected !== undefined && place.expected !== last) throw new TombstonesChangedError();
   return Math.max(marked, last + 1);
 }
@@ -112,7 +122,7 @@ async function settleInstances(
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     on conflict (site, study_instance_uid, sop_instance_uid) do update
-    set sequence = excluded.sequence, withheld = excluded.withheld, reason = excluded.reason,
+    set sequence = excluded.sequence, withheld = excluded.withheld, reason = excluded.reason, erased = false,
       admits_again = excluded.admits_again and (not w.withheld or w.admits_again),
       erase_at = case when not excluded.withheld then null when w.withheld then least(w.erase_at, excluded.erase_at)
         else excluded.erase_at end

@@ -5,15 +5,9 @@ import { sql } from 'kysely';
 
 import { NothingKeptError, TombstonesChangedError } from './errors.js';
 import type { PendingRow } from './ledger.js';
-import {
-  deleteMark,
-  listMarks,
-  putMark,
-  readMark,
-  type TombstoneMark,
-  type WithheldInstance,
-} from './tombstone-marks.js';
-import { type Place, nextSequence, type RecordParts, recordTombstone } from './tombstone-record.js';
+import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
+import { type Place, nextSequence, type RecordParts, recordTombstone, sequenceOfId } from './tombstone-record.js';
+import { recordReplayed, replayedThrough, replayMarks } from './tombstone-replay.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
 import { available } from './unavailable.js';
@@ -53,8 +47,10 @@ export interface Recorded {
 const retentionExpired = '113039';
 type Unplaced = Omit<TombstoneMark, 'sequence'>;
 
-/** Ids asked of the ledger at once. */
-const pageIds = 500;
+/** A mark this young may belong to a transaction that has not ended: who wrote it records it. */
+const underWayMs = 60_000;
+/** Clocks of replicas differ: marks may be written behind where the last comparison ended. */
+const overlapMs = 3_600_000;
 
 export interface TombstoneParts extends RecordParts {
   readonly store: ObjectStore;
@@ -162,31 +158,20 @@ export class Tombstones {
   }
 
   /** Records what lies beside the blobs and the ledger does not know: it is older than they are, or was lost. */
-  async replay(): Promise<void> {
-    let page: { key: string; id: string }[] = [];
-    let replayed = 0;
-    for await (const one of listMarks(this.parts.store, this.parts.site)) {
-      page.push(one);
-      if (page.length < pageIds) continue;
-      replayed += await this.#replayAll(page);
-      page = [];
-    }
-    replayed += await this.#replayAll(page);
-    if (replayed > 0) this.parts.logger.info({ tombstones: replayed }, 'archive.tombstones-replayed');
+  replay(): Promise<void> {
+    return replayMarks(this.parts, 0, Infinity);
   }
 
-  async #replayAll(page: readonly { readonly key: string; readonly id: string }[]): Promise<number> {
-    if (page.length === 0) return 0;
-    const ids = page.map(({ id }) => id);
-    const query = this.parts.db.selectFrom('tombstone').select('tombstone_id').where('tombstone_id', 'in', ids);
-    const known = new Set((await available(query.execute())).map((row) => row.tombstone_id));
-    let replayed = 0;
-    for (const { key, id } of page) {
-      if (known.has(id)) continue;
-      const mark = await readMark(this.parts.store, key);
-      if (mark && (await available(recordTombstone(this.parts, mark, { kind: 'as-marked' }))) !== undefined) replayed++;
-    }
-    return replayed;
+  /**
+   * The same, for what this database was not compared with yet: before anything is erased, for it may be a backup that is
+   * older than a restore or a legal hold. The database itself says how far it is known, so a restored one begins there.
+   */
+  async replayNewer(): Promise<void> {
+    const { db, site, clock } = this.parts;
+    const through = await available(replayedThrough(db, site));
+    const settled = clock.now().getTime() - underWayMs;
+    await replayMarks(this.parts, through - overlapMs, settled);
+    await available(recordReplayed(db, site, settled));
   }
 
   async #isObeyed(cause: string): Promise<boolean> {
@@ -225,8 +210,11 @@ export class Tombstones {
     await available(putMark(store, site, mark));
     try {
       const sequence = await available(recordTombstone(this.parts, mark, place));
-      if (sequence === undefined) await deleteMark(store, site, mark);
-      return { sequence, instances: sequence === undefined ? 0 : mark.instances.length };
+      if (sequence !== undefined) return { sequence, instances: mark.instances.length };
+      // A recovery that runs may have found the mark and recorded it.
+      const replayed = await available(sequenceOfId(this.parts, mark.tombstoneId));
+      if (replayed === undefined) await deleteMark(store, site, mark);
+      return { sequence: replayed, instances: replayed === undefined ? 0 : mark.instances.length };
     } catch (error) {
       // Of any other failure nobody knows whether it was committed: the mark stays, and a recovery obeys it.
       if (error instanceof TombstonesChangedError) await deleteMark(store, site, mark).catch(() => undefined);

@@ -162,6 +162,9 @@ export const logEvents = {
   'archive.uploads-swept': info('Uploads that never ended were removed'),
   'archive.sweep-failed': error('The sweeper could not do its round; tried again'),
   'archive.erased': info('Bytes of hidden instances of a study were erased for good: `instances`'),
+  'archive.erasure-failed': error(
+    'Bytes that are due could not be erased: of a study, or `blobs` of some; the next run tries again',
+  ),
   'archive.tombstones-replayed': info('A recovery recorded tombstones that lay beside the blobs and had no row'),
   'archive.unknown-blobs': warn(
     'Whole objects have no row: is the database older than the blobs? `npx callosum reindex` takes them in',
