@@ -158,6 +158,8 @@ export class Archive {
     if (selection.seriesInstanceUid !== undefined)
       query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
     if (selection.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', selection.sopInstanceUid);
+    if (selection.sopInstanceUids !== undefined)
+      query = query.where(sql<boolean>`sop_instance_uid = any(${[...selection.sopInstanceUids]}::text[])`);
     return available(query.orderBy('id').execute());
   }
 

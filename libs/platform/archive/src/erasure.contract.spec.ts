@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { newId, uuidToUid } from '@callosum/kernel';
-import { FileObjectStore } from '@callosum/object-store';
 import { tinyCt } from '@callosum/phantom';
 import { orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { type Archive, type Hide, type Intake } from './index.js';
+import { HookedStore } from './test-support/hooked-store.js';
 import { type OpenArchive, openArchive, prepareArchive } from './test-support/open-archive.js';
 
 const postgres = await orSkip(startPostgres);
@@ -23,26 +23,6 @@ const hourMs = 3_600_000;
 const intake: Intake = { origin: 'dimse', source: 'CT1' };
 const newUid = (): string => uuidToUid(newId());
 const retention: Hide = { reason: 'retention', eraseAfterMs: hourMs, actor: 'retention' };
-
-/** Does what others do at that moment, and fails where a disk would. */
-class HookedStore extends FileObjectStore {
-  beforeMark: (() => Promise<unknown>) | undefined;
-  failsToDelete: (key: string) => boolean = () => false;
-
-  override async put(key: string, source: AsyncIterable<Uint8Array>) {
-    const before = key.includes('/tombstones/') ? this.beforeMark : undefined;
-    if (before) {
-      this.beforeMark = undefined;
-      await before();
-    }
-    return super.put(key, source);
-  }
-
-  override async delete(key: string): Promise<void> {
-    if (this.failsToDelete(key)) throw new Error('the disk does not delete');
-    await super.delete(key);
-  }
-}
 
 describe.skipIf(postgres.missing)(`erasure${postgres.missing ? ` (${postgres.missing})` : ''}`, () => {
   let here: OpenArchive;

@@ -13,17 +13,20 @@ export interface RecordParts {
   readonly site: string;
 }
 
+/** Asked behind the study's lock: whether what was decided on is still so. */
+export type Stands = (trx: Transaction<ArchiveTables>) => Promise<boolean>;
+
 /** How a tombstone takes its place among the others of its study. */
 export type Place =
   /** After all of them. @param expected the last one's sequence, where the caller decided on it; 0 for none */
-  | { readonly kind: 'last'; readonly expected?: number | undefined }
+  | { readonly kind: 'last'; readonly expected?: number | undefined; readonly stands?: Stands | undefined }
   /** Where it was: a later one about the same instance holds. */
   | { readonly kind: 'as-marked' };
 
 /**
  * One transaction: the tombstone, what it says of instances and of the ledger's rows, and its facts.
  * @returns its sequence; undefined when it, or another one of the same cause, is recorded already
- * @throws {TombstonesChangedError} when the last one is not the expected one
+ * @throws {TombstonesChangedError} when the last one is not the expected one, or what was decided on does not stand
  */
 export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: Place): Promise<number | undefined> {
   const { db, outbox, site } = parts;
@@ -31,6 +34,7 @@ export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: 
     const { studyInstanceUid, recordedAt, effect } = mark;
     await ownStudy(trx, studyInstanceUid);
     const sequence = await sequenceOf(trx, site, mark, place);
+    if (place.kind === 'last' && place.stands && !(await place.stands(trx))) throw new TombstonesChangedError();
     const inserted = await trx
       .insertInto('tombstone')
       .values({

@@ -4,20 +4,14 @@ import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
 import { NothingKeptError, TombstonesChangedError } from './errors.js';
+import { keptIn, mayLetGo, shownResultsOf, type TombstoneScope } from './kept-scope.js';
 import type { PendingRow } from './ledger.js';
 import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
-import { type Place, nextSequence, type RecordParts, recordTombstone, sequenceOfId } from './tombstone-record.js';
+import { nextSequence, type Place, type RecordParts, recordTombstone, sequenceOfId, type Stands } from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks } from './tombstone-replay.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
 import { available } from './unavailable.js';
-
-/** A study, one of its series, or one instance of it. */
-export interface TombstoneScope {
-  readonly studyInstanceUid: string;
-  readonly seriesInstanceUid?: string | undefined;
-  readonly sopInstanceUid?: string | undefined;
-}
 
 /** Who decides, and on what. */
 export interface Decided {
@@ -45,6 +39,9 @@ export interface Recorded {
 
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
+/** How often a scope is read again that grows while it is hidden. */
+const attemptsMax = 20;
+const nothingRecorded: Recorded = { sequence: undefined, instances: 0 };
 type Unplaced = Omit<TombstoneMark, 'sequence'>;
 
 /** A mark this young may belong to a transaction that has not ended: who wrote it records it. */
@@ -67,19 +64,61 @@ export class Tombstones {
 
   /** Hides what the archive keeps of a scope now. @throws {NothingKeptError} @throws {TombstonesChangedError} */
   async hide(scope: TombstoneScope, hide: Hide): Promise<Recorded> {
-    const instances = await this.#kept(scope);
-    if (instances.length === 0) throw new NothingKeptError();
-    return this.hideInstances(scope.studyInstanceUid, instances, hide);
+    for (let attempt = 1; ; attempt++) {
+      const instances = await this.#kept(scope);
+      if (instances.length === 0) throw new NothingKeptError();
+      const named = new Set(instances.map(({ sopInstanceUid }) => sopInstanceUid));
+      let grew = false;
+      const isWhole: Stands = async (trx) => {
+        const now = await keptIn(trx, this.parts.site, scope);
+        grew = now.some(({ sopInstanceUid }) => !named.has(sopInstanceUid));
+        return !grew;
+      };
+      try {
+        return await this.#hide(scope.studyInstanceUid, instances, hide, isWhole);
+      } catch (error) {
+        // Something came between the look and the lock: it is of the scope too.
+        if (!grew || attempt >= attemptsMax) throw error;
+      }
+    }
+  }
+
+  /**
+   * Hides a study whose retention is over. @param quietSince nothing of it came, or came again, after that
+   * @returns 0 instances where something did, or a legal hold or a person keeps it
+   */
+  async letGo(
+    studyInstanceUid: string,
+    { eraseAfterMs, quietSince }: { readonly eraseAfterMs: number | null; readonly quietSince: Date },
+  ): Promise<Recorded> {
+    const { db, site } = this.parts;
+    const instances = await this.#kept({ studyInstanceUid });
+    if (!(await available(mayLetGo(db, site, studyInstanceUid, quietSince)))) return nothingRecorded;
+    const hide = { reason: 'retention', actor: 'retention', eraseAfterMs } as const;
+    try {
+      // Asked again behind the lock.
+      return await this.#hide(studyInstanceUid, instances, hide, (trx) =>
+        mayLetGo(trx, site, studyInstanceUid, quietSince),
+      );
+    } catch (error) {
+      if (error instanceof TombstonesChangedError) return nothingRecorded;
+      throw error;
+    }
   }
 
   /** Hides these instances of a study, also those that come later. @throws {TombstonesChangedError} */
-  async hideInstances(
+  hideInstances(studyInstanceUid: string, instances: readonly WithheldInstance[], hide: Hide): Promise<Recorded> {
+    return this.#hide(studyInstanceUid, instances, hide);
+  }
+
+  async #hide(
     studyInstanceUid: string,
     instances: readonly WithheldInstance[],
     { reason, code, cause, eraseAfterMs, actor, expectedSequence }: Hide,
+    stands?: Stands,
   ): Promise<Recorded> {
     const distinct = [...new Map(instances.map((one) => [one.sopInstanceUid, one])).values()];
-    if (distinct.length === 0) return { sequence: undefined, instances: 0 };
+    if (distinct.length === 0) return nothingRecorded;
     const now = this.parts.clock.now();
     const mark: Unplaced = {
       ...this.#mark(studyInstanceUid, 'hidden', reason, actor),
@@ -89,15 +128,16 @@ export class Tombstones {
       admitsAgain: reason === 'retention' || reason === 'result-withdrawn' || code?.value === retentionExpired,
       eraseAt: eraseAfterMs === null ? null : new Date(now.getTime() + eraseAfterMs).toISOString(),
     };
-    if (cause !== undefined && (await this.#isObeyed(cause))) return { sequence: undefined, instances: 0 };
-    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+    if (cause !== undefined && (await this.#isObeyed(cause))) return nothingRecorded;
+    return this.#record(mark, { kind: 'last', expected: expectedSequence, stands });
   }
 
   /** Hides objects that Callosum made, by their UIDs; those that are not shown, or not kept, are passed over. */
   async hideResults(studyInstanceUid: string, sopInstanceUids: readonly string[], actor: string): Promise<Recorded> {
     const wanted = new Set(sopInstanceUids);
-    const kept = (await this.#kept({ studyInstanceUid }, true)).filter((one) => wanted.has(one.sopInstanceUid));
-    return this.hideInstances(studyInstanceUid, kept, { reason: 'result-withdrawn', eraseAfterMs: null, actor });
+    const shown = await available(shownResultsOf(this.parts.db, this.parts.site, studyInstanceUid));
+    const kept = shown.filter((one) => wanted.has(one.sopInstanceUid));
+    return this.#hide(studyInstanceUid, kept, { reason: 'result-withdrawn', eraseAfterMs: null, actor });
   }
 
   /**
@@ -126,8 +166,11 @@ export class Tombstones {
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
 
-  /** Lifts the hold; what was due meanwhile is erased soon. @throws {TombstonesChangedError} */
-  release(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
+  /** Lifts the hold, where there is one; what was due meanwhile is erased soon. @throws {TombstonesChangedError} */
+  async release(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
+    const { legalHold, sequence } = await this.status(studyInstanceUid);
+    if (expectedSequence !== undefined && expectedSequence !== sequence) throw new TombstonesChangedError();
+    if (!legalHold) return nothingRecorded;
     const mark = this.#mark(studyInstanceUid, 'released', 'person', actor);
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
@@ -183,18 +226,8 @@ export class Tombstones {
     return (await available(query.executeTakeFirst())) !== undefined;
   }
 
-  async #kept(scope: TombstoneScope, onlyShownResults = false): Promise<WithheldInstance[]> {
-    let query = this.parts.db
-      .selectFrom('intake')
-      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
-      .where('site', '=', this.parts.site)
-      .where('current', '=', true)
-      .where('erased_at', 'is', null)
-      .where('study_instance_uid', '=', scope.studyInstanceUid);
-    if (scope.seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', scope.seriesInstanceUid);
-    if (scope.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', scope.sopInstanceUid);
-    if (onlyShownResults) query = query.where('issued_by_callosum', '=', true).where('withheld', '=', false);
-    return available(query.execute());
+  #kept(scope: TombstoneScope): Promise<WithheldInstance[]> {
+    return available(keptIn(this.parts.db, this.parts.site, scope));
   }
 
   #mark(studyInstanceUid: string, effect: TombstoneMark['effect'], reason: TombstoneReason, actor: string): Unplaced {

@@ -173,6 +173,7 @@ export const logEvents = {
   'archive.blob-unmarked': warn("A recovery found a blob that is not Callosum's"),
 
   // Index and identity.
+  'instance.gone': debug('An instance was erased before its fact was handled: nothing is indexed'),
   'instance.indexed': debug('An instance is in the index'),
   'reindex.instance-failed': warn('A reindex could not read an object'),
   'study.completed': info('A study is complete: revision, series'),

@@ -1,5 +1,4 @@
 import type { Archive } from '@callosum/archive';
-import { CallosumError } from '@callosum/kernel';
 import type { Kysely } from 'kysely';
 
 import type { RetentionArchive } from '../application/keep-or-let-go.js';
@@ -27,19 +26,8 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive {
     return recorded.instances;
   }
 
-  async letGo(studyInstanceUid: string, eraseAfterMs: number | null): Promise<number> {
-    const { legalHold, sequence, tombstones } = await this.archive.tombstones.status(studyInstanceUid);
-    // What a person took back is kept until a person decides otherwise, or it would be hidden again every day.
-    const isTakenBack = tombstones.some(({ effect, reason }) => effect === 'restored' && reason === 'person');
-    if (legalHold || isTakenBack) return 0;
-    const hide = { reason: 'retention', actor: 'retention', eraseAfterMs, expectedSequence: sequence } as const;
-    try {
-      return (await this.archive.tombstones.hide({ studyInstanceUid }, hide)).instances;
-    } catch (error) {
-      // Somebody decided on it meanwhile, or nothing is left: the next turn sees.
-      if (error instanceof CallosumError && (error.kind === 'conflict' || error.kind === 'not-found')) return 0;
-      throw error;
-    }
+  async letGo(studyInstanceUid: string, quietSince: Date, eraseAfterMs: number | null): Promise<number> {
+    return (await this.archive.tombstones.letGo(studyInstanceUid, { quietSince, eraseAfterMs })).instances;
   }
 }
 
