@@ -152,7 +152,8 @@ describe('a rejection note', () => {
       return Promise.resolve(instances.length);
     },
   };
-  const obey = async (title: string, ...stored: StoredInstance[]) => {
+  const obey = async (title: string, ...stored: StoredInstance[]) => obeyOf(title, '', ...stored);
+  const obeyOf = async (title: string, issuerOfPatientId: string, ...stored: StoredInstance[]) => {
     const made = rejectionNote({
       studyInstanceUid: uid('s'),
       patientId: 'P-1',
@@ -161,7 +162,7 @@ describe('a rejection note', () => {
     });
     const note = rejectionNoteOf(await readInstance(reader, store(made.bytes)));
     if (!note) throw new Error('no rejection note');
-    return obeyNote(archive, new PostgresIndexedPatients(database.db), note, 1_000);
+    return obeyNote(archive, new PostgresIndexedPatients(database.db), { ...note, issuerOfPatientId }, 1_000);
   };
   beforeEach(() => void (rejected.length = 0));
 
@@ -170,6 +171,16 @@ describe('a rejection note', () => {
     const later = store(slice('s', 'a', 3));
     expect(await obey('113037', own, foreign, later)).toEqual({ hidden: 2, refused: 1 });
     expect(rejected).toMatchObject([{ uids: uidsOf(own, later), eraseAfterMs: null }]);
+  });
+
+  it('leaves alone what has the same Patient ID of another issuer', async () => {
+    const [own, foreign, unsaid] = [
+      await kept('a', 1, { IssuerOfPatientID: 'HERE' }),
+      await kept('a', 2, { IssuerOfPatientID: 'THERE' }),
+      await kept('a', 3),
+    ];
+    expect(await obeyOf('113037', 'HERE', own, foreign, unsaid)).toEqual({ hidden: 2, refused: 1 });
+    expect(rejected).toMatchObject([{ uids: uidsOf(own, unsaid) }]);
   });
 
   it('erases only what was kept for long enough', async () => {

@@ -12,14 +12,14 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive {
   constructor(private readonly archive: Pick<Archive, 'tombstones'>) {}
 
   async reject(
-    { studyInstanceUid, sopInstanceUid, code }: RejectionNote,
+    { studyInstanceUid, sopInstanceUid, instanceRevision, code }: RejectionNote,
     instances: readonly RejectedInstance[],
     eraseAfterMs: number | null,
   ): Promise<number> {
     const recorded = await this.archive.tombstones.hideInstances(studyInstanceUid, instances, {
       reason: 'rejection-note',
       code: { value: code, scheme: 'DCM' },
-      cause: sopInstanceUid,
+      cause: instanceRevision > 1 ? `${sopInstanceUid}/${String(instanceRevision)}` : sopInstanceUid,
       actor: sopInstanceUid,
       eraseAfterMs,
     });
@@ -34,7 +34,11 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive {
 export class PostgresIndexedPatients implements IndexedPatients {
   constructor(private readonly db: Kysely<StudyIndexTables>) {}
 
-  ofOtherPatient(studyInstanceUid: string, sopInstanceUids: readonly string[], patientId: string): Promise<string[]> {
-    return instancesOfOtherPatient(this.db, studyInstanceUid, sopInstanceUids, patientId);
+  ofOtherPatient(
+    studyInstanceUid: string,
+    sopInstanceUids: readonly string[],
+    patient: { readonly patientId: string; readonly issuerOfPatientId: string },
+  ): Promise<string[]> {
+    return instancesOfOtherPatient(this.db, studyInstanceUid, sopInstanceUids, patient);
   }
 }

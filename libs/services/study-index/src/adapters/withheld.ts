@@ -61,17 +61,21 @@ export async function withheldCounts(db: Db, studyInstanceUid: string): Promise<
     .execute();
 }
 
-/** Of these instances those with another Patient ID; one without a Patient ID is nobody else's. */
+/**
+ * Of these instances those with another Patient ID, or with the same one of another issuer; what says neither is nobody
+ * else's.
+ */
 export async function instancesOfOtherPatient(
   db: Db,
   studyInstanceUid: string,
   sopInstanceUids: readonly string[],
-  patientId: string,
+  { patientId, issuerOfPatientId }: { readonly patientId: string; readonly issuerOfPatientId: string },
 ): Promise<string[]> {
   if (sopInstanceUids.length === 0 || patientId === '') return [];
   const { rows } = await sql<{ uid: string }>`
     select i.sop_instance_uid as uid from instance i join patient p using (patient_digest)
     where i.sop_instance_uid = any(${[...sopInstanceUids]}::text[]) and i.study_instance_uid = ${studyInstanceUid}
-      and p.patient_id <> '' and p.patient_id <> ${patientId}`.execute(db);
+      and p.patient_id <> '' and (p.patient_id <> ${patientId} or (${issuerOfPatientId}::text <> ''
+        and p.issuer_of_patient_id <> '' and p.issuer_of_patient_id <> ${issuerOfPatientId}))`.execute(db);
   return rows.map(({ uid }) => uid);
 }

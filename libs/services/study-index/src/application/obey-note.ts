@@ -8,8 +8,12 @@ export interface NoteArchive {
 }
 
 export interface IndexedPatients {
-  /** Those of these instances that are indexed with another Patient ID. */
-  ofOtherPatient(studyInstanceUid: string, sopInstanceUids: readonly string[], patientId: string): Promise<string[]>;
+  /** Those of these instances that are indexed with another Patient ID, or with the same of another issuer. */
+  ofOtherPatient(
+    studyInstanceUid: string,
+    sopInstanceUids: readonly string[],
+    patient: Pick<RejectionNote, 'patientId' | 'issuerOfPatientId'>,
+  ): Promise<string[]>;
 }
 
 /** Takes up what an instance says of others, before it is indexed itself: nothing for what is no rejection note. */
@@ -32,7 +36,7 @@ export async function obeyNote(
   erasureGraceMs: number | null,
 ): Promise<Obeyed> {
   const uids = note.rejected.map(({ sopInstanceUid }) => sopInstanceUid);
-  const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note.patientId));
+  const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note));
   const instances = note.rejected.filter(({ sopInstanceUid }) => !foreign.has(sopInstanceUid));
   // What is rejected for quality or safety is evidence of that; only what was kept for long enough goes.
   const eraseAfterMs = rejections[note.code] === 'retention-expired' ? erasureGraceMs : null;

@@ -20,7 +20,7 @@ const shownAgain = (sopInstanceUid: string, source: string): ForwardableInstance
 describe('instances that are shown again', () => {
   const told = async (effect: imaging.TombstoneEffect): Promise<string[][]> => {
     const queued: string[][] = [];
-    const rules = { current: () => Promise.resolve([{ id: 'r', ...forwardingRuleInput({ destination: 'PACS' }) }]) };
+    const rules = { current: () => Promise.resolve([{ id: 'r', ...forwardingRuleInput.parse({ destination: 'PACS' }) }]) };
     const queue = {
       add: ({ eventId }: { eventId: string }, { sopInstanceUid }: ForwardableInstance) =>
         Promise.resolve(queued.push([eventId, sopInstanceUid])),
