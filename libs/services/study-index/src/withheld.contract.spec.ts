@@ -11,9 +11,10 @@ import { PostgresRetention } from './adapters/retention.js';
 import { letGoDueStudies } from './application/keep-or-let-go.js';
 import { obeyNote } from './application/obey-note.js';
 import { readInstance } from './application/read-instance.js';
-import { restoreInstances, withholdInstances } from './application/withhold.js';
+import { countWithheld, restoreInstances, withholdInstances } from './application/withhold.js';
 import type { Withholding } from './application/withholdings.js';
 import type { StoredInstance } from './domain/instance.js';
+import type { ProcedureStep } from './domain/procedure-step.js';
 import { rejectionNoteOf } from './domain/rejection-note.js';
 import { ledger, reader, slice, store, uid } from './test-support/objects.js';
 import {
@@ -25,8 +26,10 @@ import {
   find,
   grpc,
   index,
+  letPass,
   periods,
   send,
+  sweep,
   tellStep,
   useIndex,
 } from './test-support/study-index.js';
@@ -62,6 +65,18 @@ const studies = async (): Promise<number> => (await find({ level: QUERY_LEVEL_ST
 const shown = async (): Promise<string[]> =>
   (await find({ level: QUERY_LEVEL_INSTANCE })).map((dataset) => String(dataset['00080018']?.Value?.[0])).sort();
 const uidsOf = (...stored: StoredInstance[]): string[] => stored.map((one) => one.sopInstanceUid).sort();
+
+/** A modality that made two images of a series. */
+const stated: ProcedureStep = {
+  procedureStepUid: uid('step'),
+  stepRevision: 2,
+  status: 'completed',
+  series: [{ seriesInstanceUid: uid('s/a'), instanceCount: 2, instancesDigest: 'd' }],
+  studyCount: 1,
+  discontinuationReason: undefined,
+  source: 'CT1',
+  changedAt: new Date(),
+};
 
 describe('instances that a tombstone withholds', () => {
   it('leave searches, metadata and locations, and their study opens a revision that completes without them', async () => {
@@ -125,18 +140,20 @@ describe('instances that a tombstone withholds', () => {
   it('are not missing where a procedure step states them', async () => {
     const [one] = [await kept('a', 1), await kept('a', 2)];
     await hide(of(1, one));
-    await tellStep(uid('s'), {
-      procedureStepUid: uid('step'),
-      stepRevision: 2,
-      status: 'completed',
-      series: [{ seriesInstanceUid: uid('s/a'), instanceCount: 2, instancesDigest: 'd' }],
-      studyCount: 1,
-      discontinuationReason: undefined,
-      source: 'CT1',
-      changedAt: new Date(),
-    });
+    await tellStep(uid('s'), stated);
     await complete();
     expect(await changes()).toEqual(['created 1', 'completed 1']);
+  });
+
+  it('are missing as long as they never came, whatever names them', async () => {
+    const one = await kept('a', 1);
+    const never = { ...one, sopInstanceUid: uid('s/a/2') };
+    await hide(of(1, never));
+    await tellStep(uid('s'), stated);
+    await letPass(periods.quietPeriodMs);
+    expect(await sweep()).toBe(0);
+    await within((index) => countWithheld(index, never));
+    expect(await sweep()).toBe(1);
   });
 });
 

@@ -193,4 +193,9 @@ export const studyIndexMigrations: Migrations = {
     table: 'study',
     on: `(coalesce(retention_at, '-infinity')) where state = 'complete' and instance_count > 0`,
   }),
+  '0007-received-withheld': {
+    up: async (db) => {
+      await sql`alter table withheld_instance add column received boolean not null default true`.execute(db);
+    },
+  },
 };

@@ -115,6 +115,8 @@ export interface WithheldInstanceTable {
   series_instance_uid: string;
   sequence: number;
   withheld: boolean;
+  /** It came; what a rejection note names may never come. */
+  received: boolean;
 }
 
 /** What a modality last said of a procedure step, for each study the step names; also before anything of it is indexed. */

@@ -11,6 +11,7 @@ import { indexInstance } from '../application/index-instance.js';
 import type { ObeyNote } from '../application/obey-note.js';
 import { type BlobReader, readShown } from '../application/read-instance.js';
 import { recordProcedureStep } from '../application/statements.js';
+import { countWithheld } from '../application/withhold.js';
 import type { ShownInstances } from '../application/withholdings.js';
 import { MalformedEventFieldError } from '../domain/errors.js';
 import type { StoredInstance } from '../domain/instance.js';
@@ -34,6 +35,10 @@ export class ImagingEvents {
   @EventPattern<string>(topics.instanceStored.name)
   async instanceStored(@Payload() message: imaging.InstanceStored, @Ctx() context: EventLogContext): Promise<void> {
     // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows. Or withheld.
+    if (message.withheld) {
+      await this.facts.once(factOf(context.event), (index) => countWithheld(index, message));
+      return;
+    }
     if (!message.current) return;
     const stored = storedInstanceOf(message);
     const record = await readShown(this.blobs, stored);
