@@ -132,4 +132,15 @@ describe.skipIf(postgres.missing)(`decisions${postgres.missing ? ` (${postgres.m
     await archive.tombstones.release(study, { actor: 'legal' });
     expect(await archive.tombstones.status(study)).toMatchObject({ sequence: 0, tombstones: [] });
   });
+
+  it('of a note are taken back where it was wrong, and nothing that a person decided', async () => {
+    const [one, two] = [await stored(), await stored()];
+    const refs = [one, two].map((sopInstanceUid) => ({ seriesInstanceUid: `${study}.1`, sopInstanceUid }));
+    const code = { value: '113037', scheme: 'DCM' };
+    const hide: Hide = { reason: 'rejection-note', code, cause: newUid(), eraseAfterMs: null, actor: 'note' };
+    await archive.tombstones.hideInstances(study, refs, hide);
+    await archive.tombstones.hide({ studyInstanceUid: study, sopInstanceUid: two }, person);
+    for (const sop of [one, two]) await archive.tombstones.unreject(study, sop, 'note');
+    expect(await readable()).toEqual([one]);
+  });
 });

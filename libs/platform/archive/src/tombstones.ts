@@ -159,6 +159,22 @@ export class Tombstones {
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
 
+  /** Takes back what a rejection note said of an instance that turned out to be none of its own. */
+  async unreject(studyInstanceUid: string, sopInstanceUid: string, actor: string): Promise<Recorded> {
+    const query = this.parts.db
+      .selectFrom('withheld_instance')
+      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
+      .where('site', '=', this.parts.site)
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('sop_instance_uid', '=', sopInstanceUid)
+      .where('withheld', '=', true)
+      .where('reason', '=', 'rejection-note');
+    const instances = await available(query.execute());
+    if (instances.length === 0) return nothingRecorded;
+    const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', actor), instances };
+    return this.#record(mark, { kind: 'last' });
+  }
+
   /** A legal hold: nothing of the study is erased. @throws {NothingKeptError} @throws {TombstonesChangedError} */
   async hold(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
     if ((await this.#kept({ studyInstanceUid })).length === 0) throw new NothingKeptError();

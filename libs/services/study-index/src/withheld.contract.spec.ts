@@ -6,8 +6,10 @@ import { sql } from 'kysely';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { PostgresIndexedPatients } from './adapters/archive-tombstones.js';
+import { PostgresAwaitedRejections } from './adapters/awaited-rejections.js';
 import { PostgresIndexTransaction } from './adapters/index-transaction.js';
 import { PostgresRetention } from './adapters/retention.js';
+import { type AwaitedRejections, judgeRejected } from './application/judge-rejected.js';
 import { letGoDueStudies } from './application/keep-or-let-go.js';
 import { obeyNote } from './application/obey-note.js';
 import { readInstance } from './application/read-instance.js';
@@ -169,6 +171,10 @@ describe('a rejection note', () => {
       return Promise.resolve(instances.length);
     },
   };
+  const awaited = {
+    add: (...given: Parameters<AwaitedRejections['add']>) => rows().add(...given),
+  };
+  const rows = () => new PostgresAwaitedRejections(database.db);
   const obey = async (title: string, ...stored: StoredInstance[]) => obeyOf(title, '', ...stored);
   const obeyOf = async (title: string, issuerOfPatientId: string, ...stored: StoredInstance[]) => {
     const made = rejectionNote({
@@ -179,7 +185,7 @@ describe('a rejection note', () => {
     });
     const note = rejectionNoteOf(await readInstance(reader, store(made.bytes)));
     if (!note) throw new Error('no rejection note');
-    return obeyNote(archive, new PostgresIndexedPatients(database.db), { ...note, issuerOfPatientId }, 1_000);
+    return obeyNote(archive, new PostgresIndexedPatients(database.db), awaited, { ...note, issuerOfPatientId }, 1_000);
   };
   beforeEach(() => void (rejected.length = 0));
 
@@ -198,6 +204,20 @@ describe('a rejection note', () => {
     ];
     expect(await obeyOf('113037', 'HERE', own, foreign, unsaid)).toEqual({ hidden: 2, refused: 1 });
     expect(rejected).toMatchObject([{ uids: uidsOf(own, unsaid) }]);
+  });
+
+  it('is compared with what comes later, and wrong about that of another patient', async () => {
+    const [own, foreign] = [store(slice('s', 'a', 1)), store(slice('s', 'a', 2, { PatientID: 'P-2' }))];
+    await obey('113037', own, foreign);
+    const shownAgain: string[] = [];
+    const unreject = (_study: string, sop: string): Promise<void> => Promise.resolve(void shownAgain.push(sop));
+    const judge = (stored: StoredInstance) =>
+      judgeRejected(rows(), { unreject }, (one) => readInstance(reader, one), stored);
+    expect(await judge(own)).toBeUndefined();
+    expect(await judge(foreign)).toBe(rejected[0]?.note);
+    // Once.
+    expect(await judge(foreign)).toBeUndefined();
+    expect(shownAgain).toEqual([foreign.sopInstanceUid]);
   });
 
   it('erases only what was kept for long enough', async () => {

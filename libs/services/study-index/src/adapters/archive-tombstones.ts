@@ -2,13 +2,14 @@ import type { Archive } from '@callosum/archive';
 import type { Kysely } from 'kysely';
 
 import type { RetentionArchive } from '../application/keep-or-let-go.js';
+import type { UnrejectingArchive } from '../application/judge-rejected.js';
 import type { IndexedPatients, NoteArchive } from '../application/obey-note.js';
 import type { RejectedInstance, RejectionNote } from '../domain/rejection-note.js';
 import type { StudyIndexTables } from './tables.js';
 import { instancesOfOtherPatient } from './withheld.js';
 
 /** The archive's tombstones, as the index asks for them. */
-export class ArchiveTombstones implements NoteArchive, RetentionArchive {
+export class ArchiveTombstones implements NoteArchive, RetentionArchive, UnrejectingArchive {
   constructor(private readonly archive: Pick<Archive, 'tombstones'>) {}
 
   async reject(
@@ -24,6 +25,10 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive {
       eraseAfterMs,
     });
     return recorded.instances;
+  }
+
+  async unreject(studyInstanceUid: string, sopInstanceUid: string, actor: string): Promise<void> {
+    await this.archive.tombstones.unreject(studyInstanceUid, sopInstanceUid, actor);
   }
 
   async letGo(studyInstanceUid: string, quietSince: Date, eraseAfterMs: number | null): Promise<number> {

@@ -1,4 +1,5 @@
 import type { InstanceRecord } from '../domain/instance.js';
+import type { AwaitedRejections } from './judge-rejected.js';
 import { type RejectedInstance, type RejectionNote, rejections } from '../domain/rejection-note.js';
 
 /** Where the archive takes note of what is not to be shown. */
@@ -32,6 +33,7 @@ export interface Obeyed {
 export async function obeyNote(
   archive: NoteArchive,
   index: IndexedPatients,
+  awaited: Pick<AwaitedRejections, 'add'>,
   note: RejectionNote,
   erasureGraceMs: number | null,
 ): Promise<Obeyed> {
@@ -40,6 +42,8 @@ export async function obeyNote(
   const instances = note.rejected.filter(({ sopInstanceUid }) => !foreign.has(sopInstanceUid));
   // What is rejected for quality or safety is evidence of that; only what was kept for long enough goes.
   const eraseAfterMs = rejections[note.code] === 'retention-expired' ? erasureGraceMs : null;
+  // Before they are hidden: what comes at this moment must find whose it is said to be.
+  if (note.patientId !== '') await awaited.add(note, instances);
   const hidden = instances.length === 0 ? 0 : await archive.reject(note, instances, eraseAfterMs);
   return { hidden, refused: foreign.size + note.elsewhere };
 }

@@ -8,6 +8,7 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import type { Fact, FactStore } from '../application/facts.js';
 import { indexInstance } from '../application/index-instance.js';
+import type { JudgeRejected } from '../application/judge-rejected.js';
 import type { ObeyNote } from '../application/obey-note.js';
 import { type BlobReader, readShown } from '../application/read-instance.js';
 import { recordProcedureStep } from '../application/statements.js';
@@ -17,7 +18,7 @@ import { MalformedEventFieldError } from '../domain/errors.js';
 import type { StoredInstance } from '../domain/instance.js';
 import type { ProcedureStep, StepStatus } from '../domain/procedure-step.js';
 import type { QuietPeriods } from '../domain/study.js';
-import { BLOBS, FACTS, OBEY_NOTE, QUIET_PERIODS } from '../tokens.js';
+import { BLOBS, FACTS, JUDGE_REJECTED, OBEY_NOTE, QUIET_PERIODS } from '../tokens.js';
 
 /** Facts of the archive and of senders. */
 @Controller()
@@ -29,6 +30,7 @@ export class ImagingEvents {
     @Inject(BLOBS) private readonly blobs: BlobReader & ShownInstances,
     @Inject(QUIET_PERIODS) private readonly periods: QuietPeriods,
     @Inject(OBEY_NOTE) private readonly obeyNote: ObeyNote,
+    @Inject(JUDGE_REJECTED) private readonly judgeRejected: JudgeRejected,
   ) {}
 
   /** The header is read before the transaction begins: no lock waits for the object store. */
@@ -36,6 +38,7 @@ export class ImagingEvents {
   async instanceStored(@Payload() message: imaging.InstanceStored, @Ctx() context: EventLogContext): Promise<void> {
     // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows. Or withheld.
     if (message.withheld) {
+      await this.judgeRejected(storedInstanceOf(message));
       await this.facts.once(factOf(context.event), (index) => countWithheld(index, message));
       return;
     }
