@@ -68,17 +68,17 @@ export class Tombstones {
       const instances = await this.#kept(scope);
       if (instances.length === 0) throw new NothingKeptError();
       const named = new Set(instances.map(({ sopInstanceUid }) => sopInstanceUid));
-      let grew = false;
+      const look = { grew: false };
       const isWhole: Stands = async (trx) => {
         const now = await keptIn(trx, this.parts.site, scope);
-        grew = now.some(({ sopInstanceUid }) => !named.has(sopInstanceUid));
-        return !grew;
+        look.grew = now.some(({ sopInstanceUid }) => !named.has(sopInstanceUid));
+        return !look.grew;
       };
       try {
         return await this.#hide(scope.studyInstanceUid, instances, hide, isWhole);
       } catch (error) {
         // Something came between the look and the lock: it is of the scope too.
-        if (!grew || attempt >= attemptsMax) throw error;
+        if (!look.grew || attempt >= attemptsMax) throw error;
       }
     }
   }
