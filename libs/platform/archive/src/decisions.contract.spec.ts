@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { newId, uuidToUid } from '@callosum/kernel';
 import { tinyCt } from '@callosum/phantom';
 import { orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
-import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { type Archive, type Hide, type Intake, NothingKeptError } from './index.js';
+import type { Archive, Hide, Intake } from './index.js';
 import { HookedStore } from './test-support/hooked-store.js';
 import { type OpenArchive, openArchive, prepareArchive } from './test-support/open-archive.js';
 

@@ -45,7 +45,10 @@ export class ImagingEvents {
     if (!message.current) return;
     const stored = storedInstanceOf(message);
     const record = await readShown(this.blobs, stored);
-    if (!record) return void this.log.debug({ sop: stored.sopInstanceUid, study: stored.studyInstanceUid }, 'instance.gone');
+    if (!record) {
+      this.log.debug({ sop: stored.sopInstanceUid, study: stored.studyInstanceUid }, 'instance.gone');
+      return;
+    }
     await this.obeyNote(record);
     const outcome = await this.facts.once(factOf(context.event), (index) =>
       indexInstance(index, record, this.periods, message.revisionFloor),
