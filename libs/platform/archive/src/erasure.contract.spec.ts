@@ -66,7 +66,14 @@ describe.skipIf(postgres.missing)(`erasure${postgres.missing ? ` (${postgres.mis
   const blobs = async (sop: string): Promise<string[]> => {
     const { rows } = await sql<{ key: string }>`select blob_key as key from intake
       where sop_instance_uid = ${sop} order by id`.execute(here.database.db);
-    const there = await Promise.all(rows.map(({ key }) => objects.head(key).then(() => [key]).catch(() => [])));
+    const there = await Promise.all(
+      rows.map(({ key }) =>
+        objects
+          .head(key)
+          .then(() => [key])
+          .catch(() => []),
+      ),
+    );
     return there.flat();
   };
 

@@ -50,11 +50,7 @@ async function replayAll(
 
 /** Up to which sequence this database was compared with the marks; 0 when it never was. */
 export async function replayedThrough(db: Kysely<ArchiveTables>, site: string): Promise<number> {
-  const row = await db
-    .selectFrom('tombstone_replay')
-    .select('through')
-    .where('site', '=', site)
-    .executeTakeFirst();
+  const row = await db.selectFrom('tombstone_replay').select('through').where('site', '=', site).executeTakeFirst();
   return row?.through ?? 0;
 }
 

@@ -7,7 +7,14 @@ import { NothingKeptError, TombstonesChangedError } from './errors.js';
 import { keptIn, mayLetGo, shownResultsOf, type TombstoneScope } from './kept-scope.js';
 import type { PendingRow } from './ledger.js';
 import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
-import { nextSequence, type Place, type RecordParts, recordTombstone, sequenceOfId, type Stands } from './tombstone-record.js';
+import {
+  nextSequence,
+  type Place,
+  type RecordParts,
+  recordTombstone,
+  sequenceOfId,
+  type Stands,
+} from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks } from './tombstone-replay.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';

@@ -53,7 +53,16 @@ export function rejectionNoteOf(record: InstanceRecord): RejectionNote | undefin
   const elsewhere = new Set(others.filter((uid) => !known.has(uid) && uid !== sopInstanceUid)).size;
   const { patientId, issuerOfPatientId } = patient;
   const { instanceRevision } = record;
-  return { sopInstanceUid, instanceRevision, studyInstanceUid, code, patientId, issuerOfPatientId, rejected, elsewhere };
+  return {
+    sopInstanceUid,
+    instanceRevision,
+    studyInstanceUid,
+    code,
+    patientId,
+    issuerOfPatientId,
+    rejected,
+    elsewhere,
+  };
 }
 
 const isRejection = (code: string): code is RejectionCode => Object.hasOwn(rejections, code);

@@ -20,7 +20,9 @@ const shownAgain = (sopInstanceUid: string, source: string): ForwardableInstance
 describe('instances that are shown again', () => {
   const told = async (effect: imaging.TombstoneEffect): Promise<string[][]> => {
     const queued: string[][] = [];
-    const rules = { current: () => Promise.resolve([{ id: 'r', ...forwardingRuleInput.parse({ destination: 'PACS' }) }]) };
+    const rules = {
+      current: () => Promise.resolve([{ id: 'r', ...forwardingRuleInput.parse({ destination: 'PACS' }) }]),
+    };
     const queue = {
       add: ({ eventId }: { eventId: string }, { sopInstanceUid }: ForwardableInstance) =>
         Promise.resolve(queued.push([eventId, sopInstanceUid])),
@@ -30,7 +32,10 @@ describe('instances that are shown again', () => {
         Promise.resolve(study === '1.2' ? uids.map((uid) => shownAgain(uid, uid === '1.2.3' ? 'PACS' : 'CT1')) : []),
     };
     const events = new InstancesRestoredEvents(new QueueForwards(rules as never, queue as never), objects);
-    const instances = ['1.2.1', '1.2.2', '1.2.3'].map((sopInstanceUid) => ({ seriesInstanceUid: '1.3', sopInstanceUid }));
+    const instances = ['1.2.1', '1.2.2', '1.2.3'].map((sopInstanceUid) => ({
+      seriesInstanceUid: '1.3',
+      sopInstanceUid,
+    }));
     const message = imaging.TombstoneRecorded.fromPartial({ studyInstanceUid: '1.2', effect, instances });
     await events.tombstoneRecorded(message, { event: { id: 'e1' } } as unknown as EventLogContext);
     return queued;
