@@ -99,7 +99,8 @@ export class Archive {
     const commits = new GroupCommit((rows) => this.#ledger.insertNew(rows), passesLater);
     this.tombstones = new Tombstones({ ...this.#parts(), db: this.#db, outbox: options.outbox });
     this.#deposit = new Deposit(this.#store, this.#ledger, commits, rule, this.tombstones);
-    this.#eraser = new Eraser({ ...this.#parts(), db: this.#db, outbox: options.outbox, rule });
+    const { tombstones } = this;
+    this.#eraser = new Eraser({ ...this.#parts(), db: this.#db, outbox: options.outbox, rule, tombstones });
     this.#sweep = new Sweep({ ...this.#parts(), rule });
   }
 
@@ -157,6 +158,8 @@ export class Archive {
     if (selection.seriesInstanceUid !== undefined)
       query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
     if (selection.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', selection.sopInstanceUid);
+    if (selection.sopInstanceUids !== undefined)
+      query = query.where(sql<boolean>`sop_instance_uid = any(${[...selection.sopInstanceUids]}::text[])`);
     return available(query.orderBy('id').execute());
   }
 

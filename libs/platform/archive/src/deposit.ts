@@ -2,10 +2,10 @@ import { type ObjectStore, ObjectExistsError } from '@callosum/object-store';
 
 import { isConflict } from './conflicts.js';
 import type { GroupCommit } from './group-commit.js';
+import { admits } from './known-uids.js';
 import type { Ledger, LedgerEntry, PendingRow } from './ledger.js';
 import { revisionKey } from './revision-marks.js';
 import type { RuleTwo, Verdict } from './rule-two.js';
-import type { WithheldRow } from './tombstone-tables.js';
 import type { Tombstones } from './tombstones.js';
 
 /** `stored` also when a recovery was faster and wrote the row of this very blob. */
@@ -25,25 +25,27 @@ export class Deposit {
     return (await this.commits.add(row)) ? 'stored' : this.decide(row);
   }
 
-  /** Rule 2, for an object whose UID is known already. */
+  /**
+   * Rule 2, for an object whose UID is known already, or named by a tombstone that lets it come again. What brings the
+   * instance back does so before its row and is judged once more after: what is hidden may be erased until then.
+   */
   async decide(row: PendingRow, comesAfter?: (entry: LedgerEntry) => boolean): Promise<DepositStatus> {
-    const tombstone = await this.ledger.withholding(row);
-    const mayComeAgain = !tombstone?.withheld || admits(tombstone, row);
-    const status = await this.#settleRevision(row, mayComeAgain, comesAfter);
-    // A conflict stays beside what is hidden; anything else is the instance, and it is back.
-    if (tombstone?.withheld && mayComeAgain && !isConflict(status)) await this.tombstones.readmit(row);
-    return status;
-  }
-
-  async #settleRevision(
-    row: PendingRow,
-    mayComeAgain: boolean,
-    comesAfter?: (entry: LedgerEntry) => boolean,
-  ): Promise<DepositStatus> {
     const { written } = row;
     for (;;) {
+      const tombstone = await this.ledger.withholding(row);
+      const isHidden = tombstone?.withheld === true;
+      const mayComeAgain = !isHidden || admits(tombstone, row);
       const kept = await this.ledger.kept(written.sopInstanceUid);
-      const verdict = await this.#judge(row, kept, mayComeAgain, comesAfter);
+      const verdict = kept.length === 0 ? undefined : await this.#judge(row, kept, mayComeAgain, comesAfter);
+      // A conflict stays beside what is hidden; anything else is the instance, and it is back.
+      if (isHidden && mayComeAgain && !(verdict && isConflict(verdict.decision))) {
+        await this.tombstones.readmit(row);
+        continue;
+      }
+      if (!verdict) {
+        if (await this.commits.add(row)) return 'stored';
+        continue;
+      }
       if (verdict.decision === 'duplicate') return verdict.of.blob_key === written.blob.key ? 'stored' : 'duplicate';
       const { digests, ...revision } = verdict;
       await this.#mark(written.blob.key, revision.revision);
@@ -74,10 +76,6 @@ export class Deposit {
     }
   }
 }
-
-/** A withdrawn result comes again when Callosum publishes it again, not when a PACS sends back its copy. */
-const admits = (tombstone: Pick<WithheldRow, 'admits_again' | 'reason'>, { intake }: PendingRow): boolean =>
-  tombstone.admits_again && (tombstone.reason !== 'result-withdrawn' || intake.origin === 'callosum');
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
   await Promise.resolve();

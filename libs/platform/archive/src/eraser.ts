@@ -1,71 +1,84 @@
 import type { Outbox } from '@callosum/event-log';
-import { type Clock, newId } from '@callosum/kernel';
+import type { Clock } from '@callosum/kernel';
 import { ObjectNotFoundError, type ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
-import { type Kysely, type QueryExecutorProvider, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 
-import type { Ledger, LedgerEntry } from './ledger.js';
+import {
+  type DueStudy,
+  dueRows,
+  type ErasedRow,
+  erasuresUnderWay,
+  nextDueStudy,
+  recordDeleted,
+  recordErasure,
+} from './erasure-rows.js';
+import type { LedgerEntry } from './ledger.js';
 import type { RuleTwo } from './rule-two.js';
 import type { ArchiveTables } from './tables.js';
-import { tellTombstone } from './tombstone-facts.js';
-import { ownStudy } from './tombstone-lock.js';
-import type { TombstoneReason } from './tombstone-tables.js';
+import type { Tombstones } from './tombstones.js';
 import { available } from './unavailable.js';
 
-/** Blobs of one transaction, which who stores into the study waits for: a second or two on S3. */
-const batchRows = 50;
+/** Studies in one run that cannot be erased; with as many it is the disk or the database, and the next run tries again. */
+const failedMax = 10;
 
 export interface EraserParts {
   readonly db: Kysely<ArchiveTables>;
-  readonly ledger: Pick<Ledger, 'kept'>;
   readonly store: ObjectStore;
   readonly outbox: Outbox;
   readonly rule: Pick<RuleTwo, 'digestsOf'>;
+  readonly tombstones: Pick<Tombstones, 'replayNewer'>;
   readonly site: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-type DueEntry = LedgerEntry & { readonly hidden_for: TombstoneReason };
-
 /**
  * Erases the blobs of hidden instances whose time has come. Their rows stay, with UIDs and digests: an object that is
- * sent again is known. A legal hold keeps all of its study, and is asked for behind the same lock that places it.
+ * sent again is known. A legal hold keeps all of its study, and is asked for behind the same lock that places it. Rows
+ * say that a blob is going before it goes, so nothing is shown, or compared with, whose bytes a crash left out; the
+ * blobs go without a lock.
  */
 export class Eraser {
   constructor(private readonly parts: EraserParts) {}
 
   /** @param signal ends it early, with the signal's reason @returns how many blobs were erased */
   async run(signal?: AbortSignal): Promise<number> {
+    const { db, site, clock, tombstones } = this.parts;
+    await this.#deleteLeft(signal);
+    const failed: string[] = [];
     let erased = 0;
-    for (;;) {
+    let isReplayed = false;
+    for (let from: Date | undefined; ;) {
       signal?.throwIfAborted();
-      const due = await available(this.#due(this.parts.db));
-      const study = due[0]?.study_instance_uid;
-      if (study === undefined) return erased;
-      for (const entry of due) await this.#remember(entry);
-      const count = await available(this.#erase(study));
-      // Held meanwhile, or restored: the next look does not find it.
-      if (count > 0) this.parts.logger.info({ study, instances: count }, 'archive.erased');
-      erased += count;
+      const next: DueStudy | undefined = await available(nextDueStudy(db, site, { from, now: clock.now(), failed }));
+      if (!next) return erased;
+      if (!isReplayed) {
+        // The database may be a backup that does not know what was restored, or held, since.
+        await tombstones.replayNewer();
+        isReplayed = true;
+        continue;
+      }
+      from = next.eraseAt;
+      try {
+        erased += await this.#erase(next.study);
+      } catch (error) {
+        failed.push(next.study);
+        this.parts.logger.error({ study: next.study, err: error }, 'archive.erasure-failed');
+        if (failed.length >= failedMax) throw error;
+      }
     }
   }
 
-  /** Due blobs of one study: of `study`, else of the one that is due for longest. */
-  async #due(on: QueryExecutorProvider, study?: string): Promise<DueEntry[]> {
-    const { site, clock } = this.parts;
-    const ofStudy = study === undefined ? sql`true` : sql`i.study_instance_uid = ${study}`;
-    const { rows } = await sql<DueEntry>`
-      with due as (
-        select i.*, w.erase_at, w.reason as hidden_for from intake i join withheld_instance w on w.site = i.site
-          and w.study_instance_uid = i.study_instance_uid and w.sop_instance_uid = i.sop_instance_uid
-        where i.site = ${site} and i.withheld and i.erased_at is null and w.withheld
-          and w.erase_at <= ${clock.now()} and ${ofStudy}
-          and not exists (select 1 from legal_hold h
-            where h.site = i.site and h.study_instance_uid = i.study_instance_uid)
-      ), first as (select study_instance_uid from due order by erase_at limit 1)
-      select due.* from due join first using (study_instance_uid) order by due.id limit ${batchRows}`.execute(on);
-    return rows;
+  /** Some of what is due of a study. What was held meanwhile, or restored, is due no more. */
+  async #erase(study: string): Promise<number> {
+    const { db, site, clock, logger } = this.parts;
+    const due = await available(dueRows(db, site, study, clock.now()));
+    for (const entry of due.entries) await this.#remember(entry);
+    const rows = await available(recordErasure(this.parts, study, due, clock.now()));
+    const deleted = await this.#delete(rows);
+    if (deleted > 0) logger.info({ study, instances: deleted }, 'archive.erased');
+    return deleted;
   }
 
   /** What the object equals must be known when it is gone. */
@@ -73,58 +86,40 @@ export class Eraser {
     try {
       await this.parts.rule.digestsOf(entry);
     } catch (error) {
-      // An attempt before this one came as far as the blob.
+      // The database is older than the erasure of this blob.
       if (!(error instanceof ObjectNotFoundError)) throw error;
     }
   }
 
-  #erase(studyInstanceUid: string): Promise<number> {
-    const { db, store, outbox, site, clock } = this.parts;
-    return db.transaction().execute(async (trx) => {
-      await ownStudy(trx, studyInstanceUid);
-      const due = await this.#due(trx, studyInstanceUid);
-      const [first] = due;
-      if (!first) return 0;
-      for (const { blob_key } of due) await store.delete(blob_key);
-      const recordedAt = clock.now();
-      await trx
-        .updateTable('intake')
-        .set({ erased_at: recordedAt })
-        .where(
-          'id',
-          'in',
-          due.map(({ id }) => id),
-        )
-        .execute();
-      const { rows } = await sql<{ sequence: number }>`
-        select greatest(${recordedAt.getTime()}::bigint, coalesce(max(sequence), 0) + 1) as sequence from tombstone
-        where site = ${site} and study_instance_uid = ${studyInstanceUid}`.execute(trx);
-      const sequence = rows[0]?.sequence ?? recordedAt.getTime();
-      const tombstone = { tombstoneId: newId(), reason: first.hidden_for, actor: 'archive' };
-      const instances = due.map((row) => ({
-        seriesInstanceUid: row.series_instance_uid,
-        sopInstanceUid: row.sop_instance_uid,
-      }));
-      await trx
-        .insertInto('tombstone')
-        .values({
-          site,
-          study_instance_uid: studyInstanceUid,
-          sequence,
-          tombstone_id: tombstone.tombstoneId,
-          effect: 'erased',
-          reason: tombstone.reason,
-          code_value: null,
-          code_scheme: null,
-          actor: tombstone.actor,
-          cause: null,
-          instance_count: instances.length,
-          recorded_at: recordedAt,
-        })
-        .execute();
-      const told = { ...tombstone, studyInstanceUid, effect: 'erased' as const, sequence, instances };
-      await tellTombstone(trx, outbox, { ...told, code: undefined, recordedAt: recordedAt.toISOString() });
-      return due.length;
-    });
+  /** Blobs that a run before this one said were going, and that may be there still. */
+  async #deleteLeft(signal?: AbortSignal): Promise<void> {
+    const { db, site } = this.parts;
+    for (let after = 0; ;) {
+      signal?.throwIfAborted();
+      const rows = await available(erasuresUnderWay(db, site, after));
+      const last = rows.at(-1);
+      if (!last) return;
+      await this.#delete(rows);
+      after = last.id;
+    }
+  }
+
+  /** A blob that cannot be deleted now does not keep the others, and is tried again by the next run. */
+  async #delete(rows: readonly ErasedRow[]): Promise<number> {
+    const { db, store, logger } = this.parts;
+    const deleted: number[] = [];
+    let failure: unknown;
+    for (const { id, blob_key } of rows) {
+      try {
+        await store.delete(blob_key);
+        deleted.push(id);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    if (failure !== undefined)
+      logger.error({ blobs: rows.length - deleted.length, err: failure }, 'archive.erasure-failed');
+    await available(recordDeleted(db, deleted));
+    return deleted.length;
   }
 }

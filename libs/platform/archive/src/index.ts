@@ -9,4 +9,5 @@ export { archiveMigrations } from './tables.js';
 export type { WithheldInstance } from './tombstone-marks.js';
 export type { TombstoneEntry, TombstoneStatus } from './tombstone-status.js';
 export type { TombstoneEffect, TombstoneReason } from './tombstone-tables.js';
-export type { Decided, Hide, Recorded, Tombstones, TombstoneScope } from './tombstones.js';
+export type { TombstoneScope } from './kept-scope.js';
+export type { Decided, Hide, Recorded, Tombstones } from './tombstones.js';

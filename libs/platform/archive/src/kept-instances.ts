@@ -1,8 +1,9 @@
-/** Which current instances: of a study, of one of its series, or one. */
+/** Which current instances: of a study, of one of its series, one, or those of a list. */
 export interface InstanceSelection {
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid?: string;
   readonly sopInstanceUid?: string;
+  readonly sopInstanceUids?: readonly string[];
 }
 
 /** Current instances of a study. */

@@ -3,9 +3,9 @@ import type { Outbox, OutboxContext } from '@callosum/event-log';
 import { type Insertable, type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 
 import type { WrittenInstance } from './instance-bytes.js';
+import { knownUids } from './known-uids.js';
 import { factOf } from './stored-fact.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
-import { sharesStudies } from './tombstone-lock.js';
 
 export type LedgerEntry = Selectable<IntakeRow>;
 export type Origin = IntakeRow['origin'];
@@ -54,31 +54,39 @@ export class Ledger {
 
   /**
    * One transaction for all: each first object of a UID gets its row and its fact.
-   * @returns the UIDs that had a row before; of those nothing was written
+   * @returns the UIDs that had a row before, or that a tombstone hides until they come; of those nothing was written
    */
   async insertNew(pending: readonly PendingRow[]): Promise<ReadonlySet<string>> {
     // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
     const sorted = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
     return this.db.transaction().execute(async (trx) => {
-      const issued = await this.#issued(trx, sorted);
-      const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
-      const inserted = await trx
-        .insertInto('intake')
-        .values(rows)
-        // Of any unique index: with one named, two that insert a UID at the same moment can collide on another.
-        .onConflict((conflict) => conflict.doNothing())
-        .returningAll()
-        .returning(isNamed)
-        .execute();
+      const { issued, awaited } = await knownUids(trx, this.site, sorted);
+      const rows = sorted
+        .filter((row) => !awaited.has(row.written.sopInstanceUid))
+        .map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
+      const inserted = rows.length === 0 ? [] : await this.#insertFirsts(trx, rows);
       const entries = await this.#withhold(trx, inserted);
       const byUid = new Map(entries.map((entry) => [entry.sop_instance_uid, entry]));
       const facts = sorted.flatMap((row) => {
         const entry = byUid.get(row.written.sopInstanceUid);
         return entry ? [{ message: factOf(entry, row.revisionFloor), context: contextOf(row) }] : [];
       });
-      await this.outbox.addAll(trx, topics.instanceStored, facts);
+      if (facts.length > 0) await this.outbox.addAll(trx, topics.instanceStored, facts);
       return new Set(sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid)));
     });
+  }
+
+  #insertFirsts(trx: Transaction<ArchiveTables>, rows: readonly Insertable<IntakeRow>[]) {
+    return (
+      trx
+        .insertInto('intake')
+        .values([...rows])
+        // Of any unique index: with one named, two that insert a UID at the same moment can collide on another.
+        .onConflict((conflict) => conflict.doNothing())
+        .returningAll()
+        .returning(isNamed)
+        .execute()
+    );
   }
 
   /**
@@ -91,7 +99,7 @@ export class Ledger {
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const uid = row.written.sopInstanceUid;
-      const issued = await this.#issued(trx, [row]);
+      const { issued } = await knownUids(trx, this.site, [row]);
       await this.#lock(trx, uid);
       // A statement of its own, with a snapshot taken behind the lock: it sees what the holder before us committed.
       const { newest } = await trx
@@ -250,7 +258,14 @@ export class Ledger {
     inserted: readonly (LedgerEntry & { readonly named: boolean })[],
   ): Promise<LedgerEntry[]> {
     const named = inserted.filter((entry) => entry.named).map(({ id }) => id);
-    if (named.length > 0) await trx.updateTable('intake').set({ withheld: true }).where('id', 'in', named).execute();
+    if (named.length > 0) {
+      await trx.updateTable('intake').set({ withheld: true }).where('id', 'in', named).execute();
+      // What came after its bytes were erased is due as they were.
+      await sql`
+        update withheld_instance w set erased = false from intake i
+        where i.id = any(${named}::bigint[]) and w.site = i.site and w.study_instance_uid = i.study_instance_uid
+          and w.sop_instance_uid = i.sop_instance_uid and w.erased`.execute(trx);
+    }
     return inserted.map(({ named: withheld, ...entry }) => ({ ...entry, withheld }));
   }
 
@@ -263,19 +278,6 @@ export class Ledger {
       .where('study_instance_uid', '=', written.studyInstanceUid)
       .where('sop_instance_uid', '=', written.sopInstanceUid)
       .executeTakeFirst();
-  }
-
-  /**
-   * UIDs among these that Callosum gave out. Until the transaction ends, no tombstone of their studies comes in between:
-   * the statement that inserts sees all that were recorded before, those after see the rows.
-   */
-  async #issued(trx: Transaction<ArchiveTables>, pending: readonly PendingRow[]): Promise<ReadonlySet<string>> {
-    const uids = pending.map(({ written }) => written.sopInstanceUid);
-    const studies = [...new Set(pending.map(({ written }) => written.studyInstanceUid))].sort();
-    const { rows } = await sql<{ uid: string }>`
-      ${sharesStudies(studies)} union all
-      select sop_instance_uid from issued_instances where sop_instance_uid = any(${uids}::text[])`.execute(trx);
-    return new Set(rows.map(({ uid }) => uid));
   }
 }
 

@@ -17,6 +17,7 @@ import {
 } from '@callosum/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { dueRows, erasuresUnderWay, nextDueStudy } from './erasure-rows.js';
 import { Ledger } from './ledger.js';
 import type { ArchiveTables } from './tables.js';
 import { openArchive, prepareArchive } from './test-support/open-archive.js';
@@ -25,7 +26,7 @@ import type { Kysely } from 'kysely';
 const postgres = await orSkip(startPostgres);
 afterAll(() => postgres.server?.stop());
 const rows = 100_000;
-const large = ['intake', 'inbox', 'outbox', 'parked'];
+const large = ['intake', 'inbox', 'outbox', 'parked', 'withheld_instance'];
 
 describe.skipIf(postgres.missing)(
   `on ${rows} rows no table is read from end to end${postgres.missing ? ` (${postgres.missing})` : ''}`,
@@ -50,6 +51,12 @@ describe.skipIf(postgres.missing)(
       await admin.pool
         .query(`insert into parked (consumer_group, topic, key, event_id, type, source, time, site, correlation_id, value)
       select 'g' || n % 7, 't', 'k' || n, md5(n::text), 't', 's', now(), 'default', 'c', '{}' from generate_series(1, 20000) as n`);
+      // All of them erased, but for a few that are due.
+      await admin.pool
+        .query(`insert into withheld_instance (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
+          withheld, reason, admits_again, erase_at, erased)
+        select 'default', study_instance_uid, sop_instance_uid, series_instance_uid, 1, true, 'retention', true,
+          now() - interval '1 day', id > 10 from intake`);
       await admin.pool.query('vacuum analyze');
       [known] = (await admin.pool.query<typeof known>('select * from intake where id = 54321')).rows as [typeof known];
       folder = mkdtempSync(join(tmpdir(), 'callosum-plans-'));
@@ -91,6 +98,15 @@ describe.skipIf(postgres.missing)(
       ],
       ['the numbers of a study', () => archive.intakeOf(known.study_instance_uid)],
       ['the source instances of a study', () => archive.sourceInstancesOf(known.study_instance_uid)],
+      [
+        'what is due to be erased',
+        async () => {
+          const asked = { from: undefined, now: new Date(), failed: [] };
+          const due = await nextDueStudy(database.db, 'default', asked);
+          await dueRows(database.db, 'default', due?.study ?? '', asked.now);
+          await erasuresUnderWay(database.db, 'default', 0);
+        },
+      ],
       ['by blobs, as the sweeper and a recovery ask', () => ledger.named([known.blob_key, 'default/blobs/unknown'])],
       ['what Callosum made, found again', () => ledger.reissue(['1.2.3', '1.2.4'])],
       ['all of it, page by page', () => archive.current().next()],

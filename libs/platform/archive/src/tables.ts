@@ -1,7 +1,13 @@
 import type { Migrations } from '@callosum/database';
 import { type ColumnType, type Generated, type Kysely, sql } from 'kysely';
 
-import { type LegalHoldRow, tombstoneMigrations, type TombstoneRow, type WithheldRow } from './tombstone-tables.js';
+import {
+  type LegalHoldRow,
+  tombstoneMigrations,
+  type TombstoneReplayRow,
+  type TombstoneRow,
+  type WithheldRow,
+} from './tombstone-tables.js';
 
 /** The intake ledger: one row for each blob that is kept. What no row names does not exist. */
 export interface IntakeRow {
@@ -33,8 +39,10 @@ export interface IntakeRow {
   readonly stored_at: ColumnType<Date, Date, never>;
   /** A tombstone names it: kept, and shown to no reader. */
   readonly withheld: ColumnType<boolean, boolean | undefined, boolean>;
-  /** Its blob is gone for good. It stays withheld, or has a later revision. */
+  /** Its blob is gone for good, or about to be. It stays withheld, or has a later revision. */
   readonly erased_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  /** Erased, and its blob may be there still: who erases deletes it next, also after a crash. */
+  readonly erasing: ColumnType<boolean, boolean | undefined, boolean>;
 }
 
 /** UIDs that Callosum gave out (rule 4): known before the objects are stored anywhere. */
@@ -49,6 +57,7 @@ export interface ArchiveTables {
   tombstone: TombstoneRow;
   withheld_instance: WithheldRow;
   legal_hold: LegalHoldRow;
+  tombstone_replay: TombstoneReplayRow;
 }
 
 async function createLedger(db: Kysely<unknown>): Promise<void> {

@@ -43,11 +43,15 @@ export async function putMark(store: ObjectStore, site: string, mark: TombstoneM
 export const deleteMark = (store: ObjectStore, site: string, mark: TombstoneMark): Promise<void> =>
   store.delete(keyOf(site, mark));
 
-/** Keys of all marks with the ids in them, the oldest first. */
-export async function* listMarks(store: ObjectStore, site: string): AsyncGenerator<{ key: string; id: string }> {
+/** Keys of all marks with what is in them, the oldest first. */
+export async function* listMarks(
+  store: ObjectStore,
+  site: string,
+): AsyncGenerator<{ key: string; id: string; sequence: number }> {
   for await (const { key } of store.list(prefix(site))) {
-    const id = key.slice(prefix(site).length + timeChars + 1);
-    if (id !== '') yield { key, id };
+    const name = key.slice(prefix(site).length);
+    const [sequence, id] = [Number.parseInt(name.slice(0, timeChars), 36), name.slice(timeChars + 1)];
+    if (id !== '' && Number.isSafeInteger(sequence)) yield { key, id, sequence };
   }
 }
 

@@ -13,17 +13,20 @@ export interface RecordParts {
   readonly site: string;
 }
 
+/** Asked behind the study's lock: whether what was decided on is still so. */
+export type Stands = (trx: Transaction<ArchiveTables>) => Promise<boolean>;
+
 /** How a tombstone takes its place among the others of its study. */
 export type Place =
   /** After all of them. @param expected the last one's sequence, where the caller decided on it; 0 for none */
-  | { readonly kind: 'last'; readonly expected?: number | undefined }
+  | { readonly kind: 'last'; readonly expected?: number | undefined; readonly stands?: Stands | undefined }
   /** Where it was: a later one about the same instance holds. */
   | { readonly kind: 'as-marked' };
 
 /**
  * One transaction: the tombstone, what it says of instances and of the ledger's rows, and its facts.
  * @returns its sequence; undefined when it, or another one of the same cause, is recorded already
- * @throws {TombstonesChangedError} when the last one is not the expected one
+ * @throws {TombstonesChangedError} when the last one is not the expected one, or what was decided on does not stand
  */
 export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: Place): Promise<number | undefined> {
   const { db, outbox, site } = parts;
@@ -31,6 +34,7 @@ export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: 
     const { studyInstanceUid, recordedAt, effect } = mark;
     await ownStudy(trx, studyInstanceUid);
     const sequence = await sequenceOf(trx, site, mark, place);
+    if (place.kind === 'last' && place.stands && !(await place.stands(trx))) throw new TombstonesChangedError();
     const inserted = await trx
       .insertInto('tombstone')
       .values({
@@ -72,26 +76,36 @@ export async function nextSequence({ db, site }: RecordParts, studyInstanceUid: 
   return Math.max(now.getTime(), (row?.last ?? 0) + 1);
 }
 
+/** Of a tombstone that is recorded; undefined when it is not. */
+export async function sequenceOfId({ db }: RecordParts, tombstoneId: string): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('tombstone')
+    .select('sequence')
+    .where('tombstone_id', '=', tombstoneId)
+    .executeTakeFirst();
+  return row?.sequence;
+}
+
 async function sequenceOf(
   trx: Transaction<ArchiveTables>,
   site: string,
   { studyInstanceUid, sequence: marked }: TombstoneMark,
   place: Place,
 ): Promise<number> {
-  const rows = await trx
+  const ofStudy = trx
     .selectFrom('tombstone')
-    .select('sequence')
     .where('site', '=', site)
-    .where('study_instance_uid', '=', studyInstanceUid)
-    .where('sequence', '>=', place.kind === 'last' ? 0 : marked)
-    .execute();
-  const taken = new Set(rows.map(({ sequence }) => sequence));
+    .where('study_instance_uid', '=', studyInstanceUid);
   if (place.kind === 'as-marked') {
+    const rows = await ofStudy.select('sequence').where('sequence', '>=', marked).execute();
+    const taken = new Set(rows.map(({ sequence }) => sequence));
     let sequence = marked;
     while (taken.has(sequence)) sequence++;
     return sequence;
   }
-  const last = Math.max(0, ...taken);
+  // One step of the primary key: a study that is sent again image by image has a tombstone for each.
+  const newest = await ofStudy.select((select) => select.fn.max('sequence').as('last')).executeTakeFirst();
+  const last = newest?.last ?? 0;
   if (place.expected !== undefined && place.expected !== last) throw new TombstonesChangedError();
   return Math.max(marked, last + 1);
 }
@@ -112,7 +126,7 @@ async function settleInstances(
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     on conflict (site, study_instance_uid, sop_instance_uid) do update
-    set sequence = excluded.sequence, withheld = excluded.withheld, reason = excluded.reason,
+    set sequence = excluded.sequence, withheld = excluded.withheld, reason = excluded.reason, erased = false,
       admits_again = excluded.admits_again and (not w.withheld or w.admits_again),
       erase_at = case when not excluded.withheld then null when w.withheld then least(w.erase_at, excluded.erase_at)
         else excluded.erase_at end

@@ -39,6 +39,8 @@ export interface WithheldRow {
   readonly admits_again: boolean;
   /** When its bytes go; null: never. */
   readonly erase_at: NullableTimestamp;
+  /** They are gone, or never came. One that comes after that is due again. */
+  readonly erased: ColumnType<boolean, boolean | undefined, boolean>;
 }
 
 /** Studies of which nothing may be erased. */
@@ -47,6 +49,12 @@ export interface LegalHoldRow {
   readonly study_instance_uid: string;
   readonly actor: string;
   readonly placed_at: Timestamp;
+}
+
+/** Up to which sequence this database is known to have every tombstone that lies beside the blobs. */
+export interface TombstoneReplayRow {
+  readonly site: string;
+  readonly through: number;
 }
 
 async function createTombstones(db: Kysely<unknown>): Promise<void> {
@@ -92,6 +100,12 @@ async function createTombstones(db: Kysely<unknown>): Promise<void> {
   );
 }
 
+async function createErasure(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table withheld_instance add column erased boolean not null default false`.execute(db);
+  await sql`alter table intake add column erasing boolean not null default false`.execute(db);
+  await sql`create table tombstone_replay (site text primary key, through bigint not null)`.execute(db);
+}
+
 export const tombstoneMigrations: Migrations = {
   '0003-tombstones': { up: createTombstones },
   '0004-withheld-instances': addIndexes({
@@ -99,4 +113,11 @@ export const tombstoneMigrations: Migrations = {
     table: 'intake',
     on: '(site, study_instance_uid, sop_instance_uid) where withheld and erased_at is null',
   }),
+  '0005-erasure': { up: createErasure },
+  '0006-due-erasures': addIndexes({
+    name: 'withheld_due',
+    table: 'withheld_instance',
+    on: '(site, erase_at) where withheld and not erased and erase_at is not null',
+  }),
+  '0007-erasures-under-way': addIndexes({ name: 'intake_erasing', table: 'intake', on: '(site, id) where erasing' }),
 };

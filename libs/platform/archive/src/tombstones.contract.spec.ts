@@ -31,7 +31,7 @@ describe.skipIf(postgres.missing)(`tombstones${postgres.missing ? ` (${postgres.
   let here: OpenArchive;
   let archive: Archive;
   let study: string;
-  let now = Date.parse('2026-11-22T00:00:00Z');
+  let now = Date.parse('2126-11-22T00:00:00Z');
   const objects = new FileObjectStore({ root: folder, diskFreeBytesMin: 0 });
   const clock = { now: () => new Date(now) };
 

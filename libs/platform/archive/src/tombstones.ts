@@ -4,26 +4,21 @@ import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
 import { NothingKeptError, TombstonesChangedError } from './errors.js';
+import { keptIn, mayLetGo, shownResultsOf, type TombstoneScope } from './kept-scope.js';
 import type { PendingRow } from './ledger.js';
+import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
 import {
-  deleteMark,
-  listMarks,
-  putMark,
-  readMark,
-  type TombstoneMark,
-  type WithheldInstance,
-} from './tombstone-marks.js';
-import { type Place, nextSequence, type RecordParts, recordTombstone } from './tombstone-record.js';
+  nextSequence,
+  type Place,
+  type RecordParts,
+  recordTombstone,
+  sequenceOfId,
+  type Stands,
+} from './tombstone-record.js';
+import { recordReplayed, replayedThrough, replayMarks } from './tombstone-replay.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
 import { available } from './unavailable.js';
-
-/** A study, one of its series, or one instance of it. */
-export interface TombstoneScope {
-  readonly studyInstanceUid: string;
-  readonly seriesInstanceUid?: string | undefined;
-  readonly sopInstanceUid?: string | undefined;
-}
 
 /** Who decides, and on what. */
 export interface Decided {
@@ -51,10 +46,15 @@ export interface Recorded {
 
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
+/** How often a scope is read again that grows while it is hidden. */
+const attemptsMax = 20;
+const nothingRecorded: Recorded = { sequence: undefined, instances: 0 };
 type Unplaced = Omit<TombstoneMark, 'sequence'>;
 
-/** Ids asked of the ledger at once. */
-const pageIds = 500;
+/** A mark this young may belong to a transaction that has not ended: who wrote it records it. */
+const underWayMs = 60_000;
+/** Clocks of replicas differ: marks may be written behind where the last comparison ended. */
+const overlapMs = 3_600_000;
 
 export interface TombstoneParts extends RecordParts {
   readonly store: ObjectStore;
@@ -71,19 +71,61 @@ export class Tombstones {
 
   /** Hides what the archive keeps of a scope now. @throws {NothingKeptError} @throws {TombstonesChangedError} */
   async hide(scope: TombstoneScope, hide: Hide): Promise<Recorded> {
-    const instances = await this.#kept(scope);
-    if (instances.length === 0) throw new NothingKeptError();
-    return this.hideInstances(scope.studyInstanceUid, instances, hide);
+    for (let attempt = 1; ; attempt++) {
+      const instances = await this.#kept(scope);
+      if (instances.length === 0) throw new NothingKeptError();
+      const named = new Set(instances.map(({ sopInstanceUid }) => sopInstanceUid));
+      const look = { grew: false };
+      const isWhole: Stands = async (trx) => {
+        const now = await keptIn(trx, this.parts.site, scope);
+        look.grew = now.some(({ sopInstanceUid }) => !named.has(sopInstanceUid));
+        return !look.grew;
+      };
+      try {
+        return await this.#hide(scope.studyInstanceUid, instances, hide, isWhole);
+      } catch (error) {
+        // Something came between the look and the lock: it is of the scope too.
+        if (!look.grew || attempt >= attemptsMax) throw error;
+      }
+    }
+  }
+
+  /**
+   * Hides a study whose retention is over. @param quietSince nothing of it came, or came again, after that
+   * @returns 0 instances where something did, or a legal hold or a person keeps it
+   */
+  async letGo(
+    studyInstanceUid: string,
+    { eraseAfterMs, quietSince }: { readonly eraseAfterMs: number | null; readonly quietSince: Date },
+  ): Promise<Recorded> {
+    const { db, site } = this.parts;
+    const instances = await this.#kept({ studyInstanceUid });
+    if (!(await available(mayLetGo(db, site, studyInstanceUid, quietSince)))) return nothingRecorded;
+    const hide = { reason: 'retention', actor: 'retention', eraseAfterMs } as const;
+    try {
+      // Asked again behind the lock.
+      return await this.#hide(studyInstanceUid, instances, hide, (trx) =>
+        mayLetGo(trx, site, studyInstanceUid, quietSince),
+      );
+    } catch (error) {
+      if (error instanceof TombstonesChangedError) return nothingRecorded;
+      throw error;
+    }
   }
 
   /** Hides these instances of a study, also those that come later. @throws {TombstonesChangedError} */
-  async hideInstances(
+  hideInstances(studyInstanceUid: string, instances: readonly WithheldInstance[], hide: Hide): Promise<Recorded> {
+    return this.#hide(studyInstanceUid, instances, hide);
+  }
+
+  async #hide(
     studyInstanceUid: string,
     instances: readonly WithheldInstance[],
     { reason, code, cause, eraseAfterMs, actor, expectedSequence }: Hide,
+    stands?: Stands,
   ): Promise<Recorded> {
     const distinct = [...new Map(instances.map((one) => [one.sopInstanceUid, one])).values()];
-    if (distinct.length === 0) return { sequence: undefined, instances: 0 };
+    if (distinct.length === 0) return nothingRecorded;
     const now = this.parts.clock.now();
     const mark: Unplaced = {
       ...this.#mark(studyInstanceUid, 'hidden', reason, actor),
@@ -93,15 +135,16 @@ export class Tombstones {
       admitsAgain: reason === 'retention' || reason === 'result-withdrawn' || code?.value === retentionExpired,
       eraseAt: eraseAfterMs === null ? null : new Date(now.getTime() + eraseAfterMs).toISOString(),
     };
-    if (cause !== undefined && (await this.#isObeyed(cause))) return { sequence: undefined, instances: 0 };
-    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+    if (cause !== undefined && (await this.#isObeyed(cause))) return nothingRecorded;
+    return this.#record(mark, { kind: 'last', expected: expectedSequence, stands });
   }
 
   /** Hides objects that Callosum made, by their UIDs; those that are not shown, or not kept, are passed over. */
   async hideResults(studyInstanceUid: string, sopInstanceUids: readonly string[], actor: string): Promise<Recorded> {
     const wanted = new Set(sopInstanceUids);
-    const kept = (await this.#kept({ studyInstanceUid }, true)).filter((one) => wanted.has(one.sopInstanceUid));
-    return this.hideInstances(studyInstanceUid, kept, { reason: 'result-withdrawn', eraseAfterMs: null, actor });
+    const shown = await available(shownResultsOf(this.parts.db, this.parts.site, studyInstanceUid));
+    const kept = shown.filter((one) => wanted.has(one.sopInstanceUid));
+    return this.#hide(studyInstanceUid, kept, { reason: 'result-withdrawn', eraseAfterMs: null, actor });
   }
 
   /**
@@ -123,6 +166,22 @@ export class Tombstones {
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
 
+  /** Takes back what a rejection note said of an instance that turned out to be none of its own. */
+  async unreject(studyInstanceUid: string, sopInstanceUid: string, actor: string): Promise<Recorded> {
+    const query = this.parts.db
+      .selectFrom('withheld_instance')
+      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
+      .where('site', '=', this.parts.site)
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .where('sop_instance_uid', '=', sopInstanceUid)
+      .where('withheld', '=', true)
+      .where('reason', '=', 'rejection-note');
+    const instances = await available(query.execute());
+    if (instances.length === 0) return nothingRecorded;
+    const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', actor), instances };
+    return this.#record(mark, { kind: 'last' });
+  }
+
   /** A legal hold: nothing of the study is erased. @throws {NothingKeptError} @throws {TombstonesChangedError} */
   async hold(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
     if ((await this.#kept({ studyInstanceUid })).length === 0) throw new NothingKeptError();
@@ -130,8 +189,11 @@ export class Tombstones {
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
 
-  /** Lifts the hold; what was due meanwhile is erased soon. @throws {TombstonesChangedError} */
-  release(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
+  /** Lifts the hold, where there is one; what was due meanwhile is erased soon. @throws {TombstonesChangedError} */
+  async release(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
+    const { legalHold, sequence } = await this.status(studyInstanceUid);
+    if (expectedSequence !== undefined && expectedSequence !== sequence) throw new TombstonesChangedError();
+    if (!legalHold) return nothingRecorded;
     const mark = this.#mark(studyInstanceUid, 'released', 'person', actor);
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
@@ -162,31 +224,20 @@ export class Tombstones {
   }
 
   /** Records what lies beside the blobs and the ledger does not know: it is older than they are, or was lost. */
-  async replay(): Promise<void> {
-    let page: { key: string; id: string }[] = [];
-    let replayed = 0;
-    for await (const one of listMarks(this.parts.store, this.parts.site)) {
-      page.push(one);
-      if (page.length < pageIds) continue;
-      replayed += await this.#replayAll(page);
-      page = [];
-    }
-    replayed += await this.#replayAll(page);
-    if (replayed > 0) this.parts.logger.info({ tombstones: replayed }, 'archive.tombstones-replayed');
+  replay(): Promise<void> {
+    return replayMarks(this.parts, 0, Infinity);
   }
 
-  async #replayAll(page: readonly { readonly key: string; readonly id: string }[]): Promise<number> {
-    if (page.length === 0) return 0;
-    const ids = page.map(({ id }) => id);
-    const query = this.parts.db.selectFrom('tombstone').select('tombstone_id').where('tombstone_id', 'in', ids);
-    const known = new Set((await available(query.execute())).map((row) => row.tombstone_id));
-    let replayed = 0;
-    for (const { key, id } of page) {
-      if (known.has(id)) continue;
-      const mark = await readMark(this.parts.store, key);
-      if (mark && (await available(recordTombstone(this.parts, mark, { kind: 'as-marked' }))) !== undefined) replayed++;
-    }
-    return replayed;
+  /**
+   * The same, for what this database was not compared with yet: before anything is erased, for it may be a backup that is
+   * older than a restore or a legal hold. The database itself says how far it is known, so a restored one begins there.
+   */
+  async replayNewer(): Promise<void> {
+    const { db, site, clock } = this.parts;
+    const through = await available(replayedThrough(db, site));
+    const settled = clock.now().getTime() - underWayMs;
+    await replayMarks(this.parts, through - overlapMs, settled);
+    await available(recordReplayed(db, site, settled));
   }
 
   async #isObeyed(cause: string): Promise<boolean> {
@@ -198,18 +249,8 @@ export class Tombstones {
     return (await available(query.executeTakeFirst())) !== undefined;
   }
 
-  async #kept(scope: TombstoneScope, onlyShownResults = false): Promise<WithheldInstance[]> {
-    let query = this.parts.db
-      .selectFrom('intake')
-      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
-      .where('site', '=', this.parts.site)
-      .where('current', '=', true)
-      .where('erased_at', 'is', null)
-      .where('study_instance_uid', '=', scope.studyInstanceUid);
-    if (scope.seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', scope.seriesInstanceUid);
-    if (scope.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', scope.sopInstanceUid);
-    if (onlyShownResults) query = query.where('issued_by_callosum', '=', true).where('withheld', '=', false);
-    return available(query.execute());
+  #kept(scope: TombstoneScope): Promise<WithheldInstance[]> {
+    return available(keptIn(this.parts.db, this.parts.site, scope));
   }
 
   #mark(studyInstanceUid: string, effect: TombstoneMark['effect'], reason: TombstoneReason, actor: string): Unplaced {
@@ -225,8 +266,11 @@ export class Tombstones {
     await available(putMark(store, site, mark));
     try {
       const sequence = await available(recordTombstone(this.parts, mark, place));
-      if (sequence === undefined) await deleteMark(store, site, mark);
-      return { sequence, instances: sequence === undefined ? 0 : mark.instances.length };
+      if (sequence !== undefined) return { sequence, instances: mark.instances.length };
+      // A recovery that runs may have found the mark and recorded it.
+      const replayed = await available(sequenceOfId(this.parts, mark.tombstoneId));
+      if (replayed === undefined) await deleteMark(store, site, mark);
+      return { sequence: replayed, instances: replayed === undefined ? 0 : mark.instances.length };
     } catch (error) {
       // Of any other failure nobody knows whether it was committed: the mark stays, and a recovery obeys it.
       if (error instanceof TombstonesChangedError) await deleteMark(store, site, mark).catch(() => undefined);

@@ -29,13 +29,14 @@ import { RetrieveService } from './transport/dimse/retrieve.service.js';
 import { WorklistService } from './transport/dimse/worklist.service.js';
 import { EntitiesHttp } from './transport/entities.http.js';
 import { InstanceStoredEvents } from './transport/events/instance-stored.events.js';
+import { InstancesRestoredEvents } from './transport/events/instances-restored.events.js';
 import { ForwardingHttp } from './transport/http/forwarding.http.js';
 import { PullsHttp } from './transport/http/pulls.http.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';
 import { worklistProviders } from './worklist.providers.js';
 
 @Module({
-  controllers: [EntitiesHttp, InstanceStoredEvents, ForwardingHttp, PullsHttp],
+  controllers: [EntitiesHttp, InstanceStoredEvents, InstancesRestoredEvents, ForwardingHttp, PullsHttp],
   providers: [
     ...forwardingProviders,
     ...pullProviders,

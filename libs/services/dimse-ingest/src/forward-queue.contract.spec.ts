@@ -174,6 +174,20 @@ describe('the queues of forwarding', () => {
     expect(await states()).toEqual(['waiting', 'waiting', 'dropped']);
   });
 
+  it('take up what was withdrawn when a further fact tells of it, and nothing else that ended', async () => {
+    await add('1.2.1');
+    await add('1.2.2');
+    const batch = await claim();
+    const [withdrawn, sent] = batch.items;
+    if (withdrawn && sent) {
+      await queue.end(batch, withdrawn, 'dropped', 'dimse-ingest.withdrawn');
+      await queue.end(batch, sent, 'sent');
+    }
+    expect([await add('1.2.1'), await add('1.2.2')]).toEqual([1, 0]);
+    expect(await states()).toEqual(['waiting', 'sent']);
+    expect((await claim()).items.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(['1.2.1']);
+  });
+
   it('are filled by the rules that can be read: one that cannot is told once, and removed as any other', async () => {
     const told: string[] = [];
     const rules = new PostgresForwardingRules(database, [], (id) => told.push(id));

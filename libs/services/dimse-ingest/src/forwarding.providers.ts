@@ -17,7 +17,14 @@ import type { ApplicationEntities } from './application/ports.js';
 import { QueueForwards } from './application/queue-forwards.js';
 import { SendForwards } from './application/send-forwards.js';
 import type { DimseIngestSettings } from './settings.js';
-import { APPLICATION_ENTITIES, DESTINATIONS, FORWARD_QUEUE, FORWARD_WAKER, FORWARDING_RULES } from './tokens.js';
+import {
+  APPLICATION_ENTITIES,
+  DESTINATIONS,
+  FORWARD_QUEUE,
+  FORWARD_WAKER,
+  FORWARDING_RULES,
+  SHOWN_OBJECTS,
+} from './tokens.js';
 import { ForwardingLoop } from './transport/forwarding.loop.js';
 import { observedForward } from './transport/observed-forward.js';
 
@@ -43,6 +50,11 @@ export const forwardingProviders: Provider[] = [
     provide: QueueForwards,
     inject: [FORWARDING_RULES, FORWARD_QUEUE],
     useFactory: (rules: ForwardingRules, queue: ForwardQueue) => new QueueForwards(rules, queue),
+  },
+  {
+    provide: SHOWN_OBJECTS,
+    inject: [ARCHIVE],
+    useFactory: (archive: Archive) => new ForwardableObjects(archive),
   },
   {
     provide: DESTINATIONS,

@@ -7,6 +7,7 @@ import { DimseDestinations } from './adapters/dimse-destinations.js';
 import { ArchiveObjects } from './adapters/archive-objects.js';
 import { PeerOptions } from './adapters/peer-options.js';
 import { QueryIndexGrpc } from './adapters/query-index-grpc.js';
+import { ShownInstances } from './adapters/shown-instances.js';
 import { FindMatches } from './application/find-matches.js';
 import type { ApplicationEntities } from './application/ports.js';
 import { RetrieveInstances } from './application/retrieve-instances.js';
@@ -30,7 +31,7 @@ export const queryProviders: Provider[] = [
     provide: RetrieveInstances,
     useFactory: (client: StudyIndexClient, archive: Archive, peers: PeerOptions, settings: DimseIngestSettings) =>
       new RetrieveInstances(
-        new QueryIndexGrpc(client),
+        new ShownInstances(new QueryIndexGrpc(client), archive.tombstones),
         new ArchiveObjects(archive),
         new DimseDestinations(peers, settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS),
         new SendInstance(new Turns(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX)),

@@ -376,6 +376,7 @@ describe('facts about procedure steps', () => {
       {} as never,
       periods,
       () => Promise.resolve(),
+      () => Promise.resolve(),
     );
   const message = (status: imaging.ProcedureStepStatus, stepRevision: number): imaging.ProcedureStepChanged => ({
     studyInstanceUid: uid('s'),

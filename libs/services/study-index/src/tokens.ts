@@ -12,6 +12,8 @@ export const COMPLETION = Symbol('study-index.completion');
 export const TOMBSTONES = Symbol('study-index.tombstones');
 /** `ObeyNote`: takes up a rejection note. */
 export const OBEY_NOTE = Symbol('study-index.obey-note');
+/** `JudgeRejected`: looks at what came hidden. */
+export const JUDGE_REJECTED = Symbol('study-index.judge-rejected');
 /** `RetentionStore`. */
 export const RETENTION = Symbol('study-index.retention');
 /** `StatedLimits` of the settings. */

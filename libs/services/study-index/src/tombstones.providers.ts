@@ -5,13 +5,17 @@ import type { Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
 
 import { ArchiveTombstones, PostgresIndexedPatients } from './adapters/archive-tombstones.js';
+import type { ArchiveSource } from './adapters/archive-source.js';
+import { PostgresAwaitedRejections } from './adapters/awaited-rejections.js';
 import { PostgresRetention } from './adapters/retention.js';
 import type { StudyIndexTables } from './adapters/tables.js';
+import { type JudgeRejected, judgeRejected } from './application/judge-rejected.js';
 import { type ObeyNote, obeyNote } from './application/obey-note.js';
+import { readShown } from './application/read-instance.js';
 import { rejectionNoteOf } from './domain/rejection-note.js';
 import { erasureGraceMs } from './settings-tombstones.js';
 import type { StudyIndexSettings } from './settings.js';
-import { OBEY_NOTE, RETENTION, TOMBSTONES } from './tokens.js';
+import { BLOBS, JUDGE_REJECTED, OBEY_NOTE, RETENTION, TOMBSTONES } from './tokens.js';
 import { RetentionLoop } from './transport/retention.loop.js';
 
 /** What is shown of the archive and what is let go (docs/adr/0073). */
@@ -37,10 +41,33 @@ export const tombstoneProviders: Provider[] = [
         const note = rejectionNoteOf(record);
         if (!note) return;
         const patients = new PostgresIndexedPatients(db);
-        const { hidden, refused } = await obeyNote(archive, patients, note, erasureGraceMs(settings));
+        const { hidden, refused } = await obeyNote(
+          archive,
+          patients,
+          new PostgresAwaitedRejections(db),
+          note,
+          erasureGraceMs(settings),
+        );
         const fields = { study: note.studyInstanceUid, sop: note.sopInstanceUid, code: note.code };
         if (hidden > 0) log.info({ ...fields, instances: hidden }, 'rejection-note.obeyed');
         if (refused > 0) log.warn({ ...fields, instances: refused }, 'rejection-note.refused');
+      },
+  },
+  {
+    provide: JUDGE_REJECTED,
+    inject: [TOMBSTONES, BLOBS, DATABASE, LOGGER],
+    useFactory:
+      (
+        archive: ArchiveTombstones,
+        source: ArchiveSource,
+        { db }: Database<StudyIndexTables>,
+        log: Logger,
+      ): JudgeRejected =>
+      async (stored) => {
+        const awaited = new PostgresAwaitedRejections(db);
+        const note = await judgeRejected(awaited, archive, (one) => readShown(source, one), stored);
+        if (note !== undefined)
+          log.warn({ study: stored.studyInstanceUid, sop: note, instances: 1 }, 'rejection-note.refused');
       },
   },
 ];

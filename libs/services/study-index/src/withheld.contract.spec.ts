@@ -6,14 +6,17 @@ import { sql } from 'kysely';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { PostgresIndexedPatients } from './adapters/archive-tombstones.js';
+import { PostgresAwaitedRejections } from './adapters/awaited-rejections.js';
 import { PostgresIndexTransaction } from './adapters/index-transaction.js';
 import { PostgresRetention } from './adapters/retention.js';
+import { type AwaitedRejections, judgeRejected } from './application/judge-rejected.js';
 import { letGoDueStudies } from './application/keep-or-let-go.js';
 import { obeyNote } from './application/obey-note.js';
 import { readInstance } from './application/read-instance.js';
-import { restoreInstances, withholdInstances } from './application/withhold.js';
+import { countWithheld, restoreInstances, withholdInstances } from './application/withhold.js';
 import type { Withholding } from './application/withholdings.js';
 import type { StoredInstance } from './domain/instance.js';
+import type { ProcedureStep } from './domain/procedure-step.js';
 import { rejectionNoteOf } from './domain/rejection-note.js';
 import { ledger, reader, slice, store, uid } from './test-support/objects.js';
 import {
@@ -25,8 +28,10 @@ import {
   find,
   grpc,
   index,
+  letPass,
   periods,
   send,
+  sweep,
   tellStep,
   useIndex,
 } from './test-support/study-index.js';
@@ -62,6 +67,18 @@ const studies = async (): Promise<number> => (await find({ level: QUERY_LEVEL_ST
 const shown = async (): Promise<string[]> =>
   (await find({ level: QUERY_LEVEL_INSTANCE })).map((dataset) => String(dataset['00080018']?.Value?.[0])).sort();
 const uidsOf = (...stored: StoredInstance[]): string[] => stored.map((one) => one.sopInstanceUid).sort();
+
+/** A modality that made two images of a series. */
+const stated: ProcedureStep = {
+  procedureStepUid: uid('step'),
+  stepRevision: 2,
+  status: 'completed',
+  series: [{ seriesInstanceUid: uid('s/a'), instanceCount: 2, instancesDigest: 'd' }],
+  studyCount: 1,
+  discontinuationReason: undefined,
+  source: 'CT1',
+  changedAt: new Date(),
+};
 
 describe('instances that a tombstone withholds', () => {
   it('leave searches, metadata and locations, and their study opens a revision that completes without them', async () => {
@@ -125,18 +142,20 @@ describe('instances that a tombstone withholds', () => {
   it('are not missing where a procedure step states them', async () => {
     const [one] = [await kept('a', 1), await kept('a', 2)];
     await hide(of(1, one));
-    await tellStep(uid('s'), {
-      procedureStepUid: uid('step'),
-      stepRevision: 2,
-      status: 'completed',
-      series: [{ seriesInstanceUid: uid('s/a'), instanceCount: 2, instancesDigest: 'd' }],
-      studyCount: 1,
-      discontinuationReason: undefined,
-      source: 'CT1',
-      changedAt: new Date(),
-    });
+    await tellStep(uid('s'), stated);
     await complete();
     expect(await changes()).toEqual(['created 1', 'completed 1']);
+  });
+
+  it('are missing as long as they never came, whatever names them', async () => {
+    const one = await kept('a', 1);
+    const never = { ...one, sopInstanceUid: uid('s/a/2') };
+    await hide(of(1, never));
+    await tellStep(uid('s'), stated);
+    await letPass(periods.quietPeriodMs);
+    expect(await sweep()).toBe(0);
+    await within((index) => countWithheld(index, never));
+    expect(await sweep()).toBe(1);
   });
 });
 
@@ -152,7 +171,12 @@ describe('a rejection note', () => {
       return Promise.resolve(instances.length);
     },
   };
-  const obey = async (title: string, ...stored: StoredInstance[]) => {
+  const awaited = {
+    add: (...given: Parameters<AwaitedRejections['add']>) => rows().add(...given),
+  };
+  const rows = () => new PostgresAwaitedRejections(database.db);
+  const obey = async (title: string, ...stored: StoredInstance[]) => obeyOf(title, '', ...stored);
+  const obeyOf = async (title: string, issuerOfPatientId: string, ...stored: StoredInstance[]) => {
     const made = rejectionNote({
       studyInstanceUid: uid('s'),
       patientId: 'P-1',
@@ -161,7 +185,7 @@ describe('a rejection note', () => {
     });
     const note = rejectionNoteOf(await readInstance(reader, store(made.bytes)));
     if (!note) throw new Error('no rejection note');
-    return obeyNote(archive, new PostgresIndexedPatients(database.db), note, 1_000);
+    return obeyNote(archive, new PostgresIndexedPatients(database.db), awaited, { ...note, issuerOfPatientId }, 1_000);
   };
   beforeEach(() => void (rejected.length = 0));
 
@@ -170,6 +194,30 @@ describe('a rejection note', () => {
     const later = store(slice('s', 'a', 3));
     expect(await obey('113037', own, foreign, later)).toEqual({ hidden: 2, refused: 1 });
     expect(rejected).toMatchObject([{ uids: uidsOf(own, later), eraseAfterMs: null }]);
+  });
+
+  it('leaves alone what has the same Patient ID of another issuer', async () => {
+    const [own, foreign, unsaid] = [
+      await kept('a', 1, { IssuerOfPatientID: 'HERE' }),
+      await kept('a', 2, { IssuerOfPatientID: 'THERE' }),
+      await kept('a', 3),
+    ];
+    expect(await obeyOf('113037', 'HERE', own, foreign, unsaid)).toEqual({ hidden: 2, refused: 1 });
+    expect(rejected).toMatchObject([{ uids: uidsOf(own, unsaid) }]);
+  });
+
+  it('is compared with what comes later, and wrong about that of another patient', async () => {
+    const [own, foreign] = [store(slice('s', 'a', 1)), store(slice('s', 'a', 2, { PatientID: 'P-2' }))];
+    await obey('113037', own, foreign);
+    const shownAgain: string[] = [];
+    const unreject = (_study: string, sop: string): Promise<void> => Promise.resolve(void shownAgain.push(sop));
+    const judge = (stored: StoredInstance) =>
+      judgeRejected(rows(), { unreject }, (one) => readInstance(reader, one), stored);
+    expect(await judge(own)).toBeUndefined();
+    expect(await judge(foreign)).toBe(rejected[0]?.note);
+    // Once.
+    expect(await judge(foreign)).toBeUndefined();
+    expect(shownAgain).toEqual([foreign.sopInstanceUid]);
   });
 
   it('erases only what was kept for long enough', async () => {

@@ -162,6 +162,9 @@ export const logEvents = {
   'archive.uploads-swept': info('Uploads that never ended were removed'),
   'archive.sweep-failed': error('The sweeper could not do its round; tried again'),
   'archive.erased': info('Bytes of hidden instances of a study were erased for good: `instances`'),
+  'archive.erasure-failed': error(
+    'Bytes that are due could not be erased: of a study, or `blobs` of some; the next run tries again',
+  ),
   'archive.tombstones-replayed': info('A recovery recorded tombstones that lay beside the blobs and had no row'),
   'archive.unknown-blobs': warn(
     'Whole objects have no row: is the database older than the blobs? `npx callosum reindex` takes them in',
@@ -170,6 +173,7 @@ export const logEvents = {
   'archive.blob-unmarked': warn("A recovery found a blob that is not Callosum's"),
 
   // Index and identity.
+  'instance.gone': debug('An instance was erased before its fact was handled: nothing is indexed'),
   'instance.indexed': debug('An instance is in the index'),
   'reindex.instance-failed': warn('A reindex could not read an object'),
   'study.completed': info('A study is complete: revision, series'),

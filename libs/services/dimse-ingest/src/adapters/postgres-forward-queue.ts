@@ -246,7 +246,9 @@ async function insertRow(
       case when "tooMany" then 'failed' else 'waiting' end,
       case when "tooMany" then 'dimse-ingest.forwarded-too-often' end,
       case when "tooMany" then now() end
-    from known on conflict do nothing`.execute(trx);
+    from known on conflict (destination, sop_instance_uid, revision) do update
+    set state = 'waiting', error_code = null, ended_at = null, attempts = 0, next_attempt_at = now(), lease_until = null
+    where forward_queue.state = 'dropped' and forward_queue.error_code = ${withdrawnCode}`.execute(trx);
   return Number(numAffectedRows ?? 0n);
 }
 

@@ -71,7 +71,10 @@ export interface QueueState {
 
 /** Instances that wait for their destinations, one row each. */
 export interface ForwardQueue {
-  /** Once for each event; an instance that a destination has or waits for is not added again. @returns how many were */
+  /**
+   * Once for each event; an instance that a destination has or waits for is not added again, one that was withdrawn waits
+   * again. @returns how many were
+   */
   add(origin: ForwardOrigin, instance: ForwardableInstance, targets: readonly ForwardTarget[]): Promise<number>;
   /** Destinations with something to send that are not left alone now. */
   due(): Promise<readonly string[]>;
@@ -122,6 +125,11 @@ export interface KeptObjects {
   current(studyInstanceUid: string, sopInstanceUid: string): Promise<KeptObject | undefined>;
   /** Its bytes as a PS3.10 file. */
   open(blobKey: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+}
+
+export interface ShownObjects {
+  /** Those of these instances of the study that the archive shows. */
+  shown(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<readonly ForwardableInstance[]>;
 }
 
 /** Nodes we send to. */

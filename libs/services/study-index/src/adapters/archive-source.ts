@@ -33,8 +33,8 @@ export class ArchiveSource implements BlobReader, ArchiveLedger, ShownInstances 
   }
 
   async shown(studyInstanceUid: string, sopInstanceUids: ReadonlySet<string>): Promise<readonly StoredInstance[]> {
-    const entries = await this.archive.locate({ studyInstanceUid });
-    return entries.filter((entry) => sopInstanceUids.has(entry.sop_instance_uid)).map(toStored);
+    const entries = await this.archive.locate({ studyInstanceUid, sopInstanceUids: [...sopInstanceUids] });
+    return entries.map(toStored);
   }
 
   async *current(): AsyncGenerator<StoredInstance> {

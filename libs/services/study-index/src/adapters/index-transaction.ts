@@ -4,7 +4,7 @@ import type { Clock } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
 import type { IndexedInstance, IndexTransaction, QuietPeriodStart } from '../application/index-instance.js';
-import type { Withholding } from '../application/withholdings.js';
+import type { ReceivedInstance, Withholding } from '../application/withholdings.js';
 import type { StatedCompleteness } from '../domain/completeness.js';
 import { NotIndexedError } from '../domain/errors.js';
 import { type IdentityAttributes, patientDigest, type StudyIdentity } from '../domain/identity.js';
@@ -17,7 +17,7 @@ import { cleanIdentity, emptyStudy, patientRow } from './rows.js';
 import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
 import type { StudyIndexTables } from './tables.js';
-import { deleteInstances, isWithheld, recordWithholding } from './withheld.js';
+import { deleteInstances, isWithheld, receiveWithheld, recordWithholding } from './withheld.js';
 
 /** Where the event being handled came from: the completion that follows belongs to its trace. */
 export interface Provenance {
@@ -171,6 +171,10 @@ export class PostgresIndexTransaction implements IndexTransaction {
 
   recordWithholding(withholding: Withholding, withheld: boolean): Promise<readonly string[]> {
     return recordWithholding(this.trx, withholding, withheld);
+  }
+
+  receiveWithheld(instance: ReceivedInstance): Promise<void> {
+    return receiveWithheld(this.trx, instance);
   }
 
   deleteInstances(studyInstanceUid: string, sopInstanceUids: readonly string[]) {

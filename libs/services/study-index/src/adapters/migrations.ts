@@ -151,6 +151,18 @@ create table withheld_instance (
 );
 `;
 
+/** What rejection notes name before it came: whose patient's they are is compared when it does. */
+const awaitedRejections = sql`
+create table awaited_rejection (
+  study_instance_uid text collate "C" not null,
+  sop_instance_uid text collate "C" not null,
+  note_uid text collate "C" not null,
+  patient_id text not null,
+  issuer_of_patient_id text not null,
+  primary key (study_instance_uid, sop_instance_uid)
+);
+`;
+
 export const studyIndexMigrations: Migrations = {
   '0001-study-tables': {
     up: async (db) => {
@@ -193,4 +205,14 @@ export const studyIndexMigrations: Migrations = {
     table: 'study',
     on: `(coalesce(retention_at, '-infinity')) where state = 'complete' and instance_count > 0`,
   }),
+  '0007-received-withheld': {
+    up: async (db) => {
+      await sql`alter table withheld_instance add column received boolean not null default true`.execute(db);
+    },
+  },
+  '0008-awaited-rejections': {
+    up: async (db) => {
+      await awaitedRejections.execute(db);
+    },
+  },
 };

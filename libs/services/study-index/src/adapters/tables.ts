@@ -115,6 +115,17 @@ export interface WithheldInstanceTable {
   series_instance_uid: string;
   sequence: number;
   withheld: boolean;
+  /** It came; what a rejection note names may never come. */
+  received: boolean;
+}
+
+/** Instances that a rejection note names and that did not come yet, with the patient of the note. */
+export interface AwaitedRejectionTable {
+  study_instance_uid: string;
+  sop_instance_uid: string;
+  note_uid: string;
+  patient_id: string;
+  issuer_of_patient_id: string;
 }
 
 /** What a modality last said of a procedure step, for each study the step names; also before anything of it is indexed. */
@@ -152,5 +163,6 @@ export interface StudyIndexTables {
   release: ReleaseTable;
   procedure_step: ProcedureStepTable;
   withheld_instance: WithheldInstanceTable;
+  awaited_rejection: AwaitedRejectionTable;
   revision: RevisionTable;
 }

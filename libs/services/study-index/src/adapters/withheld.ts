@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 
-import type { Withholding } from '../application/withholdings.js';
+import type { ReceivedInstance, Withholding } from '../application/withholdings.js';
 import type { IndexedCount } from '../domain/completeness.js';
 import type { StudyIndexTables } from './tables.js';
 
@@ -22,16 +22,43 @@ export async function recordWithholding(
   withheld: boolean,
 ): Promise<readonly string[]> {
   const { rows } = await sql<{ uid: string }>`
-    insert into withheld_instance as w (study_instance_uid, sop_instance_uid, series_instance_uid, sequence, withheld)
-    select ${studyInstanceUid}, one.sop, max(one.series), ${sequence}::bigint, ${withheld}::boolean
+    insert into withheld_instance as w (study_instance_uid, sop_instance_uid, series_instance_uid, sequence, withheld,
+      received)
+    select ${studyInstanceUid}, one.sop, max(one.series), ${sequence}::bigint, ${withheld}::boolean,
+      exists (select 1 from instance i where i.sop_instance_uid = one.sop and i.study_instance_uid = ${studyInstanceUid})
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     group by one.sop
     on conflict (study_instance_uid, sop_instance_uid) do update
-    set sequence = excluded.sequence, withheld = excluded.withheld, series_instance_uid = excluded.series_instance_uid
+    set sequence = excluded.sequence, withheld = excluded.withheld, series_instance_uid = excluded.series_instance_uid,
+      received = w.received or excluded.received
     where w.sequence < excluded.sequence
     returning w.sop_instance_uid as uid`.execute(trx);
   return rows.map(({ uid }) => uid);
+}
+
+/** An instance came that is not indexed: whichever is known first, that it came or that it is withheld. */
+export async function receiveWithheld(
+  trx: Transaction<StudyIndexTables>,
+  { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: ReceivedInstance,
+): Promise<void> {
+  await trx
+    .insertInto('withheld_instance')
+    .values({
+      study_instance_uid: studyInstanceUid,
+      sop_instance_uid: sopInstanceUid,
+      series_instance_uid: seriesInstanceUid,
+      // Below that of any tombstone.
+      sequence: 0,
+      withheld: false,
+      received: true,
+    })
+    .onConflict((on) =>
+      on
+        .columns(['study_instance_uid', 'sop_instance_uid'])
+        .doUpdateSet({ received: true, series_instance_uid: seriesInstanceUid }),
+    )
+    .execute();
 }
 
 export async function deleteInstances(
@@ -47,7 +74,7 @@ export async function deleteInstances(
     .execute();
 }
 
-/** By series, how many instances of a study tombstones withhold: what a procedure step states of them is not missing. */
+/** By series, how many instances of a study came and are withheld: what a procedure step states of them is not missing. */
 export async function withheldCounts(db: Db, studyInstanceUid: string): Promise<IndexedCount[]> {
   return db
     .selectFrom('withheld_instance')
@@ -57,21 +84,26 @@ export async function withheldCounts(db: Db, studyInstanceUid: string): Promise<
     ])
     .where('study_instance_uid', '=', studyInstanceUid)
     .where('withheld', '=', true)
+    .where('received', '=', true)
     .groupBy('series_instance_uid')
     .execute();
 }
 
-/** Of these instances those with another Patient ID; one without a Patient ID is nobody else's. */
+/**
+ * Of these instances those with another Patient ID, or with the same one of another issuer; what says neither is nobody
+ * else's.
+ */
 export async function instancesOfOtherPatient(
   db: Db,
   studyInstanceUid: string,
   sopInstanceUids: readonly string[],
-  patientId: string,
+  { patientId, issuerOfPatientId }: { readonly patientId: string; readonly issuerOfPatientId: string },
 ): Promise<string[]> {
   if (sopInstanceUids.length === 0 || patientId === '') return [];
   const { rows } = await sql<{ uid: string }>`
     select i.sop_instance_uid as uid from instance i join patient p using (patient_digest)
     where i.sop_instance_uid = any(${[...sopInstanceUids]}::text[]) and i.study_instance_uid = ${studyInstanceUid}
-      and p.patient_id <> '' and p.patient_id <> ${patientId}`.execute(db);
+      and p.patient_id <> '' and (p.patient_id <> ${patientId} or (${issuerOfPatientId}::text <> ''
+        and p.issuer_of_patient_id <> '' and p.issuer_of_patient_id <> ${issuerOfPatientId}))`.execute(db);
   return rows.map(({ uid }) => uid);
 }

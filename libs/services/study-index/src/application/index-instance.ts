@@ -75,7 +75,10 @@ export async function indexInstance(
     throw new IndexContentionError(record.sopInstanceUid);
   }
   // Whichever of the two facts came first, its storing or its hiding.
-  if (await transaction.isWithheld(record.studyInstanceUid, record.sopInstanceUid)) return 'withheld';
+  if (await transaction.isWithheld(record.studyInstanceUid, record.sopInstanceUid)) {
+    await transaction.receiveWithheld(record);
+    return 'withheld';
+  }
   const unchanged = isUnchanged(before, record);
   await transaction.putInstance(record);
   await transaction.summariseSeries(record.studyInstanceUid, record.seriesInstanceUid);

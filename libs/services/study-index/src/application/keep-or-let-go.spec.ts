@@ -1,16 +1,21 @@
 import { describe, expect, it } from 'vitest';
 
-import { isOver } from './keep-or-let-go.js';
+import { overSince } from './keep-or-let-go.js';
 
 const now = new Date('2026-11-22T00:00:00Z');
 const daysAgo = (days: number): Date => new Date(now.getTime() - days * 86_400_000);
 const over = (days: Record<string, number>, modalities: string[], age: number): boolean =>
-  isOver(days, { studyInstanceUid: '1.2', modalities, lastStoredAt: daysAgo(age) }, now);
+  overSince(days, { studyInstanceUid: '1.2', modalities, lastStoredAt: daysAgo(age) }, now) !== undefined;
 
 describe('retention of a study', () => {
   it('is over when the period of its modality is', () => {
     expect(over({ CT: 30 }, ['CT'], 30)).toBe(true);
     expect(over({ CT: 30 }, ['CT'], 29)).toBe(false);
+  });
+
+  it('says since when nothing may have come', () => {
+    const aged = { studyInstanceUid: '1.2', modalities: ['CT', 'MG'], lastStoredAt: daysAgo(70) };
+    expect(overSince({ CT: 30, MG: 60 }, aged, now)).toEqual(daysAgo(60));
   });
 
   it('takes the longest period of its modalities', () => {
@@ -26,6 +31,8 @@ describe('retention of a study', () => {
   });
 
   it('does not begin for a study that holds no source instance', () => {
-    expect(isOver({ '*': 1 }, { studyInstanceUid: '1.2', modalities: ['SEG'], lastStoredAt: null }, now)).toBe(false);
+    expect(
+      overSince({ '*': 1 }, { studyInstanceUid: '1.2', modalities: ['SEG'], lastStoredAt: null }, now),
+    ).toBeUndefined();
   });
 });

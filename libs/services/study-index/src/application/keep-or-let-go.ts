@@ -19,8 +19,11 @@ export interface RetentionStore {
 }
 
 export interface RetentionArchive {
-  /** Hides the study for good, unless a legal hold keeps it. @returns how many instances */
-  letGo(studyInstanceUid: string, eraseAfterMs: number | null): Promise<number>;
+  /**
+   * Hides the study for good, unless a legal hold or a person keeps it, or something of it came after `quietSince`.
+   * @returns how many instances
+   */
+  letGo(studyInstanceUid: string, quietSince: Date, eraseAfterMs: number | null): Promise<number>;
 }
 
 const dayMs = 86_400_000;
@@ -28,15 +31,19 @@ const dayMs = 86_400_000;
 const turnMax = 500;
 
 /**
- * Whether a study was kept for long enough: for the longest period that one of its modalities asks for. A modality that
- * is not named and has no `*` to fall back on is kept for ever, and its study with it.
+ * Since when nothing may have come of a study whose retention is over: for the longest period that one of its modalities
+ * asks for. Undefined where it is kept for ever: a modality that is not named and has no `*` to fall back on.
  */
-export function isOver(days: RetentionDays, { modalities, lastStoredAt }: AgedStudy, now: Date): boolean {
-  if (!lastStoredAt) return false;
+function quietSinceOf(days: RetentionDays, modalities: readonly string[], now: Date): Date | undefined {
   const periods = (modalities.length > 0 ? modalities : ['']).map((modality) => days[modality] ?? days['*']);
-  if (periods.some((period) => period === undefined)) return false;
-  const longest = Math.max(...periods.map((period) => period ?? 0));
-  return lastStoredAt.getTime() + longest * dayMs <= now.getTime();
+  if (periods.some((period) => period === undefined)) return undefined;
+  return new Date(now.getTime() - Math.max(...periods.map((period) => period ?? 0)) * dayMs);
+}
+
+/** The last time that counts as over, where the study was kept for long enough as far as the index knows. */
+export function overSince(days: RetentionDays, { modalities, lastStoredAt }: AgedStudy, now: Date): Date | undefined {
+  const quietSince = quietSinceOf(days, modalities, now);
+  return quietSince && lastStoredAt && lastStoredAt <= quietSince ? quietSince : undefined;
 }
 
 /** Lets go what was kept for long enough. @returns studies that were let go */
@@ -51,8 +58,9 @@ export async function letGoDueStudies(
   for (let looked = 0; looked < turnMax; looked++) {
     const study = await store.claim();
     if (!study) break;
-    if (isOver(days, study, clock.now())) {
-      const instances = await archive.letGo(study.studyInstanceUid, eraseAfterMs);
+    const quietSince = overSince(days, study, clock.now());
+    if (quietSince) {
+      const instances = await archive.letGo(study.studyInstanceUid, quietSince, eraseAfterMs);
       if (instances > 0) {
         onLetGo(study.studyInstanceUid, instances);
         letGo++;

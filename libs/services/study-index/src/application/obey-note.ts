@@ -1,4 +1,5 @@
 import type { InstanceRecord } from '../domain/instance.js';
+import type { AwaitedRejections } from './judge-rejected.js';
 import { type RejectedInstance, type RejectionNote, rejections } from '../domain/rejection-note.js';
 
 /** Where the archive takes note of what is not to be shown. */
@@ -8,8 +9,12 @@ export interface NoteArchive {
 }
 
 export interface IndexedPatients {
-  /** Those of these instances that are indexed with another Patient ID. */
-  ofOtherPatient(studyInstanceUid: string, sopInstanceUids: readonly string[], patientId: string): Promise<string[]>;
+  /** Those of these instances that are indexed with another Patient ID, or with the same of another issuer. */
+  ofOtherPatient(
+    studyInstanceUid: string,
+    sopInstanceUids: readonly string[],
+    patient: Pick<RejectionNote, 'patientId' | 'issuerOfPatientId'>,
+  ): Promise<string[]>;
 }
 
 /** Takes up what an instance says of others, before it is indexed itself: nothing for what is no rejection note. */
@@ -28,14 +33,17 @@ export interface Obeyed {
 export async function obeyNote(
   archive: NoteArchive,
   index: IndexedPatients,
+  awaited: Pick<AwaitedRejections, 'add'>,
   note: RejectionNote,
   erasureGraceMs: number | null,
 ): Promise<Obeyed> {
   const uids = note.rejected.map(({ sopInstanceUid }) => sopInstanceUid);
-  const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note.patientId));
+  const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note));
   const instances = note.rejected.filter(({ sopInstanceUid }) => !foreign.has(sopInstanceUid));
   // What is rejected for quality or safety is evidence of that; only what was kept for long enough goes.
   const eraseAfterMs = rejections[note.code] === 'retention-expired' ? erasureGraceMs : null;
+  // Before they are hidden: what comes at this moment must find whose it is said to be.
+  if (note.patientId !== '') await awaited.add(note, instances);
   const hidden = instances.length === 0 ? 0 : await archive.reject(note, instances, eraseAfterMs);
   return { hidden, refused: foreign.size + note.elsewhere };
 }

@@ -7,10 +7,12 @@ import {
   type RangeReader,
   readPixelDataLayout,
 } from '@callosum/dicom';
+import { CallosumError } from '@callosum/kernel';
 
 import { InstanceMismatchError } from '../domain/errors.js';
 import type { InstanceRecord, StoredInstance, StoredPixelLayout } from '../domain/instance.js';
 import { recordOf } from '../domain/record.js';
+import type { ShownInstances } from './withholdings.js';
 
 /** Bytes of a blob by range; fewer are returned only where the blob ends. */
 export interface BlobReader {
@@ -42,6 +44,24 @@ export async function readInstance(blobs: BlobReader, stored: StoredInstance): P
     if (header.dataset.string(keyword) !== uid) throw new InstanceMismatchError(stored.sopInstanceUid, keyword);
   }
   return recordOf(header, stored, await locateFrames(header, read));
+}
+
+/**
+ * The same of a fact that may be old: undefined where the blob is gone because the archive shows it no more, as after
+ * an erasure. A blob that is shown and not there is an error.
+ */
+export async function readShown(
+  blobs: BlobReader & ShownInstances,
+  stored: StoredInstance,
+): Promise<InstanceRecord | undefined> {
+  try {
+    return await readInstance(blobs, stored);
+  } catch (error) {
+    if (!(error instanceof CallosumError && error.kind === 'not-found')) throw error;
+    const shown = await blobs.shown(stored.studyInstanceUid, new Set([stored.sopInstanceUid]));
+    if (shown.some(({ blob }) => blob.key === stored.blob.key)) throw error;
+    return undefined;
+  }
 }
 
 /** Null where frames are no ranges of the blob: without pixels, deflated, or broken ones. The object itself stays whole. */

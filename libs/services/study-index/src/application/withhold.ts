@@ -2,7 +2,7 @@ import { NotIndexedError } from '../domain/errors.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import type { QuietPeriods } from '../domain/study.js';
 import { type IndexTransaction, settleStudy } from './index-instance.js';
-import type { Withholding } from './withholdings.js';
+import type { ReceivedInstance, Withholding } from './withholdings.js';
 
 /**
  * Takes withheld instances out of the index, and keeps those out that come later. A source instance that leaves opens a
@@ -57,4 +57,11 @@ export async function restoreInstances(
   const effect = back.every((one) => one.issuedByCallosum) ? 'issued' : 'source';
   await settleStudy(transaction, studyInstanceUid, study, effect, { associationId: '', grew: true }, periods);
   return back.length;
+}
+
+/** An instance came that the archive withholds: nobody waits for it any more. */
+export async function countWithheld(transaction: IndexTransaction, instance: ReceivedInstance): Promise<void> {
+  await transaction.lockStudyOfStep(instance.studyInstanceUid);
+  await transaction.receiveWithheld(instance);
+  await transaction.lookAgainIfHeld(instance.studyInstanceUid);
 }

@@ -8,6 +8,13 @@ export interface Withholding {
   readonly instances: readonly { readonly seriesInstanceUid: string; readonly sopInstanceUid: string }[];
 }
 
+/** An instance that came. */
+export interface ReceivedInstance {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly sopInstanceUid: string;
+}
+
 /** What the archive shows now. */
 export interface ShownInstances {
   /** Those of these instances of the study that the archive shows. */
@@ -20,6 +27,8 @@ export interface Withholdings {
   isWithheld(studyInstanceUid: string, sopInstanceUid: string): Promise<boolean>;
   /** Takes up what a tombstone says. @returns UIDs of which nothing newer was known */
   recordWithholding(withholding: Withholding, withheld: boolean): Promise<readonly string[]>;
+  /** Takes note that an instance came, and is not indexed because it is withheld. */
+  receiveWithheld(instance: ReceivedInstance): Promise<void>;
   /** Deletes rows of the study. @returns what they were */
   deleteInstances(
     studyInstanceUid: string,

@@ -24,9 +24,13 @@ export interface RejectedInstance {
 /** A Key Object Selection Document that takes back instances of its own study. */
 export interface RejectionNote {
   readonly sopInstanceUid: string;
+  /** A corrected note under the same UID is a note of its own. */
+  readonly instanceRevision: number;
   readonly studyInstanceUid: string;
   readonly code: RejectionCode;
   readonly patientId: string;
+  /** '' where the note does not say. */
+  readonly issuerOfPatientId: string;
   /** Of the study of the note, as its evidence lists them (PS3.3 C.17.6.2.1). */
   readonly rejected: readonly RejectedInstance[];
   /** What it also references and does not reject: of other studies, or not in its evidence. */
@@ -47,7 +51,18 @@ export function rejectionNoteOf(record: InstanceRecord): RejectionNote | undefin
   const known = new Set(rejected.map((one) => one.sopInstanceUid));
   const others = [...evidence.flatMap(instancesOf).map((one) => one.sopInstanceUid), ...contentReferences(metadata)];
   const elsewhere = new Set(others.filter((uid) => !known.has(uid) && uid !== sopInstanceUid)).size;
-  return { sopInstanceUid, studyInstanceUid, code, patientId: patient.patientId, rejected, elsewhere };
+  const { patientId, issuerOfPatientId } = patient;
+  const { instanceRevision } = record;
+  return {
+    sopInstanceUid,
+    instanceRevision,
+    studyInstanceUid,
+    code,
+    patientId,
+    issuerOfPatientId,
+    rejected,
+    elsewhere,
+  };
 }
 
 const isRejection = (code: string): code is RejectionCode => Object.hasOwn(rejections, code);

@@ -61,7 +61,7 @@ export function useIndex(): void {
 
 export async function clearIndex(): Promise<void> {
   await sql`truncate outbox, inbox, parked, dropped, patient, study, series, instance, release, revision,
-    procedure_step, withheld_instance cascade`.execute(database.db);
+    procedure_step, withheld_instance, awaited_rejection cascade`.execute(database.db);
   forgetObjects();
   waiting.length = 0;
   held.length = 0;

@@ -8,14 +8,17 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import type { Fact, FactStore } from '../application/facts.js';
 import { indexInstance } from '../application/index-instance.js';
+import type { JudgeRejected } from '../application/judge-rejected.js';
 import type { ObeyNote } from '../application/obey-note.js';
-import { type BlobReader, readInstance } from '../application/read-instance.js';
+import { type BlobReader, readShown } from '../application/read-instance.js';
 import { recordProcedureStep } from '../application/statements.js';
+import { countWithheld } from '../application/withhold.js';
+import type { ShownInstances } from '../application/withholdings.js';
 import { MalformedEventFieldError } from '../domain/errors.js';
 import type { StoredInstance } from '../domain/instance.js';
 import type { ProcedureStep, StepStatus } from '../domain/procedure-step.js';
 import type { QuietPeriods } from '../domain/study.js';
-import { BLOBS, FACTS, OBEY_NOTE, QUIET_PERIODS } from '../tokens.js';
+import { BLOBS, FACTS, JUDGE_REJECTED, OBEY_NOTE, QUIET_PERIODS } from '../tokens.js';
 
 /** Facts of the archive and of senders. */
 @Controller()
@@ -24,17 +27,28 @@ export class ImagingEvents {
     @Inject(FACTS) private readonly facts: FactStore,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
-    @Inject(BLOBS) private readonly blobs: BlobReader,
+    @Inject(BLOBS) private readonly blobs: BlobReader & ShownInstances,
     @Inject(QUIET_PERIODS) private readonly periods: QuietPeriods,
     @Inject(OBEY_NOTE) private readonly obeyNote: ObeyNote,
+    @Inject(JUDGE_REJECTED) private readonly judgeRejected: JudgeRejected,
   ) {}
 
   /** The header is read before the transaction begins: no lock waits for the object store. */
   @EventPattern<string>(topics.instanceStored.name)
   async instanceStored(@Payload() message: imaging.InstanceStored, @Ctx() context: EventLogContext): Promise<void> {
     // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows. Or withheld.
+    if (message.withheld) {
+      await this.judgeRejected(storedInstanceOf(message));
+      await this.facts.once(factOf(context.event), (index) => countWithheld(index, message));
+      return;
+    }
     if (!message.current) return;
-    const record = await readInstance(this.blobs, storedInstanceOf(message));
+    const stored = storedInstanceOf(message);
+    const record = await readShown(this.blobs, stored);
+    if (!record) {
+      this.log.debug({ sop: stored.sopInstanceUid, study: stored.studyInstanceUid }, 'instance.gone');
+      return;
+    }
     await this.obeyNote(record);
     const outcome = await this.facts.once(factOf(context.event), (index) =>
       indexInstance(index, record, this.periods, message.revisionFloor),

@@ -1,0 +1,173 @@
+import type { Outbox } from '@callosum/event-log';
+import { newId } from '@callosum/kernel';
+import { type Kysely, type QueryExecutorProvider, sql, type Transaction } from 'kysely';
+
+import type { LedgerEntry } from './ledger.js';
+import type { ArchiveTables } from './tables.js';
+import { tellTombstone } from './tombstone-facts.js';
+import { ownStudy } from './tombstone-lock.js';
+import type { TombstoneReason } from './tombstone-tables.js';
+
+/** Instances of one transaction. */
+const batchInstances = 200;
+/** Rows read at once of what a crash left. */
+const leftAtOnce = 200;
+
+export interface DueStudy {
+  readonly study: string;
+  /** When the first of it was due. */
+  readonly eraseAt: Date;
+}
+
+/** What is due of a study: what tombstones name, and the rows of it that there are. */
+export interface DueRows {
+  readonly instances: readonly string[];
+  readonly entries: readonly LedgerEntry[];
+}
+
+export type ErasedRow = Pick<LedgerEntry, 'id' | 'blob_key'>;
+
+export interface ErasureParts {
+  readonly db: Kysely<ArchiveTables>;
+  readonly outbox: Outbox;
+  readonly site: string;
+}
+
+/**
+ * The study that is due for longest and that no legal hold keeps.
+ * @param from as the last answer of this run said: what is held since long before is passed over once, not each time
+ */
+export async function nextDueStudy(
+  db: QueryExecutorProvider,
+  site: string,
+  { from, now, failed }: { readonly from: Date | undefined; readonly now: Date; readonly failed: readonly string[] },
+): Promise<DueStudy | undefined> {
+  const { rows } = await sql<DueStudy>`
+    select w.study_instance_uid as study, w.erase_at as "eraseAt" from withheld_instance w
+    where w.site = ${site} and w.withheld and not w.erased and w.erase_at is not null
+      and w.erase_at >= ${from ?? new Date(0)} and w.erase_at <= ${now}
+      and w.study_instance_uid <> all(${[...failed]}::text[])
+      and not exists (select 1 from legal_hold h
+        where h.site = w.site and h.study_instance_uid = w.study_instance_uid)
+    order by w.erase_at limit 1`.execute(db);
+  return rows[0];
+}
+
+export async function dueRows(db: QueryExecutorProvider, site: string, study: string, now: Date): Promise<DueRows> {
+  const instances = (await dueInstances(db, site, study, now)).map(({ uid }) => uid);
+  const { rows } = await sql<LedgerEntry>`
+    select * from intake where site = ${site} and study_instance_uid = ${study}
+      and sop_instance_uid = any(${instances}::text[]) and withheld and erased_at is null order by id`.execute(db);
+  return { instances, entries: rows };
+}
+
+async function dueInstances(
+  db: QueryExecutorProvider,
+  site: string,
+  study: string,
+  now: Date,
+  among?: readonly string[],
+): Promise<{ uid: string; reason: TombstoneReason }[]> {
+  const chosen = among === undefined ? sql`true` : sql`w.sop_instance_uid = any(${[...among]}::text[])`;
+  const { rows } = await sql<{ uid: string; reason: TombstoneReason }>`
+    select w.sop_instance_uid as uid, w.reason from withheld_instance w
+    where w.site = ${site} and w.study_instance_uid = ${study} and w.withheld and not w.erased and w.erase_at <= ${now}
+      and ${chosen} order by w.sop_instance_uid limit ${batchInstances}`.execute(db);
+  return rows;
+}
+
+/**
+ * One transaction, behind the study's lock: the rows say that their blobs are going, and so does a fact.
+ * @param due whose digests are known; a row that came since is left for the next time
+ */
+export function recordErasure(
+  { db, outbox, site }: ErasureParts,
+  study: string,
+  due: DueRows,
+  now: Date,
+): Promise<readonly ErasedRow[]> {
+  return db.transaction().execute(async (trx) => {
+    await ownStudy(trx, study);
+    const held = await trx
+      .selectFrom('legal_hold')
+      .select('actor')
+      .where('site', '=', site)
+      .where('study_instance_uid', '=', study)
+      .executeTakeFirst();
+    if (held) return [];
+    const instances = await dueInstances(trx, site, study, now, due.instances);
+    const uids = instances.map(({ uid }) => uid);
+    const { rows } = await sql<LedgerEntry>`
+      update intake set erased_at = ${now}, erasing = true
+      where id = any(${due.entries.map(({ id }) => id)}::bigint[]) and sop_instance_uid = any(${uids}::text[])
+        and withheld and erased_at is null returning *`.execute(trx);
+    await sql`
+      update withheld_instance w set erased = true
+      where w.site = ${site} and w.study_instance_uid = ${study} and w.sop_instance_uid = any(${uids}::text[])
+        and not exists (select 1 from intake i where i.site = w.site and i.study_instance_uid = w.study_instance_uid
+          and i.sop_instance_uid = w.sop_instance_uid and i.withheld and i.erased_at is null)`.execute(trx);
+    const [first] = rows;
+    if (!first) return [];
+    const reason = instances.find(({ uid }) => uid === first.sop_instance_uid)?.reason ?? 'person';
+    await tellErasure(trx, outbox, { site, study, reason, now, rows });
+    return rows;
+  });
+}
+
+interface Erasure {
+  readonly site: string;
+  readonly study: string;
+  readonly reason: TombstoneReason;
+  readonly now: Date;
+  readonly rows: readonly LedgerEntry[];
+}
+
+async function tellErasure(
+  trx: Transaction<ArchiveTables>,
+  outbox: Outbox,
+  { site, study, reason, now, rows }: Erasure,
+): Promise<void> {
+  const last = await sql<{ sequence: number }>`
+    select greatest(${now.getTime()}::bigint, coalesce(max(sequence), 0) + 1) as sequence from tombstone
+    where site = ${site} and study_instance_uid = ${study}`.execute(trx);
+  const sequence = last.rows[0]?.sequence ?? now.getTime();
+  const tombstone = { tombstoneId: newId(), reason, actor: 'archive' };
+  const erased = new Map(rows.map((row) => [row.sop_instance_uid, row.series_instance_uid]));
+  const instances = [...erased].map(([sopInstanceUid, seriesInstanceUid]) => ({ seriesInstanceUid, sopInstanceUid }));
+  await trx
+    .insertInto('tombstone')
+    .values({
+      site,
+      study_instance_uid: study,
+      sequence,
+      tombstone_id: tombstone.tombstoneId,
+      effect: 'erased',
+      reason,
+      code_value: null,
+      code_scheme: null,
+      actor: tombstone.actor,
+      cause: null,
+      instance_count: instances.length,
+      recorded_at: now,
+    })
+    .execute();
+  const told = { ...tombstone, studyInstanceUid: study, effect: 'erased' as const, sequence, instances };
+  await tellTombstone(trx, outbox, { ...told, code: undefined, recordedAt: now.toISOString() });
+}
+
+/** Rows whose blobs were going when a process ended, or could not be deleted. */
+export async function erasuresUnderWay(
+  db: QueryExecutorProvider,
+  site: string,
+  after: number,
+): Promise<readonly ErasedRow[]> {
+  const { rows } = await sql<ErasedRow>`
+    select id, blob_key from intake where site = ${site} and erasing and id > ${after}::bigint
+    order by id limit ${leftAtOnce}`.execute(db);
+  return rows;
+}
+
+/** Their blobs are gone. */
+export async function recordDeleted(db: QueryExecutorProvider, ids: readonly number[]): Promise<void> {
+  if (ids.length > 0) await sql`update intake set erasing = false where id = any(${[...ids]}::bigint[])`.execute(db);
+}

@@ -1,0 +1,55 @@
+import { sql, type Transaction } from 'kysely';
+
+import type { PendingRow } from './ledger.js';
+import type { ArchiveTables } from './tables.js';
+import { sharesStudies } from './tombstone-lock.js';
+import type { WithheldRow } from './tombstone-tables.js';
+
+/** What is known of UIDs before their objects get rows. */
+export interface KnownUids {
+  /** Callosum gave them out (rule 4). */
+  readonly issued: ReadonlySet<string>;
+  /** A tombstone hides them until they come again. */
+  readonly awaited: ReadonlySet<string>;
+}
+
+/**
+ * Whether receiving an object takes back what hides it. A withdrawn result comes again when Callosum publishes it again,
+ * not when a PACS sends back its copy; what a recovery finds was received before, and no tombstone says it came again.
+ */
+export const admits = (
+  tombstone: Pick<WithheldRow, 'admits_again' | 'reason'>,
+  { intake, revisionFloor }: PendingRow,
+): boolean =>
+  tombstone.admits_again &&
+  revisionFloor === 0 &&
+  (tombstone.reason !== 'result-withdrawn' || intake.origin === 'callosum');
+
+/**
+ * Until the transaction ends, no tombstone of these objects' studies comes in between: the statement that inserts sees
+ * all that were recorded before, those after see the rows.
+ */
+export async function knownUids(
+  trx: Transaction<ArchiveTables>,
+  site: string,
+  pending: readonly PendingRow[],
+): Promise<KnownUids> {
+  const uids = pending.map(({ written }) => written.sopInstanceUid);
+  const ofStudies = pending.map(({ written }) => written.studyInstanceUid);
+  const studies = [...new Set(ofStudies)].sort();
+  const { rows } = await sql<{ uid: string; reason: WithheldRow['reason'] | null }>`
+    select shared.uid, null::text as reason from (${sharesStudies(studies)}) as shared union all
+    select sop_instance_uid, null from issued_instances where sop_instance_uid = any(${uids}::text[]) union all
+    select w.sop_instance_uid, w.reason from unnest(${ofStudies}::text[], ${uids}::text[]) as one (study, sop)
+      join withheld_instance w on w.site = ${site} and w.study_instance_uid = one.study
+        and w.sop_instance_uid = one.sop and w.withheld and w.admits_again`.execute(trx);
+  const again = new Map(rows.flatMap(({ uid, reason }) => (reason === null ? [] : [[uid, reason] as const])));
+  const awaited = pending.filter((row) => {
+    const reason = again.get(row.written.sopInstanceUid);
+    return reason !== undefined && admits({ reason, admits_again: true }, row);
+  });
+  return {
+    issued: new Set(rows.flatMap(({ uid, reason }) => (reason === null ? [uid] : []))),
+    awaited: new Set(awaited.map(({ written }) => written.sopInstanceUid)),
+  };
+}

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+
+import type { RejectionNote } from '../domain/rejection-note.js';
+import { ArchiveTombstones } from './archive-tombstones.js';
+
+const note: RejectionNote = {
+  sopInstanceUid: '1.2.9',
+  instanceRevision: 1,
+  studyInstanceUid: '1.2',
+  code: '113037',
+  patientId: 'P-1',
+  issuerOfPatientId: '',
+  rejected: [],
+  elsewhere: 0,
+};
+
+describe('a rejection note and its correction under the same UID', () => {
+  it('are obeyed once each', async () => {
+    const causes = new Set<string | undefined>();
+    const tombstones = {
+      hideInstances: (_study: string, instances: readonly unknown[], { cause }: { cause?: string }) => {
+        const isNew = !causes.has(cause);
+        causes.add(cause);
+        return Promise.resolve({ sequence: isNew ? 1 : undefined, instances: isNew ? instances.length : 0 });
+      },
+    };
+    const archive = new ArchiveTombstones({ tombstones } as never);
+    const reject = (instanceRevision: number): Promise<number> =>
+      archive.reject({ ...note, instanceRevision }, [{ seriesInstanceUid: '1.3', sopInstanceUid: '1.4' }], null);
+    expect([await reject(1), await reject(1), await reject(2), await reject(2)]).toEqual([1, 0, 1, 0]);
+  });
+});
