@@ -5,7 +5,7 @@ import { type Insertable, type Kysely, type Selectable, sql, type Transaction } 
 import type { WrittenInstance } from './instance-bytes.js';
 import { factOf } from './stored-fact.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
-import { sharesStudies } from './tombstone-lock.js';
+import { sharesStudies, triesToShareStudies } from './tombstone-lock.js';
 
 export type LedgerEntry = Selectable<IntakeRow>;
 export type Origin = IntakeRow['origin'];
@@ -37,6 +37,14 @@ export interface Revision {
   readonly revision: number;
 }
 
+/** What became of rows that were to be inserted. */
+export interface Inserted {
+  /** SOP Instance UIDs that had a row before. */
+  readonly known: ReadonlySet<string>;
+  /** Studies that somebody owns: none of their rows were tried. */
+  readonly owned: ReadonlySet<string>;
+}
+
 /** UIDs of one statement that asks for many. */
 const askedAtOnce = 1_000;
 /** Whether a tombstone withholds what is inserted: asked with the insert, whose snapshot is of behind the study's lock. */
@@ -54,13 +62,16 @@ export class Ledger {
 
   /**
    * One transaction for all: each first object of a UID gets its row and its fact.
-   * @returns the UIDs that had a row before; of those nothing was written
+   * @param waits for studies that somebody owns; without, their rows are left out
+   * @returns the UIDs that had a row before, and the studies that were left out; of both nothing was written
    */
-  async insertNew(pending: readonly PendingRow[]): Promise<ReadonlySet<string>> {
+  async insertNew(pending: readonly PendingRow[], waits = true): Promise<Inserted> {
     // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
-    const sorted = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
+    const all = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
     return this.db.transaction().execute(async (trx) => {
-      const issued = await this.#issued(trx, sorted);
+      const { issued, owned } = await this.#issued(trx, all, waits);
+      const sorted = all.filter(({ written }) => !owned.has(written.studyInstanceUid));
+      if (sorted.length === 0) return { known: new Set(), owned };
       const rows = sorted.map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
       const inserted = await trx
         .insertInto('intake')
@@ -77,7 +88,8 @@ export class Ledger {
         return entry ? [{ message: factOf(entry, row.revisionFloor), context: contextOf(row) }] : [];
       });
       await this.outbox.addAll(trx, topics.instanceStored, facts);
-      return new Set(sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid)));
+      const known = sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid));
+      return { known: new Set(known), owned };
     });
   }
 
@@ -91,7 +103,7 @@ export class Ledger {
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const uid = row.written.sopInstanceUid;
-      const issued = await this.#issued(trx, [row]);
+      const { issued } = await this.#issued(trx, [row], true);
       await this.#lock(trx, uid);
       // A statement of its own, with a snapshot taken behind the lock: it sees what the holder before us committed.
       const { newest } = await trx
@@ -266,16 +278,22 @@ export class Ledger {
   }
 
   /**
-   * UIDs among these that Callosum gave out. Until the transaction ends, no tombstone of their studies comes in between:
+   * UIDs among these that Callosum gave out, and studies that somebody owns. Of the others, until the transaction ends, no tombstone comes in between:
    * the statement that inserts sees all that were recorded before, those after see the rows.
    */
-  async #issued(trx: Transaction<ArchiveTables>, pending: readonly PendingRow[]): Promise<ReadonlySet<string>> {
+  async #issued(
+    trx: Transaction<ArchiveTables>,
+    pending: readonly PendingRow[],
+    waits: boolean,
+  ): Promise<{ readonly issued: ReadonlySet<string>; readonly owned: ReadonlySet<string> }> {
     const uids = pending.map(({ written }) => written.sopInstanceUid);
     const studies = [...new Set(pending.map(({ written }) => written.studyInstanceUid))].sort();
-    const { rows } = await sql<{ uid: string }>`
-      ${sharesStudies(studies)} union all
-      select sop_instance_uid from issued_instances where sop_instance_uid = any(${uids}::text[])`.execute(trx);
-    return new Set(rows.map(({ uid }) => uid));
+    const { rows } = await sql<{ uid: string; shared: boolean | null }>`
+      ${waits ? sharesStudies(studies) : triesToShareStudies(studies)} union all
+      select sop_instance_uid, null from issued_instances where sop_instance_uid = any(${uids}::text[])`.execute(trx);
+    const uidsWhere = (wanted: boolean | null) =>
+      new Set(rows.filter(({ shared }) => shared === wanted).map(({ uid }) => uid));
+    return { issued: uidsWhere(null), owned: uidsWhere(false) };
   }
 }
 
