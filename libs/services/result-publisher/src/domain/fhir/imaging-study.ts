@@ -5,8 +5,8 @@ import {
   type ImagingStudy,
   type ImagingStudySeries,
   type Reference,
-  systems,
   sopClassCoding,
+  systems,
   uidIdentifier,
 } from '@callosum/fhir';
 
