@@ -129,7 +129,7 @@ for (const { name, missing, open } of stores) {
       const store = (study: string) => archive.store(ct(newUid(), 1024, { StudyInstanceUID: study }), intake);
       let isWaiting = true;
       const stored = await there.database.db.transaction().execute(async (trx) => {
-        await ownStudy(trx, owned);
+        await ownStudy(trx as never, owned);
         const waiting = [store(owned), store(owned)];
         for (const one of waiting) void one.finally(() => (isWaiting = false));
         // Those that come with it, and those after.
