@@ -1,6 +1,6 @@
 // The tables of docs/conformance/dicom.md that come from code. In the document each stands between two comments,
 // `<!-- generated: NAME -->` and `<!-- end -->`; everything else of it is written by hand.
-import { dimseIngest, commonStatuses, statedServices } from '@callosum/dimse-ingest-service';
+import { dimseIngest, commonStatuses, statedRejections, statedServices } from '@callosum/dimse-ingest-service';
 import { describeSettings } from '@callosum/config';
 import {
   implementationClassUid,
@@ -81,21 +81,17 @@ function syntaxes(table) {
 function rejections(table) {
   const rows = [
     [calledAetNotRecognized, 'the called AE title is another'],
-    [
-      callingAetNotRecognized,
-      'the calling AE title is none (PS3.5 table 6.2-1), is not known, calls from another address, or shows another certificate than its own',
-    ],
-    [
-      rejectedWithoutReason,
-      'the user identity is missing where one is required, or is not let in; a PDU length under 128 bytes',
-    ],
+    [callingAetNotRecognized, 'the calling AE title is none (PS3.5 table 6.2-1)'],
+    [rejectedWithoutReason, 'a PDU length under 128 bytes'],
+    ...statedRejections,
     [applicationContextNotSupported, "the application context is not DICOM's"],
     [protocolVersionNotSupported, 'the protocol version is not 1'],
     [localLimitExceeded, 'as many associations as the node or that AE may have are open'],
   ];
+  const byText = Map.groupBy(rows, ([{ result, source, reason }]) => rejectionText(result, source, reason));
   return table(
     ['A-ASSOCIATE-RJ', 'when'],
-    rows.map(([{ result, source, reason }, when]) => [rejectionText(result, source, reason), when]),
+    [...byText].map(([text, of]) => [text, of.map(([, when]) => when).join('; ')]),
   );
 }
 
@@ -154,7 +150,8 @@ const characterSets = (table) =>
     ['Specific Character Set', 'read', 'written'],
     ['', ...characterSetTerms].map((term) => [
       term || 'none (ISO-IR 6)',
-      yes(isKnownCharacterSet(term)),
+      // A term of code extensions may stand behind another one only.
+      yes(isKnownCharacterSet(term) || isKnownCharacterSet(`\\${term}`)),
       yes(textEncodingOf(term) !== undefined),
     ]),
   );

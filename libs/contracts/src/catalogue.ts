@@ -82,7 +82,7 @@ export const topics = Object.freeze({
     key: 'StudyInstanceUID',
     keyOf: (m) => m.studyInstanceUid,
     producers: ['dimse-ingest'],
-    consumers: ['study-index'],
+    consumers: ['study-index', 'inference-orchestrator'],
   }),
   studyUpdated: topic({
     name: 'imaging.study.updated.v1',

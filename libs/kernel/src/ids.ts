@@ -7,11 +7,17 @@ export const newId = (): string => randomUUID();
 export const isUuid = (value: string): boolean =>
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(value);
 
-/** A UID matches PS3.5 section 9.1: at most 64 characters, numeric components without leading zeros. */
-const uidPattern = /^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$/;
+const uidPattern = /^[0-9]+(\.[0-9]+)*$/;
+/**
+ * A UID as others issue them: at most 64 characters, numeric components. Components with leading zeros, which PS3.5 9.1
+ * forbids, are in the objects of many a modality, and are compared as they are: "1.02" is not "1.2".
+ */
 export function isUid(value: string): boolean {
   return value.length > 0 && value.length <= 64 && uidPattern.test(value);
 }
+
+/** A UID without leading zeros in its components (PS3.5 9.1): what Callosum issues, and what can be an OID. */
+export const isConformantUid = (value: string): boolean => isUid(value) && !/(^|\.)0[0-9]/.test(value);
 
 /** Namespace of every name-based UUID Callosum issues; fixed for ever. */
 const callosumNamespace = Buffer.from('6f3c1d5e0b7a4c2e9d18a4c0b1e5f237', 'hex');

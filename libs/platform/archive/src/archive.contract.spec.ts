@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newBlobKey } from './blob-key.js';
 import { type Archive, ByteBudget, type Intake } from './index.js';
 import { type OpenArchive, openArchive, prepareArchive } from './test-support/open-archive.js';
+import { ownStudy } from './tombstone-lock.js';
 
 const run = promisify(execFile);
 const [postgres, s3] = await Promise.all([orSkip(startPostgres), orSkip(startS3)]);
@@ -121,6 +122,23 @@ for (const { name, missing, open } of stores) {
       ]);
       expect(events[0]?.['xmin']).toBe(row?.xmin);
       expect(await buffer(await archive.open(row?.blob_key ?? ''))).toEqual(Buffer.from(bytes));
+    });
+
+    it('keeps nobody waiting whose study nobody owns', async () => {
+      const [owned, other] = [newUid(), newUid()];
+      const store = (study: string) => archive.store(ct(newUid(), 1024, { StudyInstanceUID: study }), intake);
+      let isWaiting = true;
+      const stored = await there.database.db.transaction().execute(async (trx) => {
+        await ownStudy(trx as never, owned);
+        const waiting = [store(owned), store(owned)];
+        for (const one of waiting) void one.finally(() => (isWaiting = false));
+        // Those that come with it, and those after.
+        await Promise.all([store(other), store(other)]);
+        expect((await store(other)).status).toBe('stored');
+        expect(isWaiting).toBe(true);
+        return { waiting };
+      });
+      expect((await Promise.all(stored.waiting)).map(({ status }) => status)).toEqual(['stored', 'stored']);
     });
 
     it('answers a second sending of the same dataset with success: no row, no fact, no blob', async () => {

@@ -96,7 +96,7 @@ export class Archive {
     this.#logger = options.logger;
     this.#ledger = new Ledger(this.#db, options.outbox, options.site);
     const rule = new RuleTwo(this.#store, this.#ledger, options.compareBudget ?? compareBudget);
-    const commits = new GroupCommit((rows) => this.#ledger.insertNew(rows), passesLater);
+    const commits = new GroupCommit((rows, waits) => this.#ledger.insertNew(rows, waits), passesLater);
     this.tombstones = new Tombstones({ ...this.#parts(), db: this.#db, outbox: options.outbox });
     this.#deposit = new Deposit(this.#store, this.#ledger, commits, rule, this.tombstones);
     const { tombstones } = this;

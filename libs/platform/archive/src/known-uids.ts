@@ -2,7 +2,7 @@ import { sql, type Transaction } from 'kysely';
 
 import type { PendingRow } from './ledger.js';
 import type { ArchiveTables } from './tables.js';
-import { sharesStudies } from './tombstone-lock.js';
+import { sharesStudies, triesToShareStudies } from './tombstone-lock.js';
 import type { WithheldRow } from './tombstone-tables.js';
 
 /** What is known of UIDs before their objects get rows. */
@@ -11,6 +11,8 @@ export interface KnownUids {
   readonly issued: ReadonlySet<string>;
   /** A tombstone hides them until they come again. */
   readonly awaited: ReadonlySet<string>;
+  /** Studies that somebody owns: of them nothing is known. */
+  readonly owned: ReadonlySet<string>;
 }
 
 /**
@@ -28,19 +30,22 @@ export const admits = (
 /**
  * Until the transaction ends, no tombstone of these objects' studies comes in between: the statement that inserts sees
  * all that were recorded before, those after see the rows.
+ * @param waits for studies that somebody owns; without, they are named
  */
 export async function knownUids(
   trx: Transaction<ArchiveTables>,
   site: string,
   pending: readonly PendingRow[],
+  waits: boolean,
 ): Promise<KnownUids> {
   const uids = pending.map(({ written }) => written.sopInstanceUid);
   const ofStudies = pending.map(({ written }) => written.studyInstanceUid);
   const studies = [...new Set(ofStudies)].sort();
-  const { rows } = await sql<{ uid: string; reason: WithheldRow['reason'] | null }>`
-    select shared.uid, null::text as reason from (${sharesStudies(studies)}) as shared union all
-    select sop_instance_uid, null from issued_instances where sop_instance_uid = any(${uids}::text[]) union all
-    select w.sop_instance_uid, w.reason from unnest(${ofStudies}::text[], ${uids}::text[]) as one (study, sop)
+  const { rows } = await sql<{ uid: string; shared: boolean | null; reason: WithheldRow['reason'] | null }>`
+    select study.uid, study.shared, null::text as reason
+      from (${waits ? sharesStudies(studies) : triesToShareStudies(studies)}) as study union all
+    select sop_instance_uid, null, null from issued_instances where sop_instance_uid = any(${uids}::text[]) union all
+    select w.sop_instance_uid, null, w.reason from unnest(${ofStudies}::text[], ${uids}::text[]) as one (study, sop)
       join withheld_instance w on w.site = ${site} and w.study_instance_uid = one.study
         and w.sop_instance_uid = one.sop and w.withheld and w.admits_again`.execute(trx);
   const again = new Map(rows.flatMap(({ uid, reason }) => (reason === null ? [] : [[uid, reason] as const])));
@@ -48,8 +53,10 @@ export async function knownUids(
     const reason = again.get(row.written.sopInstanceUid);
     return reason !== undefined && admits({ reason, admits_again: true }, row);
   });
+  const issued = rows.filter(({ reason, shared }) => reason === null && shared === null);
   return {
-    issued: new Set(rows.flatMap(({ uid, reason }) => (reason === null ? [uid] : []))),
+    issued: new Set(issued.map(({ uid }) => uid)),
     awaited: new Set(awaited.map(({ written }) => written.sopInstanceUid)),
+    owned: new Set(rows.filter(({ shared }) => shared === false).map(({ uid }) => uid)),
   };
 }

@@ -4,6 +4,7 @@ import { type Insertable, type Kysely, type Selectable, sql, type Transaction } 
 
 import type { WrittenInstance } from './instance-bytes.js';
 import { knownUids } from './known-uids.js';
+import { isNamed, ledgerRow, withhold } from './ledger-rows.js';
 import { factOf } from './stored-fact.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
 
@@ -37,12 +38,16 @@ export interface Revision {
   readonly revision: number;
 }
 
+/** What became of rows that were to be inserted. */
+export interface Inserted {
+  /** SOP Instance UIDs that had a row before. */
+  readonly known: ReadonlySet<string>;
+  /** Studies that somebody owns: none of their rows were tried. */
+  readonly owned: ReadonlySet<string>;
+}
+
 /** UIDs of one statement that asks for many. */
 const askedAtOnce = 1_000;
-/** Whether a tombstone withholds what is inserted: asked with the insert, whose snapshot is of behind the study's lock. */
-const isNamed = sql<boolean>`exists (select 1 from withheld_instance w where w.site = intake.site
-  and w.study_instance_uid = intake.study_instance_uid and w.sop_instance_uid = intake.sop_instance_uid
-  and w.withheld)`.as('named');
 
 /** Writes rows and their facts; knows nothing of blobs. */
 export class Ledger {
@@ -54,25 +59,29 @@ export class Ledger {
 
   /**
    * One transaction for all: each first object of a UID gets its row and its fact.
-   * @returns the UIDs that had a row before, or that a tombstone hides until they come; of those nothing was written
+   * @param waits for studies that somebody owns; without, their rows are left out
+   * @returns the UIDs that had a row before, or that a tombstone hides until they come, and the studies that were left
+   *   out; of all of them nothing was written
    */
-  async insertNew(pending: readonly PendingRow[]): Promise<ReadonlySet<string>> {
+  async insertNew(pending: readonly PendingRow[], waits = true): Promise<Inserted> {
     // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
-    const sorted = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
+    const all = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
     return this.db.transaction().execute(async (trx) => {
-      const { issued, awaited } = await knownUids(trx, this.site, sorted);
+      const { issued, awaited, owned } = await knownUids(trx, this.site, all, waits);
+      const sorted = all.filter(({ written }) => !owned.has(written.studyInstanceUid));
       const rows = sorted
         .filter((row) => !awaited.has(row.written.sopInstanceUid))
-        .map((row) => this.#row(row, { revision: 1, current: true, decision: 'stored', issued }));
+        .map((row) => ledgerRow(this.site, row, { revision: 1, current: true, decision: 'stored', issued }));
       const inserted = rows.length === 0 ? [] : await this.#insertFirsts(trx, rows);
-      const entries = await this.#withhold(trx, inserted);
+      const entries = await withhold(trx, inserted);
       const byUid = new Map(entries.map((entry) => [entry.sop_instance_uid, entry]));
       const facts = sorted.flatMap((row) => {
         const entry = byUid.get(row.written.sopInstanceUid);
         return entry ? [{ message: factOf(entry, row.revisionFloor), context: contextOf(row) }] : [];
       });
       if (facts.length > 0) await this.outbox.addAll(trx, topics.instanceStored, facts);
-      return new Set(sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid)));
+      const known = sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid));
+      return { known: new Set(known), owned };
     });
   }
 
@@ -99,7 +108,7 @@ export class Ledger {
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const uid = row.written.sopInstanceUid;
-      const { issued } = await knownUids(trx, this.site, [row]);
+      const { issued } = await knownUids(trx, this.site, [row], true);
       await this.#lock(trx, uid);
       // A statement of its own, with a snapshot taken behind the lock: it sees what the holder before us committed.
       const { newest } = await trx
@@ -119,12 +128,12 @@ export class Ledger {
           .execute();
       }
       const values = {
-        ...this.#row(row, { revision, current, decision, issued }),
+        ...ledgerRow(this.site, row, { revision, current, decision, issued }),
         attributes_digest: digests?.attributesDigest ?? null,
         pixel_digest: digests?.pixelDigest ?? null,
       };
       const inserted = await trx.insertInto('intake').values(values).returningAll().returning(isNamed).execute();
-      const facts = (await this.#withhold(trx, inserted)).map((entry) => ({
+      const facts = (await withhold(trx, inserted)).map((entry) => ({
         message: factOf(entry, row.revisionFloor),
         context: contextOf(row),
       }));
@@ -224,49 +233,6 @@ export class Ledger {
       .set({ attributes_digest: attributesDigest, pixel_digest: pixelDigest })
       .where('id', '=', id)
       .execute();
-  }
-
-  #row(pending: PendingRow, decided: Revision & { readonly issued: ReadonlySet<string> }): Insertable<IntakeRow> {
-    const { written, intake, storedAt } = pending;
-    return {
-      site: this.site,
-      study_instance_uid: written.studyInstanceUid,
-      series_instance_uid: written.seriesInstanceUid,
-      sop_instance_uid: written.sopInstanceUid,
-      sop_class_uid: written.sopClassUid,
-      transfer_syntax_uid: written.transferSyntaxUid,
-      revision: decided.revision,
-      current: decided.current,
-      decision: decided.decision,
-      blob_key: written.blob.key,
-      byte_count: written.blob.byteCount,
-      sha256: written.blob.sha256,
-      dataset_sha256: written.datasetSha256,
-      attributes_digest: null,
-      pixel_digest: null,
-      origin: intake.origin,
-      source: intake.source,
-      association_id: intake.associationId ?? null,
-      issued_by_callosum: decided.issued.has(written.sopInstanceUid),
-      stored_at: storedAt,
-    };
-  }
-
-  /** Rows that were just inserted, and that a tombstone named before they came. Nearly always none. */
-  async #withhold(
-    trx: Transaction<ArchiveTables>,
-    inserted: readonly (LedgerEntry & { readonly named: boolean })[],
-  ): Promise<LedgerEntry[]> {
-    const named = inserted.filter((entry) => entry.named).map(({ id }) => id);
-    if (named.length > 0) {
-      await trx.updateTable('intake').set({ withheld: true }).where('id', 'in', named).execute();
-      // What came after its bytes were erased is due as they were.
-      await sql`
-        update withheld_instance w set erased = false from intake i
-        where i.id = any(${named}::bigint[]) and w.site = i.site and w.study_instance_uid = i.study_instance_uid
-          and w.sop_instance_uid = i.sop_instance_uid and w.erased`.execute(trx);
-    }
-    return inserted.map(({ named: withheld, ...entry }) => ({ ...entry, withheld }));
   }
 
   /** What tombstones say of an instance of this study; undefined when none names it. */

@@ -159,7 +159,7 @@ export class Reconciliation {
     const ours = found.filter(({ mark }) => mark.intake.origin === 'callosum');
     await ledger.reissue(ours.map(({ written }) => written.sopInstanceUid));
     const firsts = new Map(found.map((one) => [one.written.sopInstanceUid, one]).reverse() as [string, Found][]);
-    const known = await ledger.insertNew([...firsts.values()].map((one) => rowOf(one, revisionFloor)));
+    const { known } = await ledger.insertNew([...firsts.values()].map((one) => rowOf(one, revisionFloor)));
     let recovered = 0;
     for (const one of found) {
       const uid = one.written.sopInstanceUid;

@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { connect, type Database, migrate } from '@callosum/database';
 import { eventTablesMigrations } from '@callosum/event-log';
+import { errorCode } from '@callosum/kernel';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -119,11 +122,78 @@ describe('commitments', () => {
     await commitments.reportedHere(id);
     await sql`update commitment set ended_at = now() - interval '31 days'`.execute(database.db);
     expect(await commitments.forget(30)).toBe(2);
-    const few = new TakeCommitment(new PostgresCommitments(database, 1));
+    const few = new TakeCommitment(new PostgresCommitments(database, { requests: 1, references: 10 }));
     const ask = () => few.execute({ transactionUid: '1.3', references }, { associationId: 'a1', callingAet: 'X' }, 0);
     await ask();
     await expect(ask()).rejects.toMatchObject({ code: 'dimse-ingest.too-many-commitments', kind: 'unavailable' });
   });
+
+  it('keep their references only while they wait', async () => {
+    const stored = async () =>
+      (await database.db.selectFrom('commitment').select(['sop_references', 'reference_count']).execute()).map(
+        (row) => [row.sop_references.length, row.reference_count],
+      );
+    const { id } = await take('1.1');
+    expect(await stored()).toEqual([[1, 1]]);
+    await commitments.reportedHere(id);
+    expect(await stored()).toEqual([[0, 0]]);
+    // It comes again, and is reported with all of it.
+    await take('1.1');
+    expect(await commitments.find(id)).toMatchObject({ references });
+    await sql`update commitment set requested_at = now() - interval '73 hours'`.execute(database.db);
+    await commitments.giveUp(72 * 3_600_000);
+    expect(await stored()).toEqual([[0, 0]]);
+  });
+
+  it('of one requestor leave room for the others', async () => {
+    const all = { requests: 10, references: 12 };
+    const few = new TakeCommitment(new PostgresCommitments(database, all, { requests: 2, references: 5 }));
+    let asked = 0;
+    const ask = (callingAet: string, count: number) => {
+      const uids = Array.from({ length: count }, (_, n) => ({ sopClassUid: '1.2.1', sopInstanceUid: `1.9.${n}` }));
+      const request = { transactionUid: `1.1.${asked++}`, references: uids };
+      return few.execute(request, { associationId: 'a1', callingAet }, 0).then(({ as }) => as, errorCode);
+    };
+    const full = 'dimse-ingest.too-many-commitments';
+    expect([await ask('A', 1), await ask('A', 1), await ask('A', 1)]).toEqual(['new', 'new', full]);
+    expect([await ask('B', 6), await ask('B', 4), await ask('B', 2), await ask('B', 1)]).toEqual([
+      full,
+      'new',
+      full,
+      'new',
+    ]);
+    // 7 of all wait.
+    expect([await ask('C', 5), await ask('D', 1)]).toEqual(['new', full]);
+  });
+
+  it('keep their requestor while one is being taken, whatever is forgotten meanwhile', async () => {
+    const { id } = await take('1.1');
+    await commitments.reportedHere(id);
+    await sql`update commitment set ended_at = now() - interval '31 days'`.execute(database.db);
+    const forgetting = await database.db.transaction().execute(async (trx) => {
+      // As `take` does: the row of the requestor, then the request.
+      await sql`update commitment_requestor set next_attempt_at = now() where aet = 'CT1'`.execute(trx);
+      const all = commitments.forget(30);
+      await untilWaiting();
+      await sql`insert into commitment (id, aet, transaction_uid, digest, is_duplicate, sop_references, state, due_at,
+        association_id) values (gen_random_uuid(), 'CT1', '1.2', 'd', false, '[]', 'waiting', now(), 'a1')`.execute(
+        trx,
+      );
+      return { all };
+    });
+    await forgetting.all;
+    expect(await commitments.claim(60_000)).toMatchObject({ aet: 'CT1' });
+  });
+
+  /** Somebody waits for a row that another has changed. */
+  async function untilWaiting(): Promise<void> {
+    for (;;) {
+      const { rows } = await sql<{ waits: boolean }>`
+        select exists (select 1 from pg_locks where not granted) as waits`.execute(database.db);
+      if (rows[0]?.waits) return;
+      await sleep(20);
+    }
+  }
 
   it('asked of others keep the first report, and know no other', async () => {
     const asked = new PostgresAskedCommitments(database);

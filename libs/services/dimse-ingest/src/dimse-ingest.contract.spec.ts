@@ -139,6 +139,13 @@ describe.skipIf(postgres.missing !== undefined)('dimse-ingest', () => {
       .toMatchObject([{ value: { sopInstanceUid: '1.2.3.1.2', origin: 'INSTANCE_ORIGIN_DIMSE' } }]);
   });
 
+  it('takes UIDs with leading zeros as they are, and takes none for another', async () => {
+    const [zeros, none] = ['1.2.3.1.0070', '1.2.3.1.70'];
+    expect((await send(object(zeros), object(none))).map(({ status }) => status)).toEqual([0, 0]);
+    for (const uid of [zeros, none])
+      expect(await intakeRows(uid)).toMatchObject([{ sop_instance_uid: uid, decision: 'stored', current: true }]);
+  });
+
   it('a correction is success too, and kept beside the first', async () => {
     await send(object('1.2.3.1.3'));
     expect(await send(object('1.2.3.1.3', 1_000, 'Test^Two'))).toMatchObject([{ status: 0 }]);

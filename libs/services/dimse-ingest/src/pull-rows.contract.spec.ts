@@ -72,6 +72,8 @@ describe('the rows of pulls', () => {
     const first = await claim();
     expect(first.awayMs).toBe(0);
     await pulls.later(first, 0, 'dimse.peer-unreachable');
+    // Half of the workers leave it to the others.
+    expect(await pulls.claim(60_000, 'answering')).toBeUndefined();
     await sql`update pull set away_since = now() - interval '1 hour'`.execute(database.db);
     const second = await claim();
     expect(second.awayMs).toBeGreaterThanOrEqual(3_600_000);

@@ -8,9 +8,14 @@ export interface OrderServer {
 }
 
 /** A FHIR server that answers every search with all it has of the type: what is asked for is decided by the asker, too. */
-export async function startOrderServer(resources: readonly { readonly resourceType: string }[]): Promise<OrderServer> {
+export async function startOrderServer(
+  resources: readonly { readonly resourceType: string }[],
+  asked: (url: URL) => void = () => undefined,
+): Promise<OrderServer> {
   const server = createServer((request, response) => {
-    const type = new URL(request.url ?? '/', 'http://here').pathname.split('/').at(-1);
+    const url = new URL(request.url ?? '/', 'http://here');
+    asked(url);
+    const type = url.pathname.split('/').at(-1);
     const entry = resources.filter(({ resourceType }) => resourceType === type).map((resource) => ({ resource }));
     response.writeHead(200, { 'content-type': 'application/fhir+json' });
     response.end(JSON.stringify({ resourceType: 'Bundle', type: 'searchset', entry }));

@@ -43,6 +43,7 @@ import {
 } from './tokens.js';
 import { CredentialsGrpc } from './transport/credentials.grpc.js';
 import { InferenceHttp } from './transport/inference.http.js';
+import { ProcedureStepEvents } from './transport/procedure-step.events.js';
 import { SeriesCompletedEvents } from './transport/series-completed.events.js';
 import { StudyCompletedEvents } from './transport/study-completed.events.js';
 import { UpkeepLoop } from './transport/upkeep.loop.js';
@@ -50,7 +51,7 @@ import { WorkerServer } from './transport/worker-server.js';
 import { WorkerGrpc } from './transport/worker.grpc.js';
 
 @Module({
-  controllers: [StudyCompletedEvents, SeriesCompletedEvents, InferenceHttp],
+  controllers: [StudyCompletedEvents, SeriesCompletedEvents, ProcedureStepEvents, InferenceHttp],
   providers: [
     UpkeepLoop,
     WorkerServer,
@@ -96,9 +97,9 @@ import { WorkerGrpc } from './transport/worker.grpc.js';
     },
     {
       provide: SCHEDULING,
-      inject: [DATABASE, OUTBOX, CLOCK],
-      useFactory: (database: Database<Tables>, outbox: Outbox, clock: Clock) =>
-        new PostgresScheduling(database, outbox, clock),
+      inject: [DATABASE, OUTBOX, CLOCK, SETTINGS],
+      useFactory: (database: Database<Tables>, outbox: Outbox, clock: Clock, settings: OrchestratorSettings) =>
+        new PostgresScheduling(database, outbox, clock, settings.CALLOSUM_DISCONTINUED_STEPS),
     },
     {
       provide: ATTEMPTS,

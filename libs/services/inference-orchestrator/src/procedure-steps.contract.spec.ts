@@ -4,15 +4,18 @@ import { tinySeries } from '@callosum/phantom';
 import { describe, expect, it } from 'vitest';
 
 import { fresh } from './test-support/fixtures.js';
-import { until } from './test-support/orchestrator.js';
+import { stepUid, until } from './test-support/orchestrator.js';
 import { orchestrator, registered, useOrchestrator } from './test-support/use-orchestrator.js';
 
 /** One for each test: a job that is left over goes to whoever serves its model next. */
 const early = ['starts-early', 'starts-early-too'] as const;
 useOrchestrator({ CALLOSUM_MODELS_AT_SERIES: early.join(', ') });
 
-const { PROCEDURE_STEP_STATUS_COMPLETED: COMPLETED, PROCEDURE_STEP_STATUS_DISCONTINUED: DISCONTINUED } =
-  imaging.ProcedureStepStatus;
+const {
+  PROCEDURE_STEP_STATUS_COMPLETED: COMPLETED,
+  PROCEDURE_STEP_STATUS_DISCONTINUED: DISCONTINUED,
+  PROCEDURE_STEP_STATUS_IN_PROGRESS: IN_PROGRESS,
+} = imaging.ProcedureStepStatus;
 
 /** The instances are in the index, and nothing is told yet. */
 async function shown(bytes: readonly Uint8Array[]): Promise<string> {
@@ -89,6 +92,74 @@ describe('a job on a study whose procedure step was discontinued', () => {
     await registered(model);
     await orchestrator.untilEvents(topics.jobScheduled, study);
     expect(await jobsOf(study)).toMatchObject([{ state: 'queued', held_reason: 'procedure-step-discontinued' }]);
+  });
+});
+
+describe('a procedure step that is discontinued while a job of its study waits', () => {
+  const heldReasons = async (study: string) => (await jobsOf(study)).map(({ held_reason }) => held_reason);
+  const untilHeld = (study: string, reason: string | null) =>
+    until(`held: ${reason}`, async () => (await heldReasons(study))[0] === reason || undefined);
+  /** A study that completed, with its job: no worker is there to take it. */
+  async function waiting(name: string) {
+    const { model, bytes } = fresh(name);
+    const one = await registered(model);
+    one.close();
+    await one.ended;
+    const study = await shown(bytes);
+    await complete(study, 1, []);
+    const [event] = await orchestrator.untilEvents(topics.jobScheduled, study);
+    return { model, study, jobId: event?.message.jobId ?? '' };
+  }
+
+  it('holds it though the study is complete, until a step is completed', async () => {
+    const { model, study, jobId } = await waiting('after');
+    await orchestrator.tellStep({ studyInstanceUid: study, status: DISCONTINUED });
+    await untilHeld(study, 'procedure-step-discontinued');
+    const one = await registered(model);
+    one.heartbeat();
+    // Another step that only begins is no examination done again, nor is an older word of the first.
+    await orchestrator.tellStep({
+      studyInstanceUid: study,
+      procedureStepUid: stepUid(1),
+      stepRevision: 1,
+      status: IN_PROGRESS,
+    });
+    await orchestrator.tellStep({ studyInstanceUid: study, stepRevision: 1, status: IN_PROGRESS });
+    await complete(study, 2, []);
+    await considered(study, 2);
+    expect(await heldReasons(study)).toEqual(['procedure-step-discontinued']);
+    expect(one.received.filter(({ $case }) => $case === 'offer')).toEqual([]);
+    await orchestrator.tellStep({ studyInstanceUid: study, procedureStepUid: stepUid(1), status: COMPLETED });
+    expect((await one.takeOffer()).jobId).toBe(jobId);
+  });
+
+  it('holds it with the revision that tells of the step, where its input is the same', async () => {
+    const { study } = await waiting('revision');
+    await complete(study, 2, [DISCONTINUED]);
+    await untilHeld(study, 'procedure-step-discontinued');
+    expect(await jobsOf(study)).toMatchObject([{ study_revision: 1 }]);
+  });
+
+  it('leaves alone what a person let go', async () => {
+    const { study, jobId } = await waiting('let-go');
+    await orchestrator.tellStep({ studyInstanceUid: study, status: DISCONTINUED });
+    await untilHeld(study, 'procedure-step-discontinued');
+    expect(await orchestrator.post(`/api/inference/jobs/${jobId}/release`)).toMatchObject({ status: 200 });
+    await orchestrator.tellStep({ studyInstanceUid: study, procedureStepUid: stepUid(1), status: DISCONTINUED });
+    await complete(study, 2, [DISCONTINUED]);
+    await considered(study, 2);
+    expect(await heldReasons(study)).toEqual([null]);
+  });
+
+  it('lets a running attempt end, and offers no further one', async () => {
+    const { model, study } = await waiting('running');
+    const one = await registered(model);
+    await one.takeOffer();
+    await orchestrator.tellStep({ studyInstanceUid: study, status: DISCONTINUED });
+    await untilHeld(study, 'procedure-step-discontinued');
+    one.close();
+    await until('the end of the attempt', async () => (await jobsOf(study))[0]?.state === 'queued' || undefined);
+    expect(await heldReasons(study)).toEqual(['procedure-step-discontinued']);
   });
 });
 

@@ -143,7 +143,7 @@ describe('writing', () => {
   });
 
   it.each([
-    ['an invalid UID', { SOPInstanceUID: '1.02' }],
+    ['an invalid UID', { SOPInstanceUID: '1.x' }],
     ['a number out of range', { Rows: 70_000 }],
     ['text with a backslash', { PatientID: 'A\\B' }],
     ['text where a number belongs', { Rows: 'many' }],

@@ -11,6 +11,7 @@ import {
   humanNamesToDicom,
   issuerSystem,
   sourceSystem,
+  sopClassCoding,
   uidIdentifier,
   uidOfIdentifier,
 } from './index.js';
@@ -127,8 +128,17 @@ describe('identifiers', () => {
   it('hold a UID as a URI', () => {
     expect(uidIdentifier('1.2.3')).toEqual({ system: 'urn:dicom:uid', value: 'urn:oid:1.2.3' });
     expect(uidOfIdentifier(uidIdentifier('1.2.3'))).toBe('1.2.3');
-    expect(uidOfIdentifier({ system: 'urn:dicom:uid', value: 'urn:oid:01.2' })).toBeUndefined();
+    expect(uidOfIdentifier({ system: 'urn:dicom:uid', value: 'urn:oid:1.x' })).toBeUndefined();
     expect(uidOfIdentifier({ system: 'urn:other', value: 'urn:oid:1.2' })).toBeUndefined();
+  });
+
+  it('hold a UID that is no OID by itself, and never as another one', () => {
+    expect(uidIdentifier('1.02.3')).toEqual({ system: 'urn:dicom:uid', value: '1.02.3' });
+    expect(uidOfIdentifier(uidIdentifier('1.02.3'))).toBe('1.02.3');
+    expect(uidOfIdentifier({ system: 'urn:dicom:uid', value: 'urn:oid:1.02.3' })).toBe('1.02.3');
+    expect(sopClassCoding('1.2.03')).toEqual({ system: 'urn:dicom:uid', code: '1.2.03' });
+    expect(sopClassCoding('1.2.3')).toEqual({ system: 'urn:ietf:rfc:3986', code: 'urn:oid:1.2.3' });
+    expect(issuerSystem({ universalId: '1.02.3', universalIdType: 'ISO' }, 'a')).toMatch(/^urn:uuid:/);
   });
 
   it('name an issuer by its universal id, else privately to the site, always the same', () => {

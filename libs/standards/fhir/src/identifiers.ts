@@ -1,14 +1,24 @@
-import { isUid, nameUuid } from '@callosum/kernel';
+import { isConformantUid, isUid, nameUuid } from '@callosum/kernel';
 
-import type { Identifier } from './resources.js';
+import type { Coding, Identifier } from './resources.js';
 import { systems } from './systems.js';
 
-/** DICOM UID as a FHIR identifier (R4 ImagingStudy, notes: system urn:dicom:uid, value urn:oid:…). */
+/**
+ * DICOM UID as a FHIR identifier (R4 ImagingStudy, notes: system urn:dicom:uid, value urn:oid:…). A UID with leading zeros
+ * is no OID (RFC 3061), and without them it is another one: it is the value by itself.
+ */
 export function uidIdentifier(uid: string): Identifier {
-  return { system: systems.dicomUid, value: `urn:oid:${uid}` };
+  return { system: systems.dicomUid, value: isConformantUid(uid) ? `urn:oid:${uid}` : uid };
 }
 
-/** The DICOM UID an identifier holds; undefined when it holds none. */
+/** SOP class UID as R4 ImagingStudy names it: a URI where it is one, see `uidIdentifier`. */
+export function sopClassCoding(uid: string): Coding {
+  return isConformantUid(uid)
+    ? { system: systems.uri, code: `urn:oid:${uid}` }
+    : { system: systems.dicomUid, code: uid };
+}
+
+/** The DICOM UID an identifier holds, as a URI or by itself; undefined when it holds none. */
 export function uidOfIdentifier(identifier: Identifier): string | undefined {
   if (identifier.system !== systems.dicomUid) return undefined;
   const uid = (identifier.value ?? '').replace(/^urn:oid:/, '');
@@ -34,7 +44,7 @@ export interface DicomIssuer {
 export function issuerSystem(issuer: DicomIssuer, site: string): string | undefined {
   const universalId = issuer.universalId?.trim() ?? '';
   const type = issuer.universalIdType?.trim().toUpperCase() ?? '';
-  if (type === 'ISO' && isUid(universalId)) return `urn:oid:${universalId}`;
+  if (type === 'ISO' && isConformantUid(universalId)) return `urn:oid:${universalId}`;
   if (type === 'UUID' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(universalId))
     return `urn:uuid:${universalId.toLowerCase()}`;
   if (type === 'URI' && /^[a-z][a-z0-9+.-]*:\S+$/i.test(universalId)) return universalId;

@@ -211,8 +211,9 @@ export const logEvents = {
   'worker.listening': info('The worker port is open'),
   'series.considered': info('A series is complete before its study, and models that need not wait got their jobs'),
   'jobs.held': warn(
-    'Jobs were scheduled and are offered to nobody: a procedure step of the study was discontinued; a later revision or a person releases them',
+    'Jobs are offered to nobody: a procedure step of the study was discontinued; a completed step or a person releases them',
   ),
+  'jobs.released': info('Held jobs are offered: a procedure step of the study was completed'),
   'job.released': info('A person let a held job go'),
   'worker.registered': info('A worker offers a model: slots, version'),
   'worker.call-refused': info('A call of a worker was refused for a reason that is its own: `path`, `code`'),

@@ -8,8 +8,10 @@ export interface CommitmentTable {
   transaction_uid: string;
   digest: string;
   is_duplicate: boolean;
-  /** [SOP class, SOP instance] of each. `json`: read as a whole, never searched. */
-  sop_references: ColumnType<readonly (readonly [string, string])[], string, never>;
+  /** [SOP class, SOP instance] of each. `json`: read as a whole, never searched. Empty once it ended. */
+  sop_references: ColumnType<readonly (readonly [string, string])[], string, string>;
+  /** How many they are while it waits; once it ended they are gone. */
+  reference_count: Generated<number>;
   state: 'waiting' | 'reported' | 'given-up';
   /** When others than the association it came on may report it, or after a refusal the next attempt. */
   due_at: Date;

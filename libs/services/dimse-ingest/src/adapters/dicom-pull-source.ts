@@ -26,6 +26,9 @@ export interface DicomPullSourceOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** A look into a database fetches nothing from slow media: a source that is silent for this long is hung. */
+const lookUpMs = 60_000;
+
 /** Study Root C-FIND, C-MOVE and C-GET, each on an association of its own. */
 export class DicomPullSource implements PullSource {
   constructor(
@@ -37,7 +40,7 @@ export class DicomPullSource implements PullSource {
     const association = await ScuAssociation.open(this.#scu(entity), [queryContext(StudyRoot.Find)]);
     const stopEnding = endAfterCancel(association, signal);
     try {
-      yield* findDatasets(association, StudyRoot.Find, identifier, this.#query(signal));
+      yield* findDatasets(association, StudyRoot.Find, identifier, this.#lookUp(signal));
       await association.release();
     } finally {
       stopEnding();
@@ -88,6 +91,10 @@ export class DicomPullSource implements PullSource {
 
   #query(signal: AbortSignal) {
     return { signal, responseMs: this.options.responseMs };
+  }
+
+  #lookUp(signal: AbortSignal) {
+    return { signal, responseMs: Math.min(this.options.responseMs, lookUpMs) };
   }
 }
 

@@ -2,9 +2,14 @@ import { CommitmentReporter } from '@callosum/dimse';
 
 import type { ReportChannel, Requestors } from '../application/commitment-ports.js';
 import type { ApplicationEntities } from '../application/ports.js';
+import { type CallableEntity, isCallable } from '../domain/application-entity.js';
 import { assertTaken } from '../domain/commitment.js';
 import { NotCallableError } from '../domain/commitment-errors.js';
+import { requestorOf } from '../domain/commitment-requestor.js';
 import type { PeerOptions } from './peer-options.js';
+
+/** A report is a list of UIDs that its requestor asked for: to take it is quick, and others wait for the worker. */
+const responseMs = 30_000;
 
 /** Requestors at the host and port of their AE entry. */
 export class DimseRequestors implements Requestors {
@@ -13,13 +18,21 @@ export class DimseRequestors implements Requestors {
     private readonly options: PeerOptions,
   ) {}
 
-  async open(aet: string): Promise<ReportChannel> {
-    const entity = await this.entities.callable(aet);
+  async open(requestor: string): Promise<ReportChannel> {
+    const { aet, host } = requestorOf(requestor);
+    const entity = host === undefined ? await this.entities.callable(aet) : await this.#at(aet, host);
     if (!entity) throw new NotCallableError();
-    const reporter = await CommitmentReporter.open(this.options.of(entity));
+    const options = this.options.of(entity);
+    const reporter = await CommitmentReporter.open({ ...options, timeouts: { ...options.timeouts, responseMs } });
     return {
       report: async (report) => assertTaken(await reporter.report(report)),
       close: () => reporter.close(),
     };
+  }
+
+  /** Another node of the same title did not ask: it is told nothing, even where this one's entry cannot be called. */
+  async #at(aet: string, host: string): Promise<CallableEntity | undefined> {
+    const entities = await this.entities.named(aet);
+    return entities.filter(isCallable).find((entity) => entity.host === host);
   }
 }

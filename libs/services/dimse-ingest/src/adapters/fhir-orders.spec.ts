@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { type OrderServer, startOrderServer } from '../../test-support/order-server.js';
 import { order, patient } from '../test-support/orders.js';
+import type { OrderNarrowing } from '../domain/worklist/worklist-query.js';
 import { FhirOrders } from './fhir-orders.js';
 
 let server: OrderServer | undefined;
@@ -18,6 +19,71 @@ async function ordersOf(patients: number): Promise<number> {
   for await (const page of orders.search({ patientIdentifier: 'MRN-1' }, signal)) found += page.length;
   return found;
 }
+
+/** Orders that a server with these resources gives, with the id of the patient each is of. */
+async function found(
+  resources: readonly { readonly resourceType: string }[],
+  narrowing: OrderNarrowing,
+): Promise<[string | undefined, string | undefined][]> {
+  server = await startOrderServer(resources);
+  const orders = new FhirOrders(new FhirClient({ baseUrl: server.url }), server.url, ['system|imaging']);
+  const pages: [string | undefined, string | undefined][] = [];
+  for await (const page of orders.search(narrowing, new AbortController().signal))
+    pages.push(...page.map(({ order: one, patient: of }): (typeof pages)[number] => [one.id, of.id]));
+  return pages;
+}
+
+describe('orders of a patient who was merged', () => {
+  const replacedBy = (id: string) => ({
+    link: [{ type: 'replaced-by' as const, other: { reference: `Patient/${id}` } }],
+  });
+  const away = { ...patient, ...replacedBy('p2') };
+  const between = { ...patient, id: 'p2', ...replacedBy('p3') };
+  const survivor = { ...patient, id: 'p3' };
+
+  it('are those of the one who is left, whomever they name', async () => {
+    const others = order({ id: 'sr3', subject: { reference: 'Patient/p3' } });
+    const orders = await found([away, between, survivor, order(), others], {});
+    expect(orders).toEqual([
+      ['sr1', 'p3'],
+      ['sr3', 'p3'],
+    ]);
+  });
+
+  it('are asked for by all of its Patients, and are nobody’s where the merges lead nowhere', async () => {
+    const asked: string[][] = [];
+    server = await startOrderServer([away, between, survivor, order()], (url) =>
+      asked.push(url.searchParams.getAll('subject')),
+    );
+    const orders = new FhirOrders(new FhirClient({ baseUrl: server.url }), server.url, ['system|imaging']);
+    for await (const page of orders.search({ patientIdentifier: 'MRN-1' }, new AbortController().signal))
+      expect(page).toHaveLength(1);
+    expect(asked.flat().at(-1)?.split(',').sort()).toEqual(['Patient/p1', 'Patient/p2', 'Patient/p3']);
+    await server.close();
+    expect(await found([away, order()], {})).toEqual([]);
+    await server.close();
+    expect(await found([away, { ...between, ...replacedBy('p1') }, order()], {})).toEqual([]);
+  });
+});
+
+describe('a dated question', () => {
+  it('is asked about orders by when they were written too, whatever their timing is, and gives each once', async () => {
+    const asked: URLSearchParams[] = [];
+    const timing = order({ occurrenceTiming: { repeat: { frequency: 1 } }, authoredOn: '2026-11-26' });
+    delete timing.occurrenceDateTime;
+    server = await startOrderServer([patient, timing], (url) => {
+      if (url.pathname.endsWith('/ServiceRequest')) asked.push(url.searchParams);
+    });
+    const orders = new FhirOrders(new FhirClient({ baseUrl: server.url }), server.url, ['system|imaging']);
+    const ids: (string | undefined)[] = [];
+    const day = { from: '2026-11-26', to: '2026-11-26' };
+    for await (const page of orders.search(day, new AbortController().signal))
+      ids.push(...page.map((one) => one.order.id));
+    expect(ids).toEqual(['sr1']);
+    expect(asked.map((params) => params.getAll('authored'))).toEqual([[], ['ge2026-11-26', 'le2026-11-26']]);
+    expect(asked.map((params) => params.has('occurrence:missing'))).toEqual([false, false]);
+  });
+});
 
 describe('orders of a patient', () => {
   it('are found while its identifier is that of some', async () => {

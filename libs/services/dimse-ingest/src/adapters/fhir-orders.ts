@@ -13,6 +13,7 @@ import type { Orders } from '../application/worklist-ports.js';
 import { TooManyPatientsError } from '../domain/worklist/errors.js';
 import type { ImagingOrder } from '../domain/worklist/order.js';
 import type { OrderNarrowing } from '../domain/worklist/worklist-query.js';
+import { MergedPatients } from './merged-patients.js';
 
 /** Orders of one page: their patients are asked for by id at once, a hundred ids are one search. */
 const pageSize = 100;
@@ -27,6 +28,7 @@ type Pairs = Extract<SearchParams, readonly unknown[]>;
 /** ServiceRequests of the FHIR server: active orders of the site's imaging categories. */
 export class FhirOrders implements Orders {
   private readonly base: string;
+  private readonly merged: MergedPatients;
 
   /**
    * @param base the server's own, as `fhir` addresses it
@@ -38,6 +40,7 @@ export class FhirOrders implements Orders {
     private readonly categories: readonly string[],
   ) {
     this.base = base.replace(/\/+$/, '');
+    this.merged = new MergedPatients(fhir, this.base, (ids, signal) => this.read<Patient>('Patient', ids, signal));
   }
 
   async *search(narrowing: OrderNarrowing, signal: AbortSignal): AsyncGenerator<readonly ImagingOrder[]> {
@@ -54,15 +57,22 @@ export class FhirOrders implements Orders {
         : ([['identifier', escapeValue(narrowing.accessionNumber)]] as const)),
     ];
     const isDated = narrowing.from !== undefined || narrowing.to !== undefined;
-    yield* this.pages([...common, ...between('occurrence', narrowing)], signal);
+    const given = new Set<string>();
+    yield* this.pages([...common, ...between('occurrence', narrowing)], given, signal);
     // An order nobody gave a date counts from when it was written: the search above found it where no date was asked for.
-    if (isDated)
-      yield* this.pages([...common, ['occurrence:missing', 'true'], ...between('authored', narrowing)], signal);
+    // Not by `occurrence:missing`: a timing that says how often and not when is an occurrence without a date.
+    if (isDated) yield* this.pages([...common, ...between('authored', narrowing)], given, signal);
   }
 
-  private async *pages(params: SearchParams, signal: AbortSignal): AsyncGenerator<readonly ImagingOrder[]> {
+  /** @param given ids of orders that were given already: they are left out */
+  private async *pages(
+    params: SearchParams,
+    given: Set<string>,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly ImagingOrder[]> {
     for await (const page of this.fhir.searchPages<ServiceRequest>('ServiceRequest', params, signal)) {
-      const orders = page.filter(({ doNotPerform }) => doNotPerform !== true);
+      const orders = page.filter(({ id, doNotPerform }) => doNotPerform !== true && !given.has(id));
+      for (const { id } of orders) given.add(id);
       const [patients, practitioners] = await Promise.all([
         this.byId<Patient>(
           'Patient',
@@ -75,8 +85,9 @@ export class FhirOrders implements Orders {
           signal,
         ),
       ]);
+      const survivors = await this.merged.survivors(patients.values(), signal);
       yield orders.flatMap((order): ImagingOrder[] => {
-        const patient = patients.get(this.localId('Patient', order.subject) ?? '');
+        const patient = survivors.get(this.localId('Patient', order.subject) ?? '');
         const requester = practitioners.get(this.localId('Practitioner', order.requester) ?? '');
         // Nobody can be examined without being known.
         return patient ? [{ order, patient, ...(requester ? { requester } : {}) }] : [];
@@ -93,11 +104,14 @@ export class FhirOrders implements Orders {
     const params = { identifier: escapeValue(patientIdentifier), _count: String(patientsMax + 1) };
     const { entry = [], link = [] } = await this.fhir.search('Patient', params, signal);
     const found = entry.flatMap(({ resource }) =>
-      resource?.resourceType === 'Patient' && resource.id ? [`Patient/${resource.id}`] : [],
+      resource?.resourceType === 'Patient' && resource.id ? [{ ...resource, id: resource.id }] : [],
     );
     const isPart = link.some(({ relation }) => relation === 'next');
     if (found.length > patientsMax || isPart) throw new TooManyPatientsError(patientsMax);
-    return found;
+    // Orders may name a Patient that was merged into one of these, and one of these may be merged away itself.
+    const survivors = await this.merged.survivors(found, signal);
+    const ids = [...survivors.values()].map(({ id }) => id);
+    return [...(await this.merged.mergedInto(ids, patientsMax, signal))].map((id) => `Patient/${id}`);
   }
 
   private async byId<T extends Patient | Practitioner>(
@@ -106,10 +120,18 @@ export class FhirOrders implements Orders {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, WithId<T>>> {
     const ids = new Set(references.flatMap((reference) => this.localId(resourceType, reference) ?? []));
-    if (ids.size === 0) return new Map();
-    const params = { _id: [...ids], _count: String(pageSize) };
-    const found = await this.fhir.searchAll<T>(resourceType, params, pageSize, signal);
+    const found = await this.read<T>(resourceType, ids, signal);
     return new Map(found.map((one) => [one.id, one]));
+  }
+
+  private async read<T extends Patient | Practitioner>(
+    resourceType: T['resourceType'],
+    ids: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<readonly WithId<T>[]> {
+    if (ids.size === 0) return [];
+    const params = { _id: [...ids], _count: String(pageSize) };
+    return this.fhir.searchAll<T>(resourceType, params, pageSize, signal);
   }
 
   /** Id of a resource of this server; undefined for another server's, whose ids are others here. */

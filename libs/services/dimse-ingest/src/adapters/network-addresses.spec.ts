@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises';
+
 import { describe, expect, it } from 'vitest';
 
 import { isHost, NetworkAddresses } from './network-addresses.js';
@@ -34,10 +36,36 @@ describe('where a peer is', () => {
     now += 31_000;
     answer = undefined;
     expect(await isAt('10.1.2.3')).toBe(true);
+    await turn();
     now += 31_000;
     answer = ['10.1.2.4'];
-    expect([await isAt('10.1.2.3'), await isAt('10.1.2.4')]).toEqual([false, true]);
+    expect([await isAt('10.1.2.4'), await isAt('10.1.2.3')]).toEqual([true, false]);
     expect(asked).toBe(3);
+  });
+
+  it('by name is known from before while the resolver is slow, for some minutes, and else waited for', async () => {
+    let now = 0;
+    const answers: ((addresses: readonly string[]) => void)[] = [];
+    const addresses = new NetworkAddresses(
+      { now: () => new Date(now) },
+      () => new Promise((resolve) => answers.push(resolve)),
+    );
+    const isAt = (address: string) => addresses.isAt('ct1.radiology.example', address);
+    const first = isAt('10.1.2.3');
+    answers.shift()?.(['10.1.2.3']);
+    expect(await first).toBe(true);
+    now += 31_000;
+    // The resolver has not answered.
+    expect(await isAt('10.1.2.3')).toBe(true);
+    const moved = isAt('10.1.2.4');
+    answers.shift()?.(['10.1.2.4']);
+    expect(await moved).toBe(true);
+    expect(await isAt('10.1.2.3')).toBe(false);
+    now += 400_000;
+    const late = isAt('10.1.2.4');
+    answers.shift()?.(['10.1.2.5']);
+    expect(await late).toBe(false);
+    expect(answers).toEqual([]);
   });
 
   it('by name is asked once by a burst of associations', async () => {

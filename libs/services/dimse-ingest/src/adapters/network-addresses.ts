@@ -7,6 +7,8 @@ import type { Addresses } from '../application/ports.js';
 
 /** A modality that got a new lease is known again within this time; a burst of associations asks DNS once. */
 const keepMs = 30_000;
+/** An answer that is older than this by more is no answer while the resolver is asked. */
+const staleMs = 300_000;
 
 /** Hosts as a site writes them: an address, a network in CIDR notation, or a DNS name by the system's resolver. */
 export class NetworkAddresses implements Addresses {
@@ -22,19 +24,22 @@ export class NetworkAddresses implements Addresses {
   async isAt(host: string, remoteAddress: string): Promise<boolean> {
     const asked = plain(remoteAddress);
     const network = networkOf(host);
-    if (!network) return (await this.#of(host)).some((address) => plain(address) === asked);
+    if (!network) return this.#isNamed(host, asked);
     const list = new BlockList();
     list.addSubnet(network.address, network.prefixLength, network.family);
     return isIP(asked) !== 0 && list.check(asked, isIPv6(asked) ? 'ipv6' : 'ipv4');
   }
 
-  async #of(name: string): Promise<readonly string[]> {
+  async #isNamed(name: string, address: string): Promise<boolean> {
     const now = this.clock.now().getTime();
     const known = this.#known.get(name);
-    if (known && now < known.until) return known.addresses;
+    const isKnown = known?.addresses.some((one) => plain(one) === address) ?? false;
+    if (known && now < known.until) return isKnown;
     const asked = this.#asked.get(name) ?? this.#ask(name, now).finally(() => this.#asked.delete(name));
     this.#asked.set(name, asked);
-    return asked;
+    // A resolver that is slow keeps no modality waiting that was there a moment ago; one with a new address waits for it.
+    if (known && isKnown && now < known.until + staleMs) return true;
+    return (await asked).some((one) => plain(one) === address);
   }
 
   async #ask(name: string, now: number): Promise<readonly string[]> {

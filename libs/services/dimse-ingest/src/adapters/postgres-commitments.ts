@@ -16,8 +16,17 @@ import type { CommitmentTable, CommitmentTables } from './commitment-tables.js';
 
 type Tables = CommitmentTables;
 
-/** Requests of all requestors that wait: a hospital has some hundreds a day, so these are weeks of nobody listening. */
-const waitingMax = 20_000;
+export interface CommitmentLimits {
+  /** Requests that wait. */
+  readonly requests: number;
+  /** Instances they reference, some 120 bytes each. */
+  readonly references: number;
+}
+
+/** A hospital has some hundreds of requests a day, so these are weeks of nobody listening. */
+const limitsOfAll: CommitmentLimits = { requests: 20_000, references: 20_000_000 };
+/** One requestor that cannot be called leaves room for the others. */
+const limitsOfOne: CommitmentLimits = { requests: 5_000, references: 5_000_000 };
 /** Rows one statement gives up or forgets: short enough to hold nobody up. */
 const pageRows = 500;
 
@@ -29,17 +38,15 @@ export class PostgresCommitments implements Commitments {
 
   constructor(
     database: Database<Tables>,
-    private readonly waitingAtMost = waitingMax,
+    private readonly ofAll = limitsOfAll,
+    private readonly ofOne = limitsOfOne,
   ) {
     this.db = database.db;
   }
 
   take(request: CommitmentToTake, holdMs: number): Promise<{ readonly id: string; readonly as: TakenAs }> {
     return this.db.transaction().execute(async (trx) => {
-      const { rows } = await sql<{ waiting: number }>`
-        select count(*)::int as waiting from (
-          select 1 from commitment where state = 'waiting' limit ${this.waitingAtMost}) as waiting_rows`.execute(trx);
-      if ((rows[0]?.waiting ?? 0) >= this.waitingAtMost) throw new TooManyCommitmentsError();
+      await this.#assertRoom(trx, request);
       // It just called us: whatever kept us from calling it may be over.
       await sql`
         insert into commitment_requestor (aet) values (${request.aet})
@@ -65,6 +72,7 @@ export class PostgresCommitments implements Commitments {
           due_at: fromNow(holdMs),
           attempts: 0,
           error_code: null,
+          ...referencesOf(request),
           requested_at: sql<Date>`now()`,
           ended_at: null,
         })
@@ -72,6 +80,18 @@ export class PostgresCommitments implements Commitments {
         .execute();
       return { id: known.id, as: 'repeated' };
     });
+  }
+
+  async #assertRoom(trx: Transaction<Tables>, { aet, references }: CommitmentToTake): Promise<void> {
+    const { rows } = await sql<{ all: CommitmentLimits; one: CommitmentLimits }>`
+      select json_build_object('requests', count(*), 'references', coalesce(sum(reference_count), 0)) as all,
+        json_build_object('requests', count(*) filter (where aet = ${aet}),
+          'references', coalesce(sum(reference_count) filter (where aet = ${aet}), 0)) as one
+      from commitment where state = 'waiting'`.execute(trx);
+    const isFull = (waiting: CommitmentLimits | undefined, limits: CommitmentLimits): boolean =>
+      waiting !== undefined &&
+      (waiting.requests >= limits.requests || waiting.references + references.length > limits.references);
+    if (isFull(rows[0]?.all, this.ofAll) || isFull(rows[0]?.one, this.ofOne)) throw new TooManyCommitmentsError();
   }
 
   async find(id: string): Promise<Commitment | undefined> {
@@ -173,7 +193,7 @@ export class PostgresCommitments implements Commitments {
 
   async giveUp(ageMs: number): Promise<readonly GivenUp[]> {
     const { rows } = await sql<{ aet: string; transaction_uid: string; error_code: string | null }>`
-      update commitment set state = 'given-up', ended_at = now() where id = any (array(
+      update commitment set state = 'given-up', ended_at = now(), sop_references = '[]', reference_count = 0 where id = any (array(
         select id from commitment
         where state = 'waiting' and requested_at < now() - make_interval(secs => ${ageMs / 1000})
         order by requested_at limit ${pageRows} for update skip locked))
@@ -195,10 +215,24 @@ export class PostgresCommitments implements Commitments {
       forgotten += Number(numAffectedRows ?? 0n);
       more = Number(numAffectedRows ?? 0n) === pageRows;
     }
-    await sql`
-      delete from commitment_requestor r where r.lease_until is null
-        and not exists (select 1 from commitment c where c.aet = r.aet)`.execute(this.db);
+    await this.#forgetRequestors();
     return forgotten;
+  }
+
+  /**
+   * Looked at twice: a request that was just taken, while the first look waited for its requestor's row, is not in what
+   * that one sees. Behind the row's lock nobody takes one, and a second statement sees all that were.
+   */
+  async #forgetRequestors(): Promise<void> {
+    await this.db.transaction().execute(async (trx) => {
+      const { rows } = await sql<{ aet: string }>`
+        select r.aet from commitment_requestor r where r.lease_until is null
+          and not exists (select 1 from commitment c where c.aet = r.aet)
+        order by r.aet limit ${pageRows} for update of r`.execute(trx);
+      await sql`
+        delete from commitment_requestor r where r.aet = any (${rows.map(({ aet }) => aet)}::text[])
+          and r.lease_until is null and not exists (select 1 from commitment c where c.aet = r.aet)`.execute(trx);
+    });
   }
 
   async counts(): Promise<CommitmentCounts> {
@@ -229,7 +263,7 @@ async function insert(
       transaction_uid: request.transactionUid,
       digest: request.digest,
       is_duplicate: isDuplicate,
-      sop_references: JSON.stringify(request.references.map((one) => [one.sopClassUid, one.sopInstanceUid])),
+      ...referencesOf(request),
       state: 'waiting',
       due_at: fromNow(holdMs),
       association_id: request.associationId,
@@ -239,6 +273,12 @@ async function insert(
     .executeTakeFirst();
   return numInsertedOrUpdatedRows === 1n;
 }
+
+/** A request that ended keeps none: one that comes again brings its own, which are the same by their digest. */
+const referencesOf = ({ references }: CommitmentToTake) => ({
+  sop_references: JSON.stringify(references.map((one) => [one.sopClassUid, one.sopInstanceUid])),
+  reference_count: references.length,
+});
 
 /** Changes the requestor's row. @throws {CommitmentClaimLostError} somebody else has it */
 async function held(db: Kysely<Tables>, { aet, fence }: ClaimedRequestor, change: object): Promise<void> {
@@ -254,7 +294,7 @@ async function held(db: Kysely<Tables>, { aet, fence }: ClaimedRequestor, change
 async function end(db: Kysely<Tables>, id: string): Promise<void> {
   await db
     .updateTable('commitment')
-    .set({ state: 'reported', ended_at: sql<Date>`now()`, error_code: null })
+    .set({ state: 'reported', ended_at: sql<Date>`now()`, error_code: null, sop_references: '[]', reference_count: 0 })
     .where('id', '=', id)
     .where('state', '=', 'waiting')
     .execute();

@@ -5,7 +5,7 @@ import type { SubOperationCounts } from '@callosum/dimse';
 import { newId } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { ClaimedPull, PullRequest, Pulls, PullStudy, PullView } from '../application/pull-ports.js';
+import type { ClaimedPull, PullRequest, Pulls, PullSources, PullStudy, PullView } from '../application/pull-ports.js';
 import { type FoundStudy, issuerNotStatedCode, type PullSelector } from '../domain/pull.js';
 import {
   IdempotencyKeyReusedError,
@@ -89,12 +89,13 @@ export class PostgresPulls implements Pulls {
     return false;
   }
 
-  async claim(leaseMs: number): Promise<ClaimedPull | undefined> {
+  async claim(leaseMs: number, sources: PullSources = 'all'): Promise<ClaimedPull | undefined> {
     // One at a time at each source, as far as replicas see each other: a PACS has other things to do.
     const { rows } = await sql<ClaimedRow>`
       with candidate as (
         select id from pull p
         where state = 'open' and next_attempt_at <= now() and (lease_until is null or lease_until < now())
+          and (${sources === 'all'} or away_since is null)
           and not exists (select from pull o where o.source = p.source and o.state = 'open' and o.id <> p.id
             and o.lease_until > now())
         order by next_attempt_at, number limit 1 for update skip locked

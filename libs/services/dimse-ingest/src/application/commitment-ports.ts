@@ -3,6 +3,7 @@ import type { CommitmentReport, CommitmentRequest, SopReference } from '@callosu
 import type { Commitment, KeptClasses } from '../domain/commitment.js';
 
 export interface CommitmentToTake {
+  /** `requestorKey` of who asks. */
   readonly aet: string;
   readonly transactionUid: string;
   readonly references: readonly SopReference[];
@@ -16,6 +17,7 @@ export type TakenAs = 'new' | 'repeated' | 'duplicate';
 
 /** A requestor whose reports are one worker's alone until its lease ends. */
 export interface ClaimedRequestor {
+  /** Its `requestorKey`. */
   readonly aet: string;
   /** Rises with each claim: what an earlier holder does is not recorded. */
   readonly fence: number;
@@ -81,8 +83,8 @@ export interface ReportChannel {
 }
 
 export interface Requestors {
-  /** @throws {NotCallableError} and what opening an association throws */
-  open(aet: string): Promise<ReportChannel>;
+  /** @param requestor its `requestorKey` @throws {NotCallableError} and what opening an association throws */
+  open(requestor: string): Promise<ReportChannel>;
 }
 
 /** Commitments we ask other nodes for, in rows: a report may come days later, to whichever replica. */

@@ -57,6 +57,9 @@ export interface PullStudy extends FoundStudy {
   readonly attempts: number;
 }
 
+/** `answering`: without those that were away at the last attempt. */
+export type PullSources = 'all' | 'answering';
+
 /** Pulls as rows. What changes a claimed one throws PullLostError when it was cancelled or another worker has it. */
 export interface Pulls {
   /**
@@ -69,7 +72,8 @@ export interface Pulls {
   list(limit: number, before?: number): Promise<readonly PullView[]>;
   /** @returns false when it has ended already; @throws {UnknownPullError} */
   cancel(id: string): Promise<boolean>;
-  claim(leaseMs: number): Promise<ClaimedPull | undefined>;
+  /** The one that waits for longest, of those whose source nobody asks. */
+  claim(leaseMs: number, sources?: PullSources): Promise<ClaimedPull | undefined>;
   /** @returns false when it is lost */
   renew(claim: ClaimedPull, leaseMs: number): Promise<boolean>;
   /** Studies that are left out have failed by it. */

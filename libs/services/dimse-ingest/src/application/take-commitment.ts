@@ -1,11 +1,14 @@
 import type { CommitmentRequest } from '@callosum/dimse';
 
 import { digestOfReferences } from '../domain/commitment.js';
+import { requestorKey } from '../domain/commitment-requestor.js';
 import type { Commitments, TakenAs } from './commitment-ports.js';
 
 export interface CommitmentOrigin {
   readonly associationId: string;
   readonly callingAet: string;
+  /** Host of the entry that let it in, where its title has several: the report goes there. */
+  readonly callingHost?: string;
   readonly traceparent?: string;
 }
 
@@ -19,10 +22,11 @@ export class TakeCommitment {
   /** @param holdMs see `Commitments.take` @throws {TooManyCommitmentsError} */
   execute(
     { transactionUid, references }: CommitmentRequest,
-    { callingAet, ...origin }: CommitmentOrigin,
+    { callingAet: aet, callingHost: host, ...origin }: CommitmentOrigin,
     holdMs: number,
   ): Promise<{ readonly id: string; readonly as: TakenAs }> {
     const digest = digestOfReferences(references);
-    return this.commitments.take({ aet: callingAet, transactionUid, references, digest, ...origin }, holdMs);
+    const requestor = requestorKey({ aet, ...(host === undefined ? {} : { host }) });
+    return this.commitments.take({ aet: requestor, transactionUid, references, digest, ...origin }, holdMs);
   }
 }

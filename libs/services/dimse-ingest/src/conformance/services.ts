@@ -104,7 +104,7 @@ export const statedServices: readonly StatedService[] = [
   {
     name: 'Storage Commitment Push Model',
     section: 'J',
-    operations: 'N-ACTION; N-EVENT-REPORT to the requestor',
+    operations: 'N-ACTION; N-EVENT-REPORT to the requestor, and from whom we asked',
     sopClassUids: ['1.2.840.10008.1.20.1'],
     scp: true,
     statuses: commitmentStatuses,

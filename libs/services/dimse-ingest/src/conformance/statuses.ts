@@ -27,7 +27,10 @@ export const findStatuses: readonly StatusRow[] = [
   [QueryStatus.PendingOptionalKeysUnsupported, 'A match, and some keys were not matched by'],
   [QueryStatus.Success, 'There are no more matches'],
   [QueryStatus.Cancel, 'A C-CANCEL ended it'],
-  [QueryStatus.OutOfResources, 'The index cannot answer now, or the query finds nothing for 30 s'],
+  [
+    QueryStatus.OutOfResources,
+    'The index cannot answer now, the query finds nothing for 30 s, or the identifier is longer than CALLOSUM_DIMSE_IDENTIFIER_BYTES_MAX',
+  ],
   [
     QueryStatus.IdentifierDoesNotMatchSopClass,
     'Query/Retrieve Level or a unique key above it is missing or wrong (Offending Element names it), or a value cannot be matched',
@@ -43,7 +46,7 @@ export const worklistStatuses: readonly StatusRow[] = [
   [QueryStatus.Cancel, 'A C-CANCEL ended it'],
   [
     QueryStatus.OutOfResources,
-    'The FHIR server cannot answer now, or the query would read more orders than CALLOSUM_WORKLIST_ORDERS_MAX or more than 20 patients of one Patient ID',
+    'The FHIR server cannot answer now, or the query would read more orders than CALLOSUM_WORKLIST_ORDERS_MAX, there are more than 20 patients of one Patient ID, or the identifier is longer than CALLOSUM_DIMSE_IDENTIFIER_BYTES_MAX',
   ],
   [
     QueryStatus.IdentifierDoesNotMatchSopClass,
@@ -58,6 +61,7 @@ export const getStatuses: readonly StatusRow[] = [
   [QueryStatus.Success, 'All sub-operations succeeded, or nothing was found'],
   [QueryStatus.SubOperationsIncomplete, 'Some sub-operations failed; Failed SOP Instance UID List names them'],
   [QueryStatus.Cancel, 'A C-CANCEL ended it; the counts say how far it was'],
+  [QueryStatus.OutOfResources, 'The identifier is longer than CALLOSUM_DIMSE_IDENTIFIER_BYTES_MAX'],
   [
     QueryStatus.UnableToCalculateMatches,
     'The index cannot answer now, or there are more instances than CALLOSUM_DIMSE_RETRIEVE_INSTANCES_MAX',
@@ -88,7 +92,10 @@ export const commitmentStatuses: readonly StatusRow[] = [
   [NormalizedStatus.NoSuchSopInstance, 'Not the well-known SOP instance 1.2.840.10008.1.20.1.1'],
   [NormalizedStatus.ClassInstanceConflict, 'Not the SOP class of the Push Model'],
   [NormalizedStatus.NoSuchActionType, 'Another action than 1'],
-  [NormalizedStatus.ResourceLimitation, 'Too many references in one request, or the database cannot take it now'],
+  [
+    NormalizedStatus.ResourceLimitation,
+    'Too many references in one request, too many requests that wait for their report, a dataset longer than CALLOSUM_DIMSE_IDENTIFIER_BYTES_MAX, or the database cannot take it now',
+  ],
   [NormalizedStatus.ProcessingFailure, 'A defect of ours; it is logged'],
 ];
 
@@ -109,7 +116,10 @@ export const stepStatuses: readonly StatusRow[] = [
   [NormalizedStatus.NoSuchSopClass, 'The SOP class of the command is not that of its presentation context'],
   [NormalizedStatus.MissingAttribute, 'An attribute of type 1 or 2 is missing'],
   [NormalizedStatus.MissingAttributeValue, 'An attribute of type 1 is empty'],
-  [NormalizedStatus.ResourceLimitation, 'The database cannot take it now'],
+  [
+    NormalizedStatus.ResourceLimitation,
+    'The dataset is longer than CALLOSUM_DIMSE_IDENTIFIER_BYTES_MAX, or the database cannot take it now',
+  ],
 ];
 
 export const stepRetrieveStatuses: readonly StatusRow[] = [
@@ -125,4 +135,5 @@ export const stepRetrieveStatuses: readonly StatusRow[] = [
 export const commonStatuses: readonly StatusRow[] = [
   [NormalizedStatus.DuplicateInvocation, 'The message id is that of another request which is not answered yet'],
   [NormalizedStatus.UnrecognizedOperation, 'The SOP class of the context does not have the operation'],
+  [NormalizedStatus.SopClassNotSupported, 'On this context the requestor is the provider (SCP) and not we'],
 ];

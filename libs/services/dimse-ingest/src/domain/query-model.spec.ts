@@ -104,7 +104,7 @@ describe('the identifier of a retrieve', () => {
       'with what is no UID',
       'study',
       false,
-      { QueryRetrieveLevel: 'STUDY', StudyInstanceUID: ['1.2', '1.02'] },
+      { QueryRetrieveLevel: 'STUDY', StudyInstanceUID: ['1.2', '1.x'] },
       '0020000D',
     ],
     [

@@ -7,12 +7,16 @@ import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationB
 
 import type { AskedCommitments, ClaimedRequestor, Commitments } from '../application/commitment-ports.js';
 import { claimLeaseMs, ReportCommitments } from '../application/report-commitments.js';
+import { requestorOf } from '../domain/commitment-requestor.js';
 import type { DimseIngestSettings } from '../settings.js';
 import { ASKED_COMMITMENTS, COMMITMENT_WAKER, COMMITMENTS } from '../tokens.js';
 import { tellGivenUp, tellReport } from './tell-commitment.js';
 
-/** Requestors called at once by one replica: one that is dead costs its worker ten seconds, and then a pause of its own. */
-const workers = 4;
+/**
+ * Requestors called at once by one replica, each by one worker. One that is dead costs its worker ten seconds, one that
+ * takes a report and says nothing half a minute, and then a pause of its own.
+ */
+const requestorsMax = 16;
 /** What another replica took, and pauses that are over, are seen within this time. */
 const pollMs = 2_000;
 const pauseAfterErrorMs = 2_000;
@@ -36,7 +40,7 @@ export class CommitmentReportsLoop implements OnApplicationBootstrap, BeforeAppl
   ) {}
 
   onApplicationBootstrap(): void {
-    this.running = Promise.all(Array.from({ length: workers }, () => this.work()));
+    this.running = this.work();
     this.timer = setInterval(() => {
       this.keeping = this.upkeep();
     }, upkeepEveryMs);
@@ -62,21 +66,38 @@ export class CommitmentReportsLoop implements OnApplicationBootstrap, BeforeAppl
   }
 
   private async work(): Promise<void> {
+    const reporting = new Set<Promise<void>>();
     while (!this.stop.signal.aborted) {
       const { turn } = this.waker;
       try {
         const claim = await this.commitments.claim(claimLeaseMs);
-        if (claim) await this.report(claim);
-        else await this.waker.wait(turn, pollMs);
+        if (claim) {
+          const one = this.reported(claim).finally(() => reporting.delete(one));
+          reporting.add(one);
+          if (reporting.size >= requestorsMax) await Promise.race(reporting);
+        } else await this.waker.wait(turn, pollMs);
       } catch (err) {
-        this.log.error({ err }, 'commitment.loop-failed');
-        await sleep(pauseAfterErrorMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
+        await this.failed(err);
       }
+    }
+    await Promise.all(reporting);
+  }
+
+  private async reported(claim: ClaimedRequestor): Promise<void> {
+    try {
+      await this.report(claim);
+    } catch (err) {
+      await this.failed(err);
     }
   }
 
+  private async failed(err: unknown): Promise<void> {
+    this.log.error({ err }, 'commitment.loop-failed');
+    await sleep(pauseAfterErrorMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
+  }
+
   private report(claim: ClaimedRequestor): Promise<void> {
-    const attributes = { 'dicom.calling_ae': claim.aet, 'dicom.operation': 'N-EVENT-REPORT' };
+    const attributes = { 'dicom.calling_ae': requestorOf(claim.aet).aet, 'dicom.operation': 'N-EVENT-REPORT' };
     return withSpan('dimse-ingest', 'dimse.commitment-reports', { attributes }, async (span) => {
       const failure = await this.reports.toRequestor(claim, (outcome) => tellReport(this.log, outcome, 'new'));
       span.setAttribute('callosum.outcome', failure === undefined ? 'reported' : 'delayed');

@@ -3,7 +3,7 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import { count, type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { ClaimedPull, Pulls } from '../application/pull-ports.js';
+import type { ClaimedPull, Pulls, PullSources } from '../application/pull-ports.js';
 import { pullLeaseMs, WorkOffPull } from '../application/work-off-pull.js';
 import type { DimseIngestSettings } from '../settings.js';
 import { PULL_WAKER, PULLS } from '../tokens.js';
@@ -28,7 +28,12 @@ export class PullsLoop implements OnApplicationBootstrap, BeforeApplicationShutd
   ) {}
 
   onApplicationBootstrap(): void {
-    this.running = Promise.all(Array.from({ length: this.settings.CALLOSUM_PULLS_MAX }, () => this.work()));
+    const { CALLOSUM_PULLS_MAX: workers } = this.settings;
+    // Sources that were away, and may hang again, leave half of the workers to the others.
+    const toAll = Math.ceil(workers / 2);
+    this.running = Promise.all(
+      Array.from({ length: workers }, (_, index) => this.work(index < toAll ? 'all' : 'answering')),
+    );
     this.pruneTimer = setInterval(() => {
       this.pruning = this.prune();
     }, pruneEveryMs);
@@ -41,12 +46,12 @@ export class PullsLoop implements OnApplicationBootstrap, BeforeApplicationShutd
     await Promise.all([this.running, this.pruning]);
   }
 
-  private async work(): Promise<void> {
+  private async work(sources: PullSources): Promise<void> {
     while (!this.stop.signal.aborted) {
       const { turn } = this.waker;
       let claim: ClaimedPull | undefined;
       try {
-        claim = await this.pulls.claim(pullLeaseMs);
+        claim = await this.pulls.claim(pullLeaseMs, sources);
         if (claim) await this.attempt(claim);
       } catch (err) {
         claim = undefined;

@@ -4,10 +4,11 @@ import { count, type Logger } from '@callosum/telemetry';
 
 import type { GivenUp } from '../application/commitment-ports.js';
 import type { ReportOutcome } from '../application/report-commitments.js';
+import { requestorOf } from '../domain/commitment-requestor.js';
 
 /** Counts and logs what became of a report. UIDs and titles, nothing else. */
 export function tellReport(log: Logger, { commitment, report, error }: ReportOutcome, on: 'same' | 'new'): void {
-  const fields = { aet: commitment.aet, transaction: commitment.transactionUid };
+  const fields = { aet: requestorOf(commitment.aet).aet, transaction: commitment.transactionUid };
   if (!report) {
     log.warn({ ...fields, attempt: commitment.attempts + 1, code: errorCode(error), err: error }, 'commitment.delayed');
     return;
@@ -20,6 +21,7 @@ export function tellReport(log: Logger, { commitment, report, error }: ReportOut
   log.info({ ...fields, association: on, committed: committed.length, failed: failed.length }, 'commitment.reported');
 }
 
-export function tellGivenUp(log: Logger, { aet, transactionUid, errorCode: code }: GivenUp): void {
+export function tellGivenUp(log: Logger, { aet: requestor, transactionUid, errorCode: code }: GivenUp): void {
+  const { aet } = requestorOf(requestor);
   log.error({ aet, transaction: transactionUid, code }, 'commitment.given-up');
 }

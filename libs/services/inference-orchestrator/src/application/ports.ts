@@ -2,7 +2,7 @@ import type { inference, worker } from '@callosum/contracts';
 
 import type { AfterAttempt, AttemptFailure } from '../domain/attempt.js';
 import type { Manifest } from '../domain/manifest.js';
-import type { ExistingJob, HeldReason } from '../domain/scheduling.js';
+import type { ExistingJob, HeldReason, StepTold } from '../domain/scheduling.js';
 import type { IndexedStudy, SelectedInput } from '../domain/selection.js';
 
 /** Trace and correlation of the fact that asked for work. */
@@ -63,8 +63,14 @@ export interface CompletedStudy {
 
 /** A study that completed just now. */
 export interface JustCompletedStudy extends CompletedStudy {
-  /** Why jobs that follow from it are held; without, those held before are released. */
-  readonly heldReason: HeldReason | undefined;
+  /** Those its completion tells of. */
+  readonly steps: readonly StepTold[];
+}
+
+/** What a procedure step made of the jobs of its study. */
+export interface JobsOfStep {
+  readonly held: readonly string[];
+  readonly released: readonly string[];
 }
 
 /** Studies waiting for a model that has just registered: a portion of them, oldest first. */
@@ -80,14 +86,23 @@ export interface Backfill {
 export interface Scheduling {
   /**
    * Records that a study is complete and runs `work` in the same transaction; not at all when the event's effect is
-   * committed already, or a later revision is known.
+   * committed already, or a later revision is known. Its procedure steps decide whether its jobs are held, those that
+   * `work` leaves as well as those that wait already; where nothing holds them, those held before are released.
+   * @returns those that are held or released from now on
    */
   completed(
     event: { readonly id: string },
     study: JustCompletedStudy,
     origin: Origin,
     work: (jobs: StudyJobs) => Promise<void>,
-  ): Promise<void>;
+  ): Promise<JobsOfStep>;
+  /**
+   * Records what was told of a procedure step, before its study is complete or after, and holds the jobs of the study
+   * or releases them as its steps are now. Nothing is done when the event's effect is committed already.
+   */
+  stepChanged(event: { readonly id: string }, studyInstanceUid: string, step: StepTold): Promise<JobsOfStep>;
+  /** Forgets steps that nobody told anything of for long. */
+  forgetSteps(): Promise<void>;
   /**
    * Runs `work` for a series that is complete before its study; not at all when the event's effect is committed already,
    * or this revision of the study has completed, which decided for all its series.

@@ -9,9 +9,18 @@ export interface ExistingJob {
 /** Why a job is offered to nobody until it is released. */
 export type HeldReason = 'procedure-step-discontinued';
 
-/** How far a procedure step of a study was when the study completed. */
+export type StepStatus = 'in-progress' | 'discontinued' | 'completed';
+
+/** How far a procedure step of a study is, as far as anybody told. */
 export interface StepSeen {
-  readonly status: 'in-progress' | 'discontinued' | 'completed';
+  readonly status: StepStatus;
+}
+
+/** What was told of a procedure step. */
+export interface StepTold extends StepSeen {
+  readonly procedureStepUid: string;
+  /** Rises with each change at its modality; 0 where the completion of its study told of it. */
+  readonly stepRevision: number;
 }
 
 /**
@@ -20,7 +29,7 @@ export interface StepSeen {
  * @param policy of the site
  */
 export function holdFor(steps: readonly StepSeen[], policy: 'hold' | 'run'): HeldReason | undefined {
-  const has = (status: StepSeen['status']): boolean => steps.some((step) => step.status === status);
+  const has = (status: StepStatus): boolean => steps.some((step) => step.status === status);
   return policy === 'hold' && has('discontinued') && !has('completed') ? 'procedure-step-discontinued' : undefined;
 }
 

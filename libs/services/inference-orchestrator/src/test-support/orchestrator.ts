@@ -90,9 +90,19 @@ export class OrchestratorForTests {
       studyInstanceUid,
       revision,
       completedAt: new Date().toISOString(),
-      procedureSteps: steps.map((status) => ({ status })),
+      procedureSteps: steps.map((status, index) => ({ procedureStepUid: stepUid(index), status })),
     });
     return this.append(topics.studyCompleted, message, studyInstanceUid, id);
+  }
+
+  /** Tells what became of a procedure step; those that `tellCompleted` tells of are `stepUid(0)` and so on. */
+  tellStep(step: Partial<imaging.ProcedureStepChanged> & { studyInstanceUid: string }): Promise<void> {
+    const message = imaging.ProcedureStepChanged.fromPartial({
+      procedureStepUid: stepUid(0),
+      stepRevision: 2,
+      ...step,
+    });
+    return this.append(topics.procedureStepChanged, message, step.studyInstanceUid, newId());
   }
 
   /** Tells that a series is complete; its study may not be. */
@@ -170,6 +180,8 @@ export class OrchestratorForTests {
     await rm(this.folder, { recursive: true, force: true });
   }
 }
+
+export const stepUid = (index: number): string => `1.2.3.${index}`;
 
 export interface LoggedEvent<M> {
   readonly message: M;

@@ -1,7 +1,7 @@
 import { imaging, topics } from '@callosum/contracts';
 import type { EventLogContext, Waker } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
-import { CLOCK, LOGGER, SETTINGS } from '@callosum/runtime';
+import { CLOCK, LOGGER } from '@callosum/runtime';
 import { currentTraceparent, type Logger, withSpan } from '@callosum/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
@@ -9,9 +9,8 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { considerStudy } from '../application/consider-study.js';
 import type { Scheduling, Studies } from '../application/ports.js';
 import { StudyNotIndexedError, StudyUnavailableError } from '../domain/errors.js';
-import { holdFor, type StepSeen } from '../domain/scheduling.js';
-import type { OrchestratorSettings } from '../settings.js';
 import { SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';
+import { stepTold } from './procedure-step.events.js';
 
 /** A study is complete: the models that read it get their jobs. */
 @Controller()
@@ -22,7 +21,6 @@ export class StudyCompletedEvents {
     @Inject(WAKER) private readonly waker: Waker,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
-    @Inject(SETTINGS) private readonly settings: OrchestratorSettings,
   ) {}
 
   @EventPattern<string>(topics.studyCompleted.name)
@@ -42,29 +40,20 @@ export class StudyCompletedEvents {
       if (error instanceof StudyNotIndexedError) throw new StudyUnavailableError(studyInstanceUid, { cause: error });
       throw error;
     });
-    const heldReason = holdFor(procedureSteps.map(stepSeen), this.settings.CALLOSUM_DISCONTINUED_STEPS);
     const completed = {
       studyInstanceUid,
       revision,
-      heldReason,
+      steps: procedureSteps.map(stepTold),
       completedAt: completedAt === undefined ? this.clock.now() : new Date(completedAt),
     };
     const traceparent = currentTraceparent() ?? event.traceparent;
     const origin = { traceparent, correlationId: event.correlationId, causationId: event.id };
-    await this.scheduling.completed(event, completed, origin, async (jobs) => {
+    const { held } = await this.scheduling.completed(event, completed, origin, async (jobs) => {
       // Instances of a later revision are there already: its own completion decides.
       if (study.revision > revision) return;
       const { jobIds, supersededIds } = await considerStudy(jobs, study, revision, await jobs.models());
       this.log.info({ study: studyInstanceUid, revision, jobs: jobIds, superseded: supersededIds }, 'study.considered');
-      if (heldReason && jobIds.length > 0)
-        this.log.warn({ study: studyInstanceUid, revision, jobs: jobIds, reason: heldReason }, 'jobs.held');
     });
+    if (held.length > 0) this.log.warn({ study: studyInstanceUid, revision, jobs: held }, 'jobs.held');
   }
 }
-
-const { PROCEDURE_STEP_STATUS_COMPLETED, PROCEDURE_STEP_STATUS_DISCONTINUED } = imaging.ProcedureStepStatus;
-
-const stepSeen = ({ status }: imaging.ProcedureStepEvidence): StepSeen => {
-  if (status === PROCEDURE_STEP_STATUS_COMPLETED) return { status: 'completed' };
-  return { status: status === PROCEDURE_STEP_STATUS_DISCONTINUED ? 'discontinued' : 'in-progress' };
-};

@@ -136,6 +136,7 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     if (now - this.prunedAt > pruneEveryMs) {
       await this.labelMaps.prune();
       await this.models.retire();
+      await this.scheduling.forgetSteps();
       for (const jobId of await this.queries.outlived()) {
         // Objects first: a row that stays is found again, objects without a row are not.
         await this.artifacts.forget(jobId);

@@ -6,6 +6,7 @@ import type { DatasetSink } from '../messages/message-receiver.js';
 import { AbortReason } from '../upper-layer/pdu.js';
 import type { AcceptedContext } from './contexts.js';
 import type { IncomingRequest } from './incoming-request.js';
+import { keptDatasets, type KeptShare } from './kept-datasets.js';
 
 /** A request on its way in. */
 export interface Arrival {
@@ -16,6 +17,8 @@ export interface Arrival {
   request(signal: AbortSignal): IncomingRequest;
   /** No more bytes will come. */
   cutOff(): void;
+  /** The request was answered, or never will be: nothing of it is kept any more. */
+  release(): void;
 }
 
 /** A C-STORE: served while its dataset comes. @param held bytes of it nobody has read yet, more or (negative) fewer */
@@ -47,6 +50,7 @@ export function storeArrival(
       ...(stream ? { stream } : {}),
     }),
     cutOff: resolve,
+    release: () => undefined,
   };
 }
 
@@ -58,7 +62,8 @@ export function wholeArrival(
   bytesMax: number,
   ready: () => void,
 ): Arrival {
-  const collected = new CollectedDataset(bytesMax, ready);
+  const share = keptDatasets.share();
+  const collected = new CollectedDataset(bytesMax, ready, share);
   return {
     sink: collected,
     request: (signal) => ({
@@ -71,10 +76,11 @@ export function wholeArrival(
       ...(command.hasDataset ? { dataset: collected.take() } : {}),
     }),
     cutOff: () => undefined,
+    release: () => share.release(),
   };
 }
 
-/** A dataset kept whole, up to a limit; past it nothing is kept, and the rest is thrown away. */
+/** A dataset kept whole, up to a limit and what there is room for in all; past it nothing is kept, and the rest is thrown away. */
 export class CollectedDataset implements DatasetSink {
   readonly #bytes: GrowingBytes;
   tooLong = false;
@@ -82,15 +88,18 @@ export class CollectedDataset implements DatasetSink {
   constructor(
     private readonly bytesMax: number,
     private readonly whole: () => void,
+    private readonly share?: KeptShare,
   ) {
     this.#bytes = new GrowingBytes(bytesMax);
   }
 
   write(bytes: Buffer): void {
     if (this.tooLong) return;
-    this.tooLong = this.#bytes.byteCount + bytes.length > this.bytesMax;
-    if (this.tooLong) this.#bytes.take();
-    else this.#bytes.append(bytes);
+    const isWithin = this.#bytes.byteCount + bytes.length <= this.bytesMax;
+    this.tooLong = !isWithin || this.share?.grow(bytes.length) === false;
+    if (!this.tooLong) return this.#bytes.append(bytes);
+    this.#bytes.take();
+    this.share?.release();
   }
 
   end(): void {

@@ -11,6 +11,7 @@ interface Served {
   readonly stream: DatasetStream | undefined;
   /** A C-GET: it waits for the peer's responses to its C-STOREs. */
   readonly isGet: boolean;
+  readonly release: () => void;
 }
 
 export interface ServingOptions {
@@ -130,7 +131,7 @@ export class ServedRequests {
       const controller = new AbortController();
       ({ signal } = controller);
       const isGet = command.commandField === CommandField.CGetRq;
-      this.#byMessageId.set(messageId, { controller, stream: arrival.stream, isGet });
+      this.#byMessageId.set(messageId, { controller, stream: arrival.stream, isGet, release: () => arrival.release() });
       if (isStore || !command.hasDataset) serve();
       if (command.hasDataset) this.#cutOff = isStore ? arrival.cutOff : () => this.#close(messageId);
     };
@@ -143,6 +144,7 @@ export class ServedRequests {
   }
 
   #close(messageId: number): void {
+    this.#byMessageId.get(messageId)?.release();
     this.#byMessageId.delete(messageId);
     if (this.#byMessageId.size === 0) for (const settled of this.#settled.splice(0)) settled();
     this.options.closed();

@@ -2,6 +2,7 @@ import { type DicomJson, encodeDataset, parseDataset, toDicomJson } from '@callo
 
 import { ContextRefusedError } from '../errors.js';
 import type { AcceptedContext } from '../exchange/contexts.js';
+import { messageParseLimits } from '../message-limits.js';
 import { type GetOptions, ScuAssociation } from '../scu/scu-association.js';
 import type { ProposedContext, ScuOptions } from '../scu/scu-options.js';
 import type { Answer } from '../services/handler.js';
@@ -58,7 +59,10 @@ export async function* findDatasets(
     for (;;) {
       const next = await matches.next();
       if (next.done) return next.value;
-      yield toDicomJson(parseDataset(next.value.identifier, context.transferSyntaxUid).dataset);
+      const { dataset } = parseDataset(next.value.identifier, context.transferSyntaxUid, {
+        limits: messageParseLimits,
+      });
+      yield toDicomJson(dataset);
     }
   } finally {
     // Cancels where the iteration was ended early; nothing is left to do otherwise.

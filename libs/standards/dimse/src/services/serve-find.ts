@@ -37,7 +37,11 @@ export function queryOf(request: IncomingRequest): QueryRequest {
 
 /** Of a request whose identifier is missing, or longer than we take (PS3.4 table C.4-1). */
 export function identifierRefusal({ dataset, tooLong }: IncomingRequest): Answer | undefined {
-  if (tooLong) return { status: QueryStatus.OutOfResources, comment: 'the identifier is too long' };
+  if (tooLong)
+    return {
+      status: QueryStatus.OutOfResources,
+      comment: 'the identifier is too long, or there is no room for it now',
+    };
   if (!dataset) return { status: QueryStatus.IdentifierDoesNotMatchSopClass, comment: 'no identifier' };
   return undefined;
 }

@@ -29,7 +29,11 @@ async function answered(request: IncomingRequest, { handler, onError }: Serving)
   const unserved = call ? undefined : { status: NormalizedStatus.UnrecognizedOperation };
   const refusal = isNotification ? unserved : refusalOf(request, call !== undefined);
   if (refusal) return refusal;
-  if (request.tooLong) return { status: NormalizedStatus.ResourceLimitation, comment: 'the dataset is too long' };
+  if (request.tooLong)
+    return {
+      status: NormalizedStatus.ResourceLimitation,
+      comment: 'the dataset is too long, or there is no room for it now',
+    };
   try {
     return (await call?.()) ?? { status: NormalizedStatus.UnrecognizedOperation };
   } catch (error) {

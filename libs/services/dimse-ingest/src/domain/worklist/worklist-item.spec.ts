@@ -1,5 +1,5 @@
 import { type DicomJson, tagOf } from '@callosum/dicom';
-import { isUid } from '@callosum/kernel';
+import { isConformantUid } from '@callosum/kernel';
 import { describe, expect, it } from 'vitest';
 
 import { imagingOrder, order, patient } from '../../test-support/orders.js';
@@ -47,7 +47,7 @@ describe('an order in the worklist', () => {
 
   it('keeps the UID of its study from answer to answer, or the one the order has', () => {
     const uid = value(made(), 'StudyInstanceUID');
-    expect(isUid(String(uid))).toBe(true);
+    expect(isConformantUid(String(uid))).toBe(true);
     expect(value(made(), 'StudyInstanceUID')).toBe(uid);
     expect(value(made({ id: 'sr2' }), 'StudyInstanceUID')).not.toBe(uid);
     const identifier = [{ system: 'urn:dicom:uid', value: 'urn:oid:1.2.3.99' }];

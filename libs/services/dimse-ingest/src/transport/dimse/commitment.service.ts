@@ -28,11 +28,12 @@ import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/comm
 
 import { AskForCommitment } from '../../application/ask-for-commitment.js';
 import type { Commitments } from '../../application/commitment-ports.js';
+import type { ApplicationEntities } from '../../application/ports.js';
 import { ReportCommitments } from '../../application/report-commitments.js';
 import { TakeCommitment } from '../../application/take-commitment.js';
 import { assertTaken } from '../../domain/commitment.js';
 import type { DimseIngestSettings } from '../../settings.js';
-import { COMMITMENT_WAKER, COMMITMENTS } from '../../tokens.js';
+import { APPLICATION_ENTITIES, COMMITMENT_WAKER, COMMITMENTS } from '../../tokens.js';
 import { tellReport } from '../tell-commitment.js';
 import type { DimseService, OpenAssociation, ServiceHandler } from './dimse-service.js';
 import { messageContext } from './message-datasets.js';
@@ -51,6 +52,7 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
     @Inject(ReportCommitments) private readonly reports: ReportCommitments,
     @Inject(AskForCommitment) private readonly asked: AskForCommitment,
     @Inject(COMMITMENTS) private readonly commitments: Commitments,
+    @Inject(APPLICATION_ENTITIES) private readonly entities: Pick<ApplicationEntities, 'named'>,
     @Inject(COMMITMENT_WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
     @Inject(LOGGER) private readonly log: Logger,
@@ -72,7 +74,8 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
     await Promise.all(this.#running);
   }
 
-  async #requested(request: ActionRequest, { info, accepted }: OpenAssociation): Promise<NormalizedAnswer> {
+  async #requested(request: ActionRequest, association: OpenAssociation): Promise<NormalizedAnswer> {
+    const { info, accepted, entityHost: callingHost } = association;
     assertAddressed(request);
     const { CALLOSUM_COMMITMENT_REFERENCES_MAX: referencesMax, CALLOSUM_COMMITMENT_GRACE_MS: graceMs } = this.settings;
     const asked = decodeCommitmentRequest(request.dataset, request.transferSyntaxUid, referencesMax);
@@ -80,6 +83,7 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
     const origin = {
       associationId: info.id,
       callingAet: info.callingAet,
+      ...(callingHost !== undefined && (await this.entities.named(info.callingAet)).length > 1 ? { callingHost } : {}),
       ...(traceparent === undefined ? {} : { traceparent }),
     };
     const { id, as } = await this.take.execute(asked, origin, graceMs + reportHereMs).catch(refuse);

@@ -143,7 +143,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     let accepted: AcceptedAssociation | undefined;
     const requests = serviceRequests({
       services: this.services,
-      association: { info, accepted: () => known(accepted) },
+      association: { info, entityHost: admitted.entity?.host, accepted: () => known(accepted) },
       metrics: this.#metrics,
       parent: session.context,
       onRefused: (operation, status, error) => session.refused(operation, status, error),

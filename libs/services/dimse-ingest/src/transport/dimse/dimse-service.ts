@@ -9,6 +9,8 @@ import type {
 /** One association as a service sees it. */
 export interface OpenAssociation {
   readonly info: AssociationInfo;
+  /** Host of the AE entry that let it in; undefined where everybody may call. */
+  readonly entityHost?: string | undefined;
   /**
    * The association itself, for what we ask the peer on it (N-EVENT-REPORT); known once a request came.
    * @throws {Error} before that

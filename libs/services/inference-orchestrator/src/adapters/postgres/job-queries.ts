@@ -2,13 +2,16 @@ import type { Database } from '@callosum/database';
 import { sql } from 'kysely';
 
 import type { JobQueries, JobSummary } from '../../application/ports.js';
-import type { Tables } from './tables.js';
+import type { JobState, Tables } from './tables.js';
 
 /** Results live on in the archive and in FHIR: an older job tells nobody anything, and its label map is not read again. */
 export const jobRetentionDays = 90;
 /** A study has a handful of models, each with a handful of revisions. */
 const jobsMax = 500;
 const pruneRowsMax = 1_000;
+
+/** What a job that ended was held for tells nobody anything. */
+const isOpen = (state: JobState): boolean => state === 'queued' || state === 'running';
 
 export class PostgresJobQueries implements JobQueries {
   constructor(private readonly database: Database<Tables>) {}
@@ -34,7 +37,7 @@ export class PostgresJobQueries implements JobQueries {
       progress: row.progress,
       stage: row.stage,
       lastFailure: row.error_code,
-      heldReason: row.held_reason,
+      heldReason: isOpen(row.state) ? row.held_reason : null,
       selectionEvidence: row.evidence,
       scheduledAt: row.scheduled_at,
       endedAt: row.ended_at,
@@ -53,9 +56,9 @@ export class PostgresJobQueries implements JobQueries {
   async release(jobId: string): Promise<boolean> {
     const { numUpdatedRows } = await this.database.db
       .updateTable('job')
-      .set({ held_reason: null })
+      .set({ held_reason: null, released_at: sql<Date>`now()` })
       .where('id', '=', jobId)
-      .where('state', '=', 'queued')
+      .where('state', 'in', ['queued', 'running'])
       .where('held_reason', 'is not', null)
       .executeTakeFirst();
     return numUpdatedRows === 1n;

@@ -126,4 +126,19 @@ export const migrations: Migrations = {
       await sql`alter table job add column held_reason text`.execute(db);
     },
   },
+  '0008-procedure-steps': {
+    async up(db) {
+      await sql`
+        create table procedure_step (
+          study_instance_uid text not null,
+          procedure_step_uid text not null,
+          step_revision integer not null,
+          status text not null check (status in ('in-progress', 'discontinued', 'completed')),
+          recorded_at timestamptz not null default now(),
+          primary key (study_instance_uid, procedure_step_uid)
+        )`.execute(db);
+      await sql`create index procedure_step_recorded_at on procedure_step (recorded_at)`.execute(db);
+      await sql`alter table job add column released_at timestamptz`.execute(db);
+    },
+  },
 };

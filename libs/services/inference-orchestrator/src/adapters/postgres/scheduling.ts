@@ -8,16 +8,18 @@ import type {
   Backfill,
   CompletedStudy,
   ConsideredStudies,
+  JobsOfStep,
   JustCompletedStudy,
   Origin,
   Scheduling,
   StudyJobs,
 } from '../../application/ports.js';
 import type { Manifest } from '../../domain/manifest.js';
-import type { ExistingJob, HeldReason } from '../../domain/scheduling.js';
+import { type ExistingJob, type HeldReason, holdFor, type StepTold } from '../../domain/scheduling.js';
 import type { SelectedInput } from '../../domain/selection.js';
 import { findJob, jobFailed } from './jobs.js';
 import { currentModels, lockForStudy } from './models.js';
+import { forgetOldSteps, holdOrRelease, putStep, stepsOf, untouched } from './steps.js';
 import type { Tables } from './tables.js';
 
 export const consumerGroup = 'inference-orchestrator';
@@ -40,6 +42,7 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
     private readonly database: Database<Tables>,
     private readonly outbox: Outbox,
     private readonly clock: Clock,
+    private readonly discontinuedSteps: 'hold' | 'run',
   ) {}
 
   async completed(
@@ -47,12 +50,14 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
     study: JustCompletedStudy,
     origin: Origin,
     work: (jobs: StudyJobs) => Promise<void>,
-  ): Promise<void> {
-    const { studyInstanceUid, revision, completedAt, heldReason = null } = study;
-    await this.database.db.transaction().execute(async (trx) => {
-      if (!(await Inbox.once(trx, consumerGroup, event))) return;
+  ): Promise<JobsOfStep> {
+    const { studyInstanceUid, revision, completedAt, steps } = study;
+    return this.database.db.transaction().execute(async (trx) => {
+      if (!(await Inbox.once(trx, consumerGroup, event))) return untouched;
       await lockForStudy(trx);
       await lockJobsOf(trx, studyInstanceUid);
+      for (const step of steps) await putStep(trx, studyInstanceUid, step);
+      const heldReason = await this.heldReasonOf(trx, studyInstanceUid);
       const { numAffectedRows } = await sql`
         insert into study (study_instance_uid, revision, completed_at, held_reason, traceparent, correlation_id, causation_id)
         values (${studyInstanceUid}, ${revision}, ${completedAt}, ${heldReason}, ${origin.traceparent ?? null},
@@ -61,10 +66,33 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
         set revision = excluded.revision, completed_at = excluded.completed_at, held_reason = excluded.held_reason,
           traceparent = excluded.traceparent, correlation_id = excluded.correlation_id, causation_id = excluded.causation_id
         where study.revision <= excluded.revision`.execute(trx);
-      if (numAffectedRows !== 1n) return;
-      await work(this.jobsOf(trx, studyInstanceUid, origin, heldReason));
-      if (heldReason === null) await releaseJobs(trx, studyInstanceUid);
+      if (numAffectedRows !== 1n) return untouched;
+      // Held with those that wait already, which a person may have let go.
+      await work(this.jobsOf(trx, studyInstanceUid, origin, null));
+      return holdOrRelease(trx, studyInstanceUid, heldReason);
     });
+  }
+
+  async stepChanged(event: { readonly id: string }, studyInstanceUid: string, step: StepTold): Promise<JobsOfStep> {
+    return this.database.db.transaction().execute(async (trx) => {
+      if (!(await Inbox.once(trx, consumerGroup, event))) return untouched;
+      await lockJobsOf(trx, studyInstanceUid);
+      await putStep(trx, studyInstanceUid, step);
+      const steps = await stepsOf(trx, studyInstanceUid);
+      const heldReason = holdFor(steps, this.discontinuedSteps) ?? null;
+      // A step in progress beside steps that were forgotten releases nothing.
+      if (heldReason === null && !steps.some(({ status }) => status === 'completed')) return untouched;
+      await trx
+        .updateTable('study')
+        .set({ held_reason: heldReason })
+        .where('study_instance_uid', '=', studyInstanceUid)
+        .execute();
+      return holdOrRelease(trx, studyInstanceUid, heldReason);
+    });
+  }
+
+  forgetSteps(): Promise<void> {
+    return forgetOldSteps(this.database.db);
   }
 
   async seriesCompleted(
@@ -82,7 +110,9 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
         .select('revision')
         .where('study_instance_uid', '=', studyInstanceUid)
         .executeTakeFirst();
-      if (!study || study.revision < revision) await work(this.jobsOf(trx, studyInstanceUid, origin, null));
+      if (study && study.revision >= revision) return;
+      const heldReason = await this.heldReasonOf(trx, studyInstanceUid);
+      await work(this.jobsOf(trx, studyInstanceUid, origin, heldReason));
     });
   }
 
@@ -168,6 +198,10 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
     });
   }
 
+  private async heldReasonOf(trx: Transaction<Tables>, studyInstanceUid: string): Promise<HeldReason | null> {
+    return holdFor(await stepsOf(trx, studyInstanceUid), this.discontinuedSteps) ?? null;
+  }
+
   private jobsOf(
     trx: Transaction<Tables>,
     studyInstanceUid: string,
@@ -181,16 +215,6 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
 /** A series and its study may complete at the same time: of what the one schedules the other must know. */
 const lockJobsOf = (trx: Transaction<Tables>, studyInstanceUid: string): Promise<unknown> =>
   sql`select pg_advisory_xact_lock(hashtext('callosum.jobs-of-study'), hashtext(${studyInstanceUid}))`.execute(trx);
-
-async function releaseJobs(trx: Transaction<Tables>, studyInstanceUid: string): Promise<void> {
-  await trx
-    .updateTable('job')
-    .set({ held_reason: null })
-    .where('study_instance_uid', '=', studyInstanceUid)
-    .where('state', '=', 'queued')
-    .where('held_reason', 'is not', null)
-    .execute();
-}
 
 class PostgresStudyJobs implements StudyJobs {
   constructor(

@@ -61,5 +61,5 @@ const toJob = (row: Selectable<JobTable>): operations.StudyJob => ({
   workerInstanceId: row.worker_instance_id ?? '',
   endedAt: row.ended_at?.toISOString(),
   errorCode: row.error_code ?? '',
-  heldReason: row.held_reason ?? '',
+  heldReason: row.state === 'queued' || row.state === 'running' ? (row.held_reason ?? '') : '',
 });

@@ -1,6 +1,6 @@
 import type { ColumnType, Generated } from 'kysely';
 
-import type { HeldReason } from '../../domain/scheduling.js';
+import type { HeldReason, StepStatus } from '../../domain/scheduling.js';
 
 type Moment = ColumnType<Date, Date | string, Date | string>;
 
@@ -56,8 +56,10 @@ export interface JobTable {
   /** Rises with each offer: a frame with an older one is refused. */
   fencing_token: Generated<number>;
   next_attempt_at: Moment | null;
-  /** Queued, and offered to nobody. */
+  /** Offered to nobody while queued; a running attempt goes on, and no further one is offered. */
   held_reason: HeldReason | null;
+  /** When a person let it go: nothing holds it again. */
+  released_at: Moment | null;
   lease_until: Moment | null;
   deadline_at: Moment | null;
   worker_instance_id: string | null;
@@ -73,6 +75,16 @@ export interface JobTable {
   scheduled_at: Generated<Date>;
   attempt_started_at: Moment | null;
   ended_at: Moment | null;
+}
+
+/** Procedure steps of studies, as far as jobs depend on them. */
+export interface ProcedureStepTable {
+  study_instance_uid: string;
+  procedure_step_uid: string;
+  /** 0 where only the completion of the study told of it. */
+  step_revision: number;
+  status: StepStatus;
+  recorded_at: Generated<Date>;
 }
 
 /** Label maps workers wrote for a job, by digest. */
@@ -101,6 +113,7 @@ export interface Tables {
   model: ModelTable;
   study: StudyTable;
   job: JobTable;
+  procedure_step: ProcedureStepTable;
   label_map: LabelMapTable;
   worker_credential: WorkerCredentialTable;
 }

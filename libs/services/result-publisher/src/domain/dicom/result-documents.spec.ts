@@ -1,5 +1,5 @@
 import { type DicomDataset, parseFile } from '@callosum/dicom';
-import { isUid } from '@callosum/kernel';
+import { isConformantUid } from '@callosum/kernel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -134,7 +134,7 @@ describe('documents of a result', () => {
       report.seriesInstanceUid,
     ]);
     expect(new Set(uids).size).toBe(16);
-    expect(uids.every((uid) => uid !== undefined && isUid(uid) && uid.startsWith('2.25.'))).toBe(true);
+    expect(uids.every((uid) => uid !== undefined && isConformantUid(uid) && uid.startsWith('2.25.'))).toBe(true);
   });
 
   it('carry the patient and study of the current source, and times of the job', () => {

@@ -5,6 +5,7 @@ import {
   type ImagingStudy,
   type ImagingStudySeries,
   type Reference,
+  sopClassCoding,
   systems,
   uidIdentifier,
 } from '@callosum/fhir';
@@ -69,7 +70,7 @@ function seriesOf(series: SeriesContents, timezone: string): ImagingStudySeries 
     ...(started ? { started } : {}),
     instance: series.instances.map(({ sopInstanceUid, sopClassUid, instanceNumber }) => ({
       uid: sopInstanceUid,
-      sopClass: { system: systems.uri, code: `urn:oid:${sopClassUid}` },
+      sopClass: sopClassCoding(sopClassUid),
       ...numberOf(instanceNumber),
     })),
   };
