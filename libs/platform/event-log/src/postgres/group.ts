@@ -33,7 +33,7 @@ const nameOf = ({ topic, partition, fencingToken }: Pick<Lease, 'topic' | 'parti
 
 /** One member of a consumer group: its partitions are rows with `lease_until` and a fencing token. */
 export class GroupMember {
-  #moves: Move[] = [];
+  readonly #moves: Move[] = [];
 
   constructor(
     private readonly db: SqlDatabase,
