@@ -1,5 +1,5 @@
 import { identity, results, type Topic, topics } from '@callosum/contracts';
-import type { EventLog, LogEvent } from '@callosum/event-log';
+import { type EventLog, handlerOf, type LogEvent } from '@callosum/event-log';
 import { describe, expect, it } from 'vitest';
 
 import { earlierOutcome } from './earlier-outcome.js';
@@ -8,7 +8,7 @@ import { earlierOutcome } from './earlier-outcome.js';
 const logOf = (...facts: LogEvent[]): EventLog =>
   ({
     subscribe: async ({ topics: asked, handler }) => {
-      for (const fact of facts) if (asked.includes(fact.topic)) await handler(fact);
+      for (const fact of facts) if (asked.includes(fact.topic)) await handlerOf(handler, facts)(fact);
       return { close: () => Promise.resolve() };
     },
   }) as Partial<EventLog> as EventLog;

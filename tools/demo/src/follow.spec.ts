@@ -1,5 +1,5 @@
 import { identity, imaging, results, topics, type Topic } from '@callosum/contracts';
-import type { EventLog, LogEvent, SubscriptionOptions } from '@callosum/event-log';
+import { type EventLog, handlerOf, type LogEvent, type SubscriptionOptions } from '@callosum/event-log';
 import { describe, expect, it } from 'vitest';
 
 import { follow } from './follow.js';
@@ -15,8 +15,9 @@ class Log {
   readonly #handlers: ((event: LogEvent) => Promise<void>)[] = [];
 
   subscribe = async ({ from, handler }: SubscriptionOptions): ReturnType<EventLog['subscribe']> => {
-    if (from === 'earliest') for (const event of this.kept) await handler(event);
-    this.#handlers.push(handler);
+    const handle = (event: LogEvent): Promise<void> => handlerOf(handler, [event])(event);
+    if (from === 'earliest') for (const event of this.kept) await handle(event);
+    this.#handlers.push(handle);
     return { close: () => Promise.resolve() } as never;
   };
 

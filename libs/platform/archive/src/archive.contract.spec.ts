@@ -348,9 +348,9 @@ for (const { name, missing, open } of stores) {
       await archive.store(ct(uid), intake);
       const kept: string[] = [];
       const stubborn: ObjectStore = {
-        put: (key, source) => {
+        put: (key, source, tailFrom) => {
           kept.push(key);
-          return objects.put(key, source);
+          return objects.put(key, source, tailFrom);
         },
         head: (key) => objects.head(key),
         delete: () => Promise.reject(new Error('the store is away')),
@@ -373,7 +373,7 @@ for (const { name, missing, open } of stores) {
         let held = 0;
         let most = 0;
         const slow: ObjectStore = {
-          put: (key, source) => objects.put(key, source),
+          put: (key, source, tailFrom) => objects.put(key, source, tailFrom),
           head: (key) => objects.head(key),
           delete: (key) => objects.delete(key),
           list: (prefix) => objects.list(prefix),

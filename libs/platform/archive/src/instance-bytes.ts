@@ -33,7 +33,6 @@ const dicmEnd = 132;
 
 /** Looks at the PS3.10 bytes of one object as they pass, in bounded memory, and knows it when they have ended. */
 export class InstanceBytes {
-  readonly #datasetHash = createHash('sha256');
   #room = Buffer.alloc(0);
   #prefix = Buffer.alloc(0);
   #nextLookBytes = firstLookBytes;
@@ -45,11 +44,10 @@ export class InstanceBytes {
   #datasetOffset: number | undefined;
 
   take(bytes: Uint8Array): void {
-    const before = this.#total;
     this.#total += bytes.length;
     if (!this.#found && this.#prefix.length < prefixBytesMax) this.#extendPrefix(bytes);
     this.#keepTail(bytes);
-    this.#hashDataset(bytes, before);
+    this.#findDataset();
     if (!this.#found && this.#datasetOffset !== undefined && this.#prefix.length >= this.#nextLookBytes) this.#look();
   }
 
@@ -85,19 +83,17 @@ export class InstanceBytes {
     this.#prefix = this.#room.subarray(0, length);
   }
 
-  /** Hashes what lies behind file meta information, whose length its first element states (PS3.10 7.1). */
-  #hashDataset(bytes: Uint8Array, before: number): void {
-    if (this.#datasetOffset === undefined) {
-      if (this.#prefix.length < dicmEnd + 12) return;
-      this.#datasetOffset = dicmEnd + 12 + this.#prefix.readUInt32LE(dicmEnd + 8);
-      const known = this.#prefix.subarray(Math.min(this.#datasetOffset, this.#prefix.length));
-      this.#datasetHash.update(known);
-      // What of this chunk did not fit the prefix.
-      const inPrefix = this.#prefix.length - before;
-      if (inPrefix < bytes.length) this.#datasetHash.update(bytes.subarray(inPrefix));
-      return;
-    }
-    this.#datasetHash.update(bytes.subarray(Math.max(0, this.#datasetOffset - before)));
+  /**
+   * Where the file meta information ends that its first element states the length of (PS3.10 7.1), once that was taken:
+   * what lies behind is digested, by whoever writes the object.
+   */
+  datasetFrom(): number | undefined {
+    return this.#datasetOffset;
+  }
+
+  #findDataset(): void {
+    if (this.#datasetOffset !== undefined || this.#prefix.length < dicmEnd + 12) return;
+    this.#datasetOffset = dicmEnd + 12 + this.#prefix.readUInt32LE(dicmEnd + 8);
   }
 
   /** Which SOP Instance the bytes taken so far are; undefined where its header cannot be read (yet). */
@@ -117,6 +113,7 @@ export class InstanceBytes {
 
   /**
    * What the stored object is, once all of its bytes were taken.
+   * @param blob with the digest of what lies behind `datasetFrom()`
    * @param expected UIDs announced for it: others than these are refused, and others than those of its own file meta
    *   information (PS3.10 table 7.1-1). Not given for an object that is kept already: it is what it is.
    * @throws {DicomParseError} @throws {TruncatedObjectError} @throws {MissingUidError} @throws {UidMismatchError}
@@ -137,7 +134,9 @@ export class InstanceBytes {
    * and two different objects would pass as one. The digest of the whole file stands in.
    */
   #datasetSha256(header: ParsedHeader, blob: StoredObject): string {
-    return header.datasetOffset === this.#datasetOffset ? this.#datasetHash.digest('hex') : `file:${blob.sha256}`;
+    const { tailSha256 } = blob;
+    const isDataset = header.datasetOffset === this.#datasetOffset && tailSha256 !== undefined;
+    return isDataset ? tailSha256 : `file:${blob.sha256}`;
   }
 
   #parsed(): ParsedHeader | 'need-more' {
@@ -154,13 +153,16 @@ export class InstanceBytes {
 export async function describeBlob(store: ObjectStore, key: string): Promise<WrittenInstance> {
   const bytes = new InstanceBytes();
   const hash = createHash('sha256');
+  const datasetHash = createHash('sha256');
   let byteCount = 0;
   for await (const chunk of (await store.get(key)) as AsyncIterable<Uint8Array>) {
     bytes.take(chunk);
     hash.update(chunk);
+    const from = bytes.datasetFrom();
+    if (from !== undefined) datasetHash.update(chunk.subarray(Math.max(0, from - byteCount)));
     byteCount += chunk.length;
   }
-  return bytes.describe(store, { key, byteCount, sha256: hash.digest('hex') });
+  return bytes.describe(store, { key, byteCount, sha256: hash.digest('hex'), tailSha256: datasetHash.digest('hex') });
 }
 
 const attributes = {

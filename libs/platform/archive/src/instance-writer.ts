@@ -14,7 +14,7 @@ export class InstanceStream {
     private readonly store: ObjectStore,
     private readonly key: string,
   ) {
-    this.#put = store.put(key, this.#channel);
+    this.#put = store.put(key, this.#channel, () => this.#bytes.datasetFrom());
     // Looked at when the stream ends; a failure in between must not end the process.
     this.#put.catch(() => this.#channel.end());
   }

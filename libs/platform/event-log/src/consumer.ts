@@ -4,7 +4,7 @@ import { errorCode } from '@callosum/kernel';
 import { isTransient, Patience, type Backoff } from './backoff.js';
 import { countEvent } from './metrics.js';
 import { behindParkedCode, PartitionLostError } from './errors.js';
-import type { EventHandler } from './event-log.js';
+import type { EventHandler, EventPlace, FetchHandler } from './event-log.js';
 import type { LogEvent } from './event.js';
 import type { ParkedStore } from './parked.js';
 
@@ -20,6 +20,14 @@ export interface ConsumerPolicyOptions {
   readonly onRecovered?: (errorCode: string) => void;
 }
 
+/** Facts that were fetched together: one look for parked facts does for all of them. */
+interface Fetched {
+  /** False where the key has no parked fact. */
+  mayHold(event: LogEvent): Promise<boolean>;
+  /** The event was parked just now. */
+  parked(event: LogEvent): void;
+}
+
 /**
  * What happens when handling fails, the same on every adapter: transient errors are tried again with growing
  * pauses, defects a few times within seconds, everything else parks at once, and later facts of a parked key park
@@ -27,43 +35,103 @@ export interface ConsumerPolicyOptions {
  * event is delivered again; or when the partition was lost meanwhile, and with it the say in what becomes of the event.
  */
 export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
-  const { group, parked, dispatch, backoff, onParked, onRecovered } = options;
-  return async (event, lost) => {
-    const { topic, key } = event;
-    const stillOurs = (): void => {
-      if (lost?.aborted) throw new PartitionLostError(topic);
-    };
-    const behind =
-      (await parked.holds({ group, topic, key })) && (await parked.parkBehind(group, event, behindParkedCode));
-    if (behind) {
-      countEvent(group, event, 'parked');
-      onParked?.(event, behindParkedCode, undefined, behind.retried);
-      return;
-    }
-    const patience = new Patience(backoff);
-    let away: string | undefined;
-    for (;;) {
-      const startedAt = performance.now();
-      try {
-        await dispatch(event, lost);
-        countEvent(group, event, 'handled', startedAt);
-        if (away) onRecovered?.(away);
-        return;
-      } catch (error) {
-        stillOurs();
-        const pauseMs = patience.after(error);
-        if (pauseMs === undefined) {
-          const code = errorCode(error);
-          if (!(await parked.park(group, event, code, isTransient(error)))) return;
-          countEvent(group, event, 'parked', startedAt);
-          onParked?.(event, code, error, isTransient(error));
-          return;
-        }
-        countEvent(group, event, 'retried', startedAt);
-        if (isTransient(error)) away = errorCode(error);
-        await sleep(pauseMs);
-        stillOurs();
-      }
-    }
+  const { group, parked } = options;
+  const each: Fetched = {
+    mayHold: ({ topic, key }) => parked.holds({ group, topic, key }),
+    parked: () => undefined,
+  };
+  return (event, lost) => handle(options, each, event, lost);
+}
+
+/**
+ * The same for facts that were fetched together, with one look for parked facts of their keys instead of one for each.
+ * Only the owner of a key's partition parks facts of it, and it is ours from before the fetch until its facts are handled
+ * or it is lost: what is parked meanwhile is parked here, and remembered. A key that is no longer parked is found out
+ * under its lock, by `parkBehind`.
+ */
+export function withPolicyPerFetch(options: ConsumerPolicyOptions): FetchHandler {
+  return {
+    ofFetched: (events) => {
+      const fetched = new ParkedOfFetch(options, events);
+      return (event, lost) => handle(options, fetched, event, lost);
+    },
   };
 }
+
+async function handle(
+  options: ConsumerPolicyOptions,
+  fetched: Fetched,
+  event: LogEvent,
+  lost: AbortSignal | undefined,
+): Promise<void> {
+  const { group, parked, dispatch, backoff, onParked, onRecovered } = options;
+  const stillOurs = (): void => {
+    if (lost?.aborted) throw new PartitionLostError(event.topic);
+  };
+  const behind = (await fetched.mayHold(event)) && (await parked.parkBehind(group, event, behindParkedCode));
+  if (behind) {
+    countEvent(group, event, 'parked');
+    onParked?.(event, behindParkedCode, undefined, behind.retried);
+    return;
+  }
+  const patience = new Patience(backoff);
+  let away: string | undefined;
+  for (;;) {
+    const startedAt = performance.now();
+    try {
+      await dispatch(event, lost);
+      countEvent(group, event, 'handled', startedAt);
+      if (away) onRecovered?.(away);
+      return;
+    } catch (error) {
+      stillOurs();
+      const pauseMs = patience.after(error);
+      if (pauseMs === undefined) {
+        const code = errorCode(error);
+        // Before anything is written: where no answer comes, it may be parked.
+        fetched.parked(event);
+        if (!(await parked.park(group, event, code, isTransient(error)))) return;
+        countEvent(group, event, 'parked', startedAt);
+        onParked?.(event, code, error, isTransient(error));
+        return;
+      }
+      countEvent(group, event, 'retried', startedAt);
+      if (isTransient(error)) away = errorCode(error);
+      await sleep(pauseMs);
+      stillOurs();
+    }
+  }
+}
+
+class ParkedOfFetch implements Fetched {
+  readonly #parkedHere = new Set<string>();
+  #found: Promise<ReadonlySet<string>> | undefined;
+
+  constructor(
+    private readonly options: Pick<ConsumerPolicyOptions, 'group' | 'parked'>,
+    private readonly events: readonly EventPlace[],
+  ) {}
+
+  async mayHold(event: LogEvent): Promise<boolean> {
+    if (this.#parkedHere.has(nameOf(event))) return true;
+    this.#found ??= this.#look();
+    return (await this.#found).has(nameOf(event));
+  }
+
+  parked(event: LogEvent): void {
+    this.#parkedHere.add(nameOf(event));
+  }
+
+  async #look(): Promise<ReadonlySet<string>> {
+    const places = new Map(this.events.map(({ topic, key }) => [nameOf({ topic, key }), { topic, key }]));
+    try {
+      return new Set((await this.options.parked.held(this.options.group, [...places.values()])).map(nameOf));
+    } catch (error) {
+      // Whoever is given another event of these looks again.
+      this.#found = undefined;
+      throw error;
+    }
+  }
+}
+
+const nameOf = ({ topic, key }: EventPlace): string => `${topic}/${key}`;

@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { collect, fact, revisionOf, topic, until } from './test-support/collect.js';
 import { migrateLog, openLog, openService, type LogTarget, type OpenLog } from './test-support/logs.js';
+import { StatementCounter } from './test-support/statements.js';
 import { KafkaEventLog, OutboxRelay, PostgresEventLog, PostgresOutbox, topicConfigs, type LogEvent } from './index.js';
 import { topicCatalogue } from '@callosum/contracts';
 
@@ -91,6 +92,26 @@ describe('Postgres log', () => {
     await frozen.close();
     await other.close();
     await admin.close();
+  });
+
+  it('moves the cursors of partitions that end their batches together by one statement', async () => {
+    const own = await postgres.createDatabase();
+    await migrateLog(own);
+    const opened = connect<unknown>(own, 'event_log', () => undefined);
+    const statements = new StatementCounter();
+    const errors: unknown[] = [];
+    const log = new PostgresEventLog({ db: opened.db.withPlugin(statements), onError: (error) => errors.push(error) });
+    await log.append(Array.from({ length: 60 }, (_, i) => fact(`k${i}`, 1)));
+    const group = `group-${newId()}`;
+    const { events } = await collect(log, group, 'k');
+    await until('all events', () => events.length === 60);
+    await until('nothing is left', async () => (await log.lag(group, [topic.name])).every((lag) => lag.events === 0));
+    const { rows } = await sql`select 1 from event_log.cursors where position > 0`.execute(opened.db);
+    expect(rows.length).toBeGreaterThan(8);
+    expect(statements.of('touched_at = now()')).toBeLessThan(rows.length);
+    expect(errors).toEqual([]);
+    await log.close();
+    await opened.close();
   });
 
   it('prunes what is past its retention and keeps the rest', async () => {
@@ -271,6 +292,38 @@ function contract(target: () => LogTarget): void {
       const revisions = events.filter((event) => event.key === key).map(revisionOf);
       expect(revisions).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
     }
+    await subscription.close();
+  });
+
+  it('says which events were fetched together, and each is handled by the handler of its fetch', async () => {
+    const { prefix, group } = scope();
+    const { log } = open();
+    const ours = ({ key }: { key: string }): boolean => key.startsWith(prefix);
+    const handled: number[] = [];
+    let fetches = 0;
+    const subscription = await log.subscribe({
+      group,
+      topics: [topic.name],
+      from: 'earliest',
+      onCrash: (error) => {
+        throw error;
+      },
+      handler: {
+        ofFetched: (fetched) => {
+          if (fetched.some(ours)) fetches += 1;
+          const keys = new Set(fetched.map(({ topic: name, key }) => `${name} ${key}`));
+          return (event) => {
+            if (!keys.has(`${event.topic} ${event.key}`)) return Promise.reject(new Error('of another fetch'));
+            if (ours(event)) handled.push(revisionOf(event));
+            return Promise.resolve();
+          };
+        },
+      },
+    });
+    await log.append(Array.from({ length: 20 }, (_, i) => fact(`${prefix}k`, i + 1)));
+    await until('20 events', () => handled.length >= 20);
+    expect(handled).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    expect(fetches).toBeLessThan(10);
     await subscription.close();
   });
 

@@ -11,11 +11,26 @@ import type { LogEvent } from './event.js';
  */
 export type EventHandler = (event: LogEvent, lost?: AbortSignal) => Promise<void>;
 
+/** What an event is ordered by: facts of one key within a topic. */
+export type EventPlace = Pick<LogEvent, 'topic' | 'key'>;
+
+/**
+ * Handles events that were fetched together, all of partitions that were this member's by then: what has to be known of
+ * each may be asked once for all. Events of one fetch may be handled some at a time, and some not at all.
+ */
+export interface FetchHandler {
+  ofFetched(events: readonly EventPlace[]): EventHandler;
+}
+
+/** The handler of events that were fetched together. */
+export const handlerOf = (handler: EventHandler | FetchHandler, fetched: readonly EventPlace[]): EventHandler =>
+  typeof handler === 'function' ? handler : handler.ofFetched(fetched);
+
 export interface SubscriptionOptions {
   /** Consumer group: members of one group share the partitions. */
   readonly group: string;
   readonly topics: readonly string[];
-  readonly handler: EventHandler;
+  readonly handler: EventHandler | FetchHandler;
   /** `earliest` for services (nothing is missed on first start); `latest` for watchers. */
   readonly from: 'earliest' | 'latest';
   /** Told when the subscription stops for good and cannot restart: liveness must fail. */

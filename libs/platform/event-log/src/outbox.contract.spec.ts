@@ -21,6 +21,7 @@ import {
 } from './index.js';
 import { collect, fact, revisionOf, topic, until } from './test-support/collect.js';
 import { migrateLog, openLog, openService } from './test-support/logs.js';
+import { StatementCounter } from './test-support/statements.js';
 
 let postgres: TestPostgres;
 let config: DatabaseConfig;
@@ -141,6 +142,27 @@ describe('relay', () => {
     await until('all sent', () => log.events.length >= 60);
     expect(log.events.map(revisionOf)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
     for (const relay of relays) await relay.close();
+  });
+
+  it('takes its lock seldom while facts keep coming, and not at all where nothing waits', async () => {
+    const statements = new StatementCounter();
+    const db = service.db.withPlugin(statements);
+    const log = memory();
+    const relay = new OutboxRelay({ db, log, schema: service.schema, onError: () => undefined });
+    expect(await relay.sendOnce()).toBe(0);
+    expect(statements.of('pg_advisory_unlock')).toBe(0);
+    relay.start();
+    const outbox = new PostgresOutbox({ service: 'study-index', onAdd: () => relay.expect() });
+    for (let revision = 1; revision <= 12; revision++) {
+      await add(outbox, revision);
+      await until('it was sent', () => log.events.length === revision);
+    }
+    expect(statements.of('delete from outbox')).toBe(12);
+    expect(statements.of('pg_advisory_unlock')).toBeLessThan(12);
+    const other = new OutboxRelay({ db: service.db, log, schema: service.schema, onError: () => undefined });
+    await relay.close();
+    await add(outbox, 13);
+    expect(await other.sendOnce(), 'the lock was given back').toBe(1);
   });
 
   it('keeps a key in the order of its commits, though the later writer’s transaction began first', async () => {
@@ -340,6 +362,15 @@ describe('parked work', () => {
       service.db.transaction().execute((trx) => Inbox.once(trx, group, event));
     expect([await once('identity-mapping'), await once('another')]).toEqual([false, true]);
     expect(await store.park('identity-mapping', event, 'x')).toBe(false);
+  });
+
+  it('tells of many keys at once which have some', async () => {
+    const store = new ParkedStore(service.db, outboxOf());
+    const [held, free] = [fact(`${prefix}k`, 1), fact(`${prefix}l`, 1)];
+    await store.park('g', held, 'x');
+    await store.park('another', free, 'x');
+    expect(await store.held('g', [held, free, held])).toEqual([{ topic: topic.name, key: held.key }]);
+    expect(await store.held('g', [])).toEqual([]);
   });
 
   it('lets one replay of a key run at a time', async () => {

@@ -5,7 +5,7 @@ import { defaultRetryPauses, isTransient, retryPauseMs, type RetryPauses } from 
 import { dlqRetentionDays, dlqTopic, hasDlq } from './dlq.js';
 import { behindParkedCode, NothingParkedError, ReplayRunningError } from './errors.js';
 import { fitsEnvelope } from './envelope.js';
-import type { EventHandler } from './event-log.js';
+import type { EventHandler, EventPlace } from './event-log.js';
 import type { LogEvent } from './event.js';
 import type { PostgresOutbox } from './outbox.js';
 import { lockKey, tryReplayLock, unlockReplay } from './parked-locks.js';
@@ -55,6 +55,16 @@ export class ParkedStore {
     const { rows } = await sql`
       select 1 from parked where consumer_group = ${group} and topic = ${topic} and key = ${key} limit 1`.execute(on);
     return rows.length > 0;
+  }
+
+  /** Those of these keys that have parked facts. */
+  async held(group: string, places: readonly EventPlace[]): Promise<readonly EventPlace[]> {
+    const { rows } = await sql<EventPlace>`
+      select distinct topic, key from parked where consumer_group = ${group} and (topic, key) in (
+        select topic, key from unnest(
+          ${places.map(({ topic }) => topic)}::text[], ${places.map(({ key }) => key)}::text[]) as fetched (topic, key)
+      )`.execute(this.db);
+    return rows;
   }
 
   /** Parks the event if its key still has parked facts. @returns undefined when it has none: handle the event */

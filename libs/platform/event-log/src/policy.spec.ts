@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { backoffMs, defaultBackoff, defaultRetryPauses, isTransient, Patience, retryPauseMs } from './backoff.js';
-import { withPolicy } from './consumer.js';
+import { withPolicy, withPolicyPerFetch } from './consumer.js';
 import { fromMessage, toMessage } from './kafka/headers.js';
 import { topicConfigs } from './kafka/topics.js';
 import { partitionOf } from './partition.js';
@@ -180,6 +180,63 @@ describe('withPolicy', () => {
       expect(told).toEqual([['event-log.behind-parked', undefined, retried]]);
     },
   );
+});
+
+describe('withPolicyPerFetch', () => {
+  const places = [fact('k', 1), fact('l', 1), fact('k', 2)];
+  /** A store in which nothing is parked at first, and what was asked of it. */
+  function store(asked: string[]) {
+    return {
+      held: (_group: string, of: readonly { key: string }[]) => {
+        asked.push(`held ${of.map(({ key }) => key).join(' ')}`);
+        return Promise.resolve([]);
+      },
+      park: (_group: string, { key }: { key: string }) => Promise.resolve(asked.push(`park ${key}`) > 0),
+      parkBehind: (_group: string, { key }: { key: string }) => {
+        asked.push(`behind ${key}`);
+        return Promise.resolve({ retried: false });
+      },
+    };
+  }
+
+  it('asks for parked facts once for all that was fetched together', async () => {
+    const asked: string[] = [];
+    const handled: string[] = [];
+    const dispatch = ({ key }: { key: string }): Promise<void> => Promise.resolve(void handled.push(key));
+    const policy = withPolicyPerFetch({ group: 'g', parked: store(asked) as never, dispatch });
+    const handler = policy.ofFetched(places);
+    for (const event of places) await handler(event);
+    expect(handled).toEqual(['k', 'l', 'k']);
+    expect(asked).toEqual(['held k l']);
+    await policy.ofFetched(places)(fact('k', 3));
+    expect(asked, 'of the next fetch anew').toEqual(['held k l', 'held k l']);
+  });
+
+  it('parks what comes behind a fact of the same fetch that was parked, and lets other keys go on', async () => {
+    const asked: string[] = [];
+    const handled: string[] = [];
+    const dispatch = ({ key }: { key: string }): Promise<void> =>
+      key === 'k' ? Promise.reject(new CallosumError('a.b', 'invalid', 'x')) : Promise.resolve(void handled.push(key));
+    const handler = withPolicyPerFetch({ group: 'g', parked: store(asked) as never, dispatch }).ofFetched(places);
+    for (const event of places) await handler(event);
+    expect(asked).toEqual(['held k l', 'park k', 'behind k']);
+    expect(handled).toEqual(['l']);
+  });
+
+  it('handles nothing while it cannot ask, and asks again', async () => {
+    const asked: string[] = [];
+    const parked = store(asked);
+    const { held } = parked;
+    parked.held = () => Promise.reject(new Error('the database is away'));
+    const handled: string[] = [];
+    const dispatch = ({ key }: { key: string }): Promise<void> => Promise.resolve(void handled.push(key));
+    const handler = withPolicyPerFetch({ group: 'g', parked: parked as never, dispatch }).ofFetched(places);
+    await expect(handler(fact('k', 1))).rejects.toThrow('away');
+    expect(handled).toEqual([]);
+    parked.held = held;
+    await handler(fact('k', 1));
+    expect(handled).toEqual(['k']);
+  });
 });
 
 describe('partition of a key', () => {

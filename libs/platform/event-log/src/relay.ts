@@ -26,9 +26,14 @@ interface OutboxRow extends EventRow {
 const batchRowsMax = 500;
 /** A transaction that called `add` usually commits within this time: look often. */
 const expectingMs = 2_000;
-/** A poll is three statements: at a hundred a second they would cost a door more than the objects it takes. */
+/** A poll is a statement, and three where something waits: a hundred a second would cost a door more than its objects. */
 const pollMinMs = 25;
 const pollMaxMs = 250;
+/**
+ * How long a busy relay keeps the lock and the connection it belongs to: taking and giving them back is two statements
+ * more for each append. Others wait no longer for a connection of a small pool, nor another replica for its turn.
+ */
+const turnMs = 500;
 const errorPauseMs = 1_000;
 const pruneEveryMs = 3_600_000;
 
@@ -72,22 +77,29 @@ export class OutboxRelay {
   }
 
   /**
-   * Sends what can be sent now. The lock belongs to the connection, not to a transaction: waiting for the log
-   * inside one would run into the idle-in-transaction limit, and a second relay would start beside a living one.
+   * Sends what can be sent now.
    * @returns events sent; 0 when another replica is at it
    */
   sendOnce(): Promise<number> {
+    return this.#owning((connection) => this.#send(connection));
+  }
+
+  async close(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#pruning);
+    this.#waker.wake();
+    await this.#running;
+  }
+
+  /**
+   * The lock belongs to the connection, not to a transaction: waiting for the log inside one would run into the
+   * idle-in-transaction limit, and a second relay would start beside a living one.
+   */
+  #owning(send: (connection: QueryExecutorProvider) => Promise<number>): Promise<number> {
     return this.#options.db.connection().execute(async (connection) => {
       if (!(await this.#lock(connection))) return 0;
       try {
-        const rows = await this.#next(connection);
-        if (rows.length === 0) return 0;
-        await this.#options.log.append(rows.map(toEvent));
-        await this.#remove(
-          connection,
-          rows.map(({ id }) => id),
-        );
-        return rows.length;
+        return await send(connection);
       } finally {
         await sql`select pg_advisory_unlock(hashtext('callosum.outbox'), hashtext(${this.#options.schema}))`.execute(
           connection,
@@ -96,11 +108,27 @@ export class OutboxRelay {
     });
   }
 
-  async close(): Promise<void> {
-    this.#stopping = true;
-    clearInterval(this.#pruning);
-    this.#waker.wake();
-    await this.#running;
+  async #send(connection: QueryExecutorProvider): Promise<number> {
+    const rows = await this.#next(connection);
+    if (rows.length === 0) return 0;
+    await this.#options.log.append(rows.map(toEvent));
+    await this.#remove(
+      connection,
+      rows.map(({ id }) => id),
+    );
+    return rows.length;
+  }
+
+  /** Sends while facts are expected, for one turn. @returns events sent at last */
+  async #sendForATurn(connection: QueryExecutorProvider): Promise<number> {
+    const ends = Date.now() + turnMs;
+    for (;;) {
+      const { turn } = this.#waker;
+      const sent = await this.#send(connection);
+      const now = Date.now();
+      if (this.#stopping || now >= ends || now >= this.#expectUntil) return sent;
+      if (sent < batchRowsMax) await this.#waker.wait(turn, pollMinMs);
+    }
   }
 
   /** What the log has taken. */
@@ -118,11 +146,15 @@ export class OutboxRelay {
     await Sent.prune(this.#options.db, this.#sentHours);
   }
 
+  /**
+   * Only where something waits. What is sent is read by statements of their own, whose snapshots are of behind the lock:
+   * this one's may show what another relay has sent meanwhile.
+   */
   async #lock(connection: QueryExecutorProvider): Promise<boolean> {
     const { rows } = await sql<{ mine: boolean }>`
-      select pg_try_advisory_lock(hashtext('callosum.outbox'), hashtext(${this.#options.schema})) as mine`.execute(
-      connection,
-    );
+      select case when exists (select from outbox)
+        then pg_try_advisory_lock(hashtext('callosum.outbox'), hashtext(${this.#options.schema}))
+        else false end as mine`.execute(connection);
     return rows[0]?.mine ?? false;
   }
 
@@ -146,7 +178,7 @@ export class OutboxRelay {
     while (!this.#stopping) {
       const { turn } = this.#waker;
       try {
-        const sent = await this.sendOnce();
+        const sent = await this.#owning((connection) => this.#sendForATurn(connection));
         pauseMs = sent > 0 || Date.now() < this.#expectUntil ? pollMinMs : Math.min(pollMaxMs, pauseMs * 1.5);
         if (sent === batchRowsMax) continue;
       } catch (error) {

@@ -14,7 +14,7 @@ import {
 import { fileWriters } from './file-writers.js';
 import { givenUpWith } from './given-up.js';
 import { assertKey } from './key.js';
-import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
+import type { ByteRange, ObjectInfo, ObjectStore, StoredObject, TailFrom } from './object-store.js';
 
 export interface FileObjectStoreOptions {
   readonly root: string;
@@ -44,12 +44,12 @@ export class FileObjectStore implements ObjectStore {
     this.#diskFreeBytesMin = options.diskFreeBytesMin;
   }
 
-  async put(key: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
+  async put(key: string, source: AsyncIterable<Uint8Array>, tailFrom?: TailFrom): Promise<StoredObject> {
     const path = this.#path(key);
     try {
       await this.#refuseWhenFull();
       await this.#makeFolder(dirname(path));
-      return await this.#write(key, path, source);
+      return await this.#write(key, path, source, tailFrom);
     } catch (error) {
       // A folder that is not there any more: the disk was taken away, and nothing on it is known to be durable.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
@@ -129,12 +129,17 @@ export class FileObjectStore implements ObjectStore {
     return join(this.#root, ...key.split('/'));
   }
 
-  async #write(key: string, path: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
-    const file = fileWriters.begin(join(this.#root, stagingFolder, randomUUID()));
+  async #write(
+    key: string,
+    path: string,
+    source: AsyncIterable<Uint8Array>,
+    tailFrom: TailFrom | undefined,
+  ): Promise<StoredObject> {
+    const file = fileWriters.begin(join(this.#root, stagingFolder, randomUUID()), tailFrom);
     try {
       for await (const chunk of source) await file.write(chunk);
-      const sha256 = await file.finish(path, dirname(path));
-      return { key, byteCount: file.byteCount, sha256 };
+      const digests = await file.finish(path, dirname(path));
+      return { key, byteCount: file.byteCount, ...digests };
     } catch (error) {
       await file.abort();
       throw error;

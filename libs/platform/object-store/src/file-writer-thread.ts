@@ -9,6 +9,8 @@ export interface WriteOrder {
   readonly staging: string;
   /** Not touched by whoever asks before the reply. */
   readonly bytes: Uint8Array;
+  /** Once it is known: from which byte of the object on the second digest counts. */
+  readonly tailFrom?: number;
   /** What the object is called once it is durable, and the folder that is in. */
   readonly finish?: { readonly path: string; readonly folder: string };
 }
@@ -25,6 +27,8 @@ export interface WriterReply {
   readonly id: number;
   /** Of a finished object. */
   readonly sha256?: string;
+  /** Of one whose `tailFrom` was told. */
+  readonly tailSha256?: string;
   /** Of a failure, after which nothing of the object is left. */
   readonly failure?: { readonly code: string | undefined; readonly message: string };
 }
@@ -33,6 +37,10 @@ interface OpenFile {
   readonly fd: number;
   readonly staging: string;
   readonly hash: Hash;
+  /** Begun with the order that tells where it counts from. */
+  tailHash?: Hash;
+  /** Bytes before those of the order at hand. */
+  position: number;
 }
 
 const ownerOnly = 0o600;
@@ -53,20 +61,31 @@ parentPort?.on('message', (order: WriterOrder) => {
 });
 
 /** Flushed before it has its name, and the name is flushed before anybody is told. */
-function write({ id, staging, bytes, finish }: WriteOrder): void {
+function write({ id, staging, bytes, tailFrom, finish }: WriteOrder): void {
   const file = files.get(id) ?? open(id, staging);
   file.hash.update(bytes);
+  if (tailFrom !== undefined) {
+    file.tailHash ??= createHash('sha256');
+    file.tailHash.update(bytes.subarray(Math.max(0, tailFrom - file.position)));
+  }
+  file.position += bytes.byteLength;
   for (let written = 0; written < bytes.byteLength;) written += writeSync(file.fd, bytes, written);
   if (!finish) return tell({ id });
   fsyncSync(file.fd);
   linkSync(staging, finish.path);
   syncFolder(finish.folder);
-  tell({ id, sha256: file.hash.digest('hex') });
+  const tail = file.tailHash && { tailSha256: file.tailHash.digest('hex') };
+  tell({ id, sha256: file.hash.digest('hex'), ...tail });
   discard(id);
 }
 
 function open(id: number, staging: string): OpenFile {
-  const file = { fd: openSync(staging, 'wx', ownerOnly), staging, hash: createHash('sha256') };
+  const file: OpenFile = {
+    fd: openSync(staging, 'wx', ownerOnly),
+    staging,
+    hash: createHash('sha256'),
+    position: 0,
+  };
   files.set(id, file);
   return file;
 }

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 
 import { ObjectStoreUnavailableError } from './errors.js';
 import type { WriteOrder, WriterOrder, WriterReply } from './file-writer-thread.js';
+import type { StoredObject, TailFrom } from './object-store.js';
 
 /**
  * Bytes that go to a thread at once. A slice of 512 × 512 in 16 bits fits with its header: such an object costs one
@@ -74,7 +75,7 @@ export class FileWriters {
   #lastId = 0;
 
   /** @param staging path of the object while it is written */
-  begin(staging: string): ObjectFile {
+  begin(staging: string, tailFrom?: TailFrom): ObjectFile {
     const thread = this.#leastBusy();
     thread.objects++;
     const id = ++this.#lastId;
@@ -84,7 +85,7 @@ export class FileWriters {
         if (this.#segments.length < idleSegmentsMax) this.#segments.push(segment);
       },
     };
-    return new ObjectFile(id, staging, thread, segments);
+    return new ObjectFile(id, staging, thread, segments, tailFrom);
   }
 
   #leastBusy(): WriterThread {
@@ -117,6 +118,7 @@ export class ObjectFile {
     private readonly staging: string,
     private readonly thread: WriterThread,
     private readonly segments: Segments,
+    private readonly tailFrom: TailFrom = () => undefined,
   ) {}
 
   /** The bytes are copied: they may change as soon as this resolves. */
@@ -133,15 +135,16 @@ export class ObjectFile {
   }
 
   /**
-   * Resolves with the digest (SHA-256, hex) once the object is durable under its name.
+   * Resolves with the digests (SHA-256, hex) once the object is durable under its name.
    * @throws the file system's errors, with their codes; nothing is left then
    */
-  async finish(path: string, folder: string): Promise<string> {
+  async finish(path: string, folder: string): Promise<Pick<StoredObject, 'sha256' | 'tailSha256'>> {
     const sent = this.#send({ path, folder });
     await sent;
     const reply = (await this.#writing) as WriterReply;
     this.#end();
-    return reply.sha256 ?? '';
+    const { sha256 = '', tailSha256 } = reply;
+    return { sha256, ...(tailSha256 === undefined ? {} : { tailSha256 }) };
   }
 
   /** Leaves nothing behind. Idempotent, also after a failure. */
@@ -156,7 +159,13 @@ export class ObjectFile {
   async #send(finish?: WriteOrder['finish']): Promise<void> {
     await this.#writing;
     const segment = this.#segment ?? new Uint8Array(0);
-    const order = { id: this.id, staging: this.staging, bytes: segment.subarray(0, this.#filled) };
+    const tailFrom = this.tailFrom();
+    const order = {
+      id: this.id,
+      staging: this.staging,
+      bytes: segment.subarray(0, this.#filled),
+      ...(tailFrom === undefined ? {} : { tailFrom }),
+    };
     this.#segment = undefined;
     this.#filled = 0;
     this.#begun = true;

@@ -130,6 +130,29 @@ for (const { name, missing, open, leaveUnfinished } of adapters) {
       expect(tail.equals(part)).toBe(true);
     });
 
+    it('digests what lies from an offset on that is known once the chunk comes which it lies in', async () => {
+      const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+      const parts = [100, 100, 700_000, 700_000, 3].map((size) => randomBytes(size));
+      const whole = Buffer.concat(parts);
+      for (const offset of [0, 150, 200, 650_000, 1_300_000, whole.length, 2 ** 32]) {
+        let taken = 0;
+        const source = async function* (): AsyncIterable<Uint8Array> {
+          for (const part of parts) {
+            taken += part.length;
+            yield part;
+            await Promise.resolve();
+          }
+        };
+        const told = await store.put(`a/tail-${offset}`, source(), () =>
+          taken > Math.min(offset, whole.length - 1) ? offset : undefined,
+        );
+        expect(told.sha256).toBe(sha256(whole));
+        expect(told.tailSha256, `from ${offset} on`).toBe(sha256(whole.subarray(offset)));
+      }
+      expect(await store.put('a/no-tail', chunks(whole))).not.toHaveProperty('tailSha256');
+      expect(await store.put('a/never-told', chunks(whole), () => undefined)).not.toHaveProperty('tailSha256');
+    });
+
     it('never overwrites', async () => {
       await store.put('b/once', chunks(Buffer.from('first')));
       await expect(store.put('b/once', chunks(Buffer.from('second')))).rejects.toBeInstanceOf(ObjectExistsError);

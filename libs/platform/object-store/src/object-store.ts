@@ -6,7 +6,15 @@ export interface StoredObject {
   readonly byteCount: number;
   /** Lower-case hex SHA-256 of the bytes. */
   readonly sha256: string;
+  /** The same of what lies from the offset on that `put` was told of; not where it was told of none. */
+  readonly tailSha256?: string;
 }
+
+/**
+ * From which byte on a second digest counts: asked while the object is written, until it is known. It is known with the chunk
+ * that it lies in at the latest; it may lie behind the object's end.
+ */
+export type TailFrom = () => number | undefined;
 
 export interface ObjectInfo {
   readonly key: string;
@@ -32,7 +40,7 @@ export interface ObjectStore {
    * becomes visible under the key.
    * @throws {InvalidKeyError} @throws {ObjectExistsError} @throws {ObjectStoreUnavailableError} disk full, server away
    */
-  put(key: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject>;
+  put(key: string, source: AsyncIterable<Uint8Array>, tailFrom?: TailFrom): Promise<StoredObject>;
   /**
    * @param signal gives up: rejects with its reason, or destroys what is being read
    * @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError}

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 
@@ -17,7 +17,7 @@ import {
 import { ObjectExistsError, ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
 import { givenUpWith } from './given-up.js';
 import { assertKey } from './key.js';
-import type { ByteRange, ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
+import type { ByteRange, ObjectInfo, ObjectStore, StoredObject, TailFrom } from './object-store.js';
 import { PartBuffers, partBytes } from './part-buffers.js';
 import {
   clientConfig,
@@ -45,9 +45,10 @@ export class S3ObjectStore implements ObjectStore {
     this.#buffers = new PartBuffers(Math.max(1, Math.floor(uploadBytesMax / partBytes)));
   }
 
-  async put(key: string, source: AsyncIterable<Uint8Array>): Promise<StoredObject> {
+  async put(key: string, source: AsyncIterable<Uint8Array>, tailFrom?: TailFrom): Promise<StoredObject> {
     assertKey(key);
     const hash = createHash('sha256');
+    let tailHash: Hash | undefined;
     let crc = 0;
     let byteCount = 0;
     const upload = new S3Upload({
@@ -70,6 +71,11 @@ export class S3ObjectStore implements ObjectStore {
       // What the source throws goes on as it is.
       for await (const chunk of source) {
         hash.update(chunk);
+        const from = tailFrom?.();
+        if (from !== undefined) {
+          tailHash ??= createHash('sha256');
+          tailHash.update(chunk.subarray(Math.max(0, from - byteCount)));
+        }
         crc = crc32(chunk, crc);
         byteCount += chunk.byteLength;
         await asOurs(upload.write(chunk));
@@ -85,7 +91,8 @@ export class S3ObjectStore implements ObjectStore {
       await this.delete(key);
       throw new ObjectStoreUnavailableError('it kept other bytes than it was sent');
     }
-    return { key, byteCount, sha256: sha256.toString('hex') };
+    const tail = tailHash && { tailSha256: tailHash.digest('hex') };
+    return { key, byteCount, sha256: sha256.toString('hex'), ...tail };
   }
 
   /**

@@ -33,14 +33,14 @@ export function toMessage(event: LogEvent): Message {
  */
 export function fromMessage(topic: string, partition: number, message: KafkaMessage): LogEvent {
   const header = (name: string): string | undefined => headerText(message.headers, name);
-  const id = header('ce_id') ?? `${topic}/${partition}/${message.offset}`;
+  const id = idOf(topic, partition, message);
   const time = new Date(header('ce_time') ?? Number(message.timestamp));
   const causationId = header('ce_causationid');
   const errorCode = header('ce_errorcode');
   const traceparent = header('traceparent');
   return {
     topic,
-    key: text(message.key) || id,
+    key: keyOf(topic, partition, message),
     id,
     type: header('ce_type') ?? '',
     source: header('ce_source') ?? '',
@@ -53,6 +53,13 @@ export function fromMessage(topic: string, partition: number, message: KafkaMess
     value: text(message.value),
   };
 }
+
+const idOf = (topic: string, partition: number, { headers, offset }: KafkaMessage): string =>
+  headerText(headers, 'ce_id') ?? `${topic}/${partition}/${offset}`;
+
+/** What a record is ordered by: its key, or where it has none its id. */
+export const keyOf = (topic: string, partition: number, message: KafkaMessage): string =>
+  text(message.key) || idOf(topic, partition, message);
 
 function headerText(headers: IHeaders | undefined, name: string): string | undefined {
   const value = headers?.[name];

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 
-import type { Subscription, SubscriptionOptions } from '../event-log.js';
+import { type EventHandler, handlerOf, type Subscription, type SubscriptionOptions } from '../event-log.js';
 import { committer } from './committer.js';
-import { fromMessage } from './headers.js';
+import { fromMessage, keyOf } from './headers.js';
 import { Membership, RejoinError } from './membership.js';
 import { SilenceWatch } from './silence-watch.js';
 
@@ -202,10 +202,13 @@ export class KafkaSubscription implements Subscription {
   async #handleBatch(payload: EachBatchPayload): Promise<void> {
     const membership = this.#membership;
     const commit = committer(payload, membership);
+    const { topic, partition, messages } = payload.batch;
+    const fetched = messages.map((message) => ({ topic, key: keyOf(topic, partition, message) }));
+    const handler = handlerOf(this.options.handler, fetched);
     try {
-      for (const message of payload.batch.messages) {
+      for (const message of messages) {
         if (membership.ending || !payload.isRunning() || payload.isStale()) break;
-        if (!(await this.#handle(payload, membership, message))) break;
+        if (!(await this.#handle(payload, membership, message, handler))) break;
         payload.resolveOffset(message.offset);
         await commit.later(message.offset);
         await this.#beat(payload, membership);
@@ -221,13 +224,14 @@ export class KafkaSubscription implements Subscription {
     { batch, ...payload }: EachBatchPayload,
     membership: Membership,
     message: KafkaMessage,
+    handler: EventHandler,
   ): Promise<boolean> {
     const place = `${batch.topic}/${batch.partition}`;
     // A handler that takes some seconds must not cost the membership.
     const beating = setInterval(() => void this.#beat(payload, membership), this.#heartbeatMs);
     try {
       if (!(await membership.outlasts(Promise.resolve(this.#abandoned.get(place))))) return false;
-      const work = this.options.handler(fromMessage(batch.topic, batch.partition, message), membership.signal);
+      const work = handler(fromMessage(batch.topic, batch.partition, message), membership.signal);
       if (await membership.outlasts(work)) return true;
       this.#abandon(place, work);
       return false;

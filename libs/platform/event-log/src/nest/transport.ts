@@ -14,7 +14,7 @@ import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import { isObservable, lastValueFrom, type Observable } from 'rxjs';
 
 import type { Backoff } from '../backoff.js';
-import { withPolicy } from '../consumer.js';
+import { withPolicyPerFetch } from '../consumer.js';
 import { whileHandling } from '../context.js';
 import { decodeEvent } from '../decode.js';
 import { EventLogUnavailableError, HandlerSetupError, UnknownEventTypeError } from '../errors.js';
@@ -126,7 +126,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
       topics: [...this.#topics.keys()],
       from: 'earliest',
       onCrash,
-      handler: withPolicy({
+      handler: withPolicyPerFetch({
         group,
         parked,
         dispatch: (event) => this.#handle(event),

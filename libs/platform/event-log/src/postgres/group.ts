@@ -20,8 +20,21 @@ export interface Renewal {
   readonly surplus: ReadonlyMap<string, number>;
 }
 
+interface Move {
+  readonly lease: Lease;
+  readonly xid: string;
+  readonly position: number;
+  readonly resolve: (mine: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const nameOf = ({ topic, partition, fencingToken }: Pick<Lease, 'topic' | 'partition' | 'fencingToken'>): string =>
+  `${topic}/${partition}/${fencingToken}`;
+
 /** One member of a consumer group: its partitions are rows with `lease_until` and a fencing token. */
 export class GroupMember {
+  readonly #moves: Move[] = [];
+
   constructor(
     private readonly db: SqlDatabase,
     private readonly group: string,
@@ -60,12 +73,41 @@ export class GroupMember {
     });
   }
 
-  /** @returns false when the lease is another member's by now */
-  async commit(lease: Lease, xid: string, position: number): Promise<boolean> {
-    const { numAffectedRows } = await sql`
-      update event_log.cursors set xid = ${xid}::xid8, position = ${position}, touched_at = now()
-      where ${this.#mine(lease)}`.execute(this.db);
-    return numAffectedRows === 1n;
+  /**
+   * Cursors that are moved at about the same time are one statement: partitions of little traffic end their batches together.
+   * @returns false when the lease is another member's by now
+   */
+  commit(lease: Lease, xid: string, position: number): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    if (this.#moves.push({ lease, xid, position, resolve, reject }) === 1) setImmediate(() => void this.#commitAll());
+    return promise;
+  }
+
+  async #commitAll(): Promise<void> {
+    const moves = this.#moves.splice(0);
+    const leases = moves.map(({ lease }) => lease);
+    try {
+      const { rows } = await sql<Pick<Lease, 'topic' | 'partition' | 'fencingToken'>>`
+        with moved as (
+          select c.topic, c.partition, m.xid, m.position
+          from event_log.cursors as c join unnest(
+            ${leases.map(({ topic }) => topic)}::text[],
+            ${leases.map(({ partition }) => partition)}::int[],
+            ${leases.map(({ fencingToken }) => fencingToken)}::bigint[],
+            ${moves.map(({ xid }) => xid)}::text[],
+            ${moves.map(({ position }) => position)}::bigint[]
+          ) as m (topic, partition, fencing_token, xid, position) using (topic, partition, fencing_token)
+          where c.consumer_group = ${this.group} and c.owner = ${this.member}
+          order by c.topic, c.partition for update of c
+        )
+        update event_log.cursors as c set xid = moved.xid::xid8, position = moved.position, touched_at = now()
+        from moved where c.consumer_group = ${this.group} and c.topic = moved.topic and c.partition = moved.partition
+        returning c.topic, c.partition, c.fencing_token as "fencingToken"`.execute(this.db);
+      const done = new Set(rows.map(nameOf));
+      for (const { lease, resolve } of moves) resolve(done.has(nameOf(lease)));
+    } catch (error) {
+      for (const { reject } of moves) reject(error);
+    }
   }
 
   async release(lease: Lease): Promise<void> {
@@ -102,11 +144,17 @@ export class GroupMember {
     return new Map(rows.map(({ topic, members }) => [topic, Math.ceil(partitionsOf(topic) / Math.max(1, members))]));
   }
 
+  /** Rows are locked in the order in which commits lock them. */
   async #prolong(trx: SqlTransaction): Promise<Lease[]> {
     const { rows } = await sql<Lease>`
-      update event_log.cursors set lease_until = now() + ${this.#lease()}
-      where consumer_group = ${this.group} and owner = ${this.member} and topic = any(${this.topics}::text[])
-      returning topic, partition, xid::text as xid, position, fencing_token as "fencingToken"`.execute(trx);
+      with mine as (
+        select topic, partition from event_log.cursors
+        where consumer_group = ${this.group} and owner = ${this.member} and topic = any(${this.topics}::text[])
+        order by topic, partition for update
+      )
+      update event_log.cursors as c set lease_until = now() + ${this.#lease()}
+      from mine where c.consumer_group = ${this.group} and c.topic = mine.topic and c.partition = mine.partition
+      returning c.topic, c.partition, c.xid::text as xid, c.position, c.fencing_token as "fencingToken"`.execute(trx);
     return [...rows];
   }
 

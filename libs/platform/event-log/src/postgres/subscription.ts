@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTransientDatabaseError } from '@callosum/database';
 import { newId } from '@callosum/kernel';
 
-import type { Subscription, SubscriptionOptions } from '../event-log.js';
+import { type EventHandler, handlerOf, type Subscription, type SubscriptionOptions } from '../event-log.js';
 import { toEvent } from '../rows.js';
 import type { SqlDatabase } from '../sql.js';
 import { Waker } from '../waker.js';
@@ -185,23 +185,24 @@ export class PostgresSubscription implements Subscription {
       batch.push(row);
       batches.set(lane, batch);
     }
+    const handler = handlerOf(this.options.handler, rows);
     let taken = 0;
     for (const [lane, batch] of batches) {
       if (this.#free <= 0) break;
       taken += batch.length;
-      this.#dispatch(lane, batch);
+      this.#dispatch(lane, batch, handler);
     }
     return taken;
   }
 
-  #dispatch(lane: Lane, batch: readonly LoggedRow[]): void {
+  #dispatch(lane: Lane, batch: readonly LoggedRow[], handler: EventHandler): void {
     lane.busy = true;
     this.#free--;
     this.#buffered += batch.length;
     // To the end of the map: partitions take turns when there are more of them than handlers.
     this.#lanes.delete(laneName(lane.lease));
     this.#lanes.set(laneName(lane.lease), lane);
-    const work = this.#handle(lane, batch)
+    const work = this.#handle(lane, batch, handler)
       .catch(async (error: unknown) => {
         this.onError(error);
         await sleep(failurePauseMs);
@@ -216,7 +217,7 @@ export class PostgresSubscription implements Subscription {
     this.#running.add(work);
   }
 
-  async #handle(lane: Lane, batch: readonly LoggedRow[]): Promise<void> {
+  async #handle(lane: Lane, batch: readonly LoggedRow[], handler: EventHandler): Promise<void> {
     const before = { xid: lane.xid, position: lane.position };
     let committed = before;
     let committedAt = Date.now();
@@ -234,7 +235,7 @@ export class PostgresSubscription implements Subscription {
     try {
       for (const row of batch) {
         if (this.#stopping || lane.releasing || Date.now() >= lane.leaseUntil) break;
-        await this.options.handler(toEvent(row), lane.lost.signal);
+        await handler(toEvent(row), lane.lost.signal);
         lane.xid = row.xid;
         lane.position = row.position;
         if (Date.now() - committedAt > commitEveryMs) await commit();
