@@ -160,6 +160,7 @@ export class ScpConnection implements TransportUser {
     const { onError } = this.options;
     const exchange: Exchange = new Exchange(this.#transport, {
       contexts,
+      peer: request.callingAet,
       peerPduBytesMax: request.user.pduBytesMax,
       servedMax: negotiated.servedMax,
       sentMax: negotiated.sentMax,
@@ -167,6 +168,7 @@ export class ScpConnection implements TransportUser {
         ...limits,
         responseMs: limits.responseTimeoutMs,
         stallMs: limits.idleTimeoutMs,
+        wholeMs: limits.messageTimeoutMs,
         lingerMs: limits.artimMs,
       },
       serve: (incoming) => serve(incoming, { exchange, handler, onError }),
