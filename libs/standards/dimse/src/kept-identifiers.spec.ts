@@ -48,7 +48,6 @@ async function associated(callingAet: string): Promise<RawPeer> {
 
 /** Nothing matches, after `ms`. */
 const finds = (ms = 0): RequestHandler => ({
-  // eslint-disable-next-line require-yield -- a query without matches
   async *find() {
     await new Promise((resolve) => setTimeout(resolve, ms));
   },
