@@ -119,6 +119,7 @@ const limitNames = {
   handshakeMs: 'TLS handshake, ms',
   artimMs: 'ARTIM timer, ms',
   idleTimeoutMs: "the peer's silence inside an association, ms",
+  messageTimeoutMs: 'the whole of a message without pixels, ms',
   responseTimeoutMs: "the peer's silence after a request of ours, ms",
   associateMs: 'connection, TLS handshake, and the answer to our association request, ms',
   responseMs: 'the response to a request of ours, ms',
