@@ -12,7 +12,8 @@ import { ForwardableObjects } from './adapters/forwardable-objects.js';
 import { PeerOptions } from './adapters/peer-options.js';
 import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
 import { PostgresForwardingRules } from './adapters/postgres-forwarding-rules.js';
-import type { Destinations, ForwardingRules, ForwardQueue } from './application/forwarding-ports.js';
+import type { Destinations } from './application/destination-ports.js';
+import type { ForwardingRules, ForwardQueue } from './application/forwarding-ports.js';
 import type { ApplicationEntities } from './application/ports.js';
 import { QueueForwards } from './application/queue-forwards.js';
 import { SendForwards } from './application/send-forwards.js';
@@ -28,7 +29,7 @@ import {
 import { ForwardingLoop } from './transport/forwarding.loop.js';
 import { observedForward } from './transport/observed-forward.js';
 
-/** Forwarding: rules, queues, and the workers that send. */
+/** Forwarding: rules, queues, and the workers that send; and the nodes they send to, which C-MOVE shares. */
 export const forwardingProviders: Provider[] = [
   { provide: FORWARD_WAKER, useFactory: () => new Waker() },
   {
@@ -59,8 +60,12 @@ export const forwardingProviders: Provider[] = [
   {
     provide: DESTINATIONS,
     inject: [PeerOptions, SETTINGS],
-    useFactory: (options: PeerOptions, { CALLOSUM_FORWARD_IDLE_MS: idleMs }: DimseIngestSettings) =>
-      new DicomDestinations(new PeerPool({ idleMs }), options),
+    useFactory: (options: PeerOptions, settings: DimseIngestSettings) =>
+      new DicomDestinations(
+        new PeerPool({ idleMs: settings.CALLOSUM_FORWARD_IDLE_MS }),
+        options,
+        settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS,
+      ),
   },
   {
     provide: SendForwards,

@@ -1,6 +1,3 @@
-import type { KeptAssociation } from '@callosum/dimse';
-
-import type { CallableEntity } from '../domain/application-entity.js';
 import type { ForwardableInstance, ForwardingRule, ForwardTarget } from '../domain/forwarding-rule.js';
 
 /** A rule, and whether it stands in the settings, where nobody changes it over HTTP. */
@@ -130,14 +127,4 @@ export interface KeptObjects {
 export interface ShownObjects {
   /** Those of these instances of the study that the archive shows. */
   shown(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<readonly ForwardableInstance[]>;
-}
-
-/** Nodes we send to. */
-export interface Destinations {
-  with<T>(
-    entity: CallableEntity,
-    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>,
-  ): Promise<T>;
-  /** Releases what is idle, and the rest as soon as it is. */
-  close(): Promise<void>;
 }

@@ -1,9 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import type { DicomJson } from '@callosum/dicom';
-import type { MoveOriginator, ProposedContext, SubOperationSender } from '@callosum/dimse';
 
-import type { CallableEntity } from '../domain/application-entity.js';
 import type { FindNegotiation } from '../domain/query-negotiation.js';
 import type { FindIdentifier } from '../domain/query-model.js';
 
@@ -47,19 +45,4 @@ export interface QueryIndex {
 /** The archive's blobs: PS3.10 files. */
 export interface KeptObjects {
   open(blobKey: string, signal?: AbortSignal): Promise<Readable>;
-}
-
-/** An association with the destination of a C-MOVE. */
-export interface DestinationAssociation extends SubOperationSender {
-  /** Never rejects: everything was answered before. */
-  release(): Promise<void>;
-}
-
-export interface Destinations {
-  /** @throws {PeerUnreachableError} @throws {AssociationRejectedError} @throws {AssociationAbortedError} */
-  open(
-    entity: CallableEntity,
-    contexts: readonly ProposedContext[],
-    originator: MoveOriginator,
-  ): Promise<DestinationAssociation>;
 }

@@ -178,7 +178,7 @@ describe('a C-MOVE', () => {
       return undefined;
     };
     // As a C-GET is: over one association, in the order of the index.
-    const sender = await destination.open();
+    const { sender } = destination;
     const { operations } = await ended(retrieve.get(study, sender, 'VIEWER', new AbortController().signal));
     expect(operations.failedSopInstanceUids).toEqual(['1.2']);
     expect([sent(), released]).toEqual([['1.1', '1.3', '1.4'], true]);

@@ -59,7 +59,6 @@ function harness(
       callable: (aet) => Promise.resolve({ aet, host: '127.0.0.1', port: 104 }),
     },
     destinations: {
-      close: () => Promise.resolve(),
       with: (_, work) =>
         work({
           expect: () => undefined,

@@ -4,8 +4,8 @@ import type { CallableEntity } from '../domain/application-entity.js';
 import { afterAnswer, afterError, type ForwardOutcome, withdrawnCode } from '../domain/forward-outcome.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
 import { staysAway } from '../domain/forwarding-rule.js';
+import type { Destinations } from './destination-ports.js';
 import type {
-  Destinations,
   ForwardBatch,
   ForwardingRules,
   ForwardItem,
@@ -21,7 +21,7 @@ export interface SendForwardsParts {
   readonly rules: Pick<ForwardingRules, 'current'>;
   readonly objects: KeptObjects;
   readonly entities: ApplicationEntities;
-  readonly destinations: Destinations;
+  readonly destinations: Pick<Destinations, 'with'>;
   /** Tells errors of libraries that say a dependency of ours is away. */
   readonly isOutage: (error: unknown) => boolean;
   /** To one destination at the same time. */

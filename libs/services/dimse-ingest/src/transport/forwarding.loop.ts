@@ -5,7 +5,8 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { Destinations, ForwardQueue } from '../application/forwarding-ports.js';
+import type { Destinations } from '../application/destination-ports.js';
+import type { ForwardQueue } from '../application/forwarding-ports.js';
 import { SendForwards } from '../application/send-forwards.js';
 import type { DimseIngestSettings } from '../settings.js';
 import { DESTINATIONS, FORWARD_QUEUE, FORWARD_WAKER } from '../tokens.js';
