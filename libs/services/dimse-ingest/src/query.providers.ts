@@ -3,18 +3,17 @@ import { ARCHIVE, LOGGER, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@
 import type { Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
 
-import { ArchiveObjects } from './adapters/archive-objects.js';
 import { QueryIndexGrpc } from './adapters/query-index-grpc.js';
 import { ShownInstances } from './adapters/shown-instances.js';
 import type { Destinations } from './application/destination-ports.js';
 import { FindMatches } from './application/find-matches.js';
-import type { ApplicationEntities } from './application/ports.js';
+import type { ApplicationEntities, KeptObjects } from './application/ports.js';
 import { RetrieveInstances } from './application/retrieve-instances.js';
 import { SendInstance } from './application/send-instance.js';
 import { SharedTurns } from './application/shared-turns.js';
 import { Turns } from './application/turns.js';
 import type { DimseIngestSettings } from './settings.js';
-import { APPLICATION_ENTITIES, DESTINATIONS } from './tokens.js';
+import { APPLICATION_ENTITIES, ARCHIVE_OBJECTS, DESTINATIONS } from './tokens.js';
 import { QueryService } from './transport/dimse/query.service.js';
 import { RetrieveService } from './transport/dimse/retrieve.service.js';
 
@@ -31,18 +30,19 @@ export const queryProviders: Provider[] = [
     useFactory: (
       client: StudyIndexClient,
       archive: Archive,
+      objects: KeptObjects,
       destinations: Destinations,
       settings: DimseIngestSettings,
     ) =>
       new RetrieveInstances(
         new ShownInstances(new QueryIndexGrpc(client), archive.tombstones),
-        new ArchiveObjects(archive),
+        objects,
         destinations,
         new SendInstance(new Turns(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX)),
         new SharedTurns(settings.CALLOSUM_DIMSE_RETRIEVES_MAX),
         settings.CALLOSUM_DIMSE_RETRIEVE_INSTANCES_MAX,
       ),
-    inject: [STUDY_INDEX, ARCHIVE, DESTINATIONS, SETTINGS],
+    inject: [STUDY_INDEX, ARCHIVE, ARCHIVE_OBJECTS, DESTINATIONS, SETTINGS],
   },
   {
     provide: RetrieveService,

@@ -7,7 +7,7 @@ export { Priority } from './messages/command-set.js';
 export type { DatasetSource } from './messages/fragments.js';
 export * from './message-limits.js';
 export * from './negotiation.js';
-export { datasetBytesOf, type Part10, readPart10 } from './part10.js';
+export { type Part10, readPart10 } from './part10.js';
 export * from './peer/index.js';
 export * from './scp/acceptance.js';
 export type { AssociationInfo, TlsInfo } from './scp/association-info.js';

@@ -117,11 +117,9 @@ export interface KeptObject {
   readonly issuedByCallosum: boolean;
 }
 
-export interface KeptObjects {
+export interface CurrentObjects {
   /** The current one that may be shown to others; undefined when there is none. */
   current(studyInstanceUid: string, sopInstanceUid: string): Promise<KeptObject | undefined>;
-  /** Its bytes as a PS3.10 file. */
-  open(blobKey: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 }
 
 export interface ShownObjects {

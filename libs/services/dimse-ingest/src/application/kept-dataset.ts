@@ -1,9 +1,11 @@
 import { storedDataset, type TranscodeSource } from '@callosum/dicom';
 import type { DatasetSource } from '@callosum/dimse';
 
+import type { KeptObjects } from './ports.js';
+
 /** An object of the archive, as codecs read it. */
 export const sourceOf = (
-  objects: { open(blobKey: string, signal?: AbortSignal): Promise<AsyncIterable<unknown>> },
+  objects: KeptObjects,
   blobKey: string,
 ): TranscodeSource => ({
   open: async (signal) => (await objects.open(blobKey, signal)) as AsyncIterable<Uint8Array>,

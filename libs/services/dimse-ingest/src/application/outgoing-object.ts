@@ -1,12 +1,13 @@
 import { DicomTranscodeError, transcode, type TranscodeSource } from '@callosum/dicom';
 import type { OtherForm, OutgoingObject } from '@callosum/dimse';
 
-import type { ForwardItem, KeptObject, KeptObjects } from './forwarding-ports.js';
+import type { ForwardItem, KeptObject } from './forwarding-ports.js';
 import { asKept, buffers, sourceOf } from './kept-dataset.js';
+import type { KeptObjects } from './ports.js';
 
 /** An instance of the archive for a peer: its bytes as they are kept; where a rule lets it, in another lossless form. */
 export function outgoingObject(
-  objects: Pick<KeptObjects, 'open'>,
+  objects: KeptObjects,
   { sopInstanceUid, transcode: mayChange }: Pick<ForwardItem, 'sopInstanceUid' | 'transcode'>,
   { sopClassUid, transferSyntaxUid, blobKey }: KeptObject,
 ): OutgoingObject {

@@ -1,5 +1,3 @@
-import type { Readable } from 'node:stream';
-
 import type { DicomJson } from '@callosum/dicom';
 
 import type { FindNegotiation } from '../domain/query-negotiation.js';
@@ -40,9 +38,4 @@ export interface QueryIndex {
   search(search: IndexSearch, signal: AbortSignal): AsyncIterable<IndexMatch>;
   /** Current instances, in their order; none of what is not known. */
   instances(part: StudyPart, signal: AbortSignal): AsyncIterable<LocatedInstance>;
-}
-
-/** The archive's blobs: PS3.10 files. */
-export interface KeptObjects {
-  open(blobKey: string, signal?: AbortSignal): Promise<Readable>;
 }

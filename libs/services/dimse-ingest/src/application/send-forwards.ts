@@ -6,20 +6,20 @@ import { UncallableEntityError } from '../domain/forwarding-errors.js';
 import { staysAway } from '../domain/forwarding-rule.js';
 import type { Destinations } from './destination-ports.js';
 import type {
+  CurrentObjects,
   ForwardBatch,
   ForwardingRules,
   ForwardItem,
   ForwardQueue,
   KeptObject,
-  KeptObjects,
 } from './forwarding-ports.js';
 import { outgoingObject } from './outgoing-object.js';
-import type { ApplicationEntities } from './ports.js';
+import type { ApplicationEntities, KeptObjects } from './ports.js';
 
 export interface SendForwardsParts {
   readonly queue: ForwardQueue;
   readonly rules: Pick<ForwardingRules, 'current'>;
-  readonly objects: KeptObjects;
+  readonly objects: CurrentObjects & KeptObjects;
   readonly entities: ApplicationEntities;
   readonly destinations: Pick<Destinations, 'with'>;
   /** Tells errors of libraries that say a dependency of ours is away. */

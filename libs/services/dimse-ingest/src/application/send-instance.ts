@@ -2,7 +2,8 @@ import { transcode, type TranscodeSource, type Transcoding } from '@callosum/dic
 import type { Answer, OtherForm, OutgoingObject } from '@callosum/dimse';
 
 import { asKept, buffers, sourceOf } from './kept-dataset.js';
-import type { KeptObjects, LocatedInstance } from './query-ports.js';
+import type { KeptObjects } from './ports.js';
+import type { LocatedInstance } from './query-ports.js';
 import type { Turns } from './turns.js';
 
 /** A transcoded object up to this size is held until it is sent; a CT or MR of one frame has less than 1 MiB. */

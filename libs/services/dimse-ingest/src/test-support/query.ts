@@ -12,10 +12,10 @@ import {
 } from '@callosum/dimse';
 
 import type { Destinations } from '../application/destination-ports.js';
+import type { KeptObjects } from '../application/ports.js';
 import type {
   IndexMatch,
   IndexSearch,
-  KeptObjects,
   LocatedInstance,
   QueryIndex,
   StudyPart,
