@@ -3,6 +3,7 @@ import { freePort, orSkip, startPostgres, type TestPostgres } from '@callosum/te
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { AskForCommitment } from './application/ask-for-commitment.js';
+import { image } from './test-support/images.js';
 import { listening, modality, python } from './test-support/modality.js';
 import { TestNode } from './test-support/node.js';
 
@@ -33,8 +34,13 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
     [listen, archive] = [await freePort(), await freePort()];
     const at = (aet: string, port?: number) => ({ aet, host: '127.0.0.1', ...(port === undefined ? {} : { port }) });
     const aes = JSON.stringify([at('MODALITY', listen), at('DEAF'), at('PACS', archive)]);
-    node = await TestNode.start(server, { CALLOSUM_DIMSE_AES: aes, CALLOSUM_COMMITMENT_GRACE_MS: '300' });
-    await node.store('1.2.3.1.1', '1.2.3.1.2');
+    node = await TestNode.start(server, {
+      CALLOSUM_DIMSE_AES: aes,
+      CALLOSUM_COMMITMENT_GRACE_MS: '300',
+      CALLOSUM_DRAIN_GRACE_MS: '5000',
+    });
+    const stored = await node.send([image('1.2.3.1.1'), image('1.2.3.1.2')], 'MODALITY');
+    expect(stored.map(({ status }) => status)).toEqual([0, 0]);
   });
   afterAll(async () => {
     await node?.stop();
@@ -100,7 +106,7 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
       sopClassUid: ct,
       sopInstanceUid: `1.2.3.1.${n + 1}`,
     }));
-    const report = await requestCommitment(node.to(), { transactionUid: '1.1.5', references }, 30_000);
+    const report = await requestCommitment(node.to('MODALITY'), { transactionUid: '1.1.5', references }, 30_000);
     expect(report?.committed).toEqual(references.slice(0, 2));
     expect(report?.failed).toHaveLength(11_998);
   });
