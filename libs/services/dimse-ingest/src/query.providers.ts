@@ -1,4 +1,5 @@
 import type { Archive } from '@callosum/archive';
+import { Turns } from '@callosum/kernel';
 import { ARCHIVE, LOGGER, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
@@ -11,7 +12,6 @@ import type { ApplicationEntities, KeptObjects } from './application/ports.js';
 import { RetrieveInstances } from './application/retrieve-instances.js';
 import { SendInstance } from './application/send-instance.js';
 import { SharedTurns } from './application/shared-turns.js';
-import { Turns } from './application/turns.js';
 import type { DimseIngestSettings } from './settings.js';
 import { APPLICATION_ENTITIES, ARCHIVE_OBJECTS, DESTINATIONS } from './tokens.js';
 import { QueryService } from './transport/dimse/query.service.js';

@@ -1,5 +1,6 @@
 import { parseDataset, parseFile, RLELossless } from '@callosum/dicom';
 import { PeerUnreachableError, type SubOperationCounts } from '@callosum/dimse';
+import { Turns } from '@callosum/kernel';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { TooManyInstancesError, TooManyRetrievesError } from '../domain/query-errors.js';
@@ -19,7 +20,6 @@ import {
 import { RetrieveInstances } from './retrieve-instances.js';
 import { SendInstance } from './send-instance.js';
 import { SharedTurns } from './shared-turns.js';
-import { Turns } from './turns.js';
 
 const study: RetrieveIdentifier = {
   level: 'STUDY',

@@ -1,10 +1,10 @@
 import { transcode, type TranscodeSource, type Transcoding } from '@callosum/dicom';
 import type { Answer, OtherForm, OutgoingObject } from '@callosum/dimse';
+import type { Turns } from '@callosum/kernel';
 
 import { asKept, buffers, sourceOf } from './kept-dataset.js';
 import type { KeptObjects } from './ports.js';
 import type { LocatedInstance } from './query-ports.js';
-import type { Turns } from './turns.js';
 
 /** A transcoded object up to this size is held until it is sent; a CT or MR of one frame has less than 1 MiB. */
 const heldBytesMax = 8 * 1024 * 1024;

@@ -11,6 +11,7 @@ import {
   storagePolicy,
   type StoreRequest,
 } from '@callosum/dimse';
+import { Turns } from '@callosum/kernel';
 import { createLogger } from '@callosum/telemetry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -20,7 +21,6 @@ import type { ApplicationEntities } from '../../application/ports.js';
 import { RetrieveInstances } from '../../application/retrieve-instances.js';
 import { SendInstance } from '../../application/send-instance.js';
 import { SharedTurns } from '../../application/shared-turns.js';
-import { Turns } from '../../application/turns.js';
 import {
   at,
   explicitLe,
