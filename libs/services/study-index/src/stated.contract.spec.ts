@@ -4,7 +4,22 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { StudyStatus } from './adapters/study-status.js';
 import { slice, store, uid } from './test-support/objects.js';
 import { completed, evidenceOf, quiet, step, tell } from './test-support/stated.js';
-import { acknowledged, clearIndex, complete, completion, database, doneOrBlocked, held, index, letPass, limits, send, sweep, tellStep, useIndex } from './test-support/study-index.js';
+import {
+  acknowledged,
+  clearIndex,
+  complete,
+  completion,
+  database,
+  doneOrBlocked,
+  held,
+  index,
+  letPass,
+  limits,
+  send,
+  sweep,
+  tellStep,
+  useIndex,
+} from './test-support/study-index.js';
 
 useIndex();
 beforeEach(clearIndex);

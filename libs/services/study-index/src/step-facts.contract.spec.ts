@@ -9,7 +9,19 @@ import { stepsOf } from './adapters/statements.js';
 import { stepsMax } from './application/statements.js';
 import { slice, uid } from './test-support/objects.js';
 import { completed, evidenceOf, quiet, seriesTold, step, tell } from './test-support/stated.js';
-import { allEvents, changes, clearIndex, complete, completion, database, events, periods, send, sweep, useIndex } from './test-support/study-index.js';
+import {
+  allEvents,
+  changes,
+  clearIndex,
+  complete,
+  completion,
+  database,
+  events,
+  periods,
+  send,
+  sweep,
+  useIndex,
+} from './test-support/study-index.js';
 import { ImagingEvents } from './transport/imaging.events.js';
 
 useIndex();

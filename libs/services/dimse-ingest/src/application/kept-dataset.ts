@@ -4,10 +4,7 @@ import type { DatasetSource } from '@callosum/dimse';
 import type { KeptObjects } from './ports.js';
 
 /** An object of the archive, as codecs read it. */
-export const sourceOf = (
-  objects: KeptObjects,
-  blobKey: string,
-): TranscodeSource => ({
+export const sourceOf = (objects: KeptObjects, blobKey: string): TranscodeSource => ({
   open: async (signal) => (await objects.open(blobKey, signal)) as AsyncIterable<Uint8Array>,
 });
 

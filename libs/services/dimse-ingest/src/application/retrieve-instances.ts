@@ -62,7 +62,11 @@ export class RetrieveInstances {
    */
   get(selection: RetrieveIdentifier, sender: SubOperationSender, callingAet: string, signal: AbortSignal): Progress {
     return this.#retrieve(selection, callingAet, signal, (instances, retrieve) =>
-      eachOf(instances, retrieve, this.#sent(retrieve, (object) => storeOver(sender, object))),
+      eachOf(
+        instances,
+        retrieve,
+        this.#sent(retrieve, (object) => storeOver(sender, object)),
+      ),
     );
   }
 

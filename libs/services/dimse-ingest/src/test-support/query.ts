@@ -13,13 +13,7 @@ import {
 
 import type { Destinations } from '../application/destination-ports.js';
 import type { KeptObjects } from '../application/ports.js';
-import type {
-  IndexMatch,
-  IndexSearch,
-  LocatedInstance,
-  QueryIndex,
-  StudyPart,
-} from '../application/query-ports.js';
+import type { IndexMatch, IndexSearch, LocatedInstance, QueryIndex, StudyPart } from '../application/query-ports.js';
 
 // For this package's own specs: an index and an archive in memory.
 

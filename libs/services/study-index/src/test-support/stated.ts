@@ -36,7 +36,8 @@ export async function completed(): Promise<Record<string, unknown>> {
   expect(told).toHaveLength(1);
   return told[0]?.value ?? {};
 }
-export const evidenceOf = ({ evidence }: Record<string, unknown>) => String(evidence).replace('COMPLETENESS_EVIDENCE_', '');
+export const evidenceOf = ({ evidence }: Record<string, unknown>) =>
+  String(evidence).replace('COMPLETENESS_EVIDENCE_', '');
 /** Series told since the last look: which, in which revision, with how many instances, on what evidence. */
 export const seriesTold = async () =>
   (await allEvents())

@@ -13,7 +13,10 @@ export interface NormalizedOperation {
 }
 
 /** Which request it is, and the fields of its own: an event or action type, the attributes an N-GET asks for. */
-export type NormalizedCommand = Pick<CommandSet, 'commandField' | 'eventTypeId' | 'actionTypeId' | 'attributeIdentifiers'>;
+export type NormalizedCommand = Pick<
+  CommandSet,
+  'commandField' | 'eventTypeId' | 'actionTypeId' | 'attributeIdentifiers'
+>;
 
 /** N-EVENT-REPORT and N-CREATE name what they affect, the others what they request something of. */
 const affecting: readonly number[] = [CommandField.NEventReportRq, CommandField.NCreateRq];
@@ -26,8 +29,14 @@ export async function requestNormalized(
   { sopClassUid = abstractSyntaxUid, sopInstanceUid, dataset }: NormalizedOperation,
 ): Promise<NormalizedAnswer> {
   const uids: Partial<CommandSet> = affecting.includes(command.commandField)
-    ? { affectedSopClassUid: sopClassUid, ...(sopInstanceUid === undefined ? {} : { affectedSopInstanceUid: sopInstanceUid }) }
-    : { requestedSopClassUid: sopClassUid, ...(sopInstanceUid === undefined ? {} : { requestedSopInstanceUid: sopInstanceUid }) };
+    ? {
+        affectedSopClassUid: sopClassUid,
+        ...(sopInstanceUid === undefined ? {} : { affectedSopInstanceUid: sopInstanceUid }),
+      }
+    : {
+        requestedSopClassUid: sopClassUid,
+        ...(sopInstanceUid === undefined ? {} : { requestedSopInstanceUid: sopInstanceUid }),
+      };
   const request = await exchange.request(id, { ...command, ...uids, hasDataset: dataset !== undefined }, dataset);
   const response = await request.next();
   const { errorId, affectedSopInstanceUid, attributeIdentifiers } = response.command;

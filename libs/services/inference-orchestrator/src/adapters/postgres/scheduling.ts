@@ -4,7 +4,15 @@ import type { Clock } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
 import type { Origin } from '../../application/ports.js';
-import type { Backfill, CompletedStudy, ConsideredStudies, JobsOfStep, JustCompletedStudy, Scheduling, StudyJobs } from '../../application/scheduling-ports.js';
+import type {
+  Backfill,
+  CompletedStudy,
+  ConsideredStudies,
+  JobsOfStep,
+  JustCompletedStudy,
+  Scheduling,
+  StudyJobs,
+} from '../../application/scheduling-ports.js';
 import { type HeldReason, holdFor, type StepTold } from '../../domain/scheduling.js';
 import { currentModels, lockForStudy } from './models.js';
 import { forgetOldSteps, holdOrRelease, putStep, stepsOf, untouched } from './steps.js';
