@@ -45,10 +45,9 @@ export class Eraser {
   /** @param signal ends it early, with the signal's reason @returns how many blobs were erased */
   async run(signal?: AbortSignal): Promise<number> {
     const { db, site, clock, tombstones } = this.parts;
-    await this.#deleteLeft(signal);
+    let isReplayed = await this.#deleteLeft(signal);
     const failed: string[] = [];
     let erased = 0;
-    let isReplayed = false;
     for (let from: Date | undefined; ;) {
       signal?.throwIfAborted();
       const next: DueStudy | undefined = await available(nextDueStudy(db, site, { from, now: clock.now(), failed }));
@@ -91,14 +90,23 @@ export class Eraser {
     }
   }
 
-  /** Blobs that a run before this one said were going, and that may be there still. */
-  async #deleteLeft(signal?: AbortSignal): Promise<void> {
-    const { db, site } = this.parts;
+  /**
+   * Blobs that a run before this one said were going, and that may be there still. A legal hold placed since then keeps
+   * them. @returns whether what a backup does not know was asked for
+   */
+  async #deleteLeft(signal?: AbortSignal): Promise<boolean> {
+    const { db, site, tombstones } = this.parts;
+    let isReplayed = false;
     for (let after = 0; ;) {
       signal?.throwIfAborted();
       const rows = await available(erasuresUnderWay(db, site, after));
       const last = rows.at(-1);
-      if (!last) return;
+      if (!last) return isReplayed;
+      if (!isReplayed) {
+        await tombstones.replayNewer();
+        isReplayed = true;
+        continue;
+      }
       await this.#delete(rows);
       after = last.id;
     }

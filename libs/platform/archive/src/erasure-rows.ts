@@ -155,15 +155,20 @@ async function tellErasure(
   await tellTombstone(trx, outbox, { ...told, code: undefined, recordedAt: now.toISOString() });
 }
 
-/** Rows whose blobs were going when a process ended, or could not be deleted. */
+/**
+ * Rows whose blobs were going when a process ended, or could not be deleted, and that no legal hold keeps: one may have
+ * been placed since.
+ */
 export async function erasuresUnderWay(
   db: QueryExecutorProvider,
   site: string,
   after: number,
 ): Promise<readonly ErasedRow[]> {
   const { rows } = await sql<ErasedRow>`
-    select id, blob_key from intake where site = ${site} and erasing and id > ${after}::bigint
-    order by id limit ${leftAtOnce}`.execute(db);
+    select i.id, i.blob_key from intake i where i.site = ${site} and i.erasing and i.id > ${after}::bigint
+      and not exists (select 1 from legal_hold h
+        where h.site = i.site and h.study_instance_uid = i.study_instance_uid)
+    order by i.id limit ${leftAtOnce}`.execute(db);
   return rows;
 }
 

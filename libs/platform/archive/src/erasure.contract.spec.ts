@@ -114,6 +114,27 @@ describe.skipIf(postgres.missing)(`erasure${postgres.missing ? ` (${postgres.mis
     expect(await readable()).toEqual([one]);
   });
 
+  it('that could not delete a blob leaves it where a legal hold was placed since, until that is lifted', async () => {
+    const one = await stored();
+    await archive.tombstones.hide({ studyInstanceUid: study }, retention);
+    now += hourMs;
+    const [stuck] = await blobs(one);
+    objects.failsToDelete = () => true;
+    expect(await archive.erase()).toBe(0);
+    expect(await archive.tombstones.status(study)).toMatchObject({ hidden: 0, erased: 1 });
+    await archive.tombstones.hold(study, { actor: 'legal' });
+    objects.failsToDelete = () => false;
+    await archive.erase();
+    expect(await blobs(one)).toEqual([stuck]);
+    await archive.tombstones.release(study, { actor: 'legal' });
+    await archive.erase();
+    expect(await blobs(one)).toEqual([]);
+    // Nothing is left to hold.
+    await expect(archive.tombstones.hold(study, { actor: 'legal' })).rejects.toMatchObject({
+      code: 'archive.nothing-kept',
+    });
+  });
+
   it('that cannot delete a blob erases the others, shows it to nobody again, and deletes it the next time', async () => {
     const [one, two] = [await stored(), await stored()];
     await archive.tombstones.hide({ studyInstanceUid: study }, retention);

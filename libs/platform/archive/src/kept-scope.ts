@@ -31,6 +31,15 @@ export async function keptIn(
   return query.execute();
 }
 
+/** Whether bytes of a study are there that were to go: they could not be deleted, or not yet. */
+export async function isGoing(db: Kysely<ArchiveTables>, site: string, studyInstanceUid: string): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from intake where site = ${site} and study_instance_uid = ${studyInstanceUid} and erasing limit 1`.execute(
+    db,
+  );
+  return rows.length > 0;
+}
+
 /** Objects of a study that Callosum made and that are shown. */
 export function shownResultsOf(
   db: Kysely<ArchiveTables>,

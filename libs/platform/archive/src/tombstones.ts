@@ -4,7 +4,7 @@ import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
 import { NothingKeptError, TombstonesChangedError } from './errors.js';
-import { keptIn, mayLetGo, shownResultsOf, type TombstoneScope } from './kept-scope.js';
+import { isGoing, keptIn, mayLetGo, shownResultsOf, type TombstoneScope } from './kept-scope.js';
 import type { PendingRow } from './pending-row.js';
 import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
 import {
@@ -182,9 +182,14 @@ export class Tombstones {
     return this.#record(mark, { kind: 'last' });
   }
 
-  /** A legal hold: nothing of the study is erased. @throws {NothingKeptError} @throws {TombstonesChangedError} */
+  /**
+   * A legal hold: nothing of the study is erased, also what is said to be and could not be deleted yet.
+   * @throws {NothingKeptError} @throws {TombstonesChangedError}
+   */
   async hold(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
-    if ((await this.#kept({ studyInstanceUid })).length === 0) throw new NothingKeptError();
+    const { db, site } = this.parts;
+    const isKept = (await this.#kept({ studyInstanceUid })).length > 0;
+    if (!isKept && !(await available(isGoing(db, site, studyInstanceUid)))) throw new NothingKeptError();
     const mark = this.#mark(studyInstanceUid, 'held', 'person', actor);
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }

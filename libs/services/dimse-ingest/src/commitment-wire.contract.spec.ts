@@ -98,6 +98,7 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
     expect(await commit({ transaction: '1.1.4', references: [] })).toMatchObject({ action: 0x0115 });
     expect(await commit({ transaction: '1.1.4', references, action: 2 })).toMatchObject({ action: 0x0123 });
     expect(await commit({ transaction: '1.1.4', references, instance: '1.2.3' })).toMatchObject({ action: 0x0112 });
+    expect(await commit({ transaction: '1.1.4', references, sop_class: ct })).toMatchObject({ action: 0x0118 });
     expect(await stateOf('1.1.4')).toBeUndefined();
   });
 
@@ -151,6 +152,11 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
     await later.result;
     expect(await ask.reportOf(waiting.transactionUid)).toBeUndefined();
     const report = { aet: 'PACS', references: kept.slice(0, 1), transaction: waiting.transactionUid };
+    // Whoever has the Transaction UID, and what was not asked for.
+    const foreign = { ...report, aet: 'MODALITY' };
+    expect(await modality(node.port, 'report', foreign)).toEqual({ status: 0x0115 });
+    expect(await modality(node.port, 'report', { ...report, references: kept })).toEqual({ status: 0x0115 });
+    expect(await ask.reportOf(waiting.transactionUid)).toBeUndefined();
     expect(await modality(node.port, 'report', report)).toEqual({ status: 0 });
     expect(await ask.reportOf(waiting.transactionUid)).toMatchObject({ committed: references });
     expect(await modality(node.port, 'report', { ...report, transaction: '1.1.99' })).toEqual({ status: 0x0115 });

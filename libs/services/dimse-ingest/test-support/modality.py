@@ -66,7 +66,12 @@ def commit():
 
     association = associate(COMMITMENT, evt_handlers=[(evt.EVT_N_EVENT_REPORT, heard)])
     status, _ = association.send_n_action(
-        asked_for(), arguments.get("action", 1), COMMITMENT, arguments.get("instance", INSTANCE)
+        asked_for(),
+        arguments.get("action", 1),
+        arguments.get("sop_class", COMMITMENT),
+        arguments.get("instance", INSTANCE),
+        # The class of the presentation context, which the command need not repeat.
+        meta_uid=COMMITMENT,
     )
     if status.Status == 0:
         done.wait(arguments.get("wait", 10))

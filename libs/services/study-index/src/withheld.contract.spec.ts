@@ -220,6 +220,34 @@ describe('a rejection note', () => {
     expect(shownAgain).toEqual([foreign.sopInstanceUid]);
   });
 
+  it('forgets whose patient it took what never came for, after a while and when the study is gone', async () => {
+    const here = await kept('a', 1);
+    const [never, late] = [store(slice('s', 'a', 2)), store(slice('s', 'a', 3))];
+    await obey('113037', here, never);
+    await obey('113037', here, late);
+    const left = async () => {
+      const { rows } = await sql<{ sop: string }>`select sop_instance_uid as sop from awaited_rejection`.execute(
+        database.db,
+      );
+      return rows.map(({ sop }) => sop).sort();
+    };
+    const age = (interval: string, one: StoredInstance) =>
+      sql`update awaited_rejection set named_at = now() - ${interval}::interval
+        where sop_instance_uid = ${one.sopInstanceUid}`.execute(database.db);
+    await age('91 days', never);
+    await age('89 days', late);
+    expect(await rows().forgetOld(90)).toBe(1);
+    expect(await left()).toEqual([late.sopInstanceUid]);
+    // Named again, it is awaited from then on.
+    await obey('113037', here, late);
+    expect(await rows().forgetOld(1)).toBe(0);
+    await hide(of(1, here));
+    expect(await rows().forgetOld(90)).toBe(0);
+    await age('25 hours', late);
+    expect(await rows().forgetOld(90)).toBe(1);
+    expect(await left()).toEqual([]);
+  });
+
   it('erases only what was kept for long enough', async () => {
     const one = await kept('a', 1);
     await obey('113039', one);

@@ -89,7 +89,8 @@ export class SendForwards {
     peer.expect(left);
     let lost = false;
     const renewal = setInterval(() => {
-      const renewed = queue.renew(batch, left, leaseMs).catch(() => true);
+      // Of this moment: what ends meanwhile leaves `left`.
+      const renewed = queue.renew(batch, [...left], leaseMs).catch(() => true);
       void renewed.then((ours) => {
         if (ours) return;
         lost = true;

@@ -90,7 +90,7 @@ export const commitmentStatuses: readonly StatusRow[] = [
     'Action information without a Transaction UID or references, or not readable',
   ],
   [NormalizedStatus.NoSuchSopInstance, 'Not the well-known SOP instance 1.2.840.10008.1.20.1.1'],
-  [NormalizedStatus.ClassInstanceConflict, 'Not the SOP class of the Push Model'],
+  [NormalizedStatus.NoSuchSopClass, 'Not the SOP class of the Push Model'],
   [NormalizedStatus.NoSuchActionType, 'Another action than 1'],
   [
     NormalizedStatus.ResourceLimitation,

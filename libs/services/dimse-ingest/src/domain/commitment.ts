@@ -53,6 +53,14 @@ export function digestOfReferences(references: readonly SopReference[]): string 
   return hash.digest('hex');
 }
 
+/** Tells whether two lists name the same instances: a provider that keeps one under another SOP class may name that. */
+export function digestOfUids(references: readonly SopReference[]): string {
+  const hash = createHash('sha256');
+  for (const uid of [...new Set(references.map(({ sopInstanceUid }) => sopInstanceUid))].sort())
+    hash.update(`${uid}\n`);
+  return hash.digest('hex');
+}
+
 /** @param status the requestor's answer to a report @throws {ReportRefusedError} */
 export function assertTaken(status: number): void {
   if (status !== 0 && !isWarning(status)) throw new ReportRefusedError(statusText(status));

@@ -215,4 +215,10 @@ export const studyIndexMigrations: Migrations = {
       await awaitedRejections.execute(db);
     },
   },
+  '0009-awaited-rejections-end': {
+    up: async (db) => {
+      await sql`alter table awaited_rejection add column named_at timestamptz not null default now()`.execute(db);
+      await sql`create index awaited_rejection_by_age on awaited_rejection (named_at)`.execute(db);
+    },
+  },
 };

@@ -14,6 +14,11 @@ export interface AwaitedRejections {
   add(note: RejectionNote, instances: readonly RejectedInstance[]): Promise<void>;
   of(studyInstanceUid: string, sopInstanceUid: string): Promise<AwaitedRejection | undefined>;
   forget(studyInstanceUid: string, sopInstanceUid: string): Promise<void>;
+  /**
+   * Forgets what was named longer ago than this, and what is left of studies that are gone: whose it was said to be. It
+   * stays hidden if it comes after all. @returns how many
+   */
+  forgetOld(days: number): Promise<number>;
 }
 
 export interface UnrejectingArchive {

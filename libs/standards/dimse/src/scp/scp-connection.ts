@@ -161,6 +161,7 @@ export class ScpConnection implements TransportUser {
     const { onError } = this.options;
     const exchange: Exchange = new Exchange(this.#transport, {
       contexts,
+      peer: request.callingAet,
       peerPduBytesMax: request.user.pduBytesMax,
       servedMax: negotiated.servedMax,
       sentMax: negotiated.sentMax,
@@ -168,6 +169,7 @@ export class ScpConnection implements TransportUser {
         ...limits,
         responseMs: limits.responseTimeoutMs,
         stallMs: limits.idleTimeoutMs,
+        wholeMs: limits.messageTimeoutMs,
         lingerMs: limits.artimMs,
       },
       serve: (incoming) => serve(incoming, { exchange, handler, onError }),

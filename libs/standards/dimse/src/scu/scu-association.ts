@@ -58,10 +58,18 @@ export class ScuAssociation {
     const window = (count: number): number => (count === 0 ? operationsMax : Math.min(count, operationsMax));
     const exchange: Exchange = new Exchange(transport, {
       contexts: new AcceptedContexts(acceptedContexts(proposed, accept)),
+      peer: options.calledAet,
       peerPduBytesMax: accept.user.pduBytesMax,
       servedMax: window(performed),
       sentMax: window(invoked),
-      limits: { ...limits, commandBytesMax: 16 * 1024, responseMs, stallMs: responseMs, lingerMs: 0 },
+      limits: {
+        ...limits,
+        commandBytesMax: 16 * 1024,
+        responseMs,
+        stallMs: responseMs,
+        wholeMs: responseMs,
+        lingerMs: 0,
+      },
       serve: (request) => serve(request, { exchange, handler: this.#handlerFor(request), onError }),
       onError,
     });

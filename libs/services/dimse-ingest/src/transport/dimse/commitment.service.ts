@@ -101,8 +101,8 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
     if (eventTypeId !== CommitmentEvent.Successful && eventTypeId !== CommitmentEvent.FailuresExist)
       throw new DimseStatusError(NormalizedStatus.NoSuchEventType);
     const report = decodeCommitmentReport(dataset, transferSyntaxUid);
-    const isOurs = await this.asked.take(report).catch(refuse);
-    if (!isOurs) throw new DimseStatusError(NormalizedStatus.InvalidArgumentValue, { comment: 'nobody asked for it' });
+    const isOurs = await this.asked.take(aet, report).catch(refuse);
+    if (!isOurs) throw new DimseStatusError(NormalizedStatus.InvalidArgumentValue, { comment: 'it was not asked for' });
     const { transactionUid: transaction, committed, failed } = report;
     this.log.info({ aet, transaction, committed: committed.length, failed: failed.length }, 'commitment.answered');
     return { status: NormalizedStatus.Success };
@@ -143,7 +143,7 @@ function send(association: AcceptedAssociation, report: CommitmentReport): Promi
 
 /** @throws {DimseStatusError} it is no request of a storage commitment (PS3.7 10.1.4.1.10) */
 function assertAddressed({ sopClassUid, sopInstanceUid, actionTypeId }: ActionRequest): void {
-  if (sopClassUid !== storageCommitmentClass) throw new DimseStatusError(NormalizedStatus.ClassInstanceConflict);
+  if (sopClassUid !== storageCommitmentClass) throw new DimseStatusError(NormalizedStatus.NoSuchSopClass);
   if (sopInstanceUid !== storageCommitmentInstance) throw new DimseStatusError(NormalizedStatus.NoSuchSopInstance);
   if (actionTypeId !== requestCommitmentAction) throw new DimseStatusError(NormalizedStatus.NoSuchActionType);
 }
