@@ -58,6 +58,20 @@ describe('the rows of pulls', () => {
     });
   });
 
+  it('say which key the source did not state, the gravest first', async () => {
+    const claimed = await claim();
+    await pulls.found(claimed, [
+      study('1.2.1', { leftOut: 'dimse-ingest.study-date-not-stated' }),
+      study('1.2.2', { leftOut: 'dimse-ingest.patient-id-not-stated' }),
+    ]);
+    expect(await pulls.open(claimed)).toEqual([]);
+    await pulls.end(claimed);
+    expect(await pulls.find(claimed.id)).toMatchObject({
+      ...{ state: 'failed', errorCode: 'dimse-ingest.patient-id-not-stated' },
+      ...{ found: 2, asked: 0, failedStudies: 2, received: 0 },
+    });
+  });
+
   it('name what failed at the source first', async () => {
     const claimed = await claim();
     await pulls.found(claimed, [study('1.2.1'), study('1.2.2', { leftOut: issuerNotStatedCode })]);

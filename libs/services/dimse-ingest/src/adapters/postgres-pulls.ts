@@ -6,7 +6,7 @@ import { newId } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
 import type { ClaimedPull, PullRequest, Pulls, PullSources, PullStudy, PullView } from '../application/pull-ports.js';
-import { type FoundStudy, issuerNotStatedCode, type PullSelector } from '../domain/pull.js';
+import { type FoundStudy, leftOutCodes, type PullSelector } from '../domain/pull.js';
 import {
   IdempotencyKeyReusedError,
   PullLostError,
@@ -198,14 +198,16 @@ export class PostgresPulls implements Pulls {
   }
 
   end(claim: ClaimedPull, code?: string): Promise<void> {
+    const codes = sql`${[...leftOutCodes]}::text[]`;
     return this.#change(claim, async (trx) => {
       await sql`
         update pull p set lease_until = null, ended_at = now(),
           state = case when given is null and failed = 0 then 'completed' else 'failed' end,
           error_code = case when given is not null then given when failed > left_out then 'dimse-ingest.pull-incomplete'
-            when failed > 0 then ${issuerNotStatedCode}::text end
+            when failed > 0 then (${codes})[gravest] end
         from (select ${code ?? null}::text as given, count(*) as failed,
-          count(*) filter (where error_code = ${issuerNotStatedCode}) as left_out
+          count(*) filter (where error_code = any(${codes})) as left_out,
+          min(array_position(${codes}, error_code)) as gravest
           from pull_study where pull_id = ${claim.id} and state = 'failed') i
         where p.id = ${claim.id}`.execute(trx);
     });
