@@ -84,16 +84,16 @@ describe('the rows of pulls', () => {
   it('know since when the source has been away: not while a pull waits its turn, and anew once something came', async () => {
     await sql`update pull set created_at = now() - interval '3 days'`.execute(database.db);
     const first = await claim();
-    expect(first.awayMs).toBe(0);
+    expect(await pulls.standing(first)).toEqual({ attempts: 0, awayMs: 0 });
     await pulls.later(first, 0, 'dimse.peer-unreachable');
     // Half of the workers leave it to the others.
     expect(await pulls.claim(60_000, 'answering')).toBeUndefined();
     await sql`update pull set away_since = now() - interval '1 hour'`.execute(database.db);
     const second = await claim();
-    expect(second.awayMs).toBeGreaterThanOrEqual(3_600_000);
+    expect((await pulls.standing(second)).awayMs).toBeGreaterThanOrEqual(3_600_000);
     await pulls.later(second, 0, 'A702');
     const third = await claim();
-    expect(third.awayMs).toBeGreaterThanOrEqual(3_600_000);
+    expect((await pulls.standing(third)).awayMs).toBeGreaterThanOrEqual(3_600_000);
     await pulls.found(third, [study('1.2.1'), study('1.2.2')]);
     await pulls.later(third, 0, 'A702');
     await sql`update pull set away_since = now() - interval '1 hour'`.execute(database.db);
@@ -102,7 +102,9 @@ describe('the rows of pulls', () => {
     // It goes behind those that were not asked for yet.
     expect((await pulls.open(fourth)).map(({ studyInstanceUid }) => studyInstanceUid)).toEqual(['1.2.2', '1.2.1']);
     await pulls.studyEnded(fourth, '1.2.2', 'completed', counts);
+    // At once, for the worker that goes on.
+    expect(await pulls.standing(fourth)).toEqual({ attempts: 0, awayMs: 0 });
     await pulls.later(fourth, 0);
-    expect((await claim()).awayMs).toBe(0);
+    expect(await pulls.standing(await claim())).toEqual({ attempts: 0, awayMs: 0 });
   });
 });

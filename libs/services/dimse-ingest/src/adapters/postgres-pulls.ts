@@ -5,7 +5,15 @@ import type { SubOperationCounts } from '@callosum/dimse';
 import { newId } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { ClaimedPull, PullRequest, Pulls, PullSources, PullStudy, PullView } from '../application/pull-ports.js';
+import type {
+  ClaimedPull,
+  PullRequest,
+  Pulls,
+  PullSources,
+  PullStanding,
+  PullStudy,
+  PullView,
+} from '../application/pull-ports.js';
 import { type FoundStudy, leftOutCodes, type PullSelector } from '../domain/pull.js';
 import {
   IdempotencyKeyReusedError,
@@ -22,8 +30,6 @@ interface ClaimedRow {
   source: string;
   selector: unknown;
   is_found: boolean;
-  attempts: number;
-  away_seconds: number;
   traceparent: string | null;
 }
 
@@ -101,8 +107,7 @@ export class PostgresPulls implements Pulls {
         order by next_attempt_at, number limit 1 for update skip locked
       )
       update pull p set lease_until = ${inMs(leaseMs)}, fence = p.fence + 1 from candidate c where p.id = c.id
-      returning p.id, p.fence, p.source, p.selector, p.is_found, p.attempts, p.traceparent,
-        coalesce(extract(epoch from now() - p.away_since), 0)::float8 as away_seconds`.execute(this.database.db);
+      returning p.id, p.fence, p.source, p.selector, p.is_found, p.traceparent`.execute(this.database.db);
     const [row] = rows;
     return (
       row && {
@@ -111,8 +116,6 @@ export class PostgresPulls implements Pulls {
         source: row.source,
         selector: (row.selector ?? {}) as PullSelector,
         isFound: row.is_found,
-        attempts: row.attempts,
-        awayMs: row.away_seconds * 1_000,
         traceparent: row.traceparent ?? undefined,
       }
     );
@@ -128,7 +131,7 @@ export class PostgresPulls implements Pulls {
 
   found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void> {
     return this.#change(claim, async (trx) => {
-      await sql`update pull set is_found = true, away_since = null where id = ${claim.id}`.execute(trx);
+      await sql`update pull set is_found = true, away_since = null, attempts = 0 where id = ${claim.id}`.execute(trx);
       if (studies.length === 0) return;
       await trx
         .insertInto('pull_study')
@@ -183,8 +186,18 @@ export class PostgresPulls implements Pulls {
         update pull_study set state = ${state}, attempts = attempts + 1, error_code = ${code ?? null},
           received = ${counts.completed + counts.warning}, failed = ${counts.failed}
         where pull_id = ${claim.id} and study_instance_uid = ${studyInstanceUid}`.execute(trx);
-      if (state === 'completed') await sql`update pull set away_since = null where id = ${claim.id}`.execute(trx);
+      if (state === 'completed')
+        await sql`update pull set away_since = null, attempts = 0 where id = ${claim.id}`.execute(trx);
     });
+  }
+
+  async standing({ id }: ClaimedPull): Promise<PullStanding> {
+    const { rows } = await sql<{ attempts: number; away_seconds: number }>`
+      select attempts, coalesce(extract(epoch from now() - away_since), 0)::float8 as away_seconds
+      from pull where id = ${id}`.execute(this.database.db);
+    const [row] = rows;
+    if (!row) throw new PullLostError();
+    return { attempts: row.attempts, awayMs: row.away_seconds * 1_000 };
   }
 
   later(claim: ClaimedPull, delayMs: number, code?: string): Promise<void> {

@@ -46,11 +46,15 @@ export interface ClaimedPull {
   readonly selector: PullSelector;
   /** Whether its studies are known. */
   readonly isFound: boolean;
-  /** Times it was broken off. */
+  readonly traceparent: string | undefined;
+}
+
+/** How its source has served a pull until now. */
+export interface PullStanding {
+  /** Times it was broken off since something last came. */
   readonly attempts: number;
   /** Since its source was first away, and nothing has come from it; 0 when it is not. */
   readonly awayMs: number;
-  readonly traceparent: string | undefined;
 }
 
 export interface PullStudy extends FoundStudy {
@@ -89,6 +93,7 @@ export interface Pulls {
     counts: SubOperationCounts,
     code?: string,
   ): Promise<void>;
+  standing(claim: ClaimedPull): Promise<PullStanding>;
   /** Lets it go; due again after `delayMs`. Counted as an attempt where `code` says why. */
   later(claim: ClaimedPull, delayMs: number, code?: string): Promise<void>;
   /** It failed by its studies when no code is given and one of them failed. */

@@ -9,7 +9,7 @@ import { datasetOf } from '@callosum/dicom';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import type { AnnounceRelease } from './announce-release.js';
-import type { ClaimedPull, Pulls, PullSource, PullStudy } from './pull-ports.js';
+import type { ClaimedPull, Pulls, PullSource, PullStanding, PullStudy } from './pull-ports.js';
 import type { StoreInstance } from './store-instance.js';
 import { WorkOffPull, type WorkOffPullParts } from './work-off-pull.js';
 
@@ -19,8 +19,6 @@ const claim: ClaimedPull = {
   source: 'PACS',
   selector: { accessionNumber: 'A1' },
   isFound: false,
-  attempts: 0,
-  awayMs: 0,
   traceparent: undefined,
 };
 const outcome = (status: number, completed: number, failed = 0): RetrieveOutcome => ({
@@ -34,14 +32,20 @@ const matches = (...uids: string[]): PullSource['find'] =>
   };
 
 /** What the row was told, in words. */
-function harness(source: Partial<PullSource>, more: Partial<WorkOffPullParts> = {}, retrieve?: 'get') {
+function harness(
+  source: Partial<PullSource>,
+  more: Partial<WorkOffPullParts> = {},
+  retrieve?: 'get',
+  standing: PullStanding = { attempts: 0, awayMs: 0 },
+) {
   const told: string[] = [];
   const tell = (...words: unknown[]) =>
     Promise.resolve(void told.push(words.filter((one) => one !== undefined).join(' ')));
   let open: PullStudy[] = [];
-  const state = { ours: true };
+  const state = { ours: true, standing };
   const pulls = {
     renew: () => Promise.resolve(state.ours),
+    standing: () => Promise.resolve(state.standing),
     found: (_: ClaimedPull, studies: readonly PullStudy[]) => {
       open = studies.map((study) => ({ ...study, attempts: 0 }));
       return tell('found', studies.length);
@@ -49,6 +53,7 @@ function harness(source: Partial<PullSource>, more: Partial<WorkOffPullParts> = 
     open: () => Promise.resolve(open),
     progress: () => Promise.resolve(),
     studyEnded: (_: ClaimedPull, uid: string, ended: string, _counts: unknown, code?: string) => {
+      if (ended === 'completed') state.standing = { attempts: 0, awayMs: 0 };
       if (ended !== 'waiting') open = open.filter((study) => study.studyInstanceUid !== uid);
       return tell(uid, ended, code);
     },
@@ -108,20 +113,31 @@ describe('a pull', () => {
     const { workOff, told } = harness({ move });
     expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed', code: 'dimse.association-aborted' });
     expect(told).toEqual(['found 2', 'later dimse.association-aborted']);
-    const late = harness({
-      find: () => {
-        throw new PeerUnreachableError('gone');
-      },
-    });
-    expect(await late.workOff.execute({ ...claim, awayMs: 1_001 }, never)).toMatchObject({ end: 'failed' });
+    const find = () => {
+      throw new PeerUnreachableError('gone');
+    };
+    const late = harness({ find }, {}, undefined, { attempts: 9, awayMs: 1_001 });
+    expect(await late.workOff.execute(claim, never)).toMatchObject({ end: 'failed' });
   });
 
   it('waits for a source that has no room as for one that is away', async () => {
     const busy = harness({ move: () => Promise.resolve(outcome(0xa702, 0, 3)) });
     expect(await busy.workOff.execute(claim, never)).toMatchObject({ end: 'delayed', code: 'A702' });
     expect(busy.told).toEqual(['found 2', '1.2.1 waiting A702', 'later A702']);
-    const late = harness({ move: () => Promise.resolve(outcome(0xa702, 0, 3)) });
-    expect(await late.workOff.execute({ ...claim, awayMs: 1_001 }, never)).toEqual({ end: 'failed', code: 'A702' });
+    const move = () => Promise.resolve(outcome(0xa702, 0, 3));
+    const late = harness({ move }, {}, undefined, { attempts: 9, awayMs: 1_001 });
+    expect(await late.workOff.execute(claim, never)).toEqual({ end: 'failed', code: 'A702' });
+  });
+
+  it('waits anew for a source that was away for long, gave a study and has no room for the next', async () => {
+    let asked = 0;
+    const move = () => Promise.resolve(asked++ === 0 ? outcome(0, 3) : outcome(0xa702, 0, 3));
+    const { workOff, told } = harness({ move }, {}, undefined, { attempts: 9, awayMs: 1_001 });
+    const attempt = await workOff.execute(claim, never);
+    expect(attempt).toMatchObject({ end: 'delayed', code: 'A702' });
+    // Its pause is short again.
+    expect((attempt as { pauseMs: number }).pauseMs).toBeLessThanOrEqual(5_000);
+    expect(told).toEqual(['found 2', '1.2.1 completed', '1.2.2 waiting A702', 'later A702']);
   });
 
   it('tells the source to stop when it is cancelled, and writes nothing more', async () => {

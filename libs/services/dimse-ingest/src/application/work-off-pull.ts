@@ -164,8 +164,10 @@ export class WorkOffPull {
 
   /** The source is away or busy. */
   async #later(claim: ClaimedPull, code: string): Promise<PullAttempt> {
-    if (claim.awayMs >= this.parts.giveUpMs) return this.#failed(claim, code);
-    const pauseMs = Math.round(pauseAfter(claim.attempts + 1));
+    // As it is now: something may have come since the claim.
+    const { attempts, awayMs } = await this.parts.pulls.standing(claim);
+    if (awayMs >= this.parts.giveUpMs) return this.#failed(claim, code);
+    const pauseMs = Math.round(pauseAfter(attempts + 1));
     await this.parts.pulls.later(claim, pauseMs, code);
     return { end: 'delayed', code, pauseMs };
   }
