@@ -17,6 +17,8 @@ const study = (studyInstanceUid: string, more: Partial<FoundStudy> = {}): FoundS
   ...more,
 });
 
+const fresh = { attempts: 0, awayMs: 0, gave: false };
+
 /** Rows of pulls on a real PostgreSQL. */
 describe('the rows of pulls', () => {
   let postgres: TestPostgres;
@@ -84,7 +86,7 @@ describe('the rows of pulls', () => {
   it('know since when the source has been away: not while a pull waits its turn, and anew once something came', async () => {
     await sql`update pull set created_at = now() - interval '3 days'`.execute(database.db);
     const first = await claim();
-    expect(await pulls.standing(first)).toEqual({ attempts: 0, awayMs: 0 });
+    expect(await pulls.standing(first)).toEqual(fresh);
     await pulls.later(first, 0, 'dimse.peer-unreachable');
     // Half of the workers leave it to the others.
     expect(await pulls.claim(60_000, 'answering')).toBeUndefined();
@@ -103,8 +105,27 @@ describe('the rows of pulls', () => {
     expect((await pulls.open(fourth)).map(({ studyInstanceUid }) => studyInstanceUid)).toEqual(['1.2.2', '1.2.1']);
     await pulls.studyEnded(fourth, '1.2.2', 'completed', counts);
     // At once, for the worker that goes on.
-    expect(await pulls.standing(fourth)).toEqual({ attempts: 0, awayMs: 0 });
+    expect(await pulls.standing(fourth)).toEqual({ ...fresh, gave: true });
     await pulls.later(fourth, 0);
-    expect(await pulls.standing(await claim())).toEqual({ attempts: 0, awayMs: 0 });
+    expect(await pulls.standing(await claim())).toEqual({ ...fresh, gave: true });
+  });
+
+  it('count what failed by itself apart from how often it was asked for, until something comes', async () => {
+    const claimed = await claim();
+    await pulls.found(claimed, [study('1.2.1'), study('1.2.2'), study('1.2.3')]);
+    const failures = async () =>
+      (await pulls.open(claimed)).map((one) => [one.studyInstanceUid, one.failures] as const);
+    await pulls.studyEnded(claimed, '1.2.1', 'again', counts, 'dimse.association-aborted');
+    await pulls.studyEnded(claimed, '1.2.2', 'waiting', counts, 'A702');
+    expect(await failures()).toEqual([
+      ['1.2.3', 0],
+      ['1.2.1', 1],
+      ['1.2.2', 0],
+    ]);
+    await pulls.studyEnded(claimed, '1.2.3', 'completed', counts);
+    expect(await failures()).toEqual([
+      ['1.2.1', 0],
+      ['1.2.2', 0],
+    ]);
   });
 });

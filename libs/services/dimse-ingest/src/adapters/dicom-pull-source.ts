@@ -1,8 +1,10 @@
 import type { DicomJson } from '@callosum/dicom';
 import {
+  AssociationAbortedError,
   findDatasets,
   getDatasets,
   moveDatasets,
+  PeerUnreachableError,
   type ProposedContext,
   queryContext,
   type RequestHandler,
@@ -11,7 +13,6 @@ import {
   type ScuOptions,
   storageContexts,
   StudyRoot,
-  withAssociation,
 } from '@callosum/dimse';
 
 import type { CallableEntity } from '../domain/application-entity.js';
@@ -69,20 +70,24 @@ export class DicomPullSource implements PullSource {
     );
   }
 
-  #retrieve(
+  /** @throws {PeerUnreachableError} also where no association came to be; AssociationAbortedError is of one that stood */
+  async #retrieve(
     entity: CallableEntity,
     contexts: readonly ProposedContext[],
     signal: AbortSignal,
     work: (association: ScuAssociation) => Promise<RetrieveOutcome>,
   ): Promise<RetrieveOutcome> {
-    return withAssociation(this.#scu(entity), contexts, async (association) => {
-      const stopEnding = endAfterCancel(association, signal);
-      try {
-        return await work(association);
-      } finally {
-        stopEnding();
-      }
-    });
+    const association = await ScuAssociation.open(this.#scu(entity), contexts).catch(noAssociation);
+    const stopEnding = endAfterCancel(association, signal);
+    try {
+      const outcome = await work(association);
+      // It has answered: how its association ends takes nothing of that back.
+      await association.release().catch(() => undefined);
+      return outcome;
+    } finally {
+      stopEnding();
+      association.abort();
+    }
   }
 
   #scu(entity: CallableEntity): ScuOptions {
@@ -96,6 +101,11 @@ export class DicomPullSource implements PullSource {
   #lookUp(signal: AbortSignal) {
     return { signal, responseMs: Math.min(this.options.responseMs, lookUpMs) };
   }
+}
+
+function noAssociation(error: unknown): never {
+  if (!(error instanceof AssociationAbortedError)) throw error;
+  throw new PeerUnreachableError('no answer to the association request', { cause: error });
 }
 
 /** A peer that does not answer the C-CANCEL within this time is left. */

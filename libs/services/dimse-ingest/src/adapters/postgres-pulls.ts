@@ -12,6 +12,7 @@ import type {
   PullSources,
   PullStanding,
   PullStudy,
+  PullStudyState,
   PullView,
 } from '../application/pull-ports.js';
 import { type FoundStudy, leftOutCodes, type PullSelector } from '../domain/pull.js';
@@ -162,7 +163,7 @@ export class PostgresPulls implements Pulls {
       studyInstanceUid: row.study_instance_uid,
       instances: row.expected ?? undefined,
       sopClassUids: row.sop_class_uids,
-      attempts: row.attempts,
+      failures: row.failures,
     }));
   }
 
@@ -177,27 +178,32 @@ export class PostgresPulls implements Pulls {
   studyEnded(
     claim: ClaimedPull,
     studyInstanceUid: string,
-    state: 'completed' | 'failed' | 'waiting',
+    state: PullStudyState,
     counts: SubOperationCounts,
     code?: string,
   ): Promise<void> {
     return this.#change(claim, async (trx) => {
       await sql`
-        update pull_study set state = ${state}, attempts = attempts + 1, error_code = ${code ?? null},
+        update pull_study set state = ${state === 'again' ? 'waiting' : state}, attempts = attempts + 1,
+          failures = failures + ${state === 'again' ? 1 : 0}, error_code = ${code ?? null},
           received = ${counts.completed + counts.warning}, failed = ${counts.failed}
         where pull_id = ${claim.id} and study_instance_uid = ${studyInstanceUid}`.execute(trx);
-      if (state === 'completed')
-        await sql`update pull set away_since = null, attempts = 0 where id = ${claim.id}`.execute(trx);
+      if (state !== 'completed') return;
+      await sql`update pull set away_since = null, attempts = 0 where id = ${claim.id}`.execute(trx);
+      // It may have been away all the time.
+      await sql`update pull_study set failures = 0
+        where pull_id = ${claim.id} and state = 'waiting' and failures > 0`.execute(trx);
     });
   }
 
   async standing({ id }: ClaimedPull): Promise<PullStanding> {
-    const { rows } = await sql<{ attempts: number; away_seconds: number }>`
-      select attempts, coalesce(extract(epoch from now() - away_since), 0)::float8 as away_seconds
+    const { rows } = await sql<{ attempts: number; away_seconds: number; gave: boolean }>`
+      select attempts, coalesce(extract(epoch from now() - away_since), 0)::float8 as away_seconds,
+        exists (select from pull_study where pull_id = pull.id and state = 'completed') as gave
       from pull where id = ${id}`.execute(this.database.db);
     const [row] = rows;
     if (!row) throw new PullLostError();
-    return { attempts: row.attempts, awayMs: row.away_seconds * 1_000 };
+    return { attempts: row.attempts, awayMs: row.away_seconds * 1_000, gave: row.gave };
   }
 
   later(claim: ClaimedPull, delayMs: number, code?: string): Promise<void> {

@@ -39,5 +39,13 @@ async function createPulls(db: Kysely<unknown>): Promise<void> {
   )`.execute(db);
 }
 
+/** How often a study was asked for says nothing of how often it failed: its source may have had no room. */
+async function countFailures(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table pull_study add column failures integer not null default 0`.execute(db);
+}
+
 /** Pulls from other nodes. */
-export const pullMigrations: Migrations = { '0005-pulls': { up: createPulls } };
+export const pullMigrations: Migrations = {
+  '0005-pulls': { up: createPulls },
+  '0006-pull-study-failures': { up: countFailures },
+};

@@ -32,7 +32,10 @@ export interface PullStudyTable {
   expected: number | null;
   sop_class_uids: string[];
   state: 'waiting' | 'completed' | 'failed';
+  /** Times it was asked for. */
   attempts: Generated<number>;
+  /** Times it failed by itself since its source last gave a study. */
+  failures: Generated<number>;
   received: Generated<number>;
   failed: Generated<number>;
   error_code: string | null;

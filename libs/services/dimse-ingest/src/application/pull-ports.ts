@@ -55,11 +55,17 @@ export interface PullStanding {
   readonly attempts: number;
   /** Since its source was first away, and nothing has come from it; 0 when it is not. */
   readonly awayMs: number;
+  /** It gave a study. */
+  readonly gave: boolean;
 }
 
 export interface PullStudy extends FoundStudy {
-  readonly attempts: number;
+  /** Times it failed by itself since its source last gave a study. */
+  readonly failures: number;
 }
+
+/** `again`: it failed, and is asked for once more; `waiting`: its source has no room now. */
+export type PullStudyState = 'completed' | 'failed' | 'again' | 'waiting';
 
 /** `answering`: without those that were away at the last attempt. */
 export type PullSources = 'all' | 'answering';
@@ -82,14 +88,14 @@ export interface Pulls {
   renew(claim: ClaimedPull, leaseMs: number): Promise<boolean>;
   /** Studies that are left out have failed by it. */
   found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void>;
-  /** Studies that are still to come. */
+  /** Studies that are still to come, those asked for most last. */
   open(claim: ClaimedPull): Promise<readonly PullStudy[]>;
   progress(claim: ClaimedPull, studyInstanceUid: string, counts: SubOperationCounts): Promise<void>;
-  /** A study ended, or (`waiting`) is to be asked for again. */
+  /** A study ended, or is to be asked for again. One that came clears the failures of the others. */
   studyEnded(
     claim: ClaimedPull,
     studyInstanceUid: string,
-    state: 'completed' | 'failed' | 'waiting',
+    state: PullStudyState,
     counts: SubOperationCounts,
     code?: string,
   ): Promise<void>;

@@ -31,12 +31,14 @@ const matches = (...uids: string[]): PullSource['find'] =>
     for (const uid of uids) yield await Promise.resolve(datasetOf({ StudyInstanceUID: uid, AccessionNumber: 'A1' }));
   };
 
+const fresh: PullStanding = { attempts: 0, awayMs: 0, gave: false };
+
 /** What the row was told, in words. */
 function harness(
   source: Partial<PullSource>,
   more: Partial<WorkOffPullParts> = {},
   retrieve?: 'get',
-  standing: PullStanding = { attempts: 0, awayMs: 0 },
+  standing: PullStanding = fresh,
 ) {
   const told: string[] = [];
   const tell = (...words: unknown[]) =>
@@ -47,14 +49,18 @@ function harness(
     renew: () => Promise.resolve(state.ours),
     standing: () => Promise.resolve(state.standing),
     found: (_: ClaimedPull, studies: readonly PullStudy[]) => {
-      open = studies.map((study) => ({ ...study, attempts: 0 }));
+      open = studies.map((study) => ({ ...study, failures: 0 }));
       return tell('found', studies.length);
     },
     open: () => Promise.resolve(open),
     progress: () => Promise.resolve(),
     studyEnded: (_: ClaimedPull, uid: string, ended: string, _counts: unknown, code?: string) => {
-      if (ended === 'completed') state.standing = { attempts: 0, awayMs: 0 };
-      if (ended !== 'waiting') open = open.filter((study) => study.studyInstanceUid !== uid);
+      if (ended === 'completed') state.standing = { ...fresh, gave: true };
+      const [asked] = open.filter((study) => study.studyInstanceUid === uid);
+      open = open.filter((study) => study !== asked).map((study) => (ended === 'completed' ? { ...study, failures: 0 } : study));
+      // Behind the others.
+      if (asked && (ended === 'again' || ended === 'waiting'))
+        open.push({ ...asked, failures: asked.failures + (ended === 'again' ? 1 : 0) });
       return tell(uid, ended, code);
     },
     later: (_: ClaimedPull, _delayMs: number, code?: string) => tell('later', code),
@@ -96,7 +102,7 @@ describe('a pull', () => {
     const move = () => Promise.resolve(asked++ === 0 ? outcome(0xb000, 2, 1) : outcome(0, 3));
     const { workOff, told } = harness({ move });
     expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed' });
-    expect(told).toEqual(['found 2', '1.2.1 waiting B000', '1.2.2 completed', 'later']);
+    expect(told).toEqual(['found 2', '1.2.1 again B000', '1.2.2 completed', 'later']);
   });
 
   it('asks for nothing where there is too much, and where the source does not know us', async () => {
@@ -112,12 +118,43 @@ describe('a pull', () => {
     const move = () => Promise.reject(new AssociationAbortedError('gone'));
     const { workOff, told } = harness({ move });
     expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed', code: 'dimse.association-aborted' });
-    expect(told).toEqual(['found 2', 'later dimse.association-aborted']);
+    const aborted = 'dimse.association-aborted';
+    expect(told).toEqual(['found 2', `1.2.1 again ${aborted}`, `later ${aborted}`]);
     const find = () => {
       throw new PeerUnreachableError('gone');
     };
-    const late = harness({ find }, {}, undefined, { attempts: 9, awayMs: 1_001 });
+    const late = harness({ find }, {}, undefined, { attempts: 9, awayMs: 1_001, gave: false });
     expect(await late.workOff.execute(claim, never)).toMatchObject({ end: 'failed' });
+  });
+
+  it('brings the others and then fails a study at which its source breaks off, by itself', async () => {
+    const asked: string[] = [];
+    const move: PullSource['move'] = (_entity, identifier) => {
+      const [uid] = identifier['0020000D']?.Value ?? [];
+      asked.push(String(uid));
+      return uid === '1.2.1' ? Promise.reject(new AssociationAbortedError('gone')) : Promise.resolve(outcome(0, 3));
+    };
+    const { workOff } = harness({ move });
+    const found = { ...claim, isFound: true };
+    expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed' });
+    for (const _ of [1, 2]) expect(await workOff.execute(found, never)).toMatchObject({ end: 'delayed' });
+    expect(asked).toEqual(['1.2.1', '1.2.2', '1.2.1', '1.2.1']);
+    expect(await workOff.execute(found, never)).toEqual({ end: 'ended' });
+    expect(asked).toHaveLength(5);
+  });
+
+  it('never fails a study for a source that gives none: it is away', async () => {
+    const { workOff } = harness({ find: matches('1.2.1'), move: () => Promise.reject(new AssociationAbortedError('gone')) });
+    for (const isFound of [false, true, true, true, true])
+      expect(await workOff.execute({ ...claim, isFound }, never)).toMatchObject({ end: 'delayed' });
+  });
+
+  it('fails a study that breaks something here, and no other', async () => {
+    const move: PullSource['move'] = (_entity, identifier) =>
+      identifier['0020000D']?.Value?.[0] === '1.2.1' ? Promise.reject(new TypeError('x')) : Promise.resolve(outcome(0, 3));
+    const { workOff, told } = harness({ move });
+    await workOff.execute(claim, never);
+    expect(told).toEqual(['found 2', '1.2.1 again internal', '1.2.2 completed', 'later']);
   });
 
   it('waits for a source that has no room as for one that is away', async () => {
@@ -125,14 +162,14 @@ describe('a pull', () => {
     expect(await busy.workOff.execute(claim, never)).toMatchObject({ end: 'delayed', code: 'A702' });
     expect(busy.told).toEqual(['found 2', '1.2.1 waiting A702', 'later A702']);
     const move = () => Promise.resolve(outcome(0xa702, 0, 3));
-    const late = harness({ move }, {}, undefined, { attempts: 9, awayMs: 1_001 });
+    const late = harness({ move }, {}, undefined, { attempts: 9, awayMs: 1_001, gave: false });
     expect(await late.workOff.execute(claim, never)).toEqual({ end: 'failed', code: 'A702' });
   });
 
   it('waits anew for a source that was away for long, gave a study and has no room for the next', async () => {
     let asked = 0;
     const move = () => Promise.resolve(asked++ === 0 ? outcome(0, 3) : outcome(0xa702, 0, 3));
-    const { workOff, told } = harness({ move }, {}, undefined, { attempts: 9, awayMs: 1_001 });
+    const { workOff, told } = harness({ move }, {}, undefined, { attempts: 9, awayMs: 1_001, gave: false });
     const attempt = await workOff.execute(claim, never);
     expect(attempt).toMatchObject({ end: 'delayed', code: 'A702' });
     // Its pause is short again.

@@ -6,10 +6,10 @@ import { UncallableEntityError } from '../domain/forwarding-errors.js';
 import { pauseAfter } from '../domain/forward-outcome.js';
 import { findIdentifier, type FoundStudy, retrieveIdentifier, studyOf } from '../domain/pull.js';
 import { PullLostError, TooManyStudiesError } from '../domain/pull-errors.js';
-import { afterPullError, afterRetrieve } from '../domain/pull-outcome.js';
+import { afterPullError, afterRetrieve, afterRetrieveError, type StudyEnd } from '../domain/pull-outcome.js';
 import type { AnnounceRelease } from './announce-release.js';
 import type { ApplicationEntities } from './ports.js';
-import type { ClaimedPull, Pulls, PullSource, PullStudy, RetrieveProgress } from './pull-ports.js';
+import type { ClaimedPull, Pulls, PullSource, PullStudy, PullStudyState, RetrieveProgress } from './pull-ports.js';
 import type { StoreInstance } from './store-instance.js';
 
 export interface WorkOffPullParts {
@@ -110,19 +110,30 @@ export class WorkOffPull {
     const { pulls } = this.parts;
     const { studyInstanceUid } = study;
     let toldAt = 0;
-    const onProgress = (counts: SubOperationCounts): void => {
+    let counts: SubOperationCounts = { remaining: 0, completed: 0, failed: 0, warning: 0 };
+    const onProgress = (now: SubOperationCounts): void => {
+      counts = now;
       if (performance.now() - toldAt < progressEveryMs) return;
       toldAt = performance.now();
       // What it says is told again at the end.
       void pulls.progress(claim, studyInstanceUid, counts).catch(() => undefined);
     };
-    const outcome = await this.#retrieve(entity, study, { signal, onProgress });
+    let after: StudyEnd;
+    try {
+      const outcome = await this.#retrieve(entity, study, { signal, onProgress });
+      counts = outcome.counts;
+      after = afterRetrieve(outcome, study.failures);
+    } catch (error) {
+      signal.throwIfAborted();
+      const { gave } = await pulls.standing(claim);
+      const ofStudy = afterRetrieveError(error, study.failures, gave, this.parts.isOutage);
+      if (!ofStudy) throw error;
+      after = ofStudy;
+    }
     // A cancel is the peer's answer to ours.
     signal.throwIfAborted();
-    const after = afterRetrieve(outcome, study.attempts);
     if (after.end === 'hopeless') return this.#failed(claim, after.code);
-    const state = after.end === 'again' || after.end === 'later' ? 'waiting' : after.end;
-    await pulls.studyEnded(claim, studyInstanceUid, state, outcome.counts, 'code' in after ? after.code : undefined);
+    await pulls.studyEnded(claim, studyInstanceUid, stateAfter(after), counts, 'code' in after ? after.code : undefined);
     // The other studies go first then: it may be about this one.
     return after.end === 'later' ? this.#later(claim, after.code) : undefined;
   }
@@ -176,4 +187,9 @@ export class WorkOffPull {
     await this.parts.pulls.end(claim, code);
     return { end: 'failed', code };
   }
+}
+
+function stateAfter(after: Exclude<StudyEnd, { readonly end: 'hopeless' }>): PullStudyState {
+  if (after.end === 'later') return after.failed ? 'again' : 'waiting';
+  return after.end;
 }
