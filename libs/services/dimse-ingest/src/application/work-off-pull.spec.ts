@@ -6,11 +6,12 @@ import {
   type StoreRequest,
 } from '@callosum/dimse';
 import { datasetOf } from '@callosum/dicom';
+import { CallosumError } from '@callosum/kernel';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import type { AnnounceRelease } from './announce-release.js';
 import type { ClaimedPull, Pulls, PullSource, PullStanding, PullStudy } from './pull-ports.js';
-import type { StoreInstance } from './store-instance.js';
+import { type StoredObject, StoreInstance } from './store-instance.js';
 import { WorkOffPull, type WorkOffPullParts } from './work-off-pull.js';
 
 const claim: ClaimedPull = {
@@ -32,6 +33,9 @@ const matches = (...uids: string[]): PullSource['find'] =>
   };
 
 const fresh: PullStanding = { attempts: 0, awayMs: 0, gave: false };
+
+const storing = (execute: StoreInstance['execute']): StoreInstance =>
+  ({ execute, outageSince: () => undefined }) as unknown as StoreInstance;
 
 /** What the row was told, in words. */
 function harness(
@@ -73,7 +77,7 @@ function harness(
       named: () => Promise.resolve([]),
       callable: (aet) => Promise.resolve({ aet, host: '127.0.0.1', port: 104, retrieve }),
     },
-    storeInstance: { execute: () => Promise.resolve({ studyInstanceUid: '1.2.1' }) } as unknown as StoreInstance,
+    storeInstance: storing(() => Promise.resolve({ studyInstanceUid: '1.2.1' } as StoredObject)),
     announceRelease: { execute: () => Promise.resolve() } as unknown as AnnounceRelease,
     refusalOf: () => ({ status: 0xa700 }),
     isOutage: () => false,
@@ -83,6 +87,12 @@ function harness(
   });
   return { workOff, told, state };
 }
+class ArchiveDown extends CallosumError {
+  constructor() {
+    super('test.down', 'unavailable', 'down');
+  }
+}
+const nothing = [] as unknown as AsyncIterable<Uint8Array>;
 const never = new AbortController().signal;
 /** A source that is at it until it is told to stop. */
 const untilStopped: PullSource['move'] = (_entity, _identifier, { signal }) =>
@@ -103,6 +113,32 @@ describe('a pull', () => {
     const { workOff, told } = harness({ move });
     expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed' });
     expect(told).toEqual(['found 2', '1.2.1 again B000', '1.2.2 completed', 'later']);
+  });
+
+  it('leaves a study more time after its second failure', async () => {
+    const move = () => Promise.resolve(outcome(0xb000, 2, 1));
+    const { workOff, told } = harness({ find: matches('1.2.1'), move });
+    expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed', pauseMs: 10_000 });
+    const found = { ...claim, isFound: true };
+    expect(await workOff.execute(found, never)).toMatchObject({ end: 'delayed', pauseMs: 300_000 });
+    await workOff.execute(found, never);
+    expect(told.slice(-2)).toEqual(['1.2.1 failed B000', 'end']);
+  });
+
+  it.each(['move', 'get'] as const)('by %s fails no study for an outage of our own', async (retrieve) => {
+    const down = new ArchiveDown();
+    const storeInstance = new StoreInstance({ begin: () => Promise.reject(down) });
+    const arrive = () =>
+      storeInstance.execute({ sopInstanceUid: '1.2.1.1.1' } as never, nothing).then(
+        () => ({ status: 0 }),
+        () => ({ status: 0xa700 }),
+      );
+    const bring = async () => outcome((await arrive()).status === 0 ? 0 : 0xb000, 0, 1);
+    const source = { find: matches('1.2.1'), move: bring, get: bring };
+    const { workOff, told } = harness(source, { storeInstance }, retrieve === 'get' ? 'get' : undefined);
+    for (const isFound of [false, true, true, true])
+      expect(await workOff.execute({ ...claim, isFound }, never)).toMatchObject({ end: 'delayed', code: 'test.down' });
+    expect(told.slice(1, 3)).toEqual(['1.2.1 waiting test.down', 'later test.down']);
   });
 
   it('asks for nothing where there is too much, and where the source does not know us', async () => {
@@ -224,7 +260,7 @@ describe('a pull', () => {
         },
       },
       {
-        storeInstance: { execute } as StoreInstance,
+        storeInstance: storing(execute),
         announceRelease: {
           execute: (release: unknown) => Promise.resolve(void released.push(release)),
         } as unknown as AnnounceRelease,

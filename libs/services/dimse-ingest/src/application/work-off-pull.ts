@@ -6,7 +6,14 @@ import { UncallableEntityError } from '../domain/forwarding-errors.js';
 import { pauseAfter } from '../domain/forward-outcome.js';
 import { findIdentifier, type FoundStudy, retrieveIdentifier, studyOf } from '../domain/pull.js';
 import { PullLostError, TooManyStudiesError } from '../domain/pull-errors.js';
-import { afterPullError, afterRetrieve, afterRetrieveError, type StudyEnd } from '../domain/pull-outcome.js';
+import {
+  afterPullError,
+  afterRetrieve,
+  afterRetrieveError,
+  type StudyEnd,
+  studyPauseMs,
+  unlessOurs,
+} from '../domain/pull-outcome.js';
 import type { AnnounceRelease } from './announce-release.js';
 import type { ApplicationEntities } from './ports.js';
 import type { ClaimedPull, Pulls, PullSource, PullStudy, PullStudyState, RetrieveProgress } from './pull-ports.js';
@@ -37,7 +44,6 @@ export const pullLeaseMs = 60_000;
 /** A cancelled pull is cancelled at the source within this time. */
 const renewEveryMs = 2_000;
 const progressEveryMs = 1_000;
-const studyPauseMs = 10_000;
 
 /**
  * Works off a claimed pull: looks its studies up at the source, then asks for one after the other. Each step is in its row
@@ -81,8 +87,9 @@ export class WorkOffPull {
     }
     const left = await pulls.open(claim);
     if (left.length > 0) {
-      await pulls.later(claim, studyPauseMs);
-      return { end: 'delayed', code: 'dimse-ingest.pull-incomplete', pauseMs: studyPauseMs };
+      const pauseMs = studyPauseMs(Math.max(...left.map(({ failures }) => failures)));
+      await pulls.later(claim, pauseMs);
+      return { end: 'delayed', code: 'dimse-ingest.pull-incomplete', pauseMs };
     }
     await pulls.end(claim);
     return { end: 'ended' };
@@ -109,6 +116,7 @@ export class WorkOffPull {
   ): Promise<PullAttempt | undefined> {
     const { pulls } = this.parts;
     const { studyInstanceUid } = study;
+    const startedAt = performance.now();
     let toldAt = 0;
     let counts: SubOperationCounts = { remaining: 0, completed: 0, failed: 0, warning: 0 };
     const onProgress = (now: SubOperationCounts): void => {
@@ -132,6 +140,8 @@ export class WorkOffPull {
     }
     // A cancel is the peer's answer to ours.
     signal.throwIfAborted();
+    // Also by C-MOVE, where the C-STOREs came to this replica.
+    after = unlessOurs(after, this.parts.storeInstance.outageSince(startedAt));
     if (after.end === 'hopeless') return this.#failed(claim, after.code);
     await pulls.studyEnded(claim, studyInstanceUid, stateAfter(after), counts, 'code' in after ? after.code : undefined);
     // The other studies go first then: it may be about this one.

@@ -16,7 +16,7 @@ export type StudyEnd =
   | { readonly end: 'again'; readonly code: string }
   | { readonly end: 'failed'; readonly code: string }
   /**
-   * The source is busy: it is left alone for a while, as one that is away. `failed`: it ended its association while it was
+   * The source is busy, or we are: it is left alone for a while, as one that is away. `failed`: it ended its association while it was
    * asked for this study, which may be why.
    */
   | { readonly end: 'later'; readonly code: string; readonly failed: boolean }
@@ -25,6 +25,9 @@ export type StudyEnd =
 
 /** The first attempt and two more: what a busy source drops comes then. */
 const studyAttemptsMax = 3;
+
+/** What a busy source drops comes a moment later; an outage, of its own or of another replica of ours, takes longer. */
+export const studyPauseMs = (failures: number): number => (failures > 1 ? 300_000 : 10_000);
 
 /**
  * @param failures before, of this study
@@ -64,6 +67,12 @@ export function afterRetrieveError(
   if (isOutage(error) || (error instanceof CallosumError && error.kind === 'unavailable')) return undefined;
   return failed(code, failures);
 }
+
+/** What was refused here because we had no room, or something we need was away, is no failure of the study. */
+export const unlessOurs = (after: StudyEnd, outage: string | undefined): StudyEnd =>
+  outage === undefined || after.end === 'completed' || after.end === 'hopeless'
+    ? after
+    : { end: 'later', code: outage, failed: false };
 
 /** What becomes of a pull whose work was broken off by an error: it goes on later, or has failed for good. */
 export type PullEnd = { readonly code: string; readonly again: boolean };
