@@ -47,6 +47,7 @@ export const pullProviders: Provider[] = [
         announceRelease,
         source: new DicomPullSource(peers, {
           aet: settings.CALLOSUM_DIMSE_AE,
+          privateSopClassUids: settings.CALLOSUM_DIMSE_PRIVATE_SOP_CLASSES,
           responseMs: settings.CALLOSUM_PULL_RESPONSE_TIMEOUT_MS,
           onError: (err) => logger.error({ err }, 'dimse.failed'),
         }),

@@ -16,12 +16,14 @@ import {
 } from '@callosum/dimse';
 
 import type { CallableEntity } from '../domain/application-entity.js';
-import type { PullSource, RetrieveProgress } from '../application/pull-ports.js';
+import type { PullSource, PullStudy, RetrieveProgress } from '../application/pull-ports.js';
 import type { PeerOptions } from './peer-options.js';
 
 export interface DicomPullSourceOptions {
   /** Our title: the destination of the C-MOVEs. */
   readonly aet: string;
+  /** Private SOP classes that are stored here. */
+  readonly privateSopClassUids: readonly string[];
   /** A source that fetches from slow media says nothing for long. */
   readonly responseMs: number;
   readonly onError: (error: unknown) => void;
@@ -60,11 +62,17 @@ export class DicomPullSource implements PullSource {
   get(
     entity: CallableEntity,
     identifier: DicomJson,
-    sopClassUids: readonly string[],
+    { sopClassUids, failures }: Pick<PullStudy, 'sopClassUids' | 'failures'>,
     store: NonNullable<RequestHandler['store']>,
     { onProgress, signal }: RetrieveProgress,
   ): Promise<RetrieveOutcome> {
-    const contexts = [queryContext(StudyRoot.Get), ...storageContexts(sopClassUids)];
+    // What did not come in the contexts of the first attempt may in those of the second.
+    const prefer = failures % 2 === 0 ? 'depth' : 'breadth';
+    const { privateSopClassUids } = this.options;
+    const contexts = [
+      queryContext(StudyRoot.Get),
+      ...storageContexts({ sopClassUids, privateSopClassUids, prefer }),
+    ];
     return this.#retrieve(entity, contexts, signal, (association) =>
       getDatasets(association, StudyRoot.Get, identifier, { ...this.#query(signal), onProgress, store }),
     );

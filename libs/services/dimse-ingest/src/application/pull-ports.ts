@@ -118,11 +118,11 @@ export interface PullSource {
   find(entity: CallableEntity, identifier: DicomJson, signal: AbortSignal): AsyncIterable<DicomJson>;
   /** C-MOVE to this node. */
   move(entity: CallableEntity, identifier: DicomJson, progress: RetrieveProgress): Promise<RetrieveOutcome>;
-  /** C-GET; objects come to `store`. @param sopClassUids those it will bring, where they are known */
+  /** C-GET; objects come to `store`. */
   get(
     entity: CallableEntity,
     identifier: DicomJson,
-    sopClassUids: readonly string[],
+    study: Pick<PullStudy, 'sopClassUids' | 'failures'>,
     store: NonNullable<RequestHandler['store']>,
     progress: RetrieveProgress,
   ): Promise<RetrieveOutcome>;

@@ -155,7 +155,7 @@ export class WorkOffPull {
     const associationId = newId();
     const instanceCounts = new Map<string, number>();
     const store = (request: StoreRequest) => this.#store(entity.aet, associationId, request, instanceCounts);
-    const outcome = await source.get(entity, identifier, study.sopClassUids, store, progress);
+    const outcome = await source.get(entity, identifier, study, store, progress);
     // As a sender's release: the studies' quiet periods may be shorter.
     await announceRelease.execute({ associationId, callingAet: entity.aet, instanceCounts });
     return outcome;
