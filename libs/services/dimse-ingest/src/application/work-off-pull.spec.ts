@@ -11,6 +11,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import type { AnnounceRelease } from './announce-release.js';
 import type { ClaimedPull, Pulls, PullSource, PullStanding, PullStudy } from './pull-ports.js';
+import type { PulledObject } from './pulled-objects.js';
 import { type StoredObject, StoreInstance } from './store-instance.js';
 import { WorkOffPull, type WorkOffPullParts } from './work-off-pull.js';
 
@@ -80,6 +81,7 @@ function harness(
     storeInstance: storing(() => Promise.resolve({ studyInstanceUid: '1.2.1' } as StoredObject)),
     announceRelease: { execute: () => Promise.resolve() } as unknown as AnnounceRelease,
     refusalOf: () => ({ status: 0xa700 }),
+    observe: () => undefined,
     isOutage: () => false,
     studiesMax: 2,
     giveUpMs: 1_000,
@@ -250,6 +252,7 @@ describe('a pull', () => {
         : Promise.reject(new Error('no room'));
     };
     const released: unknown[] = [];
+    const seen: PulledObject[] = [];
     const { workOff } = harness(
       {
         find: matches('1.2.1'),
@@ -261,6 +264,7 @@ describe('a pull', () => {
       },
       {
         storeInstance: storing(execute),
+        observe: (object) => void seen.push(object),
         announceRelease: {
           execute: (release: unknown) => Promise.resolve(void released.push(release)),
         } as unknown as AnnounceRelease,
@@ -269,6 +273,11 @@ describe('a pull', () => {
     );
     await workOff.execute(claim, never);
     expect(answers).toEqual([{ status: 0 }, { status: 0xa700 }]);
+    const one = { pull: 'p1', aet: 'PACS' };
+    expect(seen).toMatchObject([
+      { ...one, sopInstanceUid: '1.2.1.1.1', answer: { status: 0 }, byteCount: 1 },
+      { ...one, sopInstanceUid: '1.2.1.1.2', answer: { status: 0xa700 }, byteCount: 0, error: new Error('no room') },
+    ]);
     expect(objects[0]).toMatchObject({ callingAet: 'PACS', sopInstanceUid: '1.2.1.1.1' });
     expect(released).toEqual([
       expect.objectContaining({ callingAet: 'PACS', instanceCounts: new Map([['1.2.1', 1]]) }),

@@ -1,5 +1,4 @@
-import type { RetrieveOutcome, StoreAnswer, StoreRequest, SubOperationCounts } from '@callosum/dimse';
-import { newId } from '@callosum/kernel';
+import type { RetrieveOutcome, StoreRequest, SubOperationCounts } from '@callosum/dimse';
 
 import type { CallableEntity } from '../domain/application-entity.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
@@ -14,19 +13,14 @@ import {
   studyPauseMs,
   unlessOurs,
 } from '../domain/pull-outcome.js';
-import type { AnnounceRelease } from './announce-release.js';
 import type { ApplicationEntities } from './ports.js';
 import type { ClaimedPull, Pulls, PullSource, PullStudy, PullStudyState, RetrieveProgress } from './pull-ports.js';
-import type { StoreInstance } from './store-instance.js';
+import { PulledObjects, type PulledObjectsParts } from './pulled-objects.js';
 
-export interface WorkOffPullParts {
+export interface WorkOffPullParts extends PulledObjectsParts {
   readonly pulls: Pulls;
   readonly source: PullSource;
   readonly entities: ApplicationEntities;
-  readonly storeInstance: StoreInstance;
-  readonly announceRelease: AnnounceRelease;
-  /** The status of an object that could not be stored. */
-  readonly refusalOf: (error: unknown) => StoreAnswer;
   readonly isOutage: (error: unknown) => boolean;
   /** Studies one pull may bring. */
   readonly studiesMax: number;
@@ -128,7 +122,7 @@ export class WorkOffPull {
     };
     let after: StudyEnd;
     try {
-      const outcome = await this.#retrieve(entity, study, { signal, onProgress });
+      const outcome = await this.#retrieve(entity, claim, study, { signal, onProgress });
       counts = outcome.counts;
       after = afterRetrieve(outcome, study.failures);
     } catch (error) {
@@ -148,34 +142,20 @@ export class WorkOffPull {
     return after.end === 'later' ? this.#later(claim, after.code) : undefined;
   }
 
-  async #retrieve(entity: CallableEntity, study: PullStudy, progress: RetrieveProgress): Promise<RetrieveOutcome> {
-    const { source, announceRelease } = this.parts;
+  async #retrieve(
+    entity: CallableEntity,
+    claim: ClaimedPull,
+    study: PullStudy,
+    progress: RetrieveProgress,
+  ): Promise<RetrieveOutcome> {
+    const { source } = this.parts;
     const identifier = retrieveIdentifier(study.studyInstanceUid);
     if (entity.retrieve !== 'get') return source.move(entity, identifier, progress);
-    const associationId = newId();
-    const instanceCounts = new Map<string, number>();
-    const store = (request: StoreRequest) => this.#store(entity.aet, associationId, request, instanceCounts);
+    const objects = new PulledObjects(this.parts, claim.id, entity.aet);
+    const store = (request: StoreRequest) => objects.store(request);
     const outcome = await source.get(entity, identifier, study, store, progress);
-    // As a sender's release: the studies' quiet periods may be shorter.
-    await announceRelease.execute({ associationId, callingAet: entity.aet, instanceCounts });
+    await objects.released();
     return outcome;
-  }
-
-  async #store(
-    callingAet: string,
-    associationId: string,
-    { sopClassUid, sopInstanceUid, transferSyntaxUid, dataset }: StoreRequest,
-    instanceCounts: Map<string, number>,
-  ): Promise<StoreAnswer> {
-    try {
-      const object = { associationId, callingAet, sopClassUid, sopInstanceUid, transferSyntaxUid };
-      const stored = await this.parts.storeInstance.execute(object, dataset as AsyncIterable<Uint8Array>);
-      const { studyInstanceUid } = stored;
-      instanceCounts.set(studyInstanceUid, (instanceCounts.get(studyInstanceUid) ?? 0) + 1);
-      return { status: 0 };
-    } catch (error) {
-      return this.parts.refusalOf(error);
-    }
   }
 
   async #brokenOff(claim: ClaimedPull, error: unknown): Promise<PullAttempt> {
