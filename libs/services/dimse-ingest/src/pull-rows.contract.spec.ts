@@ -128,4 +128,35 @@ describe('the rows of pulls', () => {
       ['1.2.2', 0],
     ]);
   });
+
+  it('remember the keys of each caller, also of one that joined a pull, until what they asked for is erased', async () => {
+    const ask = (requestedBy: string, idempotencyKey: string, accessionNumber = 'A1') =>
+      pulls.request({ source: 'PACS', selector: { accessionNumber }, idempotencyKey, requestedBy }, 10);
+    const first = await ask('anna', 'k1');
+    expect(await ask('ben', 'k2')).toEqual({ id: first.id, isNew: false });
+    await pulls.cancel(first.id);
+    for (const [caller, key] of [['anna', 'k1'], ['ben', 'k2']] as const)
+      expect(await ask(caller, key), caller).toEqual({ id: first.id, isNew: false });
+    await expect(ask('ben', 'k2', 'A2')).rejects.toMatchObject({ code: 'dimse-ingest.idempotency-key-reused' });
+    // The same word of another caller is another key.
+    const others = await ask('anna', 'k2', 'A2');
+    expect(others.isNew).toBe(true);
+    await sql`update pull set ended_at = now() - interval '8 days' where id = ${first.id}`.execute(database.db);
+    await pulls.prune(7, 90);
+    // Nothing is known any more of what it asked for: a new pull, not the old one for whatever is asked now.
+    expect(await ask('ben', 'k2', 'A3')).toMatchObject({ isNew: true });
+  });
+
+  it('keep no more keys of a pull than a client repeats', async () => {
+    const selector = { accessionNumber: 'A1' };
+    const ask = (idempotencyKey: string) =>
+      pulls.request({ source: 'PACS', selector, idempotencyKey, requestedBy: 'anna' }, 10);
+    const { id } = await ask('first');
+    await sql`insert into pull_key (subject, key, pull_id)
+      select 'anna', 'k' || n, ${id} from generate_series(1, 99) n`.execute(database.db);
+    await ask('last');
+    const { rows } = await sql<{ keys: number }>`select count(*)::int as keys from pull_key`.execute(database.db);
+    expect(rows).toEqual([{ keys: 100 }]);
+    expect(await ask('last')).toEqual({ id, isNew: false });
+  });
 });

@@ -47,11 +47,9 @@ export class PostgresPulls implements Pulls {
     const made = await this.database.db.transaction().execute(async (trx) => {
       // One request after the other: the same one twice at the same moment is one pull.
       await sql`select pg_advisory_xact_lock(hashtext('dimse_ingest.pull'))`.execute(trx);
-      const known = await knownPull(trx, digest, request.idempotencyKey);
-      if (known) {
-        await sql`
-          update pull set idempotency_key = coalesce(idempotency_key, ${request.idempotencyKey ?? null})
-          where id = ${known}`.execute(trx);
+      const known = (await pullOfKey(trx, request, digest)) ?? (await openPull(trx, digest));
+      if (known !== undefined) {
+        await rememberKey(trx, request, known);
         return { id: known, isNew: false };
       }
       const { rows } = await sql<{ open: number }>`select count(*) as open from pull where state = 'open'`.execute(trx);
@@ -64,12 +62,12 @@ export class PostgresPulls implements Pulls {
           source: request.source,
           selector: JSON.stringify(request.selector),
           request_digest: digest,
-          idempotency_key: request.idempotencyKey ?? null,
           state: 'open',
           requested_by: request.requestedBy,
           traceparent: request.traceparent ?? null,
         })
         .execute();
+      await rememberKey(trx, request, id);
       return { id, isNew: true };
     });
     if (made.isNew) this.onDue();
@@ -234,6 +232,8 @@ export class PostgresPulls implements Pulls {
 
   async prune(selectorDays: number, days: number): Promise<void> {
     const { db } = this.database;
+    await sql`delete from pull_key k using pull p where k.pull_id = p.id and p.state <> 'open'
+      and p.ended_at < now() - make_interval(days => ${selectorDays}::int)`.execute(db);
     await sql`update pull set selector = null, request_digest = null where state <> 'open' and selector is not null
       and ended_at < now() - make_interval(days => ${selectorDays}::int)`.execute(db);
     await sql`delete from pull where state <> 'open' and ended_at < now() - make_interval(days => ${days}::int)`.execute(
@@ -263,18 +263,41 @@ function digestOf({ source, selector }: PullRequest): string {
     .digest('hex');
 }
 
+/** Answers that were lost, of one pull: far more than a client repeats. */
+const keysMax = 100;
+
 /** @throws {IdempotencyKeyReusedError} */
-async function knownPull(
+async function pullOfKey(
   trx: Transaction<PullTables>,
+  { idempotencyKey, requestedBy }: PullRequest,
   digest: string,
-  idempotencyKey: string | undefined,
 ): Promise<string | undefined> {
-  const { rows } = await sql<{ id: string; request_digest: string | null; keyed: boolean }>`
-    select id, request_digest, idempotency_key is not distinct from ${idempotencyKey ?? null}::text as keyed from pull
-    where idempotency_key = ${idempotencyKey ?? null} or (state = 'open' and request_digest = ${digest})
-    order by (idempotency_key is not distinct from ${idempotencyKey ?? null}::text) desc limit 1`.execute(trx);
-  const [row] = rows;
-  if (idempotencyKey !== undefined && row?.keyed && row.request_digest !== null && row.request_digest !== digest)
-    throw new IdempotencyKeyReusedError();
+  if (idempotencyKey === undefined) return undefined;
+  const row = await trx
+    .selectFrom('pull_key')
+    .innerJoin('pull', 'pull.id', 'pull_key.pull_id')
+    .select(['pull.id', 'pull.request_digest'])
+    .where('subject', '=', requestedBy)
+    .where('key', '=', idempotencyKey)
+    .executeTakeFirst();
+  if (row && row.request_digest !== digest) throw new IdempotencyKeyReusedError();
   return row?.id;
+}
+
+async function openPull(trx: Transaction<PullTables>, digest: string): Promise<string | undefined> {
+  const open = trx.selectFrom('pull').select('id').where('state', '=', 'open').where('request_digest', '=', digest);
+  return (await open.executeTakeFirst())?.id;
+}
+
+/** Also of a request that joined a pull: its answer may be lost, and come again when the pull has ended. */
+async function rememberKey(
+  trx: Transaction<PullTables>,
+  { idempotencyKey, requestedBy }: PullRequest,
+  pullId: string,
+): Promise<void> {
+  if (idempotencyKey === undefined) return;
+  await sql`insert into pull_key (subject, key, pull_id) values (${requestedBy}, ${idempotencyKey}, ${pullId})
+    on conflict do nothing`.execute(trx);
+  await sql`delete from pull_key where pull_id = ${pullId} and number in (
+    select number from pull_key where pull_id = ${pullId} order by number desc offset ${keysMax})`.execute(trx);
 }

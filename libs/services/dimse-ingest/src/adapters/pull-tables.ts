@@ -9,7 +9,6 @@ export interface PullTable {
   selector: ColumnType<unknown, string, string | null>;
   /** Of source and selector; erased with it. */
   request_digest: string | null;
-  idempotency_key: string | null;
   state: 'open' | 'completed' | 'failed' | 'cancelled';
   /** Its studies are in `pull_study`. */
   is_found: Generated<boolean>;
@@ -41,7 +40,16 @@ export interface PullStudyTable {
   error_code: string | null;
 }
 
+/** Idempotency-Keys, of a caller each. Forgotten when their pull's digest is erased: nothing tells another request then. */
+export interface PullKeyTable {
+  subject: string;
+  key: string;
+  pull_id: string;
+  number: Generated<number>;
+}
+
 export interface PullTables {
   pull: PullTable;
   pull_study: PullStudyTable;
+  pull_key: PullKeyTable;
 }

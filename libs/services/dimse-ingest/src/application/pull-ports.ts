@@ -73,7 +73,7 @@ export type PullSources = 'all' | 'answering';
 /** Pulls as rows. What changes a claimed one throws PullLostError when it was cancelled or another worker has it. */
 export interface Pulls {
   /**
-   * The pull of this request: a new one, or the unfinished one that asks for the same, or that of the key.
+   * The pull of this request: a new one, or the unfinished one that asks for the same, or that of the caller's key.
    * @throws {IdempotencyKeyReusedError} @throws {TooManyPullsError}
    */
   request(request: PullRequest, openMax: number): Promise<{ readonly id: string; readonly isNew: boolean }>;
