@@ -74,6 +74,15 @@ describe('the rows of pulls', () => {
     });
   });
 
+  it('are failed where not all studies were found, though those that were have come', async () => {
+    const claimed = await claim();
+    await pulls.found(claimed, [study('1.2.1')], 'dimse-ingest.matches-incomplete');
+    await pulls.studyEnded(claimed, '1.2.1', 'completed', counts);
+    await pulls.end(claimed);
+    const incomplete = { state: 'failed', errorCode: 'dimse-ingest.matches-incomplete' };
+    expect(await pulls.find(claimed.id)).toMatchObject({ ...incomplete, failedStudies: 0, received: 3 });
+  });
+
   it('name what failed at the source first', async () => {
     const claimed = await claim();
     await pulls.found(claimed, [study('1.2.1'), study('1.2.2', { leftOut: issuerNotStatedCode })]);

@@ -7,6 +7,7 @@ import {
   PeerUnreachableError,
   type ProposedContext,
   queryContext,
+  QueryStatus,
   type RequestHandler,
   type RetrieveOutcome,
   ScuAssociation,
@@ -16,7 +17,8 @@ import {
 } from '@callosum/dimse';
 
 import type { CallableEntity } from '../domain/application-entity.js';
-import type { PullSource, PullStudy, RetrieveProgress } from '../application/pull-ports.js';
+import { matchesCutCode, matchUnreadableCode } from '../domain/pull.js';
+import type { FindProgress, PullSource, PullStudy, RetrieveProgress } from '../application/pull-ports.js';
 import type { PeerOptions } from './peer-options.js';
 
 export interface DicomPullSourceOptions {
@@ -39,11 +41,16 @@ export class DicomPullSource implements PullSource {
     private readonly options: DicomPullSourceOptions,
   ) {}
 
-  async *find(entity: CallableEntity, identifier: DicomJson, signal: AbortSignal): AsyncGenerator<DicomJson> {
+  async *find(entity: CallableEntity, identifier: DicomJson, progress: FindProgress): AsyncGenerator<DicomJson> {
+    const { signal, onIncomplete } = progress;
     const association = await ScuAssociation.open(this.#scu(entity), [queryContext(StudyRoot.Find)]);
     const stopEnding = endAfterCancel(association, signal);
     try {
-      yield* findDatasets(association, StudyRoot.Find, identifier, this.#lookUp(signal));
+      const { status } = yield* findDatasets(association, StudyRoot.Find, identifier, {
+        ...this.#lookUp(signal),
+        onUnreadable: () => onIncomplete(matchUnreadableCode),
+      });
+      if (status !== QueryStatus.Success) onIncomplete(matchesCutCode);
       await association.release();
     } finally {
       stopEnding();

@@ -128,9 +128,10 @@ export class PostgresPulls implements Pulls {
     return numAffectedRows === 1n;
   }
 
-  found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void> {
+  found(claim: ClaimedPull, studies: readonly FoundStudy[], incomplete?: string): Promise<void> {
     return this.#change(claim, async (trx) => {
-      await sql`update pull set is_found = true, away_since = null, attempts = 0 where id = ${claim.id}`.execute(trx);
+      await sql`update pull set is_found = true, away_since = null, attempts = 0, incomplete_code = ${incomplete ?? null}
+        where id = ${claim.id}`.execute(trx);
       if (studies.length === 0) return;
       await trx
         .insertInto('pull_study')
@@ -219,9 +220,9 @@ export class PostgresPulls implements Pulls {
     return this.#change(claim, async (trx) => {
       await sql`
         update pull p set lease_until = null, ended_at = now(),
-          state = case when given is null and failed = 0 then 'completed' else 'failed' end,
+          state = case when given is null and failed = 0 and incomplete_code is null then 'completed' else 'failed' end,
           error_code = case when given is not null then given when failed > left_out then 'dimse-ingest.pull-incomplete'
-            when failed > 0 then (${codes})[gravest] end
+            when incomplete_code is not null then incomplete_code when failed > 0 then (${codes})[gravest] end
         from (select ${code ?? null}::text as given, count(*) as failed,
           count(*) filter (where error_code = any(${codes})) as left_out,
           min(array_position(${codes}, error_code)) as gravest

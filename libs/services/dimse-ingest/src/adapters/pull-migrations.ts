@@ -59,9 +59,15 @@ async function createPullKeys(db: Kysely<unknown>): Promise<void> {
     where idempotency_key is not null and request_digest is not null`.execute(db);
 }
 
+/** Why not all studies were found: known when they are looked for, told when the pull ends. */
+async function keepIncomplete(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table pull add column incomplete_code text`.execute(db);
+}
+
 /** Pulls from other nodes. */
 export const pullMigrations: Migrations = {
   '0005-pulls': { up: createPulls },
   '0006-pull-study-failures': { up: countFailures },
   '0007-pull-keys': { up: createPullKeys },
+  '0008-pull-incomplete': { up: keepIncomplete },
 };

@@ -12,6 +12,8 @@ export interface PullTable {
   state: 'open' | 'completed' | 'failed' | 'cancelled';
   /** Its studies are in `pull_study`. */
   is_found: Generated<boolean>;
+  /** Why there may be studies that were not found. */
+  incomplete_code: string | null;
   attempts: Generated<number>;
   error_code: string | null;
   next_attempt_at: Generated<Date>;

@@ -86,8 +86,8 @@ export interface Pulls {
   claim(leaseMs: number, sources?: PullSources): Promise<ClaimedPull | undefined>;
   /** @returns false when it is lost */
   renew(claim: ClaimedPull, leaseMs: number): Promise<boolean>;
-  /** Studies that are left out have failed by it. */
-  found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void>;
+  /** Studies that are left out have failed by it. @param incomplete why there may be more: the pull fails by it at its end */
+  found(claim: ClaimedPull, studies: readonly FoundStudy[], incomplete?: string): Promise<void>;
   /** Studies that are still to come, those asked for most last. */
   open(claim: ClaimedPull): Promise<readonly PullStudy[]>;
   progress(claim: ClaimedPull, studyInstanceUid: string, counts: SubOperationCounts): Promise<void>;
@@ -102,7 +102,7 @@ export interface Pulls {
   standing(claim: ClaimedPull): Promise<PullStanding>;
   /** Lets it go; due again after `delayMs`. Counted as an attempt where `code` says why. */
   later(claim: ClaimedPull, delayMs: number, code?: string): Promise<void>;
-  /** It failed by its studies when no code is given and one of them failed. */
+  /** Where no code is given, it failed when one of its studies did, or when not all were found. */
   end(claim: ClaimedPull, code?: string): Promise<void>;
   /** Erases selectors of pulls that ended `selectorDays` ago, and forgets those that ended `days` ago. */
   prune(selectorDays: number, days: number): Promise<void>;
@@ -113,9 +113,15 @@ export interface RetrieveProgress {
   readonly onProgress: (counts: SubOperationCounts) => void;
 }
 
+export interface FindProgress {
+  readonly signal: AbortSignal;
+  /** Told why the matches are not all there are: a code. */
+  readonly onIncomplete: (code: string) => void;
+}
+
 /** Nodes we pull from. Errors are those of the DIMSE library. */
 export interface PullSource {
-  find(entity: CallableEntity, identifier: DicomJson, signal: AbortSignal): AsyncIterable<DicomJson>;
+  find(entity: CallableEntity, identifier: DicomJson, progress: FindProgress): AsyncIterable<DicomJson>;
   /** C-MOVE to this node. */
   move(entity: CallableEntity, identifier: DicomJson, progress: RetrieveProgress): Promise<RetrieveOutcome>;
   /** C-GET; objects come to `store`. */

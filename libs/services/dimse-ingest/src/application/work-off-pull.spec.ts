@@ -53,9 +53,9 @@ function harness(
   const pulls = {
     renew: () => Promise.resolve(state.ours),
     standing: () => Promise.resolve(state.standing),
-    found: (_: ClaimedPull, studies: readonly PullStudy[]) => {
+    found: (_: ClaimedPull, studies: readonly PullStudy[], incomplete?: string) => {
       open = studies.map((study) => ({ ...study, failures: 0 }));
-      return tell('found', studies.length);
+      return tell('found', studies.length, incomplete);
     },
     open: () => Promise.resolve(open),
     progress: () => Promise.resolve(),
@@ -115,6 +115,16 @@ describe('a pull', () => {
     const { workOff, told } = harness({ move });
     expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed' });
     expect(told).toEqual(['found 2', '1.2.1 again B000', '1.2.2 completed', 'later']);
+  });
+
+  it('brings what was found where the source has more than it said', async () => {
+    const find: PullSource['find'] = async function* (entity, identifier, progress) {
+      yield* matches('1.2.1')(entity, identifier, progress);
+      progress.onIncomplete('dimse-ingest.matches-incomplete');
+    };
+    const { workOff, told } = harness({ find });
+    await workOff.execute(claim, never);
+    expect(told).toEqual(['found 1 dimse-ingest.matches-incomplete', '1.2.1 completed', 'end']);
   });
 
   it('leaves a study more time after its second failure', async () => {

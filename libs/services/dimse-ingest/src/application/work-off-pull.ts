@@ -73,7 +73,10 @@ export class WorkOffPull {
     const { pulls } = this.parts;
     const entity = await this.parts.entities.callable(claim.source);
     if (!entity) throw new UncallableEntityError();
-    if (!claim.isFound) await pulls.found(claim, await this.#find(entity, claim, signal));
+    if (!claim.isFound) {
+      const { studies, incomplete } = await this.#find(entity, claim, signal);
+      await pulls.found(claim, studies, incomplete);
+    }
     for (const study of await pulls.open(claim)) {
       const again = await this.#pull(entity, claim, study, signal);
       signal.throwIfAborted();
@@ -89,16 +92,22 @@ export class WorkOffPull {
     return { end: 'ended' };
   }
 
-  async #find(entity: CallableEntity, { selector }: ClaimedPull, signal: AbortSignal): Promise<FoundStudy[]> {
+  async #find(
+    entity: CallableEntity,
+    { selector }: ClaimedPull,
+    signal: AbortSignal,
+  ): Promise<{ readonly studies: FoundStudy[]; readonly incomplete: string | undefined }> {
     const { source, studiesMax } = this.parts;
     const found = new Map<string, FoundStudy>();
-    for await (const match of source.find(entity, findIdentifier(selector), signal)) {
+    let incomplete: string | undefined;
+    const onIncomplete = (code: string): void => void (incomplete ??= code);
+    for await (const match of source.find(entity, findIdentifier(selector), { signal, onIncomplete })) {
       const study = studyOf(match, selector);
       if (study) found.set(study.studyInstanceUid, study);
       if (found.size > studiesMax) throw new TooManyStudiesError(studiesMax);
     }
     signal.throwIfAborted();
-    return [...found.values()];
+    return { studies: [...found.values()], incomplete };
   }
 
   /** @returns how the pull ends by it, where it does */

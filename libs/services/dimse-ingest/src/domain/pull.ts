@@ -43,6 +43,11 @@ export const leftOutCodes = [
 ] as const;
 export type LeftOutCode = (typeof leftOutCodes)[number];
 
+/** The source ended the C-FIND with a warning, or cancelled it: it may have more studies than it said. */
+export const matchesCutCode = 'dimse-ingest.matches-incomplete';
+/** A match could not be read: which study it is nobody knows. */
+export const matchUnreadableCode = 'dimse-ingest.match-unreadable';
+
 const tags = {
   studyDate: '00080020',
   accessionNumber: '00080050',
