@@ -144,7 +144,10 @@ describe('the rows of pulls', () => {
     const first = await ask('anna', 'k1');
     expect(await ask('ben', 'k2')).toEqual({ id: first.id, isNew: false });
     await pulls.cancel(first.id);
-    for (const [caller, key] of [['anna', 'k1'], ['ben', 'k2']] as const)
+    for (const [caller, key] of [
+      ['anna', 'k1'],
+      ['ben', 'k2'],
+    ] as const)
       expect(await ask(caller, key), caller).toEqual({ id: first.id, isNew: false });
     await expect(ask('ben', 'k2', 'A2')).rejects.toMatchObject({ code: 'dimse-ingest.idempotency-key-reused' });
     // The same word of another caller is another key.

@@ -83,7 +83,11 @@ function groupOf(components: readonly string[]): string {
 
 const joined = (components: readonly string[]): string => components.join('^').replace(/\^+$/, '');
 const fits = (text: string): boolean => [...text].length <= groupCharactersMax;
-const cut = (text: string): string => [...text].slice(0, groupCharactersMax).join('').replace(/[\^ ]+$/, '');
+const cut = (text: string): string =>
+  [...text]
+    .slice(0, groupCharactersMax)
+    .join('')
+    .replace(/[\^ ]+$/, '');
 
 const toComponent = (text: string | undefined): string =>
   (text ?? '')

@@ -76,10 +76,7 @@ export class DicomPullSource implements PullSource {
     // What did not come in the contexts of the first attempt may in those of the second.
     const prefer = failures % 2 === 0 ? 'depth' : 'breadth';
     const { privateSopClassUids } = this.options;
-    const contexts = [
-      queryContext(StudyRoot.Get),
-      ...storageContexts({ sopClassUids, privateSopClassUids, prefer }),
-    ];
+    const contexts = [queryContext(StudyRoot.Get), ...storageContexts({ sopClassUids, privateSopClassUids, prefer })];
     return this.#retrieve(entity, contexts, signal, (association) =>
       getDatasets(association, StudyRoot.Get, identifier, { ...this.#query(signal), onProgress, store }),
     );

@@ -62,7 +62,9 @@ function harness(
     studyEnded: (_: ClaimedPull, uid: string, ended: string, _counts: unknown, code?: string) => {
       if (ended === 'completed') state.standing = { ...fresh, gave: true };
       const [asked] = open.filter((study) => study.studyInstanceUid === uid);
-      open = open.filter((study) => study !== asked).map((study) => (ended === 'completed' ? { ...study, failures: 0 } : study));
+      open = open
+        .filter((study) => study !== asked)
+        .map((study) => (ended === 'completed' ? { ...study, failures: 0 } : study));
       // Behind the others.
       if (asked && (ended === 'again' || ended === 'waiting'))
         open.push({ ...asked, failures: asked.failures + (ended === 'again' ? 1 : 0) });
@@ -192,14 +194,19 @@ describe('a pull', () => {
   });
 
   it('never fails a study for a source that gives none: it is away', async () => {
-    const { workOff } = harness({ find: matches('1.2.1'), move: () => Promise.reject(new AssociationAbortedError('gone')) });
+    const { workOff } = harness({
+      find: matches('1.2.1'),
+      move: () => Promise.reject(new AssociationAbortedError('gone')),
+    });
     for (const isFound of [false, true, true, true, true])
       expect(await workOff.execute({ ...claim, isFound }, never)).toMatchObject({ end: 'delayed' });
   });
 
   it('fails a study that breaks something here, and no other', async () => {
     const move: PullSource['move'] = (_entity, identifier) =>
-      identifier['0020000D']?.Value?.[0] === '1.2.1' ? Promise.reject(new TypeError('x')) : Promise.resolve(outcome(0, 3));
+      identifier['0020000D']?.Value?.[0] === '1.2.1'
+        ? Promise.reject(new TypeError('x'))
+        : Promise.resolve(outcome(0, 3));
     const { workOff, told } = harness({ move });
     await workOff.execute(claim, never);
     expect(told).toEqual(['found 2', '1.2.1 again internal', '1.2.2 completed', 'later']);

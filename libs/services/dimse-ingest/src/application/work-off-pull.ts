@@ -146,7 +146,13 @@ export class WorkOffPull {
     // Also by C-MOVE, where the C-STOREs came to this replica.
     after = unlessOurs(after, this.parts.storeInstance.outageSince(startedAt));
     if (after.end === 'hopeless') return this.#failed(claim, after.code);
-    await pulls.studyEnded(claim, studyInstanceUid, stateAfter(after), counts, 'code' in after ? after.code : undefined);
+    await pulls.studyEnded(
+      claim,
+      studyInstanceUid,
+      stateAfter(after),
+      counts,
+      'code' in after ? after.code : undefined,
+    );
     // The other studies go first then: it may be about this one.
     return after.end === 'later' ? this.#later(claim, after.code) : undefined;
   }

@@ -69,7 +69,9 @@ describe('a match', () => {
     expect(studyOf(match({ AccessionNumber: 'A2' }), byAccession)).toBeUndefined();
     expect(studyOf(match({ AccessionNumber: 'A1' }), byAccession)).not.toHaveProperty('leftOut');
     // The UID says which study it is; nothing else is asked for.
-    expect(studyOf(datasetOf({ StudyInstanceUID: '1.2.3' }), { studyInstanceUid: '1.2.3' })).not.toHaveProperty('leftOut');
+    expect(studyOf(datasetOf({ StudyInstanceUID: '1.2.3' }), { studyInstanceUid: '1.2.3' })).not.toHaveProperty(
+      'leftOut',
+    );
   });
 
   it('is left out where the source does not state the issuer that was asked for', () => {

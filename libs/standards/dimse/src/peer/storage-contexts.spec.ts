@@ -28,8 +28,7 @@ describe('storage contexts of a C-GET', () => {
   ])('have every syntax the node stores, for images whose classes are %s', (_, options) => {
     const contexts = storageContexts(options);
     expect(contexts.length).toBeLessThanOrEqual(127);
-    for (const image of [ct, endoscopy])
-      expect(new Set(of(contexts, image).flat()), image).toEqual(new Set(kept));
+    for (const image of [ct, endoscopy]) expect(new Set(of(contexts, image).flat()), image).toEqual(new Set(kept));
     expect(of(contexts, sr)).toHaveLength(1);
     expect(contexts.flatMap((one) => one.transferSyntaxUids).every(isStorableTransferSyntax)).toBe(true);
     expect(contexts.every(({ roles }) => roles?.scp === true && !roles.scu)).toBe(true);
