@@ -1,5 +1,6 @@
-import type { DicomJson } from '@callosum/dicom';
-import { datasetOf, encodeDataset } from '@callosum/dicom';
+import { type AddressInfo, createServer } from 'node:net';
+
+import { datasetOf, type DicomJson, encodeDataset } from '@callosum/dicom';
 import { createScpServer, type Match, QueryStatus, type ScpServer } from '@callosum/dimse';
 import { afterEach, describe, expect, it } from 'vitest';
 
@@ -18,6 +19,12 @@ const match = (uid: string): Match => {
   return { identifier: Buffer.from(bytes) };
 };
 
+function sourceAt(port: number): DicomPullSource {
+  const to = { host: '127.0.0.1', port, calledAet: 'PACS', callingAet: 'CALLOSUM' };
+  const options = { aet: 'CALLOSUM', privateSopClassUids: [], responseMs: 5_000, onError: () => undefined };
+  return new DicomPullSource({ of: () => to } as unknown as PeerOptions, options);
+}
+
 /** A C-FIND at a source that gives these matches and this final status. */
 async function found(matches: readonly Match[], status: number): Promise<{ uids: unknown[]; incomplete: string[] }> {
   const { port } = (server = await createScpServer({
@@ -35,14 +42,11 @@ async function found(matches: readonly Match[], status: number): Promise<{ uids:
     }),
     onError: () => undefined,
   }));
-  const to = { host: '127.0.0.1', port, calledAet: 'PACS', callingAet: 'CALLOSUM' };
-  const options = { aet: 'CALLOSUM', privateSopClassUids: [], responseMs: 5_000, onError: () => undefined };
-  const source = new DicomPullSource({ of: () => to } as unknown as PeerOptions, options);
   const incomplete: string[] = [];
   const progress = { signal: new AbortController().signal, onIncomplete: (code: string) => void incomplete.push(code) };
   const uids: unknown[] = [];
   const asked: DicomJson = datasetOf({ QueryRetrieveLevel: 'STUDY', StudyInstanceUID: null });
-  for await (const one of source.find({ aet: 'PACS', host: to.host, port }, asked, progress))
+  for await (const one of sourceAt(port).find({ aet: 'PACS', host: '127.0.0.1', port }, asked, progress))
     uids.push(one['0020000D']?.Value?.[0]);
   return { uids, incomplete };
 }
@@ -66,5 +70,18 @@ describe('a C-FIND of a pull', () => {
       uids: ['1.2.3', '1.2.4'],
       incomplete: ['dimse-ingest.match-unreadable'],
     });
+  });
+});
+
+describe('a C-MOVE of a pull', () => {
+  it('is not to blame where no association came to be: the source is away', async () => {
+    const hangsUp = createServer((socket) => socket.once('data', () => socket.destroy()));
+    await new Promise<void>((resolve) => hangsUp.listen(0, '127.0.0.1', resolve));
+    const { port } = hangsUp.address() as AddressInfo;
+    const progress = { signal: new AbortController().signal, onProgress: () => undefined };
+    const asked = datasetOf({ QueryRetrieveLevel: 'STUDY', StudyInstanceUID: '1.2.3' });
+    const moved = sourceAt(port).move({ aet: 'PACS', host: '127.0.0.1', port }, asked, progress);
+    await expect(moved).rejects.toMatchObject({ code: 'dimse.peer-unreachable' });
+    hangsUp.close();
   });
 });
