@@ -5,7 +5,7 @@ import { transferSyntaxOf, type TransferSyntax } from '../transfer-syntax.js';
 import { actualEncoding } from './actual-encoding.js';
 import { EndOfBytes } from './cursor.js';
 import { emptyMeta, readFileMeta, type FileMeta } from './file-meta.js';
-import { defaultParseLimits, type ParseLimits } from './limits.js';
+import { defaultParseLimits, inflatedBytesMaxOf, type ParseLimits } from './limits.js';
 import { ElementReader } from './reader.js';
 
 export { isPart10, type FileMeta } from './file-meta.js';
@@ -164,12 +164,8 @@ function pixelDataOf(
 }
 
 function inflate(deflated: Uint8Array, limits: ParseLimits): Uint8Array {
-  const maxOutputLength = Math.min(
-    limits.inflatedBytesMax,
-    Math.max(1024 * 1024, deflated.length * limits.inflateRatioMax),
-  );
   try {
-    return inflateRawSync(deflated, { maxOutputLength });
+    return inflateRawSync(deflated, { maxOutputLength: inflatedBytesMaxOf(deflated.length, limits) });
   } catch (error) {
     throw new DicomParseError('The deflated dataset cannot be inflated, or inflates past its limit', { cause: error });
   }
