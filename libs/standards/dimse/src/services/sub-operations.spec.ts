@@ -144,7 +144,6 @@ describe('a requestor that releases before the response', () => {
     const stopped = ({ signal }: { signal: AbortSignal }): Promise<void> =>
       new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
     const handler: RequestHandler = {
-      // eslint-disable-next-line require-yield -- it finds nothing
       async *move(request) {
         await stopped(request);
         return { counts: nothing };
