@@ -1,7 +1,7 @@
 import type { IncomingRequest } from '../exchange/incoming-request.js';
 import { QueryStatus } from '../status.js';
 import type { Answer, Match, QueryRequest } from './handler.js';
-import { answerTo, isCanceled, operationOf, refusalOf, type Serving, statusFields } from './serving.js';
+import { answerTo, operationOf, refusalOf, type Serving, statusFields } from './serving.js';
 
 /** C-FIND (PS3.7 section 9.3.2): a response a match, as fast as the peer reads them, then the final one. */
 export async function serveFind(request: IncomingRequest, serving: Serving): Promise<void> {
@@ -18,7 +18,8 @@ async function answered(request: IncomingRequest, { exchange, handler, onError }
     for (;;) {
       if (!matches || request.signal.aborted) return { status: QueryStatus.Cancel };
       const next = await matches.next();
-      if (next.done) return next.value ?? { status: isCanceled(request) ? QueryStatus.Cancel : QueryStatus.Success };
+      // Stopped by C-CANCEL or A-RELEASE-RQ: there may be more matches.
+      if (next.done) return next.value ?? { status: request.signal.aborted ? QueryStatus.Cancel : QueryStatus.Success };
       const { identifier, status = QueryStatus.Pending } = next.value;
       await exchange.respond(request, { status }, identifier);
     }

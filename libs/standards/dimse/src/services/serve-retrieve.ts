@@ -61,8 +61,7 @@ async function serveRetrieve(
 
 async function respondFinally(request: IncomingRequest, exchange: Exchange, answer: RetrieveAnswer): Promise<void> {
   const { counts, comment, failedSopInstanceUids = [] } = answer;
-  const canceled = isCanceled(request);
-  const status = answer.status ?? (canceled ? QueryStatus.Cancel : retrieveStatus(counts));
+  const status = answer.status ?? (isStopped(request, counts) ? QueryStatus.Cancel : retrieveStatus(counts));
   const identifier =
     failedSopInstanceUids.length > 0 && status !== QueryStatus.Success
       ? encodeFailedUids(failedSopInstanceUids, request.context.transferSyntaxUid)
@@ -73,6 +72,15 @@ async function respondFinally(request: IncomingRequest, exchange: Exchange, answ
     ...countFields(counts, status === QueryStatus.Cancel),
   };
   await exchange.respond(request, fields, identifier);
+}
+
+/**
+ * By C-CANCEL, or by A-RELEASE-RQ before the response, after which no sub-operation begins: what was left out, or could
+ * not even be counted, must not end in Success.
+ */
+function isStopped(request: IncomingRequest, { remaining, completed, failed, warning }: SubOperationCounts): boolean {
+  if (isCanceled(request)) return true;
+  return request.signal.aborted && (remaining > 0 || completed + failed + warning === 0);
 }
 
 /** The final status of a C-MOVE or C-GET by its counts: PS3.4 sections C.4.2.1.5 and C.4.3.1.4. */
