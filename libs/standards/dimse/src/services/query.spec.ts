@@ -205,7 +205,6 @@ describe('C-MOVE', () => {
   });
 
   it('with an identifier over the limit is refused with A701: its table has no A700', async () => {
-    // eslint-disable-next-line require-yield
     const move: RequestHandler['move'] = async function* () {
       return await Promise.reject(new Error('asked'));
     };
