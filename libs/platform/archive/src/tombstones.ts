@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 
 import { NothingKeptError, TombstonesChangedError } from './errors.js';
 import { keptIn, mayLetGo, shownResultsOf, type TombstoneScope } from './kept-scope.js';
-import type { PendingRow } from './ledger.js';
+import type { PendingRow } from './pending-row.js';
 import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
 import {
   nextSequence,
