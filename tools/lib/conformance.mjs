@@ -43,6 +43,8 @@ import {
   statusText,
 } from '@callosum/dimse';
 
+import { madeObjects } from './made-objects.mjs';
+
 const yes = (is) => (is ? 'yes' : '');
 const code = (text) => `\`${text}\``;
 const nameOf = (uid) => `${serviceSopClassName(uid) ?? uid} ${uid}`;
@@ -295,6 +297,7 @@ const tables = {
   'step-attributes': stepTable,
   'failure-reasons': failureReasons,
   concepts,
+  ...named('iod', Object.entries(madeObjects()), (tableOf) => tableOf),
   ...named('statuses', Object.entries(statedStatuses), statusTable),
   ...named('behaviour', Object.entries(statedBehaviour), behaviourTable),
   ...named(
