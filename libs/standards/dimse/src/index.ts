@@ -1,3 +1,4 @@
+export * from './answers.js';
 export * from './commitment/commitment.js';
 export * from './commitment/request-commitment.js';
 export * from './errors.js';

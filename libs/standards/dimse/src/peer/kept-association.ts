@@ -144,7 +144,7 @@ function noAssociation(error: unknown): never {
 const keyOf = ({ sopClassUid, transferSyntaxUid }: ObjectKind): string => `${sopClassUid} ${transferSyntaxUid}`;
 
 /** A context of its own for each syntax: where one proposes several, the peer picks, and the others cannot be used. */
-function proposalsFor(kinds: readonly ObjectKind[]): ProposedContext[] {
+export function proposalsFor(kinds: readonly ObjectKind[]): ProposedContext[] {
   const pairs = kinds.flatMap(({ sopClassUid, transferSyntaxUid }) =>
     [transferSyntaxUid, ...uncompressed].map((uid) => ({ sopClassUid, transferSyntaxUid: uid })),
   );
