@@ -150,7 +150,7 @@ export const commitmentAnswers = stated({
     status: NormalizedStatus.NoSuchSopInstance,
     when: 'Not the well-known SOP instance 1.2.840.10008.1.20.1.1',
   },
-  otherClass: { status: NormalizedStatus.ClassInstanceConflict, when: 'Not the SOP class of the Push Model' },
+  otherClass: { status: NormalizedStatus.NoSuchSopClass, when: 'Not the SOP class of the Push Model' },
   otherAction: { status: NormalizedStatus.NoSuchActionType, when: 'Another action than 1' },
   notNow: {
     status: NormalizedStatus.ResourceLimitation,
