@@ -22,6 +22,9 @@ import { available } from './unavailable.js';
 /** Studies in one run that cannot be erased; with as many it is the disk or the database, and the next run tries again. */
 const failedMax = 10;
 
+/** A database that fails over to one that is some seconds behind does so beside us. */
+const replayEveryMs = 60_000;
+
 export interface EraserParts {
   readonly db: Kysely<ArchiveTables>;
   readonly store: ObjectStore;
@@ -47,16 +50,18 @@ export class Eraser {
     const { db, site, clock, tombstones } = this.parts;
     await this.#deleteLeft(signal);
     const failed: string[] = [];
+    let undecided: ReadonlySet<string> = new Set();
     let erased = 0;
-    let isReplayed = false;
+    let replayedAt = Number.NEGATIVE_INFINITY;
     for (let from: Date | undefined; ;) {
       signal?.throwIfAborted();
-      const next: DueStudy | undefined = await available(nextDueStudy(db, site, { from, now: clock.now(), failed }));
+      const leftOut = [...failed, ...undecided];
+      const next: DueStudy | undefined = await available(nextDueStudy(db, site, { from, now: clock.now(), leftOut }));
       if (!next) return erased;
-      if (!isReplayed) {
+      if (performance.now() - replayedAt >= replayEveryMs) {
         // The database may be a backup that does not know what was restored, or held, since.
-        await tombstones.replayNewer();
-        isReplayed = true;
+        undecided = await tombstones.replayNewer();
+        replayedAt = performance.now();
         continue;
       }
       from = next.eraseAt;

@@ -99,12 +99,15 @@ export class Ledger {
   }
 
   /**
-   * A further object of a known UID. @returns false when another row of the UID came in between: compare again
+   * A further object of a known UID.
+   * @param judgedAt sequence of the tombstone that spoke last of it when it was judged; undefined for none
+   * @returns false when another row of the UID, or another word of a tombstone, came in between: judge again
    */
   async insertRevision(
     row: PendingRow,
     { decision, current, revision }: Revision,
     digests: { attributesDigest: string; pixelDigest: string } | undefined,
+    judgedAt: number | undefined,
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const uid = row.written.sopInstanceUid;
@@ -118,6 +121,8 @@ export class Ledger {
         .where('sop_instance_uid', '=', uid)
         .executeTakeFirstOrThrow();
       if (newest !== revision - 1) return false;
+      // Hidden meanwhile, it may come again: it must not go with what was let go before it came.
+      if ((await this.withholding(row, trx))?.sequence !== judgedAt) return false;
       if (current) {
         await trx
           .updateTable('intake')
@@ -236,8 +241,11 @@ export class Ledger {
   }
 
   /** What tombstones say of an instance of this study; undefined when none names it. */
-  async withholding({ written }: PendingRow): Promise<Selectable<ArchiveTables['withheld_instance']> | undefined> {
-    return this.db
+  async withholding(
+    { written }: PendingRow,
+    db: Kysely<ArchiveTables> = this.db,
+  ): Promise<Selectable<ArchiveTables['withheld_instance']> | undefined> {
+    return db
       .selectFrom('withheld_instance')
       .selectAll()
       .where('site', '=', this.site)

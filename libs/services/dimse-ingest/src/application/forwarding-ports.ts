@@ -136,7 +136,7 @@ export interface ShownObjects {
 export interface Destinations {
   with<T>(
     entity: CallableEntity,
-    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>,
+    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort' | 'close'>) => Promise<T>,
   ): Promise<T>;
   /** Releases what is idle, and the rest as soon as it is. */
   close(): Promise<void>;

@@ -215,4 +215,10 @@ export const studyIndexMigrations: Migrations = {
       await awaitedRejections.execute(db);
     },
   },
+  // Whom nothing is indexed of is forgotten; the reference to a patient is looked at from that side too.
+  '0009-instances-of-patients': addIndexes({
+    name: 'instance_by_patient',
+    table: 'instance',
+    on: '(patient_digest)',
+  }),
 };
