@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Archive, Hide, Intake } from './index.js';
 import { HookedStore } from './test-support/hooked-store.js';
 import { type OpenArchive, openArchive, prepareArchive } from './test-support/open-archive.js';
+import { ownStudy } from './tombstone-lock.js';
 
 const postgres = await orSkip(startPostgres);
 const folder = await mkdtemp(join(tmpdir(), 'callosum-erasure-'));
@@ -263,5 +264,31 @@ describe.skipIf(postgres.missing)(`erasure${postgres.missing ? ` (${postgres.mis
     expect(await archive.erase()).toBe(0);
     expect(await archive.tombstones.status(study)).toMatchObject({ legalHold: { actor: 'legal' } });
     expect(await blobs(one)).toHaveLength(1);
+  });
+
+  it('does not reach what waits for its row while a note that lets it come again is obeyed', async () => {
+    const one = newUid();
+    const { db } = here.database;
+    const waiting = (count: number) =>
+      expect
+        .poll(async () => {
+          const { rows } = await sql`select 1 from pg_locks where not granted and locktype = 'advisory'`.execute(db);
+          return rows.length;
+        })
+        .toBe(count);
+    const both: Promise<unknown>[] = [];
+    await db.transaction().execute(async (trx) => {
+      await ownStudy(trx as never, study);
+      const code = { value: '113039', scheme: 'DCM' };
+      const hide: Hide = { reason: 'rejection-note', code, cause: newUid(), eraseAfterMs: 0, actor: 'note' };
+      both.push(archive.tombstones.hideInstances(study, [ref(one)], hide));
+      await waiting(1);
+      both.push(store(one));
+      await waiting(2);
+    });
+    await Promise.all(both);
+    now += hourMs;
+    await archive.erase();
+    expect(await readable()).toEqual([one]);
   });
 });

@@ -297,7 +297,9 @@ export class Tombstones {
       // A recovery that runs may have found the mark and recorded it.
       const replayed = await available(sequenceOfId(this.parts, mark.tombstoneId));
       if (replayed !== undefined) return { sequence: replayed, instances: mark.instances.length };
-      await deleteMark(store, site, mark);
+      await deleteMark(store, site, mark).catch((error: unknown) => {
+        throw changed ?? error;
+      });
       if (changed) throw changed;
       // Another one of the same cause is recorded, where nobody took its place.
       if (mark.cause !== undefined && (await this.#isObeyed(mark.cause))) return nothingRecorded;
