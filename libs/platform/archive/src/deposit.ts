@@ -76,9 +76,7 @@ export class Deposit {
   async #judge(row: PendingRow, kept: readonly LedgerEntry[], how: Judging): Promise<Verdict | 'missing' | undefined> {
     if (kept.length === 0) return undefined;
     const revision = Math.max(...kept.map((entry) => entry.revision)) + 1;
-    const compared = kept.filter(
-      (entry) => !how.gone.has(entry.id) && (entry.erased_at === null || !how.mayComeAgain),
-    );
+    const compared = kept.filter((entry) => !how.gone.has(entry.id) && (entry.erased_at === null || !how.mayComeAgain));
     const own = compared.some((entry) => entry.blob_key === row.written.blob.key);
     // Beside conflicts alone, or beside nothing, it is the one that is shown.
     if (!own && !compared.some((entry) => entry.current))

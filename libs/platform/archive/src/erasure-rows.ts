@@ -116,7 +116,9 @@ export function recordErasure(
       update withheld_instance w set erased = true
       where w.site = ${site} and w.study_instance_uid = ${study} and w.sop_instance_uid = any(${uids}::text[])
         and not exists (select 1 from intake i where i.site = w.site and i.study_instance_uid = w.study_instance_uid
-          and i.sop_instance_uid = w.sop_instance_uid and i.withheld and i.erased_at is null and ${isLetGo})`.execute(trx);
+          and i.sop_instance_uid = w.sop_instance_uid and i.withheld and i.erased_at is null and ${isLetGo})`.execute(
+      trx,
+    );
     const [first] = rows;
     if (!first) return [];
     const reason = instances.find(({ uid }) => uid === first.sop_instance_uid)?.reason ?? 'person';

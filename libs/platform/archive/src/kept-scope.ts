@@ -88,7 +88,10 @@ export async function mayLetGo(
   studyInstanceUid: string,
   { quietSince, sourceInstances }: RetentionOver,
 ): Promise<boolean> {
-  const others = sourceInstances === undefined ? sql`false` : sql`(select count(*) from intake
+  const others =
+    sourceInstances === undefined
+      ? sql`false`
+      : sql`(select count(*) from intake
     where site = ${site} and study_instance_uid = ${studyInstanceUid} and current and not withheld
       and not issued_by_callosum) <> ${sourceInstances}`;
   const { rows } = await sql<{ kept: boolean }>`

@@ -4,7 +4,15 @@ import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
 import { NothingKeptError, SequenceTakenError, TombstonesChangedError } from './errors.js';
-import { hiddenIn, keptIn, mayAllComeAgain, mayLetGo, type RetentionOver, shownResultsOf, type TombstoneScope } from './kept-scope.js';
+import {
+  hiddenIn,
+  keptIn,
+  mayAllComeAgain,
+  mayLetGo,
+  type RetentionOver,
+  shownResultsOf,
+  type TombstoneScope,
+} from './kept-scope.js';
 import type { PendingRow } from './ledger.js';
 import { Readmissions } from './readmissions.js';
 import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
@@ -107,9 +115,7 @@ export class Tombstones {
     const hide = { reason: 'retention', actor: 'retention', eraseAfterMs } as const;
     try {
       // Asked again behind the lock.
-      return await this.#hide(studyInstanceUid, instances, hide, (trx) =>
-        mayLetGo(trx, site, studyInstanceUid, over),
-      );
+      return await this.#hide(studyInstanceUid, instances, hide, (trx) => mayLetGo(trx, site, studyInstanceUid, over));
     } catch (error) {
       if (error instanceof TombstonesChangedError) return nothingRecorded;
       throw error;
@@ -224,7 +230,9 @@ export class Tombstones {
     const [first] = rows;
     if (!first) return;
     const { studyInstanceUid } = first.written;
-    const bySop = new Map(rows.map(({ written: { seriesInstanceUid, sopInstanceUid } }) => [sopInstanceUid, seriesInstanceUid]));
+    const bySop = new Map(
+      rows.map(({ written: { seriesInstanceUid, sopInstanceUid } }) => [sopInstanceUid, seriesInstanceUid]),
+    );
     const instances = [...bySop].map(([sopInstanceUid, seriesInstanceUid]) => ({ seriesInstanceUid, sopInstanceUid }));
     const mark = this.#mark(studyInstanceUid, 'restored', 'received-again', first.intake.source);
     const stands: Stands = (trx) => mayAllComeAgain(trx, this.parts.site, first, [...bySop.keys()]);
@@ -285,9 +293,7 @@ export class Tombstones {
       await available(putMark(store, site, mark));
       let changed: TombstonesChangedError | undefined;
       try {
-        const sequence = await available(
-          recordTombstone(this.parts, mark, { ...place, exact: attempt < attemptsMax }),
-        );
+        const sequence = await available(recordTombstone(this.parts, mark, { ...place, exact: attempt < attemptsMax }));
         if (sequence !== undefined) return { sequence, instances: mark.instances.length };
       } catch (error) {
         if (error instanceof TombstonesChangedError) changed = error;

@@ -1,10 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { forgetPatients } from './adapters/patients.js';
 import { slice, store } from './test-support/objects.js';
-import { clearIndex, completion, database, index, send, useIndex } from './test-support/study-index.js';
+import { clearIndex, completion, database, doneOrBlocked, index, send, useIndex } from './test-support/study-index.js';
 
 useIndex();
 beforeEach(clearIndex);
@@ -39,7 +37,7 @@ describe('a patient of whom nothing is indexed', () => {
     await database.db.transaction().execute(async (trx) => {
       await forgetPatients(trx, '');
       coming = index(stored).catch((error: unknown) => error);
-      await sleep(300);
+      await doneOrBlocked(coming);
     });
     // A fact that meets this is handled again.
     expect(await coming).toMatchObject({ code: 'study-index.contention', retriable: true });
@@ -53,7 +51,7 @@ describe('a patient of whom nothing is indexed', () => {
     let forgetting: Promise<void> = Promise.resolve();
     await index(stored, async () => {
       forgetting = completion().forgetPatients();
-      await sleep(300);
+      await doneOrBlocked(forgetting);
     });
     await forgetting;
     expect(await patients()).toEqual(['P-1', 'P-2']);

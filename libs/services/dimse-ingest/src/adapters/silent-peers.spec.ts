@@ -1,5 +1,5 @@
 import { type DicomJson } from '@callosum/dicom';
-import { chooseMessageSyntax, createScpServer, type RequestHandler, type ScpServer } from '@callosum/dimse';
+import { chooseMessageSyntax, type AssociationHandler, createScpServer, type ScpServer } from '@callosum/dimse';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { DicomPullSource } from './dicom-pull-source.js';
@@ -8,20 +8,24 @@ import { EntityList } from './entity-list.js';
 import { PeerOptions } from './peer-options.js';
 
 const servers: ScpServer[] = [];
+/** What nobody hears any more. */
+const answers: ((reason: Error) => void)[] = [];
 afterEach(async () => {
+  for (const answer of answers.splice(0)) answer(new Error('too late'));
   for (const server of servers.splice(0)) await server.close(0);
 });
 
-const never = (): Promise<never> => new Promise(() => undefined);
+const never = (): Promise<never> => new Promise((_, reject) => answers.push(reject));
 const options = new PeerOptions('CALLOSUM');
 
 /** A node that takes every association and every request, and answers none. */
 async function silent(): Promise<{ aet: string; host: string; port: number }> {
-  const handler: RequestHandler = {
+  const handler: AssociationHandler = {
     async *find() {
       yield await never();
     },
     nEventReport: never,
+    ended: () => undefined,
   };
   const accept = ({ transferSyntaxUids }: { transferSyntaxUids: readonly string[] }) => ({
     transferSyntaxUid: chooseMessageSyntax(transferSyntaxUids),

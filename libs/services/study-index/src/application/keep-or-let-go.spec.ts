@@ -32,8 +32,6 @@ describe('retention of a study', () => {
   });
 
   it('does not begin for a study that holds no source instance', () => {
-    expect(
-      overSince({ '*': 1 }, { ...aged, modalities: ['SEG'], lastStoredAt: null }, now),
-    ).toBeUndefined();
+    expect(overSince({ '*': 1 }, { ...aged, modalities: ['SEG'], lastStoredAt: null }, now)).toBeUndefined();
   });
 });

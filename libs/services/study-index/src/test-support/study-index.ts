@@ -203,7 +203,8 @@ export const reindex = () =>
 /** SOP Instance UIDs that the archive hides and the index does not know to be. */
 export const hidden = new Set<string>();
 export const hiddenInArchive = {
-  withheldAmong: (_study: string, uids: readonly string[]) => Promise.resolve(new Set(uids.filter((u) => hidden.has(u)))),
+  withheldAmong: (_study: string, uids: readonly string[]) =>
+    Promise.resolve(new Set(uids.filter((u) => hidden.has(u)))),
 };
 export const grpc = () =>
   new StudyIndexGrpc(
