@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { forgetPatients } from './adapters/patients.js';
+import { asContention, forgetPatients } from './adapters/patients.js';
 import { slice, store } from './test-support/objects.js';
 import { clearIndex, completion, database, doneOrBlocked, index, send, useIndex } from './test-support/study-index.js';
 
@@ -36,14 +36,15 @@ describe('a patient of whom nothing is indexed', () => {
     let coming: Promise<unknown> = Promise.resolve();
     await database.db.transaction().execute(async (trx) => {
       await forgetPatients(trx, '');
-      coming = index(stored).catch((error: unknown) => error);
+      coming = index(stored);
       await doneOrBlocked(coming);
     });
-    // A fact that meets this is handled again.
-    expect(await coming).toMatchObject({ code: 'study-index.contention', retriable: true });
-    expect(await patients()).toEqual(['P-1']);
-    expect(await index(stored)).toBe('indexed');
+    expect(await coming).toBe('indexed');
     expect(await patients()).toEqual(['P-1', 'P-2']);
+    // Forgotten between the two looks of one statement: a fact that meets this is handled again.
+    const violation = Object.assign(new Error('violates foreign key constraint'), { code: '23503' });
+    const contention = { code: 'study-index.contention', retriable: true };
+    expect(asContention(violation, stored.sopInstanceUid)).toMatchObject(contention);
   });
 
   it('stays when it came back a moment before', async () => {
