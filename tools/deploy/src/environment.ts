@@ -24,6 +24,9 @@ const production = [
   'CALLOSUM_KAFKA_REPLICATION',
 ];
 
+/** Read by Node itself, whatever it runs. */
+const ofNode = 'NODE_OPTIONS';
+
 export interface EnvironmentNeeds {
   readonly calls?: readonly string[];
   readonly objectStore?: boolean;
@@ -36,7 +39,7 @@ export function environmentProblems(
   needs?: EnvironmentNeeds,
 ): string[] {
   const schemas = schemasOf(entry);
-  const known = new Set([...schemas.flatMap(({ shape }) => Object.keys(shape)), ...(beside[entry] ?? [])]);
+  const known = new Set([...schemas.flatMap(({ shape }) => Object.keys(shape)), ...(beside[entry] ?? []), ofNode]);
   const unknown = Object.keys(env).filter((name) => !known.has(name));
   const missing = needs ? required(needs).filter((name) => !env[name]) : [];
   return [

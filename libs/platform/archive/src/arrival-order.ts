@@ -1,7 +1,7 @@
 import type { ObjectStore } from '@callosum/object-store';
 
 import type { BlobMark } from './blob-key.js';
-import type { LedgerEntry } from './ledger.js';
+import type { LedgerEntry } from './pending-row.js';
 import { revisionMarks } from './revision-marks.js';
 
 /** Arrivals nearer than this are ordered by the revisions they were given: clocks of replicas differ, transfers overlap. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { SourceTooLongError } from './errors.js';
-import type { Intake, Origin } from './ledger.js';
+import type { Intake, Origin } from './pending-row.js';
 
 /** What the name of a blob says of how it came; the rest is in its bytes. */
 export interface BlobMark {

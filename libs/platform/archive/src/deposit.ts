@@ -2,7 +2,8 @@ import { type ObjectStore, ObjectExistsError, ObjectNotFoundError } from '@callo
 
 import type { GroupCommit } from './group-commit.js';
 import { admits } from './known-uids.js';
-import type { Ledger, LedgerEntry, PendingRow } from './ledger.js';
+import type { Ledger } from './ledger.js';
+import type { LedgerEntry, PendingRow } from './pending-row.js';
 import { revisionKey } from './revision-marks.js';
 import type { RuleTwo, Verdict } from './rule-two.js';
 import type { Tombstones } from './tombstones.js';

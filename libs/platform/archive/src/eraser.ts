@@ -13,7 +13,7 @@ import {
   recordDeleted,
   recordErasure,
 } from './erasure-rows.js';
-import type { LedgerEntry } from './ledger.js';
+import type { LedgerEntry } from './pending-row.js';
 import type { RuleTwo } from './rule-two.js';
 import type { ArchiveTables } from './tables.js';
 import type { Tombstones } from './tombstones.js';

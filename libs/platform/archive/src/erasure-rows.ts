@@ -2,7 +2,7 @@ import type { Outbox } from '@callosum/event-log';
 import { newId } from '@callosum/kernel';
 import { type Kysely, type QueryExecutorProvider, sql, type Transaction } from 'kysely';
 
-import type { LedgerEntry } from './ledger.js';
+import type { LedgerEntry } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import { tellTombstone } from './tombstone-facts.js';
 import { ownStudy } from './tombstone-lock.js';

@@ -3,7 +3,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 
 import { GroupCommit } from './group-commit.js';
-import type { Inserted, PendingRow } from './ledger.js';
+import type { Inserted } from './ledger.js';
+import type { PendingRow } from './pending-row.js';
 
 const row = (studyInstanceUid: string, sopInstanceUid: string): PendingRow =>
   ({ written: { studyInstanceUid, sopInstanceUid } }) as PendingRow;

@@ -1,4 +1,5 @@
-import type { Inserted, PendingRow } from './ledger.js';
+import type { Inserted } from './ledger.js';
+import type { PendingRow } from './pending-row.js';
 
 interface Waiting {
   readonly row: PendingRow;

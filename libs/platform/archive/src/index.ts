@@ -3,7 +3,7 @@ export { ByteBudget } from './byte-budget.js';
 export * from './errors.js';
 export type { InstanceUids, SopReference } from './instance-bytes.js';
 export type * from './kept-instances.js';
-export type { Intake, LedgerEntry } from './ledger.js';
+export type { Intake, LedgerEntry } from './pending-row.js';
 export type { ReconcileProgress } from './reconcile.js';
 export { archiveMigrations } from './tables.js';
 export type { WithheldInstance } from './tombstone-marks.js';

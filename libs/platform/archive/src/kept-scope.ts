@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 
 import { admits } from './known-uids.js';
-import type { PendingRow } from './ledger.js';
+import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
 

@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely';
 
-import type { PendingRow } from './ledger.js';
+import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import { sharesStudies, triesToShareStudies } from './tombstone-lock.js';
 import type { WithheldRow } from './tombstone-tables.js';

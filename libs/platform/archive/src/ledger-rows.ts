@@ -1,6 +1,6 @@
 import { type Insertable, sql, type Transaction } from 'kysely';
 
-import type { LedgerEntry, PendingRow, Revision } from './ledger.js';
+import type { LedgerEntry, PendingRow, Revision } from './pending-row.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
 
 /** Whether a tombstone withholds what is inserted: asked with the insert, whose snapshot is of behind the study's lock. */

@@ -1,42 +1,12 @@
 import { topics } from '@callosum/contracts';
 import type { Outbox, OutboxContext } from '@callosum/event-log';
-import { type Insertable, type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import type { Insertable, Kysely, Selectable, Transaction } from 'kysely';
 
-import type { WrittenInstance } from './instance-bytes.js';
 import { knownUids } from './known-uids.js';
 import { isNamed, ledgerRow, withhold } from './ledger-rows.js';
+import type { LedgerEntry, PendingRow, Revision } from './pending-row.js';
 import { factOf } from './stored-fact.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
-
-export type LedgerEntry = Selectable<IntakeRow>;
-export type Origin = IntakeRow['origin'];
-
-/** Where an object comes from, and what its events carry on. */
-export interface Intake {
-  readonly origin: Origin;
-  /** Calling AE title, or the name of the HTTP source. */
-  readonly source: string;
-  readonly associationId?: string;
-  /** One per transfer: what came together. */
-  readonly correlationId?: string;
-}
-
-/** An object that waits for its row. */
-export interface PendingRow {
-  readonly written: WrittenInstance;
-  readonly intake: Intake;
-  readonly storedAt: Date;
-  readonly traceparent: string | undefined;
-  /** Not 0 when a recovery found it: what `revision_floor` of its fact says. */
-  readonly revisionFloor: number;
-}
-
-/** What becomes of a further object of a UID, and whether it is the current one from then on. */
-export interface Revision {
-  readonly decision: IntakeRow['decision'];
-  readonly current: boolean;
-  readonly revision: number;
-}
 
 /** What became of rows that were to be inserted. */
 export interface Inserted {

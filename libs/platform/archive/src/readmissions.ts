@@ -1,4 +1,4 @@
-import type { PendingRow } from './ledger.js';
+import type { PendingRow } from './pending-row.js';
 
 interface Waiting {
   readonly row: PendingRow;

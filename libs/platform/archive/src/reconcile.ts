@@ -11,7 +11,8 @@ import { tellConflict } from './conflicts.js';
 import type { Deposit, DepositStatus } from './deposit.js';
 import { MissingUidError, TruncatedObjectError } from './errors.js';
 import { describeBlob, type WrittenInstance } from './instance-bytes.js';
-import type { Ledger, PendingRow } from './ledger.js';
+import type { Ledger } from './ledger.js';
+import type { PendingRow } from './pending-row.js';
 import type { Tombstones } from './tombstones.js';
 
 export interface ReconcileProgress {

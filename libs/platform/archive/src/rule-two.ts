@@ -4,7 +4,8 @@ import { comparePixels, type DatasetDigest, datasetDigest, DicomParseError, Dico
 import type { ObjectStore } from '@callosum/object-store';
 
 import type { ByteBudget } from './byte-budget.js';
-import type { Ledger, LedgerEntry, PendingRow, Revision } from './ledger.js';
+import type { Ledger } from './ledger.js';
+import type { LedgerEntry, PendingRow, Revision } from './pending-row.js';
 
 /** What the ledger does with a further object of a UID. */
 export type Verdict =

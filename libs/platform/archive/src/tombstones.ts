@@ -13,7 +13,7 @@ import {
   shownResultsOf,
   type TombstoneScope,
 } from './kept-scope.js';
-import type { PendingRow } from './ledger.js';
+import type { PendingRow } from './pending-row.js';
 import { Readmissions } from './readmissions.js';
 import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
 import {

@@ -7,6 +7,12 @@ import { setFlagsFromString } from 'node:v8';
  */
 const growthPercent = 100;
 
+/**
+ * Young objects are collected by the thread that makes them: waking others for a room of a few megabytes takes longer
+ * than the collection. How large that room is can only be said when Node starts (`--max-semi-space-size`, which the
+ * chart sets for dimse-ingest): the smaller, the sooner sockets' buffers that nobody reads any more are given back.
+ */
 export function growHeapInSteps(): void {
   setFlagsFromString(`--heap-growing-percent=${growthPercent}`);
+  setFlagsFromString('--no-parallel-scavenge');
 }

@@ -66,7 +66,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         CALLOSUM_DIMSE_PORT: String(port),
         CALLOSUM_DATABASE_USER: schema,
         CALLOSUM_DATABASE_PASSWORD: passwordOf(schema),
-        ...(profileDir && name === 'dimse-ingest' ? profiled(profileDir) : {}),
+        ...(name === 'dimse-ingest' ? nodeOptions(profileDir) : {}),
       };
       const child = startChild(name, `apps/${name}/dist/main.js`, env, `${dir}-${name}.log`);
       children.push(child);
@@ -102,9 +102,14 @@ function settingsOf({ admin }: BenchDatabase, { destinations }: NodeOptions, obj
   };
 }
 
-function profiled(profileDir: string): NodeJS.ProcessEnv {
-  mkdirSync(profileDir, { recursive: true });
-  return { NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --cpu-prof --cpu-prof-dir=${profileDir}`.trim() };
+/** The chart's for dimse-ingest (helm/callosum/values.yaml), and a profile when one is wanted. */
+function nodeOptions(profileDir: string | undefined): NodeJS.ProcessEnv {
+  const options = [process.env['NODE_OPTIONS'] ?? '', '--max-semi-space-size=4'];
+  if (profileDir !== undefined) {
+    mkdirSync(profileDir, { recursive: true });
+    options.push('--cpu-prof', `--cpu-prof-dir=${profileDir}`);
+  }
+  return { NODE_OPTIONS: options.join(' ').trim() };
 }
 
 /** Worker threads write profiles of their own; the main thread's is the one with thread 0 in its name. */
