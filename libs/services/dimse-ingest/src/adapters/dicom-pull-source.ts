@@ -28,6 +28,8 @@ export interface DicomPullSourceOptions {
   readonly privateSopClassUids: readonly string[];
   /** A source that fetches from slow media says nothing for long. */
   readonly responseMs: number;
+  /** The same for a C-FIND; a minute, or `responseMs` where that is less, when not given. */
+  readonly lookUpMs?: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -111,7 +113,7 @@ export class DicomPullSource implements PullSource {
   }
 
   #lookUp(signal: AbortSignal) {
-    return { signal, responseMs: Math.min(this.options.responseMs, lookUpMs) };
+    return { signal, responseMs: Math.min(this.options.responseMs, this.options.lookUpMs ?? lookUpMs) };
   }
 }
 

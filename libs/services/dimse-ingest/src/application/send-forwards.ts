@@ -111,14 +111,25 @@ export class SendForwards {
           answered = true;
           if (await queue.destinationAnswered(aet)) this.parts.onBack(aet);
         }
+        // The claim ends with it.
+        if (left.length === 1) await this.#leave(peer);
         await this.#record(batch, item, end);
         left.shift();
         if (end.end === 'away') return await this.#away(aet, end.code);
       }
     } finally {
+      await this.#leave(peer);
       clearInterval(renewal);
       signal.removeEventListener('abort', ending);
     }
+  }
+
+  /**
+   * The next claim may be another replica's: a destination that takes one association must not find ours still open, with
+   * nothing to send. Before the claim ends, then, and not when it was idle for a while.
+   */
+  async #leave(peer: Peer): Promise<void> {
+    if (this.parts.associationsMax === 1) await peer.close();
   }
 
   async #one(peer: Peer, batch: ForwardBatch, item: ForwardItem): Promise<ForwardEnd> {
