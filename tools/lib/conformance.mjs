@@ -222,6 +222,7 @@ const limitNames = {
   handshakeMs: 'TLS handshake, ms',
   artimMs: 'ARTIM timer, ms',
   idleTimeoutMs: "the peer's silence inside an association, ms",
+  messageTimeoutMs: 'a message without pixels, from its command to the end of its dataset, ms',
   responseTimeoutMs: "the peer's silence after a request of ours, ms",
   associateMs: 'connection, TLS handshake, and the answer to our association request, ms',
   responseMs: 'the response to a request of ours, ms',
