@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
-import { storeFiles } from '@callosum/dimse';
+import { storageSopClasses } from '@callosum/dicom';
+import { readPart10, storeFiles } from '@callosum/dimse';
 import { type Orthanc, testDataPath } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -59,6 +60,35 @@ const syntaxes = [
 const tooYoung = new Set(
   ['201', '202', '203'].map((end) => `1.2.840.10008.1.2.4.${end}`).concat('1.2.840.10008.1.2.8.1'),
 );
+
+const videos = codecs === '' ? [] : filesOf(codecs).filter((file) => basename(file).startsWith('video-'));
+/** What Orthanc sends: nothing of it may fall out unseen. */
+const sentByClass = {
+  'MR Image Storage': 5,
+  'Enhanced MR Image Storage': 1,
+  'Ultrasound Image Storage': 1,
+  'Ultrasound Multi-frame Image Storage': 2,
+  'Secondary Capture Image Storage': 9,
+  'Video Endoscopic Image Storage': 2,
+  '12-lead ECG Waveform Storage': 1,
+  'Encapsulated PDF Storage': 1,
+  'Basic Text SR Storage': 1,
+  'Comprehensive SR Storage': 1,
+  'Comprehensive 3D SR Storage': 1,
+  'Key Object Selection Document Storage': 1,
+  'Grayscale Softcopy Presentation State Storage': 1,
+  'Segmentation Storage': 1,
+};
+const classNames = new Map(storageSopClasses.map(({ uid, name }) => [uid, name]));
+async function countsByClass(files: readonly string[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const file of files) {
+    const { sopClassUid } = await readPart10(readFileSync(file));
+    const name = classNames.get(sopClassUid) ?? sopClassUid;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
 
 describe('DCMTK', () => {
   it('echoscu is answered', async () => {
@@ -119,35 +149,41 @@ describe('Orthanc', () => {
     expect((await dcmtk('echoscu', '-aec', 'ORTHANC', '127.0.0.1', String(orthanc.port))).code).toBe(0);
   });
 
-  it('sends to the node: images, video, reports, segmentations and waveforms arrive equal', async () => {
-    const all = [
-      ...some(4, 'studies', 'mr-t1'),
-      ...some(3, 'studies', 'us'),
-      ...some(1, 'studies', 'ecg'),
-      ...some(6, 'results', 'reference-highdicom'),
-      ...some(4, 'results', 'pydicom'),
-      ...some(30, 'codecs', 'pydicom'),
-    ];
-    // Of these DCMTK, which it is built on, writes another VR of Pixel Data (rightly), and drops what follows it.
-    const corrected = ['SC_rgb_rle_16bit.dcm', 'us-single-rgb.dcm'];
-    const files = await firstOfEachUid(
-      all.filter((file) => !corrected.some((name) => file.endsWith(name))),
-      tooYoung,
-    );
-    const ids = await upload(orthanc, files);
-    const job = await orthanc.rest<{ FailedInstancesCount: number; InstancesCount: number }>(
-      '/modalities/callosum/store',
-      { Resources: ids, Synchronous: true },
-    );
-    expect(job).toMatchObject({ FailedInstancesCount: 0, InstancesCount: files.length });
-    await expectKept(files);
-  });
+  it.skipIf(codecs === '')(
+    'sends to the node: images, video, reports, segmentations and waveforms arrive equal',
+    async () => {
+      const all = [
+        ...some(4, 'studies', 'mr-t1'),
+        ...some(3, 'studies', 'us'),
+        ...some(1, 'studies', 'ecg'),
+        ...some(6, 'results', 'reference-highdicom'),
+        ...some(4, 'results', 'pydicom'),
+        ...some(30, 'codecs', 'pydicom'),
+        ...videos,
+      ];
+      // Of these DCMTK, which it is built on, writes another VR of Pixel Data (rightly), and drops what follows it.
+      const corrected = ['SC_rgb_rle_16bit.dcm', 'us-single-rgb.dcm'];
+      const files = await firstOfEachUid(
+        all.filter((file) => !corrected.some((name) => file.endsWith(name))),
+        tooYoung,
+      );
+      expect(await countsByClass(files)).toEqual(sentByClass);
+      const ids = await upload(orthanc, files);
+      const job = await orthanc.rest<{ FailedInstancesCount: number; InstancesCount: number }>(
+        '/modalities/callosum/store',
+        { Resources: ids, Synchronous: true },
+      );
+      expect(job).toMatchObject({ FailedInstancesCount: 0, InstancesCount: files.length });
+      await expectKept(files);
+    },
+  );
 
-  it('takes what we send it, every codec it knows and private attributes', async () => {
+  it.skipIf(codecs === '')('takes what we send it, every codec it knows and private attributes', async () => {
     const files = await firstOfEachUid(
       [...some(5, 'studies', 'ct-chest'), ...some(40, 'codecs'), ...some(20, 'charsets')],
       tooYoung,
     );
+    expect(files.length).toBeGreaterThan(40);
     const outcomes = await storeFiles({ ...to(orthanc.port, orthanc.aet), files });
     expect(outcomes.filter(({ status }) => status !== 0)).toEqual([]);
     expect(await judgeOrthanc(orthanc, files)).toMatchObject({ instances: files.length, differences: [] });

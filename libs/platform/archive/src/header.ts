@@ -1,33 +1,30 @@
 import { buffer } from 'node:stream/consumers';
 
-import { DicomParseError, parseFile, type ParsedHeader, parseHeader } from '@callosum/dicom';
+import { encapsulationEnds, type ParsedHeader, type RangeReader, readHeader } from '@callosum/dicom';
 import type { ObjectStore } from '@callosum/object-store';
 
-/** A header beyond this (an encapsulated document of this size) is refused: it must be held to be parsed. */
-const headerBytesMax = 512 * 1024 * 1024;
-const growth = 4;
 /** Sequence Delimitation Item (FFFE,E0DD) with length 0, little endian (PS3.5 A.4). */
 const sequenceDelimiter = Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]);
 
-/** Reads the header of a stored object whose first `have` bytes were not enough. @throws {DicomParseError} */
-export async function completeHeader(
+const rangesOf =
+  (store: ObjectStore, key: string): RangeReader =>
+  async (offset, length) =>
+    buffer(await store.get(key, { offset, length }));
+
+/**
+ * Reads the header of a stored object by its first bytes, and by ranges where they are not enough; a deflated one to its
+ * end, which tells whether it is whole. @throws {DicomParseError} @throws {ObjectStoreUnavailableError}
+ */
+export const completeHeader = (
   store: ObjectStore,
   key: string,
   total: number,
-  have: number,
-): Promise<ParsedHeader> {
-  for (let length = have * growth; ; length *= growth) {
-    const count = Math.min(length, total);
-    if (count > headerBytesMax) throw new DicomParseError('The header is longer than what can be held');
-    const prefix = await buffer(await store.get(key, { offset: 0, length: count }));
-    const parsed = parseHeader(prefix, { complete: count === total });
-    if (parsed !== 'need-more') return parsed;
-  }
-}
+  prefix: Uint8Array,
+): Promise<ParsedHeader> => readHeader(rangesOf(store, key), total, { prefix, toTheEnd: true });
 
 /**
  * True when the object holds all of its Pixel Data. Native: its length says so. Encapsulated: its delimiter is near
- * the end; where it is not, the whole object is read, which is rare (long elements behind the pixels).
+ * the end; where it is not, its items are walked, which is rare (long elements behind the pixels).
  */
 export async function pixelDataEnds(
   header: ParsedHeader,
@@ -37,17 +34,11 @@ export async function pixelDataEnds(
   key: string,
 ): Promise<boolean> {
   const { pixelData, transferSyntax } = header;
-  // The header of a deflated object is only read when all of it could be inflated.
+  // Of a deflated object the header is only had when all of it could be inflated.
   if (!pixelData || transferSyntax.deflated) return true;
   if (pixelData.byteCount !== undefined) return pixelData.offset + pixelData.byteCount <= total;
   // Not in the header: sequences there may end with the same delimiter.
   const pixelsInTail = Math.max(0, pixelData.offset - (total - tail.length));
   if (tail.includes(sequenceDelimiter, pixelsInTail)) return true;
-  if (total > headerBytesMax) return false;
-  try {
-    parseFile(await buffer(await store.get(key)));
-    return true;
-  } catch {
-    return false;
-  }
+  return encapsulationEnds(rangesOf(store, key), pixelData.offset, total);
 }

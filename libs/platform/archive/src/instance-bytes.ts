@@ -30,6 +30,8 @@ const firstLookBytes = 8 * 1024;
 /** Enough to find the delimiter that ends encapsulated Pixel Data before the usual trailing padding. */
 const tailBytesMax = 4096;
 const dicmEnd = 132;
+/** An object that inflates to more is not inflated at once, only to name it. */
+const namedLimits = { inflatedBytesMax: prefixBytesMax };
 
 /** Looks at the PS3.10 bytes of one object as they pass, in bounded memory, and knows it when they have ended. */
 export class InstanceBytes {
@@ -99,7 +101,8 @@ export class InstanceBytes {
   /** Which SOP Instance the bytes taken so far are; undefined where its header cannot be read (yet). */
   sopInstance(): SopReference | undefined {
     try {
-      const header = this.#parsed();
+      const complete = this.#prefix.length === this.#total;
+      const header = this.#found ?? parseHeader(this.#prefix, { complete, limits: namedLimits });
       if (header === 'need-more') return undefined;
       const [sopClassUid, sopInstanceUid] = ['SOPClassUID', 'SOPInstanceUID'].map((one) => header.dataset.string(one));
       return isUid(sopClassUid ?? '') && isUid(sopInstanceUid ?? '')
@@ -139,13 +142,8 @@ export class InstanceBytes {
     return isDataset ? tailSha256 : `file:${blob.sha256}`;
   }
 
-  #parsed(): ParsedHeader | 'need-more' {
-    return this.#found ?? parseHeader(this.#prefix, { complete: this.#prefix.length === this.#total });
-  }
-
   async #header(store: ObjectStore, key: string): Promise<ParsedHeader> {
-    const parsed = this.#parsed();
-    return parsed === 'need-more' ? completeHeader(store, key, this.#total, this.#prefix.length) : parsed;
+    return this.#found ?? completeHeader(store, key, this.#total, this.#prefix);
   }
 }
 

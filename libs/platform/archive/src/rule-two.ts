@@ -1,6 +1,14 @@
 import { buffer } from 'node:stream/consumers';
 
-import { comparePixels, type DatasetDigest, datasetDigest, DicomParseError, DicomPixelError } from '@callosum/dicom';
+import {
+  comparePixels,
+  type DatasetDigest,
+  datasetDigest,
+  DicomParseError,
+  DicomPixelError,
+  parseInflated,
+  transferSyntaxOf,
+} from '@callosum/dicom';
 import type { ObjectStore } from '@callosum/object-store';
 
 import type { ByteBudget } from './byte-budget.js';
@@ -14,6 +22,8 @@ export type Verdict =
 
 /** Objects compared in memory when a second one of a UID arrives; a larger pair is kept as conflicting. */
 const compareBytesMax = 512 * 1024 * 1024;
+/** The same of what a deflated object inflates to, which is not known before and held twice while it does. */
+const compareInflatedBytesMax = 128 * 1024 * 1024;
 
 /**
  * A SOP Instance belongs to one Series of one Study for ever (PS3.3 A.1.2, PS3.5 9.1): one that names another is no
@@ -68,7 +78,9 @@ export class RuleTwo {
         entry.dataset_sha256 === written.datasetSha256 && entry.transfer_syntax_uid === written.transferSyntaxUid,
     );
     if (copy && staysAsItIs(copy)) return { decision: 'duplicate', of: copy };
-    const digests = await (copy ? this.digestsOf(copy) : this.#digests(written.blob.key, written.blob.byteCount));
+    const digests = await (copy
+      ? this.digestsOf(copy)
+      : this.#digests(written.blob.key, written.blob.byteCount, written.transferSyntaxUid));
     const others: { entry: LedgerEntry; digests: DatasetDigest }[] = [];
     for (const entry of currentFirst(kept)) others.push({ entry, digests: await this.digestsOf(entry) });
     const same = others.find(
@@ -92,17 +104,18 @@ export class RuleTwo {
       return { attributesDigest: entry.attributes_digest, pixelDigest: entry.pixel_digest };
     }
     if (entry.erased_at !== null) return incomparable(entry.blob_key);
-    const digests = await this.#digests(entry.blob_key, entry.byte_count);
+    const digests = await this.#digests(entry.blob_key, entry.byte_count, entry.transfer_syntax_uid);
     await this.ledger.rememberDigests(entry.id, digests.attributesDigest, digests.pixelDigest);
     return digests;
   }
 
-  async #digests(blobKey: string, byteCount: number): Promise<DatasetDigest> {
+  async #digests(blobKey: string, byteCount: number, transferSyntaxUid: string): Promise<DatasetDigest> {
     if (byteCount > compareBytesMax) return incomparable(blobKey);
-    return this.budget.hold(byteCount, async () => {
+    const inflatedBytes = transferSyntaxOf(transferSyntaxUid).deflated ? 2 * compareInflatedBytesMax : 0;
+    return this.budget.hold(byteCount + inflatedBytes, async () => {
       const bytes = await buffer(await this.store.get(blobKey));
       try {
-        return await datasetDigest(bytes);
+        return await datasetDigest(await parseInflated(bytes, compareInflatedBytesMax));
       } catch (error) {
         // Its header could be read and the rest cannot: kept beside the others, and a person is told.
         if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable(blobKey);

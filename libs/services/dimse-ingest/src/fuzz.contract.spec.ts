@@ -33,6 +33,15 @@ import {
 } from '../../../standards/dimse/test-support/raw-peer.js';
 import { startGauges } from '../test-support/gauges.js';
 import { identifier, mutate, mutation, uids } from '../test-support/hostile.js';
+import {
+  answerMs,
+  bytesOf,
+  families,
+  familyContexts,
+  mutatedStore,
+  piecesOf,
+  startStoring,
+} from '../test-support/mutated-stores.js';
 import { startOrderServer } from '../test-support/order-server.js';
 import { startWatchedNode, type WatchedNode } from '../test-support/watched-node.js';
 import { order, patient } from './test-support/orders.js';
@@ -153,24 +162,38 @@ describe.skipIf(started.missing !== undefined)('the node under mutated input', (
     expect(failed.filter((labels) => !String(labels['dicom.operation']).startsWith('N-'))).toEqual([]);
   };
   beforeAll(others);
+  /** Meanwhile somebody stores one object after the other over one association, which is never late nor cut off. */
+  const besideOne = async (work: () => Promise<void>): Promise<void> => {
+    const storing = await startStoring(node.to('OTHER'), () => `1.2.9.${++kept}`);
+    let outcome;
+    try {
+      await work();
+    } finally {
+      outcome = await storing.stop();
+    }
+    expect(outcome.refused).toEqual([]);
+    expect(outcome.kept).toBeGreaterThan(0);
+  };
 
   it('PDUs, command sets and datasets end an association at most; nothing of them is left', async () => {
     let count = 0;
-    await fc.assert(
-      fc.asyncProperty(conversation, async ({ order, mutations, whole, cut, reset }) => {
-        const request = associateRq({ contexts });
-        const rest = Buffer.concat(order.map((index) => messages[index] ?? abortRq));
-        let bytes = mutate(Buffer.concat([request, rest]), mutations, whole ? 0 : request.length);
-        if (cut !== null) bytes = bytes.subarray(0, Math.floor(cut * bytes.length));
-        const peer = await RawPeer.connect(node.to().port);
-        peer.send(bytes);
-        if (reset) peer.socket.resetAndDestroy();
-        else peer.socket.end();
-        await until(() => peer.closed || reset);
-        peer.socket.destroy();
-        if (++count % 50 === 0) await others();
-      }),
-      { seed, numRuns: runs, endOnFailure: true },
+    await besideOne(() =>
+      fc.assert(
+        fc.asyncProperty(conversation, async ({ order, mutations, whole, cut, reset }) => {
+          const request = associateRq({ contexts });
+          const rest = Buffer.concat(order.map((index) => messages[index] ?? abortRq));
+          let bytes = mutate(Buffer.concat([request, rest]), mutations, whole ? 0 : request.length);
+          if (cut !== null) bytes = bytes.subarray(0, Math.floor(cut * bytes.length));
+          const peer = await RawPeer.connect(node.to().port);
+          peer.send(bytes);
+          if (reset) peer.socket.resetAndDestroy();
+          else peer.socket.end();
+          await until(() => peer.closed || reset);
+          peer.socket.destroy();
+          if (++count % 50 === 0) await others();
+        }),
+        { seed, numRuns: runs, endOnFailure: true },
+      ),
     );
     await nothingIsLeft();
   });
@@ -199,6 +222,37 @@ describe.skipIf(started.missing !== undefined)('the node under mutated input', (
       { seed, numRuns: runs, endOnFailure: true },
     );
     await association.release();
+    await nothingIsLeft();
+  });
+
+  it('objects of any bytes are answered in each way to write them, over associations that go on', async () => {
+    const answers = new Map<string, Set<string>>(families.map((family) => [family, new Set()]));
+    const to = { ...node.to(), timeouts: { responseMs: answerMs } };
+    let association: ScuAssociation | undefined;
+    let count = 0;
+    await besideOne(() =>
+      fc.assert(
+        fc.asyncProperty(mutatedStore, async (sample) => {
+          association ??= await ScuAssociation.open(to, familyContexts);
+          const context = association.contexts.find(({ transferSyntaxUid }) => transferSyntaxUid === sample.family);
+          const sopInstanceUid = `1.2.3456.1.${++count}`;
+          const bytes = bytesOf(sample, sopInstanceUid);
+          const { status } = await association.store(context?.id ?? 0, uids.ct, sopInstanceUid, () =>
+            piecesOf(bytes, sample.pieceBytes),
+          );
+          expect(['0000', 'A900', 'C000']).toContain(statusText(status));
+          answers.get(sample.family)?.add(statusText(status));
+          if (count % 25 === 0) {
+            await association.release();
+            association = undefined;
+          }
+        }),
+        { seed, numRuns: runs, endOnFailure: true },
+      ),
+    );
+    await association?.release();
+    for (const [family, statuses] of answers)
+      expect([...statuses], family).toEqual(expect.arrayContaining(['0000', 'C000']));
     await nothingIsLeft();
   });
 });

@@ -20,6 +20,8 @@ ae = AE(ae_title=title)
 def associate(*contexts, **options):
     for context in contexts:
         ae.add_requested_context(context, SYNTAXES)
+    if "from" in arguments:
+        options["bind_address"] = (arguments["from"], 0)
     association = ae.associate("127.0.0.1", port, ae_title="CALLOSUM", **options)
     if not association.is_established:
         print(json.dumps({"established": False}))
@@ -98,7 +100,8 @@ def listen():
 
     ae.add_supported_context(COMMITMENT, SYNTAXES, scu_role=False, scp_role=True)
     handlers = [(evt.EVT_N_EVENT_REPORT, heard), (evt.EVT_ACCEPTED, accepted)]
-    server = ae.start_server(("127.0.0.1", arguments["listen"]), block=False, evt_handlers=handlers)
+    at = (arguments.get("host", "127.0.0.1"), arguments["listen"])
+    server = ae.start_server(at, block=False, evt_handlers=handlers)
     print(json.dumps({"listening": True}), flush=True)
     done.wait(arguments.get("wait", 40))
     server.shutdown()

@@ -12,7 +12,7 @@ import type { StudyIndexTables } from './adapters/tables.js';
 import { type AwaitedRejections, type JudgeRejected, judgeRejected } from './application/judge-rejected.js';
 import { type ObeyNote, obeyNote } from './application/obey-note.js';
 import { readShown } from './application/read-instance.js';
-import { rejectionNoteOf } from './domain/rejection-note.js';
+import { rejectionNoteOf, rejectsNoMore } from './domain/rejection-note.js';
 import { erasureGraceMs } from './settings-tombstones.js';
 import type { StudyIndexSettings } from './settings.js';
 import { AWAITED_REJECTIONS, BLOBS, JUDGE_REJECTED, OBEY_NOTE, RETENTION, TOMBSTONES } from './tokens.js';
@@ -47,11 +47,21 @@ export const tombstoneProviders: Provider[] = [
       ): ObeyNote =>
       async (record) => {
         const note = rejectionNoteOf(record);
-        if (!note) return;
+        if (!note) {
+          if (rejectsNoMore(record)) await archive.takeBack(record, []);
+          return;
+        }
         const patients = new PostgresIndexedPatients(db);
-        const { hidden, refused } = await obeyNote(archive, patients, awaited, note, erasureGraceMs(settings));
+        const { hidden, refused, takenBack } = await obeyNote(
+          archive,
+          patients,
+          awaited,
+          note,
+          erasureGraceMs(settings),
+        );
         const fields = { study: note.studyInstanceUid, sop: note.sopInstanceUid, code: note.code };
         if (hidden > 0) log.info({ ...fields, instances: hidden }, 'rejection-note.obeyed');
+        if (takenBack > 0) log.info({ ...fields, instances: takenBack }, 'rejection-note.taken-back');
         if (refused > 0) log.warn({ ...fields, instances: refused }, 'rejection-note.refused');
       },
   },

@@ -9,6 +9,7 @@ export { textEncodingOf, type TextEncoding } from './charset/encode.js';
 export * from './dataset.js';
 export * from './parse/limits.js';
 export * from './parse/parse.js';
+export * from './parse/read-header.js';
 export * from './json.js';
 export * from './attributes.js';
 export * from './attribute-levels.js';

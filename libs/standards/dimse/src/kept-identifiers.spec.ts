@@ -13,7 +13,7 @@ import {
   statusOf,
   withDataset,
 } from '../test-support/raw-peer.js';
-import type { RequestHandler, ScpLimits } from './index.js';
+import type { RequestHandler } from './index.js';
 import { keptDatasets } from './exchange/kept-datasets.js';
 
 const mib = 1024 * 1024;
@@ -29,7 +29,10 @@ afterEach(async () => {
   await provider.server.close(0);
 });
 
-async function start(limits: Partial<ScpLimits>, handler: RequestHandler = {}): Promise<void> {
+async function start(
+  limits: NonNullable<Parameters<typeof startProvider>[0]>['limits'],
+  handler: RequestHandler = {},
+): Promise<void> {
   provider = await startProvider({ limits }, undefined, { handler, policy: openPolicy([ctImageStorage]) });
 }
 

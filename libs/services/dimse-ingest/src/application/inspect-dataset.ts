@@ -32,33 +32,51 @@ export function inspectDataset(transferSyntaxUid: string): DatasetInspection {
   };
 }
 
-/** A deflated dataset (PS3.5 section A.5), inflated piece by piece and thrown away. */
+/**
+ * A deflated dataset (PS3.5 section A.5), inflated piece by piece and thrown away. Behind its last block a byte of
+ * padding may follow, and is not looked at.
+ */
 class DeflatedInspection implements DatasetInspection {
   readonly #inflate: InflateRaw = createInflateRaw();
   #inflatedBytes = 0;
   #failure: unknown;
+  /** Nothing more comes out: its last block has been read, or it failed. */
+  #isOver = false;
+  #onOver: (() => void) | undefined;
 
   constructor(private readonly scanner: DatasetScanner) {
-    this.#inflate.on(
-      'error',
-      (cause) => (this.#failure ??= new UnreadableDatasetError('the dataset cannot be inflated', { cause })),
-    );
+    this.#inflate.on('error', (cause) => {
+      this.#failure ??= new UnreadableDatasetError('the dataset cannot be inflated', { cause });
+      this.#over();
+    });
     this.#inflate.on('data', (bytes: Buffer) => this.#scan(bytes));
+    // zlib never calls back for a write that fails, nor for one that holds more than the last block.
+    for (const event of ['end', 'close']) this.#inflate.on(event, () => this.#over());
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    await new Promise<void>((resolve) => this.#inflate.write(bytes, () => resolve()));
-    if (this.#failure !== undefined) throw this.#failure as Error;
+    await this.#unlessOver((done) => this.#inflate.write(bytes, () => done()));
   }
 
   async end(): Promise<DatasetUids> {
-    await new Promise<void>((resolve) => {
-      this.#inflate.once('close', resolve);
-      this.#inflate.end();
-    });
-    if (this.#failure !== undefined) throw this.#failure as Error;
+    await this.#unlessOver(() => this.#inflate.end());
     this.scanner.end();
     return this.scanner.uids;
+  }
+
+  /** Resolves when `work` says so, and whatever it says once all is over. */
+  async #unlessOver(work: (done: () => void) => void): Promise<void> {
+    if (!this.#isOver)
+      await new Promise<void>((resolve) => {
+        this.#onOver = resolve;
+        work(resolve);
+      });
+    if (this.#failure !== undefined) throw this.#failure as Error;
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.#onOver?.();
   }
 
   close(): void {

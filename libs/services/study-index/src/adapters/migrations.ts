@@ -221,4 +221,10 @@ export const studyIndexMigrations: Migrations = {
       await sql`create index awaited_rejection_by_age on awaited_rejection (named_at)`.execute(db);
     },
   },
+  // Whom nothing is indexed of is forgotten; the reference to a patient is looked at from that side too.
+  '0010-instances-of-patients': addIndexes({
+    name: 'instance_by_patient',
+    table: 'instance',
+    on: '(patient_digest)',
+  }),
 };

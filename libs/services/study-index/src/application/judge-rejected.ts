@@ -22,7 +22,8 @@ export interface AwaitedRejections {
 }
 
 export interface UnrejectingArchive {
-  unreject(studyInstanceUid: string, sopInstanceUid: string, actor: string): Promise<void>;
+  /** Shows an instance that this note alone hides. */
+  unreject(studyInstanceUid: string, sopInstanceUid: string, note: string): Promise<void>;
 }
 
 /** Looks at an instance that came hidden. */

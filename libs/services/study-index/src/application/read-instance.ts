@@ -1,12 +1,4 @@
-import {
-  DicomParseError,
-  DicomPixelError,
-  headerPrefixBytes,
-  parseHeader,
-  type ParsedHeader,
-  type RangeReader,
-  readPixelDataLayout,
-} from '@callosum/dicom';
+import { DicomPixelError, type ParsedHeader, type RangeReader, readHeader, readPixelDataLayout } from '@callosum/dicom';
 import { CallosumError } from '@callosum/kernel';
 
 import { InstanceMismatchError } from '../domain/errors.js';
@@ -18,11 +10,6 @@ import type { ShownInstances } from './withholdings.js';
 export interface BlobReader {
   read(blobKey: string, offset: number, byteCount: number): Promise<Uint8Array>;
 }
-
-/** Each further read is this many times longer: a header of 8 MiB takes six reads, one of 8 KiB takes one. */
-const growth = 4;
-/** The longest header known is a whole slide image's functional groups, tens of MiB; SR and PDF objects are all header. */
-const headerBytesMax = 256 * 1024 * 1024;
 
 /**
  * Reads what the index keeps of a stored instance: the header by range, never the pixels.
@@ -78,17 +65,5 @@ async function locateFrames(header: ParsedHeader, read: RangeReader): Promise<St
   } catch (error) {
     if (error instanceof DicomPixelError) return null;
     throw error;
-  }
-}
-
-async function readHeader(read: RangeReader, fileBytes: number): Promise<ParsedHeader> {
-  let prefix: Uint8Array = new Uint8Array(0);
-  for (let wanted = headerPrefixBytes; ; wanted *= growth) {
-    const end = Math.min(wanted, fileBytes);
-    if (end > headerBytesMax) throw new DicomParseError(`The header is longer than ${headerBytesMax} bytes`);
-    prefix = Buffer.concat([prefix, await read(prefix.length, end - prefix.length)]);
-    if (prefix.length < end) throw new DicomParseError('The blob is shorter than its record says');
-    const header = parseHeader(prefix, { complete: end === fileBytes });
-    if (header !== 'need-more') return header;
   }
 }

@@ -19,3 +19,13 @@ export const defaultParseLimits: ParseLimits = {
   inflateRatioMax: 500,
   fragmentsMax: 2_000_000,
 };
+
+/** Bytes a deflated dataset of this length may inflate to: what is small may inflate by more. */
+export const inflatedBytesMaxOf = (deflatedBytes: number, limits: ParseLimits): number =>
+  Math.min(limits.inflatedBytesMax, Math.max(1024 * 1024, deflatedBytes * limits.inflateRatioMax));
+
+/**
+ * Bytes of a header, bulk data not counted: the one limit of whoever acknowledges an object and of whoever indexes it.
+ * The longest known is a whole slide image's functional groups, tens of MiB.
+ */
+export const headerBytesMax = 128 * 1024 * 1024;

@@ -1,11 +1,12 @@
-import { inflateRawSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { inflateRaw, inflateRawSync } from 'node:zlib';
 import type { ByteRange, DicomDataset } from '../dataset.js';
 import { DicomParseError } from '../errors.js';
-import { transferSyntaxOf, type TransferSyntax } from '../transfer-syntax.js';
+import { ExplicitVRLittleEndian, transferSyntaxOf, type TransferSyntax } from '../transfer-syntax.js';
 import { actualEncoding } from './actual-encoding.js';
 import { EndOfBytes } from './cursor.js';
 import { emptyMeta, readFileMeta, type FileMeta } from './file-meta.js';
-import { defaultParseLimits, type ParseLimits } from './limits.js';
+import { defaultParseLimits, inflatedBytesMaxOf, type ParseLimits } from './limits.js';
 import { ElementReader } from './reader.js';
 
 export { isPart10, type FileMeta } from './file-meta.js';
@@ -81,6 +82,21 @@ export function parseFile(file: Uint8Array, options: ParseOptions = {}): ParsedF
       options,
     );
   });
+}
+
+/**
+ * As `parseFile`, but a deflated file comes back as if it had been stored inflated, and is inflated while others go on.
+ * @param inflatedBytesMax bytes it may inflate to
+ */
+export async function parseInflated(file: Uint8Array, inflatedBytesMax: number): Promise<ParsedFile> {
+  const { fileMeta, datasetOffset } = guard(true, () => readFileMeta(plain(file)));
+  if (!transferSyntaxOf(fileMeta.transferSyntaxUid).deflated) return parseFile(file);
+  const deflated = file.subarray(datasetOffset);
+  const limits = { ...defaultParseLimits, inflatedBytesMax };
+  const bytes = await promisify(inflateRaw)(deflated, {
+    maxOutputLength: inflatedBytesMaxOf(deflated.length, limits),
+  }).catch(notInflated);
+  return { ...parseDataset(bytes, ExplicitVRLittleEndian), fileMeta };
 }
 
 /**
@@ -164,13 +180,13 @@ function pixelDataOf(
 }
 
 function inflate(deflated: Uint8Array, limits: ParseLimits): Uint8Array {
-  const maxOutputLength = Math.min(
-    limits.inflatedBytesMax,
-    Math.max(1024 * 1024, deflated.length * limits.inflateRatioMax),
-  );
   try {
-    return inflateRawSync(deflated, { maxOutputLength });
+    return inflateRawSync(deflated, { maxOutputLength: inflatedBytesMaxOf(deflated.length, limits) });
   } catch (error) {
-    throw new DicomParseError('The deflated dataset cannot be inflated, or inflates past its limit', { cause: error });
+    return notInflated(error);
   }
+}
+
+function notInflated(cause: unknown): never {
+  throw new DicomParseError('The deflated dataset cannot be inflated, or inflates past its limit', { cause });
 }

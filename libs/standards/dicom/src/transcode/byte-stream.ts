@@ -2,6 +2,14 @@ import { DicomParseError } from '../errors.js';
 
 const nothing = new Uint8Array(0);
 
+/** A source that need not give what nobody wants. */
+export interface Jumps {
+  /** Where less than this is passed over, it is read. */
+  readonly jumpBytesMin: number;
+  /** Goes on so many bytes further. Thrown when it ends before: DicomParseError. */
+  jump(byteCount: number): void;
+}
+
 /** A stream of bytes read forward: looks ahead as far as asked, holds no more than that and one chunk. */
 export class ByteStream {
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -11,7 +19,12 @@ export class ByteStream {
   #start = 0;
   #isEnded = false;
 
-  constructor(chunks: AsyncIterable<Uint8Array>, signal?: AbortSignal) {
+  /** @param jumps the same source, where it can be passed over */
+  constructor(
+    chunks: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+    private readonly jumps?: Jumps,
+  ) {
     this.#chunks = chunks[Symbol.asyncIterator]();
     this.#signal = signal;
   }
@@ -72,7 +85,13 @@ export class ByteStream {
 
   /** Errors as `read`. */
   async skip(byteCount: number): Promise<void> {
-    for (let left = byteCount; left > 0;) left -= (await this.some(left)).length;
+    let left = byteCount - this.take(byteCount).length;
+    if (this.jumps && left >= this.jumps.jumpBytesMin) {
+      this.jumps.jump(left);
+      this.#start += left;
+      return;
+    }
+    while (left > 0) left -= (await this.some(left)).length;
   }
 
   /** The rest, chunk by chunk. */

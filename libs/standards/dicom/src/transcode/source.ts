@@ -84,7 +84,7 @@ async function skipFileMeta(stream: ByteStream): Promise<string> {
 }
 
 /** Undefined when more bytes are needed, and there are more. */
-function fileMetaOf(bytes: Uint8Array, hasMore: boolean): ReturnType<typeof readFileMeta> | undefined {
+export function fileMetaOf(bytes: Uint8Array, hasMore: boolean): ReturnType<typeof readFileMeta> | undefined {
   try {
     const meta = readFileMeta(bytes);
     // Where the bytes end between two elements, the group may go on.
@@ -97,7 +97,7 @@ function fileMetaOf(bytes: Uint8Array, hasMore: boolean): ReturnType<typeof read
 }
 
 /** PS3.5 A.5: the dataset is one raw DEFLATE stream; a byte of padding may follow. */
-async function* inflated(raw: ByteStream, bytesMax: number): AsyncGenerator<Uint8Array> {
+export async function* inflated(raw: ByteStream, bytesMax: number): AsyncGenerator<Uint8Array> {
   const inflater = createInflateRaw({ chunkSize: 64 * 1024 });
   // What goes wrong in any of the streams is thrown by the last one.
   pipeline(Readable.from(raw.rest(), { objectMode: false }), inflater, () => undefined);

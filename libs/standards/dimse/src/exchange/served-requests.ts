@@ -1,7 +1,7 @@
+import { requestAnswers } from '../answers.js';
 import { CommandField, type CommandSet } from '../messages/command-set.js';
 import type { DatasetStream } from '../messages/dataset-stream.js';
 import type { DatasetSink } from '../messages/message-receiver.js';
-import { NormalizedStatus } from '../status.js';
 import { type Arrival, discarding, storeArrival, wholeArrival } from './arrivals.js';
 import type { AcceptedContext } from './contexts.js';
 import { canceled, type IncomingRequest } from './incoming-request.js';
@@ -116,9 +116,9 @@ export class ServedRequests {
   }
 
   #refusal(messageId: number): number | undefined {
-    if (this.#byMessageId.has(messageId)) return NormalizedStatus.DuplicateInvocation;
+    if (this.#byMessageId.has(messageId)) return requestAnswers.duplicateMessageId.status;
     const isGetServed = [...this.#byMessageId.values()].some(({ isGet }) => isGet);
-    return this.#full && isGetServed ? NormalizedStatus.ResourceLimitation : undefined;
+    return this.#full && isGetServed ? requestAnswers.windowFull.status : undefined;
   }
 
   #arrival(context: AcceptedContext, command: CommandSet, messageId: number): { sink: DatasetSink; start: () => void } {

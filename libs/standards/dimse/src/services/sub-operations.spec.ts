@@ -18,7 +18,7 @@ import {
   statusOf,
   withDataset,
 } from '../../test-support/raw-peer.js';
-import { getHandler, identifier, studyRootGet } from '../../test-support/services.js';
+import { getHandler, identifier, studyRootFind, studyRootGet, studyRootMove } from '../../test-support/services.js';
 import type { RequestHandler } from '../index.js';
 
 let provider: Provider;
@@ -123,5 +123,51 @@ describe('a workstation in the middle of its C-GET that', () => {
     // Afterwards it is served as ever.
     peer.send(echo(4));
     expect(statusOf(await next(peer, 0x8030))).toBe(0);
+  });
+});
+
+describe('a requestor that releases before the response', () => {
+  const nothing = { remaining: 0, completed: 0, failed: 0, warning: 0 };
+
+  it('of its C-GET is told that some objects did not come', async () => {
+    const peer = await workstation(2_000);
+    peer.send(...get);
+    await next(peer, 0x0001);
+    peer.send(Buffer.concat([pData(pdv(1, Command.last, responseSet(0x8001, 1, 0))), releaseRq]));
+    await peer.next(6);
+    const final = peer.received.filter((pDataTf) => commandFieldOf(pDataTf) === 0x8010).map(statusOf);
+    expect(final.at(-1)).toBe(0xfe00);
+    expect(final.slice(0, -1).every((status) => status === 0xff00)).toBe(true);
+  });
+
+  it('of its C-MOVE or C-FIND is not told that all is done where nothing was found yet', async () => {
+    const stopped = ({ signal }: { signal: AbortSignal }): Promise<void> =>
+      new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+    const handler: RequestHandler = {
+      async *move(request) {
+        await stopped(request);
+        return { counts: nothing };
+      },
+      async *find(request) {
+        await stopped(request);
+      },
+    };
+    provider = await startProvider({}, undefined, { handler, policy: openPolicy([]) });
+    /** Move Destination (0000,0600). */
+    const destination = Buffer.concat([Buffer.from([0, 0, 0, 6, 4, 0, 0, 0]), Buffer.from('DEST')]);
+    const services = [
+      [studyRootMove, commandSet(0x0021, 1, [destination, withDataset]), 0x8021],
+      [studyRootFind, commandSet(0x0020, 1, [withDataset]), 0x8020],
+    ] as const;
+    for (const [abstractSyntax, command, response] of services) {
+      const peer = await RawPeer.connect(provider.port);
+      peers.push(peer);
+      peer.send(associateRq({ contexts: [{ id: 3, abstractSyntax, transferSyntaxes: [explicitVrLittleEndian] }] }));
+      await peer.next(2);
+      peer.send(pData(pdv(3, Command.last, command)), pData(pdv(3, Data.last, identifier('x'))), releaseRq);
+      await peer.next(6);
+      const final = peer.received.find((pDataTf) => commandFieldOf(pDataTf) === response);
+      expect(final && statusOf(final)).toBe(0xfe00);
+    }
   });
 });

@@ -1,0 +1,130 @@
+import { DicomParseError } from '../errors.js';
+import type { RangeReader } from '../pixels/layout.js';
+import { ByteStream, truncated } from '../transcode/byte-stream.js';
+import { headBytesMax, itemTag, readItemHead, sequenceDelimiter } from '../transcode/head.js';
+import { fileMetaOf, inflated } from '../transcode/source.js';
+import { DatasetWalker } from '../transcode/walker.js';
+import { transferSyntaxOf } from '../transfer-syntax.js';
+import { actualEncoding } from './actual-encoding.js';
+import type { FileMeta } from './file-meta.js';
+import { HeaderBody } from './header-body.js';
+import { defaultParseLimits, inflatedBytesMaxOf } from './limits.js';
+import { headerPrefixBytes, parseHeader, type ParsedHeader } from './parse.js';
+import { RangedBytes } from './ranged-bytes.js';
+
+/** Each further read is this many times longer: a header of 1 MiB takes four reads, one of 8 KiB takes one. */
+const growth = 4;
+/** A header that is longer is walked piece by piece instead of held and parsed again. */
+const parsedPrefixBytesMax = 1024 * 1024;
+
+export interface ReadHeaderOptions {
+  /** The file's first bytes, where they are there already. */
+  readonly prefix?: Uint8Array;
+  /** Of a deflated file: inflates all of it, to see that it is whole. */
+  readonly toTheEnd?: boolean;
+}
+
+/**
+ * Reads a PS3.10 file up to Pixel Data by ranges, in bounded memory: of a header longer than 1 MiB, and of a deflated
+ * file, values of bulk data longer than 64 KiB are not loaded; what is deflated is inflated piece by piece.
+ * @param read bytes of the file; called within it only
+ * Thrown when it is no DICOM file, is truncated, or its header is longer than `headerBytesMax`: DicomParseError. What
+ * `read` throws passes.
+ */
+export async function readHeader(
+  read: RangeReader,
+  fileBytes: number,
+  { prefix = new Uint8Array(0), toTheEnd = false }: ReadHeaderOptions = {},
+): Promise<ParsedHeader> {
+  let bytes = prefix;
+  for (let wanted = headerPrefixBytes; ; wanted *= growth) {
+    const end = Math.min(wanted, fileBytes);
+    if (bytes.length < end) bytes = Buffer.concat([bytes, await read(bytes.length, end - bytes.length)]);
+    if (bytes.length < end) throw new DicomParseError('The file is shorter than what is known of it');
+    const isWhole = bytes.length === fileBytes;
+    const isLast = isWhole || bytes.length >= parsedPrefixBytesMax;
+    const meta = fileMetaOf(bytes, !isLast);
+    if (!meta) continue;
+    const file = { ...meta, read: withPrefix(bytes, read), fileBytes };
+    if (transferSyntaxOf(meta.fileMeta.transferSyntaxUid).deflated) return readDeflated(file, toTheEnd);
+    const header = parseHeader(bytes, { complete: isWhole });
+    if (header !== 'need-more') return header;
+    if (isLast) return readLong(file);
+  }
+}
+
+/**
+ * True when encapsulated Pixel Data ends with its delimiter (PS3.5 A.4).
+ * @param offset of its first item in the file
+ */
+export async function encapsulationEnds(read: RangeReader, offset: number, fileBytes: number): Promise<boolean> {
+  const bytes = new RangedBytes(read, offset, fileBytes);
+  const stream = new ByteStream(bytes, undefined, bytes);
+  try {
+    for (;;) {
+      const { tag, length } = readItemHead(await stream.read(8), { implicitVr: false, bigEndian: false });
+      if (tag === sequenceDelimiter) return true;
+      if (tag !== itemTag) return false;
+      await stream.skip(length);
+    }
+  } catch (error) {
+    if (error instanceof DicomParseError) return false;
+    throw error;
+  } finally {
+    await stream.close();
+  }
+}
+
+interface OpenFile {
+  readonly fileMeta: FileMeta;
+  readonly datasetOffset: number;
+  readonly read: RangeReader;
+  readonly fileBytes: number;
+}
+
+const withPrefix =
+  (prefix: Uint8Array, read: RangeReader): RangeReader =>
+  (offset, byteCount) =>
+    offset < prefix.length ? Promise.resolve(prefix.subarray(offset, offset + byteCount)) : read(offset, byteCount);
+
+async function readLong(file: OpenFile): Promise<ParsedHeader> {
+  const bytes = new RangedBytes(file.read, file.datasetOffset, file.fileBytes);
+  const stream = new ByteStream(bytes, undefined, bytes);
+  try {
+    return await walked(file, stream, file.datasetOffset);
+  } finally {
+    await stream.close();
+  }
+}
+
+async function readDeflated(file: OpenFile, toTheEnd: boolean): Promise<ParsedHeader> {
+  const raw = new ByteStream(new RangedBytes(file.read, file.datasetOffset, file.fileBytes));
+  const limit = inflatedBytesMaxOf(file.fileBytes - file.datasetOffset, defaultParseLimits);
+  const stream = new ByteStream(inflated(raw, limit));
+  try {
+    const header = await walked(file, stream, 0);
+    if (toTheEnd) await expectWhole(stream, header);
+    return header;
+  } finally {
+    await stream.close();
+    await raw.close();
+  }
+}
+
+/** What is behind the header inflates, and native Pixel Data is all there. Thrown when not: DicomParseError. */
+async function expectWhole(stream: ByteStream, { pixelData }: ParsedHeader): Promise<void> {
+  for await (const _ of stream.rest());
+  if (pixelData?.byteCount !== undefined && pixelData.offset + pixelData.byteCount > stream.position) throw truncated();
+}
+
+async function walked({ fileMeta, datasetOffset }: OpenFile, stream: ByteStream, base: number): Promise<ParsedHeader> {
+  const transferSyntax = transferSyntaxOf(fileMeta.transferSyntaxUid);
+  await stream.fill(headBytesMax);
+  const stated = { implicitVr: transferSyntax.implicitVr, bigEndian: transferSyntax.bigEndian };
+  const encoding = actualEncoding(stream.peek(headBytesMax), 0, stated);
+  const walker = new DatasetWalker(stream, encoding, false, defaultParseLimits);
+  const body = new HeaderBody(walker, base, defaultParseLimits);
+  const dataset = await body.dataset();
+  if (dataset.size === 0) throw new DicomParseError('No dataset follows File Meta Information');
+  return { fileMeta, transferSyntax, dataset, datasetOffset, pixelData: body.pixelData };
+}
