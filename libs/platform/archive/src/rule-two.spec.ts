@@ -7,7 +7,8 @@ import { expect, it } from 'vitest';
 
 import { ctImageStorage, dataset } from '../../../standards/dimse/test-support/objects.js';
 import { ByteBudget } from './byte-budget.js';
-import type { Ledger, LedgerEntry } from './ledger.js';
+import type { Ledger } from './ledger.js';
+import type { LedgerEntry } from './pending-row.js';
 import { RuleTwo } from './rule-two.js';
 
 const mebibyte = 1024 * 1024;
