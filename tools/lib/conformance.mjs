@@ -1,8 +1,21 @@
 // The tables of docs/conformance/dicom.md that come from code. In the document each stands between two comments,
 // `<!-- generated: NAME -->` and `<!-- end -->`; everything else of it is written by hand.
-import { dimseIngest, commonStatuses, statedRejections, statedServices } from '@callosum/dimse-ingest-service';
+import {
+  dimseIngest,
+  proposedContexts,
+  serviceStatusOf,
+  statedAttributes,
+  statedBehaviour,
+  statedFailureReasons,
+  statedRejections,
+  statedServices,
+  statedStatuses,
+  statusRows,
+} from '@callosum/dimse-ingest-service';
+import { documentConcepts } from '@callosum/result-publisher-service';
 import { describeSettings } from '@callosum/config';
 import {
+  dictionaryEntry,
   implementationClassUid,
   implementationVersionName,
   isKnownCharacterSet,
@@ -30,6 +43,8 @@ import {
   statusText,
 } from '@callosum/dimse';
 
+import { madeObjects } from './made-objects.mjs';
+
 const yes = (is) => (is ? 'yes' : '');
 const code = (text) => `\`${text}\``;
 const nameOf = (uid) => `${serviceSopClassName(uid) ?? uid} ${uid}`;
@@ -41,7 +56,7 @@ function services(table) {
       name,
       `annex ${section}`,
       operations,
-      sopClassUids.length > 0 ? sopClassUids.map(nameOf).join('<br>') : 'all of Storage (annex A below)',
+      sopClassUids.length > 0 ? sopClassUids.map(nameOf).join('<br>') : 'all of Storage (section 8.7)',
       yes(scp),
       scuFor ?? '',
     ]),
@@ -85,7 +100,7 @@ function rejections(table) {
     [rejectedWithoutReason, 'a PDU length under 128 bytes'],
     ...statedRejections,
     [applicationContextNotSupported, "the application context is not DICOM's"],
-    [protocolVersionNotSupported, 'the protocol version is not 1'],
+    [protocolVersionNotSupported, 'bit 0 of the protocol version is not set'],
     [localLimitExceeded, 'as many associations as the node or that AE may have are open'],
   ];
   const byText = Map.groupBy(rows, ([{ result, source, reason }]) => rejectionText(result, source, reason));
@@ -95,17 +110,105 @@ function rejections(table) {
   );
 }
 
-function statuses(table) {
-  const rows = statedServices.flatMap(({ name, operations, statuses: own }) =>
-    own.map(([status, when], index) => [index === 0 ? `${name}: ${operations}` : '', code(statusText(status)), when]),
+/** Service status, status code and when: PS3.2's tables of a service's behaviour as provider. */
+const statusTable = (lines) => (table) =>
+  table(
+    ['service status', 'status code', 'when'],
+    statusRows(lines).map(({ status, whens }) => [
+      serviceStatusOf(status),
+      code(statusText(status)),
+      whens.join('<br>'),
+    ]),
   );
-  const common = commonStatuses.map(([status, when], index) => [
-    index === 0 ? 'any request' : '',
-    code(statusText(status)),
-    when,
-  ]);
-  return table(['service', 'status', 'when'], [...rows, ...common]);
-}
+
+/** The same as user: what comes of a response. */
+const behaviourTable = (lines) => (table) =>
+  table(
+    ['service status', 'status codes', 'behaviour'],
+    lines.map(({ statuses, behaviour }) => [
+      [...new Set(statuses.map(serviceStatusOf))].join(', '),
+      statuses.map((status) => code(statusText(status))).join(', '),
+      behaviour,
+    ]),
+  );
+
+const contextHead = ['abstract syntax', 'transfer syntaxes', 'role', 'extended negotiation'];
+const syntaxNames = (uids) => uids.map((uid) => `${transferSyntaxes.get(uid)?.name ?? '?'} ${uid}`).join('<br>');
+const messageSyntaxes = () => [...transferSyntaxes.keys()].filter((uid) => chooseMessageSyntax([uid]));
+
+/** Presentation contexts that are accepted (PS3.2: acceptable presentation contexts). */
+const acceptedTable =
+  ({ id, sopClassUids, requestorProvides, extended }) =>
+  (table) => {
+    const syntaxes = id === 'store' || id === 'echo' ? 'all of section 8.8' : syntaxNames(messageSyntaxes());
+    const role = requestorProvides
+      ? `SCP; SCU where the requestor selects the role of SCP, ${requestorProvides}`
+      : 'SCP';
+    const names =
+      sopClassUids.length > 0 ? sopClassUids.map(nameOf) : ['each of section 8.7, private ones of the settings'];
+    const negotiated = extended ? `of ${extended.map(() => 1).join(' ')}: ${extended.join(' ')}` : 'none';
+    return table(
+      contextHead,
+      names.map((name) => [name, syntaxes, role, id === 'store' ? `always ${extended.join(' ')}` : negotiated]),
+    );
+  };
+
+/** Storage SOP classes by their names, others by name and UID. */
+const proposedName = (uid) => storageSopClasses.find((one) => one.uid === uid)?.name ?? nameOf(uid);
+
+/** Presentation contexts that are proposed; SOP classes with the same syntaxes and role share a line. */
+const proposedTable = (contexts, sampled) => (table) => {
+  const key = ({ transferSyntaxUids, roles }) => JSON.stringify([transferSyntaxUids, roles]);
+  return table(
+    contextHead,
+    [...Map.groupBy(contexts, key).values()].map((of) => {
+      const [{ transferSyntaxUids, roles, extendedNegotiation }] = of;
+      const names =
+        of.length > 5
+          ? [
+              `${of.length} Storage SOP classes: `,
+              of.map(({ abstractSyntaxUid: uid }) => proposedName(uid)).join(', '),
+            ].join('')
+          : of.map(({ abstractSyntaxUid: uid }) => proposedName(uid)).join('<br>');
+      return [
+        sampled ? 'SOP class of the object' : names,
+        sampled && transferSyntaxUids.includes(sampled)
+          ? 'that the object is kept in'
+          : syntaxNames(transferSyntaxUids),
+        roles?.scp ? 'SCP, by role selection' : 'SCU',
+        extendedNegotiation ? [...extendedNegotiation].join(' ') : 'none',
+      ];
+    }),
+  );
+};
+
+const attribute = (tag) => `${dictionaryEntry(tag)?.keyword ?? ''} (${tag.slice(0, 4)},${tag.slice(4)})`;
+const worklistTable = (table) =>
+  table(
+    ['module', 'attributes: returned, and matched by'],
+    [
+      ['Requested procedure, patient, request', statedAttributes.worklist.procedure.map(attribute).join(', ')],
+      ['Scheduled Procedure Step Sequence (0040,0100)', statedAttributes.worklist.step.map(attribute).join(', ')],
+    ],
+  );
+const stepTable = (table) =>
+  table(
+    ['attribute', 'type with N-CREATE', 'type once the step has ended', 'N-SET'],
+    statedAttributes.step.flatMap(({ tag, create, final, settable, items = [] }) => [
+      [attribute(tag), create, final ?? create, settable ? 'may change it' : 'may not'],
+      ...items.map(({ tag: inner, type }) => [`> ${attribute(inner)}`, type, type, '']),
+    ]),
+  );
+const failureReasons = (table) =>
+  table(
+    ['Failure Reason (0008,1197)', 'when'],
+    statedFailureReasons.map(({ reason, when }) => [code(statusText(reason)), when]),
+  );
+const concepts = (table) =>
+  table(
+    ['code', 'scheme', 'meaning'],
+    Object.values(documentConcepts).map(({ value, scheme, meaning }) => [value, scheme, meaning]),
+  );
 
 const limitNames = {
   pduBytesMax: 'PDU taken, and announced to the peer, bytes',
@@ -119,6 +222,7 @@ const limitNames = {
   handshakeMs: 'TLS handshake, ms',
   artimMs: 'ARTIM timer, ms',
   idleTimeoutMs: "the peer's silence inside an association, ms",
+  messageTimeoutMs: 'a message without pixels, from its command to the end of its dataset, ms',
   responseTimeoutMs: "the peer's silence after a request of ours, ms",
   associateMs: 'connection, TLS handshake, and the answer to our association request, ms',
   responseMs: 'the response to a request of ours, ms',
@@ -176,16 +280,35 @@ const settings = (table) =>
     ]),
   );
 
+/** The transfer syntax that stands for how an object is kept. */
+const sampleSyntax = '1.2.840.10008.1.2.4.90';
+const named = (prefix, entries, tableOf) =>
+  Object.fromEntries(entries.map(([name, value]) => [`${prefix}-${name}`, tableOf(value, name)]));
+
 const tables = {
   services,
   'storage-sop-classes': storage,
   'transfer-syntaxes': syntaxes,
   rejections,
-  statuses,
   limits,
   'character-sets': characterSets,
   implementation,
   settings,
+  'worklist-attributes': worklistTable,
+  'step-attributes': stepTable,
+  'failure-reasons': failureReasons,
+  concepts,
+  ...named('iod', Object.entries(madeObjects()), (tableOf) => tableOf),
+  ...named('statuses', Object.entries(statedStatuses), statusTable),
+  ...named('behaviour', Object.entries(statedBehaviour), behaviourTable),
+  ...named(
+    'accepted',
+    statedServices.map((service) => [service.id, service]),
+    acceptedTable,
+  ),
+  ...named('proposed', Object.entries(proposedContexts), (contexts, name) =>
+    proposedTable(contexts, /^(move-objects|forwarding)$/.test(name) ? sampleSyntax : undefined),
+  ),
 };
 
 /**

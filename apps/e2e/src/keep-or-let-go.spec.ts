@@ -52,7 +52,8 @@ describe('what a site lets go of', () => {
     });
 
   beforeAll(async () => {
-    system = await Callosum.start('keep-or-let-go');
+    // What a person deletes is due at once: that it stays is the doing of a legal hold.
+    system = await Callosum.start('keep-or-let-go', { env: { CALLOSUM_ERASURE_GRACE_HOURS: '0' } });
     await send(system, phantom);
     reportId = (await waitForReport(system.httpUrl, uid)).id;
   });
@@ -123,5 +124,22 @@ describe('what a site lets go of', () => {
       async () => (await query(system, waiting)).length === 0,
     );
     for (const said of [patientId, 'LETGO^IDA', '19610412']) expect(system.logs()).not.toContain(said);
+  });
+
+  it('erases what is deleted, of a study without a legal hold', async () => {
+    const other = smallPhantom({ uidSalt: 'keep-or-let-go, not held', patient });
+    await send(system, other);
+    const { status, body } = await api('DELETE', other.studyInstanceUid);
+    expect([status, body.hidden]).toEqual([200, other.instances.length]);
+    // The first turn of what erases comes a minute after a start, the next ones each hour.
+    await system.stop();
+    await system.boot();
+    await eventually('the other study is erased', 150_000, async () => {
+      const { hidden, erased } = (await api('GET', `${other.studyInstanceUid}/tombstones`)).body;
+      return hidden === 0 && erased === other.instances.length;
+    });
+    const held = (await api('GET', `${uid}/tombstones`)).body;
+    expect(held).toMatchObject({ shown: 0, erased: 0, legalHold: {} });
+    expect(held.hidden).toBeGreaterThanOrEqual(phantom.instances.length);
   });
 });

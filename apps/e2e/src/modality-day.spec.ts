@@ -72,8 +72,8 @@ describe("a modality's day", () => {
     }));
     await post('', { resourceType: 'Bundle', type: 'transaction', entry });
   };
-  const patientId = async (): Promise<string> => {
-    const response = await fetch(`${system.httpUrl}/fhir/Patient?identifier=DAY-1`);
+  const patientId = async (identifier = 'DAY-1'): Promise<string> => {
+    const response = await fetch(`${system.httpUrl}/fhir/Patient?identifier=${identifier}`);
     const { entry } = (await response.json()) as { entry: { resource: { id: string } }[] };
     return entry[0]?.resource.id ?? '';
   };
@@ -138,6 +138,27 @@ describe("a modality's day", () => {
     expect(printed).toContain('ACC-TODAY');
     expect(printed).toContain('ACC-TOMORROW');
     expect(printed).not.toMatch(/ACC-UNDATED|ACC-LAB|ACC-DONE/);
+  });
+
+  it('has what was ordered for a patient who was merged into another, as who that is now', async () => {
+    const merged = {
+      resourceType: 'Patient',
+      identifier: [{ system: 'urn:oid:1.2.3.4', value: 'DAY-OLD' }],
+      name: [{ family: 'Mueller', given: ['A'] }],
+      active: false,
+      link: [{ type: 'replaced-by', other: { reference: `Patient/${await patientId()}` } }],
+    };
+    await post('Patient', merged);
+    const occurrenceDateTime = '2027-02-01T10:00:00+01:00';
+    const subject = { reference: `Patient/${await patientId('DAY-OLD')}` };
+    await order(['MERGED-OLD', { subject, occurrenceDateTime }], ['MERGED-NEW', { occurrenceDateTime }]);
+    const then = { ...today, '00400002': element('DA', '20270201') };
+    const { items } = await worklist({ ...asked, '00100020': element('LO', 'DAY-1') }, then);
+    const found = items.map(([, item]) => [text(item, '00080050'), text(item, '00100020'), text(item, '00100010')]);
+    expect(found.sort()).toEqual([
+      ['MERGED-NEW', 'DAY-1', { Alphabetic: 'Müller^Anna' }],
+      ['MERGED-OLD', 'DAY-1', { Alphabetic: 'Müller^Anna' }],
+    ]);
   });
 
   it('has pages of the record put together, and says what it did not match by and what it cannot read', async () => {

@@ -64,7 +64,7 @@ export const topics = Object.freeze({
     key: 'StudyInstanceUID',
     keyOf: (m) => m.studyInstanceUid,
     producers: ['dimse-ingest', 'dicomweb', 'study-index', 'result-publisher'],
-    consumers: ['study-index'],
+    consumers: ['study-index', 'dimse-ingest'],
   }),
   associationReleased: topic({
     name: 'imaging.association.released.v1',

@@ -13,22 +13,31 @@ export interface SystemWithOrthanc {
   stop(): Promise<void>;
 }
 
+/** How Orthanc differs from one that is called in clear. */
+export interface OrthancDiffers {
+  /** More of its entry at the system. */
+  readonly entry?: object;
+  /** More of its configuration. */
+  readonly configuration?: Readonly<Record<string, unknown>>;
+}
+
 /** A system and Orthanc that know each other, as CALLOSUM and ORTHANC; `aets` may call the system, too. */
 export async function startWithOrthanc(
   name: string,
   aets: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  { entry = {}, configuration = {} }: OrthancDiffers = {},
 ): Promise<SystemWithOrthanc> {
   const port = await freePort();
   const host = '127.0.0.1';
-  const aes = [{ aet: 'ORTHANC', host, port }, ...aets.map((aet) => ({ aet, host }))];
+  const aes = [{ aet: 'ORTHANC', host, port, ...entry }, ...aets.map((aet) => ({ aet, host }))];
   const system = await Callosum.start(name, {
     worker: false,
     env: { CALLOSUM_DIMSE_AES: JSON.stringify(aes), ...env },
   });
   try {
     const modalities = { callosum: { aet: 'CALLOSUM', port: system.dimsePort } };
-    const orthanc = await startOrthanc({ port, modalities });
+    const orthanc = await startOrthanc({ port, modalities, configuration });
     return {
       system,
       orthanc,

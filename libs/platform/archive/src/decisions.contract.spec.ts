@@ -41,8 +41,7 @@ describe.skipIf(postgres.missing)(`decisions${postgres.missing ? ` (${postgres.m
   beforeEach(() => {
     study = newUid();
     now += 24 * hourMs;
-    objects.beforeMark = undefined;
-    objects.failsToDelete = () => false;
+    objects.reset();
   });
 
   const store = (sop: string, more: Record<string, string> = {}) =>
@@ -144,7 +143,81 @@ describe.skipIf(postgres.missing)(`decisions${postgres.missing ? ` (${postgres.m
     const hide: Hide = { reason: 'rejection-note', code, cause: newUid(), eraseAfterMs: null, actor: 'note' };
     await archive.tombstones.hideInstances(study, refs, hide);
     await archive.tombstones.hide({ studyInstanceUid: study, sopInstanceUid: two }, person);
-    for (const sop of [one, two]) await archive.tombstones.unreject(study, sop, 'note');
+    for (const sop of [one, two]) await archive.tombstones.unreject(study, 'note', (other) => other === sop);
     expect(await readable()).toEqual([one]);
+  });
+
+  it('of retention wait for what came and is not shown: its bytes would go with the others', async () => {
+    const one = await stored();
+    const first = now;
+    now += 24 * hourMs;
+    expect((await store(one, { StudyDescription: 'other', SeriesInstanceUID: `${study}.2` })).status).toBe(
+      'conflicting-study',
+    );
+    expect(await letGo(first)).toBe(0);
+    expect(await readable()).toEqual([one]);
+  });
+
+  it('of retention wait for what the index does not know: it may have to be kept for longer', async () => {
+    await stored();
+    await stored();
+    const over = { quietSince: new Date(now), eraseAfterMs: hourMs };
+    expect(await archive.tombstones.letGo(study, { ...over, sourceInstances: 1 })).toMatchObject({ instances: 0 });
+    expect(await readable()).toHaveLength(2);
+    expect(await archive.tombstones.letGo(study, { ...over, sourceInstances: 2 })).toMatchObject({ instances: 2 });
+  });
+
+  it('of a person hold, where what may come again comes at that moment', async () => {
+    const one = await stored();
+    await archive.tombstones.hide({ studyInstanceUid: study }, { ...person, reason: 'retention' });
+    objects.beforeMark = () => archive.tombstones.hide({ studyInstanceUid: study }, person);
+    await store(one);
+    expect(await readable()).toEqual([]);
+    await archive.tombstones.restore({ studyInstanceUid: study }, { actor: 'subject-1' });
+    expect(await readable()).toEqual([one]);
+  });
+
+  it('are obeyed in the order they were recorded in by a ledger that is made again from the blobs', async () => {
+    const one = await stored();
+    await archive.tombstones.hide({ studyInstanceUid: study }, person);
+    now += 1_000;
+    objects.beforeMark = async () => {
+      now += 1_000;
+      await archive.tombstones.hide({ studyInstanceUid: study }, person);
+    };
+    await archive.tombstones.restore({ studyInstanceUid: study }, { actor: 'subject-1' });
+    expect(await readable()).toEqual([one]);
+    const lost = await (postgres.server as TestPostgres).createDatabase();
+    await prepareArchive(lost);
+    const again = openArchive(lost, objects, 1_000_000, { clock });
+    try {
+      for await (const progress of again.archive.reconcile(0, () => Promise.resolve(100_000))) void progress;
+      expect(await again.archive.locate({ studyInstanceUid: study })).toHaveLength(1);
+    } finally {
+      await again.database.close();
+    }
+  });
+
+  it('to show what comes again are one for those that come at the same moment', async () => {
+    const all = await Promise.all(Array.from({ length: 40 }, stored));
+    await archive.tombstones.hide({ studyInstanceUid: study }, { ...person, reason: 'retention' });
+    await Promise.all(all.map((sop) => store(sop)));
+    expect(await readable()).toEqual([...all].sort());
+    const { tombstones } = await archive.tombstones.status(study);
+    expect(tombstones.filter(({ reason }) => reason === 'received-again').length).toBeLessThan(20);
+  });
+
+  it('of a note are its own to take back, where nobody else hid the instance, before or after', async () => {
+    const [alone, before, after, twice] = await Promise.all([stored(), stored(), stored(), stored()]);
+    const refs = [alone, before, after, twice].map((sop) => ({ seriesInstanceUid: `${study}.1`, sopInstanceUid: sop }));
+    const note = newUid();
+    const hide: Hide = { reason: 'rejection-note', cause: note, eraseAfterMs: null, actor: note };
+    await archive.tombstones.hide({ studyInstanceUid: study, sopInstanceUid: before }, person);
+    await archive.tombstones.hideInstances(study, refs, hide);
+    await archive.tombstones.hide({ studyInstanceUid: study, sopInstanceUid: after }, person);
+    await archive.tombstones.hideInstances(study, refs.slice(3), { ...hide, cause: `${note}/2` });
+    expect(await archive.tombstones.unreject(study, 'another', () => true)).toMatchObject({ instances: 0 });
+    expect(await archive.tombstones.unreject(study, note, () => true)).toMatchObject({ instances: 2 });
+    expect(await readable()).toEqual([alone, twice].sort());
   });
 });

@@ -1,6 +1,5 @@
-import { type ObjectStore, ObjectExistsError } from '@callosum/object-store';
+import { type ObjectStore, ObjectExistsError, ObjectNotFoundError } from '@callosum/object-store';
 
-import { isConflict } from './conflicts.js';
 import type { GroupCommit } from './group-commit.js';
 import { admits } from './known-uids.js';
 import type { Ledger } from './ledger.js';
@@ -11,6 +10,13 @@ import type { Tombstones } from './tombstones.js';
 
 /** `stored` also when a recovery was faster and wrote the row of this very blob. */
 export type DepositStatus = 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels' | 'conflicting-study';
+
+interface Judging {
+  /** Rows whose blobs are not there. */
+  readonly gone: Set<number>;
+  readonly mayComeAgain: boolean;
+  readonly comesAfter: ((entry: LedgerEntry) => boolean) | undefined;
+}
 
 /** Gives a durable blob its row and its fact, or finds that it needs none. */
 export class Deposit {
@@ -28,44 +34,76 @@ export class Deposit {
 
   /**
    * Rule 2, for an object whose UID is known already, or named by a tombstone that lets it come again. What brings the
-   * instance back does so before its row and is judged once more after: what is hidden may be erased until then.
+   * instance back does so before its row and is judged once more after: what is hidden may be erased until then. An answer
+   * stands on what tombstones say when it is given, and a copy that is kept already is looked for: its row may be of a
+   * database that does not know what became of it.
    */
   async decide(row: PendingRow, comesAfter?: (entry: LedgerEntry) => boolean): Promise<DepositStatus> {
     const { written } = row;
+    const gone = new Set<number>();
     for (;;) {
       const tombstone = await this.ledger.withholding(row);
       const isHidden = tombstone?.withheld === true;
       const mayComeAgain = !isHidden || admits(tombstone, row);
-      const kept = await this.ledger.kept(written.sopInstanceUid);
-      const verdict = kept.length === 0 ? undefined : await this.#judge(row, kept, mayComeAgain, comesAfter);
-      // A conflict stays beside what is hidden; anything else is the instance, and it is back.
-      if (isHidden && mayComeAgain && !(verdict && isConflict(verdict.decision))) {
+      if (isHidden && mayComeAgain) {
+        // A conflict too: nobody let go of what comes now.
         await this.tombstones.readmit(row);
         continue;
       }
+      const kept = await this.ledger.kept(written.sopInstanceUid);
+      const verdict = await this.#judge(row, kept, { gone, mayComeAgain, comesAfter });
+      if (verdict === 'missing') continue;
       if (!verdict) {
         if (await this.commits.add(row)) return 'stored';
         continue;
       }
-      if (verdict.decision === 'duplicate') return verdict.of.blob_key === written.blob.key ? 'stored' : 'duplicate';
+      if (verdict.decision === 'duplicate') {
+        if (verdict.of.blob_key === written.blob.key) return 'stored';
+        if (await this.#isMissing(verdict.of, gone)) continue;
+        if ((await this.ledger.withholding(row))?.sequence === tombstone?.sequence) return 'duplicate';
+        continue;
+      }
       const { digests, ...revision } = verdict;
       await this.#mark(written.blob.key, revision.revision);
-      if (await this.ledger.insertRevision(row, revision, digests)) return revision.decision;
+      if (await this.ledger.insertRevision(row, revision, digests, tombstone?.sequence)) return revision.decision;
     }
   }
 
-  /** What was erased and may come again is as if it had never been here, but for the number of its revision. */
-  async #judge(
-    row: PendingRow,
-    kept: readonly LedgerEntry[],
-    mayComeAgain: boolean,
-    comesAfter?: (entry: LedgerEntry) => boolean,
-  ): Promise<Verdict> {
-    const revision = Math.max(0, ...kept.map((entry) => entry.revision)) + 1;
-    const compared = mayComeAgain ? kept.filter((entry) => entry.erased_at === null) : kept;
-    if (compared.length === 0) return { decision: 'stored', current: true, revision, digests: undefined };
-    const verdict = await this.rule.judge(row, compared, comesAfter);
-    return verdict.decision === 'duplicate' ? verdict : { ...verdict, revision };
+  /**
+   * What was erased and may come again is as if it had never been here, but for the number of its revision; so is what is
+   * gone.
+   * @returns undefined for the first of its UID, `missing` when a blob turned out to be gone
+   */
+  async #judge(row: PendingRow, kept: readonly LedgerEntry[], how: Judging): Promise<Verdict | 'missing' | undefined> {
+    if (kept.length === 0) return undefined;
+    const revision = Math.max(...kept.map((entry) => entry.revision)) + 1;
+    const compared = kept.filter((entry) => !how.gone.has(entry.id) && (entry.erased_at === null || !how.mayComeAgain));
+    const own = compared.some((entry) => entry.blob_key === row.written.blob.key);
+    // Beside conflicts alone, or beside nothing, it is the one that is shown.
+    if (!own && !compared.some((entry) => entry.current))
+      return { decision: 'stored', current: true, revision, digests: undefined };
+    try {
+      const verdict = await this.rule.judge(row, compared, how.comesAfter);
+      return verdict.decision === 'duplicate' ? verdict : { ...verdict, revision };
+    } catch (error) {
+      if (!(error instanceof ObjectNotFoundError)) throw error;
+      const missing = await Promise.all(compared.map((entry) => this.#isMissing(entry, how.gone)));
+      if (!missing.includes(true)) throw error;
+      return 'missing';
+    }
+  }
+
+  /** Erased since its row was read, or before a backup was restored that has it still. What is erased needs no blob. */
+  async #isMissing(entry: LedgerEntry, gone: Set<number>): Promise<boolean> {
+    if (entry.erased_at !== null) return false;
+    try {
+      await this.store.head(entry.blob_key);
+      return false;
+    } catch (error) {
+      if (!(error instanceof ObjectNotFoundError)) throw error;
+      gone.add(entry.id);
+      return true;
+    }
   }
 
   /** Before the row: which of several objects of a UID came later must be known without the ledger too. */

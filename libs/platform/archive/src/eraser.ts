@@ -22,6 +22,9 @@ import { available } from './unavailable.js';
 /** Studies in one run that cannot be erased; with as many it is the disk or the database, and the next run tries again. */
 const failedMax = 10;
 
+/** A database that fails over to one that is some seconds behind does so beside us. */
+const replayEveryMs = 60_000;
+
 export interface EraserParts {
   readonly db: Kysely<ArchiveTables>;
   readonly store: ObjectStore;
@@ -31,6 +34,23 @@ export interface EraserParts {
   readonly site: string;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+/** The database may be a backup that does not know what was restored, or held, since: the marks in the store are asked. */
+class ComparedMarks {
+  /** Studies of which something is being decided. */
+  undecided: ReadonlySet<string> = new Set();
+  #comparedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly tombstones: Pick<Tombstones, 'replayNewer'>) {}
+
+  /** @returns whether it was time to: what was asked of the database before is to be asked again */
+  async compareAgain(): Promise<boolean> {
+    if (performance.now() - this.#comparedAt < replayEveryMs) return false;
+    this.undecided = await this.tombstones.replayNewer();
+    this.#comparedAt = performance.now();
+    return true;
+  }
 }
 
 /**
@@ -45,20 +65,16 @@ export class Eraser {
   /** @param signal ends it early, with the signal's reason @returns how many blobs were erased */
   async run(signal?: AbortSignal): Promise<number> {
     const { db, site, clock, tombstones } = this.parts;
-    await this.#deleteLeft(signal);
+    const marks = new ComparedMarks(tombstones);
+    await this.#deleteLeft(marks, signal);
     const failed: string[] = [];
     let erased = 0;
-    let isReplayed = false;
     for (let from: Date | undefined; ;) {
       signal?.throwIfAborted();
-      const next: DueStudy | undefined = await available(nextDueStudy(db, site, { from, now: clock.now(), failed }));
+      const leftOut = [...failed, ...marks.undecided];
+      const next: DueStudy | undefined = await available(nextDueStudy(db, site, { from, now: clock.now(), leftOut }));
       if (!next) return erased;
-      if (!isReplayed) {
-        // The database may be a backup that does not know what was restored, or held, since.
-        await tombstones.replayNewer();
-        isReplayed = true;
-        continue;
-      }
+      if (await marks.compareAgain()) continue;
       from = next.eraseAt;
       try {
         erased += await this.#erase(next.study);
@@ -91,15 +107,19 @@ export class Eraser {
     }
   }
 
-  /** Blobs that a run before this one said were going, and that may be there still. */
-  async #deleteLeft(signal?: AbortSignal): Promise<void> {
+  /**
+   * Blobs that a run before this one said were going, and that may be there still. A legal hold placed since then keeps
+   * them.
+   */
+  async #deleteLeft(marks: ComparedMarks, signal?: AbortSignal): Promise<void> {
     const { db, site } = this.parts;
     for (let after = 0; ;) {
       signal?.throwIfAborted();
       const rows = await available(erasuresUnderWay(db, site, after));
       const last = rows.at(-1);
       if (!last) return;
-      await this.#delete(rows);
+      if (await marks.compareAgain()) continue;
+      await this.#delete(rows.filter(({ study_instance_uid: study }) => !marks.undecided.has(study)));
       after = last.id;
     }
   }

@@ -25,7 +25,7 @@ export interface DueRows {
   readonly entries: readonly LedgerEntry[];
 }
 
-export type ErasedRow = Pick<LedgerEntry, 'id' | 'blob_key'>;
+export type ErasedRow = Pick<LedgerEntry, 'id' | 'blob_key' | 'study_instance_uid'>;
 
 export interface ErasureParts {
   readonly db: Kysely<ArchiveTables>;
@@ -40,24 +40,33 @@ export interface ErasureParts {
 export async function nextDueStudy(
   db: QueryExecutorProvider,
   site: string,
-  { from, now, failed }: { readonly from: Date | undefined; readonly now: Date; readonly failed: readonly string[] },
+  { from, now, leftOut }: { readonly from: Date | undefined; readonly now: Date; readonly leftOut: readonly string[] },
 ): Promise<DueStudy | undefined> {
   const { rows } = await sql<DueStudy>`
     select w.study_instance_uid as study, w.erase_at as "eraseAt" from withheld_instance w
     where w.site = ${site} and w.withheld and not w.erased and w.erase_at is not null
       and w.erase_at >= ${from ?? new Date(0)} and w.erase_at <= ${now}
-      and w.study_instance_uid <> all(${[...failed]}::text[])
+      and w.study_instance_uid <> all(${[...leftOut]}::text[])
       and not exists (select 1 from legal_hold h
         where h.site = w.site and h.study_instance_uid = w.study_instance_uid)
     order by w.erase_at limit 1`.execute(db);
   return rows[0];
 }
 
+/**
+ * Whether the tombstone `w` lets go of the row `i`. What may come again and came after it was decided, nobody let go of:
+ * a backup that did not know of the decision took it for new.
+ */
+const isLetGo = sql<boolean>`(not w.admits_again or i.stored_at <= (select t.recorded_at from tombstone t
+  where t.site = w.site and t.study_instance_uid = w.study_instance_uid and t.sequence = w.sequence))`;
+
 export async function dueRows(db: QueryExecutorProvider, site: string, study: string, now: Date): Promise<DueRows> {
   const instances = (await dueInstances(db, site, study, now)).map(({ uid }) => uid);
   const { rows } = await sql<LedgerEntry>`
-    select * from intake where site = ${site} and study_instance_uid = ${study}
-      and sop_instance_uid = any(${instances}::text[]) and withheld and erased_at is null order by id`.execute(db);
+    select i.* from intake i join withheld_instance w on w.site = i.site
+      and w.study_instance_uid = i.study_instance_uid and w.sop_instance_uid = i.sop_instance_uid
+    where i.site = ${site} and i.study_instance_uid = ${study} and i.sop_instance_uid = any(${instances}::text[])
+      and i.withheld and i.erased_at is null and ${isLetGo} order by i.id`.execute(db);
   return { instances, entries: rows };
 }
 
@@ -98,14 +107,18 @@ export function recordErasure(
     const instances = await dueInstances(trx, site, study, now, due.instances);
     const uids = instances.map(({ uid }) => uid);
     const { rows } = await sql<LedgerEntry>`
-      update intake set erased_at = ${now}, erasing = true
-      where id = any(${due.entries.map(({ id }) => id)}::bigint[]) and sop_instance_uid = any(${uids}::text[])
-        and withheld and erased_at is null returning *`.execute(trx);
+      update intake i set erased_at = ${now}, erasing = true from withheld_instance w
+      where i.id = any(${due.entries.map(({ id }) => id)}::bigint[]) and i.sop_instance_uid = any(${uids}::text[])
+        and w.site = i.site and w.study_instance_uid = i.study_instance_uid
+        and w.sop_instance_uid = i.sop_instance_uid
+        and i.withheld and i.erased_at is null and ${isLetGo} returning i.*`.execute(trx);
     await sql`
       update withheld_instance w set erased = true
       where w.site = ${site} and w.study_instance_uid = ${study} and w.sop_instance_uid = any(${uids}::text[])
         and not exists (select 1 from intake i where i.site = w.site and i.study_instance_uid = w.study_instance_uid
-          and i.sop_instance_uid = w.sop_instance_uid and i.withheld and i.erased_at is null)`.execute(trx);
+          and i.sop_instance_uid = w.sop_instance_uid and i.withheld and i.erased_at is null and ${isLetGo})`.execute(
+      trx,
+    );
     const [first] = rows;
     if (!first) return [];
     const reason = instances.find(({ uid }) => uid === first.sop_instance_uid)?.reason ?? 'person';
@@ -155,15 +168,20 @@ async function tellErasure(
   await tellTombstone(trx, outbox, { ...told, code: undefined, recordedAt: now.toISOString() });
 }
 
-/** Rows whose blobs were going when a process ended, or could not be deleted. */
+/**
+ * Rows whose blobs were going when a process ended, or could not be deleted, and that no legal hold keeps: one may have
+ * been placed since.
+ */
 export async function erasuresUnderWay(
   db: QueryExecutorProvider,
   site: string,
   after: number,
 ): Promise<readonly ErasedRow[]> {
   const { rows } = await sql<ErasedRow>`
-    select id, blob_key from intake where site = ${site} and erasing and id > ${after}::bigint
-    order by id limit ${leftAtOnce}`.execute(db);
+    select i.id, i.blob_key, i.study_instance_uid from intake i where i.site = ${site} and i.erasing and i.id > ${after}::bigint
+      and not exists (select 1 from legal_hold h
+        where h.site = i.site and h.study_instance_uid = i.study_instance_uid)
+    order by i.id limit ${leftAtOnce}`.execute(db);
   return rows;
 }
 

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Archive, Hide, Intake } from './index.js';
 import { HookedStore } from './test-support/hooked-store.js';
 import { type OpenArchive, openArchive, prepareArchive } from './test-support/open-archive.js';
+import { ownStudy } from './tombstone-lock.js';
 
 const postgres = await orSkip(startPostgres);
 const folder = await mkdtemp(join(tmpdir(), 'callosum-erasure-'));
@@ -42,13 +43,13 @@ describe.skipIf(postgres.missing)(`erasure${postgres.missing ? ` (${postgres.mis
   beforeEach(() => {
     study = newUid();
     now += 24 * hourMs;
-    objects.beforeMark = undefined;
-    objects.failsToDelete = () => false;
+    objects.reset();
   });
 
-  const store = (sop: string, more: Record<string, string> = {}) =>
+  const store = (sop: string, more: Record<string, string> = {}, storedValue = 1024) =>
     archive.store(
-      tinyCt({ SOPInstanceUID: sop, StudyInstanceUID: study, SeriesInstanceUID: `${study}.1`, ...more }).bytes,
+      tinyCt({ SOPInstanceUID: sop, StudyInstanceUID: study, SeriesInstanceUID: `${study}.1`, ...more }, storedValue)
+        .bytes,
       intake,
     );
   const stored = async (): Promise<string> => {
@@ -112,6 +113,27 @@ describe.skipIf(postgres.missing)(`erasure${postgres.missing ? ` (${postgres.mis
     study = other;
     expect(await archive.erase()).toBe(0);
     expect(await readable()).toEqual([one]);
+  });
+
+  it('that could not delete a blob leaves it where a legal hold was placed since, until that is lifted', async () => {
+    const one = await stored();
+    await archive.tombstones.hide({ studyInstanceUid: study }, retention);
+    now += hourMs;
+    const [stuck] = await blobs(one);
+    objects.failsToDelete = () => true;
+    expect(await archive.erase()).toBe(0);
+    expect(await archive.tombstones.status(study)).toMatchObject({ hidden: 0, erased: 1 });
+    await archive.tombstones.hold(study, { actor: 'legal' });
+    objects.failsToDelete = () => false;
+    await archive.erase();
+    expect(await blobs(one)).toEqual([stuck]);
+    await archive.tombstones.release(study, { actor: 'legal' });
+    await archive.erase();
+    expect(await blobs(one)).toEqual([]);
+    // Nothing is left to hold.
+    await expect(archive.tombstones.hold(study, { actor: 'legal' })).rejects.toMatchObject({
+      code: 'archive.nothing-kept',
+    });
   });
 
   it('that cannot delete a blob erases the others, shows it to nobody again, and deletes it the next time', async () => {
@@ -182,5 +204,112 @@ describe.skipIf(postgres.missing)(`erasure${postgres.missing ? ` (${postgres.mis
     } finally {
       await again.database.close();
     }
+  });
+
+  const letGo = (quietSince: number, eraseAfterMs = hourMs) =>
+    archive.tombstones.letGo(study, { quietSince: new Date(quietSince), eraseAfterMs });
+
+  it('does not take a correction that comes while retention lets its study go', async () => {
+    const one = await stored();
+    const quietSince = now;
+    now += hourMs;
+    objects.beforeRevision = () => letGo(quietSince);
+    expect((await store(one, { PatientComments: 'corrected' })).status).not.toBe('duplicate');
+    now += hourMs;
+    await archive.erase();
+    expect(await readable()).toEqual([one]);
+  });
+
+  it('does not make "kept already" untrue of what is let go and erased while a sender hears it', async () => {
+    const one = await stored();
+    objects.afterHead = async () => {
+      await letGo(now, 0);
+      await archive.erase();
+    };
+    await store(one);
+    expect(objects.afterHead).toBeUndefined();
+    expect(await readable()).toEqual([one]);
+  });
+
+  it('before a backup was restored that does not know of it costs no sender what it sends again', async () => {
+    const one = await stored();
+    for (const key of await blobs(one)) await objects.delete(key);
+    expect((await store(one)).status).toBe('stored');
+    expect(await readable()).toEqual([one]);
+    // And one that differs, so that it is compared.
+    for (const key of await blobs(one)) await objects.delete(key);
+    expect((await store(one, { PatientComments: 'corrected' })).status).toBe('stored');
+    expect(await readable()).toEqual([one]);
+  });
+
+  it('does not take what came, with other pixels, after the first was let go', async () => {
+    const one = await stored();
+    await archive.tombstones.hide({ studyInstanceUid: study }, retention);
+    now += 60_000;
+    expect((await store(one, {}, 2_000)).status).toBe('conflicting-pixels');
+    now += hourMs;
+    await archive.erase();
+    expect(await blobs(one)).toHaveLength(2);
+    expect(await readable()).toEqual([one]);
+  });
+
+  it('does not take what came to a restored database before it learnt what had been let go', async () => {
+    const one = await stored();
+    await archive.tombstones.hide({ studyInstanceUid: study }, retention);
+    const { db } = here.database;
+    await sql`delete from tombstone where study_instance_uid = ${study}`.execute(db);
+    await sql`delete from withheld_instance where study_instance_uid = ${study}`.execute(db);
+    await sql`update intake set withheld = false where study_instance_uid = ${study}`.execute(db);
+    now += hourMs;
+    expect((await store(one, { PatientComments: 'corrected' })).status).toBe('correction');
+    const [, corrected] = await blobs(one);
+    await archive.tombstones.replay();
+    now += hourMs;
+    await archive.erase();
+    expect(await blobs(one)).toEqual([corrected]);
+    await archive.tombstones.restore({ studyInstanceUid: study }, { actor: 'subject-1' });
+    expect(await readable()).toEqual([one]);
+  });
+
+  it('waits for a decision so young that a database which failed over may have lost it', async () => {
+    const one = await stored();
+    await archive.tombstones.hide({ studyInstanceUid: study }, retention);
+    now += 2 * hourMs;
+    await archive.tombstones.hold(study, { actor: 'legal' });
+    const { db } = here.database;
+    await sql`delete from tombstone where study_instance_uid = ${study} and effect = 'held'`.execute(db);
+    await sql`delete from legal_hold where study_instance_uid = ${study}`.execute(db);
+    now += 5_000;
+    expect(await archive.erase()).toBe(0);
+    now += hourMs;
+    expect(await archive.erase()).toBe(0);
+    expect(await archive.tombstones.status(study)).toMatchObject({ legalHold: { actor: 'legal' } });
+    expect(await blobs(one)).toHaveLength(1);
+  });
+
+  it('does not reach what waits for its row while a note that lets it come again is obeyed', async () => {
+    const one = newUid();
+    const { db } = here.database;
+    const waiting = (count: number) =>
+      expect
+        .poll(async () => {
+          const { rows } = await sql`select 1 from pg_locks where not granted and locktype = 'advisory'`.execute(db);
+          return rows.length;
+        })
+        .toBe(count);
+    const both: Promise<unknown>[] = [];
+    await db.transaction().execute(async (trx) => {
+      await ownStudy(trx as never, study);
+      const code = { value: '113039', scheme: 'DCM' };
+      const hide: Hide = { reason: 'rejection-note', code, cause: newUid(), eraseAfterMs: 0, actor: 'note' };
+      both.push(archive.tombstones.hideInstances(study, [ref(one)], hide));
+      await waiting(1);
+      both.push(store(one));
+      await waiting(2);
+    });
+    await Promise.all(both);
+    now += hourMs;
+    await archive.erase();
+    expect(await readable()).toEqual([one]);
   });
 });

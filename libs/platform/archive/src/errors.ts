@@ -62,3 +62,10 @@ export class TombstonesChangedError extends CallosumError {
     super('archive.tombstones-changed', 'conflict', 'somebody else decided on this study meanwhile: look again');
   }
 }
+
+/** Thrown when another tombstone of the study was recorded between a mark and its row: it is marked again, after that one. */
+export class SequenceTakenError extends CallosumError {
+  constructor() {
+    super('archive.sequence-taken', 'conflict', 'another tombstone of this study was recorded meanwhile');
+  }
+}

@@ -1,5 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 
+import { admits } from './known-uids.js';
+import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
 
@@ -31,6 +33,34 @@ export async function keptIn(
   return query.execute();
 }
 
+/** Whether bytes of a study are there that were to go: they could not be deleted, or not yet. */
+export async function isGoing(db: Kysely<ArchiveTables>, site: string, studyInstanceUid: string): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from intake where site = ${site} and study_instance_uid = ${studyInstanceUid} and erasing limit 1`.execute(
+    db,
+  );
+  return rows.length > 0;
+}
+
+/** Instances of a scope that are hidden, received or not. @param note only those that this rejection note alone hides */
+export function hiddenIn(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: TombstoneScope,
+  note?: string,
+): Promise<WithheldInstance[]> {
+  let query = db
+    .selectFrom('withheld_instance')
+    .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
+    .where('site', '=', site)
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .where('withheld', '=', true);
+  if (seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', seriesInstanceUid);
+  if (sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', sopInstanceUid);
+  if (note !== undefined) query = query.where('note', '=', note);
+  return query.execute();
+}
+
 /** Objects of a study that Callosum made and that are shown. */
 export function shownResultsOf(
   db: Kysely<ArchiveTables>,
@@ -48,22 +78,56 @@ export function shownResultsOf(
     .execute();
 }
 
+/** What it was decided on that the retention of a study is over. */
+export interface RetentionOver {
+  /** Nothing of it came, or came again, after that. */
+  readonly quietSince: Date;
+  /** Its source instances, as far as who decided knows: what is shown beside them may have to be kept for longer. */
+  readonly sourceInstances?: number | undefined;
+}
+
 /**
- * Whether retention may let a study go: nothing of it came, or came again, after `quietSince`, no legal hold keeps it, and
- * no person ever restored any of it, or it would be hidden again every day.
+ * Whether retention may let a study go: it is as `RetentionOver` says, no legal hold keeps it, and
+ * no person ever restored any of it, or it would be hidden again every day. What came counts whatever became of it, a
+ * conflict that nobody sees too: its bytes go with the others.
  */
 export async function mayLetGo(
   db: Kysely<ArchiveTables>,
   site: string,
   studyInstanceUid: string,
-  quietSince: Date,
+  { quietSince, sourceInstances }: RetentionOver,
 ): Promise<boolean> {
+  const others =
+    sourceInstances === undefined
+      ? sql`false`
+      : sql`(select count(*) from intake
+    where site = ${site} and study_instance_uid = ${studyInstanceUid} and current and not withheld
+      and not issued_by_callosum) <> ${sourceInstances}`;
   const { rows } = await sql<{ kept: boolean }>`
     select exists (select 1 from legal_hold where site = ${site} and study_instance_uid = ${studyInstanceUid})
       or exists (select 1 from tombstone where site = ${site} and study_instance_uid = ${studyInstanceUid}
         and effect = 'restored'
         and (reason = 'person' or (reason = 'received-again' and recorded_at > ${quietSince})))
       or exists (select 1 from intake where site = ${site} and study_instance_uid = ${studyInstanceUid}
-        and current and not withheld and not issued_by_callosum and stored_at > ${quietSince}) as kept`.execute(db);
+        and not issued_by_callosum and stored_at > ${quietSince})
+      or ${others} as kept`.execute(db);
   return rows[0]?.kept === false;
+}
+
+/** Whether all of these instances are hidden still, and may come again as this object does. */
+export async function mayAllComeAgain(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  row: PendingRow,
+  sopInstanceUids: readonly string[],
+): Promise<boolean> {
+  const rows = await db
+    .selectFrom('withheld_instance')
+    .select(['reason', 'admits_again'])
+    .where('site', '=', site)
+    .where('study_instance_uid', '=', row.written.studyInstanceUid)
+    .where(sql<boolean>`sop_instance_uid = any(${[...sopInstanceUids]}::text[])`)
+    .where('withheld', '=', true)
+    .execute();
+  return rows.length === sopInstanceUids.length && rows.every((one) => admits(one, row));
 }

@@ -19,6 +19,9 @@ export interface Inserted {
 /** UIDs of one statement that asks for many. */
 const askedAtOnce = 1_000;
 
+/** Thrown when a transaction is to be tried again, as what it stands on has changed. */
+class OvertakenError extends Error {}
+
 /** Writes rows and their facts; knows nothing of blobs. */
 export class Ledger {
   constructor(
@@ -34,6 +37,16 @@ export class Ledger {
    *   out; of all of them nothing was written
    */
   async insertNew(pending: readonly PendingRow[], waits = true): Promise<Inserted> {
+    for (;;) {
+      try {
+        return await this.#insertNew(pending, waits);
+      } catch (error) {
+        if (!(error instanceof OvertakenError)) throw error;
+      }
+    }
+  }
+
+  async #insertNew(pending: readonly PendingRow[], waits: boolean): Promise<Inserted> {
     // In one order everywhere: two batches that share UIDs wait for each other instead of deadlocking.
     const all = [...pending].sort((a, b) => compare(a.written.sopInstanceUid, b.written.sopInstanceUid));
     return this.db.transaction().execute(async (trx) => {
@@ -43,6 +56,7 @@ export class Ledger {
         .filter((row) => !awaited.has(row.written.sopInstanceUid))
         .map((row) => ledgerRow(this.site, row, { revision: 1, current: true, decision: 'stored', issued }));
       const inserted = rows.length === 0 ? [] : await this.#insertFirsts(trx, rows);
+      await this.#assertNotOvertaken(trx, sorted, inserted);
       const entries = await withhold(trx, inserted);
       const byUid = new Map(entries.map((entry) => [entry.sop_instance_uid, entry]));
       const facts = sorted.flatMap((row) => {
@@ -53,6 +67,21 @@ export class Ledger {
       const known = sorted.map(({ written }) => written.sopInstanceUid).filter((uid) => !byUid.has(uid));
       return { known: new Set(known), owned };
     });
+  }
+
+  /**
+   * What was known was known before the study was ours: a tombstone that was recorded in between may name what comes, and
+   * let it come again. Nearly never: asked of what is hidden alone.
+   */
+  async #assertNotOvertaken(
+    trx: Transaction<ArchiveTables>,
+    pending: readonly PendingRow[],
+    inserted: readonly { readonly sop_instance_uid: string; readonly named: boolean }[],
+  ): Promise<void> {
+    const named = new Set(inserted.filter((row) => row.named).map((row) => row.sop_instance_uid));
+    const hidden = pending.filter(({ written }) => named.has(written.sopInstanceUid));
+    if (hidden.length > 0 && (await knownUids(trx, this.site, hidden, true)).awaited.size > 0)
+      throw new OvertakenError();
   }
 
   #insertFirsts(trx: Transaction<ArchiveTables>, rows: readonly Insertable<IntakeRow>[]) {
@@ -69,12 +98,15 @@ export class Ledger {
   }
 
   /**
-   * A further object of a known UID. @returns false when another row of the UID came in between: compare again
+   * A further object of a known UID.
+   * @param judgedAt sequence of the tombstone that spoke last of it when it was judged; undefined for none
+   * @returns false when another row of the UID, or another word of a tombstone, came in between: judge again
    */
   async insertRevision(
     row: PendingRow,
     { decision, current, revision }: Revision,
     digests: { attributesDigest: string; pixelDigest: string } | undefined,
+    judgedAt: number | undefined,
   ): Promise<boolean> {
     return this.db.transaction().execute(async (trx) => {
       const uid = row.written.sopInstanceUid;
@@ -88,6 +120,8 @@ export class Ledger {
         .where('sop_instance_uid', '=', uid)
         .executeTakeFirstOrThrow();
       if (newest !== revision - 1) return false;
+      // Hidden meanwhile, it may come again: it must not go with what was let go before it came.
+      if ((await this.withholding(row, trx))?.sequence !== judgedAt) return false;
       if (current) {
         await trx
           .updateTable('intake')
@@ -206,8 +240,11 @@ export class Ledger {
   }
 
   /** What tombstones say of an instance of this study; undefined when none names it. */
-  async withholding({ written }: PendingRow): Promise<Selectable<ArchiveTables['withheld_instance']> | undefined> {
-    return this.db
+  async withholding(
+    { written }: PendingRow,
+    db: Kysely<ArchiveTables> = this.db,
+  ): Promise<Selectable<ArchiveTables['withheld_instance']> | undefined> {
+    return db
       .selectFrom('withheld_instance')
       .selectAll()
       .where('site', '=', this.site)

@@ -101,7 +101,7 @@ describe.skipIf(postgres.missing)(
       [
         'what is due to be erased',
         async () => {
-          const asked = { from: undefined, now: new Date(), failed: [] };
+          const asked = { from: undefined, now: new Date(), leftOut: [] };
           const due = await nextDueStudy(database.db, 'default', asked);
           await dueRows(database.db, 'default', due?.study ?? '', asked.now);
           await erasuresUnderWay(database.db, 'default', 0);

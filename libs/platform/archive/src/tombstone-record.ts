@@ -1,7 +1,7 @@
 import type { Outbox } from '@callosum/event-log';
 import { type Kysely, sql, type Transaction } from 'kysely';
 
-import { TombstonesChangedError } from './errors.js';
+import { SequenceTakenError, TombstonesChangedError } from './errors.js';
 import type { ArchiveTables } from './tables.js';
 import { tellTombstone } from './tombstone-facts.js';
 import { ownStudy } from './tombstone-lock.js';
@@ -18,15 +18,27 @@ export type Stands = (trx: Transaction<ArchiveTables>) => Promise<boolean>;
 
 /** How a tombstone takes its place among the others of its study. */
 export type Place =
-  /** After all of them. @param expected the last one's sequence, where the caller decided on it; 0 for none */
-  | { readonly kind: 'last'; readonly expected?: number | undefined; readonly stands?: Stands | undefined }
+  | LastPlace
   /** Where it was: a later one about the same instance holds. */
   | { readonly kind: 'as-marked' };
+
+/**
+ * After all of them.
+ * @param expected the last one's sequence, where the caller decided on it; 0 for none
+ * @param exact under no other sequence than its mark's
+ */
+export interface LastPlace {
+  readonly kind: 'last';
+  readonly expected?: number | undefined;
+  readonly stands?: Stands | undefined;
+  readonly exact?: boolean;
+}
 
 /**
  * One transaction: the tombstone, what it says of instances and of the ledger's rows, and its facts.
  * @returns its sequence; undefined when it, or another one of the same cause, is recorded already
  * @throws {TombstonesChangedError} when the last one is not the expected one, or what was decided on does not stand
+ * @throws {SequenceTakenError}
  */
 export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: Place): Promise<number | undefined> {
   const { db, outbox, site } = parts;
@@ -107,29 +119,32 @@ async function sequenceOf(
   const newest = await ofStudy.select((select) => select.fn.max('sequence').as('last')).executeTakeFirst();
   const last = newest?.last ?? 0;
   if (place.expected !== undefined && place.expected !== last) throw new TombstonesChangedError();
+  if (place.exact && last >= marked) throw new SequenceTakenError();
   return Math.max(marked, last + 1);
 }
 
 async function settleInstances(
   trx: Transaction<ArchiveTables>,
   site: string,
-  { studyInstanceUid, effect, reason, instances, admitsAgain, eraseAt }: TombstoneMark,
+  { studyInstanceUid, effect, reason, actor, instances, admitsAgain, eraseAt }: TombstoneMark,
   sequence: number,
 ): Promise<void> {
+  const note = effect === 'hidden' && reason === 'rejection-note' ? actor : null;
   // What several say of an instance while it is hidden adds up: it may come again only where all of them allow it, and
   // its bytes go at the first of their times.
   await sql`
     insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
-      withheld, reason, admits_again, erase_at)
+      withheld, reason, admits_again, erase_at, note)
     select ${site}, ${studyInstanceUid}, one.sop, one.series, ${sequence}::bigint, ${effect === 'hidden'}::boolean,
-      ${reason}, ${admitsAgain}::boolean, ${eraseAt}::timestamptz
+      ${reason}, ${admitsAgain}::boolean, ${eraseAt}::timestamptz, ${note}::text
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     on conflict (site, study_instance_uid, sop_instance_uid) do update
     set sequence = excluded.sequence, withheld = excluded.withheld, reason = excluded.reason, erased = false,
       admits_again = excluded.admits_again and (not w.withheld or w.admits_again),
       erase_at = case when not excluded.withheld then null when w.withheld then least(w.erase_at, excluded.erase_at)
-        else excluded.erase_at end
+        else excluded.erase_at end,
+      note = case when not w.withheld or w.note = excluded.note then excluded.note end
     where w.sequence < excluded.sequence`.execute(trx);
   await sql`
     update intake set withheld = w.withheld from withheld_instance w

@@ -1,4 +1,4 @@
-import type { ObjectStore } from '@callosum/object-store';
+import { ObjectNotFoundError, type ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 import { type Kysely, sql } from 'kysely';
 
@@ -17,7 +17,7 @@ export interface ReplayParts extends RecordParts {
 
 /** Records the marks between two sequences that have no row. */
 export async function replayMarks(parts: ReplayParts, after: number, through: number): Promise<void> {
-  let page: { key: string; id: string }[] = [];
+  let page: Listed[] = [];
   let replayed = 0;
   for await (const one of listMarks(parts.store, parts.site)) {
     if (one.sequence < after) continue;
@@ -31,18 +31,43 @@ export async function replayMarks(parts: ReplayParts, after: number, through: nu
   if (replayed > 0) parts.logger.info({ tombstones: replayed }, 'archive.tombstones-replayed');
 }
 
-async function replayAll(
-  parts: ReplayParts,
-  page: readonly { readonly key: string; readonly id: string }[],
-): Promise<number> {
-  if (page.length === 0) return 0;
+/** Studies of marks from a sequence on that have no row: it is about to be written, or a database lost it. */
+export async function studiesUndecided(parts: ReplayParts, from: number): Promise<ReadonlySet<string>> {
+  const studies = new Set<string>();
+  const young: Listed[] = [];
+  for await (const one of listMarks(parts.store, parts.site)) if (one.sequence >= from) young.push(one);
+  for (let at = 0; at < young.length; at += pageIds) {
+    for (const { key } of await withoutRow(parts, young.slice(at, at + pageIds))) {
+      const mark = await readMark(parts.store, key).catch(noneIfGone);
+      if (mark) studies.add(mark.studyInstanceUid);
+    }
+  }
+  return studies;
+}
+
+/** Deleted meanwhile by who wrote it: nothing was decided. */
+function noneIfGone(error: unknown): undefined {
+  if (error instanceof ObjectNotFoundError) return undefined;
+  throw error;
+}
+
+interface Listed {
+  readonly key: string;
+  readonly id: string;
+}
+
+async function withoutRow<T extends Listed>({ db }: ReplayParts, page: readonly T[]): Promise<T[]> {
   const ids = page.map(({ id }) => id);
-  const query = parts.db.selectFrom('tombstone').select('tombstone_id').where('tombstone_id', 'in', ids);
+  const query = db.selectFrom('tombstone').select('tombstone_id').where('tombstone_id', 'in', ids);
   const known = new Set((await available(query.execute())).map((row) => row.tombstone_id));
+  return page.filter(({ id }) => !known.has(id));
+}
+
+async function replayAll(parts: ReplayParts, page: readonly Listed[]): Promise<number> {
+  if (page.length === 0) return 0;
   let replayed = 0;
-  for (const { key, id } of page) {
-    if (known.has(id)) continue;
-    const mark = await readMark(parts.store, key);
+  for (const { key } of await withoutRow(parts, page)) {
+    const mark = await readMark(parts.store, key).catch(noneIfGone);
     if (mark && (await available(recordTombstone(parts, mark, { kind: 'as-marked' }))) !== undefined) replayed++;
   }
   return replayed;

@@ -41,6 +41,8 @@ export interface WithheldRow {
   readonly erase_at: NullableTimestamp;
   /** They are gone, or never came. One that comes after that is due again. */
   readonly erased: ColumnType<boolean, boolean | undefined, boolean>;
+  /** The rejection note that alone hides it: it may take that back. Null where others do, or nobody knows. */
+  readonly note: ColumnType<string | null, string | null | undefined, string | null>;
 }
 
 /** Studies of which nothing may be erased. */
@@ -106,6 +108,10 @@ async function createErasure(db: Kysely<unknown>): Promise<void> {
   await sql`create table tombstone_replay (site text primary key, through bigint not null)`.execute(db);
 }
 
+async function createHidingNotes(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table withheld_instance add column note text`.execute(db);
+}
+
 export const tombstoneMigrations: Migrations = {
   '0003-tombstones': { up: createTombstones },
   '0004-withheld-instances': addIndexes({
@@ -120,4 +126,5 @@ export const tombstoneMigrations: Migrations = {
     on: '(site, erase_at) where withheld and not erased and erase_at is not null',
   }),
   '0007-erasures-under-way': addIndexes({ name: 'intake_erasing', table: 'intake', on: '(site, id) where erasing' }),
+  '0008-hiding-notes': { up: createHidingNotes },
 };

@@ -3,19 +3,29 @@ import type { ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
-import { NothingKeptError, TombstonesChangedError } from './errors.js';
-import { keptIn, mayLetGo, shownResultsOf, type TombstoneScope } from './kept-scope.js';
+import { NothingKeptError, SequenceTakenError, TombstonesChangedError } from './errors.js';
+import {
+  hiddenIn,
+  isGoing,
+  keptIn,
+  mayAllComeAgain,
+  mayLetGo,
+  type RetentionOver,
+  shownResultsOf,
+  type TombstoneScope,
+} from './kept-scope.js';
 import type { PendingRow } from './pending-row.js';
+import { Readmissions } from './readmissions.js';
 import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
 import {
+  type LastPlace,
   nextSequence,
-  type Place,
   type RecordParts,
   recordTombstone,
   sequenceOfId,
   type Stands,
 } from './tombstone-record.js';
-import { recordReplayed, replayedThrough, replayMarks } from './tombstone-replay.js';
+import { recordReplayed, replayedThrough, replayMarks, studiesUndecided } from './tombstone-replay.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
 import { available } from './unavailable.js';
@@ -46,10 +56,10 @@ export interface Recorded {
 
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
-/** How often a scope is read again that grows while it is hidden. */
+/** How often a scope is read again that grows while it is hidden, or a mark written again that others overtook. */
 const attemptsMax = 20;
 const nothingRecorded: Recorded = { sequence: undefined, instances: 0 };
-type Unplaced = Omit<TombstoneMark, 'sequence'>;
+type Unplaced = Omit<TombstoneMark, 'sequence' | 'tombstoneId'>;
 
 /** A mark this young may belong to a transaction that has not ended: who wrote it records it. */
 const underWayMs = 60_000;
@@ -67,6 +77,8 @@ export interface TombstoneParts extends RecordParts {
  * recorded with its facts, so that a ledger made again from the blobs obeys it.
  */
 export class Tombstones {
+  readonly #readmissions = new Readmissions((rows) => this.#readmit(rows));
+
   constructor(private readonly parts: TombstoneParts) {}
 
   /** Hides what the archive keeps of a scope now. @throws {NothingKeptError} @throws {TombstonesChangedError} */
@@ -91,22 +103,20 @@ export class Tombstones {
   }
 
   /**
-   * Hides a study whose retention is over. @param quietSince nothing of it came, or came again, after that
-   * @returns 0 instances where something did, or a legal hold or a person keeps it
+   * Hides a study whose retention is over.
+   * @returns 0 instances where something came since, or is unknown to who decided, or a legal hold or a person keeps it
    */
   async letGo(
     studyInstanceUid: string,
-    { eraseAfterMs, quietSince }: { readonly eraseAfterMs: number | null; readonly quietSince: Date },
+    { eraseAfterMs, ...over }: RetentionOver & { readonly eraseAfterMs: number | null },
   ): Promise<Recorded> {
     const { db, site } = this.parts;
     const instances = await this.#kept({ studyInstanceUid });
-    if (!(await available(mayLetGo(db, site, studyInstanceUid, quietSince)))) return nothingRecorded;
+    if (!(await available(mayLetGo(db, site, studyInstanceUid, over)))) return nothingRecorded;
     const hide = { reason: 'retention', actor: 'retention', eraseAfterMs } as const;
     try {
       // Asked again behind the lock.
-      return await this.#hide(studyInstanceUid, instances, hide, (trx) =>
-        mayLetGo(trx, site, studyInstanceUid, quietSince),
-      );
+      return await this.#hide(studyInstanceUid, instances, hide, (trx) => mayLetGo(trx, site, studyInstanceUid, over));
     } catch (error) {
       if (error instanceof TombstonesChangedError) return nothingRecorded;
       throw error;
@@ -152,39 +162,37 @@ export class Tombstones {
    * @throws {NothingKeptError} when nothing of it is hidden @throws {TombstonesChangedError}
    */
   async restore(scope: TombstoneScope, { actor, expectedSequence }: Decided): Promise<Recorded> {
-    let query = this.parts.db
-      .selectFrom('withheld_instance')
-      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
-      .where('site', '=', this.parts.site)
-      .where('study_instance_uid', '=', scope.studyInstanceUid)
-      .where('withheld', '=', true);
-    if (scope.seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', scope.seriesInstanceUid);
-    if (scope.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', scope.sopInstanceUid);
-    const instances = await available(query.execute());
+    const instances = await available(hiddenIn(this.parts.db, this.parts.site, scope));
     if (instances.length === 0) throw new NothingKeptError();
     const mark = { ...this.#mark(scope.studyInstanceUid, 'restored', 'person', actor), instances };
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
 
-  /** Takes back what a rejection note said of an instance that turned out to be none of its own. */
-  async unreject(studyInstanceUid: string, sopInstanceUid: string, actor: string): Promise<Recorded> {
-    const query = this.parts.db
-      .selectFrom('withheld_instance')
-      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
-      .where('site', '=', this.parts.site)
-      .where('study_instance_uid', '=', studyInstanceUid)
-      .where('sop_instance_uid', '=', sopInstanceUid)
-      .where('withheld', '=', true)
-      .where('reason', '=', 'rejection-note');
-    const instances = await available(query.execute());
+  /** Takes back what a rejection note alone said of instances that turned out to be none of its own. */
+  async unreject(
+    studyInstanceUid: string,
+    note: string,
+    isWrong: (sopInstanceUid: string) => boolean,
+  ): Promise<Recorded> {
+    const { db, site } = this.parts;
+    const ofNote = async (from: typeof db) =>
+      (await hiddenIn(from, site, { studyInstanceUid }, note)).filter(({ sopInstanceUid }) => isWrong(sopInstanceUid));
+    const instances = await available(ofNote(db));
     if (instances.length === 0) return nothingRecorded;
-    const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', actor), instances };
-    return this.#record(mark, { kind: 'last' });
+    const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', note), instances };
+    // Behind the lock: a person may have hidden one of them too.
+    const stands: Stands = async (trx) => (await ofNote(trx)).length === instances.length;
+    return this.#record(mark, { kind: 'last', stands });
   }
 
-  /** A legal hold: nothing of the study is erased. @throws {NothingKeptError} @throws {TombstonesChangedError} */
+  /**
+   * A legal hold: nothing of the study is erased, also what is said to be and could not be deleted yet.
+   * @throws {NothingKeptError} @throws {TombstonesChangedError}
+   */
   async hold(studyInstanceUid: string, { actor, expectedSequence }: Decided): Promise<Recorded> {
-    if ((await this.#kept({ studyInstanceUid })).length === 0) throw new NothingKeptError();
+    const { db, site } = this.parts;
+    const isKept = (await this.#kept({ studyInstanceUid })).length > 0;
+    if (!isKept && !(await available(isGoing(db, site, studyInstanceUid)))) throw new NothingKeptError();
     const mark = this.#mark(studyInstanceUid, 'held', 'person', actor);
     return this.#record(mark, { kind: 'last', expected: expectedSequence });
   }
@@ -216,11 +224,29 @@ export class Tombstones {
     return new Set((await available(query.execute())).map((row) => row.sop_instance_uid));
   }
 
-  /** An instance that may came again. */
-  async readmit({ written, intake }: PendingRow): Promise<void> {
-    const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = written;
-    const mark = this.#mark(studyInstanceUid, 'restored', 'received-again', intake.source);
-    await this.#record({ ...mark, instances: [{ seriesInstanceUid, sopInstanceUid }] }, { kind: 'last' });
+  /**
+   * An instance came that may come again: it is shown. Nothing where a decision in between hides it from that too, or shows
+   * it already: who asks judges it again.
+   */
+  readmit(row: PendingRow): Promise<void> {
+    return this.#readmissions.add(row);
+  }
+
+  async #readmit(rows: readonly PendingRow[]): Promise<void> {
+    const [first] = rows;
+    if (!first) return;
+    const { studyInstanceUid } = first.written;
+    const bySop = new Map(
+      rows.map(({ written: { seriesInstanceUid, sopInstanceUid } }) => [sopInstanceUid, seriesInstanceUid]),
+    );
+    const instances = [...bySop].map(([sopInstanceUid, seriesInstanceUid]) => ({ seriesInstanceUid, sopInstanceUid }));
+    const mark = this.#mark(studyInstanceUid, 'restored', 'received-again', first.intake.source);
+    const stands: Stands = (trx) => mayAllComeAgain(trx, this.parts.site, first, [...bySop.keys()]);
+    try {
+      await this.#record({ ...mark, instances }, { kind: 'last', stands });
+    } catch (error) {
+      if (!(error instanceof TombstonesChangedError)) throw error;
+    }
   }
 
   /** Records what lies beside the blobs and the ledger does not know: it is older than they are, or was lost. */
@@ -231,13 +257,15 @@ export class Tombstones {
   /**
    * The same, for what this database was not compared with yet: before anything is erased, for it may be a backup that is
    * older than a restore or a legal hold. The database itself says how far it is known, so a restored one begins there.
+   * @returns studies of which nothing may be erased now: a mark is so young that nobody knows whether its writer records it
    */
-  async replayNewer(): Promise<void> {
+  async replayNewer(): Promise<ReadonlySet<string>> {
     const { db, site, clock } = this.parts;
     const through = await available(replayedThrough(db, site));
     const settled = clock.now().getTime() - underWayMs;
     await replayMarks(this.parts, through - overlapMs, settled);
     await available(recordReplayed(db, site, settled));
+    return studiesUndecided(this.parts, settled);
   }
 
   async #isObeyed(cause: string): Promise<boolean> {
@@ -256,25 +284,37 @@ export class Tombstones {
   #mark(studyInstanceUid: string, effect: TombstoneMark['effect'], reason: TombstoneReason, actor: string): Unplaced {
     const recordedAt = this.parts.clock.now().toISOString();
     const nothing = { instances: [], admitsAgain: false, eraseAt: null };
-    return { tombstoneId: newId(), studyInstanceUid, effect, reason, actor, recordedAt, ...nothing };
+    return { studyInstanceUid, effect, reason, actor, recordedAt, ...nothing };
   }
 
-  async #record(unplaced: Unplaced, place: Place): Promise<Recorded> {
+  /**
+   * Its mark says the sequence it is recorded under: a database made again from the marks has them in the order they were
+   * recorded in, where one was written first and recorded after another.
+   */
+  async #record(unplaced: Unplaced, place: LastPlace): Promise<Recorded> {
     const { store, site, clock } = this.parts;
-    const marked = await available(nextSequence(this.parts, unplaced.studyInstanceUid, clock.now()));
-    const mark: TombstoneMark = { ...unplaced, sequence: marked };
-    await available(putMark(store, site, mark));
-    try {
-      const sequence = await available(recordTombstone(this.parts, mark, place));
-      if (sequence !== undefined) return { sequence, instances: mark.instances.length };
+    for (let attempt = 1; ; attempt++) {
+      const marked = await available(nextSequence(this.parts, unplaced.studyInstanceUid, clock.now()));
+      const mark: TombstoneMark = { ...unplaced, tombstoneId: newId(), sequence: marked };
+      await available(putMark(store, site, mark));
+      let changed: TombstonesChangedError | undefined;
+      try {
+        const sequence = await available(recordTombstone(this.parts, mark, { ...place, exact: attempt < attemptsMax }));
+        if (sequence !== undefined) return { sequence, instances: mark.instances.length };
+      } catch (error) {
+        if (error instanceof TombstonesChangedError) changed = error;
+        // Of any other failure nobody knows whether it was committed: the mark stays, and a recovery obeys it.
+        else if (!(error instanceof SequenceTakenError)) throw error;
+      }
       // A recovery that runs may have found the mark and recorded it.
       const replayed = await available(sequenceOfId(this.parts, mark.tombstoneId));
-      if (replayed === undefined) await deleteMark(store, site, mark);
-      return { sequence: replayed, instances: replayed === undefined ? 0 : mark.instances.length };
-    } catch (error) {
-      // Of any other failure nobody knows whether it was committed: the mark stays, and a recovery obeys it.
-      if (error instanceof TombstonesChangedError) await deleteMark(store, site, mark).catch(() => undefined);
-      throw error;
+      if (replayed !== undefined) return { sequence: replayed, instances: mark.instances.length };
+      await deleteMark(store, site, mark).catch((error: unknown) => {
+        throw changed ?? error;
+      });
+      if (changed) throw changed;
+      // Another one of the same cause is recorded, where nobody took its place.
+      if (mark.cause !== undefined && (await this.#isObeyed(mark.cause))) return nothingRecorded;
     }
   }
 }

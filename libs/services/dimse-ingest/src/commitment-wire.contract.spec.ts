@@ -3,6 +3,7 @@ import { freePort, orSkip, startPostgres, type TestPostgres } from '@callosum/te
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { AskForCommitment } from './application/ask-for-commitment.js';
+import { image } from './test-support/images.js';
 import { listening, modality, python } from './test-support/modality.js';
 import { TestNode } from './test-support/node.js';
 
@@ -28,13 +29,21 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
   let node: TestNode;
   let listen: number;
   let archive: number;
+  let twin: number;
 
   beforeAll(async () => {
     [listen, archive] = [await freePort(), await freePort()];
     const at = (aet: string, port?: number) => ({ aet, host: '127.0.0.1', ...(port === undefined ? {} : { port }) });
-    const aes = JSON.stringify([at('MODALITY', listen), at('DEAF'), at('PACS', archive)]);
-    node = await TestNode.start(server, { CALLOSUM_DIMSE_AES: aes, CALLOSUM_COMMITMENT_GRACE_MS: '300' });
-    await node.store('1.2.3.1.1', '1.2.3.1.2');
+    twin = await freePort();
+    const twins = ['127.0.0.1', '127.0.0.2'].map((host) => ({ aet: 'TWIN', host, port: twin }));
+    const aes = JSON.stringify([at('MODALITY', listen), at('DEAF'), at('PACS', archive), ...twins]);
+    node = await TestNode.start(server, {
+      CALLOSUM_DIMSE_AES: aes,
+      CALLOSUM_COMMITMENT_GRACE_MS: '300',
+      CALLOSUM_DRAIN_GRACE_MS: '5000',
+    });
+    const stored = await node.send([image('1.2.3.1.1'), image('1.2.3.1.2')], 'MODALITY');
+    expect(stored.map(({ status }) => status)).toEqual([0, 0]);
   });
   afterAll(async () => {
     await node?.stop();
@@ -92,6 +101,7 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
     expect(await commit({ transaction: '1.1.4', references: [] })).toMatchObject({ action: 0x0115 });
     expect(await commit({ transaction: '1.1.4', references, action: 2 })).toMatchObject({ action: 0x0123 });
     expect(await commit({ transaction: '1.1.4', references, instance: '1.2.3' })).toMatchObject({ action: 0x0112 });
+    expect(await commit({ transaction: '1.1.4', references, sop_class: ct })).toMatchObject({ action: 0x0118 });
     expect(await stateOf('1.1.4')).toBeUndefined();
   });
 
@@ -100,7 +110,7 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
       sopClassUid: ct,
       sopInstanceUid: `1.2.3.1.${n + 1}`,
     }));
-    const report = await requestCommitment(node.to(), { transactionUid: '1.1.5', references }, 30_000);
+    const report = await requestCommitment(node.to('MODALITY'), { transactionUid: '1.1.5', references }, 30_000);
     expect(report?.committed).toEqual(references.slice(0, 2));
     expect(report?.failed).toHaveLength(11_998);
   });
@@ -115,6 +125,18 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
     expect(reported).toMatchObject([{ type: 1, transaction: '1.1.6', committed: ['1.2.3.1.1', '1.2.3.1.2'] }]);
     expect(roles).toContainEqual([true, false]);
     await expect.poll(async () => (await stateOf('1.1.6'))?.['state']).toBe('reported');
+  });
+
+  it('is reported where it was asked for, and not to another node of the same title', async () => {
+    const listens = (host: string, wait: number) =>
+      listening<Heard>(node.port, 'listen', { aet: 'TWIN', listen: twin, host, wait });
+    const [other, asking] = [await listens('127.0.0.1', 6), await listens('127.0.0.2', 20)];
+    await modality(node.port, 'commit_elsewhere', {
+      ...{ aet: 'TWIN', from: '127.0.0.2' },
+      ...{ transaction: '1.1.10', references: kept },
+    });
+    expect((await asking.result).reported).toMatchObject([{ type: 1, transaction: '1.1.10' }]);
+    expect((await other.result).reported).toEqual([]);
   });
 
   it('is reported after a restart to a requestor that was away, and waits for one nobody can call', async () => {
@@ -145,6 +167,11 @@ describe.skipIf(postgres.missing !== undefined || python.missing !== undefined)(
     await later.result;
     expect(await ask.reportOf(waiting.transactionUid)).toBeUndefined();
     const report = { aet: 'PACS', references: kept.slice(0, 1), transaction: waiting.transactionUid };
+    // Whoever has the Transaction UID, and what was not asked for.
+    const foreign = { ...report, aet: 'MODALITY' };
+    expect(await modality(node.port, 'report', foreign)).toEqual({ status: 0x0115 });
+    expect(await modality(node.port, 'report', { ...report, references: kept })).toEqual({ status: 0x0115 });
+    expect(await ask.reportOf(waiting.transactionUid)).toBeUndefined();
     expect(await modality(node.port, 'report', report)).toEqual({ status: 0 });
     expect(await ask.reportOf(waiting.transactionUid)).toMatchObject({ committed: references });
     expect(await modality(node.port, 'report', { ...report, transaction: '1.1.99' })).toEqual({ status: 0x0115 });

@@ -197,12 +197,18 @@ describe('commitments', () => {
 
   it('asked of others keep the first report, and know no other', async () => {
     const asked = new PostgresAskedCommitments(database);
-    await asked.add({ transactionUid: '1.5', aet: 'PACS', instanceCount: 1 });
+    await asked.add({ transactionUid: '1.5', aet: 'PACS', references });
     const report = { transactionUid: '1.5', committed: references, failed: [] };
+    const failed = references.map((one) => ({ ...one, failureReason: 0x0112 }));
+    // Of others than who was asked, of other instances, of some only, of another transaction.
+    expect(await asked.reported('CT1', report)).toBe(false);
+    const other = { sopClassUid: references[0]?.sopClassUid ?? '', sopInstanceUid: '1.2.99' };
+    expect(await asked.reported('PACS', { ...report, committed: [...references, other] })).toBe(false);
+    expect(await asked.reported('PACS', { ...report, committed: references.slice(1) })).toBe(false);
+    expect(await asked.reported('PACS', { ...report, transactionUid: '1.6' })).toBe(false);
     expect(await asked.reportOf('1.5')).toBeUndefined();
-    expect(await asked.reported(report)).toBe(true);
-    expect(await asked.reported({ ...report, committed: [] })).toBe(true);
+    expect(await asked.reported('PACS', report)).toBe(true);
+    expect(await asked.reported('PACS', { ...report, committed: [], failed })).toBe(true);
     expect(await asked.reportOf('1.5')).toEqual(report);
-    expect(await asked.reported({ ...report, transactionUid: '1.6' })).toBe(false);
   });
 });

@@ -27,9 +27,9 @@ import { ProcedureStepService } from './transport/dimse/procedure-step.service.j
 import { QueryService } from './transport/dimse/query.service.js';
 import { RetrieveService } from './transport/dimse/retrieve.service.js';
 import { WorklistService } from './transport/dimse/worklist.service.js';
-import { EntitiesHttp } from './transport/entities.http.js';
 import { InstanceStoredEvents } from './transport/events/instance-stored.events.js';
 import { InstancesRestoredEvents } from './transport/events/instances-restored.events.js';
+import { EntitiesHttp } from './transport/http/entities.http.js';
 import { ForwardingHttp } from './transport/http/forwarding.http.js';
 import { PullsHttp } from './transport/http/pulls.http.js';
 import { ProcedureStepsLoop } from './transport/procedure-steps.loop.js';

@@ -109,6 +109,29 @@ describe('the queues of forwarding', () => {
     expect(await states()).toEqual(['sent']);
   });
 
+  it('stay with a worker whose instances end while it renews them, until another one has any of them', async () => {
+    for (const uid of ['1.2.1', '1.2.2', '1.2.3']) await add(uid);
+    const first = await claim();
+    const [sent, failed, left] = first.items;
+    if (!sent || !failed || !left) throw new Error('nothing is due');
+    await queue.end(first, sent, 'sent');
+    await queue.end(first, failed, 'failed', 'C000');
+    // Asked for with what was left before these two ended.
+    await sql`update forward_queue set lease_until = now() + interval '1 s' where id = ${left.id}`.execute(database.db);
+    expect(await queue.renew(first, first.items, leaseMs)).toBe(true);
+    const { rows } = await sql<{ long: boolean }>`
+      select lease_until > now() + interval '30 s' as long from forward_queue where id = ${left.id}`.execute(
+      database.db,
+    );
+    expect(rows).toEqual([{ long: true }]);
+    await sql`update forward_queue set lease_until = now() - interval '1 s' where id = ${left.id}`.execute(database.db);
+    const second = await claim();
+    expect(second.items.map(({ id }) => id)).toEqual([left.id]);
+    expect(await queue.renew(first, first.items, leaseMs)).toBe(false);
+    await queue.end(second, left, 'sent');
+    expect(await queue.renew(first, first.items, leaseMs)).toBe(false);
+  });
+
   it('leave a destination alone that takes nothing, however many workers find it so', async () => {
     await add('1.2.1', { to: ['PACS', 'OTHER'] });
     const pauses = await Promise.all([1, 2, 3].map(() => queue.destinationAway('PACS', 'dimse.peer-unreachable')));
@@ -216,5 +239,30 @@ describe('the queues of forwarding', () => {
     expect(await states()).toEqual(['failed', 'waiting']);
     expect(await queue.drop('PACS', 'failed')).toBe(1);
     expect(await queue.prune(0)).toBeGreaterThanOrEqual(0);
+  });
+
+  it('are retried and dropped in pages, however many wait', async () => {
+    await sql`create table changed (rows integer not null)`.execute(database.db);
+    await sql`
+      create function tell_changed() returns trigger language plpgsql as
+      $$ begin insert into changed select count(*) from now_so; return null; end $$`.execute(database.db);
+    await sql`
+      create trigger tell after update on forward_queue referencing new table as now_so
+      for each statement execute function tell_changed()`.execute(database.db);
+    await sql`insert into forward_destination (destination) values ('PACS')`.execute(database.db);
+    await sql`
+      insert into forward_queue (destination, study_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
+        revision, transcode, state, error_code, ended_at)
+      select 'PACS', '1.2', '1.2.' || n, '1', '1', 1, true, 'failed', 'C000', now()
+      from generate_series(1, 12001) as n`.execute(database.db);
+    const pages = async () => {
+      const { rows } = await sql<{ rows: number }>`delete from changed returning rows`.execute(database.db);
+      return rows.map(({ rows }) => rows);
+    };
+    expect(await queue.retry('PACS')).toBe(12_001);
+    expect(await pages()).toEqual([5_000, 5_000, 2_001]);
+    expect(await queue.drop('PACS', 'waiting')).toBe(12_001);
+    expect(await pages()).toEqual([5_000, 5_000, 2_001]);
+    expect(await queue.drop('PACS', 'waiting')).toBe(0);
   });
 });

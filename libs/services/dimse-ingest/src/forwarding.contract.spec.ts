@@ -18,8 +18,9 @@ import {
 } from '@callosum/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
+import { image } from './test-support/images.js';
+import { TestNode } from './test-support/node.js';
 import { TestDestination } from './test-support/test-destination.js';
-import { image, TestNode } from './test-support/node-with-http.js';
 
 const implicitVrLittleEndian = '1.2.840.10008.1.2';
 const postgres = await orSkip(() => startPostgres());
@@ -48,7 +49,7 @@ describe.skipIf(postgres.missing !== undefined)('forwarding', () => {
       { aet: 'PACS', host: '127.0.0.1', port: ports.PACS },
       { aet: 'OTHER', host: '127.0.0.1', port: ports.OTHER },
     ];
-    node = await TestNode.start(server, { CALLOSUM_DIMSE_AES: JSON.stringify(entities) });
+    node = await TestNode.start(server, { CALLOSUM_DIMSE_AES: JSON.stringify(entities) }, { http: true });
   });
   afterEach(async () => {
     const { body } = await node.call('GET', '/forwarding-rules');

@@ -6,29 +6,30 @@ import { ARCHIVE, DATABASE, LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
 
+import { ArchiveObjects } from './adapters/archive-objects.js';
 import { DicomDestinations } from './adapters/dicom-destinations.js';
 import type { ForwardingTables } from './adapters/forwarding-tables.js';
-import { ForwardableObjects } from './adapters/forwardable-objects.js';
 import { PeerOptions } from './adapters/peer-options.js';
 import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
 import { PostgresForwardingRules } from './adapters/postgres-forwarding-rules.js';
-import type { Destinations, ForwardingRules, ForwardQueue } from './application/forwarding-ports.js';
+import type { Destinations } from './application/destination-ports.js';
+import type { ForwardingRules, ForwardQueue } from './application/forwarding-ports.js';
 import type { ApplicationEntities } from './application/ports.js';
 import { QueueForwards } from './application/queue-forwards.js';
 import { SendForwards } from './application/send-forwards.js';
 import type { DimseIngestSettings } from './settings.js';
 import {
   APPLICATION_ENTITIES,
+  ARCHIVE_OBJECTS,
   DESTINATIONS,
   FORWARD_QUEUE,
   FORWARD_WAKER,
   FORWARDING_RULES,
-  SHOWN_OBJECTS,
 } from './tokens.js';
 import { ForwardingLoop } from './transport/forwarding.loop.js';
 import { observedForward } from './transport/observed-forward.js';
 
-/** Forwarding: rules, queues, and the workers that send. */
+/** Forwarding: rules, queues, and the workers that send; and the nodes they send to, which C-MOVE shares. */
 export const forwardingProviders: Provider[] = [
   { provide: FORWARD_WAKER, useFactory: () => new Waker() },
   {
@@ -52,23 +53,27 @@ export const forwardingProviders: Provider[] = [
     useFactory: (rules: ForwardingRules, queue: ForwardQueue) => new QueueForwards(rules, queue),
   },
   {
-    provide: SHOWN_OBJECTS,
+    provide: ARCHIVE_OBJECTS,
     inject: [ARCHIVE],
-    useFactory: (archive: Archive) => new ForwardableObjects(archive),
+    useFactory: (archive: Archive) => new ArchiveObjects(archive),
   },
   {
     provide: DESTINATIONS,
     inject: [PeerOptions, SETTINGS],
-    useFactory: (options: PeerOptions, { CALLOSUM_FORWARD_IDLE_MS: idleMs }: DimseIngestSettings) =>
-      new DicomDestinations(new PeerPool({ idleMs }), options),
+    useFactory: (options: PeerOptions, settings: DimseIngestSettings) =>
+      new DicomDestinations(
+        new PeerPool({ idleMs: settings.CALLOSUM_FORWARD_IDLE_MS }),
+        options,
+        settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS,
+      ),
   },
   {
     provide: SendForwards,
-    inject: [FORWARD_QUEUE, FORWARDING_RULES, ARCHIVE, APPLICATION_ENTITIES, DESTINATIONS, SETTINGS, LOGGER],
+    inject: [FORWARD_QUEUE, FORWARDING_RULES, ARCHIVE_OBJECTS, APPLICATION_ENTITIES, DESTINATIONS, SETTINGS, LOGGER],
     useFactory: (
       queue: ForwardQueue,
       rules: ForwardingRules,
-      archive: Archive,
+      objects: ArchiveObjects,
       entities: ApplicationEntities,
       destinations: Destinations,
       { CALLOSUM_FORWARD_ASSOCIATIONS: associationsMax }: DimseIngestSettings,
@@ -79,7 +84,7 @@ export const forwardingProviders: Provider[] = [
         rules,
         entities,
         destinations,
-        objects: new ForwardableObjects(archive),
+        objects,
         isOutage: isTransient,
         associationsMax,
         observe: observedForward(logger),

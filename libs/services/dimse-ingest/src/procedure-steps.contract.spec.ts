@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { dimseIngestMigrations } from './adapters/migrations.js';
 import { PostgresProcedureSteps } from './adapters/postgres-procedure-steps.js';
+import type { StepLimits } from './adapters/step-room.js';
 import type { DimseIngestTables } from './adapters/tables.js';
 import { ChangeProcedureStep } from './application/change-procedure-step.js';
 import { GetProcedureStep } from './application/get-procedure-step.js';
@@ -29,7 +30,7 @@ describe('procedure steps', () => {
     await postgres?.stop();
   });
   beforeEach(async () => {
-    await sql`truncate procedure_step, outbox`.execute(database.db);
+    await sql`truncate procedure_step, procedure_step_room, outbox`.execute(database.db);
   });
 
   const steps = () => new PostgresProcedureSteps(database, outbox);
@@ -127,5 +128,53 @@ describe('procedure steps', () => {
     expect(await steps().forget(90)).toBe(1);
     expect(await steps().find('1.2.10')).toBeUndefined();
     expect(await steps().find('1.2.9')).toBeDefined();
+  });
+
+  describe('that are many', () => {
+    const limited = (ofAll: StepLimits, ofOne: StepLimits) =>
+      new ChangeProcedureStep(new PostgresProcedureSteps(database, outbox, ofAll, ofOne), systemClock);
+    const plenty = { steps: 100, bytes: 1_000_000 };
+    const from = (callingAet: string, sopInstanceUid: string, attributes = begun()) => ({
+      ...request(attributes, sopInstanceUid),
+      callingAet,
+    });
+    const full = { code: 'dimse-ingest.too-many-procedure-steps', kind: 'unavailable' };
+
+    it('are refused past the limit of their AE, and those of another one are taken; all together have a limit, too', async () => {
+      const change = limited({ steps: 3, bytes: 1_000_000 }, { steps: 2, bytes: 1_000_000 });
+      await change.create(from('CT1', '1.2.9.1'));
+      await change.create(from('CT1', '1.2.9.2'));
+      await expect(change.create(from('CT1', '1.2.9.3'))).rejects.toMatchObject(full);
+      await change.create(from('MR1', '1.2.9.4'));
+      await expect(change.create(from('MR1', '1.2.9.5'))).rejects.toMatchObject(full);
+      expect(await facts()).toHaveLength(3);
+      // A known step can end, and its creation be repeated.
+      expect(await change.create(from('CT1', '1.2.9.2'))).toBe('repeated');
+      expect(await change.set(from('CT1', '1.2.9.2', ended()))).toBe('changed');
+    });
+
+    it('are refused past the bytes of their AE, whether created or set', async () => {
+      const change = limited(plenty, { steps: 100, bytes: 20_000 });
+      const long = { CommentsOnThePerformedProcedureStep: 'x'.repeat(9_000) };
+      await change.create(from('CT1', '1.2.9.1', begun(long)));
+      await change.create(from('CT1', '1.2.9.2'));
+      await expect(change.create(from('CT1', '1.2.9.3', begun(long)))).rejects.toMatchObject(full);
+      await expect(change.set(from('CT1', '1.2.9.2', long))).rejects.toMatchObject(full);
+      await change.create(from('MR1', '1.2.9.4', begun(long)));
+      // What a change makes shorter is room again.
+      await change.set(from('CT1', '1.2.9.1', { CommentsOnThePerformedProcedureStep: 'short' }));
+      await change.set(from('CT1', '1.2.9.2', long));
+    });
+
+    it('give their room back when they are forgotten', async () => {
+      const change = limited(plenty, { steps: 1, bytes: 20_000 });
+      await change.create(from('CT1', '1.2.9.1'));
+      await expect(change.create(from('CT1', '1.2.9.2'))).rejects.toMatchObject(full);
+      await sql`update procedure_step set updated_at = now() - interval '91 days'`.execute(database.db);
+      expect(await steps().forget(90)).toBe(1);
+      const { rows } = await sql`select * from procedure_step_room`.execute(database.db);
+      expect(rows).toEqual([]);
+      await change.create(from('CT1', '1.2.9.2'));
+    });
   });
 });

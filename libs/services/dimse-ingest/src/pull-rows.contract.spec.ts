@@ -17,6 +17,8 @@ const study = (studyInstanceUid: string, more: Partial<FoundStudy> = {}): FoundS
   ...more,
 });
 
+const fresh = { attempts: 0, awayMs: 0, gave: false };
+
 /** Rows of pulls on a real PostgreSQL. */
 describe('the rows of pulls', () => {
   let postgres: TestPostgres;
@@ -58,6 +60,29 @@ describe('the rows of pulls', () => {
     });
   });
 
+  it('say which key the source did not state, the gravest first', async () => {
+    const claimed = await claim();
+    await pulls.found(claimed, [
+      study('1.2.1', { leftOut: 'dimse-ingest.study-date-not-stated' }),
+      study('1.2.2', { leftOut: 'dimse-ingest.patient-id-not-stated' }),
+    ]);
+    expect(await pulls.open(claimed)).toEqual([]);
+    await pulls.end(claimed);
+    expect(await pulls.find(claimed.id)).toMatchObject({
+      ...{ state: 'failed', errorCode: 'dimse-ingest.patient-id-not-stated' },
+      ...{ found: 2, asked: 0, failedStudies: 2, received: 0 },
+    });
+  });
+
+  it('are failed where not all studies were found, though those that were have come', async () => {
+    const claimed = await claim();
+    await pulls.found(claimed, [study('1.2.1')], 'dimse-ingest.matches-incomplete');
+    await pulls.studyEnded(claimed, '1.2.1', 'completed', counts);
+    await pulls.end(claimed);
+    const incomplete = { state: 'failed', errorCode: 'dimse-ingest.matches-incomplete' };
+    expect(await pulls.find(claimed.id)).toMatchObject({ ...incomplete, failedStudies: 0, received: 3 });
+  });
+
   it('name what failed at the source first', async () => {
     const claimed = await claim();
     await pulls.found(claimed, [study('1.2.1'), study('1.2.2', { leftOut: issuerNotStatedCode })]);
@@ -70,16 +95,16 @@ describe('the rows of pulls', () => {
   it('know since when the source has been away: not while a pull waits its turn, and anew once something came', async () => {
     await sql`update pull set created_at = now() - interval '3 days'`.execute(database.db);
     const first = await claim();
-    expect(first.awayMs).toBe(0);
+    expect(await pulls.standing(first)).toEqual(fresh);
     await pulls.later(first, 0, 'dimse.peer-unreachable');
     // Half of the workers leave it to the others.
     expect(await pulls.claim(60_000, 'answering')).toBeUndefined();
     await sql`update pull set away_since = now() - interval '1 hour'`.execute(database.db);
     const second = await claim();
-    expect(second.awayMs).toBeGreaterThanOrEqual(3_600_000);
+    expect((await pulls.standing(second)).awayMs).toBeGreaterThanOrEqual(3_600_000);
     await pulls.later(second, 0, 'A702');
     const third = await claim();
-    expect(third.awayMs).toBeGreaterThanOrEqual(3_600_000);
+    expect((await pulls.standing(third)).awayMs).toBeGreaterThanOrEqual(3_600_000);
     await pulls.found(third, [study('1.2.1'), study('1.2.2')]);
     await pulls.later(third, 0, 'A702');
     await sql`update pull set away_since = now() - interval '1 hour'`.execute(database.db);
@@ -88,7 +113,62 @@ describe('the rows of pulls', () => {
     // It goes behind those that were not asked for yet.
     expect((await pulls.open(fourth)).map(({ studyInstanceUid }) => studyInstanceUid)).toEqual(['1.2.2', '1.2.1']);
     await pulls.studyEnded(fourth, '1.2.2', 'completed', counts);
+    // At once, for the worker that goes on.
+    expect(await pulls.standing(fourth)).toEqual({ ...fresh, gave: true });
     await pulls.later(fourth, 0);
-    expect((await claim()).awayMs).toBe(0);
+    expect(await pulls.standing(await claim())).toEqual({ ...fresh, gave: true });
+  });
+
+  it('count what failed by itself apart from how often it was asked for, until something comes', async () => {
+    const claimed = await claim();
+    await pulls.found(claimed, [study('1.2.1'), study('1.2.2'), study('1.2.3')]);
+    const failures = async () =>
+      (await pulls.open(claimed)).map((one) => [one.studyInstanceUid, one.failures] as const);
+    await pulls.studyEnded(claimed, '1.2.1', 'again', counts, 'dimse.association-aborted');
+    await pulls.studyEnded(claimed, '1.2.2', 'waiting', counts, 'A702');
+    expect(await failures()).toEqual([
+      ['1.2.3', 0],
+      ['1.2.1', 1],
+      ['1.2.2', 0],
+    ]);
+    await pulls.studyEnded(claimed, '1.2.3', 'completed', counts);
+    expect(await failures()).toEqual([
+      ['1.2.1', 0],
+      ['1.2.2', 0],
+    ]);
+  });
+
+  it('remember the keys of each caller, also of one that joined a pull, until what they asked for is erased', async () => {
+    const ask = (requestedBy: string, idempotencyKey: string, accessionNumber = 'A1') =>
+      pulls.request({ source: 'PACS', selector: { accessionNumber }, idempotencyKey, requestedBy }, 10);
+    const first = await ask('anna', 'k1');
+    expect(await ask('ben', 'k2')).toEqual({ id: first.id, isNew: false });
+    await pulls.cancel(first.id);
+    for (const [caller, key] of [
+      ['anna', 'k1'],
+      ['ben', 'k2'],
+    ] as const)
+      expect(await ask(caller, key), caller).toEqual({ id: first.id, isNew: false });
+    await expect(ask('ben', 'k2', 'A2')).rejects.toMatchObject({ code: 'dimse-ingest.idempotency-key-reused' });
+    // The same word of another caller is another key.
+    const others = await ask('anna', 'k2', 'A2');
+    expect(others.isNew).toBe(true);
+    await sql`update pull set ended_at = now() - interval '8 days' where id = ${first.id}`.execute(database.db);
+    await pulls.prune(7, 90);
+    // Nothing is known any more of what it asked for: a new pull, not the old one for whatever is asked now.
+    expect(await ask('ben', 'k2', 'A3')).toMatchObject({ isNew: true });
+  });
+
+  it('keep no more keys of a pull than a client repeats', async () => {
+    const selector = { accessionNumber: 'A1' };
+    const ask = (idempotencyKey: string) =>
+      pulls.request({ source: 'PACS', selector, idempotencyKey, requestedBy: 'anna' }, 10);
+    const { id } = await ask('first');
+    await sql`insert into pull_key (subject, key, pull_id)
+      select 'anna', 'k' || n, ${id} from generate_series(1, 99) n`.execute(database.db);
+    await ask('last');
+    const { rows } = await sql<{ keys: number }>`select count(*)::int as keys from pull_key`.execute(database.db);
+    expect(rows).toEqual([{ keys: 100 }]);
+    expect(await ask('last')).toEqual({ id, isNew: false });
   });
 });

@@ -17,7 +17,10 @@ import {
 } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { image, TestNode } from './test-support/node-with-http.js';
+import type { Pulls } from './application/pull-ports.js';
+import { image } from './test-support/images.js';
+import { TestNode } from './test-support/node.js';
+import { PULLS } from './tokens.js';
 
 const postgres = await orSkip(() => startPostgres());
 const dcmtk = await orSkip(async () => {
@@ -45,7 +48,7 @@ describe.skipIf(missing)('pulls', () => {
     archivePort.value = await freePort();
     archive = await startArchive(folder, archivePort.value, ourPort);
     const at = { host: '127.0.0.1', port: archivePort.value };
-    node = await TestNode.start(server, {
+    const env = {
       CALLOSUM_DIMSE_PORT: String(ourPort),
       CALLOSUM_DIMSE_AES: JSON.stringify([
         { aet: 'QRMOVE', ...at },
@@ -53,7 +56,8 @@ describe.skipIf(missing)('pulls', () => {
         { aet: 'GONE', host: '127.0.0.1', port: await freePort() },
       ]),
       CALLOSUM_PULL_STUDIES_MAX: '3',
-    });
+    };
+    node = await TestNode.start(server, env, { http: true });
     await fill('QRMOVE', '1.2.10', 3, { patientId: 'P-MOVE', accession: 'MOVE1' });
     await fill('QRMOVE', '1.2.11', 2, { patientId: 'P-MOVE', accession: 'MOVE2' });
     await fill('QRMOVE', '1.2.12', long, { patientId: 'P-LONG', accession: 'LONG1', pixelBytes: 200_000 });
@@ -184,7 +188,7 @@ describe.skipIf(missing)('pulls', () => {
     expect(JSON.stringify(listed)).not.toMatch(/P-MOVE|MOVE1|asksFor/);
     const [first] = await node.rows(`update dimse_ingest.pull set ended_at = now() - interval '8 days'
       where state = 'completed' returning id`);
-    await node.prunePulls();
+    await node.service.app.get<Pulls>(PULLS).prune(7, 90);
     expect(await state(first?.['id'])).not.toHaveProperty('asksFor');
     expect(
       await node.rows('select 1 from dimse_ingest.pull where id = $1 and selector is null', first?.['id']),

@@ -16,6 +16,7 @@ import { WorkOffPull } from './application/work-off-pull.js';
 import type { DimseIngestSettings } from './settings.js';
 import { APPLICATION_ENTITIES, PULL_WAKER, PULLS } from './tokens.js';
 import { answerOf } from './transport/dimse/status-of.js';
+import { observedPulled } from './transport/observed-pulled.js';
 import { PullsLoop } from './transport/pulls.loop.js';
 
 const hourMs = 3_600_000;
@@ -47,10 +48,12 @@ export const pullProviders: Provider[] = [
         announceRelease,
         source: new DicomPullSource(peers, {
           aet: settings.CALLOSUM_DIMSE_AE,
+          privateSopClassUids: settings.CALLOSUM_DIMSE_PRIVATE_SOP_CLASSES,
           responseMs: settings.CALLOSUM_PULL_RESPONSE_TIMEOUT_MS,
           onError: (err) => logger.error({ err }, 'dimse.failed'),
         }),
         refusalOf: answerOf,
+        observe: observedPulled(logger),
         isOutage: isTransient,
         studiesMax: settings.CALLOSUM_PULL_STUDIES_MAX,
         giveUpMs: settings.CALLOSUM_PULL_GIVE_UP_HOURS * hourMs,

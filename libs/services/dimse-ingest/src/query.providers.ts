@@ -1,21 +1,19 @@
 import type { Archive } from '@callosum/archive';
+import { Turns } from '@callosum/kernel';
 import { ARCHIVE, LOGGER, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
 
-import { DimseDestinations } from './adapters/dimse-destinations.js';
-import { ArchiveObjects } from './adapters/archive-objects.js';
-import { PeerOptions } from './adapters/peer-options.js';
 import { QueryIndexGrpc } from './adapters/query-index-grpc.js';
 import { ShownInstances } from './adapters/shown-instances.js';
+import type { Destinations } from './application/destination-ports.js';
 import { FindMatches } from './application/find-matches.js';
-import type { ApplicationEntities } from './application/ports.js';
+import type { ApplicationEntities, KeptObjects } from './application/ports.js';
 import { RetrieveInstances } from './application/retrieve-instances.js';
 import { SendInstance } from './application/send-instance.js';
 import { SharedTurns } from './application/shared-turns.js';
-import { Turns } from './application/turns.js';
 import type { DimseIngestSettings } from './settings.js';
-import { APPLICATION_ENTITIES } from './tokens.js';
+import { APPLICATION_ENTITIES, ARCHIVE_OBJECTS, DESTINATIONS } from './tokens.js';
 import { QueryService } from './transport/dimse/query.service.js';
 import { RetrieveService } from './transport/dimse/retrieve.service.js';
 
@@ -29,16 +27,22 @@ export const queryProviders: Provider[] = [
   },
   {
     provide: RetrieveInstances,
-    useFactory: (client: StudyIndexClient, archive: Archive, peers: PeerOptions, settings: DimseIngestSettings) =>
+    useFactory: (
+      client: StudyIndexClient,
+      archive: Archive,
+      objects: KeptObjects,
+      destinations: Destinations,
+      settings: DimseIngestSettings,
+    ) =>
       new RetrieveInstances(
         new ShownInstances(new QueryIndexGrpc(client), archive.tombstones),
-        new ArchiveObjects(archive),
-        new DimseDestinations(peers, settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS),
+        objects,
+        destinations,
         new SendInstance(new Turns(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX)),
         new SharedTurns(settings.CALLOSUM_DIMSE_RETRIEVES_MAX),
         settings.CALLOSUM_DIMSE_RETRIEVE_INSTANCES_MAX,
       ),
-    inject: [STUDY_INDEX, ARCHIVE, PeerOptions, SETTINGS],
+    inject: [STUDY_INDEX, ARCHIVE, ARCHIVE_OBJECTS, DESTINATIONS, SETTINGS],
   },
   {
     provide: RetrieveService,

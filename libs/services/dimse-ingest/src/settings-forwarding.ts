@@ -1,4 +1,4 @@
-import { wholeNumber } from '@callosum/config';
+import { flag, wholeNumber } from '@callosum/config';
 import { isAeTitle } from '@callosum/dimse';
 import { isUid } from '@callosum/kernel';
 import { z } from 'zod';
@@ -55,7 +55,12 @@ export const forwardingSettings = {
   CALLOSUM_FORWARD_IDLE_MS: wholeNumber(0, 600_000)
     .default(5_000)
     .describe(
-      'An association to a destination of forwarding that has nothing to send is released after this, in milliseconds',
+      'An association to a destination of forwarding that has nothing to send is released after this, in milliseconds; at once where CALLOSUM_FORWARD_ASSOCIATIONS is 1, for the next to send may be another replica',
+    ),
+  CALLOSUM_FORWARD_RECOVERED: flag()
+    .default(false)
+    .describe(
+      'Whether the rules send on also what `callosum reindex` recovers from the object store: after a lost database, perhaps the whole archive, to nodes that have it',
     ),
   CALLOSUM_FORWARD_RETENTION_DAYS: wholeNumber(1, 365)
     .default(14)

@@ -105,6 +105,11 @@ export const peerSettings = {
   CALLOSUM_DIMSE_IDLE_TIMEOUT_MS: wholeNumber(1_000, hourMs)
     .default(scpLimits.idleTimeoutMs)
     .describe('An association whose peer is silent for this long is aborted, in milliseconds'),
+  CALLOSUM_DIMSE_MESSAGE_TIMEOUT_MS: wholeNumber(1_000, hourMs)
+    .default(scpLimits.messageTimeoutMs)
+    .describe(
+      'A message other than a C-STORE whose dataset is not whole after this, however steadily it comes, ends its association, in milliseconds',
+    ),
   CALLOSUM_DIMSE_ARTIM_TIMEOUT_MS: wholeNumber(100, hourMs)
     .default(scpLimits.artimMs)
     .describe(
@@ -140,6 +145,7 @@ type PeerSettings = z.output<z.ZodObject<typeof peerSettings>>;
 export const limitsOf = (settings: PeerSettings): Partial<ScpLimits> => ({
   associationsMax: settings.CALLOSUM_DIMSE_ASSOCIATIONS_MAX,
   idleTimeoutMs: settings.CALLOSUM_DIMSE_IDLE_TIMEOUT_MS,
+  messageTimeoutMs: settings.CALLOSUM_DIMSE_MESSAGE_TIMEOUT_MS,
   artimMs: settings.CALLOSUM_DIMSE_ARTIM_TIMEOUT_MS,
   responseTimeoutMs: settings.CALLOSUM_DIMSE_RESPONSE_TIMEOUT_MS,
   handshakeMs: settings.CALLOSUM_DIMSE_TLS_HANDSHAKE_MS,

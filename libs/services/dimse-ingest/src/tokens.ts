@@ -22,8 +22,8 @@ export const FORWARDING_RULES = Symbol('dimse-ingest.forwarding-rules');
 export const FORWARD_QUEUE = Symbol('dimse-ingest.forward-queue');
 /** `Waker` of the workers of forwarding. */
 export const FORWARD_WAKER = Symbol('dimse-ingest.forward-waker');
-/** `ShownObjects`. */
-export const SHOWN_OBJECTS = Symbol('dimse-ingest.shown-objects');
+/** `ArchiveObjects`: `KeptObjects`, `CurrentObjects` and `ShownObjects` in one. */
+export const ARCHIVE_OBJECTS = Symbol('dimse-ingest.archive-objects');
 /** `Destinations`. */
 export const DESTINATIONS = Symbol('dimse-ingest.destinations');
 /** `Pulls`. */

@@ -20,6 +20,8 @@ ae = AE(ae_title=title)
 def associate(*contexts, **options):
     for context in contexts:
         ae.add_requested_context(context, SYNTAXES)
+    if "from" in arguments:
+        options["bind_address"] = (arguments["from"], 0)
     association = ae.associate("127.0.0.1", port, ae_title="CALLOSUM", **options)
     if not association.is_established:
         print(json.dumps({"established": False}))
@@ -66,7 +68,12 @@ def commit():
 
     association = associate(COMMITMENT, evt_handlers=[(evt.EVT_N_EVENT_REPORT, heard)])
     status, _ = association.send_n_action(
-        asked_for(), arguments.get("action", 1), COMMITMENT, arguments.get("instance", INSTANCE)
+        asked_for(),
+        arguments.get("action", 1),
+        arguments.get("sop_class", COMMITMENT),
+        arguments.get("instance", INSTANCE),
+        # The class of the presentation context, which the command need not repeat.
+        meta_uid=COMMITMENT,
     )
     if status.Status == 0:
         done.wait(arguments.get("wait", 10))
@@ -93,7 +100,8 @@ def listen():
 
     ae.add_supported_context(COMMITMENT, SYNTAXES, scu_role=False, scp_role=True)
     handlers = [(evt.EVT_N_EVENT_REPORT, heard), (evt.EVT_ACCEPTED, accepted)]
-    server = ae.start_server(("127.0.0.1", arguments["listen"]), block=False, evt_handlers=handlers)
+    at = (arguments.get("host", "127.0.0.1"), arguments["listen"])
+    server = ae.start_server(at, block=False, evt_handlers=handlers)
     print(json.dumps({"listening": True}), flush=True)
     done.wait(arguments.get("wait", 40))
     server.shutdown()

@@ -27,7 +27,8 @@ import { PostgresModels } from './adapters/postgres/models.js';
 import { PostgresScheduling } from './adapters/postgres/scheduling.js';
 import type { Tables } from './adapters/postgres/tables.js';
 import { GrpcStudies } from './adapters/studies.js';
-import type { Artifacts, Attempts, Blobs, Credentials, LabelMaps, Models, Studies } from './application/ports.js';
+import type { Credentials } from './application/credential-ports.js';
+import type { Artifacts, Attempts, Blobs, LabelMaps, Models, Studies } from './application/ports.js';
 import type { OrchestratorSettings } from './settings.js';
 import {
   ARTIFACTS,

@@ -12,6 +12,9 @@ import type { Tables } from './adapters/postgres/tables.js';
 import { ResultPublisherModule } from './result-publisher.module.js';
 import { WAKER } from './tokens.js';
 
+/** For the conformance statement. */
+export { concepts as documentConcepts } from './domain/dicom/codes.js';
+
 const parkedOf = (app: INestApplicationContext): ParkedPublications =>
   new ParkedPublications(app.get<Database<Tables>>(DATABASE), () => app.get<Waker>(WAKER).wake());
 

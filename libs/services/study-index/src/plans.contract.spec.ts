@@ -137,6 +137,7 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     ],
     ['releases that are forgotten', () => completion().forgetOldReleases()],
     ['procedure steps that are forgotten', () => completion().forgetOldSteps()],
+    ['patients that are forgotten', () => completion().forgetPatients()],
     [
       'a procedure step of several studies, and what it makes of one',
       async () => {

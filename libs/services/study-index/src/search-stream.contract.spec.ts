@@ -13,7 +13,7 @@ import { PostgresSearchStore } from './adapters/search.js';
 import { planSearch } from './application/search-plan.js';
 import { search, type SearchPage } from './application/search.js';
 import { SearchTooBroadError } from './domain/errors.js';
-import { collect, database, reindex, searchRequest, useIndex } from './test-support/study-index.js';
+import { collect, database, hiddenInArchive, reindex, searchRequest, useIndex } from './test-support/study-index.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
 
 /** A hundred thousand and more with `CALLOSUM_SEARCH_STUDIES`; many on one day, and some without a date. */
@@ -74,7 +74,7 @@ describe(`a search that finds ${studies} studies`, () => {
     server = createServer();
     server.add(
       imaging.StudyIndexServiceDefinition,
-      new StudyIndexGrpc(new PostgresIndexQueries(database.db), store, reindex()),
+      new StudyIndexGrpc(new PostgresIndexQueries(database.db), store, reindex(), hiddenInArchive),
     );
     const port = await server.listen('127.0.0.1:0');
     channel = createChannel(`127.0.0.1:${port}`);

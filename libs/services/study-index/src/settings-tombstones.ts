@@ -24,6 +24,11 @@ export const tombstoneSettings = {
     .describe(
       'Hours after which the bytes of deleted instances, and of those whose retention is over, are erased for good; until then they can be restored. Not set: nothing is ever erased, only hidden',
     ),
+  CALLOSUM_REJECTION_AWAITS_DAYS: wholeNumber(1, daysMax)
+    .default(90)
+    .describe(
+      "For so many days it is remembered for whose patient's a rejection note took an instance that has not come; one that comes later stays hidden without being compared. The Patient ID goes earlier with the study",
+    ),
   CALLOSUM_RETENTION_DAYS: z
     .string()
     .default('{}')

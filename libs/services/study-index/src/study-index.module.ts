@@ -94,9 +94,9 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
     },
     {
       provide: StudyIndexGrpc,
-      inject: [DATABASE, Reindex],
-      useFactory: ({ db }: Database<StudyIndexTables>, reindex: Reindex) =>
-        new StudyIndexGrpc(new PostgresIndexQueries(db), new PostgresSearchStore(db), reindex),
+      inject: [DATABASE, Reindex, ARCHIVE],
+      useFactory: ({ db }: Database<StudyIndexTables>, reindex: Reindex, { tombstones }: Archive) =>
+        new StudyIndexGrpc(new PostgresIndexQueries(db), new PostgresSearchStore(db), reindex, tombstones),
     },
   ],
 })

@@ -12,6 +12,8 @@ export const COMPLETION = Symbol('study-index.completion');
 export const TOMBSTONES = Symbol('study-index.tombstones');
 /** `ObeyNote`: takes up a rejection note. */
 export const OBEY_NOTE = Symbol('study-index.obey-note');
+/** `AwaitedRejections`: what notes name before it came. */
+export const AWAITED_REJECTIONS = Symbol('study-index.awaited-rejections');
 /** `JudgeRejected`: looks at what came hidden. */
 export const JUDGE_REJECTED = Symbol('study-index.judge-rejected');
 /** `RetentionStore`. */

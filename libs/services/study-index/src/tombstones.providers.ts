@@ -9,18 +9,25 @@ import type { ArchiveSource } from './adapters/archive-source.js';
 import { PostgresAwaitedRejections } from './adapters/awaited-rejections.js';
 import { PostgresRetention } from './adapters/retention.js';
 import type { StudyIndexTables } from './adapters/tables.js';
-import { type JudgeRejected, judgeRejected } from './application/judge-rejected.js';
+import { type AwaitedRejections, type JudgeRejected, judgeRejected } from './application/judge-rejected.js';
 import { type ObeyNote, obeyNote } from './application/obey-note.js';
 import { readShown } from './application/read-instance.js';
-import { rejectionNoteOf } from './domain/rejection-note.js';
+import { rejectionNoteOf, rejectsNoMore } from './domain/rejection-note.js';
 import { erasureGraceMs } from './settings-tombstones.js';
 import type { StudyIndexSettings } from './settings.js';
-import { BLOBS, JUDGE_REJECTED, OBEY_NOTE, RETENTION, TOMBSTONES } from './tokens.js';
+import { AWAITED_REJECTIONS, BLOBS, JUDGE_REJECTED, OBEY_NOTE, RETENTION, TOMBSTONES } from './tokens.js';
+import { AwaitedRejectionsLoop } from './transport/awaited-rejections.loop.js';
 import { RetentionLoop } from './transport/retention.loop.js';
 
 /** What is shown of the archive and what is let go (docs/adr/0073). */
 export const tombstoneProviders: Provider[] = [
   RetentionLoop,
+  AwaitedRejectionsLoop,
+  {
+    provide: AWAITED_REJECTIONS,
+    inject: [DATABASE],
+    useFactory: ({ db }: Database<StudyIndexTables>) => new PostgresAwaitedRejections(db),
+  },
   { provide: TOMBSTONES, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveTombstones(archive) },
   {
     provide: RETENTION,
@@ -29,42 +36,41 @@ export const tombstoneProviders: Provider[] = [
   },
   {
     provide: OBEY_NOTE,
-    inject: [TOMBSTONES, DATABASE, SETTINGS, LOGGER],
+    inject: [TOMBSTONES, AWAITED_REJECTIONS, DATABASE, SETTINGS, LOGGER],
     useFactory:
       (
         archive: ArchiveTombstones,
+        awaited: AwaitedRejections,
         { db }: Database<StudyIndexTables>,
         settings: StudyIndexSettings,
         log: Logger,
       ): ObeyNote =>
       async (record) => {
         const note = rejectionNoteOf(record);
-        if (!note) return;
+        if (!note) {
+          if (rejectsNoMore(record)) await archive.takeBack(record, []);
+          return;
+        }
         const patients = new PostgresIndexedPatients(db);
-        const { hidden, refused } = await obeyNote(
+        const { hidden, refused, takenBack } = await obeyNote(
           archive,
           patients,
-          new PostgresAwaitedRejections(db),
+          awaited,
           note,
           erasureGraceMs(settings),
         );
         const fields = { study: note.studyInstanceUid, sop: note.sopInstanceUid, code: note.code };
         if (hidden > 0) log.info({ ...fields, instances: hidden }, 'rejection-note.obeyed');
+        if (takenBack > 0) log.info({ ...fields, instances: takenBack }, 'rejection-note.taken-back');
         if (refused > 0) log.warn({ ...fields, instances: refused }, 'rejection-note.refused');
       },
   },
   {
     provide: JUDGE_REJECTED,
-    inject: [TOMBSTONES, BLOBS, DATABASE, LOGGER],
+    inject: [TOMBSTONES, BLOBS, AWAITED_REJECTIONS, LOGGER],
     useFactory:
-      (
-        archive: ArchiveTombstones,
-        source: ArchiveSource,
-        { db }: Database<StudyIndexTables>,
-        log: Logger,
-      ): JudgeRejected =>
+      (archive: ArchiveTombstones, source: ArchiveSource, awaited: AwaitedRejections, log: Logger): JudgeRejected =>
       async (stored) => {
-        const awaited = new PostgresAwaitedRejections(db);
         const note = await judgeRejected(awaited, archive, (one) => readShown(source, one), stored);
         if (note !== undefined)
           log.warn({ study: stored.studyInstanceUid, sop: note, instances: 1 }, 'rejection-note.refused');

@@ -10,7 +10,7 @@ import { PostgresAwaitedRejections } from './adapters/awaited-rejections.js';
 import { PostgresIndexTransaction } from './adapters/index-transaction.js';
 import { PostgresRetention } from './adapters/retention.js';
 import { type AwaitedRejections, judgeRejected } from './application/judge-rejected.js';
-import { letGoDueStudies } from './application/keep-or-let-go.js';
+import { type AgedStudy, letGoDueStudies } from './application/keep-or-let-go.js';
 import { obeyNote } from './application/obey-note.js';
 import { readInstance } from './application/read-instance.js';
 import { countWithheld, restoreInstances, withholdInstances } from './application/withhold.js';
@@ -27,6 +27,7 @@ import {
   database,
   find,
   grpc,
+  hidden,
   index,
   letPass,
   periods,
@@ -159,6 +160,22 @@ describe('instances that a tombstone withholds', () => {
   });
 });
 
+describe('what the archive hides and the index does not know to be', () => {
+  it('is given to nobody who asks where it is', async () => {
+    const [one, two] = [await kept('a', 1), await kept('a', 2)];
+    const located = async () => {
+      const request = { studyInstanceUid: uid('s'), seriesInstanceUid: uid('s/a'), sopInstanceUid: '' };
+      const found = await collect(grpc().locateInstances(request));
+      return found.map(({ instance }) => instance?.sopInstanceUid);
+    };
+    expect(await located()).toEqual(uidsOf(one, two));
+    hidden.add(one.sopInstanceUid);
+    expect(await located()).toEqual(uidsOf(two));
+    hidden.add(two.sopInstanceUid);
+    expect(await located()).toEqual([]);
+  });
+});
+
 describe('a rejection note', () => {
   const rejected: { note: string; uids: string[]; eraseAfterMs: number | null }[] = [];
   const archive = {
@@ -170,13 +187,23 @@ describe('a rejection note', () => {
       rejected.push({ note, uids: uidsOf(...(instances as StoredInstance[])), eraseAfterMs });
       return Promise.resolve(instances.length);
     },
+    takeBack: (_note: unknown, except: readonly { sopInstanceUid: string }[]) =>
+      Promise.resolve(takenBackBut.push(except.map(({ sopInstanceUid }) => sopInstanceUid))),
   };
+  const takenBackBut: string[][] = [];
   const awaited = {
     add: (...given: Parameters<AwaitedRejections['add']>) => rows().add(...given),
   };
   const rows = () => new PostgresAwaitedRejections(database.db);
   const obey = async (title: string, ...stored: StoredInstance[]) => obeyOf(title, '', ...stored);
-  const obeyOf = async (title: string, issuerOfPatientId: string, ...stored: StoredInstance[]) => {
+  const obeyOf = (title: string, issuerOfPatientId: string, ...stored: StoredInstance[]) =>
+    obeyRevision(1, title, issuerOfPatientId, ...stored);
+  const obeyRevision = async (
+    instanceRevision: number,
+    title: string,
+    issuerOfPatientId: string,
+    ...stored: StoredInstance[]
+  ) => {
     const made = rejectionNote({
       studyInstanceUid: uid('s'),
       patientId: 'P-1',
@@ -185,14 +212,15 @@ describe('a rejection note', () => {
     });
     const note = rejectionNoteOf(await readInstance(reader, store(made.bytes)));
     if (!note) throw new Error('no rejection note');
-    return obeyNote(archive, new PostgresIndexedPatients(database.db), awaited, { ...note, issuerOfPatientId }, 1_000);
+    const said = { ...note, issuerOfPatientId, instanceRevision };
+    return obeyNote(archive, new PostgresIndexedPatients(database.db), awaited, said, 1_000);
   };
   beforeEach(() => void (rejected.length = 0));
 
   it('hides what it names, and leaves alone what is of another patient', async () => {
     const [own, foreign] = [await kept('a', 1), await kept('a', 2, { PatientID: 'P-2' })];
     const later = store(slice('s', 'a', 3));
-    expect(await obey('113037', own, foreign, later)).toEqual({ hidden: 2, refused: 1 });
+    expect(await obey('113037', own, foreign, later)).toEqual({ hidden: 2, refused: 1, takenBack: 0 });
     expect(rejected).toMatchObject([{ uids: uidsOf(own, later), eraseAfterMs: null }]);
   });
 
@@ -202,8 +230,16 @@ describe('a rejection note', () => {
       await kept('a', 2, { IssuerOfPatientID: 'THERE' }),
       await kept('a', 3),
     ];
-    expect(await obeyOf('113037', 'HERE', own, foreign, unsaid)).toEqual({ hidden: 2, refused: 1 });
+    expect(await obeyOf('113037', 'HERE', own, foreign, unsaid)).toEqual({ hidden: 2, refused: 1, takenBack: 0 });
     expect(rejected).toMatchObject([{ uids: uidsOf(own, unsaid) }]);
+  });
+
+  it('that corrects another takes back what only that one named, and what it names of another patient', async () => {
+    const [own, foreign] = [await kept('a', 1), await kept('a', 2, { PatientID: 'P-2' })];
+    await obeyRevision(1, '113037', '', own);
+    expect(takenBackBut).toEqual([]);
+    expect(await obeyRevision(2, '113037', '', own, foreign)).toMatchObject({ hidden: 1, takenBack: 1 });
+    expect(takenBackBut).toEqual([uidsOf(own)]);
   });
 
   it('is compared with what comes later, and wrong about that of another patient', async () => {
@@ -220,6 +256,34 @@ describe('a rejection note', () => {
     expect(shownAgain).toEqual([foreign.sopInstanceUid]);
   });
 
+  it('forgets whose patient it took what never came for, after a while and when the study is gone', async () => {
+    const here = await kept('a', 1);
+    const [never, late] = [store(slice('s', 'a', 2)), store(slice('s', 'a', 3))];
+    await obey('113037', here, never);
+    await obey('113037', here, late);
+    const left = async () => {
+      const { rows } = await sql<{ sop: string }>`select sop_instance_uid as sop from awaited_rejection`.execute(
+        database.db,
+      );
+      return rows.map(({ sop }) => sop).sort();
+    };
+    const age = (interval: string, one: StoredInstance) =>
+      sql`update awaited_rejection set named_at = now() - ${interval}::interval
+        where sop_instance_uid = ${one.sopInstanceUid}`.execute(database.db);
+    await age('91 days', never);
+    await age('89 days', late);
+    expect(await rows().forgetOld(90)).toBe(1);
+    expect(await left()).toEqual([late.sopInstanceUid]);
+    // Named again, it is awaited from then on.
+    await obey('113037', here, late);
+    expect(await rows().forgetOld(1)).toBe(0);
+    await hide(of(1, here));
+    expect(await rows().forgetOld(90)).toBe(0);
+    await age('25 hours', late);
+    expect(await rows().forgetOld(90)).toBe(1);
+    expect(await left()).toEqual([]);
+  });
+
   it('erases only what was kept for long enough', async () => {
     const one = await kept('a', 1);
     await obey('113039', one);
@@ -233,8 +297,11 @@ describe('retention', () => {
     await send(slice('s', 'a', 1));
     await send(slice('t', 'a', 1, { Modality: 'MR' }));
     await complete();
-    const asked: string[] = [];
-    const archive = { letGo: (study: string) => Promise.resolve(asked.push(study)) };
+    const asked: [string, number][] = [];
+    const archive = {
+      letGo: ({ studyInstanceUid, sourceInstances }: AgedStudy) =>
+        Promise.resolve(asked.push([studyInstanceUid, sourceInstances])),
+    };
     const turn = () =>
       letGoDueStudies(
         new PostgresRetention(database.db),
@@ -244,7 +311,7 @@ describe('retention', () => {
         () => undefined,
       );
     expect(await turn()).toBe(1);
-    expect(asked).toEqual([uid('s')]);
+    expect(asked).toEqual([[uid('s'), 1]]);
     expect(await turn()).toBe(0);
   });
 });

@@ -1,3 +1,4 @@
+export * from './answers.js';
 export * from './commitment/commitment.js';
 export * from './commitment/request-commitment.js';
 export * from './errors.js';
@@ -7,7 +8,7 @@ export { Priority } from './messages/command-set.js';
 export type { DatasetSource } from './messages/fragments.js';
 export * from './message-limits.js';
 export * from './negotiation.js';
-export { datasetBytesOf, type Part10, readPart10 } from './part10.js';
+export { type Part10, readPart10 } from './part10.js';
 export * from './peer/index.js';
 export * from './scp/acceptance.js';
 export type { AssociationInfo, TlsInfo } from './scp/association-info.js';

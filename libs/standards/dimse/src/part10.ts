@@ -94,30 +94,3 @@ export async function* datasetBytes(
     await handle.close();
   }
 }
-
-/**
- * The dataset of a file that comes as a stream, its bytes as they are: file meta information is read over. The source is
- * let go when no more is wanted.
- * @throws {NotPart10Error} no DICM prefix, or without SOP class, instance or transfer syntax
- */
-export async function* datasetBytesOf(file: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let head: Buffer[] = [];
-  let headBytes = 0;
-  let inDataset = false;
-  for await (const chunk of file) {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    if (inDataset) {
-      yield bytes;
-      continue;
-    }
-    head.push(bytes);
-    headBytes += bytes.length;
-    if (headBytes < metaBytesMax) continue;
-    inDataset = true;
-    yield afterMeta(Buffer.concat(head, headBytes));
-    head = [];
-  }
-  if (!inDataset) yield afterMeta(Buffer.concat(head, headBytes));
-}
-
-const afterMeta = (bytes: Buffer): Buffer => bytes.subarray(parseMeta(bytes, bytes.length).datasetOffset);

@@ -4,7 +4,7 @@ import { AssociationAbortedError, ContextRefusedError, NotPart10Error } from './
 import { verificationSopClassUid } from './negotiation.js';
 import { datasetBytes, type Part10, readPart10 } from './part10.js';
 import { ScuAssociation, type ScuResponse } from './scu/scu-association.js';
-import type { ScuOptions } from './scu/scu-options.js';
+import type { ProposedContext, ScuOptions } from './scu/scu-options.js';
 import { isStored } from './status.js';
 import { contextsMax } from './upper-layer/associate.js';
 import type { DicomFile, StoreOutcome } from './store-outcome.js';
@@ -52,18 +52,21 @@ export async function storeFiles(options: StoreFilesOptions): Promise<StoreOutco
   return outcomes;
 }
 
+/** What is proposed for a C-ECHO: what every peer must take (PS3.5 section 10.1). */
+export const echoContext: ProposedContext = {
+  abstractSyntaxUid: verificationSopClassUid,
+  transferSyntaxUids: ['1.2.840.10008.1.2'],
+};
+
 /**
  * C-ECHO. Resolves with the status of the response.
  * @throws {PeerUnreachableError} @throws {AssociationRejectedError} @throws {AssociationAbortedError}
  * @throws {ContextRefusedError} the peer is no Verification provider
  */
 export async function echo(options: ScuOptions): Promise<ScuResponse> {
-  const implicitVrLittleEndian = '1.2.840.10008.1.2';
-  const association = await ScuAssociation.open(options, [
-    { abstractSyntaxUid: verificationSopClassUid, transferSyntaxUids: [implicitVrLittleEndian] },
-  ]);
+  const association = await ScuAssociation.open(options, [echoContext]);
   try {
-    const response = await association.echo(association.contextFor(verificationSopClassUid, implicitVrLittleEndian));
+    const response = await association.echo(association.contextFor(verificationSopClassUid));
     await association.release();
     return response;
   } catch (error) {

@@ -29,6 +29,7 @@ export interface RawRequest {
   readonly contexts?: readonly RawContext[];
   readonly pduBytesMax?: number;
   readonly version?: number;
+  readonly callingAet?: string;
   readonly applicationContext?: string;
   /** Proposes a window of so many operations, both ways. */
   readonly asynchronous?: number;
@@ -41,6 +42,7 @@ export function associateRq({
   contexts = [ct],
   pduBytesMax = 16_384,
   version = 1,
+  callingAet = 'RAW',
   applicationContext = '1.2.840.10008.3.1.1.1',
   asynchronous = 0,
   providerOf = [],
@@ -48,7 +50,7 @@ export function associateRq({
   const fixed = Buffer.alloc(68);
   fixed.writeUInt16BE(version, 0);
   fixed.write('CALLOSUM'.padEnd(16), 4, 'latin1');
-  fixed.write('RAW'.padEnd(16), 20, 'latin1');
+  fixed.write(callingAet.padEnd(16), 20, 'latin1');
   const max = Buffer.alloc(4);
   max.writeUInt32BE(pduBytesMax);
   const user = [item(0x51, max), item(0x52, Buffer.from('1.2.3.4'))];

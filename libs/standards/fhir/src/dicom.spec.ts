@@ -67,6 +67,8 @@ describe('dates', () => {
   ])('DA %s TM %s in %s is %s', (da, tm, zone, expected) => expect(dateTimeFromDicom(da, tm, zone)).toBe(expected));
 });
 
+const representation = 'http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation';
+
 describe('names', () => {
   it('keep their components', () => {
     expect(humanNamesFromDicom('Adams^John Robert^Quincy^Rev.^B.A. M.Div.')).toEqual([
@@ -97,6 +99,23 @@ describe('names', () => {
     ).toBe('New^A B C D');
     expect(humanNamesToDicom([{ text: 'Only Text' }])).toBe('Only Text');
     expect(humanNamesToDicom(undefined)).toBe('');
+  });
+
+  it('are as long as a modality takes them, and one line (PS3.5 6.2)', () => {
+    const long = 'Wolfeschlegelsteinhausenbergerdorff';
+    const given = ['Adolph', 'Blaine Charles David Earl'];
+    // What matters least goes first, and a name that fits is whole.
+    const name = { family: long, given, prefix: ['Dr.'], suffix: ['Senior'] };
+    expect(humanNamesToDicom([name])).toBe(`${long}^Adolph`);
+    expect(humanNamesToDicom([{ ...name, given: ['Adolph', 'B.'] }])).toBe(`${long}^Adolph^B.^Dr.^Senior`);
+    expect(humanNamesToDicom([{ family: 'x'.repeat(70), given: ['Ada'] }])).toBe('x'.repeat(64));
+    expect(humanNamesToDicom([{ text: 'y'.repeat(70) }])).toBe('y'.repeat(64));
+    // Each group by itself, in characters: 64 of four bytes are 64.
+    const ideographic = { extension: [{ url: representation, valueCode: 'IDE' }], family: '\u{20BB7}'.repeat(70) };
+    expect(humanNamesToDicom([{ family: 'z'.repeat(64) }, ideographic])).toBe(
+      `${'z'.repeat(64)}=${'\u{20BB7}'.repeat(64)}`,
+    );
+    expect(humanNamesToDicom([{ family: 'O\r\nNeil\u001b', given: ['A\tB'] }])).toBe('O  Neil^A B');
   });
 
   it('survive both ways', () => {

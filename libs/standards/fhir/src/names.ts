@@ -45,7 +45,8 @@ function representationOf(name: HumanName | undefined): string {
 
 /**
  * FHIR HumanNames to DICOM PN: the first name of each writing, preferring `use` official, then usual.
- * "^", "=" and "\" cannot stand in a component and become spaces. Empty string when nothing is known.
+ * "^", "=", "\" and control characters cannot stand in a component and become spaces. A group that is longer than PS3.5
+ * 6.2 allows loses its suffix first, then prefix and middle names, then its end. Empty string when nothing is known.
  */
 export function humanNamesToDicom(names: readonly HumanName[] | undefined): string {
   const ranked = [...(names ?? [])].sort((a, b) => rank(a) - rank(b));
@@ -59,12 +60,37 @@ export function humanNamesToDicom(names: readonly HumanName[] | undefined): stri
 const rank = ({ use }: HumanName): number =>
   use === 'official' ? 0 : use === 'usual' ? 1 : use === 'old' || use === 'maiden' ? 3 : 2;
 
+/** PS3.5 6.2: characters of a component group, its "^" among them. */
+const groupCharactersMax = 64;
+
 function toGroup(name: HumanName): string {
   const [first, ...others] = name.given ?? [];
-  const components = [name.family, first, others.join(' '), name.prefix?.join(' '), name.suffix?.join(' ')];
-  const text = components
-    .map((component) => (component ?? '').replace(/[\^=\\]/g, ' ').trim())
-    .join('^')
-    .replace(/\^+$/, '');
-  return text || (name.text ?? '').replace(/[\^=\\]/g, ' ').trim();
+  const components = [name.family, first, others.join(' '), name.prefix?.join(' '), name.suffix?.join(' ')].map(
+    toComponent,
+  );
+  const text = groupOf(components) || toComponent(name.text);
+  return fits(text) ? text : cut(text);
 }
+
+/** Without its last components, until it fits; family and first given name stay. */
+function groupOf(components: readonly string[]): string {
+  for (let count = components.length; count > 2; count--) {
+    const text = joined(components.slice(0, count));
+    if (fits(text)) return text;
+  }
+  return joined(components.slice(0, 2));
+}
+
+const joined = (components: readonly string[]): string => components.join('^').replace(/\^+$/, '');
+const fits = (text: string): boolean => [...text].length <= groupCharactersMax;
+const cut = (text: string): string =>
+  [...text]
+    .slice(0, groupCharactersMax)
+    .join('')
+    .replace(/[\^ ]+$/, '');
+
+const toComponent = (text: string | undefined): string =>
+  (text ?? '')
+    .toWellFormed()
+    .replace(/[\^=\\\p{Cc}]/gu, ' ')
+    .trim();

@@ -197,6 +197,8 @@ export const logEvents = {
   'instances.withheld': info('Instances left the index: a tombstone of the archive names them'),
   'instances.restored': info('Instances are in the index again: the archive shows them'),
   'tombstone.decided': info('Somebody hid or restored instances, or placed or lifted a legal hold: `effect`, `actor`'),
+  'rejection-note.not-forgotten': error('What notes awaited for too long could not be removed; tried again in an hour'),
+  'rejection-note.taken-back': info('A corrected rejection note names less, and what it named alone is shown again'),
   'rejection-note.obeyed': info('A rejection note hid instances of its study: `code` is its document title (DCM)'),
   'rejection-note.refused': warn(
     'A rejection note also references instances of another study or patient, or outside its evidence: those are not hidden; a person should look',

@@ -57,4 +57,9 @@ export const commitmentMigrations: Migrations = {
       );
     },
   },
+  '0008-instances-of-asked-commitments': {
+    async up(db) {
+      await sql`alter table commitment_asked add column uids_digest text`.execute(db);
+    },
+  },
 };

@@ -38,6 +38,8 @@ export interface CommitmentAskedTable {
   /** Called AE title. */
   aet: string;
   instance_count: number;
+  /** Of their UIDs, in whatever order; null where it was asked before this was kept. */
+  uids_digest: string | null;
   requested_at: Generated<Date>;
   /** What the node reported; null until then. `json`: read as a whole. */
   report: ColumnType<CommitmentReport | null, string | null, string>;

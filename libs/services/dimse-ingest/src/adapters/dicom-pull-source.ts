@@ -1,28 +1,35 @@
 import type { DicomJson } from '@callosum/dicom';
 import {
+  AssociationAbortedError,
   findDatasets,
   getDatasets,
   moveDatasets,
+  PeerUnreachableError,
   type ProposedContext,
   queryContext,
+  QueryStatus,
   type RequestHandler,
   type RetrieveOutcome,
   ScuAssociation,
   type ScuOptions,
   storageContexts,
   StudyRoot,
-  withAssociation,
 } from '@callosum/dimse';
 
 import type { CallableEntity } from '../domain/application-entity.js';
-import type { PullSource, RetrieveProgress } from '../application/pull-ports.js';
+import { matchesCutCode, matchUnreadableCode } from '../domain/pull.js';
+import type { FindProgress, PullSource, PullStudy, RetrieveProgress } from '../application/pull-ports.js';
 import type { PeerOptions } from './peer-options.js';
 
 export interface DicomPullSourceOptions {
   /** Our title: the destination of the C-MOVEs. */
   readonly aet: string;
+  /** Private SOP classes that are stored here. */
+  readonly privateSopClassUids: readonly string[];
   /** A source that fetches from slow media says nothing for long. */
   readonly responseMs: number;
+  /** The same for a C-FIND; a minute, or `responseMs` where that is less, when not given. */
+  readonly lookUpMs?: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -36,11 +43,16 @@ export class DicomPullSource implements PullSource {
     private readonly options: DicomPullSourceOptions,
   ) {}
 
-  async *find(entity: CallableEntity, identifier: DicomJson, signal: AbortSignal): AsyncGenerator<DicomJson> {
+  async *find(entity: CallableEntity, identifier: DicomJson, progress: FindProgress): AsyncGenerator<DicomJson> {
+    const { signal, onIncomplete } = progress;
     const association = await ScuAssociation.open(this.#scu(entity), [queryContext(StudyRoot.Find)]);
     const stopEnding = endAfterCancel(association, signal);
     try {
-      yield* findDatasets(association, StudyRoot.Find, identifier, this.#lookUp(signal));
+      const { status } = yield* findDatasets(association, StudyRoot.Find, identifier, {
+        ...this.#lookUp(signal),
+        onUnreadable: () => onIncomplete(matchUnreadableCode),
+      });
+      if (status !== QueryStatus.Success) onIncomplete(matchesCutCode);
       await association.release();
     } finally {
       stopEnding();
@@ -59,30 +71,37 @@ export class DicomPullSource implements PullSource {
   get(
     entity: CallableEntity,
     identifier: DicomJson,
-    sopClassUids: readonly string[],
+    { sopClassUids, failures }: Pick<PullStudy, 'sopClassUids' | 'failures'>,
     store: NonNullable<RequestHandler['store']>,
     { onProgress, signal }: RetrieveProgress,
   ): Promise<RetrieveOutcome> {
-    const contexts = [queryContext(StudyRoot.Get), ...storageContexts(sopClassUids)];
+    // What did not come in the contexts of the first attempt may in those of the second.
+    const prefer = failures % 2 === 0 ? 'depth' : 'breadth';
+    const { privateSopClassUids } = this.options;
+    const contexts = [queryContext(StudyRoot.Get), ...storageContexts({ sopClassUids, privateSopClassUids, prefer })];
     return this.#retrieve(entity, contexts, signal, (association) =>
       getDatasets(association, StudyRoot.Get, identifier, { ...this.#query(signal), onProgress, store }),
     );
   }
 
-  #retrieve(
+  /** @throws {PeerUnreachableError} also where no association came to be; AssociationAbortedError is of one that stood */
+  async #retrieve(
     entity: CallableEntity,
     contexts: readonly ProposedContext[],
     signal: AbortSignal,
     work: (association: ScuAssociation) => Promise<RetrieveOutcome>,
   ): Promise<RetrieveOutcome> {
-    return withAssociation(this.#scu(entity), contexts, async (association) => {
-      const stopEnding = endAfterCancel(association, signal);
-      try {
-        return await work(association);
-      } finally {
-        stopEnding();
-      }
-    });
+    const association = await ScuAssociation.open(this.#scu(entity), contexts).catch(noAssociation);
+    const stopEnding = endAfterCancel(association, signal);
+    try {
+      const outcome = await work(association);
+      // It has answered: how its association ends takes nothing of that back.
+      await association.release().catch(() => undefined);
+      return outcome;
+    } finally {
+      stopEnding();
+      association.abort();
+    }
   }
 
   #scu(entity: CallableEntity): ScuOptions {
@@ -94,8 +113,13 @@ export class DicomPullSource implements PullSource {
   }
 
   #lookUp(signal: AbortSignal) {
-    return { signal, responseMs: Math.min(this.options.responseMs, lookUpMs) };
+    return { signal, responseMs: Math.min(this.options.responseMs, this.options.lookUpMs ?? lookUpMs) };
   }
+}
+
+function noAssociation(error: unknown): never {
+  if (!(error instanceof AssociationAbortedError)) throw error;
+  throw new PeerUnreachableError('no answer to the association request', { cause: error });
 }
 
 /** A peer that does not answer the C-CANCEL within this time is left. */

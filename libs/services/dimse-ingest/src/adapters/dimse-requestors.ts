@@ -9,13 +9,14 @@ import { requestorOf } from '../domain/commitment-requestor.js';
 import type { PeerOptions } from './peer-options.js';
 
 /** A report is a list of UIDs that its requestor asked for: to take it is quick, and others wait for the worker. */
-const responseMs = 30_000;
+const reportMs = 30_000;
 
 /** Requestors at the host and port of their AE entry. */
 export class DimseRequestors implements Requestors {
   constructor(
     private readonly entities: ApplicationEntities,
     private readonly options: PeerOptions,
+    private readonly responseMs = reportMs,
   ) {}
 
   async open(requestor: string): Promise<ReportChannel> {
@@ -23,7 +24,8 @@ export class DimseRequestors implements Requestors {
     const entity = host === undefined ? await this.entities.callable(aet) : await this.#at(aet, host);
     if (!entity) throw new NotCallableError();
     const options = this.options.of(entity);
-    const reporter = await CommitmentReporter.open({ ...options, timeouts: { ...options.timeouts, responseMs } });
+    const timeouts = { ...options.timeouts, responseMs: this.responseMs };
+    const reporter = await CommitmentReporter.open({ ...options, timeouts });
     return {
       report: async (report) => assertTaken(await reporter.report(report)),
       close: () => reporter.close(),

@@ -5,6 +5,7 @@ import { commitmentMigrations } from './commitment-migrations.js';
 import { entityMigrations } from './entity-migrations.js';
 import { forwardingMigrations } from './forwarding-migrations.js';
 import { pullMigrations } from './pull-migrations.js';
+import { stepRoomMigrations } from './step-room-migrations.js';
 
 /** Tables of the schema `dimse_ingest`. */
 export const dimseIngestMigrations: Migrations = {
@@ -25,6 +26,7 @@ export const dimseIngestMigrations: Migrations = {
       await sql`create index procedure_step_by_age on procedure_step (updated_at)`.execute(db);
     },
   },
+  ...stepRoomMigrations,
   ...commitmentMigrations,
   ...entityMigrations,
   ...forwardingMigrations,

@@ -1,8 +1,9 @@
 import type { Database } from '@callosum/database';
-import type { CommitmentReport } from '@callosum/dimse';
+import type { CommitmentReport, CommitmentRequest } from '@callosum/dimse';
 import { type Kysely, sql } from 'kysely';
 
 import type { AskedCommitments } from '../application/commitment-ports.js';
+import { digestOfUids } from '../domain/commitment.js';
 import type { CommitmentTables } from './commitment-tables.js';
 
 /** Commitments asked of other nodes, in PostgreSQL. */
@@ -13,10 +14,15 @@ export class PostgresAskedCommitments implements AskedCommitments {
     this.db = database.db;
   }
 
-  async add(asked: { transactionUid: string; aet: string; instanceCount: number }): Promise<void> {
+  async add({ transactionUid, aet, references }: CommitmentRequest & { aet: string }): Promise<void> {
     await this.db
       .insertInto('commitment_asked')
-      .values({ transaction_uid: asked.transactionUid, aet: asked.aet, instance_count: asked.instanceCount })
+      .values({
+        transaction_uid: transactionUid,
+        aet,
+        instance_count: references.length,
+        uids_digest: digestOfUids(references),
+      })
       .execute();
   }
 
@@ -24,11 +30,13 @@ export class PostgresAskedCommitments implements AskedCommitments {
     await this.db.deleteFrom('commitment_asked').where('transaction_uid', '=', transactionUid).execute();
   }
 
-  async reported(report: CommitmentReport): Promise<boolean> {
+  async reported(aet: string, report: CommitmentReport): Promise<boolean> {
+    const digest = digestOfUids([...report.committed, ...report.failed]);
     const { rows } = await sql<{ transaction_uid: string }>`
       update commitment_asked set report = coalesce(report, ${JSON.stringify(report)}::json),
         reported_at = coalesce(reported_at, now())
-      where transaction_uid = ${report.transactionUid} returning transaction_uid`.execute(this.db);
+      where transaction_uid = ${report.transactionUid} and aet = ${aet}
+        and (uids_digest is null or uids_digest = ${digest}) returning transaction_uid`.execute(this.db);
     return rows.length > 0;
   }
 

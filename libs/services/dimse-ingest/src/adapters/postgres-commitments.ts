@@ -1,6 +1,6 @@
 import type { Database } from '@callosum/database';
 import { newId } from '@callosum/kernel';
-import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 
 import type {
   ClaimedRequestor,
@@ -11,8 +11,9 @@ import type {
   TakenAs,
 } from '../application/commitment-ports.js';
 import type { Commitment } from '../domain/commitment.js';
-import { CommitmentClaimLostError, TooManyCommitmentsError } from '../domain/commitment-errors.js';
-import type { CommitmentTable, CommitmentTables } from './commitment-tables.js';
+import { TooManyCommitmentsError } from '../domain/commitment-errors.js';
+import { commitmentOf, end, fromNow, held, insert, referencesOf } from './commitment-rows.js';
+import type { CommitmentTables } from './commitment-tables.js';
 
 type Tables = CommitmentTables;
 
@@ -29,8 +30,6 @@ const limitsOfAll: CommitmentLimits = { requests: 20_000, references: 20_000_000
 const limitsOfOne: CommitmentLimits = { requests: 5_000, references: 5_000_000 };
 /** Rows one statement gives up or forgets: short enough to hold nobody up. */
 const pageRows = 500;
-
-const fromNow = (ms: number) => sql<Date>`now() + make_interval(secs => ${ms / 1000})`;
 
 /** Commitment requests in PostgreSQL: requestors are claimed with SKIP LOCKED and a fencing token. */
 export class PostgresCommitments implements Commitments {
@@ -246,66 +245,3 @@ export class PostgresCommitments implements Commitments {
     return { waiting: row?.waiting ?? 0, givenUp: row?.given_up ?? 0, oldestSeconds: Math.max(0, row?.oldest ?? 0) };
   }
 }
-
-/** @returns false when the requestor has asked under this Transaction UID before */
-async function insert(
-  trx: Transaction<Tables>,
-  id: string,
-  request: CommitmentToTake,
-  holdMs: number,
-  isDuplicate: boolean,
-): Promise<boolean> {
-  const { numInsertedOrUpdatedRows } = await trx
-    .insertInto('commitment')
-    .values({
-      id,
-      aet: request.aet,
-      transaction_uid: request.transactionUid,
-      digest: request.digest,
-      is_duplicate: isDuplicate,
-      ...referencesOf(request),
-      state: 'waiting',
-      due_at: fromNow(holdMs),
-      association_id: request.associationId,
-      traceparent: request.traceparent ?? null,
-    })
-    .onConflict((on) => on.doNothing())
-    .executeTakeFirst();
-  return numInsertedOrUpdatedRows === 1n;
-}
-
-/** A request that ended keeps none: one that comes again brings its own, which are the same by their digest. */
-const referencesOf = ({ references }: CommitmentToTake) => ({
-  sop_references: JSON.stringify(references.map((one) => [one.sopClassUid, one.sopInstanceUid])),
-  reference_count: references.length,
-});
-
-/** Changes the requestor's row. @throws {CommitmentClaimLostError} somebody else has it */
-async function held(db: Kysely<Tables>, { aet, fence }: ClaimedRequestor, change: object): Promise<void> {
-  const { numUpdatedRows } = await db
-    .updateTable('commitment_requestor')
-    .set(change)
-    .where('aet', '=', aet)
-    .where('fence', '=', fence)
-    .executeTakeFirst();
-  if (numUpdatedRows === 0n) throw new CommitmentClaimLostError();
-}
-
-async function end(db: Kysely<Tables>, id: string): Promise<void> {
-  await db
-    .updateTable('commitment')
-    .set({ state: 'reported', ended_at: sql<Date>`now()`, error_code: null, sop_references: '[]', reference_count: 0 })
-    .where('id', '=', id)
-    .where('state', '=', 'waiting')
-    .execute();
-}
-
-const commitmentOf = (row: Selectable<CommitmentTable>): Commitment => ({
-  id: row.id,
-  aet: row.aet,
-  transactionUid: row.transaction_uid,
-  references: row.sop_references.map(([sopClassUid, sopInstanceUid]) => ({ sopClassUid, sopInstanceUid })),
-  isDuplicate: row.is_duplicate,
-  attempts: row.attempts,
-  ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
-});

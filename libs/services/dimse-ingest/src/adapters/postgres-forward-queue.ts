@@ -1,6 +1,6 @@
 import type { Database } from '@callosum/database';
 import { Inbox } from '@callosum/event-log';
-import { sql, type Transaction } from 'kysely';
+import { type QueryResult, sql, type Transaction } from 'kysely';
 
 import type {
   ClaimLimits,
@@ -20,8 +20,8 @@ import { queueStates } from './forward-queue-states.js';
 const consumerGroup = 'dimse-ingest';
 /** Revisions of one instance that go to one destination: two nodes that correct what the other sends end here. */
 const revisionsMax = 20;
-/** Rows one statement forgets: short enough to hold nobody up. */
-const pruneRowsMax = 5_000;
+/** Rows one statement changes or forgets: short enough to hold nobody up. After a weekend there may be millions. */
+const pageRowsMax = 5_000;
 
 interface ItemRow {
   id: number;
@@ -89,10 +89,14 @@ export class PostgresForwardQueue implements ForwardQueue {
   }
 
   async renew({ fence }: ForwardBatch, items: readonly ForwardItem[], leaseMs: number): Promise<boolean> {
-    const { numAffectedRows } = await sql`
+    const ids = idsOf(items);
+    await sql`
       update forward_queue set lease_until = ${inMs(leaseMs)}
-      where id = any(${idsOf(items)}) and fence = ${fence} and state = 'waiting'`.execute(this.database.db);
-    return Number(numAffectedRows ?? 0n) === items.length;
+      where id = any(${ids}) and fence = ${fence} and state = 'waiting'`.execute(this.database.db);
+    // What ended meanwhile keeps our fence. After the renewal nobody takes what is still ours.
+    const { rows } = await sql`
+      select 1 from forward_queue where id = any(${ids}) and fence <> ${fence} limit 1`.execute(this.database.db);
+    return rows.length === 0;
   }
 
   async end(
@@ -163,40 +167,62 @@ export class PostgresForwardQueue implements ForwardQueue {
   }
 
   async retry(destination: string, code?: string): Promise<number> {
-    const changed = await this.database.db.transaction().execute(async (trx) => {
-      const { numAffectedRows } = await sql`
-        update forward_queue set state = 'waiting', attempts = 0, next_attempt_at = now(), ended_at = null,
+    const { db } = this.database;
+    const withdrawn = code === withdrawnCode ? sql`or (state = 'dropped' and error_code = ${code})` : sql``;
+    // Of before: what fails again meanwhile waits for the next person.
+    const { rows } = await sql<{ now: string }>`select now()::text as now`.execute(db);
+    const changed = await inPages(() =>
+      sql`
+        with page as (
+          select id from forward_queue where destination = ${destination} and ended_at <= ${rows[0]?.now}::timestamptz
+            and (${code ?? null}::text is null or error_code = ${code ?? null}) and (state = 'failed' ${withdrawn})
+          limit ${pageRowsMax} for update
+        )
+        update forward_queue q set state = 'waiting', attempts = 0, next_attempt_at = now(), ended_at = null,
           lease_until = null
-        where destination = ${destination} and (${code ?? null}::text is null or error_code = ${code ?? null})
-          and (state = 'failed' or (state = 'dropped' and error_code = ${code ?? null} and error_code = ${withdrawnCode}))
-        `.execute(trx);
-      await sql`
-        update forward_destination set next_attempt_at = now(), failures = 0
-        where destination = ${destination}`.execute(trx);
-      return Number(numAffectedRows ?? 0n);
-    });
+        from page where q.id = page.id`.execute(db),
+    );
+    await sql`
+      update forward_destination set next_attempt_at = now(), failures = 0
+      where destination = ${destination}`.execute(db);
     this.onDue();
     return changed;
   }
 
   async drop(destination: string, state: 'waiting' | 'failed'): Promise<number> {
-    const { numAffectedRows } = await sql`
-      update forward_queue set state = 'dropped', ended_at = now(), lease_until = null
-      where destination = ${destination} and state = ${state}`.execute(this.database.db);
-    return Number(numAffectedRows ?? 0n);
+    const { db } = this.database;
+    // Of before: what comes meanwhile was not meant.
+    const last = await sql<{ id: number }>`select coalesce(max(id), 0) as id from forward_queue`.execute(db);
+    return inPages(() =>
+      sql`
+        with page as (
+          select id from forward_queue where destination = ${destination} and state = ${state}
+            and id <= ${last.rows[0]?.id ?? 0} limit ${pageRowsMax} for update
+        )
+        update forward_queue q set state = 'dropped', ended_at = now(), lease_until = null
+        from page where q.id = page.id`.execute(db),
+    );
   }
 
-  async prune(days: number): Promise<number> {
-    for (let pruned = 0; ;) {
-      const { numAffectedRows } = await sql`
-        delete from forward_queue where ctid = any (array(
-          select ctid from forward_queue where state in ('sent', 'dropped')
-            and ended_at < now() - make_interval(days => ${days}::int) limit ${pruneRowsMax}))`.execute(
-        this.database.db,
-      );
-      pruned += Number(numAffectedRows ?? 0n);
-      if (Number(numAffectedRows ?? 0n) < pruneRowsMax) return pruned;
-    }
+  prune(days: number): Promise<number> {
+    const { db } = this.database;
+    return inPages(() =>
+      sql`
+        with page as (
+          select id from forward_queue where state in ('sent', 'dropped')
+            and ended_at < now() - make_interval(days => ${days}::int) limit ${pageRowsMax} for update
+        )
+        delete from forward_queue q using page where q.id = page.id`.execute(db),
+    );
+  }
+}
+
+/** One statement after the other, each a transaction of its own, until one finds no full page. @returns rows in all */
+async function inPages(page: () => Promise<QueryResult<unknown>>): Promise<number> {
+  for (let changed = 0; ;) {
+    const { numAffectedRows } = await page();
+    changed += Number(numAffectedRows ?? 0n);
+    if (Number(numAffectedRows ?? 0n) < pageRowsMax) return changed;
   }
 }
 

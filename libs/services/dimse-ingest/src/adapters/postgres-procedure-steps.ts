@@ -6,6 +6,7 @@ import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 
 import type { ProcedureSteps, StepChange } from '../application/ports.js';
 import { ProcedureStep } from '../domain/procedure-step.js';
+import { forgetSteps, stepLimitsOfAll, stepLimitsOfOne, takeStepRoom } from './step-room.js';
 import type { DimseIngestTables, ProcedureStepTable } from './tables.js';
 
 /** Rows one statement forgets: short enough to hold nobody up. */
@@ -16,6 +17,8 @@ export class PostgresProcedureSteps implements ProcedureSteps {
   constructor(
     private readonly database: Database<DimseIngestTables>,
     private readonly outbox: Outbox,
+    private readonly ofAll = stepLimitsOfAll,
+    private readonly ofOne = stepLimitsOfOne,
   ) {}
 
   change(
@@ -25,14 +28,17 @@ export class PostgresProcedureSteps implements ProcedureSteps {
   ): Promise<boolean> {
     return this.database.db.transaction().execute(async (trx) => {
       let known = await lock(trx, sopInstanceUid);
-      let change = work(known);
+      let change = work(known?.step);
       if (change && !known && !(await insert(trx, change.step))) {
         // Created by another request since it was looked for.
         known = await lock(trx, sopInstanceUid);
-        change = work(known);
+        change = work(known?.step);
       }
       if (!change) return false;
-      if (known) await update(trx, change.step);
+      const { step } = change;
+      if (known) await update(trx, step);
+      const room = { source: step.state.source, steps: known ? 0 : 1, bytes: bytesOf(step) - (known?.byteCount ?? 0) };
+      await takeStepRoom(trx, room, this.ofAll, this.ofOne);
       for (const fact of change.facts) await this.outbox.add(trx, topics.procedureStepChanged, fact, { correlationId });
       return true;
     });
@@ -45,12 +51,9 @@ export class PostgresProcedureSteps implements ProcedureSteps {
 
   async forget(days: number): Promise<number> {
     for (let forgotten = 0; ;) {
-      const { numAffectedRows } = await sql`
-        delete from procedure_step where ctid = any (array(
-          select ctid from procedure_step where updated_at < now() - make_interval(days => ${days}::int)
-          limit ${forgetRowsMax}))`.execute(this.database.db);
-      forgotten += Number(numAffectedRows ?? 0n);
-      if (Number(numAffectedRows ?? 0n) < forgetRowsMax) return forgotten;
+      const rows = await forgetSteps(this.database.db, days, forgetRowsMax);
+      forgotten += rows;
+      if (rows < forgetRowsMax) return forgotten;
     }
   }
 }
@@ -58,9 +61,14 @@ export class PostgresProcedureSteps implements ProcedureSteps {
 const select = (db: Kysely<DimseIngestTables>, sopInstanceUid: string) =>
   db.selectFrom('procedure_step').selectAll().where('sop_instance_uid', '=', sopInstanceUid);
 
-async function lock(trx: Transaction<DimseIngestTables>, sopInstanceUid: string): Promise<ProcedureStep | undefined> {
+interface KnownStep {
+  readonly step: ProcedureStep;
+  readonly byteCount: number;
+}
+
+async function lock(trx: Transaction<DimseIngestTables>, sopInstanceUid: string): Promise<KnownStep | undefined> {
   const row = await select(trx, sopInstanceUid).forUpdate().executeTakeFirst();
-  return row && stepOf(row);
+  return row && { step: stepOf(row), byteCount: row.byte_count };
 }
 
 async function insert(trx: Transaction<DimseIngestTables>, step: ProcedureStep): Promise<boolean> {
@@ -80,13 +88,16 @@ async function update(trx: Transaction<DimseIngestTables>, step: ProcedureStep):
     .execute();
 }
 
-const valuesOf = ({ state, status }: ProcedureStep) => ({
-  revision: state.revision,
-  status,
-  source: state.source,
-  attributes: JSON.stringify(state.attributes),
-  created_digest: state.createdDigest,
-  set_digest: state.setDigest,
+const bytesOf = ({ state }: ProcedureStep): number => Buffer.byteLength(JSON.stringify(state.attributes));
+
+const valuesOf = (step: ProcedureStep) => ({
+  revision: step.state.revision,
+  status: step.status,
+  source: step.state.source,
+  attributes: JSON.stringify(step.state.attributes),
+  byte_count: bytesOf(step),
+  created_digest: step.state.createdDigest,
+  set_digest: step.state.setDigest,
 });
 
 const stepOf = (row: Selectable<ProcedureStepTable>): ProcedureStep =>

@@ -5,14 +5,19 @@ import type { SubOperationCounts } from '@callosum/dimse';
 import { newId } from '@callosum/kernel';
 import { sql, type Transaction } from 'kysely';
 
-import type { ClaimedPull, PullRequest, Pulls, PullSources, PullStudy, PullView } from '../application/pull-ports.js';
-import { type FoundStudy, issuerNotStatedCode, type PullSelector } from '../domain/pull.js';
-import {
-  IdempotencyKeyReusedError,
-  PullLostError,
-  TooManyPullsError,
-  UnknownPullError,
-} from '../domain/pull-errors.js';
+import type {
+  ClaimedPull,
+  PullRequest,
+  Pulls,
+  PullSources,
+  PullStanding,
+  PullStudy,
+  PullStudyState,
+  PullView,
+} from '../application/pull-ports.js';
+import { type FoundStudy, leftOutCodes, type PullSelector } from '../domain/pull.js';
+import { PullLostError, TooManyPullsError, UnknownPullError } from '../domain/pull-errors.js';
+import { openPull, pullOfKey, rememberKey } from './pull-keys.js';
 import type { PullTables } from './pull-tables.js';
 import { pullViews } from './pull-views.js';
 
@@ -22,8 +27,6 @@ interface ClaimedRow {
   source: string;
   selector: unknown;
   is_found: boolean;
-  attempts: number;
-  away_seconds: number;
   traceparent: string | null;
 }
 
@@ -40,11 +43,9 @@ export class PostgresPulls implements Pulls {
     const made = await this.database.db.transaction().execute(async (trx) => {
       // One request after the other: the same one twice at the same moment is one pull.
       await sql`select pg_advisory_xact_lock(hashtext('dimse_ingest.pull'))`.execute(trx);
-      const known = await knownPull(trx, digest, request.idempotencyKey);
-      if (known) {
-        await sql`
-          update pull set idempotency_key = coalesce(idempotency_key, ${request.idempotencyKey ?? null})
-          where id = ${known}`.execute(trx);
+      const known = (await pullOfKey(trx, request, digest)) ?? (await openPull(trx, digest));
+      if (known !== undefined) {
+        await rememberKey(trx, request, known);
         return { id: known, isNew: false };
       }
       const { rows } = await sql<{ open: number }>`select count(*) as open from pull where state = 'open'`.execute(trx);
@@ -57,12 +58,12 @@ export class PostgresPulls implements Pulls {
           source: request.source,
           selector: JSON.stringify(request.selector),
           request_digest: digest,
-          idempotency_key: request.idempotencyKey ?? null,
           state: 'open',
           requested_by: request.requestedBy,
           traceparent: request.traceparent ?? null,
         })
         .execute();
+      await rememberKey(trx, request, id);
       return { id, isNew: true };
     });
     if (made.isNew) this.onDue();
@@ -101,8 +102,7 @@ export class PostgresPulls implements Pulls {
         order by next_attempt_at, number limit 1 for update skip locked
       )
       update pull p set lease_until = ${inMs(leaseMs)}, fence = p.fence + 1 from candidate c where p.id = c.id
-      returning p.id, p.fence, p.source, p.selector, p.is_found, p.attempts, p.traceparent,
-        coalesce(extract(epoch from now() - p.away_since), 0)::float8 as away_seconds`.execute(this.database.db);
+      returning p.id, p.fence, p.source, p.selector, p.is_found, p.traceparent`.execute(this.database.db);
     const [row] = rows;
     return (
       row && {
@@ -111,8 +111,6 @@ export class PostgresPulls implements Pulls {
         source: row.source,
         selector: (row.selector ?? {}) as PullSelector,
         isFound: row.is_found,
-        attempts: row.attempts,
-        awayMs: row.away_seconds * 1_000,
         traceparent: row.traceparent ?? undefined,
       }
     );
@@ -126,9 +124,10 @@ export class PostgresPulls implements Pulls {
     return numAffectedRows === 1n;
   }
 
-  found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void> {
+  found(claim: ClaimedPull, studies: readonly FoundStudy[], incomplete?: string): Promise<void> {
     return this.#change(claim, async (trx) => {
-      await sql`update pull set is_found = true, away_since = null where id = ${claim.id}`.execute(trx);
+      await sql`update pull set is_found = true, away_since = null, attempts = 0, incomplete_code = ${incomplete ?? null}
+        where id = ${claim.id}`.execute(trx);
       if (studies.length === 0) return;
       await trx
         .insertInto('pull_study')
@@ -159,7 +158,7 @@ export class PostgresPulls implements Pulls {
       studyInstanceUid: row.study_instance_uid,
       instances: row.expected ?? undefined,
       sopClassUids: row.sop_class_uids,
-      attempts: row.attempts,
+      failures: row.failures,
     }));
   }
 
@@ -174,17 +173,32 @@ export class PostgresPulls implements Pulls {
   studyEnded(
     claim: ClaimedPull,
     studyInstanceUid: string,
-    state: 'completed' | 'failed' | 'waiting',
+    state: PullStudyState,
     counts: SubOperationCounts,
     code?: string,
   ): Promise<void> {
     return this.#change(claim, async (trx) => {
       await sql`
-        update pull_study set state = ${state}, attempts = attempts + 1, error_code = ${code ?? null},
+        update pull_study set state = ${state === 'again' ? 'waiting' : state}, attempts = attempts + 1,
+          failures = failures + ${state === 'again' ? 1 : 0}, error_code = ${code ?? null},
           received = ${counts.completed + counts.warning}, failed = ${counts.failed}
         where pull_id = ${claim.id} and study_instance_uid = ${studyInstanceUid}`.execute(trx);
-      if (state === 'completed') await sql`update pull set away_since = null where id = ${claim.id}`.execute(trx);
+      if (state !== 'completed') return;
+      await sql`update pull set away_since = null, attempts = 0 where id = ${claim.id}`.execute(trx);
+      // It may have been away all the time.
+      await sql`update pull_study set failures = 0
+        where pull_id = ${claim.id} and state = 'waiting' and failures > 0`.execute(trx);
     });
+  }
+
+  async standing({ id }: ClaimedPull): Promise<PullStanding> {
+    const { rows } = await sql<{ attempts: number; away_seconds: number; gave: boolean }>`
+      select attempts, coalesce(extract(epoch from now() - away_since), 0)::float8 as away_seconds,
+        exists (select from pull_study where pull_id = pull.id and state = 'completed') as gave
+      from pull where id = ${id}`.execute(this.database.db);
+    const [row] = rows;
+    if (!row) throw new PullLostError();
+    return { attempts: row.attempts, awayMs: row.away_seconds * 1_000, gave: row.gave };
   }
 
   later(claim: ClaimedPull, delayMs: number, code?: string): Promise<void> {
@@ -198,14 +212,16 @@ export class PostgresPulls implements Pulls {
   }
 
   end(claim: ClaimedPull, code?: string): Promise<void> {
+    const codes = sql`${[...leftOutCodes]}::text[]`;
     return this.#change(claim, async (trx) => {
       await sql`
         update pull p set lease_until = null, ended_at = now(),
-          state = case when given is null and failed = 0 then 'completed' else 'failed' end,
+          state = case when given is null and failed = 0 and incomplete_code is null then 'completed' else 'failed' end,
           error_code = case when given is not null then given when failed > left_out then 'dimse-ingest.pull-incomplete'
-            when failed > 0 then ${issuerNotStatedCode}::text end
+            when incomplete_code is not null then incomplete_code when failed > 0 then (${codes})[gravest] end
         from (select ${code ?? null}::text as given, count(*) as failed,
-          count(*) filter (where error_code = ${issuerNotStatedCode}) as left_out
+          count(*) filter (where error_code = any(${codes})) as left_out,
+          min(array_position(${codes}, error_code)) as gravest
           from pull_study where pull_id = ${claim.id} and state = 'failed') i
         where p.id = ${claim.id}`.execute(trx);
     });
@@ -213,6 +229,8 @@ export class PostgresPulls implements Pulls {
 
   async prune(selectorDays: number, days: number): Promise<void> {
     const { db } = this.database;
+    await sql`delete from pull_key k using pull p where k.pull_id = p.id and p.state <> 'open'
+      and p.ended_at < now() - make_interval(days => ${selectorDays}::int)`.execute(db);
     await sql`update pull set selector = null, request_digest = null where state <> 'open' and selector is not null
       and ended_at < now() - make_interval(days => ${selectorDays}::int)`.execute(db);
     await sql`delete from pull where state <> 'open' and ended_at < now() - make_interval(days => ${days}::int)`.execute(
@@ -240,20 +258,4 @@ function digestOf({ source, selector }: PullRequest): string {
   return createHash('sha256')
     .update(JSON.stringify([source, sorted]))
     .digest('hex');
-}
-
-/** @throws {IdempotencyKeyReusedError} */
-async function knownPull(
-  trx: Transaction<PullTables>,
-  digest: string,
-  idempotencyKey: string | undefined,
-): Promise<string | undefined> {
-  const { rows } = await sql<{ id: string; request_digest: string | null; keyed: boolean }>`
-    select id, request_digest, idempotency_key is not distinct from ${idempotencyKey ?? null}::text as keyed from pull
-    where idempotency_key = ${idempotencyKey ?? null} or (state = 'open' and request_digest = ${digest})
-    order by (idempotency_key is not distinct from ${idempotencyKey ?? null}::text) desc limit 1`.execute(trx);
-  const [row] = rows;
-  if (idempotencyKey !== undefined && row?.keyed && row.request_digest !== null && row.request_digest !== digest)
-    throw new IdempotencyKeyReusedError();
-  return row?.id;
 }

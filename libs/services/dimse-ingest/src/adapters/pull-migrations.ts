@@ -39,5 +39,35 @@ async function createPulls(db: Kysely<unknown>): Promise<void> {
   )`.execute(db);
 }
 
+/** How often a study was asked for says nothing of how often it failed: its source may have had no room. */
+async function countFailures(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table pull_study add column failures integer not null default 0`.execute(db);
+}
+
+/** A key is its caller's, and one pull may have several. `pull.idempotency_key` is of the version before. */
+async function createPullKeys(db: Kysely<unknown>): Promise<void> {
+  await sql`create table pull_key (
+    subject text not null,
+    key text not null,
+    pull_id text not null references pull on delete cascade,
+    number bigint generated always as identity,
+    primary key (subject, key)
+  )`.execute(db);
+  await sql`create index pull_key_of_pull on pull_key (pull_id, number)`.execute(db);
+  await sql`insert into pull_key (subject, key, pull_id)
+    select requested_by, idempotency_key, id from pull
+    where idempotency_key is not null and request_digest is not null`.execute(db);
+}
+
+/** Why not all studies were found: known when they are looked for, told when the pull ends. */
+async function keepIncomplete(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table pull add column incomplete_code text`.execute(db);
+}
+
 /** Pulls from other nodes. */
-export const pullMigrations: Migrations = { '0005-pulls': { up: createPulls } };
+export const pullMigrations: Migrations = {
+  '0005-pulls': { up: createPulls },
+  '0006-pull-study-failures': { up: countFailures },
+  '0007-pull-keys': { up: createPullKeys },
+  '0008-pull-incomplete': { up: keepIncomplete },
+};

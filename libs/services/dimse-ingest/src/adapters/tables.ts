@@ -17,10 +17,20 @@ export interface ProcedureStepTable {
   attributes: ColumnType<unknown, string, string>;
   created_digest: string;
   set_digest: string;
+  /** Of the attributes, as they are written. */
+  byte_count: number;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
 }
 
+/** What is kept of the steps of one AE. */
+export interface ProcedureStepRoomTable {
+  source: string;
+  steps: number;
+  bytes: number;
+}
+
 export interface DimseIngestTables extends CommitmentTables, EntityTables, ForwardingTables, PullTables {
   procedure_step: ProcedureStepTable;
+  procedure_step_room: ProcedureStepRoomTable;
 }

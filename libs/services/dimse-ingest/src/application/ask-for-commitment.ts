@@ -22,12 +22,12 @@ export class AskForCommitment {
   /** @throws {NotCallableError} @throws {DimseStatusError} the node refused, and what an association throws */
   async execute(aet: string, references: readonly SopReference[]): Promise<AskedCommitment> {
     const transactionUid = uuidToUid(newId());
-    await this.asked.add({ transactionUid, aet, instanceCount: references.length });
+    await this.asked.add({ transactionUid, aet, references });
     try {
       const report = await this.committers.ask(aet, { transactionUid, references });
-      if (!report) return { transactionUid };
-      await this.asked.reported(report);
-      return { transactionUid, report };
+      // One of other instances says nothing of what was asked.
+      const isOurs = report !== undefined && (await this.asked.reported(aet, report));
+      return isOurs ? { transactionUid, report } : { transactionUid };
     } catch (error) {
       // Of any other failure nobody knows whether the node has the request.
       if (error instanceof DimseStatusError) await this.asked.remove(transactionUid);
@@ -40,8 +40,8 @@ export class AskForCommitment {
     return this.asked.reportOf(transactionUid);
   }
 
-  /** N-EVENT-REPORT of a node on an association of its own. @returns false when nobody asked */
-  take(report: CommitmentReport): Promise<boolean> {
-    return this.asked.reported(report);
+  /** N-EVENT-REPORT of a node on an association of its own. @returns false when it was not asked for it */
+  take(aet: string, report: CommitmentReport): Promise<boolean> {
+    return this.asked.reported(aet, report);
   }
 }

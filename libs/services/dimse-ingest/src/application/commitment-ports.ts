@@ -89,11 +89,15 @@ export interface Requestors {
 
 /** Commitments we ask other nodes for, in rows: a report may come days later, to whichever replica. */
 export interface AskedCommitments {
-  add(asked: { readonly transactionUid: string; readonly aet: string; readonly instanceCount: number }): Promise<void>;
+  /** @param asked with the node that is asked, and what for */
+  add(asked: CommitmentRequest & { readonly aet: string }): Promise<void>;
   /** The node refused: there will be no report. */
   remove(transactionUid: string): Promise<void>;
-  /** Keeps the first report of a transaction. @returns false when nobody asked under this UID */
-  reported(report: CommitmentReport): Promise<boolean>;
+  /**
+   * Keeps the first report of a transaction. @param aet who reports
+   * @returns false when this node was not asked under this UID, or not for these instances
+   */
+  reported(aet: string, report: CommitmentReport): Promise<boolean>;
   /** The report, when it has come. */
   reportOf(transactionUid: string): Promise<CommitmentReport | undefined>;
   /** Forgets what was asked longer ago than this. */

@@ -1,6 +1,3 @@
-import type { KeptAssociation } from '@callosum/dimse';
-
-import type { CallableEntity } from '../domain/application-entity.js';
 import type { ForwardableInstance, ForwardingRule, ForwardTarget } from '../domain/forwarding-rule.js';
 
 /** A rule, and whether it stands in the settings, where nobody changes it over HTTP. */
@@ -120,24 +117,12 @@ export interface KeptObject {
   readonly issuedByCallosum: boolean;
 }
 
-export interface KeptObjects {
+export interface CurrentObjects {
   /** The current one that may be shown to others; undefined when there is none. */
   current(studyInstanceUid: string, sopInstanceUid: string): Promise<KeptObject | undefined>;
-  /** Its bytes as a PS3.10 file. */
-  open(blobKey: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 }
 
 export interface ShownObjects {
   /** Those of these instances of the study that the archive shows. */
   shown(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<readonly ForwardableInstance[]>;
-}
-
-/** Nodes we send to. */
-export interface Destinations {
-  with<T>(
-    entity: CallableEntity,
-    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>,
-  ): Promise<T>;
-  /** Releases what is idle, and the rest as soon as it is. */
-  close(): Promise<void>;
 }

@@ -1,7 +1,9 @@
 import { DicomTranscodeError, transcode, type TranscodeSource } from '@callosum/dicom';
-import { datasetBytesOf, type OtherForm, type OutgoingObject } from '@callosum/dimse';
+import type { OtherForm, OutgoingObject } from '@callosum/dimse';
 
-import type { ForwardItem, KeptObject, KeptObjects } from './forwarding-ports.js';
+import type { ForwardItem, KeptObject } from './forwarding-ports.js';
+import { asKept, buffers, sourceOf } from './kept-dataset.js';
+import type { KeptObjects } from './ports.js';
 
 /** An instance of the archive for a peer: its bytes as they are kept; where a rule lets it, in another lossless form. */
 export function outgoingObject(
@@ -9,14 +11,12 @@ export function outgoingObject(
   { sopInstanceUid, transcode: mayChange }: Pick<ForwardItem, 'sopInstanceUid' | 'transcode'>,
   { sopClassUid, transferSyntaxUid, blobKey }: KeptObject,
 ): OutgoingObject {
-  const source: TranscodeSource = { open: (signal) => objects.open(blobKey, signal) };
+  const source = sourceOf(objects, blobKey);
   return {
     sopClassUid,
     sopInstanceUid,
     transferSyntaxUid,
-    dataset: async function* () {
-      yield* datasetBytesOf(await objects.open(blobKey));
-    },
+    dataset: asKept(source),
     ...(mayChange ? { otherwise: (accepted: readonly string[]) => otherForm(source, accepted) } : {}),
   };
 }
@@ -30,8 +30,4 @@ async function otherForm(source: TranscodeSource, accepted: readonly string[]): 
     if (error instanceof DicomTranscodeError) return undefined;
     throw error;
   }
-}
-
-async function* buffers(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  for await (const { buffer, byteOffset, byteLength } of chunks) yield Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 import type { imaging } from '@callosum/contracts';
 
 import type { ApplicationEntity, CallableEntity } from '../domain/application-entity.js';
@@ -35,6 +37,11 @@ export interface ObjectUids {
 
 export interface InstanceArchive {
   begin(object: ObjectBegin): Promise<ObjectWriter>;
+}
+
+/** The archive's blobs: PS3.10 files. */
+export interface KeptObjects {
+  open(blobKey: string, signal?: AbortSignal): Promise<Readable>;
 }
 
 /** Writes `imaging.association.released` facts so that they are published once this resolves. */

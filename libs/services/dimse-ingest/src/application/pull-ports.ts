@@ -46,16 +46,26 @@ export interface ClaimedPull {
   readonly selector: PullSelector;
   /** Whether its studies are known. */
   readonly isFound: boolean;
-  /** Times it was broken off. */
-  readonly attempts: number;
-  /** Since its source was first away, and nothing has come from it; 0 when it is not. */
-  readonly awayMs: number;
   readonly traceparent: string | undefined;
 }
 
-export interface PullStudy extends FoundStudy {
+/** How its source has served a pull until now. */
+export interface PullStanding {
+  /** Times it was broken off since something last came. */
   readonly attempts: number;
+  /** Since its source was first away, and nothing has come from it; 0 when it is not. */
+  readonly awayMs: number;
+  /** It gave a study. */
+  readonly gave: boolean;
 }
+
+export interface PullStudy extends FoundStudy {
+  /** Times it failed by itself since its source last gave a study. */
+  readonly failures: number;
+}
+
+/** `again`: it failed, and is asked for once more; `waiting`: its source has no room now. */
+export type PullStudyState = 'completed' | 'failed' | 'again' | 'waiting';
 
 /** `answering`: without those that were away at the last attempt. */
 export type PullSources = 'all' | 'answering';
@@ -63,7 +73,7 @@ export type PullSources = 'all' | 'answering';
 /** Pulls as rows. What changes a claimed one throws PullLostError when it was cancelled or another worker has it. */
 export interface Pulls {
   /**
-   * The pull of this request: a new one, or the unfinished one that asks for the same, or that of the key.
+   * The pull of this request: a new one, or the unfinished one that asks for the same, or that of the caller's key.
    * @throws {IdempotencyKeyReusedError} @throws {TooManyPullsError}
    */
   request(request: PullRequest, openMax: number): Promise<{ readonly id: string; readonly isNew: boolean }>;
@@ -76,22 +86,23 @@ export interface Pulls {
   claim(leaseMs: number, sources?: PullSources): Promise<ClaimedPull | undefined>;
   /** @returns false when it is lost */
   renew(claim: ClaimedPull, leaseMs: number): Promise<boolean>;
-  /** Studies that are left out have failed by it. */
-  found(claim: ClaimedPull, studies: readonly FoundStudy[]): Promise<void>;
-  /** Studies that are still to come. */
+  /** Studies that are left out have failed by it. @param incomplete why there may be more: the pull fails by it at its end */
+  found(claim: ClaimedPull, studies: readonly FoundStudy[], incomplete?: string): Promise<void>;
+  /** Studies that are still to come, those asked for most last. */
   open(claim: ClaimedPull): Promise<readonly PullStudy[]>;
   progress(claim: ClaimedPull, studyInstanceUid: string, counts: SubOperationCounts): Promise<void>;
-  /** A study ended, or (`waiting`) is to be asked for again. */
+  /** A study ended, or is to be asked for again. One that came clears the failures of the others. */
   studyEnded(
     claim: ClaimedPull,
     studyInstanceUid: string,
-    state: 'completed' | 'failed' | 'waiting',
+    state: PullStudyState,
     counts: SubOperationCounts,
     code?: string,
   ): Promise<void>;
+  standing(claim: ClaimedPull): Promise<PullStanding>;
   /** Lets it go; due again after `delayMs`. Counted as an attempt where `code` says why. */
   later(claim: ClaimedPull, delayMs: number, code?: string): Promise<void>;
-  /** It failed by its studies when no code is given and one of them failed. */
+  /** Where no code is given, it failed when one of its studies did, or when not all were found. */
   end(claim: ClaimedPull, code?: string): Promise<void>;
   /** Erases selectors of pulls that ended `selectorDays` ago, and forgets those that ended `days` ago. */
   prune(selectorDays: number, days: number): Promise<void>;
@@ -102,16 +113,22 @@ export interface RetrieveProgress {
   readonly onProgress: (counts: SubOperationCounts) => void;
 }
 
+export interface FindProgress {
+  readonly signal: AbortSignal;
+  /** Told why the matches are not all there are: a code. */
+  readonly onIncomplete: (code: string) => void;
+}
+
 /** Nodes we pull from. Errors are those of the DIMSE library. */
 export interface PullSource {
-  find(entity: CallableEntity, identifier: DicomJson, signal: AbortSignal): AsyncIterable<DicomJson>;
+  find(entity: CallableEntity, identifier: DicomJson, progress: FindProgress): AsyncIterable<DicomJson>;
   /** C-MOVE to this node. */
   move(entity: CallableEntity, identifier: DicomJson, progress: RetrieveProgress): Promise<RetrieveOutcome>;
-  /** C-GET; objects come to `store`. @param sopClassUids those it will bring, where they are known */
+  /** C-GET; objects come to `store`. */
   get(
     entity: CallableEntity,
     identifier: DicomJson,
-    sopClassUids: readonly string[],
+    study: Pick<PullStudy, 'sopClassUids' | 'failures'>,
     store: NonNullable<RequestHandler['store']>,
     progress: RetrieveProgress,
   ): Promise<RetrieveOutcome>;

@@ -1,9 +1,5 @@
-import type { Readable } from 'node:stream';
-
 import type { DicomJson } from '@callosum/dicom';
-import type { MoveOriginator, ProposedContext, SubOperationSender } from '@callosum/dimse';
 
-import type { CallableEntity } from '../domain/application-entity.js';
 import type { FindNegotiation } from '../domain/query-negotiation.js';
 import type { FindIdentifier } from '../domain/query-model.js';
 
@@ -42,24 +38,4 @@ export interface QueryIndex {
   search(search: IndexSearch, signal: AbortSignal): AsyncIterable<IndexMatch>;
   /** Current instances, in their order; none of what is not known. */
   instances(part: StudyPart, signal: AbortSignal): AsyncIterable<LocatedInstance>;
-}
-
-/** The archive's blobs: PS3.10 files. */
-export interface KeptObjects {
-  open(blobKey: string, signal?: AbortSignal): Promise<Readable>;
-}
-
-/** An association with the destination of a C-MOVE. */
-export interface DestinationAssociation extends SubOperationSender {
-  /** Never rejects: everything was answered before. */
-  release(): Promise<void>;
-}
-
-export interface Destinations {
-  /** @throws {PeerUnreachableError} @throws {AssociationRejectedError} @throws {AssociationAbortedError} */
-  open(
-    entity: CallableEntity,
-    contexts: readonly ProposedContext[],
-    originator: MoveOriginator,
-  ): Promise<DestinationAssociation>;
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import type { KeptObjects } from './query-ports.js';
+import type { KeptObjects } from './ports.js';
 
 /** A stream that nobody reads for longer may be cut by its store in the middle; then it is opened anew. */
 const freshMs = 5_000;

@@ -1,5 +1,6 @@
 import { parseDataset, parseFile, RLELossless } from '@callosum/dicom';
 import { PeerUnreachableError, type SubOperationCounts } from '@callosum/dimse';
+import { Turns } from '@callosum/kernel';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { TooManyInstancesError, TooManyRetrievesError } from '../domain/query-errors.js';
@@ -19,7 +20,6 @@ import {
 import { RetrieveInstances } from './retrieve-instances.js';
 import { SendInstance } from './send-instance.js';
 import { SharedTurns } from './shared-turns.js';
-import { Turns } from './turns.js';
 
 const study: RetrieveIdentifier = {
   level: 'STUDY',
@@ -178,7 +178,7 @@ describe('a C-MOVE', () => {
       return undefined;
     };
     // As a C-GET is: over one association, in the order of the index.
-    const sender = await destination.open();
+    const { sender } = destination;
     const { operations } = await ended(retrieve.get(study, sender, 'VIEWER', new AbortController().signal));
     expect(operations.failedSopInstanceUids).toEqual(['1.2']);
     expect([sent(), released]).toEqual([['1.1', '1.3', '1.4'], true]);

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
   type Answer,
-  AssociationAbortedError,
+  AssociationRejectedError,
   type MoveOriginator,
+  PeerUnreachableError,
+  storeOver,
   type SubOperationCounts,
   type SubOperationSender,
 } from '@callosum/dimse';
@@ -13,18 +15,21 @@ import { associationLoads } from '../domain/proposed-contexts.js';
 import { TooManyRetrievesError } from '../domain/query-errors.js';
 import type { RetrieveIdentifier } from '../domain/query-model.js';
 import { SubOperations } from '../domain/sub-operations.js';
+import type { Destinations } from './destination-ports.js';
 import { locateSelection } from './locate-selection.js';
-import type { DestinationAssociation, Destinations, KeptObjects, LocatedInstance, QueryIndex } from './query-ports.js';
+import type { KeptObjects } from './ports.js';
+import type { LocatedInstance, QueryIndex } from './query-ports.js';
 import { ReadAhead } from './read-ahead.js';
-import type { SendInstance } from './send-instance.js';
+import type { SendInstance, StoreObject } from './send-instance.js';
 import type { SharedTurns } from './shared-turns.js';
 
 /** Whoever waits hears of it twice a second. */
 const progressMs = 500;
-/** A destination that aborts so often, with nothing stored between, takes nothing of the rest either. */
-const abortsMax = 3;
+/** A destination whose associations end so often, with nothing stored between, takes nothing of the rest either. */
+const breaksMax = 3;
 
 type Progress = AsyncGenerator<SubOperationCounts, SubOperations>;
+type Send = (instance: LocatedInstance) => Promise<Answer>;
 
 /** One retrieve, as whoever sends for it sees it. */
 interface Retrieve {
@@ -41,7 +46,7 @@ export class RetrieveInstances {
   constructor(
     private readonly index: QueryIndex,
     private readonly objects: KeptObjects,
-    private readonly destinations: Destinations,
+    private readonly destinations: Pick<Destinations, 'open'>,
     private readonly sendInstance: SendInstance,
     /** Retrieves at the same time, by the AEs that ask. */
     private readonly retrieves: SharedTurns,
@@ -57,7 +62,11 @@ export class RetrieveInstances {
    */
   get(selection: RetrieveIdentifier, sender: SubOperationSender, callingAet: string, signal: AbortSignal): Progress {
     return this.#retrieve(selection, callingAet, signal, (instances, retrieve) =>
-      eachOf(instances, retrieve, (instance) => this.sendInstance.execute(instance, retrieve.objects, sender, signal)),
+      eachOf(
+        instances,
+        retrieve,
+        this.#sent(retrieve, (object) => storeOver(sender, object)),
+      ),
     );
   }
 
@@ -70,13 +79,16 @@ export class RetrieveInstances {
   ): Progress {
     return this.#retrieve(selection, originator.aet, signal, async (instances, retrieve) => {
       for (const { contexts, objects } of associationLoads(instances)) {
-        const delivery = new Delivery(this.sendInstance, retrieve, () =>
-          this.destinations.open(destination, contexts, originator),
-        );
-        await eachOf(objects, retrieve, (instance) => delivery.send(instance));
-        await delivery.end();
+        const peer = this.destinations.open(destination, contexts);
+        const send = this.#sent(retrieve, (object) => peer.store(object, originator));
+        const delivery = new Delivery(peer, signal, send);
+        await eachOf(objects, retrieve, (instance) => delivery.send(instance)).finally(() => peer.close());
       }
     });
+  }
+
+  #sent({ objects, signal }: Retrieve, store: StoreObject): Send {
+    return (instance) => this.sendInstance.execute(instance, objects, store, signal);
   }
 
   async *#retrieve(
@@ -108,7 +120,7 @@ export class RetrieveInstances {
 async function eachOf(
   instances: readonly LocatedInstance[],
   { operations, objects, signal }: Retrieve,
-  send: (instance: LocatedInstance) => Promise<Answer>,
+  send: Send,
 ): Promise<void> {
   for (const [at, instance] of instances.entries()) {
     if (signal.aborted) return;
@@ -123,51 +135,34 @@ async function eachOf(
 
 /** What goes over one association with a destination, or over others in its place when it breaks. */
 class Delivery {
-  #association: DestinationAssociation | undefined;
-  #aborts = 0;
+  #breaks = 0;
   /** Why nothing more can be sent. */
-  #away: Error | undefined;
+  #away: { readonly error: unknown } | undefined;
 
   constructor(
-    private readonly sendInstance: SendInstance,
-    private readonly retrieve: Retrieve,
-    private readonly open: () => Promise<DestinationAssociation>,
+    private readonly peer: { readonly isOpen: boolean },
+    private readonly signal: AbortSignal,
+    private readonly sendOnce: Send,
   ) {}
 
   /** An association may have been ended while nothing was sent on it: an object gets a second one. */
   async send(instance: LocatedInstance): Promise<Answer> {
     const answer = await this.#attempt(instance).catch((error: unknown) => {
-      if (!(error instanceof AssociationAbortedError) || this.retrieve.signal.aborted) throw error;
+      // It failed by itself, and would again.
+      if (this.peer.isOpen || this.signal.aborted) throw error;
       return this.#attempt(instance);
     });
-    this.#aborts = 0;
+    this.#breaks = 0;
     return answer;
   }
 
-  async end(): Promise<void> {
-    await this.#association?.release();
-  }
-
   async #attempt(instance: LocatedInstance): Promise<Answer> {
-    if (this.#away) throw this.#away;
-    this.#association ??= await this.#opened();
-    const { objects, signal } = this.retrieve;
+    if (this.#away) throw this.#away.error;
     try {
-      return await this.sendInstance.execute(instance, objects, this.#association, signal);
+      return await this.sendOnce(instance);
     } catch (error) {
-      if (error instanceof AssociationAbortedError) {
-        this.#association = undefined;
-        if (++this.#aborts >= abortsMax) this.#away = error;
-      }
-      throw error;
-    }
-  }
-
-  async #opened(): Promise<DestinationAssociation> {
-    try {
-      return await this.open();
-    } catch (error) {
-      this.#away = error instanceof Error ? error : new Error('no association', { cause: error });
+      const isNoAssociation = error instanceof PeerUnreachableError || error instanceof AssociationRejectedError;
+      if (isNoAssociation || (!this.peer.isOpen && ++this.#breaks >= breaksMax)) this.#away = { error };
       throw error;
     }
   }

@@ -59,16 +59,16 @@ function harness(
       callable: (aet) => Promise.resolve({ aet, host: '127.0.0.1', port: 104 }),
     },
     destinations: {
-      close: () => Promise.resolve(),
       with: (_, work) =>
         work({
           expect: () => undefined,
           abort: () => undefined,
+          close: () => Promise.resolve(void told.push('left')),
           store: async (object) => ({ status: await store(object), transferSyntaxUid: object.transferSyntaxUid }),
         }),
     },
     isOutage: () => false,
-    associationsMax: 1,
+    associationsMax: 2,
     observe: (_batch, _item, send) => send(),
     onAway: () => undefined,
     onBack: () => undefined,
@@ -83,6 +83,18 @@ describe('what waits for a destination', () => {
     const { run, told } = harness((object) => Promise.resolve(first(object) ? 0xc000 : 0));
     expect(await run()).toBe(true);
     expect(told).toEqual(['1 failed C000', '2 sent', '3 sent']);
+  });
+
+  it('leaves a destination that takes one association before another worker may have what is next', async () => {
+    const { run, told } = harness(() => Promise.resolve(0), { associationsMax: 1 });
+    await run();
+    expect(told).toEqual(['1 sent', '2 sent', 'left', '3 sent', 'left']);
+  });
+
+  it('leaves one that takes a part and no more, before the rest is given back', async () => {
+    const { run, told } = harness((object) => Promise.resolve(first(object) ? 0 : 0xa700), { associationsMax: 1 });
+    await run();
+    expect(told.slice(-2)).toEqual(['left', 'back 3']);
   });
 
   it('costs nothing while the destination is away', async () => {

@@ -4,24 +4,24 @@ import type { CallableEntity } from '../domain/application-entity.js';
 import { afterAnswer, afterError, type ForwardOutcome, withdrawnCode } from '../domain/forward-outcome.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
 import { staysAway } from '../domain/forwarding-rule.js';
+import type { Destinations } from './destination-ports.js';
 import type {
-  Destinations,
+  CurrentObjects,
   ForwardBatch,
   ForwardingRules,
   ForwardItem,
   ForwardQueue,
   KeptObject,
-  KeptObjects,
 } from './forwarding-ports.js';
 import { outgoingObject } from './outgoing-object.js';
-import type { ApplicationEntities } from './ports.js';
+import type { ApplicationEntities, KeptObjects } from './ports.js';
 
 export interface SendForwardsParts {
   readonly queue: ForwardQueue;
   readonly rules: Pick<ForwardingRules, 'current'>;
-  readonly objects: KeptObjects;
+  readonly objects: CurrentObjects & KeptObjects;
   readonly entities: ApplicationEntities;
-  readonly destinations: Destinations;
+  readonly destinations: Pick<Destinations, 'with'>;
   /** Tells errors of libraries that say a dependency of ours is away. */
   readonly isOutage: (error: unknown) => boolean;
   /** To one destination at the same time. */
@@ -89,7 +89,8 @@ export class SendForwards {
     peer.expect(left);
     let lost = false;
     const renewal = setInterval(() => {
-      const renewed = queue.renew(batch, left, leaseMs).catch(() => true);
+      // Of this moment: what ends meanwhile leaves `left`.
+      const renewed = queue.renew(batch, [...left], leaseMs).catch(() => true);
       void renewed.then((ours) => {
         if (ours) return;
         lost = true;
@@ -110,14 +111,25 @@ export class SendForwards {
           answered = true;
           if (await queue.destinationAnswered(aet)) this.parts.onBack(aet);
         }
+        // The claim ends with it.
+        if (left.length === 1) await this.#leave(peer);
         await this.#record(batch, item, end);
         left.shift();
         if (end.end === 'away') return await this.#away(aet, end.code);
       }
     } finally {
+      await this.#leave(peer);
       clearInterval(renewal);
       signal.removeEventListener('abort', ending);
     }
+  }
+
+  /**
+   * The next claim may be another replica's: a destination that takes one association must not find ours still open, with
+   * nothing to send. Before the claim ends, then, and not when it was idle for a while.
+   */
+  async #leave(peer: Peer): Promise<void> {
+    if (this.parts.associationsMax === 1) await peer.close();
   }
 
   async #one(peer: Peer, batch: ForwardBatch, item: ForwardItem): Promise<ForwardEnd> {

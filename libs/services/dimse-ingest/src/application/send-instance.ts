@@ -1,11 +1,16 @@
-import { storedDataset, transcode, type TranscodeSource, type Transcoding } from '@callosum/dicom';
-import { type Answer, ContextRefusedError, type DatasetSource, type SubOperationSender } from '@callosum/dimse';
+import { transcode, type TranscodeSource, type Transcoding } from '@callosum/dicom';
+import type { Answer, OtherForm, OutgoingObject } from '@callosum/dimse';
+import type { Turns } from '@callosum/kernel';
 
-import type { KeptObjects, LocatedInstance } from './query-ports.js';
-import type { Turns } from './turns.js';
+import { asKept, buffers, sourceOf } from './kept-dataset.js';
+import type { KeptObjects } from './ports.js';
+import type { LocatedInstance } from './query-ports.js';
 
 /** A transcoded object up to this size is held until it is sent; a CT or MR of one frame has less than 1 MiB. */
 const heldBytesMax = 8 * 1024 * 1024;
+
+/** C-STORE to the peer of a retrieve. */
+export type StoreObject = (object: OutgoingObject) => Promise<Answer>;
 
 /**
  * One C-STORE sub-operation. The peer gets the bytes that are stored where it takes their transfer syntax; else the object
@@ -24,49 +29,44 @@ export class SendInstance {
    * @param signal ends the waiting and the proving; what has begun to be sent is sent
    * @throws {ContextRefusedError} the peer takes no object of this SOP class
    * @throws {AssociationAbortedError} the association ended
-   * @throws what the object store or the transcoding throws; nothing was sent then
+   * @throws what the object store or the transcoding throws; the peer has nothing of it then
    */
   async execute(
     instance: LocatedInstance,
     objects: KeptObjects,
-    sender: SubOperationSender,
+    store: StoreObject,
     signal: AbortSignal,
   ): Promise<Answer> {
     const { sopClassUid, sopInstanceUid, transferSyntaxUid, blobKey } = instance;
-    const accepted = sender.transferSyntaxesFor(sopClassUid);
-    if (accepted.length === 0) throw new ContextRefusedError(sopClassUid, transferSyntaxUid, refused);
-    const source: TranscodeSource = {
-      open: async (ended) => (await objects.open(blobKey, ended)) as AsyncIterable<Uint8Array>,
-    };
-    if (!accepted.includes(transferSyntaxUid)) return this.#transcoded(instance, source, accepted, sender, signal);
-    const dataset = (): AsyncIterable<Buffer> => buffers(storedDataset(source, undefined));
-    return sender.store({ sopClassUid, sopInstanceUid, transferSyntaxUid, dataset });
-  }
-
-  async #transcoded(
-    { sopClassUid, sopInstanceUid }: LocatedInstance,
-    source: TranscodeSource,
-    accepted: readonly string[],
-    sender: SubOperationSender,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const giveBack = await this.transcodings.take(signal);
-    try {
-      const transcoding = await transcode(source, { to: accepted, signal });
-      const { transferSyntaxUid } = transcoding;
-      const held = await proved(transcoding);
+    const source = sourceOf(objects, blobKey);
+    let giveBack: (() => void) | undefined;
+    const otherwise = async (accepted: readonly string[]): Promise<OtherForm> => {
+      giveBack?.();
+      giveBack = await this.transcodings.take(signal);
+      const { held, form } = await provedForm(source, accepted, signal);
       // What is held waits for the peer, and no longer for codecs.
       if (held) giveBack();
-      const dataset: DatasetSource = () => (held ? given(held) : again(source, transferSyntaxUid));
-      return await sender.store({ sopClassUid, sopInstanceUid, transferSyntaxUid, dataset });
+      return form;
+    };
+    try {
+      return await store({ sopClassUid, sopInstanceUid, transferSyntaxUid, dataset: asKept(source), otherwise });
     } finally {
-      giveBack();
+      giveBack?.();
     }
   }
 }
 
-/** Result of a presentation context that was not answered, or refused (PS3.8 table 9-18 has none for both). */
-const refused = 255;
+async function provedForm(
+  source: TranscodeSource,
+  accepted: readonly string[],
+  signal: AbortSignal,
+): Promise<{ readonly held: boolean; readonly form: OtherForm }> {
+  const transcoding = await transcode(source, { to: accepted, signal });
+  const { transferSyntaxUid } = transcoding;
+  const held = await proved(transcoding);
+  const dataset = (): AsyncIterable<Buffer> => (held ? given(held) : again(source, transferSyntaxUid));
+  return { held: held !== undefined, form: { transferSyntaxUid, dataset } };
+}
 
 /** Makes the whole dataset once. @returns its bytes, or undefined when they are too many to hold */
 async function proved(transcoding: Transcoding): Promise<Buffer[] | undefined> {
@@ -87,8 +87,4 @@ async function* again(source: TranscodeSource, to: string): AsyncGenerator<Buffe
 async function* given(chunks: readonly Buffer[]): AsyncGenerator<Buffer> {
   await Promise.resolve();
   yield* chunks;
-}
-
-async function* buffers(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  for await (const chunk of chunks) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }

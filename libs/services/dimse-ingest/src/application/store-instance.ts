@@ -1,4 +1,5 @@
-import { isUid } from '@callosum/kernel';
+import { AssociationAbortedError } from '@callosum/dimse';
+import { CallosumError, isUid } from '@callosum/kernel';
 
 import type { DatasetUids } from '../domain/dataset-scanner.js';
 import { UidMismatchError, UnreadableDatasetError } from '../domain/errors.js';
@@ -19,9 +20,28 @@ export interface StoredObject extends ObjectUids {
  * @throws the archive's errors, and the stream's when the association ends inside the object
  */
 export class StoreInstance {
+  #outage: { readonly atMs: number; readonly code: string } | undefined;
+
   constructor(private readonly archive: InstanceArchive) {}
 
+  /**
+   * Why an object was refused since then that would be taken at another time: a code.
+   * @param sinceMs of `performance.now()`
+   */
+  outageSince(sinceMs: number): string | undefined {
+    return this.#outage && this.#outage.atMs >= sinceMs ? this.#outage.code : undefined;
+  }
+
   async execute(object: ObjectBegin, dataset: AsyncIterable<Uint8Array>): Promise<StoredObject> {
+    try {
+      return await this.#store(object, dataset);
+    } catch (error) {
+      if (isOutage(error)) this.#outage = { atMs: performance.now(), code: error.code };
+      throw error;
+    }
+  }
+
+  async #store(object: ObjectBegin, dataset: AsyncIterable<Uint8Array>): Promise<StoredObject> {
     if (!isUid(object.sopInstanceUid))
       throw new UnreadableDatasetError('the SOP Instance UID of the command is no UID');
     const writer = await this.archive.begin(object);
@@ -43,6 +63,10 @@ export class StoreInstance {
     }
   }
 }
+
+/** A sender that goes away inside an object is none of ours. */
+const isOutage = (error: unknown): error is CallosumError =>
+  error instanceof CallosumError && error.kind === 'unavailable' && !(error instanceof AssociationAbortedError);
 
 /** PS3.4 section B.2.3: the dataset must be what the command said; without its study it could never be found. */
 function checked(found: DatasetUids, object: ObjectBegin): ObjectUids {

@@ -1,25 +1,26 @@
-import type { RetrieveOutcome, StoreAnswer, StoreRequest, SubOperationCounts } from '@callosum/dimse';
-import { newId } from '@callosum/kernel';
+import type { RetrieveOutcome, StoreRequest, SubOperationCounts } from '@callosum/dimse';
 
 import type { CallableEntity } from '../domain/application-entity.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
 import { pauseAfter } from '../domain/forward-outcome.js';
 import { findIdentifier, type FoundStudy, retrieveIdentifier, studyOf } from '../domain/pull.js';
 import { PullLostError, TooManyStudiesError } from '../domain/pull-errors.js';
-import { afterPullError, afterRetrieve } from '../domain/pull-outcome.js';
-import type { AnnounceRelease } from './announce-release.js';
+import {
+  afterPullError,
+  afterRetrieve,
+  afterRetrieveError,
+  type StudyEnd,
+  studyPauseMs,
+  unlessOurs,
+} from '../domain/pull-outcome.js';
 import type { ApplicationEntities } from './ports.js';
-import type { ClaimedPull, Pulls, PullSource, PullStudy, RetrieveProgress } from './pull-ports.js';
-import type { StoreInstance } from './store-instance.js';
+import type { ClaimedPull, Pulls, PullSource, PullStudy, PullStudyState, RetrieveProgress } from './pull-ports.js';
+import { PulledObjects, type PulledObjectsParts } from './pulled-objects.js';
 
-export interface WorkOffPullParts {
+export interface WorkOffPullParts extends PulledObjectsParts {
   readonly pulls: Pulls;
   readonly source: PullSource;
   readonly entities: ApplicationEntities;
-  readonly storeInstance: StoreInstance;
-  readonly announceRelease: AnnounceRelease;
-  /** The status of an object that could not be stored. */
-  readonly refusalOf: (error: unknown) => StoreAnswer;
   readonly isOutage: (error: unknown) => boolean;
   /** Studies one pull may bring. */
   readonly studiesMax: number;
@@ -37,7 +38,6 @@ export const pullLeaseMs = 60_000;
 /** A cancelled pull is cancelled at the source within this time. */
 const renewEveryMs = 2_000;
 const progressEveryMs = 1_000;
-const studyPauseMs = 10_000;
 
 /**
  * Works off a claimed pull: looks its studies up at the source, then asks for one after the other. Each step is in its row
@@ -73,7 +73,10 @@ export class WorkOffPull {
     const { pulls } = this.parts;
     const entity = await this.parts.entities.callable(claim.source);
     if (!entity) throw new UncallableEntityError();
-    if (!claim.isFound) await pulls.found(claim, await this.#find(entity, claim, signal));
+    if (!claim.isFound) {
+      const { studies, incomplete } = await this.#find(entity, claim, signal);
+      await pulls.found(claim, studies, incomplete);
+    }
     for (const study of await pulls.open(claim)) {
       const again = await this.#pull(entity, claim, study, signal);
       signal.throwIfAborted();
@@ -81,23 +84,30 @@ export class WorkOffPull {
     }
     const left = await pulls.open(claim);
     if (left.length > 0) {
-      await pulls.later(claim, studyPauseMs);
-      return { end: 'delayed', code: 'dimse-ingest.pull-incomplete', pauseMs: studyPauseMs };
+      const pauseMs = studyPauseMs(Math.max(...left.map(({ failures }) => failures)));
+      await pulls.later(claim, pauseMs);
+      return { end: 'delayed', code: 'dimse-ingest.pull-incomplete', pauseMs };
     }
     await pulls.end(claim);
     return { end: 'ended' };
   }
 
-  async #find(entity: CallableEntity, { selector }: ClaimedPull, signal: AbortSignal): Promise<FoundStudy[]> {
+  async #find(
+    entity: CallableEntity,
+    { selector }: ClaimedPull,
+    signal: AbortSignal,
+  ): Promise<{ readonly studies: FoundStudy[]; readonly incomplete: string | undefined }> {
     const { source, studiesMax } = this.parts;
     const found = new Map<string, FoundStudy>();
-    for await (const match of source.find(entity, findIdentifier(selector), signal)) {
+    let incomplete: string | undefined;
+    const onIncomplete = (code: string): void => void (incomplete ??= code);
+    for await (const match of source.find(entity, findIdentifier(selector), { signal, onIncomplete })) {
       const study = studyOf(match, selector);
       if (study) found.set(study.studyInstanceUid, study);
       if (found.size > studiesMax) throw new TooManyStudiesError(studiesMax);
     }
     signal.throwIfAborted();
-    return [...found.values()];
+    return { studies: [...found.values()], incomplete };
   }
 
   /** @returns how the pull ends by it, where it does */
@@ -109,52 +119,58 @@ export class WorkOffPull {
   ): Promise<PullAttempt | undefined> {
     const { pulls } = this.parts;
     const { studyInstanceUid } = study;
+    const startedAt = performance.now();
     let toldAt = 0;
-    const onProgress = (counts: SubOperationCounts): void => {
+    let counts: SubOperationCounts = { remaining: 0, completed: 0, failed: 0, warning: 0 };
+    const onProgress = (now: SubOperationCounts): void => {
+      counts = now;
       if (performance.now() - toldAt < progressEveryMs) return;
       toldAt = performance.now();
       // What it says is told again at the end.
       void pulls.progress(claim, studyInstanceUid, counts).catch(() => undefined);
     };
-    const outcome = await this.#retrieve(entity, study, { signal, onProgress });
+    let after: StudyEnd;
+    try {
+      const outcome = await this.#retrieve(entity, claim, study, { signal, onProgress });
+      counts = outcome.counts;
+      after = afterRetrieve(outcome, study.failures);
+    } catch (error) {
+      signal.throwIfAborted();
+      const { gave } = await pulls.standing(claim);
+      const ofStudy = afterRetrieveError(error, study.failures, gave, this.parts.isOutage);
+      if (!ofStudy) throw error;
+      after = ofStudy;
+    }
     // A cancel is the peer's answer to ours.
     signal.throwIfAborted();
-    const after = afterRetrieve(outcome, study.attempts);
+    // Also by C-MOVE, where the C-STOREs came to this replica.
+    after = unlessOurs(after, this.parts.storeInstance.outageSince(startedAt));
     if (after.end === 'hopeless') return this.#failed(claim, after.code);
-    const state = after.end === 'again' || after.end === 'later' ? 'waiting' : after.end;
-    await pulls.studyEnded(claim, studyInstanceUid, state, outcome.counts, 'code' in after ? after.code : undefined);
+    await pulls.studyEnded(
+      claim,
+      studyInstanceUid,
+      stateAfter(after),
+      counts,
+      'code' in after ? after.code : undefined,
+    );
     // The other studies go first then: it may be about this one.
     return after.end === 'later' ? this.#later(claim, after.code) : undefined;
   }
 
-  async #retrieve(entity: CallableEntity, study: PullStudy, progress: RetrieveProgress): Promise<RetrieveOutcome> {
-    const { source, announceRelease } = this.parts;
+  async #retrieve(
+    entity: CallableEntity,
+    claim: ClaimedPull,
+    study: PullStudy,
+    progress: RetrieveProgress,
+  ): Promise<RetrieveOutcome> {
+    const { source } = this.parts;
     const identifier = retrieveIdentifier(study.studyInstanceUid);
     if (entity.retrieve !== 'get') return source.move(entity, identifier, progress);
-    const associationId = newId();
-    const instanceCounts = new Map<string, number>();
-    const store = (request: StoreRequest) => this.#store(entity.aet, associationId, request, instanceCounts);
-    const outcome = await source.get(entity, identifier, study.sopClassUids, store, progress);
-    // As a sender's release: the studies' quiet periods may be shorter.
-    await announceRelease.execute({ associationId, callingAet: entity.aet, instanceCounts });
+    const objects = new PulledObjects(this.parts, claim.id, entity.aet);
+    const store = (request: StoreRequest) => objects.store(request);
+    const outcome = await source.get(entity, identifier, study, store, progress);
+    await objects.released();
     return outcome;
-  }
-
-  async #store(
-    callingAet: string,
-    associationId: string,
-    { sopClassUid, sopInstanceUid, transferSyntaxUid, dataset }: StoreRequest,
-    instanceCounts: Map<string, number>,
-  ): Promise<StoreAnswer> {
-    try {
-      const object = { associationId, callingAet, sopClassUid, sopInstanceUid, transferSyntaxUid };
-      const stored = await this.parts.storeInstance.execute(object, dataset as AsyncIterable<Uint8Array>);
-      const { studyInstanceUid } = stored;
-      instanceCounts.set(studyInstanceUid, (instanceCounts.get(studyInstanceUid) ?? 0) + 1);
-      return { status: 0 };
-    } catch (error) {
-      return this.parts.refusalOf(error);
-    }
   }
 
   async #brokenOff(claim: ClaimedPull, error: unknown): Promise<PullAttempt> {
@@ -164,8 +180,10 @@ export class WorkOffPull {
 
   /** The source is away or busy. */
   async #later(claim: ClaimedPull, code: string): Promise<PullAttempt> {
-    if (claim.awayMs >= this.parts.giveUpMs) return this.#failed(claim, code);
-    const pauseMs = Math.round(pauseAfter(claim.attempts + 1));
+    // As it is now: something may have come since the claim.
+    const { attempts, awayMs } = await this.parts.pulls.standing(claim);
+    if (awayMs >= this.parts.giveUpMs) return this.#failed(claim, code);
+    const pauseMs = Math.round(pauseAfter(attempts + 1));
     await this.parts.pulls.later(claim, pauseMs, code);
     return { end: 'delayed', code, pauseMs };
   }
@@ -174,4 +192,9 @@ export class WorkOffPull {
     await this.parts.pulls.end(claim, code);
     return { end: 'failed', code };
   }
+}
+
+function stateAfter(after: Exclude<StudyEnd, { readonly end: 'hopeless' }>): PullStudyState {
+  if (after.end === 'later') return after.failed ? 'again' : 'waiting';
+  return after.end;
 }

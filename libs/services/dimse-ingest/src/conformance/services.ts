@@ -1,21 +1,17 @@
-import { verificationSopClassUid } from '@callosum/dimse';
+import { storageInformation, verificationSopClassUid } from '@callosum/dimse';
 
-import {
-  commitmentStatuses,
-  findStatuses,
-  getStatuses,
-  moveStatuses,
-  type StatusRow,
-  stepRetrieveStatuses,
-  stepStatuses,
-  storeStatuses,
-  worklistStatuses,
-} from './statuses.js';
+import { answerFind, answerRetrieve } from '../domain/query-negotiation.js';
+import { procedureStepClass, procedureStepRetrieveClass } from '../transport/dimse/procedure-step.service.js';
+import { findClasses, getClasses, moveClasses } from '../transport/dimse/query-sop-classes.js';
+import { modalityWorklistClass } from '../transport/dimse/worklist.service.js';
+import type { StatusTable } from './statuses.js';
 
 /**
  * A service the node offers or uses, as docs/conformance/dicom.md states it. A spec asks the running node whether it is so.
  */
 export interface StatedService {
+  /** Of its tables in the document. */
+  readonly id: StatusTable;
   readonly name: string;
   /** Where PS3.4 describes it. */
   readonly section: string;
@@ -25,88 +21,100 @@ export interface StatedService {
   readonly scp: boolean;
   /** What the node asks of others as SCU; absent when it never does. */
   readonly scuFor?: string;
-  readonly statuses: readonly StatusRow[];
+  /** The requestor of an association may be the provider, by role selection (PS3.7 D.3.3.4), and what for. */
+  readonly requestorProvides?: string;
+  /** Answer to a SOP Class Extended Negotiation that asks for everything; absent where none is given. */
+  readonly extended?: readonly number[];
 }
 
-const patientRoot = '1.2.840.10008.5.1.4.1.2.1';
-const studyRoot = '1.2.840.10008.5.1.4.1.2.2';
+/** More than any edition asks about. */
+const everything = Uint8Array.from({ length: 16 }, () => 1);
+const findExtended = [...(answerFind(everything) ?? [])];
+const retrieveExtended = [...(answerRetrieve(everything) ?? [])];
 
 export const statedServices: readonly StatedService[] = [
   {
+    id: 'echo',
     name: 'Verification',
     section: 'A',
     operations: 'C-ECHO',
     sopClassUids: [verificationSopClassUid],
     scp: true,
     scuFor: 'testing an AE (`POST /api/dimse/aes/{aet}/echo`)',
-    statuses: [[0x0000, 'Always']],
   },
   {
+    id: 'store',
     name: 'Storage',
     section: 'B',
     operations: 'C-STORE',
     sopClassUids: [],
     scp: true,
     scuFor: 'sub-operations of C-MOVE and C-GET, forwarding',
-    statuses: storeStatuses,
+    requestorProvides: 'to take what its C-GET asked for',
+    extended: [...storageInformation],
   },
   {
+    id: 'find',
     name: 'Query',
     section: 'C',
     operations: 'C-FIND',
-    sopClassUids: [`${patientRoot}.1`, `${studyRoot}.1`],
+    sopClassUids: Object.keys(findClasses),
     scp: true,
     scuFor: 'pulls: finding studies at their source (Study Root)',
-    statuses: findStatuses,
+    extended: findExtended,
   },
   {
+    id: 'move',
     name: 'Retrieve by moving',
     section: 'C',
     operations: 'C-MOVE',
-    sopClassUids: [`${patientRoot}.2`, `${studyRoot}.2`],
+    sopClassUids: Object.keys(moveClasses),
     scp: true,
     scuFor: 'pulls (Study Root)',
-    statuses: moveStatuses,
+    extended: retrieveExtended,
   },
   {
+    id: 'get',
     name: 'Retrieve on the same association',
     section: 'C',
     operations: 'C-GET',
-    sopClassUids: [`${patientRoot}.3`, `${studyRoot}.3`],
+    sopClassUids: Object.keys(getClasses),
     scp: true,
     scuFor: 'pulls from AEs that say so (Study Root)',
-    statuses: getStatuses,
+    extended: retrieveExtended,
   },
   {
+    id: 'worklist',
     name: 'Modality Worklist',
     section: 'K',
     operations: 'C-FIND',
-    sopClassUids: ['1.2.840.10008.5.1.4.31'],
+    sopClassUids: [modalityWorklistClass],
     scp: true,
-    statuses: worklistStatuses,
   },
   {
+    id: 'step',
     name: 'Modality Performed Procedure Step',
     section: 'F.7',
     operations: 'N-CREATE, N-SET',
-    sopClassUids: ['1.2.840.10008.3.1.2.3.3'],
+    sopClassUids: [procedureStepClass],
     scp: true,
-    statuses: stepStatuses,
   },
   {
+    id: 'step-retrieve',
     name: 'Modality Performed Procedure Step Retrieve',
     section: 'F.8',
     operations: 'N-GET',
-    sopClassUids: ['1.2.840.10008.3.1.2.3.4'],
+    sopClassUids: [procedureStepRetrieveClass],
     scp: true,
-    statuses: stepRetrieveStatuses,
   },
   {
+    id: 'commitment',
     name: 'Storage Commitment Push Model',
     section: 'J',
-    operations: 'N-ACTION; N-EVENT-REPORT to the requestor, and from whom we asked',
+    operations: 'N-ACTION, N-EVENT-REPORT',
     sopClassUids: ['1.2.840.10008.1.20.1'],
     scp: true,
-    statuses: commitmentStatuses,
+    scuFor: 'taking N-EVENT-REPORTs; asking (N-ACTION) is not begun by anything in this version',
+    requestorProvides: 'to report to us',
   },
 ];

@@ -18,6 +18,19 @@ export interface Commitment {
   readonly traceparent?: string;
 }
 
+/** Why an instance is not committed to: its Failure Reason (0008,1197), PS3.3 C.14.1.1, and when a report has it. */
+export const commitmentFailures = {
+  notKept: {
+    reason: FailureReason.NoSuchObjectInstance,
+    when: 'No such object is kept, or it is hidden by a rejection note, retention or a person: whether its bytes are still there or erased',
+  },
+  otherClass: { reason: FailureReason.ClassInstanceConflict, when: 'It is kept under another SOP class' },
+  duplicateTransaction: {
+    reason: FailureReason.DuplicateTransactionUid,
+    when: 'The Transaction UID stands for another request of the same AE title; then it is the reason of all instances',
+  },
+} as const;
+
 /** SOP classes under which the archive keeps an instance; absent when it keeps none. */
 export type KeptClasses = ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -33,7 +46,7 @@ export function judgeCommitment(
   const committed: SopReference[] = [];
   const failed: (SopReference & { failureReason: number })[] = [];
   for (const reference of distinct.values()) {
-    const failureReason = isDuplicate ? FailureReason.DuplicateTransactionUid : failureOf(reference, kept);
+    const failureReason = isDuplicate ? commitmentFailures.duplicateTransaction.reason : failureOf(reference, kept);
     if (failureReason === undefined) committed.push(reference);
     else failed.push({ ...reference, failureReason });
   }
@@ -42,14 +55,22 @@ export function judgeCommitment(
 
 function failureOf({ sopClassUid, sopInstanceUid }: SopReference, kept: KeptClasses): number | undefined {
   const classes = kept.get(sopInstanceUid);
-  if (!classes || classes.size === 0) return FailureReason.NoSuchObjectInstance;
-  return classes.has(sopClassUid) ? undefined : FailureReason.ClassInstanceConflict;
+  if (!classes || classes.size === 0) return commitmentFailures.notKept.reason;
+  return classes.has(sopClassUid) ? undefined : commitmentFailures.otherClass.reason;
 }
 
 /** Tells whether two requests ask for the same, in whatever order. */
 export function digestOfReferences(references: readonly SopReference[]): string {
   const hash = createHash('sha256');
   for (const line of references.map((one) => `${one.sopInstanceUid} ${one.sopClassUid}\n`).sort()) hash.update(line);
+  return hash.digest('hex');
+}
+
+/** Tells whether two lists name the same instances: a provider that keeps one under another SOP class may name that. */
+export function digestOfUids(references: readonly SopReference[]): string {
+  const hash = createHash('sha256');
+  for (const uid of [...new Set(references.map(({ sopInstanceUid }) => sopInstanceUid))].sort())
+    hash.update(`${uid}\n`);
   return hash.digest('hex');
 }
 

@@ -69,6 +69,13 @@ export class ProcedureStepEndedError extends ProcedureStepError {
   }
 }
 
+/** Thrown when there is no room for a further step, or for what is said of one, of this AE or of all. */
+export class TooManyProcedureStepsError extends CallosumError {
+  constructor() {
+    super('dimse-ingest.too-many-procedure-steps', 'unavailable', 'there is no room for more procedure steps');
+  }
+}
+
 /** Thrown when the SOP Instance UID of a request is none. */
 export class InvalidProcedureStepUidError extends ProcedureStepError {
   constructor() {

@@ -78,6 +78,19 @@ describe('a procedure step is created', () => {
 });
 
 describe('a procedure step is set', () => {
+  it('for many studies or of many series, and not both: each study is told of all series', () => {
+    const studies = (count: number) =>
+      create({ ScheduledStepAttributesSequence: Array.from({ length: count }, (_, n) => scheduled(`1.2.3.${n + 1}`)) });
+    const series = (count: number) =>
+      json({ PerformedSeriesSequence: Array.from({ length: count }, (_, n) => performed(`1.2.4.${n + 1}`, [])) });
+    const one = studies(1).set(series(2_000));
+    expect(one.performedSeries).toHaveLength(2_000);
+    expect(studies(100).set(series(100)).performedSeries).toHaveLength(100);
+    expect(refusal(() => studies(100).set(series(101)))).toEqual({ status: '0106', tags: ['00400340'] });
+    expect(refusal(() => studies(6).set(series(2_000)))).toEqual({ status: '0106', tags: ['00400340'] });
+    expect(refusal(() => studies(1).set(series(2_001))).status).toBe('0106');
+  });
+
   it('to its end, with all instances it made: images and others, each once', () => {
     const again = performed('1.2.3.1', ['1.2.3.1.1']);
     const series = [performed('1.2.3.1', ['1.2.3.1.2'], ['1.2.3.1.3']), performed('1.2.3.2', []), again];

@@ -47,6 +47,8 @@ export interface ReasonCode {
 const seriesMax = 2_000;
 /** Each study is told by a fact of its own. */
 const studiesMax = 100;
+/** All series stand in each of them, with some 150 bytes: what one request writes stays below 2 MB. */
+const toldSeriesMax = 10_000;
 /** Schemes whose codes are public. Any other code is what somebody at a site wrote, and stays here. */
 const publicSchemes: ReadonlySet<string> = new Set(['DCM', 'SCT', 'SRT']);
 
@@ -169,7 +171,8 @@ export class ProcedureStep {
     if (!studyInstanceUids.every(isUid) || studyInstanceUids.length > studiesMax)
       throw new InvalidAttributeValueError(tags.scheduledSteps, 'StudyInstanceUID is no UID, or there are too many');
     const uids = performedSeries.flatMap((series) => [series.seriesInstanceUid, ...series.sopInstanceUids]);
-    if (!uids.every(isUid) || performedSeries.length > seriesMax)
+    const told = studyInstanceUids.length * performedSeries.length;
+    if (!uids.every(isUid) || performedSeries.length > seriesMax || told > toldSeriesMax)
       throw new InvalidAttributeValueError(
         tags.performedSeries,
         'a series or instance is named by no UID, or too many are',

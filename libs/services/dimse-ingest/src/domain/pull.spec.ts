@@ -52,7 +52,26 @@ describe('a match', () => {
       instances: 12,
       sopClassUids: [sop],
     });
-    expect(studyOf(datasetOf({ StudyInstanceUID: '1.2.3' }), wanted)).toBeDefined();
+  });
+
+  it.each([
+    ['Patient ID', { PatientID: '' }, 'dimse-ingest.patient-id-not-stated'],
+    ['Study Date', { StudyDate: '' }, 'dimse-ingest.study-date-not-stated'],
+  ])('is left out where the source does not state the %s it was asked for', (_, more, leftOut) => {
+    expect(studyOf(match(more), wanted)).toMatchObject({ studyInstanceUid: '1.2.3', leftOut });
+  });
+
+  it('is left out where a source that does not know the Accession Number gives all it has', () => {
+    const byAccession = { accessionNumber: 'A1' };
+    const leftOut = 'dimse-ingest.accession-number-not-stated';
+    expect(studyOf(datasetOf({ StudyInstanceUID: '1.2.3' }), byAccession)).toMatchObject({ leftOut });
+    expect(studyOf(match({ AccessionNumber: '' }), byAccession)).toMatchObject({ leftOut });
+    expect(studyOf(match({ AccessionNumber: 'A2' }), byAccession)).toBeUndefined();
+    expect(studyOf(match({ AccessionNumber: 'A1' }), byAccession)).not.toHaveProperty('leftOut');
+    // The UID says which study it is; nothing else is asked for.
+    expect(studyOf(datasetOf({ StudyInstanceUID: '1.2.3' }), { studyInstanceUid: '1.2.3' })).not.toHaveProperty(
+      'leftOut',
+    );
   });
 
   it('is left out where the source does not state the issuer that was asked for', () => {
@@ -91,8 +110,8 @@ describe('what becomes of a study', () => {
   });
 
   it('a source that has no room is left alone for a while, however often', () => {
-    expect(afterRetrieve(outcome(0xa701), 99)).toEqual({ end: 'later', code: 'A701' });
-    expect(afterRetrieve(outcome(0xa702, 3), 2)).toEqual({ end: 'later', code: 'A702' });
+    expect(afterRetrieve(outcome(0xa701), 99)).toEqual({ end: 'later', code: 'A701', failed: false });
+    expect(afterRetrieve(outcome(0xa702, 3), 2)).toEqual({ end: 'later', code: 'A702', failed: false });
   });
 
   it('a source that is away is tried again, one that will not have us is not', () => {

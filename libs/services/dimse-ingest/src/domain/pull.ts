@@ -25,11 +25,28 @@ export interface FoundStudy {
   /** SOP Classes in Study (0008,0062), where the source says. */
   readonly sopClassUids: readonly string[];
   /** Why it is not asked for though it may be one that was meant: a code. */
-  readonly leftOut?: string;
+  readonly leftOut?: LeftOutCode;
 }
 
 /** Of a study whose source does not state the issuer asked for: the same Patient ID may be another patient's. */
 export const issuerNotStatedCode = 'dimse-ingest.issuer-not-stated';
+
+/**
+ * Codes of studies that are left out: the source may not have looked at the key, so that they may be anybody's. The gravest
+ * first.
+ */
+export const leftOutCodes = [
+  'dimse-ingest.patient-id-not-stated',
+  'dimse-ingest.accession-number-not-stated',
+  issuerNotStatedCode,
+  'dimse-ingest.study-date-not-stated',
+] as const;
+export type LeftOutCode = (typeof leftOutCodes)[number];
+
+/** The source ended the C-FIND with a warning, or cancelled it: it may have more studies than it said. */
+export const matchesCutCode = 'dimse-ingest.matches-incomplete';
+/** A match could not be read: which study it is nobody knows. */
+export const matchUnreadableCode = 'dimse-ingest.match-unreadable';
 
 const tags = {
   studyDate: '00080020',
@@ -65,22 +82,34 @@ export const retrieveIdentifier = (studyInstanceUid: string): DicomJson =>
 
 /**
  * The study of a match; undefined when it is none, or is not what was asked for: a source that does not know a key
- * matches everything by it (PS3.4 C.2.2.1.2), and nobody wants its whole archive. Without the issuer that was asked for it
- * is left out.
+ * matches everything by it (PS3.4 C.2.2.1.2), and nobody wants its whole archive. Where the answer does not state what was
+ * asked for, all of which is required of it (PS3.4 table C.6-5) but the issuer, the study is left out.
  */
 export function studyOf(match: DicomJson, selector: PullSelector): FoundStudy | undefined {
   const [studyInstanceUid = ''] = textOf(match, tags.studyInstanceUid);
   if (!isUid(studyInstanceUid) || !isWanted(match, selector)) return undefined;
   const [count] = textOf(match, tags.studyInstances);
   const instances = count !== undefined && /^\d{1,9}$/.test(count) ? Number(count) : undefined;
-  const isIssuerMissing =
-    selector.issuerOfPatientId !== undefined && textOf(match, tags.issuerOfPatientId).length === 0;
+  const leftOut = whyLeftOut(match, selector);
   return {
     studyInstanceUid,
     instances,
     sopClassUids: textOf(match, tags.sopClassesInStudy).filter(isUid),
-    ...(isIssuerMissing ? { leftOut: issuerNotStatedCode } : {}),
+    ...(leftOut === undefined ? {} : { leftOut }),
   };
+}
+
+function whyLeftOut(match: DicomJson, selector: PullSelector): LeftOutCode | undefined {
+  const asked: Readonly<Record<LeftOutCode, readonly [tag: string, wanted: string | undefined]>> = {
+    'dimse-ingest.patient-id-not-stated': [tags.patientId, selector.patientId],
+    'dimse-ingest.accession-number-not-stated': [tags.accessionNumber, selector.accessionNumber],
+    [issuerNotStatedCode]: [tags.issuerOfPatientId, selector.issuerOfPatientId],
+    'dimse-ingest.study-date-not-stated': [tags.studyDate, selector.studyDateFrom ?? selector.studyDateTo],
+  };
+  return leftOutCodes.find((code) => {
+    const [tag, wanted] = asked[code];
+    return wanted !== undefined && textOf(match, tag).length === 0;
+  });
 }
 
 function isWanted(match: DicomJson, selector: PullSelector): boolean {

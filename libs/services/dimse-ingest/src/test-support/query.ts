@@ -1,18 +1,19 @@
 import { Readable } from 'node:stream';
 
 import { type Attributes, type DicomJson, datasetOf, transcode, writeFile } from '@callosum/dicom';
-import { type Answer, AssociationAbortedError, type DatasetSource, type StoreOperation } from '@callosum/dimse';
+import {
+  type Answer,
+  AssociationAbortedError,
+  type DatasetSource,
+  type OutgoingObject,
+  type StoreOperation,
+  storeOver,
+  type SubOperationSender,
+} from '@callosum/dimse';
 
-import type {
-  DestinationAssociation,
-  Destinations,
-  IndexMatch,
-  IndexSearch,
-  KeptObjects,
-  LocatedInstance,
-  QueryIndex,
-  StudyPart,
-} from '../application/query-ports.js';
+import type { Destinations } from '../application/destination-ports.js';
+import type { KeptObjects } from '../application/ports.js';
+import type { IndexMatch, IndexSearch, LocatedInstance, QueryIndex, StudyPart } from '../application/query-ports.js';
 
 // For this package's own specs: an index and an archive in memory.
 
@@ -54,11 +55,13 @@ export class MemoryObjects implements KeptObjects {
   readonly files = new Map<string, Uint8Array>();
   /** The last stream of each. */
   readonly opened = new Map<string, Readable>();
+  /** The next stream of these ends with an error in the middle. */
+  readonly cutOnce = new Set<string>();
 
   open(blobKey: string): Promise<Readable> {
     const file = this.files.get(blobKey);
     if (!file) return Promise.reject(new Error(`no blob ${blobKey}`));
-    const stream = Readable.from(chunksOf(file));
+    const stream = Readable.from(this.cutOnce.delete(blobKey) ? cut(file) : chunksOf(file));
     this.opened.set(blobKey, stream);
     return Promise.resolve(stream);
   }
@@ -66,6 +69,11 @@ export class MemoryObjects implements KeptObjects {
 
 async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 65_536) yield await Promise.resolve(bytes.subarray(at, at + 65_536));
+}
+
+async function* cut(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* chunksOf(bytes.subarray(0, bytes.length / 2));
+  throw new Error('the store cut it');
 }
 
 export interface ImageOptions {
@@ -131,7 +139,7 @@ export async function bytesOf(source: DatasetSource): Promise<Buffer> {
 }
 
 /** A destination in memory: what it took, how often it was opened. */
-export class MemoryDestination implements Destinations {
+export class MemoryDestination implements Pick<Destinations, 'open'> {
   readonly stored: { sopInstanceUid: string; transferSyntaxUid: string; bytes: Buffer }[] = [];
   opened = 0;
   released = 0;
@@ -142,17 +150,16 @@ export class MemoryDestination implements Destinations {
   answer: (object: StoreOperation) => Promise<Answer | undefined> | Answer | undefined = () => undefined;
   away: Error | undefined;
 
-  open(): Promise<DestinationAssociation> {
-    this.opened++;
-    if (this.away) return Promise.reject(this.away);
-    return Promise.resolve({
+  open(): ReturnType<Destinations['open']> {
+    return new MemoryPeer(this);
+  }
+
+  /** As of an association that is there. */
+  get sender(): SubOperationSender {
+    return {
       transferSyntaxesFor: (sopClassUid) => this.takesOf(sopClassUid),
       store: (object) => this.#store(object),
-      release: () => {
-        this.released++;
-        return Promise.resolve();
-      },
-    });
+    };
   }
 
   async #store(object: StoreOperation): Promise<Answer> {
@@ -161,6 +168,35 @@ export class MemoryDestination implements Destinations {
     if (answer) return answer;
     this.stored.push({ sopInstanceUid: object.sopInstanceUid, transferSyntaxUid: object.transferSyntaxUid, bytes });
     return { status: 0 };
+  }
+}
+
+/** Opens an association when it has none; an abort takes it away. */
+class MemoryPeer {
+  isOpen = false;
+
+  constructor(private readonly destination: MemoryDestination) {}
+
+  async store(object: OutgoingObject): Promise<Answer & { transferSyntaxUid: string }> {
+    const { destination } = this;
+    if (!this.isOpen) {
+      destination.opened++;
+      if (destination.away) throw destination.away;
+      this.isOpen = true;
+    }
+    try {
+      const { transferSyntaxUid } = object;
+      return { ...(await storeOver(destination.sender, object)), transferSyntaxUid };
+    } catch (error) {
+      if (error instanceof AssociationAbortedError) this.isOpen = false;
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    if (this.isOpen) this.destination.released++;
+    this.isOpen = false;
+    return Promise.resolve();
   }
 }
 

@@ -10,6 +10,7 @@ import { claimLeaseMs, ReportCommitments } from '../application/report-commitmen
 import { requestorOf } from '../domain/commitment-requestor.js';
 import type { DimseIngestSettings } from '../settings.js';
 import { ASKED_COMMITMENTS, COMMITMENT_WAKER, COMMITMENTS } from '../tokens.js';
+import { Background } from './background.js';
 import { tellGivenUp, tellReport } from './tell-commitment.js';
 
 /**
@@ -25,75 +26,53 @@ const upkeepEveryMs = 60_000;
 /** Reports commitments on associations of ours. What is due stands in rows: a process that dies forgets nothing. */
 @Injectable()
 export class CommitmentReportsLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly stop = new AbortController();
-  private running: Promise<unknown> = Promise.resolve();
-  private timer: NodeJS.Timeout | undefined;
-  private keeping: Promise<void> = Promise.resolve();
+  private readonly background: Background;
+  private readonly reporting = new Set<Promise<void>>();
 
   constructor(
     @Inject(COMMITMENTS) private readonly commitments: Commitments,
     @Inject(ASKED_COMMITMENTS) private readonly asked: AskedCommitments,
     @Inject(ReportCommitments) private readonly reports: ReportCommitments,
-    @Inject(COMMITMENT_WAKER) private readonly waker: Waker,
+    @Inject(COMMITMENT_WAKER) waker: Waker,
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
     @Inject(LOGGER) private readonly log: Logger,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.running = this.work();
-    this.timer = setInterval(() => {
-      this.keeping = this.upkeep();
-    }, upkeepEveryMs);
+  ) {
+    this.background = new Background((err) => log.error({ err }, 'commitment.loop-failed'), waker);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    this.stop.abort();
-    this.waker.wake();
-    await Promise.all([this.running, this.keeping]);
+  onApplicationBootstrap(): void {
+    this.background.loop(pollMs, () => this.work());
+    this.background.every(upkeepEveryMs, () => this.upkeep());
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.background.end();
   }
 
   /** Gives up what has waited too long, and forgets what ended long ago; any replica may. */
   async upkeep(): Promise<void> {
     const { CALLOSUM_COMMITMENT_REPORT_HOURS: hours, CALLOSUM_COMMITMENT_RETENTION_DAYS: days } = this.settings;
-    try {
-      for (const one of await this.commitments.giveUp(hours * 3_600_000)) tellGivenUp(this.log, one);
-      await this.commitments.forget(days);
-      await this.asked.forget(days);
-    } catch (err) {
-      this.log.error({ err }, 'commitment.loop-failed');
-    }
+    for (const one of await this.commitments.giveUp(hours * 3_600_000)) tellGivenUp(this.log, one);
+    await this.commitments.forget(days);
+    await this.asked.forget(days);
   }
 
-  private async work(): Promise<void> {
-    const reporting = new Set<Promise<void>>();
-    while (!this.stop.signal.aborted) {
-      const { turn } = this.waker;
-      try {
-        const claim = await this.commitments.claim(claimLeaseMs);
-        if (claim) {
-          const one = this.reported(claim).finally(() => reporting.delete(one));
-          reporting.add(one);
-          if (reporting.size >= requestorsMax) await Promise.race(reporting);
-        } else await this.waker.wait(turn, pollMs);
-      } catch (err) {
-        await this.failed(err);
-      }
-    }
-    await Promise.all(reporting);
+  private async work(): Promise<boolean> {
+    const claim = await this.commitments.claim(claimLeaseMs);
+    if (!claim) return false;
+    const one = this.background.start(() => this.reported(claim)).finally(() => this.reporting.delete(one));
+    this.reporting.add(one);
+    if (this.reporting.size >= requestorsMax) await Promise.race(this.reporting);
+    return true;
   }
 
   private async reported(claim: ClaimedRequestor): Promise<void> {
     try {
       await this.report(claim);
     } catch (err) {
-      await this.failed(err);
+      this.log.error({ err }, 'commitment.loop-failed');
+      await sleep(pauseAfterErrorMs, undefined, { signal: this.background.signal }).catch(() => undefined);
     }
-  }
-
-  private async failed(err: unknown): Promise<void> {
-    this.log.error({ err }, 'commitment.loop-failed');
-    await sleep(pauseAfterErrorMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
   }
 
   private report(claim: ClaimedRequestor): Promise<void> {

@@ -5,10 +5,12 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { Destinations, ForwardQueue } from '../application/forwarding-ports.js';
+import type { Destinations } from '../application/destination-ports.js';
+import type { ForwardQueue } from '../application/forwarding-ports.js';
 import { SendForwards } from '../application/send-forwards.js';
 import type { DimseIngestSettings } from '../settings.js';
 import { DESTINATIONS, FORWARD_QUEUE, FORWARD_WAKER } from '../tokens.js';
+import { Background } from './background.js';
 
 /** What another replica queued, and destinations whose pause is over, are seen within this time. */
 const pollMs = 1_000;
@@ -21,77 +23,60 @@ const pruneEveryMs = 3_600_000;
  */
 @Injectable()
 export class ForwardingLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly stop = new AbortController();
-  private readonly workers = new Map<string, Set<Promise<void>>>();
-  private running: Promise<void> = Promise.resolve();
-  private pruning: Promise<void> = Promise.resolve();
-  private pruneTimer: NodeJS.Timeout | undefined;
+  private readonly background: Background;
+  private readonly workers = new Map<string, number>();
 
   constructor(
     @Inject(FORWARD_QUEUE) private readonly queue: ForwardQueue,
     @Inject(SendForwards) private readonly sendForwards: SendForwards,
     @Inject(DESTINATIONS) private readonly destinations: Destinations,
-    @Inject(FORWARD_WAKER) private readonly waker: Waker,
+    @Inject(FORWARD_WAKER) waker: Waker,
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
     @Inject(LOGGER) private readonly log: Logger,
-  ) {}
+  ) {
+    this.background = new Background((err) => log.error({ err }, 'forward.loop-failed'), waker);
+  }
 
   onApplicationBootstrap(): void {
-    this.running = this.dispatch();
-    this.pruneTimer = setInterval(() => {
-      this.pruning = this.prune();
-    }, pruneEveryMs);
+    this.background.loop(pollMs, () => this.dispatch());
+    this.background.every(pruneEveryMs, async () => {
+      await this.queue.prune(this.settings.CALLOSUM_FORWARD_RETENTION_DAYS);
+    });
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.pruneTimer);
-    this.stop.abort();
-    this.waker.wake();
-    await this.running;
-    await Promise.all([...this.workers.values()].flatMap((workers) => [...workers]));
-    await Promise.all([this.pruning, this.destinations.close()]);
+    await this.background.end();
+    await this.destinations.close();
   }
 
-  private async dispatch(): Promise<void> {
-    while (!this.stop.signal.aborted) {
-      const { turn } = this.waker;
-      try {
-        for (const destination of await this.queue.due()) this.employ(destination);
-      } catch (err) {
-        this.log.error({ err }, 'forward.loop-failed');
-      }
-      await this.waker.wait(turn, pollMs);
-      // A series that comes wakes it with each image.
-      await sleep(dispatchEveryMs, undefined, { signal: this.stop.signal }).catch(() => undefined);
-    }
+  private async dispatch(): Promise<boolean> {
+    for (const destination of await this.queue.due()) this.employ(destination);
+    // A series that comes wakes it with each image.
+    await sleep(dispatchEveryMs, undefined, { signal: this.background.signal }).catch(() => undefined);
+    return false;
   }
 
   /** One worker more, where there are not enough: further ones come while there is more than these can do. */
   private employ(destination: string): void {
-    const workers = this.workers.get(destination) ?? new Set();
-    if (workers.size >= this.settings.CALLOSUM_FORWARD_ASSOCIATIONS || this.stop.signal.aborted) return;
-    this.workers.set(destination, workers);
-    const worker = this.work(destination).finally(() => {
-      workers.delete(worker);
-      if (workers.size === 0) this.workers.delete(destination);
-    });
-    workers.add(worker);
+    const workers = this.workers.get(destination) ?? 0;
+    if (workers >= this.settings.CALLOSUM_FORWARD_ASSOCIATIONS || this.background.signal.aborted) return;
+    this.workers.set(destination, workers + 1);
+    void this.background
+      .start(() => this.work(destination))
+      .finally(() => {
+        const left = (this.workers.get(destination) ?? 1) - 1;
+        if (left > 0) this.workers.set(destination, left);
+        else this.workers.delete(destination);
+      });
   }
 
   private async work(destination: string): Promise<void> {
+    const { signal } = this.background;
     try {
-      while (!this.stop.signal.aborted && (await this.sendForwards.execute(destination, this.stop.signal)));
+      while (!signal.aborted && (await this.sendForwards.execute(destination, signal)));
     } catch (err) {
       // What it had is given back, or comes back when the lease ends.
       this.log.error({ aet: destination, err }, 'forward.loop-failed');
-    }
-  }
-
-  private async prune(): Promise<void> {
-    try {
-      await this.queue.prune(this.settings.CALLOSUM_FORWARD_RETENTION_DAYS);
-    } catch (err) {
-      this.log.error({ err }, 'forward.loop-failed');
     }
   }
 }

@@ -7,6 +7,7 @@ import type { ClaimedPull, Pulls, PullSources } from '../application/pull-ports.
 import { pullLeaseMs, WorkOffPull } from '../application/work-off-pull.js';
 import type { DimseIngestSettings } from '../settings.js';
 import { PULL_WAKER, PULLS } from '../tokens.js';
+import { Background } from './background.js';
 
 const pollMs = 1_000;
 const pruneEveryMs = 3_600_000;
@@ -14,10 +15,7 @@ const pruneEveryMs = 3_600_000;
 /** Works off pulls. What is asked for stands in rows: a process that dies forgets nothing. */
 @Injectable()
 export class PullsLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly stop = new AbortController();
-  private running: Promise<unknown> = Promise.resolve();
-  private pruning: Promise<void> = Promise.resolve();
-  private pruneTimer: NodeJS.Timeout | undefined;
+  private readonly background: Background;
 
   constructor(
     @Inject(PULLS) private readonly pulls: Pulls,
@@ -25,47 +23,38 @@ export class PullsLoop implements OnApplicationBootstrap, BeforeApplicationShutd
     @Inject(PULL_WAKER) private readonly waker: Waker,
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
     @Inject(LOGGER) private readonly log: Logger,
-  ) {}
+  ) {
+    this.background = new Background((err) => log.error({ err }, 'pull.loop-failed'), waker);
+  }
 
   onApplicationBootstrap(): void {
-    const { CALLOSUM_PULLS_MAX: workers } = this.settings;
+    const {
+      CALLOSUM_PULLS_MAX: workers,
+      CALLOSUM_PULL_SELECTOR_DAYS: selectorDays,
+      CALLOSUM_PULL_RETENTION_DAYS: days,
+    } = this.settings;
     // Sources that were away, and may hang again, leave half of the workers to the others.
     const toAll = Math.ceil(workers / 2);
-    this.running = Promise.all(
-      Array.from({ length: workers }, (_, index) => this.work(index < toAll ? 'all' : 'answering')),
-    );
-    this.pruneTimer = setInterval(() => {
-      this.pruning = this.prune();
-    }, pruneEveryMs);
+    for (let index = 0; index < workers; index++)
+      this.background.loop(pollMs, () => this.work(index < toAll ? 'all' : 'answering'));
+    this.background.every(pruneEveryMs, () => this.pulls.prune(selectorDays, days));
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.pruneTimer);
-    this.stop.abort();
-    this.waker.wake();
-    await Promise.all([this.running, this.pruning]);
+  beforeApplicationShutdown(): Promise<void> {
+    return this.background.end();
   }
 
-  private async work(sources: PullSources): Promise<void> {
-    while (!this.stop.signal.aborted) {
-      const { turn } = this.waker;
-      let claim: ClaimedPull | undefined;
-      try {
-        claim = await this.pulls.claim(pullLeaseMs, sources);
-        if (claim) await this.attempt(claim);
-      } catch (err) {
-        claim = undefined;
-        this.log.error({ err }, 'pull.loop-failed');
-      }
-      if (!claim) await this.waker.wait(turn, pollMs);
-    }
+  private async work(sources: PullSources): Promise<boolean> {
+    const claim = await this.pulls.claim(pullLeaseMs, sources);
+    if (claim) await this.attempt(claim);
+    return claim !== undefined;
   }
 
   private async attempt(claim: ClaimedPull): Promise<void> {
     const { id: pull, source: aet, traceparent } = claim;
     const attributes = { 'callosum.pull': pull, 'dicom.called_ae': aet };
     await withSpan('dimse-ingest', 'dimse.pull', { attributes, traceparent }, async (span) => {
-      const attempt = await this.workOffPull.execute(claim, this.stop.signal);
+      const attempt = await this.workOffPull.execute(claim, this.background.signal);
       span.setAttribute('callosum.outcome', attempt.end);
       if (attempt.end === 'delayed')
         this.log.warn({ pull, aet, code: attempt.code, pauseMs: attempt.pauseMs }, 'pull.delayed');
@@ -81,14 +70,5 @@ export class PullsLoop implements OnApplicationBootstrap, BeforeApplicationShutd
     const { source: aet, state, found, received, failed, errorCode: code } = view;
     count('callosum.pulls', 1, { 'callosum.outcome': state });
     this.log.info({ pull: id, aet, state, found, received, failed, code }, 'pull.ended');
-  }
-
-  private async prune(): Promise<void> {
-    const { CALLOSUM_PULL_SELECTOR_DAYS: selectorDays, CALLOSUM_PULL_RETENTION_DAYS: days } = this.settings;
-    try {
-      await this.pulls.prune(selectorDays, days);
-    } catch (err) {
-      this.log.error({ err }, 'pull.loop-failed');
-    }
   }
 }

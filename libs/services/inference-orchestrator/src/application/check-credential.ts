@@ -1,6 +1,6 @@
 import { credentialIdOf, sameHash, tokenHash } from '../domain/credential.js';
 import { CredentialRefusedError } from '../domain/errors.js';
-import type { Credentials } from './ports.js';
+import type { Credentials } from './credential-ports.js';
 
 /** Whose worker calls, as its credential proves. */
 export interface WorkerIdentity {

@@ -1,7 +1,7 @@
 import type { Manifest } from '../domain/manifest.js';
 import { decideJobs } from '../domain/scheduling.js';
 import { type IndexedStudy, selectInput } from '../domain/selection.js';
-import type { StudyJobs } from './ports.js';
+import type { StudyJobs } from './scheduling-ports.js';
 
 export interface Scheduled {
   readonly jobIds: readonly string[];

@@ -1,6 +1,7 @@
 import { ModelNotFoundError } from '../domain/errors.js';
 import { selectInput } from '../domain/selection.js';
-import type { ConsideredStudies, Models, Studies } from './ports.js';
+import type { Models, Studies } from './ports.js';
+import type { ConsideredStudies } from './scheduling-ports.js';
 
 export interface ExplainSelectionDependencies {
   readonly models: Models;

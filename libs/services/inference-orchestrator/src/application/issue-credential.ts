@@ -3,7 +3,7 @@ import { newId } from '@callosum/kernel';
 import { makeToken, tokenHash } from '../domain/credential.js';
 import { InvalidCredentialRequestError } from '../domain/errors.js';
 import { nameCharactersMax } from '../domain/manifest.js';
-import type { Credentials } from './ports.js';
+import type { Credentials } from './credential-ports.js';
 
 /** Both are shown in lists, a line each. */
 const oneLine = /^\P{Cc}*$/u;

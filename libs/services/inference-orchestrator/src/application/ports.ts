@@ -2,8 +2,8 @@ import type { inference, worker } from '@callosum/contracts';
 
 import type { AfterAttempt, AttemptFailure } from '../domain/attempt.js';
 import type { Manifest } from '../domain/manifest.js';
-import type { ExistingJob, HeldReason, StepTold } from '../domain/scheduling.js';
-import type { IndexedStudy, SelectedInput } from '../domain/selection.js';
+import type { HeldReason } from '../domain/scheduling.js';
+import type { IndexedStudy } from '../domain/selection.js';
 
 /** Trace and correlation of the fact that asked for work. */
 export interface Origin {
@@ -55,75 +55,6 @@ export interface Studies {
   locate(studyInstanceUid: string, seriesInstanceUid: string): Promise<readonly LocatedInstance[]>;
 }
 
-export interface CompletedStudy {
-  readonly studyInstanceUid: string;
-  readonly revision: number;
-  readonly completedAt: Date;
-}
-
-/** A study that completed just now. */
-export interface JustCompletedStudy extends CompletedStudy {
-  /** Those its completion tells of. */
-  readonly steps: readonly StepTold[];
-}
-
-/** What a procedure step made of the jobs of its study. */
-export interface JobsOfStep {
-  readonly held: readonly string[];
-  readonly released: readonly string[];
-}
-
-/** Studies waiting for a model that has just registered: a portion of them, oldest first. */
-export interface Backfill {
-  readonly modelId: string;
-  readonly version: string;
-  /** Of the version that registered last: it gets the jobs. */
-  readonly manifest: Manifest;
-  readonly studies: readonly (CompletedStudy & Origin)[];
-}
-
-/** Completed studies and the jobs that follow from them. */
-export interface Scheduling {
-  /**
-   * Records that a study is complete and runs `work` in the same transaction; not at all when the event's effect is
-   * committed already, or a later revision is known. Its procedure steps decide whether its jobs are held, those that
-   * `work` leaves as well as those that wait already; where nothing holds them, those held before are released.
-   * @returns those that are held or released from now on
-   */
-  completed(
-    event: { readonly id: string },
-    study: JustCompletedStudy,
-    origin: Origin,
-    work: (jobs: StudyJobs) => Promise<void>,
-  ): Promise<JobsOfStep>;
-  /**
-   * Records what was told of a procedure step, before its study is complete or after, and holds the jobs of the study
-   * or releases them as its steps are now. Nothing is done when the event's effect is committed already.
-   */
-  stepChanged(event: { readonly id: string }, studyInstanceUid: string, step: StepTold): Promise<JobsOfStep>;
-  /** Forgets steps that nobody told anything of for long. */
-  forgetSteps(): Promise<void>;
-  /**
-   * Runs `work` for a series that is complete before its study; not at all when the event's effect is committed already,
-   * or this revision of the study has completed, which decided for all its series.
-   */
-  seriesCompleted(
-    event: { readonly id: string },
-    study: Pick<CompletedStudy, 'studyInstanceUid' | 'revision'>,
-    origin: Origin,
-    work: (jobs: StudyJobs) => Promise<void>,
-  ): Promise<void>;
-  /**
-   * Takes a model that has recent studies still to be considered; another replica leaves it alone for a while.
-   * @param studiesMax of one portion; without studies nothing is left of the backfill
-   */
-  claimBackfill(studiesMax: number): Promise<Backfill | undefined>;
-  /** The portion was considered: the next one begins behind it, or the backfill is over. */
-  backfilled(portion: Backfill): Promise<void>;
-  /** Runs `work` unless the study has completed again meanwhile, which considers every model anyway. */
-  reconsider(study: CompletedStudy & Origin, work: (jobs: StudyJobs) => Promise<void>): Promise<void>;
-}
-
 /** A study's job, as people see it. */
 export interface JobSummary {
   readonly jobId: string;
@@ -156,15 +87,6 @@ export interface JobQueries {
   /** Jobs that ended long ago, and whose label maps are gone; as many as one sweep takes. */
   outlived(): Promise<readonly string[]>;
   remove(jobId: string): Promise<void>;
-}
-
-/** One study's jobs, locked for the length of one decision. */
-export interface StudyJobs {
-  /** Of each model the version that registered last. */
-  models(): Promise<readonly Manifest[]>;
-  existing(modelId: string): Promise<readonly ExistingJob[]>;
-  schedule(manifest: Manifest, input: SelectedInput, studyRevision: number): Promise<string>;
-  supersede(jobId: string): Promise<void>;
 }
 
 export interface ExpiredAttempt extends HeldJob {
@@ -273,38 +195,4 @@ export interface Models {
 export interface RegisteredModel {
   readonly manifest: Manifest;
   readonly registeredAt: Date;
-}
-
-/** Complete studies the models were decided for. */
-export interface ConsideredStudies {
-  /** Revision of the last decision; undefined when there was none. */
-  revisionOf(studyInstanceUid: string): Promise<number | undefined>;
-}
-
-export interface NewCredential {
-  readonly id: string;
-  readonly vendor: string;
-  readonly label: string;
-  readonly tokenSha256: string;
-  readonly issuedBy: string;
-  readonly expiresAt: Date | undefined;
-}
-
-export interface Credential extends Omit<NewCredential, 'tokenSha256'> {
-  readonly issuedAt: Date;
-  readonly revokedAt: Date | undefined;
-  readonly lastUsedAt: Date | undefined;
-}
-
-/** Vendors' credentials: rows, so that every replica knows at once. */
-export interface Credentials {
-  add(credential: NewCredential): Promise<void>;
-  /** Newest first. */
-  list(): Promise<readonly Credential[]>;
-  /** Idempotent. @returns false when there is none */
-  revoke(id: string): Promise<boolean>;
-  /** Vendor and hash of a credential in force; notes that it was used. */
-  inForce(id: string): Promise<{ readonly vendor: string; readonly tokenSha256: string } | undefined>;
-  /** Of these, ids that are not in force any more. */
-  ended(ids: readonly string[]): Promise<readonly string[]>;
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Logger } from '@callosum/telemetry';
 
-import type { Credentials } from '../application/ports.js';
+import type { Credentials } from '../application/credential-ports.js';
 
 /** A revoked credential's calls end within this time and one query, whichever replica they are at. */
 const lookEveryMs = 1_000;

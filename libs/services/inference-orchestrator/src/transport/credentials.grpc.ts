@@ -5,7 +5,7 @@ import type { Logger } from '@callosum/telemetry';
 import type { CallContext } from 'nice-grpc';
 
 import { issueCredential } from '../application/issue-credential.js';
-import type { Credentials } from '../application/ports.js';
+import type { Credentials } from '../application/credential-ports.js';
 import { CredentialNotFoundError, InvalidCredentialRequestError } from '../domain/errors.js';
 
 /** callosum.worker.v1.WorkerCredentialService, on the internal port. */

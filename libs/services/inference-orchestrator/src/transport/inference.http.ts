@@ -5,7 +5,8 @@ import type { Logger } from '@callosum/telemetry';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 
 import { explainSelection } from '../application/explain-selection.js';
-import type { ConsideredStudies, JobQueries, Models, Studies } from '../application/ports.js';
+import type { JobQueries, Models, Studies } from '../application/ports.js';
+import type { ConsideredStudies } from '../application/scheduling-ports.js';
 import { JobNotHeldError, MalformedRequestError } from '../domain/errors.js';
 import { JOB_QUERIES, MODELS, SCHEDULING, STUDIES, WAKER } from '../tokens.js';
 

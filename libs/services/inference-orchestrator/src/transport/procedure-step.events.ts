@@ -5,7 +5,7 @@ import { type Logger, withSpan } from '@callosum/telemetry';
 import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
-import type { Scheduling } from '../application/ports.js';
+import type { Scheduling } from '../application/scheduling-ports.js';
 import type { StepStatus, StepTold } from '../domain/scheduling.js';
 import { SCHEDULING, service, WAKER } from '../tokens.js';
 

@@ -6,7 +6,8 @@ import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import { considerSeries } from '../application/consider-study.js';
-import type { Scheduling, Studies } from '../application/ports.js';
+import type { Studies } from '../application/ports.js';
+import type { Scheduling } from '../application/scheduling-ports.js';
 import { StudyNotIndexedError, StudyUnavailableError } from '../domain/errors.js';
 import type { OrchestratorSettings } from '../settings.js';
 import { SCHEDULING, service, STUDIES, WAKER } from '../tokens.js';

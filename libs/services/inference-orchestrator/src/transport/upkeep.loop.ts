@@ -6,17 +6,8 @@ import { type Logger, withSpan } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
 import { considerStudy } from '../application/consider-study.js';
-import type {
-  Artifacts,
-  Attempts,
-  CompletedStudy,
-  JobQueries,
-  LabelMaps,
-  Models,
-  Origin,
-  Scheduling,
-  Studies,
-} from '../application/ports.js';
+import type { Artifacts, Attempts, JobQueries, LabelMaps, Models, Origin, Studies } from '../application/ports.js';
+import type { CompletedStudy, Scheduling } from '../application/scheduling-ports.js';
 import type { Manifest } from '../domain/manifest.js';
 import { StudyNotIndexedError } from '../domain/errors.js';
 import {

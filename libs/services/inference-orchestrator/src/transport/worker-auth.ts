@@ -3,7 +3,7 @@ import { count, type Logger } from '@callosum/telemetry';
 import { type CallContext, ServerError, type ServerMiddleware, type ServerMiddlewareCall, Status } from 'nice-grpc';
 
 import { checkCredential, type WorkerIdentity } from '../application/check-credential.js';
-import type { Credentials } from '../application/ports.js';
+import type { Credentials } from '../application/credential-ports.js';
 import { CredentialRefusedError } from '../domain/errors.js';
 import { service } from '../tokens.js';
 import { CredentialWatch } from './credential-watch.js';

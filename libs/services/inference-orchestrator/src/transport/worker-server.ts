@@ -5,7 +5,7 @@ import { grpcServerMiddleware, type Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { createServer, type Server } from 'nice-grpc';
 
-import type { Credentials } from '../application/ports.js';
+import type { Credentials } from '../application/credential-ports.js';
 import { assertWorkerBind, type OrchestratorSettings, workerTls } from '../settings.js';
 import { CREDENTIALS, service } from '../tokens.js';
 import { workerAuth } from './worker-auth.js';

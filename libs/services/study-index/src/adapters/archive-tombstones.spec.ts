@@ -29,4 +29,17 @@ describe('a rejection note and its correction under the same UID', () => {
       archive.reject({ ...note, instanceRevision }, [{ seriesInstanceUid: '1.3', sopInstanceUid: '1.4' }], null);
     expect([await reject(1), await reject(1), await reject(2), await reject(2)]).toEqual([1, 0, 1, 0]);
   });
+
+  it('show again what the correction names no more', async () => {
+    const asked: boolean[] = [];
+    const tombstones = {
+      unreject: (_study: string, note: string, isWrong: (sop: string) => boolean) => {
+        asked.push(note === '1.2.9', isWrong('1.4'), isWrong('1.5'));
+        return Promise.resolve({ sequence: 1, instances: 1 });
+      },
+    };
+    const archive = new ArchiveTombstones({ tombstones } as never);
+    expect(await archive.takeBack(note, [{ seriesInstanceUid: '1.3', sopInstanceUid: '1.4' }])).toBe(1);
+    expect(asked).toEqual([true, false, true]);
+  });
 });

@@ -1,7 +1,7 @@
 import type { Archive } from '@callosum/archive';
 import type { Kysely } from 'kysely';
 
-import type { RetentionArchive } from '../application/keep-or-let-go.js';
+import type { AgedStudy, RetentionArchive } from '../application/keep-or-let-go.js';
 import type { UnrejectingArchive } from '../application/judge-rejected.js';
 import type { IndexedPatients, NoteArchive } from '../application/obey-note.js';
 import type { RejectedInstance, RejectionNote } from '../domain/rejection-note.js';
@@ -27,12 +27,26 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
     return recorded.instances;
   }
 
-  async unreject(studyInstanceUid: string, sopInstanceUid: string, actor: string): Promise<void> {
-    await this.archive.tombstones.unreject(studyInstanceUid, sopInstanceUid, actor);
+  async takeBack(
+    { studyInstanceUid, sopInstanceUid: note }: Pick<RejectionNote, 'studyInstanceUid' | 'sopInstanceUid'>,
+    except: readonly RejectedInstance[],
+  ): Promise<number> {
+    const kept = new Set(except.map(({ sopInstanceUid }) => sopInstanceUid));
+    const isWrong = (sopInstanceUid: string): boolean => !kept.has(sopInstanceUid);
+    return (await this.archive.tombstones.unreject(studyInstanceUid, note, isWrong)).instances;
   }
 
-  async letGo(studyInstanceUid: string, quietSince: Date, eraseAfterMs: number | null): Promise<number> {
-    return (await this.archive.tombstones.letGo(studyInstanceUid, { quietSince, eraseAfterMs })).instances;
+  async unreject(studyInstanceUid: string, sopInstanceUid: string, note: string): Promise<void> {
+    await this.archive.tombstones.unreject(studyInstanceUid, note, (other) => other === sopInstanceUid);
+  }
+
+  async letGo(
+    { studyInstanceUid, sourceInstances }: Pick<AgedStudy, 'studyInstanceUid' | 'sourceInstances'>,
+    quietSince: Date,
+    eraseAfterMs: number | null,
+  ): Promise<number> {
+    const how = { quietSince, eraseAfterMs, sourceInstances };
+    return (await this.archive.tombstones.letGo(studyInstanceUid, how)).instances;
   }
 }
 

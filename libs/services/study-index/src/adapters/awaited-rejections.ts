@@ -4,6 +4,9 @@ import type { AwaitedRejection, AwaitedRejections } from '../application/judge-r
 import type { RejectedInstance, RejectionNote } from '../domain/rejection-note.js';
 import type { StudyIndexTables } from './tables.js';
 
+/** A study of which nothing is indexed so long after a note, the note neither, is gone; before, it may be on its way. */
+const studyGoneHours = 24;
+
 /** What rejection notes name before it came, as rows of PostgreSQL. */
 export class PostgresAwaitedRejections implements AwaitedRejections {
   constructor(private readonly db: Kysely<StudyIndexTables>) {}
@@ -15,7 +18,9 @@ export class PostgresAwaitedRejections implements AwaitedRejections {
       from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[]) as one (sop)
       where not exists (select 1 from instance i where i.sop_instance_uid = one.sop)
       on conflict (study_instance_uid, sop_instance_uid) do update set note_uid = excluded.note_uid,
-        patient_id = excluded.patient_id, issuer_of_patient_id = excluded.issuer_of_patient_id`.execute(this.db);
+        patient_id = excluded.patient_id, issuer_of_patient_id = excluded.issuer_of_patient_id, named_at = now()`.execute(
+      this.db,
+    );
   }
 
   async of(studyInstanceUid: string, sopInstanceUid: string): Promise<AwaitedRejection | undefined> {
@@ -33,5 +38,13 @@ export class PostgresAwaitedRejections implements AwaitedRejections {
       .where('study_instance_uid', '=', studyInstanceUid)
       .where('sop_instance_uid', '=', sopInstanceUid)
       .execute();
+  }
+
+  async forgetOld(days: number): Promise<number> {
+    const { numAffectedRows } = await sql`
+      delete from awaited_rejection a where a.named_at < now() - make_interval(days => ${days}::int)
+        or (a.named_at < now() - make_interval(hours => ${studyGoneHours}::int) and not exists (
+          select 1 from instance i where i.study_instance_uid = a.study_instance_uid))`.execute(this.db);
+    return Number(numAffectedRows ?? 0n);
   }
 }

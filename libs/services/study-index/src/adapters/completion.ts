@@ -17,6 +17,7 @@ import type {
 import { holdMs, type StatedCompleteness, type StatedLimits } from '../domain/completeness.js';
 import type { ProcedureStep } from '../domain/procedure-step.js';
 import { associationDone } from './index-transaction.js';
+import { forgetPatients } from './patients.js';
 import { closeRevision, sourceSeriesOf } from './revisions.js';
 import { forgetOldSteps, judgeStudy, stepEvidence, tellWholeSeries } from './statements.js';
 import type { StudyIndexTables } from './tables.js';
@@ -46,6 +47,8 @@ interface DueRow {
 
 /** Deadlines of studies as rows of PostgreSQL. */
 export class PostgresCompletionStore implements CompletionStore {
+  #patientsAfter = '';
+
   constructor(
     private readonly db: Kysely<StudyIndexTables>,
     private readonly outbox: Outbox,
@@ -233,6 +236,10 @@ export class PostgresCompletionStore implements CompletionStore {
 
   forgetOldSteps(): Promise<void> {
     return forgetOldSteps(this.db);
+  }
+
+  async forgetPatients(): Promise<void> {
+    this.#patientsAfter = await forgetPatients(this.db, this.#patientsAfter);
   }
 }
 

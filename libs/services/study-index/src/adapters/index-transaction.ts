@@ -13,6 +13,7 @@ import { nameKeys } from '../domain/levels.js';
 import type { ProcedureStep } from '../domain/procedure-step.js';
 import type { StudyProgress } from '../domain/study.js';
 import { jsonColumn } from './json-column.js';
+import { asContention } from './patients.js';
 import { cleanIdentity, emptyStudy, patientRow } from './rows.js';
 import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
@@ -162,7 +163,10 @@ export class PostgresIndexTransaction implements IndexTransaction {
       .insertInto('instance')
       .values({ sop_instance_uid: record.sopInstanceUid, ...values })
       .onConflict((on) => on.column('sop_instance_uid').doUpdateSet(values))
-      .execute();
+      .execute()
+      .catch((error: unknown) => {
+        throw asContention(error, record.sopInstanceUid);
+      });
   }
 
   isWithheld(studyInstanceUid: string, sopInstanceUid: string): Promise<boolean> {

@@ -215,4 +215,16 @@ export const studyIndexMigrations: Migrations = {
       await awaitedRejections.execute(db);
     },
   },
+  '0009-awaited-rejections-end': {
+    up: async (db) => {
+      await sql`alter table awaited_rejection add column named_at timestamptz not null default now()`.execute(db);
+      await sql`create index awaited_rejection_by_age on awaited_rejection (named_at)`.execute(db);
+    },
+  },
+  // Whom nothing is indexed of is forgotten; the reference to a patient is looked at from that side too.
+  '0010-instances-of-patients': addIndexes({
+    name: 'instance_by_patient',
+    table: 'instance',
+    on: '(patient_digest)',
+  }),
 };

@@ -24,7 +24,9 @@ export class PostgresRetention implements RetentionStore {
       from next where study.study_instance_uid = next.study_instance_uid
       returning study.study_instance_uid as "studyInstanceUid", study.modalities,
         (select max(stored_at) from instance i
-          where i.study_instance_uid = study.study_instance_uid and not i.issued_by_callosum) as "lastStoredAt"`.execute(
+          where i.study_instance_uid = study.study_instance_uid and not i.issued_by_callosum) as "lastStoredAt",
+        (select count(*)::int from instance i
+          where i.study_instance_uid = study.study_instance_uid and not i.issued_by_callosum) as "sourceInstances"`.execute(
       this.db,
     );
     return rows[0];

@@ -1,4 +1,5 @@
 import type { QueryKey as Key } from '@callosum/dicom';
+import { Turns } from '@callosum/kernel';
 import { type Kysely, sql } from 'kysely';
 
 import type { SearchPage, SearchPosition, SearchQuery, SearchStore } from '../application/search.js';
@@ -9,7 +10,6 @@ import type { Level } from '../domain/keys.js';
 import { conditionSql, isDecided } from './search-conditions.js';
 import { ofPatient, type Sql } from './search-fields.js';
 import { type At, orderOf, positionColumns, sectionsAfter } from './search-order.js';
-import { Turns } from './turns.js';
 import type { StudyIndexTables } from './tables.js';
 
 interface FoundRow {
@@ -54,7 +54,7 @@ export class PostgresSearchStore implements SearchStore {
     query: SearchQuery,
     { after, limit, offset }: { after?: SearchPosition; limit: number; offset: number },
   ): Promise<SearchPage> {
-    return this.turns.take(async () => {
+    return this.turns.run(async () => {
       const sections = after ? sectionsOf(query, after as At) : [sql`true`];
       const rows: FoundRow[] = [];
       for (const section of sections) {

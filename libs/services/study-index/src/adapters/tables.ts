@@ -126,6 +126,8 @@ export interface AwaitedRejectionTable {
   note_uid: string;
   patient_id: string;
   issuer_of_patient_id: string;
+  /** By the last note that did. */
+  named_at: Generated<Date>;
 }
 
 /** What a modality last said of a procedure step, for each study the step names; also before anything of it is indexed. */

@@ -93,6 +93,8 @@ export interface CompletionStore {
   forgetOldReleases(): Promise<void>;
   /** What steps stated of a study that is long over, or that never came. */
   forgetOldSteps(): Promise<void>;
+  /** Some of the patients of whom nothing is indexed any more. */
+  forgetPatients(): Promise<void>;
   waiting(): Promise<WaitingStudies>;
 }
 

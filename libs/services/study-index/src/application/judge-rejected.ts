@@ -14,10 +14,16 @@ export interface AwaitedRejections {
   add(note: RejectionNote, instances: readonly RejectedInstance[]): Promise<void>;
   of(studyInstanceUid: string, sopInstanceUid: string): Promise<AwaitedRejection | undefined>;
   forget(studyInstanceUid: string, sopInstanceUid: string): Promise<void>;
+  /**
+   * Forgets what was named longer ago than this, and what is left of studies that are gone: whose it was said to be. It
+   * stays hidden if it comes after all. @returns how many
+   */
+  forgetOld(days: number): Promise<number>;
 }
 
 export interface UnrejectingArchive {
-  unreject(studyInstanceUid: string, sopInstanceUid: string, actor: string): Promise<void>;
+  /** Shows an instance that this note alone hides. */
+  unreject(studyInstanceUid: string, sopInstanceUid: string, note: string): Promise<void>;
 }
 
 /** Looks at an instance that came hidden. */

@@ -4,8 +4,9 @@ import { overSince } from './keep-or-let-go.js';
 
 const now = new Date('2026-11-22T00:00:00Z');
 const daysAgo = (days: number): Date => new Date(now.getTime() - days * 86_400_000);
+const aged = { studyInstanceUid: '1.2', sourceInstances: 1 };
 const over = (days: Record<string, number>, modalities: string[], age: number): boolean =>
-  overSince(days, { studyInstanceUid: '1.2', modalities, lastStoredAt: daysAgo(age) }, now) !== undefined;
+  overSince(days, { ...aged, modalities, lastStoredAt: daysAgo(age) }, now) !== undefined;
 
 describe('retention of a study', () => {
   it('is over when the period of its modality is', () => {
@@ -14,8 +15,8 @@ describe('retention of a study', () => {
   });
 
   it('says since when nothing may have come', () => {
-    const aged = { studyInstanceUid: '1.2', modalities: ['CT', 'MG'], lastStoredAt: daysAgo(70) };
-    expect(overSince({ CT: 30, MG: 60 }, aged, now)).toEqual(daysAgo(60));
+    const study = { ...aged, modalities: ['CT', 'MG'], lastStoredAt: daysAgo(70) };
+    expect(overSince({ CT: 30, MG: 60 }, study, now)).toEqual(daysAgo(60));
   });
 
   it('takes the longest period of its modalities', () => {
@@ -31,8 +32,6 @@ describe('retention of a study', () => {
   });
 
   it('does not begin for a study that holds no source instance', () => {
-    expect(
-      overSince({ '*': 1 }, { studyInstanceUid: '1.2', modalities: ['SEG'], lastStoredAt: null }, now),
-    ).toBeUndefined();
+    expect(overSince({ '*': 1 }, { ...aged, modalities: ['SEG'], lastStoredAt: null }, now)).toBeUndefined();
   });
 });

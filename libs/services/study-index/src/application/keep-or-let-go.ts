@@ -9,6 +9,8 @@ export interface AgedStudy {
   readonly modalities: readonly string[];
   /** When its last source instance came; null where it holds Callosum's own objects only. */
   readonly lastStoredAt: Date | null;
+  /** Source instances that are indexed: what the archive has beside them may be of another modality. */
+  readonly sourceInstances: number;
 }
 
 export interface RetentionStore {
@@ -20,10 +22,15 @@ export interface RetentionStore {
 
 export interface RetentionArchive {
   /**
-   * Hides the study for good, unless a legal hold or a person keeps it, or something of it came after `quietSince`.
+   * Hides the study for good, unless a legal hold or a person keeps it, something of it came after `quietSince`, or the
+   * archive shows other source instances of it than the index.
    * @returns how many instances
    */
-  letGo(studyInstanceUid: string, quietSince: Date, eraseAfterMs: number | null): Promise<number>;
+  letGo(
+    study: Pick<AgedStudy, 'studyInstanceUid' | 'sourceInstances'>,
+    quietSince: Date,
+    eraseAfterMs: number | null,
+  ): Promise<number>;
 }
 
 const dayMs = 86_400_000;
@@ -60,7 +67,7 @@ export async function letGoDueStudies(
     if (!study) break;
     const quietSince = overSince(days, study, clock.now());
     if (quietSince) {
-      const instances = await archive.letGo(study.studyInstanceUid, quietSince, eraseAfterMs);
+      const instances = await archive.letGo(study, quietSince, eraseAfterMs);
       if (instances > 0) {
         onLetGo(study.studyInstanceUid, instances);
         letGo++;

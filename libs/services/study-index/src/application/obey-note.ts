@@ -6,6 +6,11 @@ import { type RejectedInstance, type RejectionNote, rejections } from '../domain
 export interface NoteArchive {
   /** Hides these instances of the study, those too that come later; once for each note. @returns how many; 0 the second time */
   reject(note: RejectionNote, instances: readonly RejectedInstance[], eraseAfterMs: number | null): Promise<number>;
+  /** Shows again what this note alone hides, but for these instances. @returns how many */
+  takeBack(
+    note: Pick<RejectionNote, 'studyInstanceUid' | 'sopInstanceUid'>,
+    except: readonly RejectedInstance[],
+  ): Promise<number>;
 }
 
 export interface IndexedPatients {
@@ -24,6 +29,8 @@ export interface Obeyed {
   readonly hidden: number;
   /** Referenced and left alone: of another study or patient, or not in the note's evidence. */
   readonly refused: number;
+  /** Named by the note that this one corrects, and by this one no more. */
+  readonly takenBack: number;
 }
 
 /**
@@ -45,5 +52,6 @@ export async function obeyNote(
   // Before they are hidden: what comes at this moment must find whose it is said to be.
   if (note.patientId !== '') await awaited.add(note, instances);
   const hidden = instances.length === 0 ? 0 : await archive.reject(note, instances, eraseAfterMs);
-  return { hidden, refused: foreign.size + note.elsewhere };
+  const takenBack = note.instanceRevision > 1 ? await archive.takeBack(note, instances) : 0;
+  return { hidden, refused: foreign.size + note.elsewhere, takenBack };
 }

@@ -37,6 +37,10 @@ export interface RejectionNote {
   readonly elsewhere: number;
 }
 
+/** A Key Object Selection Document of others that rejects nothing, and corrects one that perhaps did. */
+export const rejectsNoMore = (record: InstanceRecord): boolean =>
+  record.sopClassUid === keyObjectSelection && !record.issuedByCallosum && record.instanceRevision > 1;
+
 /** The rejection note that an instance is; undefined for any other. */
 export function rejectionNoteOf(record: InstanceRecord): RejectionNote | undefined {
   const { sopClassUid, metadata, studyInstanceUid, sopInstanceUid, patient } = record;

@@ -65,6 +65,7 @@ export async function clearIndex(): Promise<void> {
   forgetObjects();
   waiting.length = 0;
   held.length = 0;
+  hidden.clear();
 }
 
 /** @param before what happens when all is done but the commit */
@@ -198,8 +199,20 @@ export const reindex = () =>
     new PostgresReindexTarget(database.db, outbox, systemClock, periods),
     () => undefined,
   );
+
+/** SOP Instance UIDs that the archive hides and the index does not know to be. */
+export const hidden = new Set<string>();
+export const hiddenInArchive = {
+  withheldAmong: (_study: string, uids: readonly string[]) =>
+    Promise.resolve(new Set(uids.filter((u) => hidden.has(u)))),
+};
 export const grpc = () =>
-  new StudyIndexGrpc(new PostgresIndexQueries(database.db), new PostgresSearchStore(database.db), reindex());
+  new StudyIndexGrpc(
+    new PostgresIndexQueries(database.db),
+    new PostgresSearchStore(database.db),
+    reindex(),
+    hiddenInArchive,
+  );
 
 export type Asked = Partial<imaging.SearchRequest> & { level: imaging.QueryLevel };
 export const searchRequest = (asked: Asked): imaging.SearchRequest => imaging.SearchRequest.fromPartial(asked);

@@ -91,6 +91,7 @@ export class CompletionLoop implements OnApplicationBootstrap, BeforeApplication
       if (Date.now() - this.forgottenAt > forgetEveryMs) {
         await this.store.forgetOldReleases();
         await this.store.forgetOldSteps();
+        await this.store.forgetPatients();
         this.forgottenAt = Date.now();
       }
       this.schedule(sweepMs);

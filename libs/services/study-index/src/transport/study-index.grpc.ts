@@ -2,6 +2,7 @@ import { imaging } from '@callosum/contracts';
 import { isUid } from '@callosum/kernel';
 import { ServerError, Status } from 'nice-grpc';
 
+import { type WithheldAmong, withoutWithheld } from '../application/locate-shown.js';
 import type { IndexQueries, InstanceScope } from '../application/queries.js';
 import type { Reindex } from '../application/reindex.js';
 import { planSearch } from '../application/search-plan.js';
@@ -17,6 +18,7 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
     private readonly queries: IndexQueries,
     private readonly searches: SearchStore,
     private readonly rebuild: Reindex,
+    private readonly archive: WithheldAmong,
   ) {}
 
   async getStudy(request: imaging.GetStudyRequest) {
@@ -46,7 +48,8 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
   }
 
   async *locateInstances(request: imaging.LocateInstancesRequest) {
-    yield* found(this.queries.locations(scopeOf(request)), request);
+    const located = found(this.queries.locations(scopeOf(request)), request);
+    yield* withoutWithheld(this.archive, request.studyInstanceUid, located);
   }
 
   async *reindex({ settledSeconds = settledSecondsDefault }: imaging.ReindexRequest) {

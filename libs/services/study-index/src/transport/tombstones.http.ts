@@ -7,15 +7,16 @@ import {
   type TombstoneScope,
   type TombstoneStatus,
 } from '@callosum/archive';
-import { anonymous, type Principal } from '@callosum/auth';
+import { type Principal, principalOf } from '@callosum/auth';
 import { isUid } from '@callosum/kernel';
-import { ARCHIVE, CallerPrincipal, LOGGER, SETTINGS } from '@callosum/runtime';
+import { ARCHIVE, LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import {
   Controller,
+  createParamDecorator,
   Delete,
+  type ExecutionContext,
   Get,
-  Headers,
   HttpCode,
   Inject,
   Param,
@@ -24,7 +25,7 @@ import {
   Put,
   Res,
 } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { MalformedUidError, PreconditionError } from '../domain/errors.js';
 import { erasureGraceMs } from '../settings-tombstones.js';
@@ -40,6 +41,18 @@ interface Path {
   readonly series?: string;
   readonly instance?: string;
 }
+
+/** What somebody decides about. */
+interface Decision {
+  readonly scope: TombstoneScope;
+  readonly decided: Decided;
+}
+
+/** A `Decision`, of the path, the caller and the caller's If-Match. */
+const Asked = createParamDecorator((_data: unknown, context: ExecutionContext): Decision => {
+  const { params, headers, raw } = context.switchToHttp().getRequest<FastifyRequest<{ Params: Path }>>();
+  return { scope: scopeOf(params), decided: decidedOf(principalOf(raw), headers['if-match']) };
+});
 
 /** A study's tombstones as they are now, answered with them. */
 type Answer = ReturnType<typeof toJson>;
@@ -61,69 +74,50 @@ export class TombstonesHttp {
 
   /** Hides at once, and erases after the site's grace. @returns 404 for what the archive does not keep */
   @Delete([study, series, instance])
-  async remove(
-    @Param() path: Path,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res({ passthrough: true }) reply: FastifyReply,
-    @CallerPrincipal() principal: Principal = anonymous,
-  ): Promise<Answer> {
-    const scope = scopeOf(path);
+  async remove(@Asked() decision: Decision, @Res({ passthrough: true }) reply: FastifyReply): Promise<Answer> {
     const hide = { reason: 'person', eraseAfterMs: erasureGraceMs(this.settings) } as const;
-    const recorded = this.archive.tombstones.hide(scope, { ...hide, ...decided(principal, ifMatch) });
-    return this.#done('deleted', scope, principal, recorded, reply);
+    return this.#done('deleted', decision, reply, (tombstones, { scope, decided }) =>
+      tombstones.hide(scope, { ...hide, ...decided }),
+    );
   }
 
   /** Shows again what is hidden, for whatever reason it is. @returns 404 when nothing of it is hidden */
   @Post([`${study}/restore`, `${series}/restore`, `${instance}/restore`])
   @HttpCode(200)
-  async restore(
-    @Param() path: Path,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res({ passthrough: true }) reply: FastifyReply,
-    @CallerPrincipal() principal: Principal = anonymous,
-  ): Promise<Answer> {
-    const scope = scopeOf(path);
-    const recorded = this.archive.tombstones.restore(scope, decided(principal, ifMatch));
-    return this.#done('restored', scope, principal, recorded, reply);
+  async restore(@Asked() decision: Decision, @Res({ passthrough: true }) reply: FastifyReply): Promise<Answer> {
+    return this.#done('restored', decision, reply, (tombstones, { scope, decided }) =>
+      tombstones.restore(scope, decided),
+    );
   }
 
   @Put(`${study}/legal-hold`)
-  async hold(
-    @Param() path: Path,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res({ passthrough: true }) reply: FastifyReply,
-    @CallerPrincipal() principal: Principal = anonymous,
-  ): Promise<Answer> {
-    const scope = scopeOf(path);
-    const recorded = this.archive.tombstones.hold(scope.studyInstanceUid, decided(principal, ifMatch));
-    return this.#done('held', scope, principal, recorded, reply);
+  async hold(@Asked() decision: Decision, @Res({ passthrough: true }) reply: FastifyReply): Promise<Answer> {
+    return this.#done('held', decision, reply, (tombstones, { scope, decided }) =>
+      tombstones.hold(scope.studyInstanceUid, decided),
+    );
   }
 
   @Delete(`${study}/legal-hold`)
-  async release(
-    @Param() path: Path,
-    @Headers('if-match') ifMatch: string | undefined,
-    @Res({ passthrough: true }) reply: FastifyReply,
-    @CallerPrincipal() principal: Principal = anonymous,
-  ): Promise<Answer> {
-    const scope = scopeOf(path);
-    const recorded = this.archive.tombstones.release(scope.studyInstanceUid, decided(principal, ifMatch));
-    return this.#done('released', scope, principal, recorded, reply);
+  async release(@Asked() decision: Decision, @Res({ passthrough: true }) reply: FastifyReply): Promise<Answer> {
+    return this.#done('released', decision, reply, (tombstones, { scope, decided }) =>
+      tombstones.release(scope.studyInstanceUid, decided),
+    );
   }
 
   /** Who did what to which study: the audit trail, beside the tombstone itself. */
   async #done(
     effect: string,
-    { studyInstanceUid }: TombstoneScope,
-    principal: Principal,
-    recorded: Promise<Recorded>,
+    decision: Decision,
     reply: FastifyReply,
+    record: (tombstones: Archive['tombstones'], decision: Decision) => Promise<Recorded>,
   ): Promise<Answer> {
-    const { instances, sequence } = await recorded.catch((error: unknown) => {
+    const { studyInstanceUid } = decision.scope;
+    const { actor } = decision.decided;
+    const recorded = await record(this.archive.tombstones, decision).catch((error: unknown) => {
       // RFC 9110 13.1.1: somebody else decided since the caller looked.
       throw error instanceof TombstonesChangedError ? new PreconditionFailedException(error.message) : error;
     });
-    const actor = actorOf(principal);
+    const { instances, sequence } = recorded;
     this.log.info({ study: studyInstanceUid, effect, instances, sequence, actor }, 'tombstone.decided');
     return this.#answer({ studyInstanceUid }, reply);
   }
@@ -140,7 +134,7 @@ export class TombstonesHttp {
 const actorOf = ({ kind, subject }: Principal): string => (kind === 'anonymous' ? 'anonymous' : subject);
 
 /** If-Match names the status that the caller decided on (RFC 9110 13.1.1); `*` and none are for any. */
-function decided(principal: Principal, ifMatch: string | undefined): Decided {
+function decidedOf(principal: Principal, ifMatch: string | undefined): Decided {
   const actor = actorOf(principal);
   if (ifMatch === undefined || ifMatch.trim() === '*') return { actor };
   const tag = /^"(\d{1,15})"$/.exec(ifMatch.trim())?.[1];

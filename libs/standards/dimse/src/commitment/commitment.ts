@@ -8,9 +8,9 @@ import {
 } from '@callosum/dicom';
 import { isUid } from '@callosum/kernel';
 
+import { commitmentRefusals } from '../answers.js';
 import { DimseStatusError } from '../errors.js';
 import { messageParseLimits } from '../message-limits.js';
-import { NormalizedStatus } from '../status.js';
 
 // Storage Commitment Push Model, PS3.4 annex J.
 
@@ -97,7 +97,7 @@ export function decodeCommitmentRequest(
   const items = dataset.sequence('ReferencedSOPSequence');
   if (items.length === 0) throw invalid('ReferencedSOPSequence has no item', '00081199');
   if (items.length > referencesMax)
-    throw new DimseStatusError(NormalizedStatus.ResourceLimitation, {
+    throw new DimseStatusError(commitmentRefusals.tooManyReferences.status, {
       comment: `more than ${referencesMax} instances in one request`,
     });
   return { transactionUid: transactionUidOf(dataset), references: items.map(referenceOf) };
@@ -153,7 +153,7 @@ const itemOf = ({ sopClassUid, sopInstanceUid }: SopReference): Attributes => ({
 });
 
 const invalid = (comment: string, tag?: string): DimseStatusError =>
-  new DimseStatusError(NormalizedStatus.InvalidArgumentValue, {
+  new DimseStatusError(commitmentRefusals.unreadable.status, {
     comment,
     ...(tag === undefined ? {} : { attributeIdentifiers: [Number.parseInt(tag, 16)] }),
   });

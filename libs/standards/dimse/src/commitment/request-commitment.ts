@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { reportAnswers } from '../answers.js';
 import { DimseStatusError } from '../errors.js';
 import { ScuAssociation } from '../scu/scu-association.js';
 import type { ProposedContext, ScuOptions } from '../scu/scu-options.js';
@@ -21,9 +22,10 @@ import {
 export const commitmentReferencesMax = 25_000;
 
 const transferSyntaxUids = ['1.2.840.10008.1.2.1', '1.2.840.10008.1.2'];
-const asUser: ProposedContext = { abstractSyntaxUid: storageCommitmentClass, transferSyntaxUids };
-/** The provider opens this association, and selects its role (PS3.4 J.3.3, PS3.7 D.3.3.4). */
-const asProvider: ProposedContext = { ...asUser, roles: { scu: false, scp: true } };
+/** What is proposed to ask for a commitment. */
+export const commitmentUser: ProposedContext = { abstractSyntaxUid: storageCommitmentClass, transferSyntaxUids };
+/** What is proposed to report: the provider opens this association, and selects its role (PS3.4 J.3.3, PS3.7 D.3.3.4). */
+export const commitmentProvider: ProposedContext = { ...commitmentUser, roles: { scu: false, scp: true } };
 
 /**
  * Asks a provider to take responsibility for instances that were sent to it (N-ACTION), and waits a while for its report
@@ -46,11 +48,11 @@ export async function requestCommitment(
   const nEventReport = (event: EventReportRequest): Promise<NormalizedAnswer> => {
     const report = decodeCommitmentReport(event.dataset, event.transferSyntaxUid);
     if (report.transactionUid !== request.transactionUid)
-      throw new DimseStatusError(NormalizedStatus.InvalidArgumentValue, { comment: 'of another transaction' });
+      throw new DimseStatusError(reportAnswers.otherTransaction.status, { comment: 'of another transaction' });
     reported.resolve(report);
-    return Promise.resolve({ status: NormalizedStatus.Success });
+    return Promise.resolve({ status: reportAnswers.taken.status });
   };
-  const association = await ScuAssociation.open({ ...options, handler: { nEventReport } }, [asUser]);
+  const association = await ScuAssociation.open({ ...options, handler: { nEventReport } }, [commitmentUser]);
   try {
     const contextId = association.contextFor(storageCommitmentClass);
     const { status, comment } = await association.nAction(contextId, requestCommitmentAction, {
@@ -79,7 +81,7 @@ export class CommitmentReporter {
   private constructor(private readonly association: ScuAssociation) {}
 
   static async open(options: ScuOptions): Promise<CommitmentReporter> {
-    return new CommitmentReporter(await ScuAssociation.open(options, [asProvider]));
+    return new CommitmentReporter(await ScuAssociation.open(options, [commitmentProvider]));
   }
 
   /** @returns the requestor's status @throws {AssociationAbortedError} @throws {ContextRefusedError} */

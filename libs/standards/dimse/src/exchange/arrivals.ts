@@ -59,10 +59,10 @@ export function wholeArrival(
   context: AcceptedContext,
   command: CommandSet,
   messageId: number,
-  bytesMax: number,
+  { bytesMax, peer }: { readonly bytesMax: number; readonly peer: string },
   ready: () => void,
 ): Arrival {
-  const share = keptDatasets.share();
+  const share = keptDatasets.share(peer);
   const collected = new CollectedDataset(bytesMax, ready, share);
   return {
     sink: collected,

@@ -6,6 +6,8 @@ export interface ExchangeLimits extends MessageLimits {
   readonly pduBytesMax: number;
   readonly identifierBytesMax: number;
   readonly bufferedBytesMax: number;
+  /** The peer's time for the whole of a dataset that is kept whole, in however many PDUs it comes. */
+  readonly wholeMs: number;
   /** The peer's silence after a request of ours. */
   readonly responseMs: number;
   /** A peer that takes nothing for this long is gone. */
@@ -16,6 +18,8 @@ export interface ExchangeLimits extends MessageLimits {
 
 export interface ExchangeOptions {
   readonly contexts: AcceptedContexts;
+  /** AE title of the peer. */
+  readonly peer: string;
   /** Longest P-DATA-TF the peer takes; 0 is "no limit". */
   readonly peerPduBytesMax: number;
   /** Requests of the peer's that are served at the same time, and ours that may be unanswered. */

@@ -50,6 +50,8 @@ export class Exchange implements TransportUser {
     this.#served = new ServedRequests({
       window: options.servedMax,
       identifierBytesMax: limits.identifierBytesMax,
+      peer: options.peer,
+      awaitWhole: () => this.#awaitWhole(limits.wholeMs),
       peerIsSlow: () => transport.socket.writableNeedDrain,
       hold: (bytes) => {
         if (bytes >= 0) this.#heard++;
@@ -255,6 +257,15 @@ export class Exchange implements TransportUser {
   /** As much is held of what the peer sent as may be, for readers of ours that are slower. */
   get #full(): boolean {
     return this.#bufferedBytes >= this.options.limits.bufferedBytesMax;
+  }
+
+  /** Each PDU gives its sender time for the next one, but not for as many as it likes. @returns ends the wait */
+  #awaitWhole(ms: number): () => void {
+    const timer = setInterval(() => {
+      // We look at nothing that comes: the time is ours.
+      if (!this.held) this.late('dimse.message-late');
+    }, ms);
+    return () => clearInterval(timer);
   }
 
   #hold(bytes: number): void {

@@ -5,9 +5,9 @@ import { KeptDatasets } from './kept-datasets.js';
 
 describe('datasets that are kept whole', () => {
   it('have one room for all of them, and give it back when they end', () => {
-    const kept = new KeptDatasets(1_000);
+    const kept = new KeptDatasets(1_000, 1_000);
     const open = () => {
-      const share = kept.share();
+      const share = kept.share('CT1');
       return { share, collected: new CollectedDataset(600, () => undefined, share) };
     };
     const [one, other] = [open(), open()];
@@ -25,5 +25,18 @@ describe('datasets that are kept whole', () => {
     one.share.release();
     one.share.release();
     expect(kept.byteCount).toBe(0);
+  });
+
+  it('leave room for other peers, however many one peer begins', () => {
+    const kept = new KeptDatasets(1_000, 250);
+    const hostile = Array.from({ length: 10 }, () => kept.share('HOSTILE'));
+    expect(hostile.filter((share) => share.grow(100))).toHaveLength(2);
+    const other = kept.share('CT1');
+    expect([other.grow(250), other.grow(1), kept.byteCount]).toEqual([true, false, 450]);
+    // What it had is free for its next ones.
+    for (const share of hostile) share.release();
+    other.release();
+    expect(kept.byteCount).toBe(0);
+    expect(kept.share('HOSTILE').grow(250)).toBe(true);
   });
 });

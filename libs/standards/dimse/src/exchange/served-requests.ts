@@ -1,7 +1,7 @@
+import { requestAnswers } from '../answers.js';
 import { CommandField, type CommandSet } from '../messages/command-set.js';
 import type { DatasetStream } from '../messages/dataset-stream.js';
 import type { DatasetSink } from '../messages/message-receiver.js';
-import { NormalizedStatus } from '../status.js';
 import { type Arrival, discarding, storeArrival, wholeArrival } from './arrivals.js';
 import type { AcceptedContext } from './contexts.js';
 import { canceled, type IncomingRequest } from './incoming-request.js';
@@ -18,6 +18,10 @@ export interface ServingOptions {
   /** Requests that are served at the same time. */
   readonly window: number;
   readonly identifierBytesMax: number;
+  /** AE title of the peer, which has a part of the room for datasets that are kept whole. */
+  readonly peer: string;
+  /** A dataset that is kept whole comes: its sender may not take as long as it likes. @returns no more waiting for it */
+  readonly awaitWhole: () => () => void;
   /** True while the peer does not read our answers: nothing is begun that needs one. */
   readonly peerIsSlow: () => boolean;
   /** Bytes of a dataset came, and so many of them nobody has read yet; or (negative) fewer are held. */
@@ -112,28 +116,36 @@ export class ServedRequests {
   }
 
   #refusal(messageId: number): number | undefined {
-    if (this.#byMessageId.has(messageId)) return NormalizedStatus.DuplicateInvocation;
+    if (this.#byMessageId.has(messageId)) return requestAnswers.duplicateMessageId.status;
     const isGetServed = [...this.#byMessageId.values()].some(({ isGet }) => isGet);
-    return this.#full && isGetServed ? NormalizedStatus.ResourceLimitation : undefined;
+    return this.#full && isGetServed ? requestAnswers.windowFull.status : undefined;
   }
 
   #arrival(context: AcceptedContext, command: CommandSet, messageId: number): { sink: DatasetSink; start: () => void } {
     let signal: AbortSignal | undefined;
+    let arrived = (): void => undefined;
     const serve = (): void => {
       this.#cutOff = undefined;
+      arrived();
       if (signal) void this.options.serve(arrival.request(signal)).finally(() => this.#close(messageId));
     };
     const isStore = command.commandField === CommandField.CStoreRq;
+    const { identifierBytesMax: bytesMax, peer } = this.options;
     const arrival: Arrival = isStore
       ? storeArrival(context, command, messageId, this.options.hold)
-      : wholeArrival(context, command, messageId, this.options.identifierBytesMax, serve);
+      : wholeArrival(context, command, messageId, { bytesMax, peer }, serve);
     const start = (): void => {
       const controller = new AbortController();
       ({ signal } = controller);
       const isGet = command.commandField === CommandField.CGetRq;
       this.#byMessageId.set(messageId, { controller, stream: arrival.stream, isGet, release: () => arrival.release() });
       if (isStore || !command.hasDataset) serve();
-      if (command.hasDataset) this.#cutOff = isStore ? arrival.cutOff : () => this.#close(messageId);
+      else arrived = this.options.awaitWhole();
+      const cutOff = (): void => {
+        arrived();
+        this.#close(messageId);
+      };
+      if (command.hasDataset) this.#cutOff = isStore ? arrival.cutOff : cutOff;
     };
     return { sink: arrival.sink, start };
   }

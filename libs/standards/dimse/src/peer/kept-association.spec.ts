@@ -18,7 +18,7 @@ afterEach(async () => {
   provider = undefined;
 });
 
-const to = ({ port }: { readonly port: number }): ScuOptions => ({
+const toProvider = ({ port }: { readonly port: number }): ScuOptions => ({
   host: '127.0.0.1',
   port,
   calledAet: 'PACS',
@@ -51,7 +51,7 @@ const taking = (...syntaxes: string[]): Promise<Provider> =>
 describe('a kept association', () => {
   it('sends one object after the other on one association, byte for byte', async () => {
     provider = await startProvider();
-    const pacs = association(to(provider));
+    const pacs = association(toProvider(provider));
     for (const uid of ['1.2.1', '1.2.2', '1.2.3']) expect((await pacs.store(object(uid))).status).toBe(0);
     expect(provider.associations).toHaveLength(1);
     expect(provider.stored[1]?.bytes.equals(dataset({ sopInstanceUid: '1.2.2' }))).toBe(true);
@@ -62,7 +62,7 @@ describe('a kept association', () => {
 
   it('is opened for all that was said to come, and anew for what was not', async () => {
     provider = await startProvider();
-    const pacs = association(to(provider));
+    const pacs = association(toProvider(provider));
     const mr = { sopClassUid: mrImageStorage };
     pacs.expect([object('1.2.1'), object('1.2.2', mr)]);
     await pacs.store(object('1.2.1'));
@@ -74,9 +74,30 @@ describe('a kept association', () => {
     expect(provider.associations).toHaveLength(2);
   });
 
+  it('proposes what it was told to instead, also when it is opened anew', async () => {
+    provider = await startProvider();
+    const { server } = provider;
+    const contexts = [{ abstractSyntaxUid: ctImageStorage, transferSyntaxUids: [implicitVrLittleEndian] }];
+    const pacs = new KeptAssociation(() => toProvider(server), contexts);
+    kept.push(pacs);
+    const otherwise: OutgoingObject['otherwise'] = ([transferSyntaxUid = '']) =>
+      Promise.resolve({ transferSyntaxUid, dataset: () => once(Buffer.from('other!')) });
+    for (const uid of ['1.2.1', '1.2.2']) {
+      const sent = await pacs.store(object(uid, { otherwise }), { aet: 'VIEWER', messageId: 7 });
+      expect(sent.transferSyntaxUid).toBe(implicitVrLittleEndian);
+      await pacs.close();
+    }
+    await expect(pacs.store(object('1.2.3', { sopClassUid: mrImageStorage }))).rejects.toMatchObject({
+      code: 'dimse.context-refused',
+    });
+    expect(pacs.isOpen).toBe(true);
+    expect(provider.associations).toHaveLength(3);
+    expect(provider.stored[1]?.request.moveOriginator).toEqual({ aet: 'VIEWER', messageId: 7 });
+  });
+
   it('gives an object another form only where the peer does not take it as it is', async () => {
     provider = await taking(implicitVrLittleEndian);
-    const pacs = association(to(provider));
+    const pacs = association(toProvider(provider));
     const asked: string[][] = [];
     const otherwise: OutgoingObject['otherwise'] = (accepted) => {
       asked.push([...accepted]);
@@ -95,20 +116,21 @@ describe('a kept association', () => {
 
   it('tells a dataset that fails from a peer that fails, and goes on with the next', async () => {
     provider = await startProvider();
-    const pacs = association(to(provider));
+    const pacs = association(toProvider(provider));
     const broken = new Error('a broken frame');
     async function* half(): AsyncGenerator<Buffer> {
       yield await Promise.resolve(Buffer.alloc(600_000));
       throw broken;
     }
     await expect(pacs.store(object('1.2.1', { dataset: half }))).rejects.toBe(broken);
+    expect(pacs.isOpen).toBe(false);
     expect(await pacs.store(object('1.2.2'))).toMatchObject({ status: 0 });
     expect(provider.stored.map(({ request }) => request.sopInstanceUid)).toEqual(['1.2.2']);
   });
 
   it('opens another after the peer ended it while nothing was sent', async () => {
     provider = await startProvider();
-    const pacs = association(to(provider));
+    const pacs = association(toProvider(provider));
     await pacs.store(object('1.2.1'));
     provider.accepted[0]?.abort('test');
     await sleep(50);
@@ -123,7 +145,7 @@ describe('a kept association', () => {
       onAssociation: () => ({ result: 1, source: 1, reason: 7 }),
       onError: () => undefined,
     });
-    const rejecting = association(to(gone));
+    const rejecting = association(toProvider(gone));
     await expect(rejecting.store(object('1.2.1'))).rejects.toMatchObject({ code: 'dimse.association-rejected' });
     await gone.close(0);
     await expect(rejecting.store(object('1.2.1'))).rejects.toMatchObject({ code: 'dimse.peer-unreachable' });
@@ -137,7 +159,7 @@ describe('a pool of peers', () => {
     const send = (uid: string) =>
       pool.use(
         'PACS',
-        () => to(server),
+        () => toProvider(server),
         (pacs) => pacs.store(object(uid)),
       );
     await send('1.2.1');

@@ -4,7 +4,7 @@ import { ContextResult } from '../negotiation.js';
 import { ScuAssociation } from '../scu/scu-association.js';
 import type { ProposedContext, ScuOptions } from '../scu/scu-options.js';
 import type { Answer, MoveOriginator } from '../services/handler.js';
-import { type ObjectKind, type OutgoingObject, WatchedDataset } from './outgoing-object.js';
+import { formFor, type ObjectKind, type OutgoingObject, WatchedDataset } from './outgoing-object.js';
 
 /** The peer's answer to a C-STORE, and in which transfer syntax the object was sent. */
 export interface SentAnswer extends Answer {
@@ -31,8 +31,20 @@ export class KeptAssociation {
   #kinds = new Map<string, ObjectKind>();
   #usedAt = 0;
 
-  /** @param options asked for at each opening: an address or a certificate may have changed */
-  constructor(private readonly options: () => ScuOptions | Promise<ScuOptions>) {}
+  /**
+   * @param options asked for at each opening: an address or a certificate may have changed
+   * @param contexts proposed at each opening, for whoever knows all that will be sent and its order; else those of the
+   *   kinds that were expected
+   */
+  constructor(
+    private readonly options: () => ScuOptions | Promise<ScuOptions>,
+    private readonly contexts?: readonly ProposedContext[],
+  ) {}
+
+  /** Whether there is an association: a `store` that failed without ending it failed by its object. */
+  get isOpen(): boolean {
+    return this.#association !== undefined;
+  }
 
   /** Says what will be sent, so that one association has the contexts for all of it. */
   expect(kinds: Iterable<ObjectKind>): void {
@@ -83,10 +95,11 @@ export class KeptAssociation {
   }
 
   async #openFor(kind: ObjectKind): Promise<ScuAssociation> {
-    if (this.#association && this.#opened.has(keyOf(kind))) return this.#association;
+    if (this.#association && (this.contexts || this.#opened.has(keyOf(kind)))) return this.#association;
     await this.close();
     const kinds = [...this.#kinds.values()];
-    const association = await ScuAssociation.open(await this.options(), proposalsFor(kinds)).catch(noAssociation);
+    const contexts = this.contexts ?? proposalsFor(kinds);
+    const association = await ScuAssociation.open(await this.options(), contexts).catch(noAssociation);
     this.#association = association;
     this.#opened = new Set(kinds.map(keyOf));
     void association.ended.then(() => {
@@ -100,13 +113,14 @@ export class KeptAssociation {
     object: OutgoingObject,
     moveOriginator: MoveOriginator | undefined,
   ): Promise<SentAnswer> {
-    const { context, dataset } = await formFor(association, object);
+    const { context, dataset } = await acceptedForm(association, object);
     const watched = new WatchedDataset(dataset);
     const { sopClassUid, sopInstanceUid } = object;
     try {
       const answer = await association.store(context.id, sopClassUid, sopInstanceUid, watched.source, moveOriginator);
       return { ...answer, transferSyntaxUid: context.transferSyntaxUid };
     } catch (error) {
+      if (error instanceof AssociationAbortedError && this.#association === association) this.#forget();
       // A message that has begun cannot be taken back: the association is gone by now.
       if (watched.failure) throw watched.failure.error;
       throw error;
@@ -130,7 +144,7 @@ function noAssociation(error: unknown): never {
 const keyOf = ({ sopClassUid, transferSyntaxUid }: ObjectKind): string => `${sopClassUid} ${transferSyntaxUid}`;
 
 /** A context of its own for each syntax: where one proposes several, the peer picks, and the others cannot be used. */
-function proposalsFor(kinds: readonly ObjectKind[]): ProposedContext[] {
+export function proposalsFor(kinds: readonly ObjectKind[]): ProposedContext[] {
   const pairs = kinds.flatMap(({ sopClassUid, transferSyntaxUid }) =>
     [transferSyntaxUid, ...uncompressed].map((uid) => ({ sopClassUid, transferSyntaxUid: uid })),
   );
@@ -142,19 +156,17 @@ function proposalsFor(kinds: readonly ObjectKind[]): ProposedContext[] {
 }
 
 /** @throws {ContextRefusedError} */
-async function formFor(
+async function acceptedForm(
   association: ScuAssociation,
   object: OutgoingObject,
 ): Promise<{ context: AcceptedContext; dataset: OutgoingObject['dataset'] }> {
-  const { sopClassUid, transferSyntaxUid, dataset, otherwise } = object;
+  const { sopClassUid, transferSyntaxUid } = object;
   const accepted = association.contexts.filter(
     ({ abstractSyntaxUid, weAre }) => abstractSyntaxUid === sopClassUid && weAre.scu,
   );
-  const asKept = accepted.find((context) => context.transferSyntaxUid === transferSyntaxUid);
-  if (asKept) return { context: asKept, dataset };
-  const form =
-    accepted.length > 0 ? await otherwise?.(accepted.map((context) => context.transferSyntaxUid)) : undefined;
-  const context = form && accepted.find((other) => other.transferSyntaxUid === form.transferSyntaxUid);
+  const syntaxes = accepted.map((context) => context.transferSyntaxUid);
+  const form = await formFor(object, syntaxes);
+  const context = form && accepted[syntaxes.indexOf(form.transferSyntaxUid)];
   if (form && context) return { context, dataset: form.dataset };
   // Says why the peer refused it as it is kept.
   association.contextFor(sopClassUid, transferSyntaxUid);

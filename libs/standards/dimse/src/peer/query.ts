@@ -41,17 +41,22 @@ export async function withAssociation<T>(
   }
 }
 
+export interface FindDatasetsOptions extends QueryOptions {
+  /** Told of a match that cannot be read, which is passed over then. */
+  readonly onUnreadable?: (error: unknown) => void;
+}
+
 /**
  * C-FIND with a DICOM JSON identifier; its text is sent in Latin 1 where that has all of it, else in UTF-8. Matches are
- * given as they come; ending the iteration early cancels.
+ * given as they come; ending the iteration early cancels. Returns the final answer: success, a warning or Cancel.
  * @throws {ContextRefusedError} @throws {DimseStatusError} @throws {AssociationAbortedError}
- * @throws {DicomParseError} a match that cannot be read
+ * @throws {DicomParseError} a match that cannot be read, where nobody is told of it
  */
 export async function* findDatasets(
   association: ScuAssociation,
   sopClassUid: string,
   identifier: DicomJson,
-  options: QueryOptions = {},
+  { onUnreadable, ...options }: FindDatasetsOptions = {},
 ): AsyncGenerator<DicomJson, Answer> {
   const context = contextOf(association, sopClassUid);
   const matches = association.find(context.id, encoded(identifier, context), options);
@@ -59,10 +64,15 @@ export async function* findDatasets(
     for (;;) {
       const next = await matches.next();
       if (next.done) return next.value;
-      const { dataset } = parseDataset(next.value.identifier, context.transferSyntaxUid, {
-        limits: messageParseLimits,
-      });
-      yield toDicomJson(dataset);
+      let match: DicomJson;
+      try {
+        match = jsonOf(next.value.identifier, context);
+      } catch (error) {
+        if (!onUnreadable) throw error;
+        onUnreadable(error);
+        continue;
+      }
+      yield match;
     }
   } finally {
     // Cancels where the iteration was ended early; nothing is left to do otherwise.
@@ -91,6 +101,10 @@ export function getDatasets(
 ): Promise<RetrieveOutcome> {
   const context = contextOf(association, sopClassUid);
   return association.get(context.id, encoded(identifier, context), options);
+}
+
+function jsonOf(identifier: Buffer, { transferSyntaxUid }: AcceptedContext): DicomJson {
+  return toDicomJson(parseDataset(identifier, transferSyntaxUid, { limits: messageParseLimits }).dataset);
 }
 
 function contextOf(association: ScuAssociation, sopClassUid: string): AcceptedContext {

@@ -21,6 +21,8 @@ export interface ScpLimits {
   readonly artimMs: number;
   /** The peer's silence, or its slowness with one PDU, inside an association. Our own work does not count. */
   readonly idleTimeoutMs: number;
+  /** From the command of a message without pixels to the end of its dataset, however steadily it drips in. */
+  readonly messageTimeoutMs: number;
   /** The peer's silence after a request of ours: a C-STORE sub-operation or an N-EVENT-REPORT. */
   readonly responseTimeoutMs: number;
 }
@@ -45,6 +47,8 @@ export const scpLimits: ScpLimits = Object.freeze({
   artimMs: 15_000,
   // Modalities pause between images of one association; two minutes is what most senders wait themselves.
   idleTimeoutMs: 120_000,
+  // The longest takes half of it at 1 Mbit/s.
+  messageTimeoutMs: 60_000,
   // A busy archive may sort out a large object for a while before it answers.
   responseTimeoutMs: 120_000,
 });

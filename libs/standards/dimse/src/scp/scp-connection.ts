@@ -8,7 +8,8 @@ import { ContextRefusedError, ProtocolError } from '../errors.js';
 import type { AssociationEnd } from '../exchange/association-end.js';
 import { AcceptedContexts } from '../exchange/contexts.js';
 import { Exchange } from '../exchange/exchange.js';
-import { requestEventReport } from '../services/request-normalized.js';
+import { CommandField } from '../messages/command-set.js';
+import { requestNormalized } from '../services/request-normalized.js';
 import type { AssociationHandler } from '../services/handler.js';
 import { serve } from '../services/serve.js';
 import { type AssociateRq, dicomApplicationContextUid } from '../upper-layer/associate.js';
@@ -160,6 +161,7 @@ export class ScpConnection implements TransportUser {
     const { onError } = this.options;
     const exchange: Exchange = new Exchange(this.#transport, {
       contexts,
+      peer: request.callingAet,
       peerPduBytesMax: request.user.pduBytesMax,
       servedMax: negotiated.servedMax,
       sentMax: negotiated.sentMax,
@@ -167,6 +169,7 @@ export class ScpConnection implements TransportUser {
         ...limits,
         responseMs: limits.responseTimeoutMs,
         stallMs: limits.idleTimeoutMs,
+        wholeMs: limits.messageTimeoutMs,
         lingerMs: limits.artimMs,
       },
       serve: (incoming) => serve(incoming, { exchange, handler, onError }),
@@ -238,7 +241,7 @@ function acceptedAssociation(exchange: Exchange): AcceptedAssociation {
     nEventReport: async (abstractSyntaxUid, eventTypeId, event) => {
       const [context] = exchange.contexts.of(abstractSyntaxUid);
       if (!context) throw new ContextRefusedError(abstractSyntaxUid, 'any transfer syntax', 255);
-      return requestEventReport(exchange, context, eventTypeId, event);
+      return requestNormalized(exchange, context, { commandField: CommandField.NEventReportRq, eventTypeId }, event);
     },
     abort: (code) => exchange.abort(code, 'aborted by its handler'),
   };

@@ -6,15 +6,7 @@ import type { IncomingRequest } from '../exchange/incoming-request.js';
 import { CommandField } from '../messages/command-set.js';
 import type { DatasetSource } from '../messages/fragments.js';
 import type { Answer, Match, MoveOriginator, NormalizedAnswer, RequestHandler } from '../services/handler.js';
-import {
-  type NormalizedOperation,
-  requestAction,
-  requestCreate,
-  requestDelete,
-  requestEventReport,
-  requestGetAttributes,
-  requestSet,
-} from '../services/request-normalized.js';
+import { type NormalizedCommand, type NormalizedOperation, requestNormalized } from '../services/request-normalized.js';
 import {
   type QueryOptions,
   requestFind,
@@ -66,10 +58,18 @@ export class ScuAssociation {
     const window = (count: number): number => (count === 0 ? operationsMax : Math.min(count, operationsMax));
     const exchange: Exchange = new Exchange(transport, {
       contexts: new AcceptedContexts(acceptedContexts(proposed, accept)),
+      peer: options.calledAet,
       peerPduBytesMax: accept.user.pduBytesMax,
       servedMax: window(performed),
       sentMax: window(invoked),
-      limits: { ...limits, commandBytesMax: 16 * 1024, responseMs, stallMs: responseMs, lingerMs: 0 },
+      limits: {
+        ...limits,
+        commandBytesMax: 16 * 1024,
+        responseMs,
+        stallMs: responseMs,
+        wholeMs: responseMs,
+        lingerMs: 0,
+      },
       serve: (request) => serve(request, { exchange, handler: this.#handlerFor(request), onError }),
       onError,
     });
@@ -198,19 +198,19 @@ export class ScuAssociation {
 
   /** N-ACTION. Resolves with the response, whatever its status, as the others do. @throws {AssociationAbortedError} */
   nAction(contextId: number, actionTypeId: number, operation: NormalizedOperation): Promise<NormalizedAnswer> {
-    return requestAction(this.#exchange, this.#context(contextId), actionTypeId, operation);
+    return this.#normalized(contextId, { commandField: CommandField.NActionRq, actionTypeId }, operation);
   }
 
   nEventReport(contextId: number, eventTypeId: number, event: NormalizedOperation): Promise<NormalizedAnswer> {
-    return requestEventReport(this.#exchange, this.#context(contextId), eventTypeId, event);
+    return this.#normalized(contextId, { commandField: CommandField.NEventReportRq, eventTypeId }, event);
   }
 
   nCreate(contextId: number, operation: NormalizedOperation): Promise<NormalizedAnswer> {
-    return requestCreate(this.#exchange, this.#context(contextId), operation);
+    return this.#normalized(contextId, { commandField: CommandField.NCreateRq }, operation);
   }
 
   nSet(contextId: number, operation: NormalizedOperation): Promise<NormalizedAnswer> {
-    return requestSet(this.#exchange, this.#context(contextId), operation);
+    return this.#normalized(contextId, { commandField: CommandField.NSetRq }, operation);
   }
 
   /** @param attributeIdentifiers tags as numbers; none: all attributes */
@@ -219,11 +219,12 @@ export class ScuAssociation {
     attributeIdentifiers: readonly number[],
     operation: NormalizedOperation,
   ): Promise<NormalizedAnswer> {
-    return requestGetAttributes(this.#exchange, this.#context(contextId), attributeIdentifiers, operation);
+    const asked = attributeIdentifiers.length > 0 ? { attributeIdentifiers } : {};
+    return this.#normalized(contextId, { commandField: CommandField.NGetRq, ...asked }, operation);
   }
 
   nDelete(contextId: number, operation: NormalizedOperation): Promise<NormalizedAnswer> {
-    return requestDelete(this.#exchange, this.#context(contextId), operation);
+    return this.#normalized(contextId, { commandField: CommandField.NDeleteRq }, operation);
   }
 
   /** A-RELEASE. @throws {AssociationAbortedError} */
@@ -240,6 +241,14 @@ export class ScuAssociation {
   #handlerFor({ command }: IncomingRequest): RequestHandler {
     const isStore = command.commandField === CommandField.CStoreRq;
     return isStore && this.#store ? { store: this.#store } : (this.options.handler ?? {});
+  }
+
+  #normalized(
+    contextId: number,
+    command: NormalizedCommand,
+    operation: NormalizedOperation,
+  ): Promise<NormalizedAnswer> {
+    return requestNormalized(this.#exchange, this.#context(contextId), command, operation);
   }
 
   #context(id: number): AcceptedContext {

@@ -203,6 +203,16 @@ describe('C-MOVE', () => {
     const outcome = await association.move(association.contextFor(studyRootMove), 'PACS', identifier('x'));
     expect(outcome).toMatchObject({ status, counts: { remaining: 0, ...counts } });
   });
+
+  it('with an identifier over the limit is refused with A701: its table has no A700', async () => {
+    const move: RequestHandler['move'] = async function* () {
+      return await Promise.reject(new Error('asked'));
+    };
+    const association = await associate({ move }, [proposed(studyRootMove)]);
+    const long = Buffer.alloc(scpLimits.identifierBytesMax + 2);
+    const { status } = await association.move(association.contextFor(studyRootMove), 'PACS', long);
+    expect([status, provider.errors]).toEqual([0xa701, []]);
+  });
 });
 
 describe('C-GET', () => {

@@ -12,95 +12,32 @@ export interface NormalizedOperation {
   readonly dataset?: Buffer;
 }
 
-type Sent = Pick<AcceptedContext, 'id' | 'abstractSyntaxUid'>;
+/** Which request it is, and the fields of its own: an event or action type, the attributes an N-GET asks for. */
+export type NormalizedCommand = Pick<
+  CommandSet,
+  'commandField' | 'eventTypeId' | 'actionTypeId' | 'attributeIdentifiers'
+>;
 
-/** N-EVENT-REPORT (PS3.7 section 10.1.1). @throws {AssociationAbortedError} */
-export const requestEventReport = (
-  exchange: Exchange,
-  context: Sent,
-  eventTypeId: number,
-  operation: NormalizedOperation,
-): Promise<NormalizedAnswer> => affected(exchange, context, CommandField.NEventReportRq, operation, { eventTypeId });
+/** N-EVENT-REPORT and N-CREATE name what they affect, the others what they request something of. */
+const affecting: readonly number[] = [CommandField.NEventReportRq, CommandField.NCreateRq];
 
-/** N-CREATE (PS3.7 section 10.1.5). @throws {AssociationAbortedError} */
-export const requestCreate = (
+/** N-EVENT-REPORT, N-GET, N-SET, N-ACTION, N-CREATE or N-DELETE (PS3.7 section 10.1). @throws {AssociationAbortedError} */
+export async function requestNormalized(
   exchange: Exchange,
-  context: Sent,
-  operation: NormalizedOperation,
-): Promise<NormalizedAnswer> => affected(exchange, context, CommandField.NCreateRq, operation, {});
-
-/** N-GET (PS3.7 section 10.1.2); no identifiers: all attributes. @throws {AssociationAbortedError} */
-export const requestGetAttributes = (
-  exchange: Exchange,
-  context: Sent,
-  attributeIdentifiers: readonly number[],
-  operation: NormalizedOperation,
-): Promise<NormalizedAnswer> =>
-  requested(
-    exchange,
-    context,
-    CommandField.NGetRq,
-    operation,
-    attributeIdentifiers.length > 0 ? { attributeIdentifiers } : {},
-  );
-
-/** N-SET (PS3.7 section 10.1.3). @throws {AssociationAbortedError} */
-export const requestSet = (
-  exchange: Exchange,
-  context: Sent,
-  operation: NormalizedOperation,
-): Promise<NormalizedAnswer> => requested(exchange, context, CommandField.NSetRq, operation, {});
-
-/** N-ACTION (PS3.7 section 10.1.4). @throws {AssociationAbortedError} */
-export const requestAction = (
-  exchange: Exchange,
-  context: Sent,
-  actionTypeId: number,
-  operation: NormalizedOperation,
-): Promise<NormalizedAnswer> => requested(exchange, context, CommandField.NActionRq, operation, { actionTypeId });
-
-/** N-DELETE (PS3.7 section 10.1.6). @throws {AssociationAbortedError} */
-export const requestDelete = (
-  exchange: Exchange,
-  context: Sent,
-  operation: NormalizedOperation,
-): Promise<NormalizedAnswer> => requested(exchange, context, CommandField.NDeleteRq, operation, {});
-
-function affected(
-  exchange: Exchange,
-  context: Sent,
-  commandField: number,
-  { sopClassUid = context.abstractSyntaxUid, sopInstanceUid, dataset }: NormalizedOperation,
-  fields: Partial<CommandSet>,
+  { id, abstractSyntaxUid }: Pick<AcceptedContext, 'id' | 'abstractSyntaxUid'>,
+  command: NormalizedCommand,
+  { sopClassUid = abstractSyntaxUid, sopInstanceUid, dataset }: NormalizedOperation,
 ): Promise<NormalizedAnswer> {
-  const uids = {
-    affectedSopClassUid: sopClassUid,
-    ...(sopInstanceUid === undefined ? {} : { affectedSopInstanceUid: sopInstanceUid }),
-  };
-  return sent(exchange, context, { ...fields, ...uids, commandField, hasDataset: dataset !== undefined }, dataset);
-}
-
-function requested(
-  exchange: Exchange,
-  context: Sent,
-  commandField: number,
-  { sopClassUid = context.abstractSyntaxUid, sopInstanceUid, dataset }: NormalizedOperation,
-  fields: Partial<CommandSet>,
-): Promise<NormalizedAnswer> {
-  const uids = {
-    requestedSopClassUid: sopClassUid,
-    ...(sopInstanceUid === undefined ? {} : { requestedSopInstanceUid: sopInstanceUid }),
-  };
-  return sent(exchange, context, { ...fields, ...uids, commandField, hasDataset: dataset !== undefined }, dataset);
-}
-
-async function sent(
-  exchange: Exchange,
-  { id }: Sent,
-  command: CommandSet,
-  dataset: Buffer | undefined,
-): Promise<NormalizedAnswer> {
-  const request = await exchange.request(id, command, dataset);
+  const uids: Partial<CommandSet> = affecting.includes(command.commandField)
+    ? {
+        affectedSopClassUid: sopClassUid,
+        ...(sopInstanceUid === undefined ? {} : { affectedSopInstanceUid: sopInstanceUid }),
+      }
+    : {
+        requestedSopClassUid: sopClassUid,
+        ...(sopInstanceUid === undefined ? {} : { requestedSopInstanceUid: sopInstanceUid }),
+      };
+  const request = await exchange.request(id, { ...command, ...uids, hasDataset: dataset !== undefined }, dataset);
   const response = await request.next();
   const { errorId, affectedSopInstanceUid, attributeIdentifiers } = response.command;
   return {

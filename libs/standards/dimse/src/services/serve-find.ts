@@ -1,5 +1,5 @@
+import { findAnswers, type StatedAnswer } from '../answers.js';
 import type { IncomingRequest } from '../exchange/incoming-request.js';
-import { QueryStatus } from '../status.js';
 import type { Answer, Match, QueryRequest } from './handler.js';
 import { answerTo, operationOf, refusalOf, type Serving, statusFields } from './serving.js';
 
@@ -10,17 +10,18 @@ export async function serveFind(request: IncomingRequest, serving: Serving): Pro
 }
 
 async function answered(request: IncomingRequest, { exchange, handler, onError }: Serving): Promise<Answer> {
-  const refusal = refusalOf(request, handler.find !== undefined) ?? identifierRefusal(request);
+  const refusal = refusalOf(request, handler.find !== undefined) ?? identifierRefusal(request, findAnswers);
   if (refusal) return refusal;
   let matches: AsyncIterator<Match, Answer | undefined | void> | undefined;
   try {
     matches = handler.find?.(queryOf(request))[Symbol.asyncIterator]();
     for (;;) {
-      if (!matches || request.signal.aborted) return { status: QueryStatus.Cancel };
+      if (!matches || request.signal.aborted) return { status: findAnswers.canceled.status };
       const next = await matches.next();
       // Stopped by C-CANCEL or A-RELEASE-RQ: there may be more matches.
-      if (next.done) return next.value ?? { status: request.signal.aborted ? QueryStatus.Cancel : QueryStatus.Success };
-      const { identifier, status = QueryStatus.Pending } = next.value;
+      if (next.done)
+        return next.value ?? { status: (request.signal.aborted ? findAnswers.canceled : findAnswers.ended).status };
+      const { identifier, status = findAnswers.match.status } = next.value;
       await exchange.respond(request, { status }, identifier);
     }
   } catch (error) {
@@ -36,13 +37,16 @@ export function queryOf(request: IncomingRequest): QueryRequest {
   return { ...operationOf(request), priority: command.priority ?? 0, identifier: dataset };
 }
 
-/** Of a request whose identifier is missing, or longer than we take (PS3.4 table C.4-1). */
-export function identifierRefusal({ dataset, tooLong }: IncomingRequest): Answer | undefined {
+/** Of a request whose identifier is missing, or longer than we take. */
+export function identifierRefusal(
+  { dataset, tooLong }: IncomingRequest,
+  answers: Readonly<Record<'identifierTooLong' | 'withoutIdentifier', StatedAnswer>>,
+): Answer | undefined {
   if (tooLong)
     return {
-      status: QueryStatus.OutOfResources,
+      status: answers.identifierTooLong.status,
       comment: 'the identifier is too long, or there is no room for it now',
     };
-  if (!dataset) return { status: QueryStatus.IdentifierDoesNotMatchSopClass, comment: 'no identifier' };
+  if (!dataset) return { status: answers.withoutIdentifier.status, comment: 'no identifier' };
   return undefined;
 }

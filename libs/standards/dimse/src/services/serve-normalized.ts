@@ -1,6 +1,6 @@
+import { normalizedRefusals, operationAnswers } from '../answers.js';
 import type { IncomingRequest } from '../exchange/incoming-request.js';
 import { CommandField, type CommandSet } from '../messages/command-set.js';
-import { NormalizedStatus } from '../status.js';
 import type { NormalizedAnswer, NormalizedRequest, RequestHandler } from './handler.js';
 import { answerTo, operationOf, refusalOf, type Serving, statusFields } from './serving.js';
 
@@ -26,16 +26,16 @@ async function answered(request: IncomingRequest, { handler, onError }: Serving)
   const call = callFor(request, handler);
   // Notifications come from the SCP to its SCU; peers that open an association for them rarely select roles.
   const isNotification = request.command.commandField === CommandField.NEventReportRq;
-  const unserved = call ? undefined : { status: NormalizedStatus.UnrecognizedOperation };
+  const unserved = call ? undefined : { status: operationAnswers.unserved.status };
   const refusal = isNotification ? unserved : refusalOf(request, call !== undefined);
   if (refusal) return refusal;
   if (request.tooLong)
     return {
-      status: NormalizedStatus.ResourceLimitation,
+      status: normalizedRefusals.datasetTooLong.status,
       comment: 'the dataset is too long, or there is no room for it now',
     };
   try {
-    return (await call?.()) ?? { status: NormalizedStatus.UnrecognizedOperation };
+    return (await call?.()) ?? { status: operationAnswers.unserved.status };
   } catch (error) {
     return answerTo(error, request, onError);
   }

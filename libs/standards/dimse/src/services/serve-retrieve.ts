@@ -1,8 +1,8 @@
+import { moveRefusals, retrieveAnswers } from '../answers.js';
 import { ContextRefusedError } from '../errors.js';
 import type { Exchange } from '../exchange/exchange.js';
 import type { IncomingRequest } from '../exchange/incoming-request.js';
 import type { CommandSet } from '../messages/command-set.js';
-import { QueryStatus } from '../status.js';
 import { encodeFailedUids } from './failed-uids.js';
 import type { Answer, RetrieveAnswer, SubOperationCounts, SubOperationSender } from './handler.js';
 import { requestStore } from './request-store.js';
@@ -18,7 +18,7 @@ export function serveMove(request: IncomingRequest, serving: Serving): Promise<v
   const { moveDestination: destination } = request.command;
   const start = (): Progress | undefined =>
     destination === undefined ? undefined : move?.call(serving.handler, { ...queryOf(request), destination });
-  const refusal = destination === undefined ? { status: QueryStatus.MoveDestinationUnknown } : undefined;
+  const refusal = destination === undefined ? { status: moveRefusals.withoutDestination.status } : undefined;
   return serveRetrieve(request, serving, refusalOf(request, move !== undefined) ?? refusal, start);
 }
 
@@ -37,7 +37,7 @@ async function serveRetrieve(
   start: () => Progress | undefined,
 ): Promise<void> {
   const { exchange, onError } = serving;
-  const refused = refusal ?? identifierRefusal(request);
+  const refused = refusal ?? identifierRefusal(request, retrieveAnswers);
   if (refused) return exchange.respond(request, statusFields(refused));
   let counts = none;
   let progress: AsyncIterator<SubOperationCounts, RetrieveAnswer> | undefined;
@@ -48,7 +48,7 @@ async function serveRetrieve(
       if (!next || next.done) return await respondFinally(request, exchange, next?.value ?? { counts });
       counts = next.value;
       if (!request.signal.aborted)
-        await exchange.respond(request, { status: QueryStatus.Pending, ...countFields(counts, true) });
+        await exchange.respond(request, { status: retrieveAnswers.progress.status, ...countFields(counts, true) });
     }
   } catch (error) {
     const answer = answerTo(error, request, onError);
@@ -61,15 +61,16 @@ async function serveRetrieve(
 
 async function respondFinally(request: IncomingRequest, exchange: Exchange, answer: RetrieveAnswer): Promise<void> {
   const { counts, comment, failedSopInstanceUids = [] } = answer;
-  const status = answer.status ?? (isStopped(request, counts) ? QueryStatus.Cancel : retrieveStatus(counts));
+  const status =
+    answer.status ?? (isStopped(request, counts) ? retrieveAnswers.canceled.status : retrieveStatus(counts));
   const identifier =
-    failedSopInstanceUids.length > 0 && status !== QueryStatus.Success
+    failedSopInstanceUids.length > 0 && status !== retrieveAnswers.all.status
       ? encodeFailedUids(failedSopInstanceUids, request.context.transferSyntaxUid)
       : undefined;
   const fields = {
     ...statusFields({ status, ...(comment === undefined ? {} : { comment }) }),
     // "Remaining" belongs to Pending and Cancel only (PS3.4 sections C.4.2.1.6 and C.4.3.1.5).
-    ...countFields(counts, status === QueryStatus.Cancel),
+    ...countFields(counts, status === retrieveAnswers.canceled.status),
   };
   await exchange.respond(request, fields, identifier);
 }
@@ -85,9 +86,9 @@ function isStopped(request: IncomingRequest, { remaining, completed, failed, war
 
 /** The final status of a C-MOVE or C-GET by its counts: PS3.4 sections C.4.2.1.5 and C.4.3.1.4. */
 export function retrieveStatus({ completed, failed, warning }: SubOperationCounts): number {
-  if (failed === 0 && warning === 0) return QueryStatus.Success;
-  if (completed === 0 && warning === 0) return QueryStatus.UnableToPerformSubOperations;
-  return QueryStatus.SubOperationsIncomplete;
+  if (failed === 0 && warning === 0) return retrieveAnswers.all.status;
+  if (completed === 0 && warning === 0) return retrieveAnswers.none.status;
+  return retrieveAnswers.some.status;
 }
 
 /** The numbers are of 16 bits. */

@@ -1,5 +1,5 @@
+import { storeRefusals } from '../answers.js';
 import type { IncomingRequest } from '../exchange/incoming-request.js';
-import { StoreStatus } from '../status.js';
 import type { Answer, StoreRequest } from './handler.js';
 import { answerTo, operationOf, refusalOf, type Serving, statusFields } from './serving.js';
 
@@ -21,9 +21,9 @@ async function answered(request: IncomingRequest, { handler, onError }: Serving)
   const refusal = refusalOf(request, handler.store !== undefined);
   if (refusal) return refusal;
   if (!context.storage || command.affectedSopClassUid !== context.abstractSyntaxUid)
-    return { status: StoreStatus.SopClassNotSupported };
-  if (!sopInstanceUid) return { status: StoreStatus.InvalidSopInstance };
-  if (!stream || !handler.store) return { status: StoreStatus.CannotUnderstand, comment: 'no dataset' };
+    return { status: storeRefusals.otherClass.status };
+  if (!sopInstanceUid) return { status: storeRefusals.withoutInstance.status };
+  if (!stream || !handler.store) return { status: storeRefusals.withoutDataset.status, comment: 'no dataset' };
   const originator =
     moveOriginatorAet !== undefined && moveOriginatorMessageId !== undefined
       ? { moveOriginator: { aet: moveOriginatorAet, messageId: moveOriginatorMessageId } }

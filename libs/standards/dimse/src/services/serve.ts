@@ -1,6 +1,6 @@
+import { echoAnswers } from '../answers.js';
 import type { IncomingRequest } from '../exchange/incoming-request.js';
 import { CommandField } from '../messages/command-set.js';
-import { NormalizedStatus } from '../status.js';
 import { serveFind } from './serve-find.js';
 import { serveNormalized } from './serve-normalized.js';
 import { serveGet, serveMove } from './serve-retrieve.js';
@@ -12,7 +12,7 @@ export async function serve(request: IncomingRequest, serving: Serving): Promise
   const { exchange, handler } = serving;
   switch (request.command.commandField) {
     case CommandField.CEchoRq:
-      await exchange.respond(request, { status: NormalizedStatus.Success });
+      await exchange.respond(request, { status: echoAnswers.echoed.status });
       handler.echoed?.();
       return;
     case CommandField.CStoreRq:

@@ -1,8 +1,8 @@
+import { operationAnswers } from '../answers.js';
 import { DimseStatusError } from '../errors.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { canceled, type IncomingRequest } from '../exchange/incoming-request.js';
 import type { CommandSet } from '../messages/command-set.js';
-import { NormalizedStatus } from '../status.js';
 import type { Answer, NormalizedAnswer, OperationRequest, RequestHandler } from './handler.js';
 
 /** What serving one request needs beside it. */
@@ -49,13 +49,13 @@ export function answerTo(
     };
   }
   if (!signal.aborted || signal.reason === canceled) onError(error);
-  return { status: NormalizedStatus.ProcessingFailure };
+  return { status: operationAnswers.defect.status };
 }
 
 /** Refusals before a handler is asked: the wrong role, or no handler for the operation (PS3.7 annex C). */
 export function refusalOf({ context }: IncomingRequest, handled: boolean): Answer | undefined {
-  if (!context.weAre.scp) return { status: NormalizedStatus.SopClassNotSupported };
-  return handled ? undefined : { status: NormalizedStatus.UnrecognizedOperation };
+  if (!context.weAre.scp) return { status: operationAnswers.otherRole.status };
+  return handled ? undefined : { status: operationAnswers.unserved.status };
 }
 
 export const isCanceled = ({ signal }: IncomingRequest): boolean => signal.aborted && signal.reason === canceled;

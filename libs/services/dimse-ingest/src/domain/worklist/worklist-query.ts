@@ -49,6 +49,12 @@ const blank = worklistItem(
 );
 const [blankStep] = (blank[steps]?.Value ?? []) as DicomJson[];
 
+/** Tags of what is returned and matched by: of the requested procedure, and inside its scheduled step. */
+export const worklistAttributes: Readonly<Record<'procedure' | 'step', readonly Tag[]>> = {
+  procedure: Object.keys(blank).filter((tag) => tag !== steps),
+  step: Object.keys(blankStep ?? {}),
+};
+
 const isMatchable = ([tag = '', inner]: readonly Tag[]): boolean =>
   tag === steps ? inner === undefined || blankStep?.[inner] !== undefined : blank[tag] !== undefined;
 

@@ -1,11 +1,12 @@
 import type { AssociationEnd, AssociationHandler, AssociationInfo, StoreAnswer, StoreRequest } from '@callosum/dimse';
-import { statusText, StoreStatus } from '@callosum/dimse';
+import { statusText } from '@callosum/dimse';
 import { errorCode } from '@callosum/kernel';
 import { type LogEventName, type Logger, secondsSince, withSpan } from '@callosum/telemetry';
 import { context, type Context, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 
 import type { AnnounceRelease } from '../../application/announce-release.js';
 import type { StoreInstance } from '../../application/store-instance.js';
+import { storeAnswers } from './answers.js';
 import type { DimseMetrics } from './metrics.js';
 import { answerOf } from './status-of.js';
 
@@ -86,7 +87,7 @@ export class AssociationSession implements SessionHandler {
         this.#instanceCounts.set(studyInstanceUid, (this.#instanceCounts.get(studyInstanceUid) ?? 0) + 1);
         this.#stored++;
         storedBytes(byteCount);
-        return { status: StoreStatus.Success };
+        return { status: storeAnswers.stored.status };
       });
     } catch (error) {
       this.#refused++;

@@ -15,8 +15,8 @@ import {
   type EventReportRequest,
   eventTypeOf,
   type NormalizedAnswer,
-  NormalizedStatus,
   requestCommitmentAction,
+  type StatedAnswer,
   storageCommitmentClass,
   storageCommitmentInstance,
 } from '@callosum/dimse';
@@ -35,6 +35,7 @@ import { assertTaken } from '../../domain/commitment.js';
 import type { DimseIngestSettings } from '../../settings.js';
 import { APPLICATION_ENTITIES, COMMITMENT_WAKER, COMMITMENTS } from '../../tokens.js';
 import { tellReport } from '../tell-commitment.js';
+import { commitmentAnswers, commitmentReportAnswers } from './answers.js';
 import type { DimseService, OpenAssociation, ServiceHandler } from './dimse-service.js';
 import { messageContext } from './message-datasets.js';
 
@@ -86,26 +87,29 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
       ...(callingHost !== undefined && (await this.entities.named(info.callingAet)).length > 1 ? { callingHost } : {}),
       ...(traceparent === undefined ? {} : { traceparent }),
     };
-    const { id, as } = await this.take.execute(asked, origin, graceMs + reportHereMs).catch(refuse);
+    const { id, as } = await this.take
+      .execute(asked, origin, graceMs + reportHereMs)
+      .catch(refusalOf(commitmentAnswers.notNow));
     this.log.info(
       { aet: info.callingAet, transaction: asked.transactionUid, instances: asked.references.length, as },
       'commitment.taken',
     );
     const running = this.#reportHere(id, accepted(), graceMs).finally(() => this.#running.delete(running));
     this.#running.add(running);
-    return { status: NormalizedStatus.Success };
+    return { status: commitmentAnswers.taken.status };
   }
 
   async #reported(request: EventReportRequest, aet: string): Promise<NormalizedAnswer> {
     const { eventTypeId, dataset, transferSyntaxUid } = request;
     if (eventTypeId !== CommitmentEvent.Successful && eventTypeId !== CommitmentEvent.FailuresExist)
-      throw new DimseStatusError(NormalizedStatus.NoSuchEventType);
+      throw new DimseStatusError(commitmentReportAnswers.otherEvent.status);
     const report = decodeCommitmentReport(dataset, transferSyntaxUid);
-    const isOurs = await this.asked.take(report).catch(refuse);
-    if (!isOurs) throw new DimseStatusError(NormalizedStatus.InvalidArgumentValue, { comment: 'nobody asked for it' });
+    const isOurs = await this.asked.take(aet, report).catch(refusalOf(commitmentReportAnswers.notNow));
+    if (!isOurs)
+      throw new DimseStatusError(commitmentReportAnswers.notAsked.status, { comment: 'it was not asked for' });
     const { transactionUid: transaction, committed, failed } = report;
     this.log.info({ aet, transaction, committed: committed.length, failed: failed.length }, 'commitment.answered');
-    return { status: NormalizedStatus.Success };
+    return { status: commitmentReportAnswers.taken.status };
   }
 
   /**
@@ -143,14 +147,16 @@ function send(association: AcceptedAssociation, report: CommitmentReport): Promi
 
 /** @throws {DimseStatusError} it is no request of a storage commitment (PS3.7 10.1.4.1.10) */
 function assertAddressed({ sopClassUid, sopInstanceUid, actionTypeId }: ActionRequest): void {
-  if (sopClassUid !== storageCommitmentClass) throw new DimseStatusError(NormalizedStatus.ClassInstanceConflict);
-  if (sopInstanceUid !== storageCommitmentInstance) throw new DimseStatusError(NormalizedStatus.NoSuchSopInstance);
-  if (actionTypeId !== requestCommitmentAction) throw new DimseStatusError(NormalizedStatus.NoSuchActionType);
+  if (sopClassUid !== storageCommitmentClass) throw new DimseStatusError(commitmentAnswers.otherClass.status);
+  if (sopInstanceUid !== storageCommitmentInstance) throw new DimseStatusError(commitmentAnswers.otherInstance.status);
+  if (actionTypeId !== requestCommitmentAction) throw new DimseStatusError(commitmentAnswers.otherAction.status);
 }
 
-/** A request that is no row: the requestor asks again later. */
-function refuse(cause: unknown): never {
-  const isLater = isTransientDatabaseError(cause) || (cause instanceof CallosumError && cause.retriable);
-  if (!isLater) throw cause;
-  throw new DimseStatusError(NormalizedStatus.ResourceLimitation, { comment: errorCode(cause) }, { cause });
-}
+/** Of what is no row: the peer says it again later. */
+const refusalOf =
+  ({ status }: StatedAnswer) =>
+  (cause: unknown): never => {
+    const isLater = isTransientDatabaseError(cause) || (cause instanceof CallosumError && cause.retriable);
+    if (!isLater) throw cause;
+    throw new DimseStatusError(status, { comment: errorCode(cause) }, { cause });
+  };

@@ -3,12 +3,14 @@ import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { echo, type ScuOptions, storeFiles } from '@callosum/dimse';
-import { TestAuthority, type TestCertificate } from '@callosum/testing';
+import { CertificateFiles } from '@callosum/auth';
+import { echo, readPart10, ScuAssociation, type ScuOptions, storeFiles } from '@callosum/dimse';
+import { MissingPrerequisite, orSkip, TestAuthority, type TestCertificate } from '@callosum/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { PeerOptions } from '../../adapters/peer-options.js';
 import { ctFile, MemoryNode } from '../../test-support/memory-node.js';
+import { python } from '../../test-support/modality.js';
 
 const run = promisify(execFile);
 const succeeds = (command: string, args: readonly string[], shows = /./): Promise<boolean> =>
@@ -16,9 +18,10 @@ const succeeds = (command: string, args: readonly string[], shows = /./): Promis
     ({ stdout }) => shows.test(stdout),
     () => false,
   );
-const hasDcmtkTls = await succeeds('echoscu', ['--version'], /OPENSSL/i);
-const python = process.env['CALLOSUM_TEST_PYTHON'] ?? 'python3';
-const hasPynetdicom = await succeeds(python, ['-c', 'import pynetdicom; print(1)']);
+const dcmtkTls = await orSkip(async () => {
+  if (!(await succeeds('echoscu', ['--version'], /OPENSSL/i)))
+    throw new MissingPrerequisite('DCMTK with OpenSSL is not installed', 'apt-get install dcmtk');
+});
 
 let authority: TestAuthority;
 let ours: TestCertificate;
@@ -88,7 +91,7 @@ describe('DICOM TLS', () => {
     expect(await storeFiles({ ...(await over(modality)), files })).toMatchObject([{ status: 0 }]);
   });
 
-  it('shows new certificates once they are written, without a restart, and cuts nobody off', async () => {
+  it('shows new certificates once they are written, without a restart, and leaves an open association alone', async () => {
     const files = { certFile: join(authority.folder, 'rotated.pem'), keyFile: join(authority.folder, 'rotated.key') };
     await copyFile(ours.certFile, files.certFile);
     await copyFile(ours.keyFile, files.keyFile);
@@ -105,11 +108,63 @@ describe('DICOM TLS', () => {
       return serials.size;
     };
     expect(await seen()).toBe(1);
+    // An object is half sent while the certificate changes.
+    const file = ctFile('1.2.1', 300_000);
+    const { sopClassUid, sopInstanceUid, transferSyntaxUid, datasetOffset } = await readPart10(file);
+    const context = { abstractSyntaxUid: sopClassUid, transferSyntaxUids: [transferSyntaxUid] };
+    const open = await ScuAssociation.open(await over(modality), [context]);
+    const rotated = Promise.withResolvers<void>();
+    const dataset = async function* (): AsyncGenerator<Buffer> {
+      yield file.subarray(datasetOffset, datasetOffset + 100_000);
+      await rotated.promise;
+      yield file.subarray(datasetOffset + 100_000);
+    };
+    const contextId = open.contextFor(sopClassUid, transferSyntaxUid);
+    const storing = open.store(contextId, sopClassUid, sopInstanceUid, () => dataset());
     const next = await authority.issue('callosum-next', 'DNS:localhost');
     await copyFile(next.keyFile, files.keyFile);
     await copyFile(next.certFile, files.certFile);
     await expect.poll(seen, { timeout: 5_000 }).toBe(2);
     expect(node.logLines.some((line) => line.includes('dimse.certificate-renewed'))).toBe(true);
+    rotated.resolve();
+    expect(await storing).toMatchObject({ status: 0 });
+    expect(await open.echo(contextId)).toMatchObject({ status: 0 });
+    await open.release();
+    expect(await open.ended).toEqual({ how: 'released' });
+  });
+
+  it('believes the authorities that are in the file now: those of a new one come in, those of the old one no more', async () => {
+    const second = await TestAuthority.create();
+    try {
+      const caFile = join(authority.folder, 'peers.pem');
+      await copyFile(ours.caFile, caFile);
+      await start('mutual', { CALLOSUM_DIMSE_TLS_CA_FILE: caFile });
+      const others = await second.issue('ct1', 'DNS:ct1.radiology.example');
+      expect(await outcome(await over(modality))).toBe(0);
+      expect(await outcome(await over(others))).toMatch(/^dimse\./);
+      await copyFile(second.caFile, caFile);
+      await expect.poll(async () => outcome(await over(others)), { timeout: 5_000 }).toBe(0);
+      expect(await outcome(await over(modality))).toMatch(/^dimse\./);
+    } finally {
+      await second.remove();
+    }
+  });
+
+  it('calls others with the certificate that is in our file now', async () => {
+    await start('mutual', { CALLOSUM_DIMSE_AES: entries({ aet: 'CALLER', tls: { subject: 'CN=ct1' } }) });
+    const files = { certFile: join(authority.folder, 'calling.pem'), keyFile: join(authority.folder, 'calling.key') };
+    const write = async ({ certFile, keyFile }: TestCertificate): Promise<void> => {
+      await copyFile(keyFile, files.keyFile);
+      await copyFile(certFile, files.certFile);
+    };
+    await write(stranger);
+    const certificates = new CertificateFiles({ ...files, caFile: ours.caFile }, () => undefined, 20);
+    const peers = new PeerOptions('CALLER', certificates);
+    const tls = { required: true, call: true, serverName: 'localhost' };
+    const called = { aet: 'CALLOSUM', host: '127.0.0.1', port: node.listener.tlsPort, tls };
+    expect(await outcome(peers.of(called))).toEqual([1, 1, 3]);
+    await write(modality);
+    await expect.poll(() => outcome(peers.of(called)), { timeout: 5_000 }).toBe(0);
   });
 
   it('is how an AE is called whose entry says so: with our certificate, and its own is verified', async () => {
@@ -136,7 +191,7 @@ describe('DICOM TLS', () => {
     expect(new PeerOptions('CALLER').of({ ...called, tls: { required: true, call: false } }).tls).toBeUndefined();
   });
 
-  it.skipIf(!hasDcmtkTls)('DCMTK comes in with its certificate, and not with another', async () => {
+  it.skipIf(dcmtkTls.missing)('DCMTK comes in with its certificate, and not with another', async () => {
     await start('mutual');
     const dcmtk = (certificate: TestCertificate): Promise<boolean> =>
       succeeds(
@@ -157,16 +212,16 @@ describe('DICOM TLS', () => {
     expect([await dcmtk(modality), await dcmtk(stranger)]).toEqual([true, false]);
   });
 
-  it.skipIf(!hasPynetdicom)('pynetdicom stores over TLS, with a user it names', async () => {
+  it.skipIf(python.missing)('pynetdicom stores over TLS, with a user it names', async () => {
     await start('mutual', {
       CALLOSUM_DIMSE_AES: entries({ aet: 'CT1', tls: { subject: 'CN=ct1' }, users: [{ name: 'technician' }] }),
       CALLOSUM_DIMSE_USER_IDENTITY: 'required',
     });
     const script = join(import.meta.dirname, '../../../test-support/pynetdicom_tls.py');
     const files = [ours.caFile, modality.certFile, modality.keyFile];
-    const { stdout } = await run(python, [script, String(node.listener.tlsPort), ...files, 'technician']);
+    const { stdout } = await run(python.server ?? '', [script, String(node.listener.tlsPort), ...files, 'technician']);
     expect(JSON.parse(stdout)).toEqual({ window: [8, 1], identity: 1, statuses: [0, 0, 0] });
-    const refused = await run(python, [script, String(node.listener.tlsPort), ...files, 'somebody']);
+    const refused = await run(python.server ?? '', [script, String(node.listener.tlsPort), ...files, 'somebody']);
     expect(JSON.parse(refused.stdout)).toEqual({ established: false });
   });
 });

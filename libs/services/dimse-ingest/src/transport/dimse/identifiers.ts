@@ -6,7 +6,7 @@ import {
   parseDataset,
   toDicomJson,
 } from '@callosum/dicom';
-import { DimseStatusError, messageParseLimits, QueryStatus } from '@callosum/dimse';
+import { DimseStatusError, messageParseLimits, type StatedAnswer } from '@callosum/dimse';
 
 import { tags } from '../../domain/query-model.js';
 
@@ -19,15 +19,15 @@ export interface ReadIdentifier {
   readonly characterSet: string;
 }
 
-/** @throws {DimseStatusError} C000: nobody can read it */
-export function readIdentifier(bytes: Buffer, transferSyntaxUid: string): ReadIdentifier {
+/** @throws {DimseStatusError} `unreadable`: nobody can read it */
+export function readIdentifier(bytes: Buffer, transferSyntaxUid: string, unreadable: StatedAnswer): ReadIdentifier {
   try {
     const { dataset } = parseDataset(bytes, transferSyntaxUid, { limits: identifierLimits });
     const characterSet = dataset.strings(tags.specificCharacterSet).join('\\');
     return { dataset: toDicomJson(dataset), characterSet };
   } catch (cause) {
     if (!(cause instanceof DicomParseError)) throw cause;
-    throw new DimseStatusError(QueryStatus.UnableToProcess, { comment: 'the identifier cannot be read' }, { cause });
+    throw new DimseStatusError(unreadable.status, { comment: 'the identifier cannot be read' }, { cause });
   }
 }
 

@@ -3,11 +3,11 @@ import type { ApplicationEntity } from '../../domain/application-entity.js';
 /** A peer that was quiet may catch up on this much at once. */
 const burstMs = 1_000;
 
-/** Turns at a steady rate, by the time the next one is due (a token bucket whose tokens are time). */
-class Turns {
+/** A steady rate, by the time the next request is due (a token bucket whose tokens are time). */
+class Pace {
   #dueAt = 0;
 
-  /** @returns how long to wait for this turn, in milliseconds; 0 when there is none to wait for */
+  /** @returns how long to wait with this request, in milliseconds; 0 when there is none to wait for */
   take(perSecond: number, now: number): number {
     this.#dueAt = Math.max(this.#dueAt, now - burstMs) + 1_000 / perSecond;
     return Math.max(0, this.#dueAt - now);
@@ -25,7 +25,7 @@ class Turns {
 }
 
 interface Peer {
-  readonly turns: Turns;
+  readonly pace: Pace;
   associations: number;
 }
 
@@ -44,7 +44,7 @@ export class PeerLimits {
 
   /** A place for one association; `leave` gives it back. */
   enter(aet: string, entity: ApplicationEntity | undefined): PlaceRefusal | { leave: () => void } {
-    const peer = this.#peers.get(aet) ?? { turns: new Turns(), associations: 0 };
+    const peer = this.#peers.get(aet) ?? { pace: new Pace(), associations: 0 };
     if (this.#associations >= this.associationsMax) return 'associations-max';
     if (peer.associations >= (entity?.associationsMax ?? this.aeAssociationsMax)) return 'ae-associations-max';
     this.#peers.set(aet, peer);
@@ -59,11 +59,11 @@ export class PeerLimits {
     };
   }
 
-  /** A sender that opens an association for each image is slowed as one that keeps its own: its turns outlive them. */
+  /** A sender that opens an association for each image is slowed as one that keeps its own: its pace outlives them. */
   #forget(): void {
     const now = performance.now();
-    for (const [aet, { associations, turns }] of this.#peers)
-      if (associations === 0 && turns.rested(now)) this.#peers.delete(aet);
+    for (const [aet, { associations, pace }] of this.#peers)
+      if (associations === 0 && pace.rested(now)) this.#peers.delete(aet);
   }
 
   /**
@@ -73,11 +73,11 @@ export class PeerLimits {
    */
   async turn(aet: string, entity: ApplicationEntity | undefined, signal: AbortSignal): Promise<boolean> {
     const perSecond = entity?.requestsPerSecondMax;
-    const turns = this.#peers.get(aet)?.turns;
-    if (perSecond === undefined || !turns) return false;
-    const waitMs = turns.take(perSecond, performance.now());
+    const pace = this.#peers.get(aet)?.pace;
+    if (perSecond === undefined || !pace) return false;
+    const waitMs = pace.take(perSecond, performance.now());
     if (waitMs < 1) return false;
-    if (!(await passed(waitMs, signal))) turns.giveBack(perSecond);
+    if (!(await passed(waitMs, signal))) pace.giveBack(perSecond);
     return true;
   }
 }

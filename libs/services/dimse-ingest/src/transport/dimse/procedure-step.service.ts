@@ -3,23 +3,22 @@ import {
   type GetAttributesRequest,
   type NormalizedAnswer,
   type NormalizedRequest,
-  NormalizedStatus,
+  operationAnswers,
+  type StatedAnswer,
 } from '@callosum/dimse';
 import { newId, uuidToUid } from '@callosum/kernel';
 import { Inject, Injectable } from '@nestjs/common';
 
 import { ChangeProcedureStep, type StepRequest } from '../../application/change-procedure-step.js';
 import { GetProcedureStep } from '../../application/get-procedure-step.js';
+import { stepAnswers, stepRetrieveAnswers } from './answers.js';
 import type { DimseService, OpenAssociation, ServiceHandler } from './dimse-service.js';
 import { datasetOfRequest, messageBytes, messageContext, tagNumber, tagText } from './message-datasets.js';
-import { stepFailureOf } from './step-status.js';
+import { stepFailureOf, type StepRefusals } from './step-status.js';
 
 /** Modality Performed Procedure Step and its Retrieve SOP class (PS3.4 F.7, F.8). */
 export const procedureStepClass = '1.2.840.10008.3.1.2.3.3';
 export const procedureStepRetrieveClass = '1.2.840.10008.3.1.2.3.4';
-
-/** Warning of an N-GET: requested optional attributes are not supported (PS3.4 table F.8.2-2). */
-const attributesNotSupported = 0x0001;
 
 /** What modalities say of their procedure steps: N-CREATE and N-SET, and N-GET for whoever asks how it went. */
 @Injectable()
@@ -41,18 +40,18 @@ export class ProcedureStepService implements DimseService {
     });
     return {
       nCreate: (request) =>
-        answered(request, procedureStepClass, async () => {
+        answered(request, procedureStepClass, stepAnswers, async () => {
           // PS3.7 10.1.5.1.4: a requestor may leave the UID to us.
           const made = request.sopInstanceUid === undefined ? uuidToUid(newId()) : undefined;
           await this.changeStep.create(stepRequest(request, request.sopInstanceUid ?? made ?? ''));
-          return { status: NormalizedStatus.Success, ...(made === undefined ? {} : { sopInstanceUid: made }) };
+          return { status: stepAnswers.changed.status, ...(made === undefined ? {} : { sopInstanceUid: made }) };
         }),
       nSet: (request) =>
-        answered(request, procedureStepClass, async () => {
+        answered(request, procedureStepClass, stepAnswers, async () => {
           await this.changeStep.set(stepRequest(request, request.sopInstanceUid ?? ''));
-          return { status: NormalizedStatus.Success };
+          return { status: stepAnswers.changed.status };
         }),
-      nGet: (request) => answered(request, procedureStepRetrieveClass, () => this.#get(request)),
+      nGet: (request) => answered(request, procedureStepRetrieveClass, stepRetrieveAnswers, () => this.#get(request)),
     };
   }
 
@@ -64,7 +63,7 @@ export class ProcedureStepService implements DimseService {
     const attributes = await this.getStep.execute(sopInstanceUid, attributeIdentifiers.map(tagText));
     const unknown = attributeIdentifiers.filter((tag) => attributes[tagText(tag)] === undefined);
     return {
-      status: unknown.length > 0 ? attributesNotSupported : NormalizedStatus.Success,
+      status: (unknown.length > 0 ? stepRetrieveAnswers.some : stepRetrieveAnswers.all).status,
       ...(unknown.length > 0 ? { attributeIdentifiers: unknown } : {}),
       dataset: messageBytes(attributes, transferSyntaxUid),
     };
@@ -75,14 +74,15 @@ export class ProcedureStepService implements DimseService {
 async function answered(
   request: NormalizedRequest,
   sopClassUid: string,
+  answers: StepRefusals & { readonly otherClass: StatedAnswer },
   work: () => Promise<NormalizedAnswer>,
 ): Promise<NormalizedAnswer> {
-  if (request.abstractSyntaxUid !== sopClassUid) throw new DimseStatusError(NormalizedStatus.UnrecognizedOperation);
-  if (request.sopClassUid !== sopClassUid) throw new DimseStatusError(NormalizedStatus.NoSuchSopClass);
+  if (request.abstractSyntaxUid !== sopClassUid) throw new DimseStatusError(operationAnswers.unserved.status);
+  if (request.sopClassUid !== sopClassUid) throw new DimseStatusError(answers.otherClass.status);
   try {
     return await work();
   } catch (error) {
-    const { status, tags, comment, errorId } = stepFailureOf(error);
+    const { status, tags, comment, errorId } = stepFailureOf(error, answers);
     throw new DimseStatusError(
       status,
       {

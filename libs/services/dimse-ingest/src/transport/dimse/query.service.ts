@@ -1,7 +1,8 @@
-import { type AssociationInfo, type Match, type QueryRequest, QueryStatus } from '@callosum/dimse';
+import type { AssociationInfo, Match, QueryRequest } from '@callosum/dimse';
 
 import type { FindMatches } from '../../application/find-matches.js';
 import { answerFind, findNegotiation } from '../../domain/query-negotiation.js';
+import { findAnswers } from './answers.js';
 import type { DimseService, OpenAssociation, ServiceHandler } from './dimse-service.js';
 import { encodeMatch, readIdentifier } from './identifiers.js';
 import { acceptQuery, findClasses } from './query-sop-classes.js';
@@ -27,11 +28,11 @@ export class QueryService implements DimseService {
     const root = findClasses[abstractSyntaxUid] ?? 'study';
     const negotiated = findNegotiation(extendedNegotiation, abstractSyntaxUid);
     try {
-      const identifier = readIdentifier(request.identifier, transferSyntaxUid);
+      const identifier = readIdentifier(request.identifier, transferSyntaxUid, findAnswers.unreadable);
       for await (const match of this.findMatches.execute(identifier.dataset, root, negotiated, signal)) {
         yield {
           identifier: encodeMatch(match.dataset, transferSyntaxUid, identifier.characterSet),
-          status: match.complete ? QueryStatus.Pending : QueryStatus.PendingOptionalKeysUnsupported,
+          status: (match.complete ? findAnswers.match : findAnswers.matchOfSomeKeys).status,
         };
       }
     } catch (error) {

@@ -2,7 +2,7 @@ import {
   type AssociationInfo,
   DimseStatusError,
   type MoveRequest,
-  NormalizedStatus,
+  operationAnswers,
   type QueryRequest,
   type RetrieveAnswer,
   type SubOperationCounts,
@@ -15,6 +15,7 @@ import { UnknownDestinationError } from '../../domain/query-errors.js';
 import { readRetrieve, type RetrieveIdentifier } from '../../domain/query-model.js';
 import { answerRetrieve, isRelationalRetrieve } from '../../domain/query-negotiation.js';
 import type { SubOperations } from '../../domain/sub-operations.js';
+import { retrieveAnswers } from './answers.js';
 import type { DimseService, OpenAssociation, ServiceHandler } from './dimse-service.js';
 import { readIdentifier } from './identifiers.js';
 import { acceptQuery, getClasses, moveClasses } from './query-sop-classes.js';
@@ -69,10 +70,10 @@ export class RetrieveService implements DimseService {
   ): Answering {
     const { abstractSyntaxUid, transferSyntaxUid, signal } = request;
     const root = classes[operation][abstractSyntaxUid];
-    if (!root) throw new DimseStatusError(NormalizedStatus.SopClassNotSupported);
+    if (!root) throw new DimseStatusError(operationAnswers.unserved.status);
     const relational = isRelationalRetrieve(info.extendedNegotiation, abstractSyntaxUid);
     try {
-      const { dataset } = readIdentifier(request.identifier, transferSyntaxUid);
+      const { dataset } = readIdentifier(request.identifier, transferSyntaxUid, retrieveAnswers.unreadable);
       const operations = yield* start(readRetrieve(dataset, root, relational));
       this.#tell(operation, operations, info, request.destination);
       const { counts, failedSopInstanceUids, firstFailure } = operations;

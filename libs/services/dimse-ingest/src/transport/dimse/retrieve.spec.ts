@@ -4,22 +4,23 @@ import { type Attributes, datasetOf, encodeDataset, parseFile, RLELossless } fro
 import {
   createScpServer,
   type MoveOriginator,
+  PeerPool,
   type ProposedContext,
   type ScpServer,
   ScuAssociation,
   storagePolicy,
   type StoreRequest,
 } from '@callosum/dimse';
+import { Turns } from '@callosum/kernel';
 import { createLogger } from '@callosum/telemetry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { DimseDestinations } from '../../adapters/dimse-destinations.js';
+import { DicomDestinations } from '../../adapters/dicom-destinations.js';
 import { PeerOptions } from '../../adapters/peer-options.js';
 import type { ApplicationEntities } from '../../application/ports.js';
 import { RetrieveInstances } from '../../application/retrieve-instances.js';
 import { SendInstance } from '../../application/send-instance.js';
 import { SharedTurns } from '../../application/shared-turns.js';
-import { Turns } from '../../application/turns.js';
 import {
   at,
   explicitLe,
@@ -53,6 +54,10 @@ let logLines: string[];
 let arrived: Arrived[];
 /** Until it resolves nothing that arrived is answered. */
 let held: Promise<void> | undefined;
+/** What the destination takes. */
+let taken: string;
+/** Of the destination. */
+let associations: number;
 
 const take = async (request: StoreRequest): Promise<{ status: number }> => {
   const { sopInstanceUid, transferSyntaxUid, moveOriginator: originator } = request;
@@ -67,25 +72,29 @@ beforeEach(async () => {
   logLines = [];
   arrived = [];
   held = undefined;
-  // Takes Implicit VR alone.
+  taken = implicitLe;
+  associations = 0;
   const storage = storagePolicy();
   destination = await createScpServer({
     host: '127.0.0.1',
     port: 0,
-    onAssociation: () => ({
-      handler: { store: take, ended: () => undefined },
-      policy: {
-        accept: (proposal) => {
-          const accepted = storage.accept(proposal);
-          return (
-            accepted && {
-              ...accepted,
-              transferSyntaxUid: proposal.transferSyntaxUids.find((uid) => uid === implicitLe),
-            }
-          );
+    onAssociation: () => {
+      associations++;
+      return {
+        handler: { store: take, ended: () => undefined },
+        policy: {
+          accept: (proposal) => {
+            const accepted = storage.accept(proposal);
+            return (
+              accepted && {
+                ...accepted,
+                transferSyntaxUid: proposal.transferSyntaxUids.find((uid) => uid === taken),
+              }
+            );
+          },
         },
-      },
-    }),
+      };
+    },
     onError: () => undefined,
   });
   const ports: Readonly<Record<string, number>> = { DEST: destination.port, AWAY: 1 };
@@ -98,7 +107,7 @@ beforeEach(async () => {
   const retrieve = new RetrieveInstances(
     index,
     objects,
-    new DimseDestinations(new PeerOptions('CALLOSUM'), 5_000),
+    new DicomDestinations(new PeerPool(), new PeerOptions('CALLOSUM'), 5_000),
     new SendInstance(new Turns(2)),
     new SharedTurns(1),
     3,
@@ -164,6 +173,19 @@ describe('a C-MOVE', () => {
       comment: 'more than 3 instances: retrieve less at once',
     });
     expect(arrived).toEqual([]);
+  });
+
+  it('sends an object again whose bytes were cut in the middle, over a fresh association', async () => {
+    taken = explicitLe;
+    const whole = image('1.1', { rows: 1_024 });
+    objects.files.set('1.1', whole);
+    index.instancesOfStudy = { '1.2': [at('1.1'), at('1.4')] };
+    objects.files.set('1.4', image('1.4'));
+    objects.cutOnce.add('1.1');
+    expect(await move('DEST')).toMatchObject({ status: 0, counts: { completed: 2, failed: 0 } });
+    const got = arrived.find(({ sopInstanceUid }) => sopInstanceUid === '1.1');
+    expect(got?.bytes.equals(datasetIn(whole))).toBe(true);
+    expect(associations).toBe(2);
   });
 
   it('to a destination that is away fails every instance', async () => {

@@ -1,10 +1,10 @@
 import {
   type Answer,
   DimseStatusError,
+  findAnswers,
   type NormalizedAnswer,
-  NormalizedStatus,
+  operationAnswers,
   type OperationRequest,
-  QueryStatus,
   type RetrieveAnswer,
   retrieveStatus,
   statusText,
@@ -45,7 +45,7 @@ export function serviceRequests(parts: ServiceRequestsParts): Required<ServiceHa
     return known;
   };
   const unrecognized = (): never => {
-    throw new DimseStatusError(NormalizedStatus.UnrecognizedOperation);
+    throw new DimseStatusError(operationAnswers.unserved.status);
   };
   const one = (
     operation: string,
@@ -99,7 +99,7 @@ class Observation {
   }
 
   failed(error: unknown): void {
-    const status = error instanceof DimseStatusError ? error.status : NormalizedStatus.ProcessingFailure;
+    const status = error instanceof DimseStatusError ? error.status : operationAnswers.defect.status;
     this.#span.setStatus({ code: SpanStatusCode.ERROR, message: errorCode(error) });
     this.parts.onRefused(this.operation, statusText(status), error);
     this.answered(status);
@@ -153,7 +153,7 @@ async function* observedMany<T, R extends Answer | RetrieveAnswer | undefined | 
     // Whoever iterates stopped: a C-CANCEL, or the association ended.
     if (!ended) {
       await iterator?.return?.();
-      observation.answered(QueryStatus.Cancel);
+      observation.answered(findAnswers.canceled.status);
     }
   }
 }
@@ -161,6 +161,6 @@ async function* observedMany<T, R extends Answer | RetrieveAnswer | undefined | 
 /** As the library answers where the service leaves it to it. */
 function statusOf(answer: Answer | RetrieveAnswer | undefined | void, request: OperationRequest): number {
   if (answer?.status !== undefined) return answer.status;
-  if (request.signal.aborted) return QueryStatus.Cancel;
-  return answer && 'counts' in answer ? retrieveStatus(answer.counts) : QueryStatus.Success;
+  if (request.signal.aborted) return findAnswers.canceled.status;
+  return answer && 'counts' in answer ? retrieveStatus(answer.counts) : findAnswers.ended.status;
 }

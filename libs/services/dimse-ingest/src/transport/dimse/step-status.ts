@@ -1,4 +1,5 @@
 import { isTransientDatabaseError } from '@callosum/database';
+import { operationAnswers, type StatedAnswer } from '@callosum/dimse';
 import { CallosumError } from '@callosum/kernel';
 
 import {
@@ -12,6 +13,7 @@ import {
   ProcedureStepEndedError,
   ProcedureStepError,
 } from '../../domain/procedure-step-errors.js';
+import { stepAnswers, stepEndedErrorId } from './answers.js';
 
 /** A failed DIMSE-N response (PS3.7 annex C). */
 export interface StepFailure {
@@ -24,36 +26,34 @@ export interface StepFailure {
   readonly tags: readonly string[];
 }
 
-const processingFailure = 0x0110;
-/** No database, or no room: the modality tries again. */
-const resourceLimitation = 0x0213;
-
-const statuses: readonly (readonly [error: new (...args: never[]) => ProcedureStepError, status: number])[] = [
-  [AttributeNotSettableError, 0x0105],
-  [InvalidAttributeValueError, 0x0106],
-  [ProcedureStepEndedError, processingFailure],
-  [DuplicateProcedureStepError, 0x0111],
-  [NoSuchProcedureStepError, 0x0112],
-  [InvalidProcedureStepUidError, 0x0117],
-  [MissingAttributeError, 0x0120],
-  [MissingAttributeValueError, 0x0121],
+const answers: readonly (readonly [error: new (...args: never[]) => ProcedureStepError, answer: StatedAnswer])[] = [
+  [AttributeNotSettableError, stepAnswers.notSettable],
+  [InvalidAttributeValueError, stepAnswers.invalidValue],
+  [ProcedureStepEndedError, stepAnswers.ended],
+  [DuplicateProcedureStepError, stepAnswers.duplicate],
+  [InvalidProcedureStepUidError, stepAnswers.invalidUid],
+  [MissingAttributeError, stepAnswers.missing],
+  [MissingAttributeValueError, stepAnswers.empty],
 ];
 
+/** What N-GET says in words of its own. */
+export type StepRefusals = Readonly<Record<'unknown' | 'unavailable', StatedAnswer>>;
+
 /** The one mapping of our errors to the response of an N-CREATE, N-SET or N-GET of a procedure step. */
-export function stepFailureOf(error: unknown): StepFailure {
-  if (isTransientDatabaseError(error)) return { status: resourceLimitation, tags: [] };
-  if (!(error instanceof CallosumError)) return { status: processingFailure, tags: [] };
+export function stepFailureOf(error: unknown, { unknown, unavailable }: StepRefusals = stepAnswers): StepFailure {
+  if (isTransientDatabaseError(error)) return { status: unavailable.status, tags: [] };
+  if (!(error instanceof CallosumError)) return { status: operationAnswers.defect.status, tags: [] };
   if (!(error instanceof ProcedureStepError)) {
-    const status = error.kind === 'unavailable' ? resourceLimitation : processingFailure;
+    const { status } = error.kind === 'unavailable' ? unavailable : stepAnswers.unreadable;
     return { status, tags: [], comment: error.code };
   }
-  const status = statuses.find(([kind]) => error instanceof kind)?.[1] ?? processingFailure;
+  const answer = answers.find(([kind]) => error instanceof kind)?.[1] ?? operationAnswers.defect;
+  const { status } = error instanceof NoSuchProcedureStepError ? unknown : answer;
   return {
     status,
     tags: error.tags,
     // LO: 64 characters. Messages name attributes, never values.
     comment: error.message.slice(0, 64),
-    // PS3.4 table F.7.2-2.
-    ...(error instanceof ProcedureStepEndedError ? { errorId: 0xa710 } : {}),
+    ...(error instanceof ProcedureStepEndedError ? { errorId: stepEndedErrorId } : {}),
   };
 }

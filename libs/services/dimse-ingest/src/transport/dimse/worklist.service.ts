@@ -6,13 +6,13 @@ import {
   DimseStatusError,
   type Match,
   type QueryRequest,
-  QueryStatus,
 } from '@callosum/dimse';
 import { CallosumError, errorCode } from '@callosum/kernel';
 import { Inject, Injectable } from '@nestjs/common';
 
 import { FindWorklist } from '../../application/find-worklist.js';
 import { readWorklistQuery, type WorklistQuery } from '../../domain/worklist/worklist-query.js';
+import { worklistAnswers } from './answers.js';
 import type { DimseService, ServiceHandler } from './dimse-service.js';
 import { identifierLimits } from './identifiers.js';
 import { messageBytes, messageContext } from './message-datasets.js';
@@ -37,7 +37,7 @@ export class WorklistService implements DimseService {
 
   async *#find({ identifier, transferSyntaxUid, signal }: QueryRequest): AsyncGenerator<Match, Answer | undefined> {
     const { query, characterSet } = read(identifier, transferSyntaxUid);
-    const status = query.hasUnsupportedKeys ? QueryStatus.PendingOptionalKeysUnsupported : QueryStatus.Pending;
+    const { status } = query.hasUnsupportedKeys ? worklistAnswers.matchOfSomeKeys : worklistAnswers.match;
     try {
       for await (const item of this.findWorklist.execute(query, signal))
         yield { identifier: messageBytes(item, transferSyntaxUid, [characterSet]), status };
@@ -46,8 +46,8 @@ export class WorklistService implements DimseService {
       // A C-CANCEL, or the association is gone: whoever iterates says so.
       if (signal.aborted) return undefined;
       const isLater = error instanceof CallosumError && error.retriable;
-      const failed = isLater ? QueryStatus.OutOfResources : QueryStatus.UnableToProcess;
-      throw new DimseStatusError(failed, { comment: errorCode(error) }, { cause: error });
+      const failed = isLater ? worklistAnswers.notNow : worklistAnswers.failed;
+      throw new DimseStatusError(failed.status, { comment: errorCode(error) }, { cause: error });
     }
   }
 }
@@ -61,6 +61,6 @@ function read(identifier: Buffer, transferSyntaxUid: string): { query: WorklistQ
     if (!(error instanceof MalformedMatchError) && !(error instanceof DicomParseError)) throw error;
     // Both name tags, never values.
     const comment = error.message.slice(0, 64);
-    throw new DimseStatusError(QueryStatus.IdentifierDoesNotMatchSopClass, { comment }, { cause: error });
+    throw new DimseStatusError(worklistAnswers.wrongIdentifier.status, { comment }, { cause: error });
   }
 }

@@ -6,7 +6,7 @@ import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import { QueueForwards } from '../../application/queue-forwards.js';
 import type { ShownObjects } from '../../application/forwarding-ports.js';
-import { SHOWN_OBJECTS } from '../../tokens.js';
+import { ARCHIVE_OBJECTS } from '../../tokens.js';
 
 /**
  * What is shown again goes where it would have gone had it never been hidden: it may have been stored while it was, or
@@ -16,7 +16,7 @@ import { SHOWN_OBJECTS } from '../../tokens.js';
 export class InstancesRestoredEvents {
   constructor(
     @Inject(QueueForwards) private readonly queueForwards: QueueForwards,
-    @Inject(SHOWN_OBJECTS) private readonly objects: ShownObjects,
+    @Inject(ARCHIVE_OBJECTS) private readonly objects: ShownObjects,
   ) {}
 
   @EventPattern<string>(topics.tombstoneRecorded.name)

@@ -1,7 +1,7 @@
 import type { Database } from '@callosum/database';
 import { sql } from 'kysely';
 
-import type { Credential, Credentials, NewCredential } from '../../application/ports.js';
+import type { Credential, Credentials, NewCredential } from '../../application/credential-ports.js';
 import type { Tables } from './tables.js';
 
 /** Shown at once; a site with more credentials than this has lost count of them. */

@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 
-import type { JobsOfStep } from '../../application/ports.js';
+import type { JobsOfStep } from '../../application/scheduling-ports.js';
 import type { HeldReason, StepSeen, StepTold } from '../../domain/scheduling.js';
 import type { Tables } from './tables.js';
 

@@ -17,12 +17,12 @@ import {
 } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import { EchoEntity } from '../application/echo-entity.js';
-import type { StoredEntity } from '../application/entity-ports.js';
-import { type EntityRequest, type Expected, ManageEntities } from '../application/manage-entities.js';
-import type { ApplicationEntity } from '../domain/application-entity.js';
-import { MalformedEntityError, StaleEntityError } from '../domain/entity-errors.js';
-import { aeTitle, entityRequest, wrongMembers } from '../entity-entry.js';
+import { EchoEntity } from '../../application/echo-entity.js';
+import type { StoredEntity } from '../../application/entity-ports.js';
+import { type EntityRequest, type Expected, ManageEntities } from '../../application/manage-entities.js';
+import type { ApplicationEntity } from '../../domain/application-entity.js';
+import { MalformedEntityError, StaleEntityError } from '../../domain/entity-errors.js';
+import { aeTitle, entityRequest, wrongMembers } from '../../entity-entry.js';
 
 const preconditionFailed = 412;
 

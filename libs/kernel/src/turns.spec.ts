@@ -9,7 +9,7 @@ describe('turns', () => {
     const ends: (() => void)[] = [];
     const work = (name: string, fails = false) =>
       turns
-        .take(async () => {
+        .run(async () => {
           log.push(name);
           await new Promise<void>((resolve) => ends.push(resolve));
           if (fails) throw new Error(name);
@@ -27,5 +27,22 @@ describe('turns', () => {
     }
     await Promise.all(all);
     expect(log.filter((line) => line.length === 1)).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('are not waited for any more once the signal says so, and nobody loses one by it', async () => {
+    const turns = new Turns(1);
+    const giveBack = await turns.take();
+    const stop = new AbortController();
+    const gone = turns.take(stop.signal);
+    const next = turns.take();
+    stop.abort(new Error('gone'));
+    await expect(gone).rejects.toThrow('gone');
+    await expect(turns.take(stop.signal)).rejects.toThrow('gone');
+    // Given back twice, one is free.
+    giveBack();
+    giveBack();
+    await next;
+    const last = turns.take(AbortSignal.timeout(50));
+    await expect(last).rejects.toThrow();
   });
 });
