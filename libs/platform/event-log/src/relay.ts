@@ -152,7 +152,7 @@ export class OutboxRelay {
    */
   async #lock(connection: QueryExecutorProvider): Promise<boolean> {
     const { rows } = await sql<{ mine: boolean }>`
-      select case when exists (select from outbox)
+      select case when (select min(id) from outbox) is not null
         then pg_try_advisory_lock(hashtext('callosum.outbox'), hashtext(${this.#options.schema}))
         else false end as mine`.execute(connection);
     return rows[0]?.mine ?? false;

@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 async function start(
-  limits: NonNullable<Parameters<typeof startProvider>[0]>['limits'],
+  limits: NonNullable<NonNullable<Parameters<typeof startProvider>[0]>['limits']>,
   handler: RequestHandler = {},
 ): Promise<void> {
   provider = await startProvider({ limits }, undefined, { handler, policy: openPolicy([ctImageStorage]) });

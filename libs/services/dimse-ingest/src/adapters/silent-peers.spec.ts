@@ -56,10 +56,12 @@ describe('a node that says nothing', () => {
       aet: 'CALLOSUM',
       responseMs: 600_000,
       lookUpMs: 200,
+      privateSopClassUids: [],
       onError: () => undefined,
     });
     const identifier: DicomJson = { '00080052': { vr: 'CS', Value: ['STUDY'] } };
-    const matches = source.find(await silent(), identifier, new AbortController().signal);
+    const progress = { signal: new AbortController().signal, onIncomplete: () => undefined };
+    const matches = source.find(await silent(), identifier, progress);
     await expect(matches.next()).rejects.toMatchObject({ code: 'dimse.association-aborted' });
   });
 });

@@ -7,7 +7,7 @@ export interface Destinations {
   /** Runs `work` with an association that is kept afterwards for whoever sends to that node next. */
   with<T>(
     entity: CallableEntity,
-    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>,
+    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort' | 'close'>) => Promise<T>,
   ): Promise<T>;
   /**
    * An association for one piece of work, which closes it: its end tells the node that all has come. It is opened for the

@@ -19,6 +19,8 @@ function serving(window = 4) {
   const requests = new ServedRequests({
     window,
     identifierBytesMax: 2 * mebibyte,
+    peer: 'PEER',
+    awaitWhole: () => () => undefined,
     peerIsSlow: () => false,
     hold: () => undefined,
     serve: (request) => new Promise((resolve) => began.push({ request, answer: resolve })),
