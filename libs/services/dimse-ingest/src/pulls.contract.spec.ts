@@ -56,6 +56,8 @@ describe.skipIf(missing)('pulls', () => {
         { aet: 'GONE', host: '127.0.0.1', port: await freePort() },
       ]),
       CALLOSUM_PULL_STUDIES_MAX: '3',
+      // A close that waited for what is under way would let the pull end before the restart.
+      CALLOSUM_DRAIN_GRACE_MS: '500',
     };
     node = await TestNode.start(server, env, { http: true });
     await fill('QRMOVE', '1.2.10', 3, { patientId: 'P-MOVE', accession: 'MOVE1' });

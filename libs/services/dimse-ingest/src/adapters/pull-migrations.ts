@@ -67,7 +67,7 @@ async function keepIncomplete(db: Kysely<unknown>): Promise<void> {
 /** Pulls from other nodes. */
 export const pullMigrations: Migrations = {
   '0005-pulls': { up: createPulls },
-  '0006-pull-study-failures': { up: countFailures },
-  '0007-pull-keys': { up: createPullKeys },
-  '0008-pull-incomplete': { up: keepIncomplete },
+  '0009-pull-study-failures': { up: countFailures },
+  '0010-pull-keys': { up: createPullKeys },
+  '0011-pull-incomplete': { up: keepIncomplete },
 };
