@@ -49,12 +49,10 @@ export const commitmentMigrations: Migrations = {
       await sql`create index commitment_asked_by_age on commitment_asked (requested_at)`.execute(db);
     },
   },
+  // References of requests that wait already are not counted.
   '0006-references-of-commitments': {
     async up(db) {
       await sql`alter table commitment add column reference_count integer not null default 0`.execute(db);
-      await sql`update commitment set reference_count = json_array_length(sop_references) where state = 'waiting'`.execute(
-        db,
-      );
     },
   },
   '0008-instances-of-asked-commitments': {

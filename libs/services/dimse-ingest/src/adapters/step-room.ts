@@ -61,6 +61,6 @@ export async function forgetSteps(db: Kysely<DimseIngestTables>, days: number, r
       where r.source = of.source
     )
     select count(*)::int as forgotten from gone`.execute(db);
-  await sql`delete from procedure_step_room where steps = 0 and bytes = 0`.execute(db);
+  await sql`delete from procedure_step_room where steps <= 0`.execute(db);
   return rows[0]?.forgotten ?? 0;
 }

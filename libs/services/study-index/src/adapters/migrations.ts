@@ -159,8 +159,10 @@ create table awaited_rejection (
   note_uid text collate "C" not null,
   patient_id text not null,
   issuer_of_patient_id text not null,
+  named_at timestamptz not null default now(),
   primary key (study_instance_uid, sop_instance_uid)
 );
+create index awaited_rejection_by_age on awaited_rejection (named_at);
 `;
 
 export const studyIndexMigrations: Migrations = {
@@ -215,14 +217,8 @@ export const studyIndexMigrations: Migrations = {
       await awaitedRejections.execute(db);
     },
   },
-  '0009-awaited-rejections-end': {
-    up: async (db) => {
-      await sql`alter table awaited_rejection add column named_at timestamptz not null default now()`.execute(db);
-      await sql`create index awaited_rejection_by_age on awaited_rejection (named_at)`.execute(db);
-    },
-  },
   // Whom nothing is indexed of is forgotten; the reference to a patient is looked at from that side too.
-  '0010-instances-of-patients': addIndexes({
+  '0009-instances-of-patients': addIndexes({
     name: 'instance_by_patient',
     table: 'instance',
     on: '(patient_digest)',
