@@ -20,8 +20,7 @@ const staleAfterMs = 250;
 
 /**
  * An association to one peer that is opened when it is needed, with the presentation contexts of what is sent, and opened
- * anew when an object of another kind comes or the peer ended it. One object after the other; for more at the same time
- * there is a `PeerPool`.
+ * anew when an object of another kind comes or the peer ended it. One object after the other.
  */
 export class KeptAssociation {
   #association: ScuAssociation | undefined;
@@ -30,6 +29,8 @@ export class KeptAssociation {
   /** Kinds to propose next, those used last at the end. */
   #kinds = new Map<string, ObjectKind>();
   #usedAt = 0;
+  /** How often `abort` was called. */
+  #aborts = 0;
 
   /**
    * @param options asked for at each opening: an address or a certificate may have changed
@@ -71,13 +72,16 @@ export class KeptAssociation {
     this.expect([object]);
     const kept = this.#association;
     const idleMs = performance.now() - this.#usedAt;
-    const association = await this.#openFor(object);
+    const aborts = this.#aborts;
+    const association = await this.#openFor(object, aborts);
     try {
       return await this.#store(association, object, moveOriginator);
     } catch (error) {
       if (association !== kept || idleMs < staleAfterMs || !(error instanceof AssociationAbortedError)) throw error;
+      // Whoever aborted it does not want it sent, by another association neither.
+      if (aborts !== this.#aborts) throw error;
       // It had ended while nothing was sent.
-      return await this.#store(await this.#openFor(object), object, moveOriginator);
+      return await this.#store(await this.#openFor(object, aborts), object, moveOriginator);
     } finally {
       this.#usedAt = performance.now();
     }
@@ -89,12 +93,13 @@ export class KeptAssociation {
     await association?.release().catch(() => association.abort());
   }
 
-  /** A-ABORT; a `store` under way fails. */
+  /** A-ABORT; a `store` under way fails, also one whose association is being opened. */
   abort(): void {
+    this.#aborts += 1;
     this.#forget()?.abort();
   }
 
-  async #openFor(kind: ObjectKind): Promise<ScuAssociation> {
+  async #openFor(kind: ObjectKind, aborts: number): Promise<ScuAssociation> {
     if (this.#association && (this.contexts || this.#opened.has(keyOf(kind)))) return this.#association;
     await this.close();
     const kinds = [...this.#kinds.values()];
@@ -105,6 +110,10 @@ export class KeptAssociation {
     void association.ended.then(() => {
       if (this.#association === association) this.#forget();
     });
+    if (aborts !== this.#aborts) {
+      this.#forget()?.abort();
+      throw new AssociationAbortedError('aborted while it was opened', { abortCode: 'dimse.aborted-by-us' });
+    }
     return association;
   }
 
