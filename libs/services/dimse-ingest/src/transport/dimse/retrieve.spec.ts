@@ -4,7 +4,6 @@ import { type Attributes, datasetOf, encodeDataset, parseFile, RLELossless } fro
 import {
   createScpServer,
   type MoveOriginator,
-  PeerPool,
   type ProposedContext,
   type ScpServer,
   ScuAssociation,
@@ -107,7 +106,7 @@ beforeEach(async () => {
   const retrieve = new RetrieveInstances(
     index,
     objects,
-    new DicomDestinations(new PeerPool(), new PeerOptions('CALLOSUM'), 5_000),
+    new DicomDestinations(new PeerOptions('CALLOSUM'), 5_000),
     new SendInstance(new Turns(2)),
     new SharedTurns(1),
     3,
