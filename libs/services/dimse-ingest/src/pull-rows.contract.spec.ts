@@ -48,6 +48,15 @@ describe('the rows of pulls', () => {
     return claimed;
   };
 
+  it('are claimed one at a time at each source, also in the same moment', async () => {
+    for (const patientId of ['P-2', 'P-3', 'P-4'])
+      await pulls.request({ source: 'PACS', selector: { patientId }, requestedBy: 'test' }, 10);
+    await pulls.request({ source: 'OTHER', selector: { patientId: 'P-1' }, requestedBy: 'test' }, 10);
+    await sql`update pull set next_attempt_at = now()`.execute(database.db);
+    const claimed = await Promise.all(Array.from({ length: 5 }, () => pulls.claim(60_000)));
+    expect(claimed.flatMap((one) => one?.source ?? []).sort()).toEqual(['OTHER', 'PACS']);
+  });
+
   it('count a study that is left out as failed, never ask for it, and say why', async () => {
     const claimed = await claim();
     await pulls.found(claimed, [study('1.2.1'), study('1.2.2', { leftOut: issuerNotStatedCode })]);
