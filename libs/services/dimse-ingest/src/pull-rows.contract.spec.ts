@@ -53,7 +53,13 @@ describe('the rows of pulls', () => {
       await pulls.request({ source: 'PACS', selector: { patientId }, requestedBy: 'test' }, 10);
     await pulls.request({ source: 'OTHER', selector: { patientId: 'P-1' }, requestedBy: 'test' }, 10);
     await sql`update pull set next_attempt_at = now()`.execute(database.db);
+    // All of them are at it before the first has committed.
+    await sql`create function dawdle() returns trigger language plpgsql as
+      'begin perform pg_sleep(0.2); return new; end'`.execute(database.db);
+    await sql`create trigger dawdle before update on pull for each row execute function dawdle()`.execute(database.db);
+    await Promise.all(Array.from({ length: 5 }, () => sql`select pg_sleep(0.2)`.execute(database.db)));
     const claimed = await Promise.all(Array.from({ length: 5 }, () => pulls.claim(60_000)));
+    await sql`drop trigger dawdle on pull`.execute(database.db);
     expect(claimed.flatMap((one) => one?.source ?? []).sort()).toEqual(['OTHER', 'PACS']);
   });
 
