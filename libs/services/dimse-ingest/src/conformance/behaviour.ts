@@ -49,7 +49,8 @@ function subOperation(status: number): string {
 }
 
 function retrieved(status: number): string {
-  const counts = { remaining: 0, completed: 1, failed: status === 0 ? 0 : 1, warning: 0 };
+  const isRefused = status >= 0xa000 && status <= 0xafff;
+  const counts = { remaining: 0, completed: isRefused ? 0 : 1, failed: status === 0 || isRefused ? 0 : 1, warning: 0 };
   return retrieveWords[afterRetrieve({ status, counts, failedSopInstanceUids: [] }, 0).end];
 }
 

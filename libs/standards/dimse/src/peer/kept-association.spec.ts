@@ -161,6 +161,27 @@ describe('a kept association', () => {
     expect(await pacs.store(object('1.2.2'))).toMatchObject({ status: 0 });
   });
 
+  it('sends over the next one what it made while the peer ended a silent one', async () => {
+    const server = (provider = await taking(implicitVrLittleEndian));
+    const pacs = association(toProvider(provider));
+    let made = 0;
+    const otherwise: OutgoingObject['otherwise'] = async () => {
+      made++;
+      server.accepted.at(-1)?.abort('test');
+      await sleep(50);
+      return { transferSyntaxUid: implicitVrLittleEndian, dataset: () => once(Buffer.from('other!')) };
+    };
+    const compressed = { transferSyntaxUid: jpeg2000Lossless };
+    expect(await pacs.store(object('1.2.1', { ...compressed, otherwise }))).toMatchObject({ status: 0 });
+    expect([made, server.associations.length]).toEqual([1, 2]);
+    expect(server.stored.map(({ bytes }) => bytes.toString())).toEqual(['other!']);
+    const broken = new Error('a broken frame');
+    const breaks = () => otherwise([]).then(() => Promise.reject(broken));
+    await expect(pacs.store(object('1.2.2', { ...compressed, otherwise: breaks }))).rejects.toBe(broken);
+    // The object is to blame, not the peer.
+    expect(pacs.isOpen).toBe(true);
+  });
+
   it('says so when nobody answers', async () => {
     const gone = await createScpServer({
       host: '127.0.0.1',

@@ -10,7 +10,6 @@ import {
   storagePolicy,
   type StoreRequest,
 } from '@callosum/dimse';
-import { Turns } from '@callosum/kernel';
 import { createLogger } from '@callosum/telemetry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -107,7 +106,7 @@ beforeEach(async () => {
     index,
     objects,
     new DicomDestinations(new PeerOptions('CALLOSUM'), 5_000),
-    new SendInstance(new Turns(2)),
+    new SendInstance(2),
     new SharedTurns(1),
     3,
   );
