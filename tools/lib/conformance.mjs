@@ -194,8 +194,13 @@ const worklistTable = (table) =>
 const stepTable = (table) =>
   table(
     ['attribute', 'type with N-CREATE', 'type once the step has ended', 'N-SET'],
-    statedAttributes.step.flatMap(({ tag, create, final, settable, items = [] }) => [
-      [attribute(tag), create, final ?? create, settable ? 'may change it' : 'may not'],
+    statedAttributes.step.flatMap(({ tag, create, final, discontinued, settable, items = [] }) => [
+      [
+        attribute(tag),
+        create,
+        `${final ?? create}${discontinued === undefined ? '' : `; ${discontinued} where it is DISCONTINUED`}`,
+        settable ? 'may change it' : 'may not',
+      ],
       ...items.map(({ tag: inner, type }) => [`> ${attribute(inner)}`, type, type, '']),
     ]),
   );
@@ -223,6 +228,8 @@ const limitNames = {
   artimMs: 'ARTIM timer, ms',
   idleTimeoutMs: "the peer's silence inside an association, ms",
   messageTimeoutMs: 'a message without pixels, from its command to the end of its dataset, ms',
+  messageBytesPerSecondMin:
+    'least rate of a message that goes on for longer than that silence may be, bytes per second',
   responseTimeoutMs: "the peer's silence after a request of ours, ms",
   associateMs: 'connection, TLS handshake, and the answer to our association request, ms',
   responseMs: 'the response to a request of ours, ms',

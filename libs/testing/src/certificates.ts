@@ -39,14 +39,16 @@ export class TestAuthority {
   /**
    * Makes a certificate, or a new one under the same file names.
    * @param names as openssl writes them: "DNS:localhost,URI:spiffe://callosum/dicomweb"; '' for a certificate without
+   * @param newKey as `openssl req` takes it
    */
-  async issue(file: string, names: string): Promise<TestCertificate> {
+  async issue(file: string, names: string, newKey: readonly string[] = ellipticKey): Promise<TestCertificate> {
     const path = (name: string): string => join(this.folder, name);
     await writeFile(
       path(`${file}.ext`),
       `${names ? `subjectAltName=${names}\n` : ''}extendedKeyUsage=serverAuth,clientAuth\n`,
     );
-    await openssl(this.folder, ['-subj', `/CN=${file}`, '-keyout', `${file}.new.key`, '-out', `${file}.csr`]);
+    const request = ['-subj', `/CN=${file}`, '-keyout', `${file}.new.key`, '-out', `${file}.csr`];
+    await openssl(this.folder, request, newKey);
     const signing = ['x509', '-req', '-in', `${file}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'];
     await run('openssl', [...signing, '-days', '2', '-extfile', `${file}.ext`, '-out', `${file}.new.pem`], {
       cwd: this.folder,
@@ -61,5 +63,9 @@ export class TestAuthority {
   }
 }
 
-const openssl = (cwd: string, args: readonly string[]): Promise<unknown> =>
-  run('openssl', ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', ...args], { cwd });
+const ellipticKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+/** One that profiles of today refuse: RSA of 1,024 bits. */
+export const shortKey = ['-newkey', 'rsa:1024'];
+
+const openssl = (cwd: string, args: readonly string[], newKey: readonly string[] = ellipticKey): Promise<unknown> =>
+  run('openssl', ['req', ...newKey, '-nodes', ...args], { cwd });

@@ -2,7 +2,7 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { TestAuthority, type TestCertificate } from '@callosum/testing';
+import { shortKey, TestAuthority, type TestCertificate } from '@callosum/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { CertificateFiles, CertificateFilesError, type CertificateMaterial } from './index.js';
@@ -36,6 +36,45 @@ it('takes over what is written anew, and keeps the old while certificate and key
   stop();
   await sleep(60);
   expect(renewed).toHaveLength(1);
+});
+
+it('checks them as they will be used: what the profile refuses is told, and the old goes on', async () => {
+  const files = { certFile: join(authority.folder, 'y.pem'), keyFile: join(authority.folder, 'y.key') };
+  await copyFile(ours.certFile, files.certFile);
+  await copyFile(ours.keyFile, files.keyFile);
+  const unusable: CertificateFilesError[] = [];
+  const profile = { ciphers: 'TLS_AES_128_GCM_SHA256:ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=2' };
+  const certificates = new CertificateFiles(files, (error) => unusable.push(error), 20, profile);
+  const renewed: CertificateMaterial[] = [];
+  const stop = certificates.follow((material) => renewed.push(material));
+  const weak = await authority.issue('weak', 'DNS:localhost', shortKey);
+  await copyFile(weak.keyFile, files.keyFile);
+  await copyFile(weak.certFile, files.certFile);
+  await expect.poll(() => String(unusable.at(-1)), { timeout: 5_000 }).toMatch(/KEY_TOO_SMALL/);
+  expect(renewed).toEqual([]);
+  expect(certificates.current.cert).toBe(await readFile(ours.certFile, 'utf8'));
+  stop();
+  expect(() => new CertificateFiles(files, () => undefined, 20, profile)).toThrow(CertificateFilesError);
+});
+
+it('tells what its user cannot use, and asks again', async () => {
+  const files = { certFile: join(authority.folder, 'z.pem'), keyFile: join(authority.folder, 'z.key') };
+  await copyFile(ours.certFile, files.certFile);
+  await copyFile(ours.keyFile, files.keyFile);
+  const unusable: CertificateFilesError[] = [];
+  let asked = 0;
+  const certificates = new CertificateFiles(files, (error) => unusable.push(error), 20);
+  const stop = certificates.follow(() => {
+    if (++asked === 1) throw new Error('not now');
+  });
+  const next = await authority.issue('follower', 'DNS:localhost');
+  await copyFile(next.keyFile, files.keyFile);
+  await copyFile(next.certFile, files.certFile);
+  await expect.poll(() => asked, { timeout: 5_000 }).toBe(2);
+  expect(unusable.at(-1)).toBeInstanceOf(CertificateFilesError);
+  await sleep(60);
+  expect(asked).toBe(2);
+  stop();
 });
 
 it('says so at once where there is nothing to begin with', async () => {

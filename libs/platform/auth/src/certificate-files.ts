@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 
 import { CallosumError } from '@callosum/kernel';
 
@@ -29,13 +29,17 @@ export class CertificateFiles {
   #material: CertificateMaterial;
   #readAt = performance.now();
 
-  /** @throws {CertificateFilesError} */
+  /**
+   * @param profile what they are used with: a profile may refuse what node:tls takes by itself, such as a short key
+   * @throws {CertificateFilesError}
+   */
   constructor(
     private readonly files: Partial<TlsFiles>,
     private readonly onUnusable: (error: CertificateFilesError) => void,
     private readonly everyMs: number = certificateRefreshMs,
+    private readonly profile: SecureContextOptions = {},
   ) {
-    this.#material = read(files);
+    this.#material = read(files, profile);
   }
 
   /** What is in the files; it may be as old as `everyMs`. */
@@ -44,14 +48,24 @@ export class CertificateFiles {
     return this.#material;
   }
 
-  /** Looks at the files every `everyMs`. @returns what ends that */
+  /**
+   * Looks at the files every `everyMs`.
+   * @param changed uses what is new; when it throws, that is told, and it is asked again the next time
+   * @returns what ends that
+   */
   follow(changed: (material: CertificateMaterial) => void): () => void {
     let told = this.#material;
     const timer = setInterval(() => {
       this.#readAgain();
-      if (this.#material === told) return;
-      told = this.#material;
-      changed(told);
+      const material = this.#material;
+      if (material === told) return;
+      try {
+        changed(material);
+        told = material;
+      } catch (error) {
+        // Out of a timer it would end the process, and every association with it.
+        this.onUnusable(new CertificateFilesError(this.files, error));
+      }
     }, this.everyMs).unref();
     return () => clearInterval(timer);
   }
@@ -59,7 +73,7 @@ export class CertificateFiles {
   #readAgain(): void {
     this.#readAt = performance.now();
     try {
-      const found = read(this.files);
+      const found = read(this.files, this.profile);
       const known = this.#material;
       if (found.cert !== known.cert || found.key !== known.key || found.ca !== known.ca) this.#material = found;
     } catch (error) {
@@ -68,7 +82,7 @@ export class CertificateFiles {
   }
 }
 
-function read(files: Partial<TlsFiles>): CertificateMaterial {
+function read(files: Partial<TlsFiles>, profile: SecureContextOptions): CertificateMaterial {
   const { certFile, keyFile, caFile } = files;
   try {
     const material = {
@@ -76,8 +90,8 @@ function read(files: Partial<TlsFiles>): CertificateMaterial {
       ...(keyFile ? { key: readFileSync(keyFile, 'utf8') } : {}),
       ...(caFile ? { ca: readFileSync(caFile, 'utf8') } : {}),
     };
-    // Says so when the key is another certificate's.
-    createSecureContext(material);
+    // Says so when the key is another certificate's, or the profile refuses either.
+    createSecureContext({ ...profile, ...material });
     return material;
   } catch (error) {
     throw new CertificateFilesError(files, error);

@@ -129,8 +129,8 @@ describe.skipIf(started.missing !== undefined)('the running node', () => {
     const pushModel = '1.2.840.10008.1.20.1.1';
     const action = (type: number, sopInstanceUid: string, dataset: Buffer): Promise<Answer> =>
       association.nAction(contextOf('commitment'), type, { sopInstanceUid, dataset });
-    const event = (type: number, dataset: Buffer): Promise<Answer> =>
-      association.nEventReport(contextOf('commitment'), type, { sopInstanceUid: pushModel, dataset });
+    const event = (type: number, dataset: Buffer, sopInstanceUid = pushModel): Promise<Answer> =>
+      association.nEventReport(contextOf('commitment'), type, { sopInstanceUid, dataset });
 
     const list = identifier({ PatientID: '1' });
     const asked: [table: StatusTable, status: number, answer: () => Promise<Answer>][] = [
@@ -157,6 +157,7 @@ describe.skipIf(started.missing !== undefined)('the running node', () => {
       ['commitment', 0x0115, () => action(1, pushModel, report('1.2.9'))],
       ['commitment-report', 0x0113, () => event(3, report('1.2.9'))],
       ['commitment-report', 0x0115, () => event(1, report('1.2.9'))],
+      ['commitment-report', 0x0112, () => event(1, report('1.2.9'), '1.2.8')],
     ];
     for (const [table, status, ask] of asked) {
       const answer = await ask();

@@ -160,19 +160,27 @@ describe('application entities', () => {
 
   it('keep passcodes to themselves, and over an answer that is sent back', async () => {
     const users = [{ name: 'zoë', passcode: 'geheim' }, { name: 'technician' }];
-    const created = await ask('POST', '', { aet: 'WS1', host: '127.0.0.1', users });
+    const entry = { aet: 'WS1', host: '127.0.0.1', users };
+    // The first replica asks nobody for a user: what is meant to protect would not.
+    const ignored = await ask('POST', '', entry);
+    expect([ignored.status, ignored.body['title']]).toEqual([409, 'dimse-ingest.users-ignored']);
+    const authorization = { authorization: `Bearer ${await oidc.sign({ roles: ['operator'] })}` };
+    const created = await ask('POST', '', entry, authorization, 1);
     expect(created.body['users']).toEqual([
       { name: 'zoë', passcodeSet: true },
       { name: 'technician', passcodeSet: false },
     ]);
-    expect((await ask('PUT', '/WS1', { ...created.body, description: 'reading room' })).status).toBe(200);
+    const again = await ask('PUT', '/WS1', { ...created.body, description: 'reading room' }, authorization, 1);
+    expect(again.status).toBe(200);
     const listed = JSON.stringify([(await ask('GET')).body, (await ask('GET', '/WS1')).body]);
     expect(listed).not.toMatch(/geheim|scrypt/);
     const identified = (passcode: string) => ({ ...to('WS1', 1), userIdentity: { username: 'zoë', passcode } });
     await expect.poll(() => echo(identified('geheim')).catch(() => undefined), soon).toEqual({ status: 0 });
     await expect(echo(identified('Geheim'))).rejects.toMatchObject({ reason: 1 });
-    const { status } = await ask('PUT', '/WS1', { host: '127.0.0.1', users: [{ name: 'other', passcodeSet: true }] });
-    expect(status).toBe(400);
+    // Whose entry has users calls with one.
+    await expect(echo(to('WS1', 1))).rejects.toMatchObject({ reason: 1 });
+    const other = { host: '127.0.0.1', users: [{ name: 'other', passcodeSet: true }] };
+    expect((await ask('PUT', '/WS1', other, authorization, 1)).status).toBe(400);
   });
 
   it('are asked by a C-ECHO whether they are there', async () => {

@@ -58,6 +58,12 @@ describe('the settings', () => {
     expect(ports({ CALLOSUM_DIMSE_TLS: 'on', CALLOSUM_DIMSE_PLAIN: 'false', ...files })).toEqual([2762]);
   });
 
+  const withUsers = JSON.stringify([{ ...entity, users: [{ name: 'zoë' }] }]);
+  it.each(['optional', 'required'])('take users where they are asked for: %s', (policy) => {
+    const settings = parse({ CALLOSUM_DIMSE_AES: withUsers, CALLOSUM_DIMSE_USER_IDENTITY: policy });
+    expect(() => assertDimseBind(settings)).not.toThrow();
+  });
+
   it.each<[Record<string, string>, RegExp]>([
     [{ CALLOSUM_DIMSE_TLS: 'on' }, /CALLOSUM_DIMSE_TLS_CERT_FILE/],
     [
@@ -66,6 +72,7 @@ describe('the settings', () => {
     ],
     [{ CALLOSUM_DIMSE_PLAIN: 'false' }, /no port would be open/],
     [{ CALLOSUM_DIMSE_TLS_CERT_FILE: 'c' }, /set both/],
+    [{ CALLOSUM_DIMSE_AES: withUsers }, /CT1: users are named/],
   ])('%o do not fit together', (env, problem) => {
     expect(() => assertDimseBind(parse(env))).toThrow(problem);
   });

@@ -1,6 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { deflateRawSync } from 'node:zlib';
 
+import { datasetOf, writeDataset } from '@callosum/dicom';
 import {
   type AcceptedContext,
   type Answer,
@@ -45,6 +46,7 @@ import {
 import { startOrderServer } from '../test-support/order-server.js';
 import { startWatchedNode, type WatchedNode } from '../test-support/watched-node.js';
 import { order, patient } from './test-support/orders.js';
+import { begun } from './test-support/procedure-steps.js';
 
 const runs = Number(process.env['CALLOSUM_FUZZ_RUNS'] ?? 1_000);
 const seed = 20261127;
@@ -85,6 +87,7 @@ const asked = [
   uids.worklist,
   uids.commitment,
   uids.mpps,
+  uids.mppsRetrieve,
 ];
 const contexts = [
   ...storage,
@@ -160,6 +163,7 @@ describe.skipIf(started.missing !== undefined)('the node under mutated input', (
     const answered = (await gauges.points('callosum.dimse.operation.duration')).map(({ attributes }) => attributes);
     const failed = answered.filter((labels) => labels['dicom.status'] === '0110');
     expect(failed.filter((labels) => !String(labels['dicom.operation']).startsWith('N-'))).toEqual([]);
+    expect(gauges.defects).toEqual([]);
   };
   beforeAll(others);
   /** Meanwhile somebody stores one object after the other over one association, which is never late nor cut off. */
@@ -212,10 +216,12 @@ describe.skipIf(started.missing !== undefined)('the node under mutated input', (
       asked.some((uid) => uid === abstractSyntaxUid),
     );
     expect(offered.map(({ abstractSyntaxUid }) => abstractSyntaxUid).sort()).toEqual([...asked].sort());
+    const step = { sopInstanceUid: stepUid, dataset: Buffer.from(writeDataset(datasetOf(begun()))) };
+    expect(await association.nCreate(association.contextFor(uids.mpps), step)).toMatchObject({ status: 0 });
     let count = 0;
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...offered), identifier, async (context, bytes) => {
-        const { status, comment } = await answerTo(association, context, bytes);
+      fc.asyncProperty(fc.constantFrom(...offered), identifier, fc.boolean(), async (context, bytes, other) => {
+        const { status, comment } = await answerTo(association, context, bytes, other);
         if (comment === undefined) expect(statusText(status)).not.toBe('0110');
         if (++count % 100 === 0) await others();
       }),
@@ -262,17 +268,27 @@ const taking = async ({ dataset: bytes }: StoreRequest): Promise<{ status: numbe
   return { status: 0 };
 };
 
-/** The final answer to the request that belongs to a context. */
+/** Of a step that N-SETs change and N-GETs ask for. */
+const stepUid = '1.2.3456.2';
+
+/** The final answer to the request that belongs to a context, or to the `other` one. */
 async function answerTo(
   association: ScuAssociation,
   { id, abstractSyntaxUid: uid }: AcceptedContext,
   bytes: Buffer,
+  other: boolean,
 ): Promise<Answer> {
   if (uid === uids.studyRootMove) return association.move(id, 'GONE', bytes);
   if (uid === uids.studyRootGet) return association.get(id, bytes, { store: taking });
-  if (uid === uids.commitment)
-    return association.nAction(id, 1, { sopInstanceUid: uids.commitmentInstance, dataset: bytes });
-  if (uid === uids.mpps) return association.nCreate(id, { dataset: bytes });
+  if (uid === uids.commitment) {
+    const information = { sopInstanceUid: uids.commitmentInstance, dataset: bytes };
+    return other ? association.nEventReport(id, 1, information) : association.nAction(id, 1, information);
+  }
+  if (uid === uids.mpps)
+    return other
+      ? association.nSet(id, { sopInstanceUid: stepUid, dataset: bytes })
+      : association.nCreate(id, { dataset: bytes });
+  if (uid === uids.mppsRetrieve) return association.nGet(id, tagsIn(bytes), { sopInstanceUid: stepUid });
   try {
     const matches = association.find(id, bytes);
     for (;;) {
@@ -285,3 +301,7 @@ async function answerTo(
     throw error;
   }
 }
+
+/** As if they were a list of tags. */
+const tagsIn = (bytes: Buffer): number[] =>
+  Array.from({ length: Math.min(4, Math.floor(bytes.length / 4)) }, (_, index) => bytes.readUInt32LE(4 * index));

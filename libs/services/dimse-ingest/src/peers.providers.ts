@@ -1,5 +1,6 @@
-import { type Authenticator, CertificateFiles } from '@callosum/auth';
+import { type Authenticator, CertificateFiles, type CertificateFilesError, certificateRefreshMs } from '@callosum/auth';
 import type { Database } from '@callosum/database';
+import { tlsProfile } from '@callosum/dimse';
 import type { Clock } from '@callosum/kernel';
 import { AUTHENTICATOR, CLOCK, DATABASE, LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
@@ -40,8 +41,10 @@ export const peerProviders: Provider[] = [
   EntityDirectoryLoop,
   {
     provide: ManageEntities,
-    useFactory: ({ CALLOSUM_DIMSE_AES }: DimseIngestSettings, table: EntityTable, directory: LiveEntities) =>
-      new ManageEntities(CALLOSUM_DIMSE_AES, table, directory),
+    useFactory: (settings: DimseIngestSettings, table: EntityTable, directory: LiveEntities) => {
+      const usersIgnored = settings.CALLOSUM_DIMSE_USER_IDENTITY === 'ignored';
+      return new ManageEntities(settings.CALLOSUM_DIMSE_AES, table, directory, usersIgnored);
+    },
     inject: [SETTINGS, ENTITY_TABLE, ENTITY_DIRECTORY],
   },
   {
@@ -57,9 +60,9 @@ export const peerProviders: Provider[] = [
     provide: DIMSE_CERTIFICATES,
     useFactory: (settings: DimseIngestSettings, log: Logger) => {
       const files = certificateFilesOf(settings);
-      return (
-        files && new CertificateFiles(files, (err) => log.error({ err, code: err.code }, 'dimse.certificate-unusable'))
-      );
+      const unusable = (err: CertificateFilesError): void =>
+        log.error({ err, code: err.code }, 'dimse.certificate-unusable');
+      return files && new CertificateFiles(files, unusable, certificateRefreshMs, tlsProfile);
     },
     inject: [SETTINGS, LOGGER],
   },

@@ -3,7 +3,7 @@ import { flag, port, SettingsError, wholeNumber } from '@callosum/config';
 import { dicomTlsPort, type ScpLimits, scpLimits } from '@callosum/dimse';
 import { z } from 'zod';
 
-import type { ApplicationEntity } from './domain/application-entity.js';
+import { type ApplicationEntity, namesUsers } from './domain/application-entity.js';
 import { aeTitle, entityEntry, uid, wrongMembers } from './entity-entry.js';
 
 const kib = 1024;
@@ -157,6 +157,17 @@ export const limitsOf = (settings: PeerSettings): Partial<ScpLimits> => ({
   // One PDU of headroom: the next one is read while this one is written.
   bufferedBytesMax: Math.max(scpLimits.bufferedBytesMax, settings.CALLOSUM_DIMSE_PDU_BYTES_MAX),
 });
+
+/** @throws {SettingsError} when an AE names users and nobody is asked for one: the word may be meant to protect */
+export function assertUsersAreRead(settings: PeerSettings): void {
+  if (settings.CALLOSUM_DIMSE_USER_IDENTITY !== 'ignored') return;
+  const named = settings.CALLOSUM_DIMSE_AES.filter(namesUsers).map(({ aet }) => aet);
+  if (named.length === 0) return;
+  throw new SettingsError([
+    `CALLOSUM_DIMSE_AES: ${named.slice(0, 5).join(', ')}: users are named, and CALLOSUM_DIMSE_USER_IDENTITY is ignored: ` +
+      'set it to optional or required, or leave the users out',
+  ]);
+}
 
 /** Files of certificates for DICOM; undefined when none is set. @throws {SettingsError} when TLS lacks one */
 export function certificateFilesOf(settings: PeerSettings): Partial<TlsFiles> | undefined {

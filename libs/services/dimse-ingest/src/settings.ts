@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 import { commitmentSettings } from './settings-commitment.js';
 import { forwardingSettings } from './settings-forwarding.js';
-import { certificateFilesOf, peerSettings } from './settings-peers.js';
+import { assertUsersAreRead, certificateFilesOf, peerSettings } from './settings-peers.js';
 import { pullSettings } from './settings-pulls.js';
 import { querySettings } from './settings-query.js';
 import { worklistSettings } from './settings-worklist.js';
@@ -35,9 +35,10 @@ export function dimsePorts(settings: DimseIngestSettings): Listening[] {
   ];
 }
 
-/** @throws {UnauthenticatedBindError} @throws {SettingsError} when settings of TLS do not fit together */
+/** @throws {UnauthenticatedBindError} @throws {SettingsError} when settings of TLS, or of users, do not fit together */
 export function assertDimseBind(settings: DimseIngestSettings): void {
   certificateFilesOf(settings);
+  assertUsersAreRead(settings);
   assertBindAllowed('CALLOSUM_DIMSE_HOST', settings.CALLOSUM_DIMSE_HOST, {
     on: settings.CALLOSUM_DIMSE_AES.length > 0,
     needs: 'CALLOSUM_DIMSE_AES, the AEs that may call',

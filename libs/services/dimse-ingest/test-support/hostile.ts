@@ -15,6 +15,7 @@ export const uids = {
   commitment: '1.2.840.10008.1.20.1',
   commitmentInstance: '1.2.840.10008.1.20.1.1',
   mpps: '1.2.840.10008.3.1.2.3.3',
+  mppsRetrieve: '1.2.840.10008.3.1.2.3.4',
 } as const;
 
 /** Attributes that queries, retrieves, commitment and procedure steps read. */

@@ -189,6 +189,29 @@ describe('a C-STORE that does not end', () => {
     expect(provider.ends[0]).toMatchObject({ code: 'dimse.idle' });
   });
 
+  it('trickling in whole PDUs does not hold its association for ever', async () => {
+    provider = await startProvider({ limits: { idleTimeoutMs: 600 } });
+    const peer = (await associated()).send(...half);
+    const timer = setInterval(() => peer.send(pData(pdv(1, Data.more, Buffer.alloc(1)))), 20);
+    await peer.next(7);
+    clearInterval(timer);
+    await until(() => provider.ends.length === 1);
+    expect(provider.ends).toEqual([{ how: 'aborted', by: 'us', code: 'dimse.message-late' }]);
+    expect(provider.failedStores).toHaveLength(1);
+  });
+
+  it('slow, but at more than the least rate, is taken', async () => {
+    provider = await startProvider({ limits: { idleTimeoutMs: 1_000 } });
+    const peer = (await associated()).send(...half);
+    // Longer than two looks at it, each a second after the other.
+    for (let sent = 0; sent < 50; sent++) {
+      peer.send(pData(pdv(1, Data.more, Buffer.alloc(1_000))));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(provider.ends).toEqual([]);
+    expect(peer.closed).toBe(false);
+  });
+
   it('released inside is aborted', async () => {
     provider = await startProvider();
     (await associated()).send(...half, releaseRq);

@@ -61,9 +61,16 @@ describe('a user', () => {
     expect(await check(user, { secure: false, inClear: true })).toMatchObject({ accepted: true });
   });
 
-  it('must be named where that is required, and is not looked at where it is ignored', async () => {
-    expect(await check(undefined)).toEqual({ accepted: false });
+  it('must be named where that is required or the entry has users, and is not looked at where it is ignored', async () => {
+    expect(await check(undefined)).toEqual({ why: 'user-missing' });
     expect(await check(undefined, { policy: 'required' })).toEqual({ why: 'user-missing' });
+    const optional = new CheckUserIdentity('optional', tokens, false);
+    const { aet, host } = entity;
+    expect(await optional.execute(undefined, { aet, host }, true)).toEqual({ accepted: false });
+    expect(await optional.execute(undefined, { aet, host, users: [] }, true)).toEqual({ accepted: false });
+    expect(await optional.execute(undefined, undefined, true)).toEqual({ accepted: false });
+    const required = new CheckUserIdentity('required', tokens, false);
+    expect(await required.execute(undefined, { aet, host }, true)).toEqual({ why: 'user-missing' });
     expect(await check(identity(Saml, '<a/>'), { policy: 'ignored' })).toEqual({ accepted: false });
   });
 });

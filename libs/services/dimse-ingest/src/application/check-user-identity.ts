@@ -1,12 +1,12 @@
 import { type UserIdentity, UserIdentityType } from '@callosum/dimse';
 import { CallosumError } from '@callosum/kernel';
 
-import type { ApplicationEntity } from '../domain/application-entity.js';
+import { type ApplicationEntity, namesUsers } from '../domain/application-entity.js';
 import { isPasscode, nobodysHash } from '../domain/passcode.js';
 import type { Permission } from '../domain/permission.js';
 import type { TokenPermissions } from './entity-ports.js';
 
-/** `optional`: one that is sent must be good. */
+/** `optional`: one that is sent must be good, and an AE whose entry names users calls with one. */
 export type IdentityPolicy = 'ignored' | 'optional' | 'required';
 
 /** None of them names the user. `user-unknown` is also a wrong passcode and a bad token. */
@@ -45,7 +45,8 @@ export class CheckUserIdentity {
     secure: boolean,
   ): Promise<IdentityVerdict> {
     if (this.policy === 'ignored') return { accepted: false };
-    if (!identity) return this.policy === 'required' ? refused('user-missing') : { accepted: false };
+    const isNeeded = this.policy === 'required' || namesUsers(entity);
+    if (!identity) return isNeeded ? refused('user-missing') : { accepted: false };
     const { type } = identity;
     if (type === UserIdentityType.Username) return this.#named(identity, entity);
     const known = type === UserIdentityType.UsernameAndPasscode || type === UserIdentityType.Jwt;

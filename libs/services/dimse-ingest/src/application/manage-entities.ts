@@ -1,4 +1,4 @@
-import type { ApplicationEntity, EntityUser } from '../domain/application-entity.js';
+import { type ApplicationEntity, type EntityUser, namesUsers } from '../domain/application-entity.js';
 import {
   EntityExistsError,
   FixedEntityError,
@@ -6,6 +6,7 @@ import {
   StaleEntityError,
   TooManyEntitiesError,
   UnknownEntityError,
+  UsersIgnoredError,
 } from '../domain/entity-errors.js';
 import { hashPasscode } from '../domain/passcode.js';
 import type { EntityDirectory, EntityTable, StoredEntity } from './entity-ports.js';
@@ -26,11 +27,15 @@ export type EntityRequest = Omit<ApplicationEntity, 'users'> & { readonly users?
 
 /** The AEs of the setting, which are there always, and those of the table beside them, which people keep. */
 export class ManageEntities {
-  /** @param fixed those of the setting; one title may stand there several times, for several hosts */
+  /**
+   * @param fixed those of the setting; one title may stand there several times, for several hosts
+   * @param usersIgnored nobody is asked for a user, so none is taken
+   */
   constructor(
     private readonly fixed: readonly ApplicationEntity[],
     private readonly table: EntityTable,
     private readonly directory: EntityDirectory,
+    private readonly usersIgnored: boolean,
   ) {}
 
   async all(): Promise<{ readonly fixed: readonly ApplicationEntity[]; readonly stored: readonly StoredEntity[] }> {
@@ -47,7 +52,10 @@ export class ManageEntities {
     return { fixed, stored };
   }
 
-  /** @throws {FixedEntityError} @throws {EntityExistsError} @throws {TooManyEntitiesError} */
+  /**
+   * @throws {FixedEntityError} @throws {EntityExistsError} @throws {TooManyEntitiesError}
+   * @throws {UsersIgnoredError}
+   */
   create(request: EntityRequest, by: string): Promise<StoredEntity> {
     return this.#put(request, by, (known) => {
       if (known) throw new EntityExistsError();
@@ -57,6 +65,7 @@ export class ManageEntities {
   /**
    * Takes the place of what is there, or is new.
    * @throws {StaleEntityError} another one is there than the caller believes @throws {TooManyEntitiesError}
+   * @throws {UsersIgnoredError}
    */
   replace(request: EntityRequest, by: string, expected?: Expected): Promise<StoredEntity> {
     return this.#put(request, by, (known) => assertExpected(known, expected));
@@ -79,6 +88,7 @@ export class ManageEntities {
     check: (known: StoredEntity | undefined) => void,
   ): Promise<StoredEntity> {
     if (this.#isFixed(entity.aet)) throw new FixedEntityError();
+    if (this.usersIgnored && namesUsers({ users })) throw new UsersIgnoredError();
     // Outside of the transaction: it takes a while, on purpose.
     const hashed = users && (await Promise.all(users.map(hashedUser)));
     const stored = await this.table.change(entity.aet, by, (known, count) => {

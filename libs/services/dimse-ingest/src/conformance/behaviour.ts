@@ -18,13 +18,16 @@ const storeStatuses = [
 ];
 const findStatuses = [0xa700, 0x0213, 0x0110, 0x0122, 0x0124, 0x0210, 0x0211, 0x0212, 0xa900, 0xc000];
 const retrieveStatuses = [0xb000, 0xa701, 0xa702, 0xa801, 0xa900, 0xc000, 0xfe00, 0x0110, 0x0122, 0x0124, 0x0211];
-const reportStatuses = [0x0000, 0x0110, 0x0112, 0x0113, 0x0115, 0x0119, 0x0122, 0x0124, 0x0210, 0x0211, 0x0213];
+const reportStatuses = [
+  0x0000, 0x0001, 0x0107, 0x0116, 0xb000, 0x0110, 0x0112, 0x0113, 0x0115, 0x0119, 0x0122, 0x0124, 0x0210, 0x0211,
+  0x0213,
+];
 
 const forwardWords: Readonly<Record<ForwardOutcome['end'], string>> = {
   sent: 'The destination has it',
   failed: 'It is kept among the failed, for a person',
   later: 'This object is tried again, five times in all with growing pauses; the others go on',
-  away: 'All of the destination waits, with pauses that grow to 15 minutes',
+  away: 'All of the destination waits, with pauses that grow to 15 minutes, this object behind the others; where it takes those, it fails after five more attempts',
 };
 const retrieveWords: Readonly<Record<StudyEnd['end'], string>> = {
   completed: 'The study is complete',

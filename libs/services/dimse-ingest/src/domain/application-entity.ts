@@ -58,3 +58,7 @@ export interface CallableEntity extends ApplicationEntity {
 /** A network has no address to call. */
 export const isCallable = (entity: ApplicationEntity): entity is CallableEntity =>
   entity.port !== undefined && !entity.host.includes('/');
+
+/** Who lists users means them to be asked for. */
+export const namesUsers = (entity: Pick<ApplicationEntity, 'users'> | undefined): boolean =>
+  (entity?.users?.length ?? 0) > 0;

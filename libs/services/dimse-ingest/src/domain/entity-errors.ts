@@ -55,3 +55,14 @@ export class MalformedEntityError extends CallosumError {
     super('dimse-ingest.malformed-ae', 'invalid', problem);
   }
 }
+
+/** Thrown when an AE names users while nobody is asked for one: 409. A word nobody reads may be meant to protect. */
+export class UsersIgnoredError extends CallosumError {
+  constructor() {
+    super(
+      'dimse-ingest.users-ignored',
+      'conflict',
+      'users: nobody is asked for one while CALLOSUM_DIMSE_USER_IDENTITY is ignored',
+    );
+  }
+}

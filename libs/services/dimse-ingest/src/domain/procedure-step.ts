@@ -11,7 +11,7 @@ import {
   MissingAttributeValueError,
   ProcedureStepEndedError,
 } from './procedure-step-errors.js';
-import { fixedTags, isEmpty, itemsOf, shortfallsOf, tags, textOf } from './step-attributes.js';
+import { attributeRules, fixedTags, isEmpty, itemsOf, shortfallsOf, tags, textOf } from './step-attributes.js';
 
 /** Performed Procedure Step Status (0040,0252), in the standard's words (PS3.3 C.4.14). */
 export type StepStatus = 'IN PROGRESS' | 'DISCONTINUED' | 'COMPLETED';
@@ -180,17 +180,18 @@ export class ProcedureStep {
   }
 }
 
-/**
- * A discontinued step may have made no series at all: the patient never lay down. Table F.7.2-1 asks for one, modalities
- * give none, and a step that could not end would hold its study back.
- */
 function assertComplete(attributes: DicomJson, moment: 'create' | 'final', status?: StepStatus): void {
   const { missing, empty } = shortfallsOf(attributes, moment);
   if (missing) throw new MissingAttributeError(missing);
-  const series = attributes[tags.performedSeries];
-  const madeNothing = status === 'DISCONTINUED' && series !== undefined && isEmpty(series);
-  const others = empty?.tags.filter((tag) => !(madeNothing && tag === tags.performedSeries)) ?? [];
+  const others = empty?.tags.filter((tag) => !(status === 'DISCONTINUED' && mayBeEmpty(attributes, tag))) ?? [];
   if (empty && others.length > 0) throw new MissingAttributeValueError({ ...empty, tags: others });
+}
+
+/** The attribute itself, of a discontinued step; what one of its items lacks is another matter. */
+function mayBeEmpty(attributes: DicomJson, tag: string): boolean {
+  const element = attributes[tag];
+  const isOptional = attributeRules.some((rule) => rule.tag === tag && rule.discontinued === 2);
+  return isOptional && element !== undefined && isEmpty(element);
 }
 
 const referencesOf = (series: DicomJson): string[] =>

@@ -8,6 +8,8 @@ export interface AttributeRule {
   readonly create: 1 | 2;
   /** The same once the step has a final state, where the table asks for more than at N-CREATE. */
   readonly final?: 1;
+  /** What is asked of a step that was discontinued, where that is less than of one that was completed. */
+  readonly discontinued?: 2;
   /** Whether an N-SET may change it. */
   readonly settable: boolean;
   readonly items?: readonly ItemRule[];
@@ -78,6 +80,9 @@ export const attributeRules: readonly AttributeRule[] = [
   rule('PerformedSeriesSequence', tags.performedSeries, 2, {
     settable: true,
     final: 1,
+    // It may have made no series at all: the patient never lay down. Table F.7.2-1 asks for one, modalities give none,
+    // and a step that could not end would hold its study back.
+    discontinued: 2,
     items: [
       item('PerformingPhysicianName', '00081050', 2),
       item('ProtocolName', '00181030', 1),

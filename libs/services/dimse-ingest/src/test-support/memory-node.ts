@@ -1,7 +1,7 @@
-import { CertificateFiles } from '@callosum/auth';
+import { CertificateFiles, type CertificateFilesError } from '@callosum/auth';
 import { parseSettings } from '@callosum/config';
 import { datasetOf, writeFile } from '@callosum/dicom';
-import type { ScuOptions } from '@callosum/dimse';
+import { type ScuOptions, tlsProfile } from '@callosum/dimse';
 import { systemClock } from '@callosum/kernel';
 import { Drain } from '@callosum/runtime';
 import { createLogger } from '@callosum/telemetry';
@@ -34,6 +34,8 @@ export class MemoryNode {
     const { CALLOSUM_DIMSE_USER_IDENTITY: policy, CALLOSUM_DIMSE_IDENTITY_IN_CLEAR: inClear } = settings;
     const logLines: string[] = [];
     const archive = new MemoryArchive();
+    const logger = createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) });
+    const unusable = ({ code }: CertificateFilesError): void => logger.error({ code }, 'dimse.certificate-unusable');
     const listener = new DimseListener(
       settings,
       new StoreInstance(archive),
@@ -44,9 +46,9 @@ export class MemoryNode {
         new CheckUserIdentity(policy, noTokens, inClear),
       ),
       [],
-      createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) }),
+      logger,
       new Drain(300),
-      files && new CertificateFiles(files, () => undefined, certificateEveryMs),
+      files && new CertificateFiles(files, unusable, certificateEveryMs, tlsProfile),
     );
     await listener.onApplicationBootstrap();
     return new MemoryNode(listener, archive, logLines);

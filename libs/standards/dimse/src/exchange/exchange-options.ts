@@ -8,6 +8,8 @@ export interface ExchangeLimits extends MessageLimits {
   readonly bufferedBytesMax: number;
   /** The peer's time for the whole of a dataset that is kept whole, in however many PDUs it comes. */
   readonly wholeMs: number;
+  /** Of a message that goes on for longer than `stallMs`. */
+  readonly messageBytesPerSecondMin: number;
   /** The peer's silence after a request of ours. */
   readonly responseMs: number;
   /** A peer that takes nothing for this long is gone. */

@@ -12,6 +12,7 @@ import { type AssociationEnd, endedError } from './association-end.js';
 import type { AcceptedContexts } from './contexts.js';
 import type { ExchangeOptions } from './exchange-options.js';
 import type { IncomingRequest } from './incoming-request.js';
+import { LeastRate } from './least-rate.js';
 import { type SentRequest, SentRequests } from './sent-requests.js';
 import { ServedRequests } from './served-requests.js';
 
@@ -27,6 +28,7 @@ export class Exchange implements TransportUser {
   readonly #receiver: MessageReceiver;
   readonly #served: ServedRequests;
   readonly #sent: SentRequests;
+  readonly #rate: LeastRate;
   readonly #tellEnd: (end: AssociationEnd) => void;
   #end: AssociationEnd | undefined;
   #failure: Error | undefined;
@@ -62,6 +64,14 @@ export class Exchange implements TransportUser {
       closed: () => this.#proceed(),
     });
     this.#sent = new SentRequests(options.sentMax);
+    this.#rate = new LeastRate(
+      {
+        inMessage: () => this.#receiver.inMessage,
+        held: () => this.held,
+        late: () => this.late('dimse.message-late'),
+      },
+      { bytesPerSecondMin: limits.messageBytesPerSecondMin, everyMs: limits.stallMs },
+    );
     transport.socket.on('drain', () => this.#proceed());
   }
 
@@ -98,6 +108,7 @@ export class Exchange implements TransportUser {
       throw new ProtocolError('unknown-context', message, AbortReason.InvalidParameterValue);
     }
     this.#receiver.value(contextId, control, bytes, end);
+    this.#rate.came(bytes.length);
   }
 
   failed(error: unknown): void {
@@ -288,6 +299,7 @@ export class Exchange implements TransportUser {
     const failure = endedError(end, detail, cause);
     this.#failure = failure;
     this.transport.ignore();
+    this.#rate.stop();
     this.#sent.fail(failure);
     this.#served.fail(failure);
     this.#closeSocket();

@@ -20,8 +20,7 @@ const staleAfterMs = 250;
 
 /**
  * An association to one peer that is opened when it is needed, with the presentation contexts of what is sent, and opened
- * anew when an object of another kind comes or the peer ended it. One object after the other; for more at the same time
- * there is a `PeerPool`.
+ * anew when an object of another kind comes or the peer ended it. One object after the other.
  */
 export class KeptAssociation {
   #association: ScuAssociation | undefined;
@@ -31,6 +30,8 @@ export class KeptAssociation {
   #kinds = new Map<string, ObjectKind>();
   /** When something was last sent on it, or it was opened. */
   #usedAt = 0;
+  /** How often `abort` was called. */
+  #aborts = 0;
   /** Nothing has been sent of the object under way, or of one that could not be made ready. */
   #isMaking = false;
 
@@ -78,16 +79,19 @@ export class KeptAssociation {
   async store(object: OutgoingObject, moveOriginator?: MoveOriginator): Promise<SentAnswer> {
     this.#isMaking = false;
     this.expect([object]);
-    const form = await this.#made(object, await this.#openFor(object));
+    const aborts = this.#aborts;
+    const form = await this.#made(object, await this.#openFor(object, aborts));
     // That may have taken long, and peers end associations that are silent.
-    const association = await this.#openFor(object);
+    const association = await this.#openFor(object, aborts);
     const idleMs = performance.now() - this.#usedAt;
     try {
       return await this.#store(association, object, form, moveOriginator);
     } catch (error) {
       if (idleMs < staleAfterMs || !(error instanceof AssociationAbortedError)) throw error;
+      // Whoever aborted it does not want it sent, by another association neither.
+      if (aborts !== this.#aborts) throw error;
       // It had ended while nothing was sent.
-      return await this.#store(await this.#openFor(object), object, form, moveOriginator);
+      return await this.#store(await this.#openFor(object, aborts), object, form, moveOriginator);
     } finally {
       this.#usedAt = performance.now();
     }
@@ -99,12 +103,15 @@ export class KeptAssociation {
     await association?.release().catch(() => association.abort());
   }
 
-  /** A-ABORT; a `store` under way fails. */
+  /** A-ABORT; a `store` under way fails, also one whose association is being opened. */
   abort(): void {
+    this.#aborts += 1;
     this.#forget()?.abort();
   }
 
-  async #openFor(kind: ObjectKind): Promise<ScuAssociation> {
+  /** @param aborts how often it had been aborted when the work began: afterwards there is none for it */
+  async #openFor(kind: ObjectKind, aborts: number): Promise<ScuAssociation> {
+    if (aborts !== this.#aborts) throw abortedByUs();
     if (this.#association && (this.contexts || this.#opened.has(keyOf(kind)))) return this.#association;
     await this.close();
     const kinds = [...this.#kinds.values()];
@@ -116,6 +123,10 @@ export class KeptAssociation {
     void association.ended.then(() => {
       if (this.#association === association) this.#forget();
     });
+    if (aborts !== this.#aborts) {
+      this.#forget()?.abort();
+      throw abortedByUs();
+    }
     return association;
   }
 
@@ -157,6 +168,9 @@ export class KeptAssociation {
     return association;
   }
 }
+
+const abortedByUs = (): AssociationAbortedError =>
+  new AssociationAbortedError('aborted before anything was sent', { abortCode: 'dimse.aborted-by-us' });
 
 /** Whoever sends an object learns that the peer is to blame for it only where the peer had begun to get it. */
 function noAssociation(error: unknown): never {

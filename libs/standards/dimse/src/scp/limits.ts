@@ -23,6 +23,8 @@ export interface ScpLimits {
   readonly idleTimeoutMs: number;
   /** From the command of a message without pixels to the end of its dataset, however steadily it drips in. */
   readonly messageTimeoutMs: number;
+  /** Least rate at which any message comes, looked at each `idleTimeoutMs`: a trickle holds no association for ever. */
+  readonly messageBytesPerSecondMin: number;
   /** The peer's silence after a request of ours: a C-STORE sub-operation or an N-EVENT-REPORT. */
   readonly responseTimeoutMs: number;
 }
@@ -49,6 +51,8 @@ export const scpLimits: ScpLimits = Object.freeze({
   idleTimeoutMs: 120_000,
   // The longest takes half of it at 1 Mbit/s.
   messageTimeoutMs: 60_000,
+  // The slowest lines that carry images, of 64 kbit/s, have eight times as much.
+  messageBytesPerSecondMin: 1_024,
   // A busy archive may sort out a large object for a while before it answers.
   responseTimeoutMs: 120_000,
 });

@@ -16,15 +16,17 @@ const associateBytesMax = 128 * 1024;
 
 /** @throws {PeerUnreachableError} no connection in time, or no TLS */
 export async function connected({ host, port, tls }: ScuOptions, timeoutMs: number): Promise<Socket> {
-  const socket = tls ? connectTls({ ...tls, host, port }) : connect({ host, port, noDelay: true });
-  socket.on('error', () => undefined); // told by whoever waits
+  let socket: Socket | undefined;
   try {
+    // Throws by itself where the profile refuses our own certificate: that is no fault of what is to be sent.
+    socket = tls ? connectTls({ ...tls, host, port }) : connect({ host, port, noDelay: true });
+    socket.on('error', () => undefined); // told by whoever waits
     await once(socket, tls ? 'secureConnect' : 'connect', { signal: AbortSignal.timeout(timeoutMs) });
+    return socket;
   } catch (cause) {
-    socket.destroy();
+    socket?.destroy();
     throw new PeerUnreachableError(`no connection to ${host}:${port}`, { cause });
   }
-  return socket;
 }
 
 export interface Accepted {

@@ -68,6 +68,8 @@ export class ScuAssociation {
         responseMs,
         stallMs: responseMs,
         wholeMs: responseMs,
+        // Whom we asked may be a tape robot: whoever waits decides how long.
+        messageBytesPerSecondMin: 0,
         lingerMs: 0,
       },
       serve: (request) => serve(request, { exchange, handler: this.#handlerFor(request), onError }),

@@ -97,7 +97,7 @@ export const stepAnswers = stated({
   notSettable: { status: NormalizedStatus.NoSuchAttribute, when: 'N-SET of an attribute that only N-CREATE may give' },
   invalidValue: {
     status: NormalizedStatus.InvalidAttributeValue,
-    when: 'A value the step may not have, as another status than IN PROGRESS at first',
+    when: 'A value the step may not have, as another status than IN PROGRESS at first; a Study, Series or SOP Instance UID that is none; more than 100 studies or 2,000 series, or more than 10,000 of both together (studies times series)',
   },
   ended: {
     status: NormalizedStatus.ProcessingFailure,
@@ -118,8 +118,14 @@ export const stepAnswers = stated({
     when: 'The SOP class of the command is not that of its presentation context',
   },
   missing: { status: NormalizedStatus.MissingAttribute, when: 'An attribute of type 1 or 2 is missing' },
-  empty: { status: NormalizedStatus.MissingAttributeValue, when: 'An attribute of type 1 is empty' },
-  unavailable: { status: NormalizedStatus.ResourceLimitation, when: 'The database cannot take it now' },
+  empty: {
+    status: NormalizedStatus.MissingAttributeValue,
+    when: 'An attribute of type 1 is empty; a step that is DISCONTINUED may have made no series',
+  },
+  unavailable: {
+    status: NormalizedStatus.ResourceLimitation,
+    when: 'The database cannot take it now, or there is no room for more steps, of this AE or of all, until old ones are forgotten',
+  },
 });
 /** Error ID (0000,0903) of an N-SET of a step that has ended: PS3.4 table F.7.2-2. */
 export const stepEndedErrorId = 0xa710;
@@ -161,10 +167,15 @@ export const commitmentAnswers = stated({
 /** N-EVENT-REPORT of the Storage Commitment Push Model, which we take as its user (PS3.4 J.3.3). */
 export const commitmentReportAnswers = stated({
   taken: { status: NormalizedStatus.Success, when: 'The report is kept' },
+  otherInstance: {
+    status: NormalizedStatus.NoSuchSopInstance,
+    when: 'Not the well-known SOP instance 1.2.840.10008.1.20.1.1',
+  },
+  otherClass: { status: NormalizedStatus.NoSuchSopClass, when: 'Not the SOP class of the Push Model' },
   otherEvent: { status: NormalizedStatus.NoSuchEventType, when: 'Another event than 1 and 2' },
   notAsked: {
     status: NormalizedStatus.InvalidArgumentValue,
-    when: 'It is about a transaction that nobody here asked for',
+    when: 'It is about a transaction that was not asked of this AE, or about other instances than were asked for',
   },
   notNow: { status: NormalizedStatus.ResourceLimitation, when: 'The database cannot take it now' },
 });

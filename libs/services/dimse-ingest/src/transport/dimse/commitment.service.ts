@@ -15,6 +15,7 @@ import {
   type EventReportRequest,
   eventTypeOf,
   type NormalizedAnswer,
+  type NormalizedRequest,
   requestCommitmentAction,
   type StatedAnswer,
   storageCommitmentClass,
@@ -77,7 +78,9 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
 
   async #requested(request: ActionRequest, association: OpenAssociation): Promise<NormalizedAnswer> {
     const { info, accepted, entityHost: callingHost } = association;
-    assertAddressed(request);
+    assertOfPushModel(request, commitmentAnswers);
+    if (request.actionTypeId !== requestCommitmentAction)
+      throw new DimseStatusError(commitmentAnswers.otherAction.status);
     const { CALLOSUM_COMMITMENT_REFERENCES_MAX: referencesMax, CALLOSUM_COMMITMENT_GRACE_MS: graceMs } = this.settings;
     const asked = decodeCommitmentRequest(request.dataset, request.transferSyntaxUid, referencesMax);
     const traceparent = currentTraceparent();
@@ -101,12 +104,15 @@ export class CommitmentService implements DimseService, BeforeApplicationShutdow
 
   async #reported(request: EventReportRequest, aet: string): Promise<NormalizedAnswer> {
     const { eventTypeId, dataset, transferSyntaxUid } = request;
+    assertOfPushModel(request, commitmentReportAnswers);
     if (eventTypeId !== CommitmentEvent.Successful && eventTypeId !== CommitmentEvent.FailuresExist)
       throw new DimseStatusError(commitmentReportAnswers.otherEvent.status);
     const report = decodeCommitmentReport(dataset, transferSyntaxUid);
     const isOurs = await this.asked.take(aet, report).catch(refusalOf(commitmentReportAnswers.notNow));
     if (!isOurs)
-      throw new DimseStatusError(commitmentReportAnswers.notAsked.status, { comment: 'it was not asked for' });
+      throw new DimseStatusError(commitmentReportAnswers.notAsked.status, {
+        comment: 'it was not asked of this AE, or of other instances',
+      });
     const { transactionUid: transaction, committed, failed } = report;
     this.log.info({ aet, transaction, committed: committed.length, failed: failed.length }, 'commitment.answered');
     return { status: commitmentReportAnswers.taken.status };
@@ -145,11 +151,13 @@ function send(association: AcceptedAssociation, report: CommitmentReport): Promi
     .then(({ status }) => status);
 }
 
-/** @throws {DimseStatusError} it is no request of a storage commitment (PS3.7 10.1.4.1.10) */
-function assertAddressed({ sopClassUid, sopInstanceUid, actionTypeId }: ActionRequest): void {
-  if (sopClassUid !== storageCommitmentClass) throw new DimseStatusError(commitmentAnswers.otherClass.status);
-  if (sopInstanceUid !== storageCommitmentInstance) throw new DimseStatusError(commitmentAnswers.otherInstance.status);
-  if (actionTypeId !== requestCommitmentAction) throw new DimseStatusError(commitmentAnswers.otherAction.status);
+/** @throws {DimseStatusError} it is not addressed to the well-known instance (PS3.7 10.1.1.1.8 and 10.1.4.1.10) */
+function assertOfPushModel(
+  { sopClassUid, sopInstanceUid }: NormalizedRequest,
+  { otherClass, otherInstance }: Readonly<Record<'otherClass' | 'otherInstance', StatedAnswer>>,
+): void {
+  if (sopClassUid !== storageCommitmentClass) throw new DimseStatusError(otherClass.status);
+  if (sopInstanceUid !== storageCommitmentInstance) throw new DimseStatusError(otherInstance.status);
 }
 
 /** Of what is no row: the peer says it again later. */

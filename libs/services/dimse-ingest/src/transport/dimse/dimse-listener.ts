@@ -127,9 +127,12 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     if (!isAeTitle(callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
     const admission = await this.admitPeer.execute(association);
     // Refusals of the title and the address are the same: who guesses titles learns none. The log tells them apart.
-    if (!admission.admitted) return this.#rejected(association, rejectionOf(admission.why), admission.why);
+    if (!admission.admitted) {
+      const { why } = admission;
+      return this.#rejected(association, rejectionOf(why), why, why !== 'unknown-aet');
+    }
     const place = this.#limits.enter(callingAet, admission.entity);
-    if (typeof place === 'string') return this.#rejected(association, localLimitExceeded, place);
+    if (typeof place === 'string') return this.#rejected(association, localLimitExceeded, place, true);
     return this.#open(association, admission, place.leave);
   }
 
@@ -170,14 +173,20 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     this.#rejected(association, rejection, rejection === localLimitExceeded ? 'associations-max' : 'protocol');
   }
 
-  #rejected(association: AssociationInfo, rejection: AssociationRejection, why: string): AssociationRejection {
+  /** @param known somebody may call with this title */
+  #rejected(
+    association: AssociationInfo,
+    rejection: AssociationRejection,
+    why: string,
+    known = false,
+  ): AssociationRejection {
     const { remoteAddress } = association;
     // Whatever a peer sent in place of a title is for neither logs nor metrics.
     const titleOf = (title: string): string => (isAeTitle(title) ? title : 'invalid');
     const [callingAet, called] = [titleOf(association.callingAet), titleOf(association.calledAet)];
     const reason = rejectionText(rejection.result, rejection.source, rejection.reason);
     this.logger.warn({ aet: callingAet, called, remoteAddress, reason, why }, 'assoc.rejected');
-    this.#metrics.rejected(callingAet, why);
+    this.#metrics.rejected(callingAet, why, known);
     return rejection;
   }
 }

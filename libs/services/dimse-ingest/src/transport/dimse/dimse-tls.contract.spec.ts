@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { CertificateFiles } from '@callosum/auth';
-import { echo, readPart10, ScuAssociation, type ScuOptions, storeFiles } from '@callosum/dimse';
-import { MissingPrerequisite, orSkip, TestAuthority, type TestCertificate } from '@callosum/testing';
+import { echo, readPart10, ScuAssociation, type ScuOptions, storeFiles, tlsProfile } from '@callosum/dimse';
+import { MissingPrerequisite, orSkip, shortKey, TestAuthority, type TestCertificate } from '@callosum/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { PeerOptions } from '../../adapters/peer-options.js';
@@ -131,6 +131,42 @@ describe('DICOM TLS', () => {
     expect(await open.echo(contextId)).toMatchObject({ status: 0 });
     await open.release();
     expect(await open.ended).toEqual({ how: 'released' });
+  });
+
+  it('goes on with the certificate it has where the profile refuses the new one', async () => {
+    const files = { certFile: join(authority.folder, 'short.pem'), keyFile: join(authority.folder, 'short.key') };
+    await copyFile(ours.certFile, files.certFile);
+    await copyFile(ours.keyFile, files.keyFile);
+    await start('on', {
+      CALLOSUM_DIMSE_TLS_CERT_FILE: files.certFile,
+      CALLOSUM_DIMSE_TLS_KEY_FILE: files.keyFile,
+    });
+    const verification = { abstractSyntaxUid: '1.2.840.10008.1.1', transferSyntaxUids: ['1.2.840.10008.1.2'] };
+    const open = await ScuAssociation.open(await over(modality), [verification]);
+    const weak = await authority.issue('callosum-weak', 'DNS:localhost', shortKey);
+    await copyFile(weak.keyFile, files.keyFile);
+    await copyFile(weak.certFile, files.certFile);
+    const unusable = (): boolean => node.logLines.some((line) => line.includes('dimse.certificate-unusable'));
+    await expect.poll(unusable, { timeout: 5_000 }).toBe(true);
+    // Longer than it takes to look at the files.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(node.logLines.some((line) => line.includes('dimse.certificate-renewed'))).toBe(false);
+    expect(await outcome(await over(modality))).toBe(0);
+    expect(await open.echo(open.contextFor(verification.abstractSyntaxUid))).toMatchObject({ status: 0 });
+    await open.release();
+    const next = await authority.issue('callosum-after', 'DNS:localhost');
+    await copyFile(next.keyFile, files.keyFile);
+    await copyFile(next.certFile, files.certFile);
+    const renewed = (): boolean => node.logLines.some((line) => line.includes('dimse.certificate-renewed'));
+    await expect.poll(renewed, { timeout: 5_000 }).toBe(true);
+    expect(await outcome(await over(modality))).toBe(0);
+  });
+
+  it('a certificate of our own that the profile refuses is no connection, not a fault of the object', async () => {
+    await start('on');
+    const weak = await authority.issue('ct1-weak', 'DNS:ct1.radiology.example', shortKey);
+    const options = await over(weak);
+    expect(await outcome({ ...options, tls: { ...tlsProfile, ...options.tls } })).toBe('dimse.peer-unreachable');
   });
 
   it('believes the authorities that are in the file now: those of a new one come in, those of the old one no more', async () => {

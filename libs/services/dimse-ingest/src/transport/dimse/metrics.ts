@@ -1,6 +1,6 @@
 import { count, record } from '@callosum/telemetry';
 
-/** A peer may call itself anything: past this many names the rest share one label. */
+/** Where everybody may call, peers call themselves anything: past this many names the rest share one label. */
 const labelsMax = 200;
 
 /** What SREs see of the DIMSE door. */
@@ -16,8 +16,9 @@ export class DimseMetrics {
     this.#associations(callingAet, outcome);
   }
 
-  rejected(callingAet: string, why: string): void {
-    this.#associations(callingAet, 'rejected');
+  /** @param known an entry has the title: others are made up, and would take the labels of those who call */
+  rejected(callingAet: string, why: string, known: boolean): void {
+    this.#associations(callingAet, 'rejected', known);
     count('callosum.dimse.rejections', 1, { 'dimse.rejection': why });
   }
 
@@ -49,8 +50,12 @@ export class DimseMetrics {
     count('callosum.dimse.echoes', 1, { 'dicom.calling_ae': this.#label(callingAet) });
   }
 
-  #associations(callingAet: string, outcome: string): void {
-    const labels = { 'dicom.calling_ae': this.#label(callingAet), 'callosum.outcome': outcome };
+  #associations(callingAet: string, outcome: string, known = true): void {
+    const isLabelled = known || this.#names.has(callingAet);
+    const labels = {
+      'dicom.calling_ae': isLabelled ? this.#label(callingAet) : 'unknown',
+      'callosum.outcome': outcome,
+    };
     count('callosum.dimse.associations', 1, labels);
   }
 

@@ -4,7 +4,6 @@ import { type Attributes, datasetOf, encodeDataset, parseFile, RLELossless } fro
 import {
   createScpServer,
   type MoveOriginator,
-  PeerPool,
   type ProposedContext,
   type ScpServer,
   ScuAssociation,
@@ -106,7 +105,7 @@ beforeEach(async () => {
   const retrieve = new RetrieveInstances(
     index,
     objects,
-    new DicomDestinations(new PeerPool(), new PeerOptions('CALLOSUM'), 5_000),
+    new DicomDestinations(new PeerOptions('CALLOSUM'), 5_000),
     new SendInstance(2),
     new SharedTurns(1),
     3,

@@ -100,10 +100,15 @@ class Observation {
 
   failed(error: unknown): void {
     const status = error instanceof DimseStatusError ? error.status : operationAnswers.defect.status;
-    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: errorCode(error) });
+    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: errorCode(reasonOf(error)) });
     this.parts.onRefused(this.operation, statusText(status), error);
     this.answered(status);
   }
+}
+
+/** Why a status was answered, where the service says it: a status alone does not tell a defect of ours. */
+function reasonOf(error: unknown): unknown {
+  return error instanceof DimseStatusError && error.cause !== undefined ? error.cause : error;
 }
 
 async function observed(
