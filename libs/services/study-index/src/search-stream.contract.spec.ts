@@ -189,7 +189,10 @@ describe(`a search that finds ${studies} studies`, () => {
       const ended = Promise.allSettled(searches);
       await expect.poll(locked).toBe(4);
       nobody.abort(new Error('nobody'));
+      const abortedAt = performance.now();
       for (const one of await ended) expect(one).toMatchObject({ status: 'rejected', reason: { message: 'nobody' } });
+      // By itself a statement ends when it has waited for the lock, or looked, for too long.
+      expect(performance.now() - abortedAt).toBeLessThan(4_000);
       expect(await locked()).toBe(0);
     });
     expect(await collect(search(store, planSearch(searchRequest({ ...everything, limit: 3 }))))).toHaveLength(3);
