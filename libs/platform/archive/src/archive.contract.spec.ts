@@ -354,7 +354,7 @@ for (const { name, missing, open } of stores) {
         },
         head: (key) => objects.head(key),
         delete: () => Promise.reject(new Error('the store is away')),
-        list: (prefix) => objects.list(prefix),
+        list: (prefix, after) => objects.list(prefix, after),
         sweepUnfinished: (prefix, before) => objects.sweepUnfinished(prefix, before),
         ping: () => objects.ping(),
         get: (key, range) => objects.get(key, range),
@@ -376,7 +376,7 @@ for (const { name, missing, open } of stores) {
           put: (key, source, tailFrom) => objects.put(key, source, tailFrom),
           head: (key) => objects.head(key),
           delete: (key) => objects.delete(key),
-          list: (prefix) => objects.list(prefix),
+          list: (prefix, after) => objects.list(prefix, after),
           sweepUnfinished: (prefix, before) => objects.sweepUnfinished(prefix, before),
           ping: () => objects.ping(),
           get: async (key, range) => {

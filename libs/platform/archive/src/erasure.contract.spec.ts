@@ -287,6 +287,26 @@ describe.skipIf(postgres.missing)(`erasure${postgres.missing ? ` (${postgres.mis
     expect(await blobs(one)).toHaveLength(1);
   });
 
+  it('looks at the decisions of the last hour alone, however many there were before', async () => {
+    await stored();
+    for (let count = 0; count < 20; count++) {
+      await archive.tombstones.hold(study, { actor: 'legal' });
+      await archive.tombstones.release(study, { actor: 'legal' });
+    }
+    const listed = async (): Promise<number> => {
+      objects.listed = 0;
+      await archive.tombstones.replayNewer();
+      return objects.listed;
+    };
+    now += 2 * hourMs;
+    expect(await listed()).toBeGreaterThanOrEqual(40);
+    now += hourMs;
+    await archive.tombstones.hold(study, { actor: 'legal' });
+    now += 5_000;
+    // By the replay, which is an hour behind, and by what is too young to be erased beside.
+    expect(await listed()).toBe(2);
+  });
+
   it('does not reach what waits for its row while a note that lets it come again is obeyed', async () => {
     const one = newUid();
     const { db } = here.database;

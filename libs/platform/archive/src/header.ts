@@ -3,6 +3,9 @@ import { buffer } from 'node:stream/consumers';
 import { encapsulationEnds, type ParsedHeader, type RangeReader, readHeader } from '@callosum/dicom';
 import type { ObjectStore } from '@callosum/object-store';
 
+/** What an object is known by, and where its pixels are: SOP class and instance, study, series. */
+export const identifyingTags: ReadonlySet<string> = new Set(['00080016', '00080018', '0020000D', '0020000E']);
+
 /** Sequence Delimitation Item (FFFE,E0DD) with length 0, little endian (PS3.5 A.4). */
 const sequenceDelimiter = Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]);
 
@@ -12,15 +15,16 @@ const rangesOf =
     buffer(await store.get(key, { offset, length }));
 
 /**
- * Reads the header of a stored object by its first bytes, and by ranges where they are not enough; a deflated one to its
- * end, which tells whether it is whole. @throws {DicomParseError} @throws {ObjectStoreUnavailableError}
+ * Reads what identifies a stored object by its first bytes, and by ranges where they are not enough; a deflated one to its
+ * end, which tells whether it is whole. Nothing else of it is kept, however many elements it has.
+ * @throws {DicomParseError} @throws {ObjectStoreUnavailableError}
  */
 export const completeHeader = (
   store: ObjectStore,
   key: string,
   total: number,
   prefix: Uint8Array,
-): Promise<ParsedHeader> => readHeader(rangesOf(store, key), total, { prefix, toTheEnd: true });
+): Promise<ParsedHeader> => readHeader(rangesOf(store, key), total, { prefix, toTheEnd: true, only: identifyingTags });
 
 /**
  * True when the object holds all of its Pixel Data. Native: its length says so. Encapsulated: its delimiter is near

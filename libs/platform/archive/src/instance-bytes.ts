@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 
-import { type ParsedHeader, parseHeader } from '@callosum/dicom';
+import { type ParsedHeader, parsedElementsMax, parseHeader, withOnly } from '@callosum/dicom';
 import { isUid } from '@callosum/kernel';
 import type { ObjectStore, StoredObject } from '@callosum/object-store';
 
 import { MissingUidError, TruncatedObjectError, UidMismatchError } from './errors.js';
-import { completeHeader, pixelDataEnds } from './header.js';
+import { completeHeader, identifyingTags, pixelDataEnds } from './header.js';
 
 export interface InstanceUids {
   readonly studyInstanceUid: string;
@@ -30,8 +30,8 @@ const firstLookBytes = 8 * 1024;
 /** Enough to find the delimiter that ends encapsulated Pixel Data before the usual trailing padding. */
 const tailBytesMax = 4096;
 const dicmEnd = 132;
-/** An object that inflates to more is not inflated at once, only to name it. */
-const namedLimits = { inflatedBytesMax: prefixBytesMax };
+/** An object that inflates to more is not inflated at once, and one of more elements not parsed, only to name it. */
+const namedLimits = { inflatedBytesMax: prefixBytesMax, elementsMax: parsedElementsMax };
 
 /** Looks at the PS3.10 bytes of one object as they pass, in bounded memory, and knows it when they have ended. */
 export class InstanceBytes {
@@ -57,8 +57,8 @@ export class InstanceBytes {
   #look(): void {
     this.#nextLookBytes = this.#prefix.length * 2;
     try {
-      const header = parseHeader(this.#prefix, { complete: false });
-      if (header !== 'need-more') this.#found = header;
+      const header = parseHeader(this.#prefix, { complete: false, limits: namedLimits });
+      if (header !== 'need-more') this.#found = withOnly(header, identifyingTags);
     } catch {
       // Said when the object has ended.
     }

@@ -48,7 +48,8 @@ export class InstanceStream {
     try {
       return await this.#bytes.describe(this.store, blob, expected);
     } catch (error) {
-      await this.store.delete(this.key);
+      // A blob that stays is the sweeper's; the sender has to hear what is wrong with its object.
+      await this.store.delete(this.key).catch(() => undefined);
       throw error;
     }
   }

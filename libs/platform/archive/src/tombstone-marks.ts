@@ -29,8 +29,9 @@ const timeChars = 9;
 const prefix = (site: string): string => `${site}/tombstones/`;
 
 /** Names sort by sequence, which is a time. */
-const keyOf = (site: string, mark: TombstoneMark): string =>
-  `${prefix(site)}${mark.sequence.toString(36).padStart(timeChars, '0')}.${mark.tombstoneId}`;
+const sequenceKey = (site: string, sequence: number): string =>
+  `${prefix(site)}${Math.max(0, sequence).toString(36).padStart(timeChars, '0')}`;
+const keyOf = (site: string, mark: TombstoneMark): string => `${sequenceKey(site, mark.sequence)}.${mark.tombstoneId}`;
 
 export async function putMark(store: ObjectStore, site: string, mark: TombstoneMark): Promise<void> {
   try {
@@ -43,12 +44,13 @@ export async function putMark(store: ObjectStore, site: string, mark: TombstoneM
 export const deleteMark = (store: ObjectStore, site: string, mark: TombstoneMark): Promise<void> =>
   store.delete(keyOf(site, mark));
 
-/** Keys of all marks with what is in them, the oldest first. */
+/** Keys of all marks from a sequence on with what is in them, the oldest first. Those before it cost nothing. */
 export async function* listMarks(
   store: ObjectStore,
   site: string,
+  from: number,
 ): AsyncGenerator<{ key: string; id: string; sequence: number }> {
-  for await (const { key } of store.list(prefix(site))) {
+  for await (const { key } of store.list(prefix(site), sequenceKey(site, from))) {
     const name = key.slice(prefix(site).length);
     const [sequence, id] = [Number.parseInt(name.slice(0, timeChars), 36), name.slice(timeChars + 1)];
     if (id !== '' && Number.isSafeInteger(sequence)) yield { key, id, sequence };

@@ -19,8 +19,7 @@ export interface ReplayParts extends RecordParts {
 export async function replayMarks(parts: ReplayParts, after: number, through: number): Promise<void> {
   let page: Listed[] = [];
   let replayed = 0;
-  for await (const one of listMarks(parts.store, parts.site)) {
-    if (one.sequence < after) continue;
+  for await (const one of listMarks(parts.store, parts.site, after)) {
     if (one.sequence > through) break;
     page.push(one);
     if (page.length < pageIds) continue;
@@ -35,7 +34,8 @@ export async function replayMarks(parts: ReplayParts, after: number, through: nu
 export async function studiesUndecided(parts: ReplayParts, from: number): Promise<ReadonlySet<string>> {
   const studies = new Set<string>();
   const young: Listed[] = [];
-  for await (const one of listMarks(parts.store, parts.site)) if (one.sequence >= from) young.push(one);
+  // Listed anew: the replay of many may have taken long, and what came meanwhile counts.
+  for await (const one of listMarks(parts.store, parts.site, from)) young.push(one);
   for (let at = 0; at < young.length; at += pageIds) {
     for (const { key } of await withoutRow(parts, young.slice(at, at + pageIds))) {
       const mark = await readMark(parts.store, key).catch(noneIfGone);

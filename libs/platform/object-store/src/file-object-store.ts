@@ -92,10 +92,10 @@ export class FileObjectStore implements ObjectStore {
     });
   }
 
-  async *list(prefix: string): AsyncIterable<ObjectInfo> {
+  async *list(prefix: string, after = ''): AsyncIterable<ObjectInfo> {
     const folder = join(this.#root, prefix.slice(0, prefix.lastIndexOf('/') + 1));
     if (folder !== this.#root && !folder.startsWith(this.#root + sep)) throw new InvalidKeyError();
-    yield* this.#walk(folder, prefix);
+    yield* this.#walk(folder, prefix, after);
   }
 
   /** A staged file has no key yet: all of the store's are looked at. One that is being written has a recent time. */
@@ -174,7 +174,7 @@ export class FileObjectStore implements ObjectStore {
     }
   }
 
-  async *#walk(folder: string, prefix: string): AsyncIterable<ObjectInfo> {
+  async *#walk(folder: string, prefix: string, after: string): AsyncIterable<ObjectInfo> {
     const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw translate(error, prefix);
@@ -187,8 +187,10 @@ export class FileObjectStore implements ObjectStore {
       const key = relative(this.#root, path).split(sep).join('/');
       if (entry.name === stagingFolder && folder === this.#root) continue;
       if (entry.isDirectory()) {
-        if (key.startsWith(prefix) || prefix.startsWith(`${key}/`)) yield* this.#walk(path, prefix);
-      } else if (key.startsWith(prefix)) {
+        const isBefore = `${key}/` < after && !after.startsWith(`${key}/`);
+        if (!isBefore && (key.startsWith(prefix) || prefix.startsWith(`${key}/`)))
+          yield* this.#walk(path, prefix, after);
+      } else if (key.startsWith(prefix) && key > after) {
         const info = await stat(path).catch(() => undefined);
         if (info) yield { key, byteCount: info.size, modifiedAt: info.mtime };
       }

@@ -187,6 +187,16 @@ for (const { name, missing, open, leaveUnfinished } of adapters) {
       expect(listed).toEqual([...keys].sort());
     });
 
+    it('lists what lies behind a key, whether it exists or not', async () => {
+      const keys = ['h/a-b', 'h/a/2', 'h/a/b/1', 'h/a/b/2', 'h/a0', 'h/b'];
+      for (const key of keys) await store.put(key, chunks(Buffer.from('x')));
+      for (const after of [...keys, 'h/', 'h/a', 'h/a/', 'h/a/b/', 'h/a/b/11', 'h/az', 'h/z', 'g', 'i']) {
+        const listed: string[] = [];
+        for await (const { key } of store.list('h/', after)) listed.push(key);
+        expect(listed, after).toEqual(keys.filter((key) => key > after));
+      }
+    });
+
     it('removes what killed uploads left once it is old, and nothing that is under way', async () => {
       // What the tests before left on purpose or by accident.
       await store.sweepUnfinished('f/', new Date(Date.now() + 60_000));

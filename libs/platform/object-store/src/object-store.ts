@@ -50,8 +50,11 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectInfo>;
   /** Idempotent: deleting what is not there succeeds. */
   delete(key: string): Promise<void>;
-  /** Objects whose key begins with `prefix`, in the order of their keys' bytes. */
-  list(prefix: string): AsyncIterable<ObjectInfo>;
+  /**
+   * Objects whose key begins with `prefix`, in the order of their keys' bytes.
+   * @param after only keys behind this one, which need not exist: what lies before it is not looked at
+   */
+  list(prefix: string, after?: string): AsyncIterable<ObjectInfo>;
   /**
    * Removes what uploads of the prefix left that never ended, because their process was killed: staged files, parts
    * of multipart uploads. Only what nobody has written to since `before`: other replicas' uploads may be under way.

@@ -167,11 +167,11 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async *list(prefix: string): AsyncIterable<ObjectInfo> {
+  async *list(prefix: string, after?: string): AsyncIterable<ObjectInfo> {
     try {
       for await (const page of paginateListObjectsV2(
         { client: this.#client },
-        { Bucket: this.#bucket, Prefix: prefix },
+        { Bucket: this.#bucket, Prefix: prefix, ...(after === undefined ? {} : { StartAfter: after }) },
       )) {
         for (const { Key, Size, LastModified } of page.Contents ?? []) {
           if (Key) yield { key: Key, byteCount: Size ?? 0, modifiedAt: LastModified ?? new Date(0) };

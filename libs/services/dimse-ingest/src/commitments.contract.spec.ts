@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { connect, type Database, migrate } from '@callosum/database';
+import { AssociationAbortedError } from '@callosum/dimse';
 import { eventTablesMigrations } from '@callosum/event-log';
 import { errorCode } from '@callosum/kernel';
 import { startPostgres, type TestPostgres } from '@callosum/testing';
@@ -11,6 +12,7 @@ import type { CommitmentTables } from './adapters/commitment-tables.js';
 import { dimseIngestMigrations } from './adapters/migrations.js';
 import { PostgresAskedCommitments } from './adapters/postgres-asked-commitments.js';
 import { PostgresCommitments } from './adapters/postgres-commitments.js';
+import { ReportCommitments } from './application/report-commitments.js';
 import { TakeCommitment } from './application/take-commitment.js';
 
 /** Waiting reports as rows of a real PostgreSQL. */
@@ -93,6 +95,38 @@ describe('commitments', () => {
     await commitments.refused(claim, id, 'dimse-ingest.report-refused', 600_000);
     expect(await commitments.next(claim, 1_000)).toMatchObject({ transactionUid: '1.2' });
     expect(await commitments.find(id)).toMatchObject({ attempts: 1 });
+  });
+
+  it('one that its requestor breaks off at, or is silent at, goes behind the others', async () => {
+    await take('1.1');
+    await take('1.2');
+    await take('1.3');
+    const taken: string[] = [];
+    const requestors = {
+      open: () =>
+        Promise.resolve({
+          report: ({ transactionUid }: { readonly transactionUid: string }) =>
+            transactionUid === '1.1'
+              ? Promise.reject(new AssociationAbortedError('a UID it does not know'))
+              : Promise.resolve(void taken.push(transactionUid)),
+          close: () => Promise.resolve(),
+        }),
+    };
+    const kept = { classesOf: () => Promise.resolve(new Map([['1.9.1', new Set(['1.2.1'])]])) };
+    const reports = new ReportCommitments(commitments, kept, requestors, 'CALLOSUM');
+    for (let turn = 0; turn < 2; turn++) {
+      const claim = await commitments.claim(60_000);
+      if (!claim) throw new Error('nothing was due');
+      await reports.toRequestor(claim, () => undefined);
+      // Its pause is over.
+      await sql`update commitment_requestor set next_attempt_at = now()`.execute(database.db);
+    }
+    expect(taken).toEqual(['1.2', '1.3']);
+    const { rows } = await sql`
+      select attempts, error_code from commitment where transaction_uid = '1.1' and due_at > now()`.execute(
+      database.db,
+    );
+    expect(rows).toEqual([{ attempts: 1, error_code: 'dimse.association-aborted' }]);
   });
 
   it('are told again when they are asked for again, and are duplicates with other instances', async () => {

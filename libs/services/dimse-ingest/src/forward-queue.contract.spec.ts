@@ -5,10 +5,12 @@ import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { retriedPage } from './adapters/forward-rows.js';
 import { dimseIngestMigrations } from './adapters/migrations.js';
 import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
 import { PostgresForwardingRules } from './adapters/postgres-forwarding-rules.js';
 import type { DimseIngestTables } from './adapters/tables.js';
+import type { ForwardableInstance } from './domain/forwarding-rule.js';
 import { forwardingRuleInput } from './settings-forwarding.js';
 
 const leaseMs = 60_000;
@@ -31,7 +33,7 @@ describe('the queues of forwarding', () => {
     await postgres?.stop();
   });
   beforeEach(async () => {
-    await sql`truncate forward_queue, forward_destination, inbox`.execute(database.db);
+    await sql`truncate forward_queue, forward_destination, forward_lease, inbox`.execute(database.db);
   });
 
   const add = (sopInstanceUid: string, { study = '1.2', revision = 1, eventId = newId(), to = ['PACS'] } = {}) =>
@@ -84,8 +86,56 @@ describe('the queues of forwarding', () => {
     expect(await queue.claim('PACS', one)).toBeUndefined();
     expect(await queue.claim('PACS', { ...one, claimsMax: 2 })).toBeDefined();
     await sql`update forward_queue set lease_until = now() - interval '1 s'`.execute(database.db);
+    await sql`update forward_lease set lease_until = now() - interval '1 s'`.execute(database.db);
     expect(first?.items).toHaveLength(1);
     expect(await queue.claim('PACS', one)).toBeDefined();
+    if (first) expect(await queue.renew(first, [], leaseMs)).toBe(false);
+  });
+
+  it('keep the place of a worker that has sent all, until it leaves: what comes is for that one', async () => {
+    const one = { leaseMs, itemsMax: 10, claimsMax: 1 };
+    await add('1.2.1');
+    const first = await queue.claim('PACS', one);
+    if (!first) throw new Error('nothing is due');
+    for (const sent of first.items) await queue.end(first, sent, 'sent');
+    expect(await queue.next(first, one)).toBeUndefined();
+    await add('1.2.2', { study: '1.3' });
+    expect(await queue.claim('PACS', one)).toBeUndefined();
+    const further = await queue.next(first, one);
+    expect(further).toMatchObject({ fence: first.fence, items: [{ sopInstanceUid: '1.2.2' }] });
+    await queue.giveBack(first, further?.items ?? []);
+    await queue.release(first);
+    expect(await queue.next(first, one)).toBeUndefined();
+    expect((await queue.claim('PACS', one))?.items).toHaveLength(1);
+  });
+
+  it('count a worker of the version before by the instances it has', async () => {
+    const one = { leaseMs, itemsMax: 1, claimsMax: 1 };
+    await add('1.2.1');
+    await add('1.2.2');
+    await queue.claim('PACS', one);
+    await sql`truncate forward_lease`.execute(database.db);
+    expect(await queue.claim('PACS', one)).toBeUndefined();
+    expect(await queue.claim('PACS', { ...one, claimsMax: 2 })).toBeDefined();
+  });
+
+  it('tell whether others passed since an instance was tried', async () => {
+    for (const uid of ['1.2.1', '1.2.2']) await add(uid);
+    await queue.destinationAnswered('PACS');
+    const batch = await claim();
+    const [odd] = batch.items;
+    if (!odd) throw new Error('nothing is due');
+    expect(await queue.othersPassed(batch, odd)).toBe(false);
+    await queue.later(batch, odd, 30_000);
+    expect(await queue.othersPassed(batch, odd)).toBe(false);
+    await queue.destinationAnswered('PACS');
+    expect(await queue.othersPassed(batch, odd)).toBe(true);
+    await queue.later(batch, odd, 30_000, 'A700');
+    expect(await queue.othersPassed(batch, odd)).toBe(false);
+    const { rows } = await sql`select attempts, error_code from forward_queue where id = ${odd.id}`.execute(
+      database.db,
+    );
+    expect(rows).toEqual([{ attempts: 1, error_code: 'A700' }]);
   });
 
   it('let no more be at it than the destination takes when all ask at the same moment', async () => {
@@ -209,6 +259,41 @@ describe('the queues of forwarding', () => {
     expect([await add('1.2.1'), await add('1.2.2')]).toEqual([1, 0]);
     expect(await states()).toEqual(['waiting', 'sent']);
     expect((await claim()).items.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(['1.2.1']);
+  });
+
+  it('take up again of old instances those that were withdrawn alone', async () => {
+    for (const uid of ['1.2.1', '1.2.2']) await add(uid);
+    const batch = await claim();
+    const [withdrawn, sent] = batch.items;
+    if (withdrawn && sent) {
+      await queue.end(batch, withdrawn, 'dropped', 'dimse-ingest.withdrawn');
+      await queue.end(batch, sent, 'sent');
+    }
+    const to = [{ destination: 'PACS', transcode: true }];
+    const resumed = (sopInstanceUid: string) =>
+      queue.resume({ ...batch.items[0], sopInstanceUid, revision: 1 } as unknown as ForwardableInstance, to);
+    expect([await resumed('1.2.1'), await resumed('1.2.2'), await resumed('1.2.9')]).toEqual([1, 0, 0]);
+    expect(await states()).toEqual(['waiting', 'sent']);
+  });
+
+  it('find what was withdrawn by an index, among all that was sent', async () => {
+    await sql`
+      insert into forward_queue (destination, study_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
+        revision, transcode, state, error_code, ended_at)
+      select 'PACS', '1.2', '1.2.' || n, '1', '1', 1, true, case when n % 1000 = 0 then 'dropped' else 'sent' end,
+        case when n % 1000 = 0 then 'dimse-ingest.withdrawn' end, now()
+      from generate_series(1, 20000) as n`.execute(database.db);
+    await sql`analyze forward_queue`.execute(database.db);
+    const { rows } = await sql<Record<string, string>>`explain ${retriedPage(
+      'PACS',
+      'dimse-ingest.withdrawn',
+      new Date().toISOString(),
+      5_000,
+    )}`.execute(database.db);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toContain('forward_withdrawn');
+    expect(plan).not.toContain('Seq Scan on forward_queue');
+    expect(await queue.retry('PACS', 'dimse-ingest.withdrawn')).toBe(20);
   });
 
   it('are filled by the rules that can be read: one that cannot is told once, and removed as any other', async () => {

@@ -49,7 +49,11 @@ describe.skipIf(postgres.missing !== undefined)('forwarding', () => {
       { aet: 'PACS', host: '127.0.0.1', port: ports.PACS },
       { aet: 'OTHER', host: '127.0.0.1', port: ports.OTHER },
     ];
-    node = await TestNode.start(server, { CALLOSUM_DIMSE_AES: JSON.stringify(entities) }, { http: true });
+    node = await TestNode.start(
+      server,
+      { CALLOSUM_DIMSE_AES: JSON.stringify(entities), CALLOSUM_FORWARD_IDLE_MS: '1500' },
+      { http: true },
+    );
   });
   afterEach(async () => {
     const { body } = await node.call('GET', '/forwarding-rules');
@@ -152,6 +156,48 @@ describe.skipIf(postgres.missing !== undefined)('forwarding', () => {
     expect((await node.call('POST', '/queues/OTHER/retry', {})).status).toBe(200);
     await expect.poll(() => new Set(other.uids).size, { timeout: 15_000 }).toBe(20);
     await expect.poll(() => queue('OTHER'), { timeout: 5_000 }).toMatchObject({ waiting: 0, oldestSeconds: 0 });
+  });
+
+  it('a modality that sends an image now and then is one association there, released when no more comes', async () => {
+    const uid = study();
+    const pacs = await destination('PACS');
+    await rule('PACS');
+    const files = images(uid, 4);
+    for (const [index, file] of files.entries()) {
+      await send(uid, [file]);
+      await expect.poll(() => pacs.taken.length, { timeout: 15_000 }).toBe(index + 1);
+    }
+    expect([pacs.associations, pacs.open]).toEqual([1, 1]);
+    await expect.poll(() => pacs.open, { timeout: 5_000 }).toBe(0);
+    await expect
+      .poll(() => node.rows('select count(*)::int as places from dimse_ingest.forward_lease'), { timeout: 5_000 })
+      .toEqual([{ places: 0 }]);
+    await send(uid, images(`${uid}.9`, 1));
+    await expect.poll(() => pacs.taken.length, { timeout: 15_000 }).toBe(5);
+    expect(pacs.associations).toBe(2);
+  });
+
+  it('one that a destination has no room for keeps no other waiting, and fails for a person in the end', async () => {
+    const uid = study();
+    const pacs = await destination('PACS', {
+      answer: ({ sopInstanceUid }) => (sopInstanceUid.endsWith('.1') ? 0xa700 : 0),
+    });
+    await rule('PACS');
+    await send(uid, images(uid, 3));
+    const dueNow = () =>
+      node.rows(`update dimse_ingest.forward_queue set next_attempt_at = now() where state = 'waiting'`);
+    await expect.poll(() => queue('PACS'), { timeout: 15_000 }).toMatchObject({ waiting: 3, lastErrorCode: 'A700' });
+    // The pause of the destination, not that of the instance.
+    await node.rows('update dimse_ingest.forward_destination set next_attempt_at = now()');
+    await expect.poll(() => pacs.taken.length, { timeout: 15_000 }).toBe(2);
+    for (let turn = 0; turn < 5; turn++) {
+      await expect.poll(async () => (await queue('PACS'))['waiting'], { timeout: 15_000 }).toBe(1);
+      await node.rows('update dimse_ingest.forward_destination set answered_at = now(), next_attempt_at = now()');
+      await dueNow();
+      const tried = `select 1 from dimse_ingest.forward_queue where attempts > ${turn} or state = 'failed'`;
+      await expect.poll(() => node.rows(tried), { timeout: 15_000 }).toHaveLength(1);
+    }
+    await expect.poll(() => queue('PACS'), { timeout: 5_000 }).toMatchObject({ waiting: 0, failed: 1 });
   });
 
   it('goes on after a restart in the middle, and sends what was under way at most twice', async () => {

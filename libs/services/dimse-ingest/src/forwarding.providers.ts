@@ -1,7 +1,6 @@
 import type { Archive } from '@callosum/archive';
 import type { Database } from '@callosum/database';
 import { isTransient, Waker } from '@callosum/event-log';
-import { PeerPool } from '@callosum/dimse';
 import { ARCHIVE, DATABASE, LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
@@ -49,8 +48,12 @@ export const forwardingProviders: Provider[] = [
   },
   {
     provide: QueueForwards,
-    inject: [FORWARDING_RULES, FORWARD_QUEUE],
-    useFactory: (rules: ForwardingRules, queue: ForwardQueue) => new QueueForwards(rules, queue),
+    inject: [FORWARDING_RULES, FORWARD_QUEUE, SETTINGS],
+    useFactory: (
+      rules: ForwardingRules,
+      queue: ForwardQueue,
+      { CALLOSUM_FORWARD_RETENTION_DAYS: days }: DimseIngestSettings,
+    ) => new QueueForwards(rules, queue, days * 86_400_000),
   },
   {
     provide: ARCHIVE_OBJECTS,
@@ -61,22 +64,22 @@ export const forwardingProviders: Provider[] = [
     provide: DESTINATIONS,
     inject: [PeerOptions, SETTINGS],
     useFactory: (options: PeerOptions, settings: DimseIngestSettings) =>
-      new DicomDestinations(
-        new PeerPool({ idleMs: settings.CALLOSUM_FORWARD_IDLE_MS }),
-        options,
-        settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS,
-      ),
+      new DicomDestinations(options, settings.CALLOSUM_DIMSE_SUBOPERATION_TIMEOUT_MS),
   },
   {
     provide: SendForwards,
-    inject: [FORWARD_QUEUE, FORWARDING_RULES, ARCHIVE_OBJECTS, APPLICATION_ENTITIES, DESTINATIONS, SETTINGS, LOGGER],
+    inject: [
+      ...[FORWARD_QUEUE, FORWARDING_RULES, ARCHIVE_OBJECTS, APPLICATION_ENTITIES, DESTINATIONS, FORWARD_WAKER],
+      ...[SETTINGS, LOGGER],
+    ],
     useFactory: (
       queue: ForwardQueue,
       rules: ForwardingRules,
       objects: ArchiveObjects,
       entities: ApplicationEntities,
       destinations: Destinations,
-      { CALLOSUM_FORWARD_ASSOCIATIONS: associationsMax }: DimseIngestSettings,
+      work: Waker,
+      { CALLOSUM_FORWARD_ASSOCIATIONS: associationsMax, CALLOSUM_FORWARD_IDLE_MS: idleMs }: DimseIngestSettings,
       logger: Logger,
     ) =>
       new SendForwards({
@@ -87,6 +90,8 @@ export const forwardingProviders: Provider[] = [
         objects,
         isOutage: isTransient,
         associationsMax,
+        idleMs,
+        work,
         observe: observedForward(logger),
         onAway: (aet, code, pauseMs) =>
           logger.warn({ aet, code, pauseMs: Math.round(pauseMs) }, 'forward.destination-away'),

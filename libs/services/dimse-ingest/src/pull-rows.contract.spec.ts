@@ -48,6 +48,21 @@ describe('the rows of pulls', () => {
     return claimed;
   };
 
+  it('are claimed one at a time at each source, also in the same moment', async () => {
+    for (const patientId of ['P-2', 'P-3', 'P-4'])
+      await pulls.request({ source: 'PACS', selector: { patientId }, requestedBy: 'test' }, 10);
+    await pulls.request({ source: 'OTHER', selector: { patientId: 'P-1' }, requestedBy: 'test' }, 10);
+    await sql`update pull set next_attempt_at = now()`.execute(database.db);
+    // All of them are at it before the first has committed.
+    await sql`create function dawdle() returns trigger language plpgsql as
+      'begin perform pg_sleep(0.2); return new; end'`.execute(database.db);
+    await sql`create trigger dawdle before update on pull for each row execute function dawdle()`.execute(database.db);
+    await Promise.all(Array.from({ length: 5 }, () => sql`select pg_sleep(0.2)`.execute(database.db)));
+    const claimed = await Promise.all(Array.from({ length: 5 }, () => pulls.claim(60_000)));
+    await sql`drop trigger dawdle on pull`.execute(database.db);
+    expect(claimed.flatMap((one) => one?.source ?? []).sort()).toEqual(['OTHER', 'PACS']);
+  });
+
   it('count a study that is left out as failed, never ask for it, and say why', async () => {
     const claimed = await claim();
     await pulls.found(claimed, [study('1.2.1'), study('1.2.2', { leftOut: issuerNotStatedCode })]);

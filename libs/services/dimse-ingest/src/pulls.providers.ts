@@ -55,6 +55,7 @@ export const pullProviders: Provider[] = [
         refusalOf: answerOf,
         observe: observedPulled(logger),
         isOutage: isTransient,
+        onUnannounced: (err) => logger.error({ err }, 'assoc.release-not-announced'),
         studiesMax: settings.CALLOSUM_PULL_STUDIES_MAX,
         giveUpMs: settings.CALLOSUM_PULL_GIVE_UP_HOURS * hourMs,
       }),

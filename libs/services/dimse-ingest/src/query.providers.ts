@@ -1,5 +1,4 @@
 import type { Archive } from '@callosum/archive';
-import { Turns } from '@callosum/kernel';
 import { ARCHIVE, LOGGER, SETTINGS, STUDY_INDEX, type StudyIndexClient } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
@@ -7,6 +6,7 @@ import type { Provider } from '@nestjs/common';
 import { QueryIndexGrpc } from './adapters/query-index-grpc.js';
 import { ShownInstances } from './adapters/shown-instances.js';
 import type { Destinations } from './application/destination-ports.js';
+import { FairTurns } from './application/fair-turns.js';
 import { FindMatches } from './application/find-matches.js';
 import type { ApplicationEntities, KeptObjects } from './application/ports.js';
 import { RetrieveInstances } from './application/retrieve-instances.js';
@@ -17,12 +17,15 @@ import { APPLICATION_ENTITIES, ARCHIVE_OBJECTS, DESTINATIONS } from './tokens.js
 import { QueryService } from './transport/dimse/query.service.js';
 import { RetrieveService } from './transport/dimse/retrieve.service.js';
 
+/** As many pages as study-index looks for at the same time. */
+const searchesAtOnce = 4;
+
 /** C-FIND, C-MOVE and C-GET. */
 export const queryProviders: Provider[] = [
   {
     provide: QueryService,
     useFactory: (client: StudyIndexClient, { CALLOSUM_DIMSE_AE: aet }: DimseIngestSettings) =>
-      new QueryService(new FindMatches(new QueryIndexGrpc(client), aet)),
+      new QueryService(new FindMatches(new QueryIndexGrpc(client), aet, new FairTurns(searchesAtOnce))),
     inject: [STUDY_INDEX, SETTINGS],
   },
   {
@@ -38,7 +41,7 @@ export const queryProviders: Provider[] = [
         new ShownInstances(new QueryIndexGrpc(client), archive.tombstones),
         objects,
         destinations,
-        new SendInstance(new Turns(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX)),
+        new SendInstance(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX),
         new SharedTurns(settings.CALLOSUM_DIMSE_RETRIEVES_MAX),
         settings.CALLOSUM_DIMSE_RETRIEVE_INSTANCES_MAX,
       ),

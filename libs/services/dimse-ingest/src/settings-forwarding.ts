@@ -55,7 +55,7 @@ export const forwardingSettings = {
   CALLOSUM_FORWARD_IDLE_MS: wholeNumber(0, 600_000)
     .default(5_000)
     .describe(
-      'An association to a destination of forwarding that has nothing to send is released after this, in milliseconds; at once where CALLOSUM_FORWARD_ASSOCIATIONS is 1, for the next to send may be another replica',
+      'An association to a destination of forwarding that has nothing to send is released after this, in milliseconds; until then its replica alone sends there, where CALLOSUM_FORWARD_ASSOCIATIONS is 1',
     ),
   CALLOSUM_FORWARD_RECOVERED: flag()
     .default(false)

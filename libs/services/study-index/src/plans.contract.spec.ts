@@ -117,6 +117,7 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
           }),
         ),
     ],
+    ['blobs of a study', () => collect(queries().blobs({ studyInstanceUid: known.study_instance_uid }))],
     ['an instance that comes', () => send(slice('new', 'a', 1))],
     ['studies that are due', sweep],
     ['studies that wait to be complete', () => completion().waiting()],

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { imaging } from '@callosum/contracts';
 import type { DicomJson } from '@callosum/dicom';
 import { testDataPath } from '@callosum/testing';
+import { sql } from 'kysely';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { blobs, ledger, reads, slice, store, uid } from './test-support/objects.js';
-import { clearIndex, collect, find, grpc, index, send, useIndex } from './test-support/study-index.js';
+import { clearIndex, collect, database, find, grpc, index, send, useIndex } from './test-support/study-index.js';
 
 useIndex();
 beforeEach(clearIndex);
@@ -45,7 +46,7 @@ describe('gRPC', () => {
       vr: 'OW',
       BulkDataURI: `/dicom-web/studies/${uid('s')}/series/${uid('s/a')}/instances/${uid('s/a/1')}/bulkdata/7FE00010`,
     });
-    const [located] = await collect(grpc().locateInstances(request));
+    const [located] = await collect(grpc().locateInstances({ ...request, withoutPixelData: false }));
     const blob = blobs.get(located?.instance?.blob?.key ?? '');
     const { nativeOffset = 0n, nativeFrameBytes = 0n } = located?.pixelData ?? {};
     expect(blob?.subarray(Number(nativeOffset), Number(nativeOffset + nativeFrameBytes))).toEqual(Buffer.alloc(32, 1));
@@ -54,6 +55,21 @@ describe('gRPC', () => {
       imagePositionPatient: [0, 0, 2.5],
       sliceThickness: 2.5,
     });
+  });
+
+  it('locates whole blobs without the layout of their pixels, and does not read it', async () => {
+    for (let number = 1; number <= 3; number++) await send(slice('s', 'a', number));
+    // Of a slide image it is tens of MiB: it may not be read at all, not only not be sent.
+    await sql`update instance set pixel_data = '{"frames": 1}'::jsonb`.execute(database.db);
+    const scope = { studyInstanceUid: uid('s'), seriesInstanceUid: '', sopInstanceUid: '' };
+    const located = await collect(grpc().locateInstances({ ...scope, withoutPixelData: true }));
+    expect(located.map(({ instance }) => instance?.sopInstanceUid)).toEqual(
+      [1, 2, 3].map((number) => uid(`s/a/${number}`)),
+    );
+    expect(located.every(({ instance }) => blobs.has(instance?.blob?.key ?? ''))).toBe(true);
+    expect(located.map(({ pixelData }) => pixelData)).toEqual([undefined, undefined, undefined]);
+    const nowhere = { ...scope, studyInstanceUid: '1.2.3', withoutPixelData: true };
+    await expect(collect(grpc().locateInstances(nowhere))).rejects.toMatchObject({ kind: 'not-found' });
   });
 
   it('says a number only where the object has one, and 0 where it is 0', async () => {
@@ -95,7 +111,14 @@ describe.skipIf(folders.length === 0)('real studies', () => {
     const located: imaging.LocateInstancesResponse[] = [];
     for (const studyInstanceUid of new Set(stored.map((one) => one.studyInstanceUid))) {
       located.push(
-        ...(await collect(grpc().locateInstances({ studyInstanceUid, seriesInstanceUid: '', sopInstanceUid: '' }))),
+        ...(await collect(
+          grpc().locateInstances({
+            studyInstanceUid,
+            seriesInstanceUid: '',
+            sopInstanceUid: '',
+            withoutPixelData: false,
+          }),
+        )),
       );
     }
     expect(located).toHaveLength(ledger.size);

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresSearchStore } from './adapters/search.js';
 import { planSearch } from './application/search-plan.js';
-import { search, type SearchPage } from './application/search.js';
+import { search, type SearchPage, type SearchStore } from './application/search.js';
 import { SearchTooBroadError } from './domain/errors.js';
 import { collect, database, hiddenInArchive, reindex, searchRequest, useIndex } from './test-support/study-index.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
@@ -172,6 +172,38 @@ describe(`a search that finds ${studies} studies`, () => {
       })(),
     ).rejects.toMatchObject({ name: 'AbortError' });
     expect(await settled()).toBeLessThan(studies / 500);
+  });
+
+  it('is ended where it looks and where it waits for others, once nobody wants it', async () => {
+    const locked = async () => {
+      const { rows } = await sql<{ count: number }>`
+        select count(*)::int as count from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
+      return rows[0]?.count;
+    };
+    await database.db.transaction().execute(async (trx) => {
+      await sql`lock table study in access exclusive mode`.execute(trx);
+      const nobody = new AbortController();
+      const plan = planSearch(searchRequest(everything));
+      const searches = Array.from({ length: 6 }, () => collect(search(store, plan, nobody.signal)));
+      const ended = Promise.allSettled(searches);
+      await expect.poll(locked).toBe(4);
+      nobody.abort(new Error('nobody'));
+      for (const one of await ended) expect(one).toMatchObject({ status: 'rejected', reason: { message: 'nobody' } });
+      expect(await locked()).toBe(0);
+    });
+    expect(await collect(search(store, planSearch(searchRequest({ ...everything, limit: 3 }))))).toHaveLength(3);
+  });
+
+  it('is not too broad because it waited for others', async () => {
+    const waits: SearchStore = {
+      decides: () => true,
+      page: async (_query, { after }) => {
+        await sleep(30);
+        return { rows: [], waitedMs: 30, ...(after ? {} : { next: { page: 2 } }) };
+      },
+    };
+    expect(await collect(search(waits, planSearch(searchRequest(everything)), undefined, 20))).toEqual([]);
   });
 
   it('ends with an error of its own when it would walk the archive', async () => {

@@ -165,6 +165,7 @@ describe('facts about procedure steps', () => {
       periods,
       () => Promise.resolve(),
       () => Promise.resolve(),
+      { hold: (_, work) => work() },
     );
   const message = (status: imaging.ProcedureStepStatus, stepRevision: number): imaging.ProcedureStepChanged => ({
     studyInstanceUid: uid('s'),

@@ -1,4 +1,4 @@
-import type { Archive } from '@callosum/archive';
+import { type Archive, ByteBudget } from '@callosum/archive';
 import type { Database } from '@callosum/database';
 import type { Outbox } from '@callosum/event-log';
 import type { Clock } from '@callosum/kernel';
@@ -14,12 +14,12 @@ import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
 import type { StudyIndexTables } from './adapters/tables.js';
 import type { ObeyNote } from './application/obey-note.js';
-import { readInstance } from './application/read-instance.js';
+import { headerBytesMax, headerBytesOf, type HeaderMemory, readInstance } from './application/read-instance.js';
 import { Reindex } from './application/reindex.js';
 import type { StatedLimits } from './domain/completeness.js';
 import { type QuietPeriods, quietPeriods } from './domain/study.js';
 import type { StudyIndexSettings } from './settings.js';
-import { BLOBS, COMPLETION, FACTS, OBEY_NOTE, QUIET_PERIODS, STATED_LIMITS } from './tokens.js';
+import { BLOBS, COMPLETION, FACTS, HEADER_MEMORY, OBEY_NOTE, QUIET_PERIODS, STATED_LIMITS } from './tokens.js';
 import { tombstoneProviders } from './tombstones.providers.js';
 import { CompletionLoop } from './transport/completion.loop.js';
 import { ImagingEvents } from './transport/imaging.events.js';
@@ -47,6 +47,7 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
       }),
     },
     { provide: BLOBS, inject: [ARCHIVE], useFactory: (archive: Archive) => new ArchiveSource(archive) },
+    { provide: HEADER_MEMORY, useFactory: (): HeaderMemory => new ByteBudget(headerBytesMax) },
     {
       provide: COMPLETION,
       inject: [DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, ARCHIVE, STATED_LIMITS],
@@ -71,7 +72,7 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
     },
     {
       provide: Reindex,
-      inject: [BLOBS, DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, LOGGER, OBEY_NOTE],
+      inject: [BLOBS, DATABASE, OUTBOX, CLOCK, QUIET_PERIODS, LOGGER, OBEY_NOTE, HEADER_MEMORY],
       useFactory: (
         source: ArchiveSource,
         { db }: Database<StudyIndexTables>,
@@ -80,11 +81,12 @@ import { StudyIndexGrpc } from './transport/study-index.grpc.js';
         periods: QuietPeriods,
         log: Logger,
         obeyNote: ObeyNote,
+        memory: HeaderMemory,
       ) =>
         new Reindex(
           source,
           async (stored) => {
-            const record = await readInstance(source, stored);
+            const record = await memory.hold(headerBytesOf(stored), () => readInstance(source, stored));
             await obeyNote(record);
             return record;
           },

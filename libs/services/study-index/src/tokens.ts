@@ -20,3 +20,5 @@ export const JUDGE_REJECTED = Symbol('study-index.judge-rejected');
 export const RETENTION = Symbol('study-index.retention');
 /** `StatedLimits` of the settings. */
 export const STATED_LIMITS = Symbol('study-index.stated-limits');
+/** `HeaderMemory` of all facts and of a rebuild. */
+export const HEADER_MEMORY = Symbol('study-index.header-memory');

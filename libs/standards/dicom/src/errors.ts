@@ -7,6 +7,9 @@ export class DicomParseError extends CallosumError {
   }
 }
 
+/** Thrown when there are more elements than may be held at once: a walk that keeps less of them may still read it. */
+export class TooManyElementsError extends DicomParseError {}
+
 /** Thrown when a dataset to be written breaks PS3.5 (a value that its VR cannot hold, a bad UID). */
 export class DicomWriteError extends CallosumError {
   constructor(message: string, options?: { cause?: unknown }) {

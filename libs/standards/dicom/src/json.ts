@@ -46,6 +46,8 @@ export function toDicomJson(dataset: DicomDataset, options: ToDicomJsonOptions =
   const json: DicomJson = {};
   for (const element of dataset) {
     if (element.tag.endsWith('0000')) continue;
+    // A sequence left out of a header is not there: as an empty one it would say something else (F.2.2 knows no URI of one).
+    if (element.vr === 'SQ' && element.notLoaded === true) continue;
     json[element.tag] = elementToJson(element, dataset.characterSet, options, `${path}${element.tag}`);
   }
   // The JSON text is UTF-8 whatever the object was (F.2.2).
@@ -64,7 +66,7 @@ function elementToJson(
     const items = (element.items ?? []).map((item, i) => toDicomJson(item, options, `${path}/${String(i)}/`));
     return items.length === 0 ? { vr } : { vr, Value: items };
   }
-  if (bulkVrs.has(vr)) return binaryToJson(element, options, path);
+  if (bulkVrs.has(vr) || element.notLoaded === true) return binaryToJson(element, options, path);
   if (element.value.length === 0) return { vr };
   const values = isTextVr(vr) ? textToJson(element, characterSet) : numbersToJson(element);
   return values.length === 0 ? { vr } : { vr, Value: values };

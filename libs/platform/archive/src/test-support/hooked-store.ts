@@ -1,4 +1,4 @@
-import { FileObjectStore } from '@callosum/object-store';
+import { FileObjectStore, type ObjectInfo } from '@callosum/object-store';
 
 type Hook = (() => Promise<unknown>) | undefined;
 
@@ -11,6 +11,8 @@ export class HookedStore extends FileObjectStore {
   /** After it was found that a blob is there. */
   afterHead: Hook;
   failsToDelete: (key: string) => boolean = () => false;
+  /** Keys listed so far. */
+  listed = 0;
 
   reset(): void {
     this.beforeMark = this.beforeRevision = this.afterHead = undefined;
@@ -28,6 +30,13 @@ export class HookedStore extends FileObjectStore {
     const info = await super.head(key);
     await this.#once('afterHead');
     return info;
+  }
+
+  override async *list(...asked: Parameters<FileObjectStore['list']>): AsyncIterable<ObjectInfo> {
+    for await (const info of super.list(...asked)) {
+      this.listed++;
+      yield info;
+    }
   }
 
   override async delete(key: string): Promise<void> {

@@ -65,6 +65,16 @@ export async function end(db: Kysely<Tables>, id: string): Promise<void> {
     .execute();
 }
 
+/** Its report was not taken: due again after `pauseMs`, which lets the others of its requestor go first. */
+export async function putOff(db: Kysely<Tables>, id: string, errorCode: string, pauseMs: number): Promise<void> {
+  await db
+    .updateTable('commitment')
+    .set({ attempts: sql<number>`attempts + 1`, error_code: errorCode, due_at: fromNow(pauseMs) })
+    .where('id', '=', id)
+    .where('state', '=', 'waiting')
+    .execute();
+}
+
 export const commitmentOf = (row: Selectable<CommitmentTable>): Commitment => ({
   id: row.id,
   aet: row.aet,

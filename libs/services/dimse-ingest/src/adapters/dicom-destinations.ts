@@ -1,4 +1,4 @@
-import { KeptAssociation, type PeerPool, type ProposedContext } from '@callosum/dimse';
+import { KeptAssociation, type ProposedContext } from '@callosum/dimse';
 
 import type { Destinations } from '../application/destination-ports.js';
 import type { CallableEntity } from '../domain/application-entity.js';
@@ -8,22 +8,21 @@ import type { PeerOptions } from './peer-options.js';
 export class DicomDestinations implements Destinations {
   /** @param subOperationMs the silence of a destination of a C-MOVE until it counts as gone */
   constructor(
-    private readonly pool: PeerPool,
     private readonly options: PeerOptions,
     private readonly subOperationMs: number,
   ) {}
 
-  /** An entity that was changed is another peer. */
-  with<T>(entity: CallableEntity, work: (peer: KeptAssociation) => Promise<T>): Promise<T> {
-    return this.pool.use(JSON.stringify(entity), () => this.options.of(entity), work);
+  async with<T>(entity: CallableEntity, work: (peer: KeptAssociation) => Promise<T>): Promise<T> {
+    const peer = new KeptAssociation(() => this.options.of(entity));
+    try {
+      return await work(peer);
+    } finally {
+      await peer.close();
+    }
   }
 
   open(entity: CallableEntity, contexts: readonly ProposedContext[]): KeptAssociation {
     const timeouts = { responseMs: this.subOperationMs };
     return new KeptAssociation(() => ({ ...this.options.of(entity), timeouts }), contexts);
-  }
-
-  close(): Promise<void> {
-    return this.pool.close();
   }
 }

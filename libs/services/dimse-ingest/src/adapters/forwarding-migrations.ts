@@ -49,5 +49,32 @@ async function createForwarding(db: Kysely<unknown>): Promise<void> {
   await sql`create index forward_ended on forward_queue (ended_at) where state in ('sent', 'dropped')`.execute(db);
 }
 
+/**
+ * When an instance was last tried tells whether others passed since. A worker's place at a destination outlives what it
+ * sends: its association does. The version before leases instances alone, and is counted by those.
+ */
+async function keepPlaces(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table forward_queue add column tried_at timestamptz`.execute(db);
+  await sql`create table forward_lease (
+    fence bigint primary key,
+    destination text collate "C" not null,
+    lease_until timestamptz not null
+  )`.execute(db);
+  await sql`create index forward_lease_of on forward_lease (destination)`.execute(db);
+}
+
 /** Rules and queues of forwarding. */
-export const forwardingMigrations: Migrations = { '0004-forwarding': { up: createForwarding } };
+export const forwardingMigrations: Migrations = {
+  '0004-forwarding': { up: createForwarding },
+  '0012-forwarding-places': {
+    // What a retry by its code looks for, among all that was sent.
+    indexes: [
+      {
+        name: 'forward_withdrawn',
+        table: 'forward_queue',
+        on: `(destination) where state = 'dropped' and error_code = 'dimse-ingest.withdrawn'`,
+      },
+    ],
+    up: keepPlaces,
+  },
+};

@@ -33,6 +33,7 @@ export interface ForwardQueueTable {
   attempts: Generated<number>;
   error_code: string | null;
   next_attempt_at: Generated<Date>;
+  tried_at: Date | null;
   lease_until: Date | null;
   fence: number | null;
   traceparent: string | null;
@@ -40,8 +41,16 @@ export interface ForwardQueueTable {
   ended_at: Date | null;
 }
 
+/** A worker's place at a destination. */
+export interface ForwardLeaseTable {
+  fence: number;
+  destination: string;
+  lease_until: Date;
+}
+
 export interface ForwardingTables {
   forwarding_rule: ForwardingRuleTable;
   forward_destination: ForwardDestinationTable;
   forward_queue: ForwardQueueTable;
+  forward_lease: ForwardLeaseTable;
 }

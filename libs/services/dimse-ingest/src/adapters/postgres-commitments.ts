@@ -8,11 +8,12 @@ import type {
   Commitments,
   CommitmentToTake,
   GivenUp,
+  ReportFailure,
   TakenAs,
 } from '../application/commitment-ports.js';
 import type { Commitment } from '../domain/commitment.js';
 import { TooManyCommitmentsError } from '../domain/commitment-errors.js';
-import { commitmentOf, end, fromNow, held, insert, referencesOf } from './commitment-rows.js';
+import { commitmentOf, end, fromNow, held, insert, putOff, referencesOf } from './commitment-rows.js';
 import type { CommitmentTables } from './commitment-tables.js';
 
 type Tables = CommitmentTables;
@@ -155,19 +156,11 @@ export class PostgresCommitments implements Commitments {
   async refused(claim: ClaimedRequestor, id: string, errorCode: string, pauseMs: number): Promise<void> {
     await this.db.transaction().execute(async (trx) => {
       await held(trx, claim, { attempts: 0 });
-      await trx
-        .updateTable('commitment')
-        .set({ attempts: sql<number>`attempts + 1`, error_code: errorCode, due_at: fromNow(pauseMs) })
-        .where('id', '=', id)
-        .where('state', '=', 'waiting')
-        .execute();
+      await putOff(trx, id, errorCode, pauseMs);
     });
   }
 
-  async release(
-    claim: ClaimedRequestor,
-    failure?: { readonly errorCode: string; readonly pauseMs: number },
-  ): Promise<void> {
+  async release(claim: ClaimedRequestor, failure?: ReportFailure): Promise<void> {
     await this.db.transaction().execute(async (trx) => {
       const { numUpdatedRows } = await trx
         .updateTable('commitment_requestor')
@@ -187,6 +180,7 @@ export class PostgresCommitments implements Commitments {
         .where('state', '=', 'waiting')
         .where('due_at', '<=', sql<Date>`now()`)
         .execute();
+      if (failure.during) await putOff(trx, failure.during.id, failure.errorCode, failure.during.pauseMs);
     });
   }
 

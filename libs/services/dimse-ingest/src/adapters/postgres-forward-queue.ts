@@ -1,40 +1,41 @@
 import type { Database } from '@callosum/database';
 import { Inbox } from '@callosum/event-log';
-import { type QueryResult, sql, type Transaction } from 'kysely';
+import { type QueryResult, sql } from 'kysely';
 
 import type {
+  BatchLimits,
   ClaimLimits,
   ForwardBatch,
   ForwardItem,
+  ForwardLease,
   ForwardOrigin,
   ForwardQueue,
   KeptObject,
   QueueState,
 } from '../application/forwarding-ports.js';
-import { pauseAfter, withdrawnCode } from '../domain/forward-outcome.js';
+import { pauseAfter } from '../domain/forward-outcome.js';
 import type { ForwardableInstance, ForwardTarget } from '../domain/forwarding-rule.js';
 import type { ForwardingTables } from './forwarding-tables.js';
 import { queueStates } from './forward-queue-states.js';
+import {
+  again,
+  batchOf,
+  claimRows,
+  extend,
+  hasPlace,
+  idsOf,
+  inMs,
+  insertRow,
+  isDue,
+  isReady,
+  retriedPage,
+  wasWithdrawn,
+} from './forward-rows.js';
 
 /** The service's consumer group. */
 const consumerGroup = 'dimse-ingest';
-/** Revisions of one instance that go to one destination: two nodes that correct what the other sends end here. */
-const revisionsMax = 20;
 /** Rows one statement changes or forgets: short enough to hold nobody up. After a weekend there may be millions. */
 const pageRowsMax = 5_000;
-
-interface ItemRow {
-  id: number;
-  study_instance_uid: string;
-  sop_instance_uid: string;
-  sop_class_uid: string;
-  transfer_syntax_uid: string;
-  revision: number;
-  transcode: boolean;
-  attempts: number;
-  traceparent: string | null;
-  fence: number;
-}
 
 /** Queues of forwarding in PostgreSQL: rows are taken with SKIP LOCKED, a lease and a fencing token. */
 export class PostgresForwardQueue implements ForwardQueue {
@@ -62,6 +63,17 @@ export class PostgresForwardQueue implements ForwardQueue {
     return added;
   }
 
+  async resume({ sopInstanceUid, revision }: ForwardableInstance, targets: readonly ForwardTarget[]): Promise<number> {
+    const destinations = targets.map(({ destination }) => destination);
+    const { numAffectedRows } = await sql`
+      update forward_queue set ${again}
+      where destination = any(${destinations}::text[]) and sop_instance_uid = ${sopInstanceUid}
+        and revision = ${revision} and ${wasWithdrawn}`.execute(this.database.db);
+    const resumed = Number(numAffectedRows ?? 0n);
+    if (resumed > 0) this.onDue();
+    return resumed;
+  }
+
   async due(): Promise<readonly string[]> {
     const { rows } = await sql<{ destination: string }>`
       select destination from forward_destination d
@@ -74,22 +86,37 @@ export class PostgresForwardQueue implements ForwardQueue {
   }
 
   async claim(destination: string, limits: ClaimLimits): Promise<ForwardBatch | undefined> {
-    const rows = await this.database.db.transaction().execute(async (trx) => {
-      // One worker after the other: the count holds until the claim is written. A statement of its own, whose lock the
-      // next one's snapshot comes after.
-      const ready = await sql`
-        select 1 from forward_destination where destination = ${destination} and next_attempt_at <= now()
-        for update`.execute(trx);
-      return ready.rows.length === 0 ? [] : claimRows(trx, destination, limits);
+    return this.database.db.transaction().execute(async (trx) => {
+      if (!(await isReady(trx, destination)) || !(await hasPlace(trx, destination, limits.claimsMax))) return undefined;
+      const { rows } = await sql<{ fence: number }>`select nextval('forward_claim') as fence`.execute(trx);
+      const fence = rows[0]?.fence ?? 0;
+      const batch = batchOf({ destination, fence }, await claimRows(trx, { destination, fence }, limits));
+      if (batch)
+        await sql`
+          insert into forward_lease (fence, destination, lease_until)
+          values (${fence}, ${destination}, ${inMs(limits.leaseMs)})`.execute(trx);
+      return batch;
     });
-    const [first] = rows;
-    if (!first) return undefined;
-    const items = rows.map(itemOf).sort((a, b) => a.id - b.id);
-    return { destination, fence: first.fence, items };
   }
 
-  async renew({ fence }: ForwardBatch, items: readonly ForwardItem[], leaseMs: number): Promise<boolean> {
+  async next(lease: ForwardLease, limits: BatchLimits): Promise<ForwardBatch | undefined> {
+    const { destination } = lease;
+    // Asked again and again by whoever keeps an association: without a lock.
+    if (!(await isDue(this.database.db, destination))) return undefined;
+    return this.database.db.transaction().execute(async (trx) => {
+      if (!(await isReady(trx, destination)) || !(await extend(trx, lease, limits.leaseMs))) return undefined;
+      return batchOf(lease, await claimRows(trx, lease, limits));
+    });
+  }
+
+  async release({ fence }: ForwardLease): Promise<void> {
+    await sql`delete from forward_lease where fence = ${fence}`.execute(this.database.db);
+  }
+
+  async renew(lease: ForwardLease, items: readonly ForwardItem[], leaseMs: number): Promise<boolean> {
+    const { fence } = lease;
     const ids = idsOf(items);
+    if (!(await extend(this.database.db, lease, leaseMs))) return false;
     await sql`
       update forward_queue set lease_until = ${inMs(leaseMs)}
       where id = any(${ids}) and fence = ${fence} and state = 'waiting'`.execute(this.database.db);
@@ -126,7 +153,7 @@ export class PostgresForwardQueue implements ForwardQueue {
 
   async later({ fence }: ForwardBatch, { id }: ForwardItem, delayMs: number, code?: string): Promise<void> {
     await sql`
-      update forward_queue set lease_until = null, next_attempt_at = ${inMs(delayMs)},
+      update forward_queue set lease_until = null, next_attempt_at = ${inMs(delayMs)}, tried_at = now(),
         attempts = attempts + ${code === undefined ? 0 : 1}, error_code = coalesce(${code ?? null}::text, error_code)
       where id = ${id} and fence = ${fence} and state = 'waiting'`.execute(this.database.db);
   }
@@ -135,6 +162,13 @@ export class PostgresForwardQueue implements ForwardQueue {
     await sql`
       update forward_queue set lease_until = null
       where id = any(${idsOf(items)}) and fence = ${fence} and state = 'waiting'`.execute(this.database.db);
+  }
+
+  async othersPassed({ destination }: ForwardBatch, { id }: ForwardItem): Promise<boolean> {
+    const { rows } = await sql<{ passed: boolean | null }>`
+      select d.answered_at > q.tried_at as passed from forward_queue q, forward_destination d
+      where q.id = ${id} and d.destination = ${destination}`.execute(this.database.db);
+    return rows[0]?.passed === true;
   }
 
   destinationAway(destination: string, code: string): Promise<number | undefined> {
@@ -168,20 +202,9 @@ export class PostgresForwardQueue implements ForwardQueue {
 
   async retry(destination: string, code?: string): Promise<number> {
     const { db } = this.database;
-    const withdrawn = code === withdrawnCode ? sql`or (state = 'dropped' and error_code = ${code})` : sql``;
     // Of before: what fails again meanwhile waits for the next person.
     const { rows } = await sql<{ now: string }>`select now()::text as now`.execute(db);
-    const changed = await inPages(() =>
-      sql`
-        with page as (
-          select id from forward_queue where destination = ${destination} and ended_at <= ${rows[0]?.now}::timestamptz
-            and (${code ?? null}::text is null or error_code = ${code ?? null}) and (state = 'failed' ${withdrawn})
-          limit ${pageRowsMax} for update
-        )
-        update forward_queue q set state = 'waiting', attempts = 0, next_attempt_at = now(), ended_at = null,
-          lease_until = null
-        from page where q.id = page.id`.execute(db),
-    );
+    const changed = await inPages(() => retriedPage(destination, code, rows[0]?.now ?? '', pageRowsMax).execute(db));
     await sql`
       update forward_destination set next_attempt_at = now(), failures = 0
       where destination = ${destination}`.execute(db);
@@ -225,70 +248,3 @@ async function inPages(page: () => Promise<QueryResult<unknown>>): Promise<numbe
     if (Number(numAffectedRows ?? 0n) < pageRowsMax) return changed;
   }
 }
-
-/** Takes instances of the study whose turn it is, under a new fence, unless as many claims as may be are held. */
-async function claimRows(
-  trx: Transaction<ForwardingTables>,
-  destination: string,
-  { leaseMs, itemsMax, claimsMax }: ClaimLimits,
-): Promise<ItemRow[]> {
-  const { rows } = await sql<ItemRow>`
-    with ready as (
-      select 1 where (select count(distinct fence) from forward_queue where destination = ${destination}
-        and state = 'waiting' and lease_until is not null and lease_until > now()) < ${claimsMax}
-    ), first as (
-      select study_instance_uid from forward_queue
-      where destination = ${destination} and state = 'waiting' and next_attempt_at <= now()
-        and (lease_until is null or lease_until < now()) and exists (select from ready)
-      order by next_attempt_at, id limit 1 for update skip locked
-    ), picked as (
-      select q.id from forward_queue q join first using (study_instance_uid)
-      where q.destination = ${destination} and q.state = 'waiting' and q.next_attempt_at <= now()
-        and (q.lease_until is null or q.lease_until < now())
-      order by q.id limit ${itemsMax} for update of q skip locked
-    ), token as (select nextval('forward_claim') as fence)
-    update forward_queue q set lease_until = ${inMs(leaseMs)}, fence = token.fence
-    from picked, token where q.id = picked.id
-    returning q.id, q.study_instance_uid, q.sop_instance_uid, q.sop_class_uid, q.transfer_syntax_uid, q.revision,
-      q.transcode, q.attempts, q.traceparent, q.fence`.execute(trx);
-  return rows;
-}
-
-/** @returns 0 where the destination has this revision, or waits for it */
-async function insertRow(
-  trx: Transaction<ForwardingTables>,
-  destination: string,
-  row: Omit<ForwardItem, 'id' | 'attempts'>,
-): Promise<number> {
-  const { numAffectedRows } = await sql`
-    with known as (
-      select count(*) >= ${revisionsMax} as "tooMany" from forward_queue
-      where destination = ${destination} and sop_instance_uid = ${row.sopInstanceUid}
-    )
-    insert into forward_queue (destination, study_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
-      revision, transcode, traceparent, state, error_code, ended_at)
-    select ${destination}, ${row.studyInstanceUid}, ${row.sopInstanceUid}, ${row.sopClassUid}, ${row.transferSyntaxUid},
-      ${row.revision}, ${row.transcode}, ${row.traceparent ?? null},
-      case when "tooMany" then 'failed' else 'waiting' end,
-      case when "tooMany" then 'dimse-ingest.forwarded-too-often' end,
-      case when "tooMany" then now() end
-    from known on conflict (destination, sop_instance_uid, revision) do update
-    set state = 'waiting', error_code = null, ended_at = null, attempts = 0, next_attempt_at = now(), lease_until = null
-    where forward_queue.state = 'dropped' and forward_queue.error_code = ${withdrawnCode}`.execute(trx);
-  return Number(numAffectedRows ?? 0n);
-}
-
-const inMs = (ms: number) => sql<Date>`now() + make_interval(secs => ${ms / 1000})`;
-const idsOf = (items: readonly ForwardItem[]) => sql`${items.map(({ id }) => id)}::bigint[]`;
-
-const itemOf = (row: ItemRow): ForwardItem => ({
-  id: row.id,
-  studyInstanceUid: row.study_instance_uid,
-  sopInstanceUid: row.sop_instance_uid,
-  sopClassUid: row.sop_class_uid,
-  transferSyntaxUid: row.transfer_syntax_uid,
-  revision: row.revision,
-  transcode: row.transcode,
-  attempts: row.attempts,
-  traceparent: row.traceparent ?? undefined,
-});

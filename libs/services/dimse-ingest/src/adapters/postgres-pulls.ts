@@ -91,8 +91,11 @@ export class PostgresPulls implements Pulls {
   }
 
   async claim(leaseMs: number, sources: PullSources = 'all'): Promise<ClaimedPull | undefined> {
-    // One at a time at each source, as far as replicas see each other: a PACS has other things to do.
-    const { rows } = await sql<ClaimedRow>`
+    // One at a time at each source: a PACS has other things to do. Claims come one after the other, since none of two at
+    // the same moment sees the other's.
+    const { rows } = await this.database.db.transaction().execute(async (trx) => {
+      await sql`select pg_advisory_xact_lock(hashtext('dimse-ingest.pull-claim'))`.execute(trx);
+      return await sql<ClaimedRow>`
       with candidate as (
         select id from pull p
         where state = 'open' and next_attempt_at <= now() and (lease_until is null or lease_until < now())
@@ -102,7 +105,8 @@ export class PostgresPulls implements Pulls {
         order by next_attempt_at, number limit 1 for update skip locked
       )
       update pull p set lease_until = ${inMs(leaseMs)}, fence = p.fence + 1 from candidate c where p.id = c.id
-      returning p.id, p.fence, p.source, p.selector, p.is_found, p.traceparent`.execute(this.database.db);
+      returning p.id, p.fence, p.source, p.selector, p.is_found, p.traceparent`.execute(trx);
+    });
     const [row] = rows;
     return (
       row && {

@@ -44,7 +44,7 @@ export class QueryIndexGrpc implements QueryIndex {
   }
 
   async *instances(part: StudyPart, signal: AbortSignal): AsyncGenerator<LocatedInstance> {
-    const request = imaging.LocateInstancesRequest.fromPartial(part);
+    const request = imaging.LocateInstancesRequest.fromPartial({ ...part, withoutPixelData: true });
     try {
       for await (const { seriesInstanceUid, instance } of this.client.locateInstances(request, {
         deadline: locateDeadlineMs,

@@ -38,6 +38,14 @@ export interface CommitmentCounts {
   readonly oldestSeconds: number;
 }
 
+/** Why a requestor is left alone. */
+export interface ReportFailure {
+  readonly errorCode: string;
+  readonly pauseMs: number;
+  /** The request whose report it got when it broke off, which may be why: it waits so long on its own, behind the others. */
+  readonly during?: { readonly id: string; readonly pauseMs: number } | undefined;
+}
+
 /** Commitment requests and what became of them, in rows. */
 export interface Commitments {
   /**
@@ -61,7 +69,7 @@ export interface Commitments {
   /** One report was refused: that request waits, others of its requestor do not. @throws {CommitmentClaimLostError} */
   refused(claim: ClaimedRequestor, id: string, errorCode: string, pauseMs: number): Promise<void>;
   /** Ends the claim. After a failure the requestor is left alone for `pauseMs`. */
-  release(claim: ClaimedRequestor, failure?: { readonly errorCode: string; readonly pauseMs: number }): Promise<void>;
+  release(claim: ClaimedRequestor, failure?: ReportFailure): Promise<void>;
   /** Gives up what has waited longer than this, at most a page of it. */
   giveUp(ageMs: number): Promise<readonly GivenUp[]>;
   /** Forgets what ended longer ago than this. @returns how many */

@@ -4,10 +4,10 @@ import type { CallableEntity } from '../domain/application-entity.js';
 
 /** Nodes we send to. */
 export interface Destinations {
-  /** Runs `work` with an association that is kept afterwards for whoever sends to that node next. */
+  /** Runs `work` with an association that is opened for its first object, and released at its end. */
   with<T>(
     entity: CallableEntity,
-    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort' | 'close'>) => Promise<T>,
+    work: (peer: Pick<KeptAssociation, 'expect' | 'store' | 'abort'>) => Promise<T>,
   ): Promise<T>;
   /**
    * An association for one piece of work, which closes it: its end tells the node that all has come. It is opened for the
@@ -17,6 +17,4 @@ export interface Destinations {
     entity: CallableEntity,
     contexts: readonly ProposedContext[],
   ): Pick<KeptAssociation, 'store' | 'isOpen' | 'close'>;
-  /** Releases what is kept, and the rest as soon as it is idle. */
-  close(): Promise<void>;
 }

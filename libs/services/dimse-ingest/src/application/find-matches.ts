@@ -2,6 +2,7 @@ import type { DicomJson } from '@callosum/dicom';
 
 import type { FindNegotiation } from '../domain/query-negotiation.js';
 import { matchesOwn, readFind, type QueryRoot, tags } from '../domain/query-model.js';
+import type { FairTurns } from './fair-turns.js';
 import type { QueryIndex } from './query-ports.js';
 
 export interface FoundMatch {
@@ -19,6 +20,8 @@ export class FindMatches {
   constructor(
     private readonly index: QueryIndex,
     private readonly aet: string,
+    /** Of the index, by the AEs that ask: one that searches for long must not keep the others waiting. */
+    private readonly turns: FairTurns,
   ) {}
 
   /** @throws {IdentifierError} @throws {SearchTooBroadError} @throws {IndexUnavailableError} */
@@ -26,7 +29,7 @@ export class FindMatches {
     identifier: DicomJson,
     root: QueryRoot,
     { relational, ...matching }: FindNegotiation,
-    signal: AbortSignal,
+    { callingAet, signal }: { readonly callingAet: string; readonly signal: AbortSignal },
   ): AsyncGenerator<FoundMatch> {
     const query = readFind(identifier, root, relational);
     const own: DicomJson = {
@@ -37,7 +40,17 @@ export class FindMatches {
         : {}),
     };
     if (!matchesOwn(identifier, own, matching.emptyValues)) return;
-    for await (const { dataset, unsupportedKeys } of this.index.search({ ...query, ...matching }, signal))
-      yield { dataset: { ...dataset, ...own }, complete: unsupportedKeys.length === 0 };
+    const found = this.index.search({ ...query, ...matching }, signal)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        // Nobody has a turn while the one that asks reads what was found.
+        const giveBack = await this.turns.take(callingAet, signal);
+        const { done, value } = await found.next().finally(giveBack);
+        if (done) return;
+        yield { dataset: { ...value.dataset, ...own }, complete: value.unsupportedKeys.length === 0 };
+      }
+    } finally {
+      await found.return?.();
+    }
   }
 }

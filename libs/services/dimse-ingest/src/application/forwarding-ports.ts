@@ -36,17 +36,24 @@ export interface ForwardItem {
   readonly traceparent: string | undefined;
 }
 
-/** What one worker sends over one association: instances of one study. */
-export interface ForwardBatch {
+/** A worker's place at a destination: one association. */
+export interface ForwardLease {
   readonly destination: string;
   /** Rises with each claim: whoever has an older one writes nothing any more. */
   readonly fence: number;
+}
+
+/** What one worker sends next: instances of one study. */
+export interface ForwardBatch extends ForwardLease {
   readonly items: readonly ForwardItem[];
 }
 
-export interface ClaimLimits {
+export interface BatchLimits {
   readonly leaseMs: number;
   readonly itemsMax: number;
+}
+
+export interface ClaimLimits extends BatchLimits {
   /** Of one destination at the same time, over all replicas. */
   readonly claimsMax: number;
 }
@@ -73,12 +80,21 @@ export interface ForwardQueue {
    * again. @returns how many were
    */
   add(origin: ForwardOrigin, instance: ForwardableInstance, targets: readonly ForwardTarget[]): Promise<number>;
+  /** Lets an instance wait again where it was withdrawn when it was to be sent. @returns for how many destinations */
+  resume(instance: ForwardableInstance, targets: readonly ForwardTarget[]): Promise<number>;
   /** Destinations with something to send that are not left alone now. */
   due(): Promise<readonly string[]>;
-  /** Instances of one study; undefined when nothing is due, or as many as may be are at it, here and elsewhere. */
+  /**
+   * A place at the destination, and instances of one study; undefined when nothing is due, or as many as may be are at it,
+   * here and elsewhere. The place is the worker's until `release`, or until the lease ends.
+   */
   claim(destination: string, limits: ClaimLimits): Promise<ForwardBatch | undefined>;
-  /** @returns false when another worker has one of them by now */
-  renew(batch: ForwardBatch, items: readonly ForwardItem[], leaseMs: number): Promise<boolean>;
+  /** Instances of one study for a worker that has its place; undefined when nothing is due, or it has it no more. */
+  next(lease: ForwardLease, limits: BatchLimits): Promise<ForwardBatch | undefined>;
+  /** The worker has left the destination. */
+  release(lease: ForwardLease): Promise<void>;
+  /** @returns false when another worker has its place, or one of the items, by now */
+  renew(lease: ForwardLease, items: readonly ForwardItem[], leaseMs: number): Promise<boolean>;
   /** `dropped`: there is nothing to send any more. Nothing happens where another worker has the item by now. */
   end(batch: ForwardBatch, item: ForwardItem, state: 'sent' | 'failed' | 'dropped', code?: string): Promise<void>;
   /**
@@ -90,6 +106,8 @@ export interface ForwardQueue {
   later(batch: ForwardBatch, item: ForwardItem, delayMs: number, code?: string): Promise<void>;
   /** Lets items go that were not tried. */
   giveBack(batch: ForwardBatch, items: readonly ForwardItem[]): Promise<void>;
+  /** Whether the destination took another one since this one was last tried. */
+  othersPassed(batch: ForwardBatch, item: ForwardItem): Promise<boolean>;
   /** Leaves a destination alone for a while. @returns for how long, in ms; undefined when it is already */
   destinationAway(destination: string, code: string): Promise<number | undefined>;
   /** The destination took something. @returns true when it had been away */

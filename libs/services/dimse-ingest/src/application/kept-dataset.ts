@@ -14,6 +14,6 @@ export const asKept =
   () =>
     buffers(storedDataset(source, undefined));
 
-export async function* buffers(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+export async function* buffers(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, undefined> {
   for await (const { buffer, byteOffset, byteLength } of chunks) yield Buffer.from(buffer, byteOffset, byteLength);
 }

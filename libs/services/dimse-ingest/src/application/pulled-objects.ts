@@ -1,5 +1,5 @@
 import type { StoreAnswer, StoreRequest } from '@callosum/dimse';
-import { newId } from '@callosum/kernel';
+import { errorCode, newId } from '@callosum/kernel';
 
 import type { AnnounceRelease } from './announce-release.js';
 import type { StoreInstance } from './store-instance.js';
@@ -32,12 +32,18 @@ export interface PulledObjectsParts {
 export class PulledObjects {
   readonly #associationId = newId();
   readonly #instanceCounts = new Map<string, number>();
+  #refusal: string | undefined;
 
   constructor(
     private readonly parts: PulledObjectsParts,
     private readonly pull: string,
     private readonly aet: string,
   ) {}
+
+  /** Why the first of those was refused that were. */
+  get refusal(): string | undefined {
+    return this.#refusal;
+  }
 
   async store({ sopClassUid, sopInstanceUid, transferSyntaxUid, dataset }: StoreRequest): Promise<StoreAnswer> {
     const startedAt = performance.now();
@@ -58,6 +64,7 @@ export class PulledObjects {
       this.#instanceCounts.set(studyInstanceUid, (this.#instanceCounts.get(studyInstanceUid) ?? 0) + 1);
       return told({ status: 0 }, byteCount);
     } catch (error) {
+      this.#refusal ??= errorCode(error);
       return told(this.parts.refusalOf(error), 0, { error });
     }
   }

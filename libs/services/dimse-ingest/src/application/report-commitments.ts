@@ -40,20 +40,23 @@ export class ReportCommitments {
   }
 
   /**
-   * Reports all that is due to a claimed requestor on one association of ours. A refused report delays no other; a
-   * requestor that cannot be reached is left alone for a while, with all of its.
+   * Reports all that is due to a claimed requestor on one association of ours. A refused report delays no other, and one
+   * at which the requestor breaks off, or falls silent, goes behind the others; a requestor that cannot be reached is left
+   * alone for a while, with all of its.
    * @returns why it could not be reached, when it could not
    */
   async toRequestor(claim: ClaimedRequestor, told: (outcome: ReportOutcome) => void): Promise<unknown> {
     let channel: ReportChannel | undefined;
     let current: Commitment | undefined;
+    let during: Commitment | undefined;
     try {
       for (;;) {
-        current = undefined;
+        current = during = undefined;
         current = await this.commitments.next(claim, claimLeaseMs);
         if (!current) break;
         const report = await this.#judge(current);
         channel ??= await this.requestors.open(claim.aet);
+        during = current;
         await this.#send(claim, channel, current, report, told);
       }
       await this.commitments.release(claim);
@@ -61,7 +64,11 @@ export class ReportCommitments {
     } catch (error) {
       if (error instanceof CommitmentClaimLostError) return error;
       if (current) told({ commitment: current, error });
-      await this.commitments.release(claim, { errorCode: errorCode(error), pauseMs: pauseAfter(claim.attempts + 1) });
+      await this.commitments.release(claim, {
+        errorCode: errorCode(error),
+        pauseMs: pauseAfter(claim.attempts + 1),
+        during: during && { id: during.id, pauseMs: pauseAfter(during.attempts + 1) },
+      });
       return error;
     } finally {
       await channel?.close();

@@ -1,6 +1,5 @@
 import { parseDataset, parseFile, RLELossless } from '@callosum/dicom';
-import { PeerUnreachableError, type SubOperationCounts } from '@callosum/dimse';
-import { Turns } from '@callosum/kernel';
+import { PeerUnreachableError, type SubOperationCounts, type SubOperationSender } from '@callosum/dimse';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { TooManyInstancesError, TooManyRetrievesError } from '../domain/query-errors.js';
@@ -39,7 +38,7 @@ beforeEach(() => {
   index = new MemoryIndex();
   objects = new MemoryObjects();
   destination = new MemoryDestination();
-  retrieve = new RetrieveInstances(index, objects, destination, new SendInstance(new Turns(2)), new SharedTurns(1), 4);
+  retrieve = new RetrieveInstances(index, objects, destination, new SendInstance(2), new SharedTurns(1), 4);
 });
 
 /** Keeps objects of the study under these UIDs, in the archive and the index. */
@@ -213,6 +212,36 @@ describe('an object the peer does not take as it is stored', () => {
     expect([begun, destination.opened]).toEqual([['1.2'], 1]);
     const got = parseDataset(destination.stored[0]?.bytes ?? Buffer.alloc(0), explicitLe).dataset.bytes('PixelData');
     expect(got?.length).toBe(size.rows * size.rows * 2 * size.frames);
+  });
+});
+
+describe('a peer that stops reading', () => {
+  it.each([
+    ['many frames', 1, { rows: 1_024, frames: 5 }],
+    ['a large frame', 2, { rows: 2_304, frames: 1 }],
+  ])('in a transcoded object of %s stops no other AE', async (_, transcodingsMax, size) => {
+    keep({ '1.1': await inSyntax(image('1.1', size), RLELossless) });
+    const send = new SendInstance(transcodingsMax);
+    retrieve = new RetrieveInstances(index, objects, destination, send, new SharedTurns(8), 4);
+    let goOn: () => void = () => undefined;
+    const stopped = new Promise<void>((resolve) => (goOn = resolve));
+    let begun = 0;
+    const slow: SubOperationSender = {
+      transferSyntaxesFor: () => [explicitLe],
+      async store({ dataset }) {
+        for await (const chunk of dataset(65_536)) {
+          if (chunk.length > 0 && ++begun <= 2) await stopped;
+        }
+        return { status: 0 };
+      },
+    };
+    const never = new AbortController().signal;
+    const theirs = [1, 2].map(() => ended(retrieve.get(study, slow, 'SLOW', never)));
+    await expect.poll(() => begun).toBeGreaterThan(0);
+    const { operations } = await ended(retrieve.get(study, destination.sender, 'OTHER', never));
+    expect(operations.counts).toMatchObject({ completed: 1, failed: 0 });
+    goOn();
+    for (const one of await Promise.all(theirs)) expect(one.operations.counts.completed).toBe(1);
   });
 });
 

@@ -33,6 +33,7 @@ type Send = (instance: LocatedInstance) => Promise<Answer>;
 
 /** One retrieve, as whoever sends for it sees it. */
 interface Retrieve {
+  readonly callingAet: string;
   readonly operations: SubOperations;
   readonly objects: ReadAhead;
   readonly signal: AbortSignal;
@@ -87,8 +88,8 @@ export class RetrieveInstances {
     });
   }
 
-  #sent({ objects, signal }: Retrieve, store: StoreObject): Send {
-    return (instance) => this.sendInstance.execute(instance, objects, store, signal);
+  #sent(retrieve: Retrieve, store: StoreObject): Send {
+    return (instance) => this.sendInstance.execute(instance, retrieve, store);
   }
 
   async *#retrieve(
@@ -103,7 +104,7 @@ export class RetrieveInstances {
       const instances = await locateSelection(this.index, selection, this.instancesMax, signal);
       const operations = new SubOperations(instances.length);
       const objects = new ReadAhead(this.objects);
-      const work = send(instances, { operations, objects, signal }).finally(() => objects.close());
+      const work = send(instances, { callingAet, operations, objects, signal }).finally(() => objects.close());
       // It is waited for below; until then its failure is nobody's surprise.
       work.catch(() => undefined);
       const done = work.then(() => true);

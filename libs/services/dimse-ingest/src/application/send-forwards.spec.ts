@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { AssociationAbortedError, type OutgoingObject, PeerUnreachableError } from '@callosum/dimse';
 import { describe, expect, it } from 'vitest';
 
@@ -30,11 +32,16 @@ function harness(
   store: (object: OutgoingObject) => Promise<number>,
   more: Partial<SendForwardsParts> = {},
   items = [item(1), item(2), item(3)],
+  { later = [], passed = false }: { later?: ForwardItem[][]; passed?: boolean } = {},
 ) {
   const told: string[] = [];
   const batch: ForwardBatch = { destination: 'PACS', fence: 7, items };
+  const further = later.map((items): ForwardBatch => ({ ...batch, items }));
   const queue = {
     claim: () => Promise.resolve(batch),
+    next: () => Promise.resolve(further.shift()),
+    release: () => Promise.resolve(void told.push('released')),
+    othersPassed: () => Promise.resolve(passed),
     renew: () => Promise.resolve(true),
     end: (_: ForwardBatch, { id }: ForwardItem, state: string, code?: string) =>
       Promise.resolve(void told.push([id, state, code].filter(Boolean).join(' '))),
@@ -59,16 +66,20 @@ function harness(
       callable: (aet) => Promise.resolve({ aet, host: '127.0.0.1', port: 104 }),
     },
     destinations: {
-      with: (_, work) =>
-        work({
+      with: async (_, work) => {
+        const done = await work({
           expect: () => undefined,
           abort: () => undefined,
-          close: () => Promise.resolve(void told.push('left')),
           store: async (object) => ({ status: await store(object), transferSyntaxUid: object.transferSyntaxUid }),
-        }),
+        });
+        told.push('left');
+        return done;
+      },
     },
     isOutage: () => false,
-    associationsMax: 2,
+    associationsMax: 1,
+    idleMs: 0,
+    work: { turn: 0, wait: () => Promise.resolve(true) },
     observe: (_batch, _item, send) => send(),
     onAway: () => undefined,
     onBack: () => undefined,
@@ -82,25 +93,48 @@ describe('what waits for a destination', () => {
   it('is sent one after the other, and each is recorded as it is answered', async () => {
     const { run, told } = harness((object) => Promise.resolve(first(object) ? 0xc000 : 0));
     expect(await run()).toBe(true);
-    expect(told).toEqual(['1 failed C000', '2 sent', '3 sent']);
+    expect(told).toEqual(['1 failed C000', '2 sent', '3 sent', 'left', 'released']);
   });
 
-  it('leaves a destination that takes one association before another worker may have what is next', async () => {
-    const { run, told } = harness(() => Promise.resolve(0), { associationsMax: 1 });
+  it('and what comes meanwhile goes by the same association, whose end another worker waits for', async () => {
+    const { run, told } = harness(() => Promise.resolve(0), {}, [item(1)], { later: [[item(2)], [item(3)]] });
     await run();
-    expect(told).toEqual(['1 sent', '2 sent', 'left', '3 sent', 'left']);
+    expect(told).toEqual(['1 sent', '2 sent', '3 sent', 'left', 'released']);
   });
 
-  it('leaves one that takes a part and no more, before the rest is given back', async () => {
-    const { run, told } = harness((object) => Promise.resolve(first(object) ? 0 : 0xa700), { associationsMax: 1 });
+  it('keeps the association for a while without work', async () => {
+    const waits: number[] = [];
+    const work = {
+      turn: 0,
+      wait: (_: number, ms: number) => {
+        waits.push(ms);
+        return sleep(ms);
+      },
+    };
+    const { run, told } = harness(() => Promise.resolve(0), { idleMs: 150, work });
+    const startedAt = performance.now();
     await run();
-    expect(told.slice(-2)).toEqual(['left', 'back 3']);
+    expect(performance.now() - startedAt).toBeGreaterThan(140);
+    expect(waits[0]).toBeGreaterThan(100);
+    expect(told.slice(-2)).toEqual(['left', 'released']);
+  });
+
+  it('is held against the one that a destination has no room for while it takes others, at the fifth time', async () => {
+    const full = (object: OutgoingObject) => Promise.resolve(first(object) ? 0xa700 : 0);
+    const tried = async (attempts: number, passed: boolean) => {
+      const { run, told } = harness(full, {}, [{ ...item(1), attempts }, item(2)], { passed });
+      await run();
+      return told.slice(0, -2);
+    };
+    expect(await tried(0, false)).toEqual(['1 later 30000 undefined', 'away A700', 'back 2']);
+    expect(await tried(3, true)).toEqual(['1 later 240000 A700', 'away A700', 'back 2']);
+    expect(await tried(4, true)).toEqual(['1 failed A700', '2 sent']);
   });
 
   it('costs nothing while the destination is away', async () => {
     const { run, told } = harness(() => Promise.reject(new PeerUnreachableError('gone')));
     await run();
-    expect(told).toEqual(['back 1', 'away dimse.peer-unreachable', 'back 2,3']);
+    expect(told).toEqual(['back 1', 'away dimse.peer-unreachable', 'back 2,3', 'left', 'released']);
   });
 
   it('counts an association that broke for the instance it broke at, too', async () => {
@@ -113,6 +147,8 @@ describe('what waits for a destination', () => {
       '2 later 30000 dimse.association-aborted',
       'away dimse.association-aborted',
       'back 3',
+      'left',
+      'released',
     ]);
   });
 
@@ -121,14 +157,14 @@ describe('what waits for a destination', () => {
       Promise.reject(new AssociationAbortedError('late', { abortCode: 'dimse.no-response' })),
     );
     await run();
-    expect(told).toEqual(['1 later 30000 undefined', 'away dimse.no-response', 'back 2,3']);
+    expect(told).toEqual(['1 later 30000 undefined', 'away dimse.no-response', 'back 2,3', 'left', 'released']);
   });
 
   it('waits for an entity that nobody can call', async () => {
     const entities = { named: () => Promise.resolve([]), callable: () => Promise.resolve(undefined) };
     const { run, told } = harness(() => Promise.resolve(0), { entities });
     await run();
-    expect(told).toEqual(['away dimse-ingest.uncallable-entity', 'back 1,2,3']);
+    expect(told).toEqual(['away dimse-ingest.uncallable-entity', 'back 1,2,3', 'released']);
   });
 
   /** What the archive has of the three when their turn comes. */
@@ -152,6 +188,8 @@ describe('what waits for a destination', () => {
       '1 dropped dimse-ingest.withdrawn',
       '2 dropped dimse-ingest.own-result',
       '3 dropped dimse-ingest.own-result',
+      'left',
+      'released',
     ]);
   });
 
@@ -171,6 +209,8 @@ describe('what waits for a destination', () => {
       '1 dropped dimse-ingest.superseded',
       '2 dropped dimse-ingest.superseded',
       '3 dropped dimse-ingest.superseded',
+      'left',
+      'released',
     ]);
   });
 
@@ -181,6 +221,6 @@ describe('what waits for a destination', () => {
       return Promise.resolve(0);
     });
     await run(stop.signal);
-    expect(told).toEqual(['1 sent', 'back 2,3']);
+    expect(told).toEqual(['1 sent', 'back 2,3', 'left', 'released']);
   });
 });

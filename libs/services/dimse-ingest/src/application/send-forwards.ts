@@ -1,7 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+
 import { errorCode } from '@callosum/kernel';
 
 import type { CallableEntity } from '../domain/application-entity.js';
-import { afterAnswer, afterError, type ForwardOutcome, withdrawnCode } from '../domain/forward-outcome.js';
+import {
+  afterAnswer,
+  afterError,
+  type ForwardOutcome,
+  unlessOthersPass,
+  withdrawnCode,
+} from '../domain/forward-outcome.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
 import { staysAway } from '../domain/forwarding-rule.js';
 import type { Destinations } from './destination-ports.js';
@@ -10,6 +19,7 @@ import type {
   ForwardBatch,
   ForwardingRules,
   ForwardItem,
+  ForwardLease,
   ForwardQueue,
   KeptObject,
 } from './forwarding-ports.js';
@@ -26,6 +36,10 @@ export interface SendForwardsParts {
   readonly isOutage: (error: unknown) => boolean;
   /** To one destination at the same time. */
   readonly associationsMax: number;
+  /** An association is kept for so long without anything to send. */
+  readonly idleMs: number;
+  /** Ends the wait of a worker that has nothing to send: there may be something. */
+  readonly work: { readonly turn: number; wait(turn: number, timeoutMs: number): Promise<unknown> };
   /** Around the sending of each instance: its span. */
   readonly observe: (batch: ForwardBatch, item: ForwardItem, send: () => Promise<ForwardEnd>) => Promise<ForwardEnd>;
   readonly onAway: (destination: string, code: string, pauseMs: number) => void;
@@ -34,6 +48,14 @@ export interface SendForwardsParts {
 
 /** `withdrawn`: there is nothing to send any more. */
 export type ForwardEnd = ForwardOutcome | { readonly end: 'withdrawn'; readonly code: string };
+
+/** One worker's time at a destination. */
+interface Stint {
+  /** Of its batch. */
+  left: ForwardItem[];
+  /** Another worker has some of it by now. */
+  lost: boolean;
+}
 
 type Peer = Parameters<Parameters<Destinations['with']>[1]>[0];
 
@@ -44,92 +66,130 @@ const renewEveryMs = 30_000;
 const endingMs = 5_000;
 /** A large CT series in some associations: what a crash leaves behind a lease stays little. */
 const itemsMax = 200;
+/** What another replica queued is seen within this time. */
+const pollMs = 1_000;
+const gatherMs = 50;
 
 /**
  * Sends what waits for one destination, a study at a time over one association, as it is in the archive at that moment:
- * original bytes. What the destination took is recorded at once, so that whoever goes on after a crash sends at most one
- * instance twice.
+ * original bytes. The worker keeps the association, and its place at the destination, for a while without work: a
+ * modality that sends an image now and then is one association there, and a destination that takes one only never sees
+ * another replica's beside it. What the destination took is recorded at once, so that whoever goes on after a crash sends
+ * at most one instance twice.
  */
 export class SendForwards {
   constructor(private readonly parts: SendForwardsParts) {}
 
   /**
-   * One batch. @param signal ends it after the instance that is being sent
-   * @returns false when nothing is due
+   * Works at the destination until it has had nothing to send for a while.
+   * @param signal ends it after the instance that is being sent
+   * @returns false when nothing is due, or as many as may be are at it
    */
   async execute(destination: string, signal: AbortSignal): Promise<boolean> {
     const { queue } = this.parts;
     const batch = await queue.claim(destination, { leaseMs, itemsMax, claimsMax: this.parts.associationsMax });
     if (!batch) return false;
-    const left = [...batch.items];
     try {
-      await this.#send(batch, left, signal);
+      const entity = await this.parts.entities.callable(destination);
+      if (entity) await this.parts.destinations.with(entity, (peer) => this.#workAt(entity, peer, batch, signal));
+      else await this.#uncallable(batch);
+    } catch (error) {
+      // What ended of it stays so.
+      await queue.giveBack(batch, batch.items);
+      throw error;
     } finally {
-      if (left.length > 0) await queue.giveBack(batch, left);
+      // A destination that takes one association must not find ours still open: it is released by now.
+      await queue.release(batch);
     }
     return true;
   }
 
-  /** Takes from `left` what has ended. */
-  async #send(batch: ForwardBatch, left: ForwardItem[], signal: AbortSignal): Promise<void> {
-    const { destination } = batch;
-    const entity = await this.parts.entities.callable(destination);
-    if (!entity) return this.#away(destination, errorCode(new UncallableEntityError()));
-    await this.parts.destinations.with(entity, (peer) => this.#sendTo(entity, peer, batch, left, signal));
+  async #uncallable(batch: ForwardBatch): Promise<void> {
+    await this.#away(batch.destination, errorCode(new UncallableEntityError()));
+    await this.parts.queue.giveBack(batch, batch.items);
   }
 
-  async #sendTo(
-    { aet }: CallableEntity,
-    peer: Peer,
-    batch: ForwardBatch,
-    left: ForwardItem[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #workAt(entity: CallableEntity, peer: Peer, first: ForwardBatch, signal: AbortSignal): Promise<void> {
     const { queue } = this.parts;
-    peer.expect(left);
-    let lost = false;
+    const stint: Stint = { left: [...first.items], lost: false };
     const renewal = setInterval(() => {
       // Of this moment: what ends meanwhile leaves `left`.
-      const renewed = queue.renew(batch, [...left], leaseMs).catch(() => true);
+      const renewed = queue.renew(first, [...stint.left], leaseMs).catch(() => true);
       void renewed.then((ours) => {
         if (ours) return;
-        lost = true;
+        stint.lost = true;
         peer.abort();
       });
     }, renewEveryMs);
     const ending = (): void => void setTimeout(() => peer.abort(), endingMs).unref();
     signal.addEventListener('abort', ending, { once: true });
+    try {
+      for (let batch: ForwardBatch | undefined = first; batch; batch = await this.#next(entity, batch, stint, signal)) {
+        stint.left = [...batch.items];
+        if (!(await this.#sendAll(peer, batch, stint, signal))) return;
+      }
+    } finally {
+      clearInterval(renewal);
+      signal.removeEventListener('abort', ending);
+    }
+  }
+
+  /** @returns false where the work ends: the destination takes nothing now, another worker has it, or the process ends */
+  async #sendAll(peer: Peer, batch: ForwardBatch, stint: Stint, signal: AbortSignal): Promise<boolean> {
+    const { queue } = this.parts;
+    const { left } = stint;
+    const aet = batch.destination;
+    peer.expect(left);
     let answered = false;
     try {
       for (let item = left[0]; item && !signal.aborted; item = left[0]) {
         const current = item;
         const end = await this.parts.observe(batch, item, () => this.#one(peer, batch, current));
         // Another worker has it: what becomes of it is for that one to say.
-        if (lost) return void left.splice(0);
-        if (signal.aborted && end.end !== 'sent') return;
+        if (stint.lost) {
+          left.length = 0;
+          return false;
+        }
+        if (signal.aborted && end.end !== 'sent') return false;
         if (end.end === 'sent' && !answered) {
           answered = true;
           if (await queue.destinationAnswered(aet)) this.parts.onBack(aet);
         }
-        // The claim ends with it.
-        if (left.length === 1) await this.#leave(peer);
         await this.#record(batch, item, end);
         left.shift();
-        if (end.end === 'away') return await this.#away(aet, end.code);
+        if (end.end === 'away') {
+          await this.#away(aet, end.code);
+          return false;
+        }
       }
+      return !signal.aborted;
     } finally {
-      await this.#leave(peer);
-      clearInterval(renewal);
-      signal.removeEventListener('abort', ending);
+      if (left.length > 0) await queue.giveBack(batch, left.splice(0));
     }
   }
 
-  /**
-   * The next claim may be another replica's: a destination that takes one association must not find ours still open, with
-   * nothing to send. Before the claim ends, then, and not when it was idle for a while.
-   */
-  async #leave(peer: Peer): Promise<void> {
-    if (this.parts.associationsMax === 1) await peer.close();
+  /** What is due next; waits for it with the association open. @returns undefined when it is time to leave */
+  async #next(
+    entity: CallableEntity,
+    lease: ForwardLease,
+    stint: Stint,
+    signal: AbortSignal,
+  ): Promise<ForwardBatch | undefined> {
+    const { queue, entities, work, idleMs } = this.parts;
+    const until = performance.now() + idleMs;
+    for (;;) {
+      const { turn } = work;
+      // An entity that was changed is another peer.
+      if (!isDeepStrictEqual(await entities.callable(lease.destination), entity)) return undefined;
+      const batch = await queue.next(lease, { leaseMs, itemsMax });
+      if (batch) return batch;
+      const leftMs = until - performance.now();
+      if (leftMs <= 0 || signal.aborted || stint.lost) return undefined;
+      await work.wait(turn, Math.min(leftMs, pollMs));
+      if (signal.aborted || stint.lost) return undefined;
+      // A series that comes wakes it with each image, and so does what comes for others.
+      await sleep(Math.min(leftMs, gatherMs));
+    }
   }
 
   async #one(peer: Peer, batch: ForwardBatch, item: ForwardItem): Promise<ForwardEnd> {
@@ -140,10 +200,15 @@ export class SendForwards {
       if (kept.issuedByCallosum) return { end: 'withdrawn', code: 'dimse-ingest.own-result' };
       if (kept.revision !== item.revision) return await this.#superseded(batch, item, kept);
       const { status } = await peer.store(outgoingObject(this.parts.objects, item, kept));
-      return afterAnswer(status, item.attempts);
+      return await this.#judged(batch, item, afterAnswer(status, item.attempts));
     } catch (error) {
-      return afterError(error, item.attempts, this.parts.isOutage);
+      return this.#judged(batch, item, afterError(error, item.attempts, this.parts.isOutage));
     }
+  }
+
+  async #judged(batch: ForwardBatch, item: ForwardItem, outcome: ForwardOutcome): Promise<ForwardOutcome> {
+    if (outcome.end !== 'away' || !outcome.perhaps) return outcome;
+    return unlessOthersPass(outcome, item.attempts, await this.parts.queue.othersPassed(batch, item));
   }
 
   /** A correction may come from a sender that no rule names: its destinations are those of what it corrects. */

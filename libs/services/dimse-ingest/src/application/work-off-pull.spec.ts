@@ -85,6 +85,7 @@ function harness(
     refusalOf: () => ({ status: 0xa700 }),
     observe: () => undefined,
     isOutage: () => false,
+    onUnannounced: (error) => void told.push(`unannounced ${(error as Error).message}`),
     studiesMax: 2,
     giveUpMs: 1_000,
     ...more,
@@ -94,6 +95,11 @@ function harness(
 class ArchiveDown extends CallosumError {
   constructor() {
     super('test.down', 'unavailable', 'down');
+  }
+}
+class BrokenObject extends CallosumError {
+  constructor() {
+    super('test.broken', 'invalid', 'broken');
   }
 }
 const nothing = [] as unknown as AsyncIterable<Uint8Array>;
@@ -213,17 +219,55 @@ describe('a pull', () => {
   });
 
   it('waits for a source that has no room as for one that is away', async () => {
-    const busy = harness({ move: () => Promise.resolve(outcome(0xa702, 0, 3)) });
+    const busy = harness({ move: () => Promise.resolve(outcome(0xa702, 0)) });
     expect(await busy.workOff.execute(claim, never)).toMatchObject({ end: 'delayed', code: 'A702' });
     expect(busy.told).toEqual(['found 2', '1.2.1 waiting A702', 'later A702']);
-    const move = () => Promise.resolve(outcome(0xa702, 0, 3));
+    const move = () => Promise.resolve(outcome(0xa702, 0));
     const late = harness({ move }, {}, undefined, { attempts: 9, awayMs: 1_001, gave: false });
     expect(await late.workOff.execute(claim, never)).toEqual({ end: 'failed', code: 'A702' });
   });
 
+  it('asks thrice, and no longer, for a study of which the source tried all and nothing came', async () => {
+    const refused = harness({ find: matches('1.2.1'), move: () => Promise.resolve(outcome(0xa702, 0, 3)) });
+    for (const isFound of [false, true]) await refused.workOff.execute({ ...claim, isFound }, never);
+    expect(await refused.workOff.execute({ ...claim, isFound: true }, never)).toEqual({ end: 'ended' });
+    expect(refused.told.filter((line) => line.startsWith('1.2.1'))).toEqual([
+      '1.2.1 again A702',
+      '1.2.1 again A702',
+      '1.2.1 failed A702',
+    ]);
+    const wrong = harness({ move: () => Promise.resolve(outcome(0xa900, 0)) });
+    await wrong.workOff.execute(claim, never);
+    expect(wrong.told).toEqual(['found 2', '1.2.1 failed A900', '1.2.2 failed A900', 'end']);
+  });
+
+  it('says why an object of a C-GET was not taken, and loses nothing where its end cannot be announced', async () => {
+    let fails = true;
+    const get: PullSource['get'] = async (_entity, _identifier, _study, store) => {
+      await store({ dataset: nothing } as unknown as StoreRequest);
+      return fails ? outcome(0xa702, 0, 1) : outcome(0, 1);
+    };
+    const storeInstance = storing(() =>
+      fails ? Promise.reject(new BrokenObject()) : Promise.resolve({ studyInstanceUid: '1.2.1' } as StoredObject),
+    );
+    const announceRelease = { execute: () => Promise.reject(new Error('down')) } as unknown as AnnounceRelease;
+    const { workOff, told } = harness({ find: matches('1.2.1'), get }, { storeInstance, announceRelease }, 'get');
+    await workOff.execute(claim, never);
+    fails = false;
+    expect(await workOff.execute({ ...claim, isFound: true }, never)).toEqual({ end: 'ended' });
+    expect(told.filter((line) => line !== 'unannounced down')).toEqual([
+      'found 1',
+      '1.2.1 again test.broken',
+      'later',
+      '1.2.1 completed',
+      'end',
+    ]);
+    expect(told).toContain('unannounced down');
+  });
+
   it('waits anew for a source that was away for long, gave a study and has no room for the next', async () => {
     let asked = 0;
-    const move = () => Promise.resolve(asked++ === 0 ? outcome(0, 3) : outcome(0xa702, 0, 3));
+    const move = () => Promise.resolve(asked++ === 0 ? outcome(0, 3) : outcome(0xa702, 0));
     const { workOff, told } = harness({ move }, {}, undefined, { attempts: 9, awayMs: 1_001, gave: false });
     const attempt = await workOff.execute(claim, never);
     expect(attempt).toMatchObject({ end: 'delayed', code: 'A702' });

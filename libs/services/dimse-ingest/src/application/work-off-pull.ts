@@ -9,6 +9,7 @@ import {
   afterPullError,
   afterRetrieve,
   afterRetrieveError,
+  becauseOf,
   type StudyEnd,
   studyPauseMs,
   unlessOurs,
@@ -22,6 +23,8 @@ export interface WorkOffPullParts extends PulledObjectsParts {
   readonly source: PullSource;
   readonly entities: ApplicationEntities;
   readonly isOutage: (error: unknown) => boolean;
+  /** Told when the end of what a C-GET brought could not be announced. */
+  readonly onUnannounced: (error: unknown) => void;
   /** Studies one pull may bring. */
   readonly studiesMax: number;
   /** How long a source that is away is tried. */
@@ -131,9 +134,9 @@ export class WorkOffPull {
     };
     let after: StudyEnd;
     try {
-      const outcome = await this.#retrieve(entity, claim, study, { signal, onProgress });
+      const { outcome, refusal } = await this.#retrieve(entity, claim, study, { signal, onProgress });
       counts = outcome.counts;
-      after = afterRetrieve(outcome, study.failures);
+      after = becauseOf(afterRetrieve(outcome, study.failures), refusal);
     } catch (error) {
       signal.throwIfAborted();
       const { gave } = await pulls.standing(claim);
@@ -162,15 +165,16 @@ export class WorkOffPull {
     claim: ClaimedPull,
     study: PullStudy,
     progress: RetrieveProgress,
-  ): Promise<RetrieveOutcome> {
+  ): Promise<{ readonly outcome: RetrieveOutcome; readonly refusal?: string | undefined }> {
     const { source } = this.parts;
     const identifier = retrieveIdentifier(study.studyInstanceUid);
-    if (entity.retrieve !== 'get') return source.move(entity, identifier, progress);
+    if (entity.retrieve !== 'get') return { outcome: await source.move(entity, identifier, progress) };
     const objects = new PulledObjects(this.parts, claim.id, entity.aet);
     const store = (request: StoreRequest) => objects.store(request);
     const outcome = await source.get(entity, identifier, study, store, progress);
-    await objects.released();
-    return outcome;
+    // Not telling that it released is a pity, not a loss: what it brought is stored.
+    await objects.released().catch((error: unknown) => this.parts.onUnannounced(error));
+    return { outcome, refusal: objects.refusal };
   }
 
   async #brokenOff(claim: ClaimedPull, error: unknown): Promise<PullAttempt> {

@@ -27,7 +27,7 @@ const forwardWords: Readonly<Record<ForwardOutcome['end'], string>> = {
   sent: 'The destination has it',
   failed: 'It is kept among the failed, for a person',
   later: 'This object is tried again, five times in all with growing pauses; the others go on',
-  away: 'All of the destination waits, with pauses that grow to 15 minutes',
+  away: 'All of the destination waits, with pauses that grow to 15 minutes, this object behind the others; where it takes those, it fails after five more attempts',
 };
 const retrieveWords: Readonly<Record<StudyEnd['end'], string>> = {
   completed: 'The study is complete',
@@ -52,7 +52,8 @@ function subOperation(status: number): string {
 }
 
 function retrieved(status: number): string {
-  const counts = { remaining: 0, completed: 1, failed: status === 0 ? 0 : 1, warning: 0 };
+  const isRefused = status >= 0xa000 && status <= 0xafff;
+  const counts = { remaining: 0, completed: isRefused ? 0 : 1, failed: status === 0 || isRefused ? 0 : 1, warning: 0 };
   return retrieveWords[afterRetrieve({ status, counts, failedSopInstanceUids: [] }, 0).end];
 }
 

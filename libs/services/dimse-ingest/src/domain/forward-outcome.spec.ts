@@ -7,7 +7,7 @@ import {
 import { CallosumError } from '@callosum/kernel';
 import { describe, expect, it } from 'vitest';
 
-import { afterAnswer, afterError, pauseAfter } from './forward-outcome.js';
+import { afterAnswer, afterError, pauseAfter, unlessOthersPass } from './forward-outcome.js';
 
 describe('what becomes of an instance that was sent', () => {
   it.each([
@@ -38,11 +38,24 @@ describe('what becomes of an instance that was sent', () => {
     expect(afterError(new AssociationAbortedError('why'), 4)).toMatchObject({ end: 'failed' });
   });
 
-  it.each(['dimse.no-response', 'dimse.stalled'])('%s is not held against the instance, however often', (code) => {
-    const away = { end: 'away', code, attempted: false, delayMs: 30_000 };
+  it.each(['dimse.no-response', 'dimse.stalled'])('%s is not held against the instance by itself', (code) => {
+    const away = { end: 'away', code, attempted: false, perhaps: true, delayMs: 480_000 };
     expect(afterError(new AssociationAbortedError('late', { abortCode: code }), 4)).toEqual(away);
     expect(afterError(new CallosumError(code, 'unavailable', 'late'), 4)).toEqual(away);
     expect(afterError(new AssociationAbortedError('why', { abortCode: 'dimse.aborted' }), 4).end).toBe('failed');
+  });
+
+  it('out of resources costs the instance nothing, unless others pass: then five attempts', () => {
+    const judged = (attempts: number, passed: boolean) => {
+      const away = afterAnswer(0xa700, attempts);
+      return away.end === 'away' && away.perhaps ? unlessOthersPass(away, attempts, passed) : away;
+    };
+    expect(judged(4, false)).toMatchObject({ end: 'away', code: 'A700', attempted: false });
+    expect([0, 3].map((attempts) => judged(attempts, true))).toMatchObject([
+      { end: 'away', attempted: true, delayMs: 30_000 },
+      { end: 'away', attempted: true, delayMs: 240_000 },
+    ]);
+    expect(judged(4, true)).toEqual({ end: 'failed', code: 'A700' });
   });
 
   it('what cannot be given in a syntax the destination takes is for a person, an outage of ours is not', () => {

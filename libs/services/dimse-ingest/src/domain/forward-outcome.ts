@@ -16,11 +16,19 @@ export type ForwardOutcome =
   | { readonly end: 'failed'; readonly code: string }
   /** It is tried again after a pause of its own; the others of the destination go on. */
   | { readonly end: 'later'; readonly code: string; readonly delayMs: number }
-  /**
-   * The destination takes nothing now: all of it waits. `attempted`: it ended its association while it got this instance,
-   * which may be why. `delayMs`: the others go first when it is back.
-   */
-  | { readonly end: 'away'; readonly code: string; readonly attempted: boolean; readonly delayMs?: number };
+  | AwayOutcome;
+
+/** The destination takes nothing now: all of it waits. */
+export interface AwayOutcome {
+  readonly end: 'away';
+  readonly code: string;
+  /** It is held against this instance, too: the destination ended its association while it got it. */
+  readonly attempted: boolean;
+  /** It may be about this instance alone: `unlessOthersPass` says so. */
+  readonly perhaps?: boolean;
+  /** The others go first when it is back. */
+  readonly delayMs?: number;
+}
 
 /** Of an instance that was hidden from others before it was sent. */
 export const withdrawnCode = 'dimse-ingest.withdrawn';
@@ -39,8 +47,8 @@ const silences: readonly string[] = ['dimse.no-response', 'dimse.stalled'];
 export function afterAnswer(status: number, attempts: number): ForwardOutcome {
   const code = statusText(status);
   if (isStored(status)) return { end: 'sent' };
-  // Out of resources: no instance is taken now, whichever it is.
-  if ((status & 0xff00) === 0xa700 || status === 0x0213) return { end: 'away', code, attempted: false };
+  // Out of resources: no instance is taken now, unless there is no room for such as this one only.
+  if ((status & 0xff00) === 0xa700 || status === 0x0213) return perhapsAway(code, attempts);
   // Processing failure, and a message id in use: many peers say the first for anything that may pass.
   if (status === 0x0110 || status === 0x0210) return later(code, attempts);
   return { end: 'failed', code };
@@ -58,7 +66,7 @@ export function afterError(
   if (error instanceof PeerUnreachableError || error instanceof AssociationRejectedError)
     return { end: 'away', code, attempted: false };
   // A destination that hangs hangs for all; where it does so at this one only, the others get past it.
-  if (silences.includes(code)) return { end: 'away', code, attempted: false, delayMs: retryMsMin };
+  if (silences.includes(code)) return perhapsAway(code, attempts);
   if (error instanceof AssociationAbortedError)
     return attempts + 1 >= attemptsMax
       ? { end: 'failed', code }
@@ -70,13 +78,31 @@ export function afterError(
   return later(code, attempts);
 }
 
+const perhapsAway = (code: string, attempts: number): ForwardOutcome => ({
+  end: 'away',
+  code,
+  attempted: false,
+  perhaps: true,
+  delayMs: retryMsOf(attempts),
+});
+
+/**
+ * A destination that takes others and not this one may have no room for this one only (a quota, an object it cannot
+ * read): then it is counted, and fails as any other that is not taken. One that takes none is away, at no cost.
+ * @param passed whether the destination took another one since this one was last tried
+ */
+export const unlessOthersPass = (away: AwayOutcome, attempts: number, passed: boolean): ForwardOutcome => {
+  if (!passed) return away;
+  return attempts + 1 >= attemptsMax ? { end: 'failed', code: away.code } : { ...away, attempted: true };
+};
+
 const silenceOf = (error: unknown): string | undefined =>
   error instanceof AssociationAbortedError ? silences.find((code) => code === error.abortCode) : undefined;
 
 const later = (code: string, attempts: number): ForwardOutcome =>
-  attempts + 1 >= attemptsMax
-    ? { end: 'failed', code }
-    : { end: 'later', code, delayMs: Math.min(retryMsMax, retryMsMin * 2 ** attempts) };
+  attempts + 1 >= attemptsMax ? { end: 'failed', code } : { end: 'later', code, delayMs: retryMsOf(attempts) };
+
+const retryMsOf = (attempts: number): number => Math.min(retryMsMax, retryMsMin * 2 ** attempts);
 
 const pauseMsMin = 5_000;
 const pauseMsMax = 15 * 60_000;

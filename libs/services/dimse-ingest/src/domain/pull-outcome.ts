@@ -37,8 +37,10 @@ export function afterRetrieve({ status, counts }: RetrieveOutcome, failures: num
   const code = statusText(status);
   if (counts.failed === 0 && (status === QueryStatus.Success || isWarning(status))) return { end: 'completed' };
   if (status === QueryStatus.MoveDestinationUnknown) return { end: 'hopeless', code };
-  if (status >= 0xa000 && status <= 0xafff) return { end: 'later', code, failed: false };
-  return failed(code, failures);
+  if (status === QueryStatus.IdentifierDoesNotMatchSopClass) return { end: 'failed', code };
+  // A702 is also the status of a retrieve of which every sub-operation failed (PS3.4 C.4.2.3.1): it had room for that one.
+  const isRefused = status >= 0xa000 && status <= 0xafff && counts.failed === 0;
+  return isRefused ? { end: 'later', code, failed: false } : failed(code, failures);
 }
 
 const failed = (code: string, failures: number): StudyEnd => ({
@@ -67,6 +69,10 @@ export function afterRetrieveError(
   if (isOutage(error) || (error instanceof CallosumError && error.kind === 'unavailable')) return undefined;
   return failed(code, failures);
 }
+
+/** @param refusal why we did not store an object of it: the source's status does not say that */
+export const becauseOf = (after: StudyEnd, refusal: string | undefined): StudyEnd =>
+  refusal !== undefined && (after.end === 'again' || after.end === 'failed') ? { ...after, code: refusal } : after;
 
 /** What was refused here because we had no room, or something we need was away, is no failure of the study. */
 export const unlessOurs = (after: StudyEnd, outage: string | undefined): StudyEnd =>

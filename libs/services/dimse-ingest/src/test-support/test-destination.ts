@@ -12,6 +12,8 @@ export interface TakenObject {
 export class TestDestination {
   readonly taken: TakenObject[] = [];
   associations = 0;
+  /** Of these. */
+  open = 0;
 
   private constructor(readonly server: ScpServer) {}
 
@@ -37,8 +39,9 @@ export class TestDestination {
       port,
       onAssociation: () => {
         if (made) made.associations++;
+        if (made) made.open++;
         return {
-          handler: { store, ended: () => undefined },
+          handler: { store, ended: () => void (made && made.open--) },
           ...(transferSyntaxUids
             ? {
                 policy: {

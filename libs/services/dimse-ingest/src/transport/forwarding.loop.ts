@@ -5,11 +5,10 @@ import { LOGGER, SETTINGS } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 
-import type { Destinations } from '../application/destination-ports.js';
 import type { ForwardQueue } from '../application/forwarding-ports.js';
 import { SendForwards } from '../application/send-forwards.js';
 import type { DimseIngestSettings } from '../settings.js';
-import { DESTINATIONS, FORWARD_QUEUE, FORWARD_WAKER } from '../tokens.js';
+import { FORWARD_QUEUE, FORWARD_WAKER } from '../tokens.js';
 import { Background } from './background.js';
 
 /** What another replica queued, and destinations whose pause is over, are seen within this time. */
@@ -29,7 +28,6 @@ export class ForwardingLoop implements OnApplicationBootstrap, BeforeApplication
   constructor(
     @Inject(FORWARD_QUEUE) private readonly queue: ForwardQueue,
     @Inject(SendForwards) private readonly sendForwards: SendForwards,
-    @Inject(DESTINATIONS) private readonly destinations: Destinations,
     @Inject(FORWARD_WAKER) waker: Waker,
     @Inject(SETTINGS) private readonly settings: DimseIngestSettings,
     @Inject(LOGGER) private readonly log: Logger,
@@ -44,9 +42,9 @@ export class ForwardingLoop implements OnApplicationBootstrap, BeforeApplication
     });
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.background.end();
-    await this.destinations.close();
+  /** Workers release their associations. */
+  beforeApplicationShutdown(): Promise<void> {
+    return this.background.end();
   }
 
   private async dispatch(): Promise<boolean> {

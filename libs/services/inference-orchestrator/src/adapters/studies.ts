@@ -37,7 +37,8 @@ export class GrpcStudies implements Studies {
     const contents = await this.contents(studyInstanceUid, seriesInstanceUid);
     const located: LocatedInstance[] = [];
     try {
-      for await (const { instance } of this.client.locateInstances({ studyInstanceUid, seriesInstanceUid })) {
+      const request = { studyInstanceUid, seriesInstanceUid, withoutPixelData: true };
+      for await (const { instance } of this.client.locateInstances(request)) {
         if (!instance?.blob || instance.issuedByCallosum) continue;
         located.push({
           sopInstanceUid: instance.sopInstanceUid,

@@ -95,16 +95,15 @@ export class PostgresIndexQueries implements IndexQueries {
   async *locations(scope: InstanceScope): AsyncGenerator<imaging.LocateInstancesResponse> {
     for (let after: InstanceRow | undefined; ;) {
       const rows = await this.page(scope, after).select('pixel_data').limit(pageRows).execute();
-      for (const row of rows) {
-        yield {
-          seriesInstanceUid: row.series_instance_uid,
-          instance: toInstance(row),
-          pixelData: row.pixel_data ? toLayout(row.pixel_data) : undefined,
-        };
-      }
+      for (const row of rows)
+        yield { ...locatedOf(row), pixelData: row.pixel_data ? toLayout(row.pixel_data) : undefined };
       after = rows.at(-1);
       if (rows.length < pageRows || !after) return;
     }
+  }
+
+  async *blobs(scope: InstanceScope): AsyncGenerator<imaging.LocateInstancesResponse> {
+    for await (const row of this.instanceRows(scope)) yield locatedOf(row);
   }
 
   private async *instanceRows(scope: InstanceScope): AsyncGenerator<InstanceRow> {
@@ -173,6 +172,12 @@ function toSeries(row: Selectable<SeriesTable>, instances: imaging.Instance[]): 
     instances,
   };
 }
+
+const locatedOf = (row: InstanceRow): imaging.LocateInstancesResponse => ({
+  seriesInstanceUid: row.series_instance_uid,
+  instance: toInstance(row),
+  pixelData: undefined,
+});
 
 function toInstance(row: InstanceRow): imaging.Instance {
   const { image } = row;

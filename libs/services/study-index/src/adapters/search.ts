@@ -40,6 +40,33 @@ const pagesAtOnceMax = 4;
 /** query_canceled: the statement timeout. */
 const statementCanceled = '57014';
 
+type Db = Kysely<StudyIndexTables>;
+
+/** Runs `work` on one connection; the signal ends its statement too, which would look on for nobody. */
+async function endedBy<T>(db: Db, signal: AbortSignal | undefined, work: (db: Db) => Promise<T>): Promise<T> {
+  if (!signal || db.isTransaction) return await work(db);
+  return await db.connection().execute(async (connection) => {
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(connection);
+    let ending: Promise<unknown> | undefined;
+    const end = (): void => {
+      // Where it cannot be ended, its timeout does.
+      ending = sql`select pg_cancel_backend(${rows[0]?.pid})`.execute(db).catch(() => undefined);
+    };
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      signal.throwIfAborted();
+      return await work(connection);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', end);
+      // The connection is another one's after this, and that one's statement must not be ended.
+      await ending;
+    }
+  });
+}
+
 /** The search of the index in SQL; each page is a statement or a few of their own. */
 export class PostgresSearchStore implements SearchStore {
   private readonly turns = new Turns(pagesAtOnceMax);
@@ -53,20 +80,27 @@ export class PostgresSearchStore implements SearchStore {
   page(
     query: SearchQuery,
     { after, limit, offset }: { after?: SearchPosition; limit: number; offset: number },
+    signal?: AbortSignal,
   ): Promise<SearchPage> {
+    const askedAt = performance.now();
     return this.turns.run(async () => {
+      const waitedMs = performance.now() - askedAt;
       const sections = after ? sectionsOf(query, after as At) : [sql`true`];
-      const rows: FoundRow[] = [];
-      for (const section of sections) {
-        if (rows.length >= limit) break;
-        rows.push(...(await this.rows(query, section, limit - rows.length, offset)));
-      }
+      const rows = await endedBy(this.db, signal, async (db) => {
+        const found: FoundRow[] = [];
+        for (const section of sections) {
+          if (found.length >= limit) break;
+          signal?.throwIfAborted();
+          found.push(...(await this.rows(db, query, section, limit - found.length, offset)));
+        }
+        return found;
+      });
       const last = rows.length >= limit ? rows.at(-1) : undefined;
-      return { rows: rows.map(toRow), ...(last && { next: positionOf(last) }) };
-    });
+      return { rows: rows.map(toRow), waitedMs, ...(last && { next: positionOf(last) }) };
+    }, signal);
   }
 
-  private async rows(query: SearchQuery, section: Sql, limit: number, offset: number): Promise<FoundRow[]> {
+  private async rows(db: Db, query: SearchQuery, section: Sql, limit: number, offset: number): Promise<FoundRow[]> {
     const conditions = [sql`st.instance_count > 0`, section, ...query.keys.map(conditionSql)];
     // A patient without a Patient ID is none that could be asked for by it (PS3.4 C.6.1.1.2): its studies are found as studies.
     if (query.level === 'patient') conditions.push(sql`st.patient_id <> ''`);
@@ -79,7 +113,7 @@ export class PostgresSearchStore implements SearchStore {
         select ${distinct} ${columnsOf(query)} from ${tablesOf[query.level]}
         where ${sql.join(conditions, sql` and `)}
         order by ${orderOf[query.level]}
-        limit ${limit} offset ${offset}`.execute(this.db);
+        limit ${limit} offset ${offset}`.execute(db);
       return rows;
     } catch (error) {
       if ((error as { code?: unknown }).code === statementCanceled) throw new SearchTooBroadError({ cause: error });

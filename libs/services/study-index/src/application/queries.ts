@@ -14,4 +14,6 @@ export interface IndexQueries {
   /** In instance order: by series, then instance number, then UID. */
   metadata(scope: InstanceScope): AsyncIterable<imaging.StreamMetadataResponse>;
   locations(scope: InstanceScope): AsyncIterable<imaging.LocateInstancesResponse>;
+  /** The same without the layout of pixels, which is not read either. */
+  blobs(scope: InstanceScope): AsyncIterable<imaging.LocateInstancesResponse>;
 }

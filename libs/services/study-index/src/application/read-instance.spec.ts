@@ -1,10 +1,21 @@
-import { parseHeader, type ParsedHeader } from '@callosum/dicom';
+import { deflateRawSync } from 'node:zlib';
+
+import {
+  DeflatedExplicitVRLittleEndian,
+  ExplicitVRLittleEndian,
+  implementationClassUid,
+  parseHeader,
+  type ParsedHeader,
+  writeFileMeta,
+} from '@callosum/dicom';
 import { ObjectNotFoundError, ObjectStoreUnavailableError } from '@callosum/object-store';
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { emptyItems, framesOf, identity, pixels } from '../../../../standards/dicom/test-support/many-elements.js';
+import { jsonColumn } from '../adapters/json-column.js';
 import type { StoredInstance } from '../domain/instance.js';
 import { blobs, forgetObjects, reader, slice, store } from '../test-support/objects.js';
-import { type BlobReader, readInstance, readShown } from './read-instance.js';
+import { type BlobReader, headerBytesMax, headerBytesOf, readInstance, readShown } from './read-instance.js';
 
 describe('an instance whose fact is old', () => {
   beforeEach(forgetObjects);
@@ -63,5 +74,58 @@ describe('an instance without pixels that is longer than any memory of ours', ()
       BulkDataURI: expect.stringMatching(/bulkdata\/00420011$/) as string,
     });
     expect(readBytes).toBeLessThan(4 * 1024 * 1024);
+  });
+});
+
+describe('an instance of very many elements', () => {
+  const mebibyte = 1024 * 1024;
+  const rssMax = (): number => process.resourceUsage().maxRSS * 1024;
+  const one = store(slice('s', 'a', 1));
+
+  function fileOf(transferSyntaxUid: string, part: Buffer): Buffer {
+    const dataset = Buffer.concat([identity(one), part, pixels(1_000)]);
+    return Buffer.concat([
+      writeFileMeta({ ...one, implementationClassUid, transferSyntaxUid }),
+      transferSyntaxUid === DeflatedExplicitVRLittleEndian ? deflateRawSync(dataset, { level: 1 }) : dataset,
+    ]);
+  }
+
+  it.each([
+    ['150,000 tiles', ExplicitVRLittleEndian, () => framesOf(150_000), '52009230'],
+    ['150,000 tiles, deflated', DeflatedExplicitVRLittleEndian, () => framesOf(150_000), '52009230'],
+    ['2,000,000 empty items', ExplicitVRLittleEndian, () => emptyItems(2_000_000), '00291010'],
+    ['2,000,000 empty items, deflated', DeflatedExplicitVRLittleEndian, () => emptyItems(2_000_000), '00291010'],
+  ])('is indexed in a share of 512 MiB, without what is too much: %s', async (_, transferSyntaxUid, part, tag) => {
+    const file = fileOf(transferSyntaxUid, part());
+    const far: BlobReader = {
+      read: (_key, offset, byteCount) => Promise.resolve(file.subarray(offset, offset + byteCount)),
+    };
+    const stored = { ...one, transferSyntaxUid, blob: { ...one.blob, byteCount: file.length } };
+    const before = rssMax();
+    const { metadata, patient } = await readInstance(far, stored);
+    expect(jsonColumn(metadata).length).toBeLessThan(10_000);
+    expect(rssMax() - before).toBeLessThan(headerBytesMax);
+    expect(patient.patientName).toBe('Nobody^Test');
+    expect(metadata[tag]).toBeUndefined();
+  });
+
+  it('of all that is kept takes no more than one may', async () => {
+    const file = fileOf(ExplicitVRLittleEndian, framesOf(12_000));
+    const far: BlobReader = {
+      read: (_key, offset, byteCount) => Promise.resolve(file.subarray(offset, offset + byteCount)),
+    };
+    const before = rssMax();
+    const stored = { ...one, blob: { ...one.blob, byteCount: file.length } };
+    const { metadata } = await readInstance(far, stored);
+    expect(metadata['52009230']?.Value).toHaveLength(12_000);
+    expect(jsonColumn(metadata).length).toBeGreaterThan(mebibyte);
+    expect(rssMax() - before).toBeLessThan(headerBytesMax);
+  });
+
+  it('is read alone, also where it is small because it is deflated', () => {
+    const [short, long] = [512 * 1024, 100 * mebibyte].map((byteCount) => ({ ...one.blob, byteCount }));
+    expect(headerBytesOf({ ...one, blob: short ?? one.blob })).toBeLessThan(headerBytesMax / 16);
+    expect(headerBytesOf({ ...one, blob: long ?? one.blob })).toBe(headerBytesMax);
+    expect(headerBytesOf({ ...one, transferSyntaxUid: DeflatedExplicitVRLittleEndian })).toBe(headerBytesMax);
   });
 });

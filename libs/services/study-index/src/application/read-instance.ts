@@ -1,4 +1,11 @@
-import { DicomPixelError, type ParsedHeader, type RangeReader, readHeader, readPixelDataLayout } from '@callosum/dicom';
+import {
+  DicomPixelError,
+  type ParsedHeader,
+  type RangeReader,
+  readHeader,
+  readPixelDataLayout,
+  transferSyntaxOf,
+} from '@callosum/dicom';
 import { CallosumError } from '@callosum/kernel';
 
 import { InstanceMismatchError } from '../domain/errors.js';
@@ -9,6 +16,20 @@ import type { ShownInstances } from './withholdings.js';
 /** Bytes of a blob by range; fewer are returned only where the blob ends. */
 export interface BlobReader {
   read(blobKey: string, offset: number, byteCount: number): Promise<Uint8Array>;
+}
+
+/** Memory that all who read headers share: `ByteBudget`. */
+export interface HeaderMemory {
+  hold<T>(byteCount: number, work: () => Promise<T>): Promise<T>;
+}
+
+/** Memory for headers, in bytes: one of the longest at a time (`headerMemory`, its JSON), of a service that has 512 MiB. */
+export const headerBytesMax = 256 * 1024 * 1024;
+
+/** Bytes of memory the header of an instance may take at most, as far as that is known before it is read. */
+export function headerBytesOf({ transferSyntaxUid, blob }: Pick<StoredInstance, 'transferSyntaxUid' | 'blob'>): number {
+  // Short elements take many times what they take in a file; how many there are in a deflated one nobody knows.
+  return transferSyntaxOf(transferSyntaxUid).deflated ? headerBytesMax : Math.min(headerBytesMax, blob.byteCount * 16);
 }
 
 /**

@@ -21,6 +21,8 @@ export interface SearchQuery {
 export interface SearchPage {
   readonly rows: readonly SearchRow[];
   readonly next?: SearchPosition;
+  /** How long others were served first. */
+  readonly waitedMs?: number;
 }
 
 /** Where a search has come to: the sort keys of its last row. What it holds is the store's. */
@@ -29,8 +31,15 @@ export type SearchPosition = Readonly<Record<string, string | number | null>>;
 export interface SearchStore {
   /** True when no row is found that does not match this key; of other keys rows may be found that do not. */
   decides(key: Key): boolean;
-  /** @throws {SearchTooBroadError} when it takes longer than a statement may */
-  page(query: SearchQuery, from: { after?: SearchPosition; limit: number; offset: number }): Promise<SearchPage>;
+  /**
+   * @param signal ends the waiting and the looking, with its reason
+   * @throws {SearchTooBroadError} when it takes longer than a statement may
+   */
+  page(
+    query: SearchQuery,
+    from: { after?: SearchPosition; limit: number; offset: number },
+    signal?: AbortSignal,
+  ): Promise<SearchPage>;
 }
 
 /** Rows fetched at once. Metadata is up to megabytes an instance, so the first page of it is small and tells. */
@@ -45,7 +54,7 @@ export const searchSilenceMsMax = 30_000;
  * All matches, newest study first (of patients: by Patient ID), in pages of their own transactions: nothing is held while
  * the caller takes its time. What stays as it is is found exactly once, however long the search takes; what comes or goes
  * meanwhile may be found or not.
- * @param signal ends the search between two rows or pages
+ * @param signal ends the search, also within a page
  * @throws {SearchTooBroadError} when it would walk the archive
  */
 export async function* search(
@@ -67,11 +76,11 @@ export async function* search(
   for (let isFirst = true; left > 0; isFirst = false) {
     signal?.throwIfAborted();
     if (performance.now() - heardAt > silenceMsMax) throw new SearchTooBroadError();
-    const { rows, next } = await store.page(query, {
-      ...(after && { after }),
-      limit: Math.min(rowsMax, rowsWanted(left + Math.max(toSkip, 0), open.length > 0, isFirst)),
-      offset: isFirst && !skipsHere ? plan.offset : 0,
-    });
+    const limit = Math.min(rowsMax, rowsWanted(left + Math.max(toSkip, 0), open.length > 0, isFirst));
+    const offset = isFirst && !skipsHere ? plan.offset : 0;
+    const { rows, next, waitedMs = 0 } = await store.page(query, { ...(after && { after }), limit, offset }, signal);
+    // Its own looking counts, not that of others.
+    heardAt += waitedMs;
     for (const row of rows) {
       if (!matchesRow(row, open)) continue;
       if (plan.level === 'patient') {

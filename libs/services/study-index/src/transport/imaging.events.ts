@@ -10,7 +10,7 @@ import type { Fact, FactStore } from '../application/facts.js';
 import { indexInstance } from '../application/index-instance.js';
 import type { JudgeRejected } from '../application/judge-rejected.js';
 import type { ObeyNote } from '../application/obey-note.js';
-import { type BlobReader, readShown } from '../application/read-instance.js';
+import { type BlobReader, headerBytesOf, type HeaderMemory, readShown } from '../application/read-instance.js';
 import { recordProcedureStep } from '../application/statements.js';
 import { countWithheld } from '../application/withhold.js';
 import type { ShownInstances } from '../application/withholdings.js';
@@ -18,7 +18,7 @@ import { MalformedEventFieldError } from '../domain/errors.js';
 import type { StoredInstance } from '../domain/instance.js';
 import type { ProcedureStep, StepStatus } from '../domain/procedure-step.js';
 import type { QuietPeriods } from '../domain/study.js';
-import { BLOBS, FACTS, JUDGE_REJECTED, OBEY_NOTE, QUIET_PERIODS } from '../tokens.js';
+import { BLOBS, FACTS, HEADER_MEMORY, JUDGE_REJECTED, OBEY_NOTE, QUIET_PERIODS } from '../tokens.js';
 
 /** Facts of the archive and of senders. */
 @Controller()
@@ -31,6 +31,7 @@ export class ImagingEvents {
     @Inject(QUIET_PERIODS) private readonly periods: QuietPeriods,
     @Inject(OBEY_NOTE) private readonly obeyNote: ObeyNote,
     @Inject(JUDGE_REJECTED) private readonly judgeRejected: JudgeRejected,
+    @Inject(HEADER_MEMORY) private readonly memory: HeaderMemory,
   ) {}
 
   /** The header is read before the transaction begins: no lock waits for the object store. */
@@ -38,20 +39,26 @@ export class ImagingEvents {
   async instanceStored(@Payload() message: imaging.InstanceStored, @Ctx() context: EventLogContext): Promise<void> {
     // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows. Or withheld.
     if (message.withheld) {
-      await this.judgeRejected(storedInstanceOf(message));
+      const withheld = storedInstanceOf(message);
+      await this.memory.hold(headerBytesOf(withheld), () => this.judgeRejected(withheld));
       await this.facts.once(factOf(context.event), (index) => countWithheld(index, message));
       return;
     }
     if (!message.current) return;
     const stored = storedInstanceOf(message);
+    // What is read is held until it is written.
+    await this.memory.hold(headerBytesOf(stored), () => this.#index(stored, message.revisionFloor, context.event));
+  }
+
+  async #index(stored: StoredInstance, revisionFloor: number, event: LogEvent): Promise<void> {
     const record = await readShown(this.blobs, stored);
     if (!record) {
       this.log.debug({ sop: stored.sopInstanceUid, study: stored.studyInstanceUid }, 'instance.gone');
       return;
     }
     await this.obeyNote(record);
-    const outcome = await this.facts.once(factOf(context.event), (index) =>
-      indexInstance(index, record, this.periods, message.revisionFloor),
+    const outcome = await this.facts.once(factOf(event), (index) =>
+      indexInstance(index, record, this.periods, revisionFloor),
     );
     this.log.debug(
       { sop: record.sopInstanceUid, study: record.studyInstanceUid, outcome: outcome ?? 'known' },

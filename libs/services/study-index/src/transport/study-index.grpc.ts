@@ -48,8 +48,9 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
   }
 
   async *locateInstances(request: imaging.LocateInstancesRequest) {
-    const located = found(this.queries.locations(scopeOf(request)), request);
-    yield* withoutWithheld(this.archive, request.studyInstanceUid, located);
+    const scope = scopeOf(request);
+    const located = request.withoutPixelData ? this.queries.blobs(scope) : this.queries.locations(scope);
+    yield* withoutWithheld(this.archive, request.studyInstanceUid, found(located, request));
   }
 
   async *reindex({ settledSeconds = settledSecondsDefault }: imaging.ReindexRequest) {

@@ -6,12 +6,12 @@ import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import type { FactStore } from '../application/facts.js';
-import { type BlobReader, readInstance } from '../application/read-instance.js';
+import { type BlobReader, headerBytesOf, type HeaderMemory, readInstance } from '../application/read-instance.js';
 import { restoreInstances, withholdInstances } from '../application/withhold.js';
 import type { ShownInstances, Withholding } from '../application/withholdings.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import type { QuietPeriods } from '../domain/study.js';
-import { BLOBS, FACTS, QUIET_PERIODS } from '../tokens.js';
+import { BLOBS, FACTS, HEADER_MEMORY, QUIET_PERIODS } from '../tokens.js';
 import { factOf } from './imaging.events.js';
 
 const { TOMBSTONE_EFFECT_HIDDEN, TOMBSTONE_EFFECT_RESTORED } = imaging.TombstoneEffect;
@@ -24,6 +24,7 @@ export class TombstoneEvents {
     @Inject(BLOBS) private readonly archive: BlobReader & ShownInstances,
     @Inject(QUIET_PERIODS) private readonly periods: QuietPeriods,
     @Inject(LOGGER) private readonly log: Logger,
+    @Inject(HEADER_MEMORY) private readonly memory: HeaderMemory,
   ) {}
 
   /** Holds and erasures change nothing of what is shown. */
@@ -51,7 +52,7 @@ export class TombstoneEvents {
     const uids = new Set(instances.map(({ sopInstanceUid }) => sopInstanceUid));
     const records: InstanceRecord[] = [];
     for (const stored of await this.archive.shown(studyInstanceUid, uids))
-      records.push(await readInstance(this.archive, stored));
+      records.push(await this.memory.hold(headerBytesOf(stored), () => readInstance(this.archive, stored)));
     return records;
   }
 }

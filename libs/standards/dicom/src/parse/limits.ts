@@ -25,7 +25,24 @@ export const inflatedBytesMaxOf = (deflatedBytes: number, limits: ParseLimits): 
   Math.min(limits.inflatedBytesMax, Math.max(1024 * 1024, deflatedBytes * limits.inflateRatioMax));
 
 /**
- * Bytes of a header, bulk data not counted: the one limit of whoever acknowledges an object and of whoever indexes it.
- * The longest known is a whole slide image's functional groups, tens of MiB.
+ * Elements of a header that is parsed at once: some 10 MiB of memory. One that has more is walked, and what would take
+ * too much of it is left out.
  */
-export const headerBytesMax = 128 * 1024 * 1024;
+export const parsedElementsMax = 20_000;
+
+/**
+ * What the elements of a walked header may take in the memory of whoever keeps all of them, in bytes: the one limit of
+ * who acknowledges an object and of who indexes it, four facts at once in 512 MiB. Who keeps a few counts the same.
+ */
+export const headerMemory = {
+  /** Of elements outside of sequences. An object that has more of them is refused. */
+  topMax: 32 * 1024 * 1024,
+  /** Of all sequences: some 15,000 frames of functional groups. A sequence that would take more is left out. */
+  sequencesMax: 128 * 1024 * 1024,
+  /** An element or item without its value, in the dataset and in the JSON of it: 516 bytes measured in the dataset. */
+  element: 640,
+  /** A byte of a value that is made into text or numbers: `1\\1\\1` is a number each two bytes. */
+  valueByte: 16,
+  /** A byte of a sequence of unknown VR, which may be an element each eight bytes. */
+  unknownByte: 80,
+} as const;

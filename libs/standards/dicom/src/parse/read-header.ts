@@ -1,4 +1,6 @@
-import { DicomParseError } from '../errors.js';
+import { DicomDataset } from '../dataset.js';
+import { DicomParseError, TooManyElementsError } from '../errors.js';
+import type { Tag } from '../tags.js';
 import type { RangeReader } from '../pixels/layout.js';
 import { ByteStream, truncated } from '../transcode/byte-stream.js';
 import { headBytesMax, itemTag, readItemHead, sequenceDelimiter } from '../transcode/head.js';
@@ -8,7 +10,7 @@ import { transferSyntaxOf } from '../transfer-syntax.js';
 import { actualEncoding } from './actual-encoding.js';
 import type { FileMeta } from './file-meta.js';
 import { HeaderBody } from './header-body.js';
-import { defaultParseLimits, inflatedBytesMaxOf } from './limits.js';
+import { defaultParseLimits, inflatedBytesMaxOf, parsedElementsMax } from './limits.js';
 import { headerPrefixBytes, parseHeader, type ParsedHeader } from './parse.js';
 import { RangedBytes } from './ranged-bytes.js';
 
@@ -22,19 +24,22 @@ export interface ReadHeaderOptions {
   readonly prefix?: Uint8Array;
   /** Of a deflated file: inflates all of it, to see that it is whole. */
   readonly toTheEnd?: boolean;
+  /** Only these elements are kept, however many there are; what is refused is the same. */
+  readonly only?: ReadonlySet<Tag>;
 }
 
 /**
- * Reads a PS3.10 file up to Pixel Data by ranges, in bounded memory: of a header longer than 1 MiB, and of a deflated
- * file, values of bulk data longer than 64 KiB are not loaded; what is deflated is inflated piece by piece.
+ * Reads a PS3.10 file up to Pixel Data by ranges, in bounded memory: of a header longer than 1 MiB or of more than
+ * 20,000 elements, and of a deflated file, values longer than 64 KiB and sequences past `headerMemory` are not loaded;
+ * what is deflated is inflated piece by piece.
  * @param read bytes of the file; called within it only
- * Thrown when it is no DICOM file, is truncated, or its header is longer than `headerBytesMax`: DicomParseError. What
- * `read` throws passes.
+ * Thrown when it is no DICOM file, is truncated, or its header passes `headerMemory`: DicomParseError. What `read` throws
+ * passes.
  */
 export async function readHeader(
   read: RangeReader,
   fileBytes: number,
-  { prefix = new Uint8Array(0), toTheEnd = false }: ReadHeaderOptions = {},
+  { prefix = new Uint8Array(0), toTheEnd = false, only }: ReadHeaderOptions = {},
 ): Promise<ParsedHeader> {
   let bytes = prefix;
   for (let wanted = headerPrefixBytes; ; wanted *= growth) {
@@ -45,12 +50,28 @@ export async function readHeader(
     const isLast = isWhole || bytes.length >= parsedPrefixBytesMax;
     const meta = fileMetaOf(bytes, !isLast);
     if (!meta) continue;
-    const file = { ...meta, read: withPrefix(bytes, read), fileBytes };
+    const file = { ...meta, read: withPrefix(bytes, read), fileBytes, only };
     if (transferSyntaxOf(meta.fileMeta.transferSyntaxUid).deflated) return readDeflated(file, toTheEnd);
-    const header = parseHeader(bytes, { complete: isWhole });
-    if (header !== 'need-more') return header;
-    if (isLast) return readLong(file);
+    const header = parsed(bytes, isWhole);
+    if (header === 'too-many' || (header === 'need-more' && isLast)) return readLong(file);
+    if (header !== 'need-more') return only ? withOnly(header, only) : header;
   }
+}
+
+function parsed(bytes: Uint8Array, complete: boolean): ParsedHeader | 'need-more' | 'too-many' {
+  try {
+    return parseHeader(bytes, { complete, limits: { elementsMax: parsedElementsMax } });
+  } catch (error) {
+    if (error instanceof TooManyElementsError) return 'too-many';
+    throw error;
+  }
+}
+
+/** A header that has kept these elements of the top level, and no more. */
+export function withOnly(header: ParsedHeader, only: ReadonlySet<Tag>): ParsedHeader {
+  const kept = [...header.dataset].filter(({ tag }) => only.has(tag));
+  const elements = kept.map((element) => [element.tag, { ...element, value: element.value.slice() }] as const);
+  return { ...header, dataset: new DicomDataset(new Map(elements), header.dataset.characterSet) };
 }
 
 /**
@@ -80,6 +101,7 @@ interface OpenFile {
   readonly datasetOffset: number;
   readonly read: RangeReader;
   readonly fileBytes: number;
+  readonly only: ReadonlySet<Tag> | undefined;
 }
 
 const withPrefix =
@@ -117,13 +139,17 @@ async function expectWhole(stream: ByteStream, { pixelData }: ParsedHeader): Pro
   if (pixelData?.byteCount !== undefined && pixelData.offset + pixelData.byteCount > stream.position) throw truncated();
 }
 
-async function walked({ fileMeta, datasetOffset }: OpenFile, stream: ByteStream, base: number): Promise<ParsedHeader> {
+async function walked(
+  { fileMeta, datasetOffset, only }: OpenFile,
+  stream: ByteStream,
+  base: number,
+): Promise<ParsedHeader> {
   const transferSyntax = transferSyntaxOf(fileMeta.transferSyntaxUid);
   await stream.fill(headBytesMax);
   const stated = { implicitVr: transferSyntax.implicitVr, bigEndian: transferSyntax.bigEndian };
   const encoding = actualEncoding(stream.peek(headBytesMax), 0, stated);
   const walker = new DatasetWalker(stream, encoding, false, defaultParseLimits);
-  const body = new HeaderBody(walker, base, defaultParseLimits);
+  const body = new HeaderBody(walker, base, defaultParseLimits, only);
   const dataset = await body.dataset();
   if (dataset.size === 0) throw new DicomParseError('No dataset follows File Meta Information');
   return { fileMeta, transferSyntax, dataset, datasetOffset, pixelData: body.pixelData };

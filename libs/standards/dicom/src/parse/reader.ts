@@ -1,5 +1,5 @@
 import { DicomDataset, type ByteRange, type DicomElement } from '../dataset.js';
-import { DicomParseError } from '../errors.js';
+import { DicomParseError, TooManyElementsError } from '../errors.js';
 import { dictionaryEntry, isPrivate, type Tag } from '../tags.js';
 import { toLittleEndian } from './byte-order.js';
 import { ByteCursor, EndOfBytes, type Encoding, type Head } from './cursor.js';
@@ -101,7 +101,7 @@ export class ElementReader extends ByteCursor {
 
   private readElement(head: Head, encoding: Encoding, end: number, characterSet: string, depth: number): DicomElement {
     if (++this.elementCount > this.limits.elementsMax) {
-      throw new DicomParseError(`More than ${String(this.limits.elementsMax)} elements`);
+      throw new TooManyElementsError(`More than ${String(this.limits.elementsMax)} elements`);
     }
     const { tag, length } = head;
     const offset = this.position;
@@ -182,7 +182,7 @@ export class ElementReader extends ByteCursor {
       }
       if (tag !== itemTag)
         throw new DicomParseError(`Expected an item at byte ${String(this.position - 8)}, found ${tag}`);
-      if (++this.elementCount > this.limits.elementsMax) throw new DicomParseError('Too many items');
+      if (++this.elementCount > this.limits.elementsMax) throw new TooManyElementsError('Too many items');
       if (length === undefinedLength) {
         items.push(this.readDataset(encoding, end, characterSet, depth + 1, true));
       } else {

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ctImageStorage, dataset, explicitVrLittleEndian } from '../../test-support/objects.js';
 import { type Provider, startProvider, until } from '../../test-support/providers.js';
 import { implicitVrLittleEndian, once } from '../../test-support/services.js';
-import { createScpServer, KeptAssociation, type OutgoingObject, PeerPool, type ScuOptions } from '../index.js';
+import { createScpServer, KeptAssociation, type OutgoingObject, type ScuOptions } from '../index.js';
 
 const jpeg2000Lossless = '1.2.840.10008.1.2.4.90';
 const mrImageStorage = '1.2.840.10008.5.1.4.1.1.4';
@@ -138,6 +138,50 @@ describe('a kept association', () => {
     expect(provider.associations).toHaveLength(2);
   });
 
+  it('does not send an object again that was under way when we aborted it, however long it had been idle', async () => {
+    const server = (provider = await startProvider({}, ({ sopInstanceUid }) =>
+      sleep(sopInstanceUid === '1.2.1' ? 0 : 400).then(() => ({ status: 0 })),
+    ));
+    const pacs = association(toProvider(server));
+    await pacs.store(object('1.2.1'));
+    await sleep(300);
+    const aborted = pacs.store(object('1.2.2'));
+    setTimeout(() => pacs.abort(), 50);
+    await expect(aborted).rejects.toMatchObject({ code: 'dimse.association-aborted' });
+    expect(server.associations).toHaveLength(1);
+  });
+
+  it('sends nothing on an association that was being opened when we aborted it', async () => {
+    const server = (provider = await startProvider());
+    const pacs = association(toProvider(server));
+    const aborted = pacs.store(object('1.2.1'));
+    pacs.abort();
+    await expect(aborted).rejects.toMatchObject({ code: 'dimse.association-aborted' });
+    expect(server.stored).toEqual([]);
+    expect(await pacs.store(object('1.2.2'))).toMatchObject({ status: 0 });
+  });
+
+  it('sends over the next one what it made while the peer ended a silent one', async () => {
+    const server = (provider = await taking(implicitVrLittleEndian));
+    const pacs = association(toProvider(provider));
+    let made = 0;
+    const otherwise: OutgoingObject['otherwise'] = async () => {
+      made++;
+      server.accepted.at(-1)?.abort('test');
+      await sleep(50);
+      return { transferSyntaxUid: implicitVrLittleEndian, dataset: () => once(Buffer.from('other!')) };
+    };
+    const compressed = { transferSyntaxUid: jpeg2000Lossless };
+    expect(await pacs.store(object('1.2.1', { ...compressed, otherwise }))).toMatchObject({ status: 0 });
+    expect([made, server.associations.length]).toEqual([1, 2]);
+    expect(server.stored.map(({ bytes }) => bytes.toString())).toEqual(['other!']);
+    const broken = new Error('a broken frame');
+    const breaks = () => otherwise([]).then(() => Promise.reject(broken));
+    await expect(pacs.store(object('1.2.2', { ...compressed, otherwise: breaks }))).rejects.toBe(broken);
+    // The object is to blame, not the peer.
+    expect(pacs.isOpen).toBe(true);
+  });
+
   it('says so when nobody answers', async () => {
     const gone = await createScpServer({
       host: '127.0.0.1',
@@ -149,26 +193,5 @@ describe('a kept association', () => {
     await expect(rejecting.store(object('1.2.1'))).rejects.toMatchObject({ code: 'dimse.association-rejected' });
     await gone.close(0);
     await expect(rejecting.store(object('1.2.1'))).rejects.toMatchObject({ code: 'dimse.peer-unreachable' });
-  });
-});
-
-describe('a pool of peers', () => {
-  it('gives the association used last, one to each at a time, and releases what is idle', async () => {
-    const server = (provider = await startProvider());
-    const pool = new PeerPool({ idleMs: 100 });
-    const send = (uid: string) =>
-      pool.use(
-        'PACS',
-        () => toProvider(server),
-        (pacs) => pacs.store(object(uid)),
-      );
-    await send('1.2.1');
-    await send('1.2.2');
-    expect(server.associations).toHaveLength(1);
-    await Promise.all([send('1.2.3'), send('1.2.4')]);
-    expect(server.associations).toHaveLength(2);
-    await until(() => server.ends.length === 2);
-    expect(server.ends).toEqual([{ how: 'released' }, { how: 'released' }]);
-    await pool.close();
   });
 });

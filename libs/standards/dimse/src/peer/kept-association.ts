@@ -4,7 +4,7 @@ import { ContextResult } from '../negotiation.js';
 import { ScuAssociation } from '../scu/scu-association.js';
 import type { ProposedContext, ScuOptions } from '../scu/scu-options.js';
 import type { Answer, MoveOriginator } from '../services/handler.js';
-import { formFor, type ObjectKind, type OutgoingObject, WatchedDataset } from './outgoing-object.js';
+import { formFor, type ObjectKind, type OtherForm, type OutgoingObject, WatchedDataset } from './outgoing-object.js';
 
 /** The peer's answer to a C-STORE, and in which transfer syntax the object was sent. */
 export interface SentAnswer extends Answer {
@@ -20,8 +20,7 @@ const staleAfterMs = 250;
 
 /**
  * An association to one peer that is opened when it is needed, with the presentation contexts of what is sent, and opened
- * anew when an object of another kind comes or the peer ended it. One object after the other; for more at the same time
- * there is a `PeerPool`.
+ * anew when an object of another kind comes or the peer ended it. One object after the other.
  */
 export class KeptAssociation {
   #association: ScuAssociation | undefined;
@@ -29,7 +28,12 @@ export class KeptAssociation {
   #opened = new Set<string>();
   /** Kinds to propose next, those used last at the end. */
   #kinds = new Map<string, ObjectKind>();
+  /** When something was last sent on it, or it was opened. */
   #usedAt = 0;
+  /** How often `abort` was called. */
+  #aborts = 0;
+  /** Nothing has been sent of the object under way, or of one that could not be made ready. */
+  #isMaking = false;
 
   /**
    * @param options asked for at each opening: an address or a certificate may have changed
@@ -41,9 +45,12 @@ export class KeptAssociation {
     private readonly contexts?: readonly ProposedContext[],
   ) {}
 
-  /** Whether there is an association: a `store` that failed without ending it failed by its object. */
+  /**
+   * Whether there is an association, or it ended while its object was made ready and nothing was sent: a `store` that failed
+   * without ending it failed by its object.
+   */
   get isOpen(): boolean {
-    return this.#association !== undefined;
+    return this.#association !== undefined || this.#isMaking;
   }
 
   /** Says what will be sent, so that one association has the contexts for all of it. */
@@ -66,18 +73,25 @@ export class KeptAssociation {
    * @throws {AssociationAbortedError} the peer ended it before it answered; the next object opens another
    * @throws {ContextRefusedError} the peer does not take it in any form there is; nothing was sent
    * @throws what the object's dataset or other form throws; the peer has nothing of it then
+   *
+   * Its other form is made once, also where the association ends meanwhile: the next one gets it.
    */
   async store(object: OutgoingObject, moveOriginator?: MoveOriginator): Promise<SentAnswer> {
+    this.#isMaking = false;
     this.expect([object]);
-    const kept = this.#association;
+    const aborts = this.#aborts;
+    const form = await this.#made(object, await this.#openFor(object, aborts));
+    // That may have taken long, and peers end associations that are silent.
+    const association = await this.#openFor(object, aborts);
     const idleMs = performance.now() - this.#usedAt;
-    const association = await this.#openFor(object);
     try {
-      return await this.#store(association, object, moveOriginator);
+      return await this.#store(association, object, form, moveOriginator);
     } catch (error) {
-      if (association !== kept || idleMs < staleAfterMs || !(error instanceof AssociationAbortedError)) throw error;
+      if (idleMs < staleAfterMs || !(error instanceof AssociationAbortedError)) throw error;
+      // Whoever aborted it does not want it sent, by another association neither.
+      if (aborts !== this.#aborts) throw error;
       // It had ended while nothing was sent.
-      return await this.#store(await this.#openFor(object), object, moveOriginator);
+      return await this.#store(await this.#openFor(object, aborts), object, form, moveOriginator);
     } finally {
       this.#usedAt = performance.now();
     }
@@ -89,31 +103,51 @@ export class KeptAssociation {
     await association?.release().catch(() => association.abort());
   }
 
-  /** A-ABORT; a `store` under way fails. */
+  /** A-ABORT; a `store` under way fails, also one whose association is being opened. */
   abort(): void {
+    this.#aborts += 1;
     this.#forget()?.abort();
   }
 
-  async #openFor(kind: ObjectKind): Promise<ScuAssociation> {
+  /** @param aborts how often it had been aborted when the work began: afterwards there is none for it */
+  async #openFor(kind: ObjectKind, aborts: number): Promise<ScuAssociation> {
+    if (aborts !== this.#aborts) throw abortedByUs();
     if (this.#association && (this.contexts || this.#opened.has(keyOf(kind)))) return this.#association;
     await this.close();
     const kinds = [...this.#kinds.values()];
     const contexts = this.contexts ?? proposalsFor(kinds);
     const association = await ScuAssociation.open(await this.options(), contexts).catch(noAssociation);
     this.#association = association;
+    this.#usedAt = performance.now();
     this.#opened = new Set(kinds.map(keyOf));
     void association.ended.then(() => {
       if (this.#association === association) this.#forget();
     });
+    if (aborts !== this.#aborts) {
+      this.#forget()?.abort();
+      throw abortedByUs();
+    }
     return association;
+  }
+
+  /** @throws {ContextRefusedError} @throws what the other form throws */
+  async #made(object: OutgoingObject, association: ScuAssociation): Promise<OtherForm> {
+    this.#isMaking = true;
+    const syntaxes = acceptedFor(association, object).map(({ transferSyntaxUid }) => transferSyntaxUid);
+    const form = await formFor(object, syntaxes);
+    if (!form) throw refusal(association, object);
+    this.#isMaking = false;
+    return form;
   }
 
   async #store(
     association: ScuAssociation,
     object: OutgoingObject,
+    { transferSyntaxUid, dataset }: OtherForm,
     moveOriginator: MoveOriginator | undefined,
   ): Promise<SentAnswer> {
-    const { context, dataset } = await acceptedForm(association, object);
+    const context = acceptedFor(association, object).find((one) => one.transferSyntaxUid === transferSyntaxUid);
+    if (!context) throw refusal(association, object);
     const watched = new WatchedDataset(dataset);
     const { sopClassUid, sopInstanceUid } = object;
     try {
@@ -135,6 +169,9 @@ export class KeptAssociation {
   }
 }
 
+const abortedByUs = (): AssociationAbortedError =>
+  new AssociationAbortedError('aborted before anything was sent', { abortCode: 'dimse.aborted-by-us' });
+
 /** Whoever sends an object learns that the peer is to blame for it only where the peer had begun to get it. */
 function noAssociation(error: unknown): never {
   if (!(error instanceof AssociationAbortedError)) throw error;
@@ -155,20 +192,17 @@ export function proposalsFor(kinds: readonly ObjectKind[]): ProposedContext[] {
   }));
 }
 
-/** @throws {ContextRefusedError} */
-async function acceptedForm(
-  association: ScuAssociation,
-  object: OutgoingObject,
-): Promise<{ context: AcceptedContext; dataset: OutgoingObject['dataset'] }> {
-  const { sopClassUid, transferSyntaxUid } = object;
-  const accepted = association.contexts.filter(
-    ({ abstractSyntaxUid, weAre }) => abstractSyntaxUid === sopClassUid && weAre.scu,
-  );
-  const syntaxes = accepted.map((context) => context.transferSyntaxUid);
-  const form = await formFor(object, syntaxes);
-  const context = form && accepted[syntaxes.indexOf(form.transferSyntaxUid)];
-  if (form && context) return { context, dataset: form.dataset };
-  // Says why the peer refused it as it is kept.
-  association.contextFor(sopClassUid, transferSyntaxUid);
-  throw new ContextRefusedError(sopClassUid, transferSyntaxUid, ContextResult.TransferSyntaxesNotSupported);
+const acceptedFor = (association: ScuAssociation, { sopClassUid }: ObjectKind): AcceptedContext[] =>
+  association.contexts.filter(({ abstractSyntaxUid, weAre }) => abstractSyntaxUid === sopClassUid && weAre.scu);
+
+/** Says why the peer refused it as it is kept, where it did. */
+function refusal(association: ScuAssociation, { sopClassUid, transferSyntaxUid }: ObjectKind): ContextRefusedError {
+  const { TransferSyntaxesNotSupported } = ContextResult;
+  try {
+    association.contextFor(sopClassUid, transferSyntaxUid);
+  } catch (error) {
+    if (error instanceof ContextRefusedError) return error;
+    throw error;
+  }
+  return new ContextRefusedError(sopClassUid, transferSyntaxUid, TransferSyntaxesNotSupported);
 }

@@ -12,6 +12,7 @@ export interface ObjectKind {
 /** An object in another transfer syntax than it is kept in. */
 export interface OtherForm {
   readonly transferSyntaxUid: string;
+  /** Asked for again when an association had to be opened anew. */
   readonly dataset: DatasetSource;
 }
 

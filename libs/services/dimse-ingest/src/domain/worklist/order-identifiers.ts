@@ -49,12 +49,17 @@ export function orderIdentifiers(order: ServiceRequest & { id: string }, site: s
   };
 }
 
+/** The longest value of an LO. */
+const longMax = 64;
+
 /**
  * Patient ID with its issuer (PS3.3 C.2.2): the medical record number, else what the record holds for official, else the
- * first. The issuer's system stands in the qualifiers, from where identity-mapping takes it when the images come.
+ * first, of those that an LO can say: one that is cut or cleaned is another identifier, and perhaps another patient's. The issuer's system stands in the qualifiers, from where identity-mapping takes it when the images come.
  */
 export function patientIdAttributes({ identifier = [] }: Patient): Attributes {
-  const named = identifier.filter(({ value, use }) => value && use !== 'old');
+  const named = identifier.filter(
+    ({ value, use }) => value && use !== 'old' && shortText(value, longMax) === value.trim(),
+  );
   const chosen =
     named.find((one) => hasType(one, 'MR')) ??
     named.find(({ use }) => use === 'official') ??
@@ -62,7 +67,7 @@ export function patientIdAttributes({ identifier = [] }: Patient): Attributes {
     named[0];
   if (!chosen) return { PatientID: '', IssuerOfPatientID: '', IssuerOfPatientIDQualifiersSequence: null };
   return {
-    PatientID: shortText(chosen.value, 64),
+    PatientID: shortText(chosen.value, longMax),
     IssuerOfPatientID: shortText(chosen.assigner?.display, 64),
     IssuerOfPatientIDQualifiersSequence: chosen.system ? [universalEntity(chosen.system)] : null,
   };

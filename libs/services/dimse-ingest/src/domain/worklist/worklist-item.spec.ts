@@ -72,6 +72,19 @@ describe('an order in the worklist', () => {
     expect(value(step(bare), 'Modality')).toBeUndefined();
   });
 
+  it('never cuts or cleans a Patient ID: another identifier stands for one that cannot be said, or none', () => {
+    const of = (...values: string[]) => {
+      const identifier = values.map((one, at) => ({
+        value: one,
+        use: at === 0 ? ('official' as const) : ('usual' as const),
+      }));
+      return value(worklistItem({ order: order(), patient: { ...patient, identifier } }, site), 'PatientID');
+    };
+    expect(of('A'.repeat(65), 'SHORT-1')).toBe('SHORT-1');
+    expect(of('A\\B', 'A'.repeat(65))).toBeUndefined();
+    expect(of('A'.repeat(64), 'SHORT-1')).toBe('A'.repeat(64));
+  });
+
   it.each([
     [{ occurrenceDateTime: '2026-11-26T23:30:00Z' }, 'Europe/Berlin', '20261127', '003000'],
     [{ occurrenceDateTime: '2026-11-26T23:30:00Z' }, undefined, '20261126', '233000'],

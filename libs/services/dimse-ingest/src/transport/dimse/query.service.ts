@@ -23,13 +23,17 @@ export class QueryService implements DimseService {
     return { find: (request) => this.#find(request, info) };
   }
 
-  async *#find(request: QueryRequest, { extendedNegotiation }: AssociationInfo): AsyncGenerator<Match, undefined> {
+  async *#find(
+    request: QueryRequest,
+    { callingAet, extendedNegotiation }: AssociationInfo,
+  ): AsyncGenerator<Match, undefined> {
     const { abstractSyntaxUid, transferSyntaxUid, signal } = request;
     const root = findClasses[abstractSyntaxUid] ?? 'study';
     const negotiated = findNegotiation(extendedNegotiation, abstractSyntaxUid);
     try {
       const identifier = readIdentifier(request.identifier, transferSyntaxUid, findAnswers.unreadable);
-      for await (const match of this.findMatches.execute(identifier.dataset, root, negotiated, signal)) {
+      const caller = { callingAet, signal };
+      for await (const match of this.findMatches.execute(identifier.dataset, root, negotiated, caller)) {
         yield {
           identifier: encodeMatch(match.dataset, transferSyntaxUid, identifier.characterSet),
           status: (match.complete ? findAnswers.match : findAnswers.matchOfSomeKeys).status,

@@ -4,14 +4,12 @@ import { type Attributes, datasetOf, encodeDataset, parseFile, RLELossless } fro
 import {
   createScpServer,
   type MoveOriginator,
-  PeerPool,
   type ProposedContext,
   type ScpServer,
   ScuAssociation,
   storagePolicy,
   type StoreRequest,
 } from '@callosum/dimse';
-import { Turns } from '@callosum/kernel';
 import { createLogger } from '@callosum/telemetry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -107,8 +105,8 @@ beforeEach(async () => {
   const retrieve = new RetrieveInstances(
     index,
     objects,
-    new DicomDestinations(new PeerPool(), new PeerOptions('CALLOSUM'), 5_000),
-    new SendInstance(new Turns(2)),
+    new DicomDestinations(new PeerOptions('CALLOSUM'), 5_000),
+    new SendInstance(2),
     new SharedTurns(1),
     3,
   );

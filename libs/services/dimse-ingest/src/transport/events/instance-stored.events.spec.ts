@@ -20,7 +20,7 @@ describe('what is stored', () => {
     const queue = {
       add: (_: unknown, { sopInstanceUid }: ForwardableInstance) => Promise.resolve(queued.push(sopInstanceUid)),
     };
-    const events = new InstanceStoredEvents(new QueueForwards(rules as never, queue as never), {
+    const events = new InstanceStoredEvents(new QueueForwards(rules as never, queue as never, 0), {
       CALLOSUM_FORWARD_RECOVERED,
     });
     for (const fact of facts) {

@@ -10,7 +10,7 @@ import { ARCHIVE_OBJECTS } from '../../tokens.js';
 
 /**
  * What is shown again goes where it would have gone had it never been hidden: it may have been stored while it was, or
- * withdrawn while it waited. A destination that has it is not sent it again.
+ * withdrawn while it waited. A destination that was sent it is not sent it again.
  */
 @Controller()
 export class InstancesRestoredEvents {
@@ -29,6 +29,6 @@ export class InstancesRestoredEvents {
     const traceparent = currentTraceparent() ?? event.traceparent;
     for (const instance of await this.objects.shown(message.studyInstanceUid, uids))
       // Once for each instance of the fact.
-      await this.queueForwards.execute({ eventId: `${event.id}/${instance.sopInstanceUid}`, traceparent }, instance);
+      await this.queueForwards.restored({ eventId: `${event.id}/${instance.sopInstanceUid}`, traceparent }, instance);
   }
 }

@@ -289,6 +289,8 @@ export interface LocateInstancesRequest {
   studyInstanceUid: string;
   seriesInstanceUid: string;
   sopInstanceUid: string;
+  /** No pixel_data in the answers: who reads whole blobs needs none, and of a slide image it is tens of MiB. */
+  withoutPixelData: boolean;
 }
 
 export interface LocateInstancesResponse {
@@ -2506,7 +2508,7 @@ export const StreamMetadataResponse: MessageFns<StreamMetadataResponse> = {
 };
 
 function createBaseLocateInstancesRequest(): LocateInstancesRequest {
-  return { studyInstanceUid: "", seriesInstanceUid: "", sopInstanceUid: "" };
+  return { studyInstanceUid: "", seriesInstanceUid: "", sopInstanceUid: "", withoutPixelData: false };
 }
 
 export const LocateInstancesRequest: MessageFns<LocateInstancesRequest> = {
@@ -2519,6 +2521,9 @@ export const LocateInstancesRequest: MessageFns<LocateInstancesRequest> = {
     }
     if (message.sopInstanceUid !== "") {
       writer.uint32(26).string(message.sopInstanceUid);
+    }
+    if (message.withoutPixelData !== false) {
+      writer.uint32(32).bool(message.withoutPixelData);
     }
     return writer;
   },
@@ -2560,6 +2565,14 @@ export const LocateInstancesRequest: MessageFns<LocateInstancesRequest> = {
             message.sopInstanceUid = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.withoutPixelData = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2589,6 +2602,11 @@ export const LocateInstancesRequest: MessageFns<LocateInstancesRequest> = {
         : isSet(object.sop_instance_uid)
         ? globalThis.String(object.sop_instance_uid)
         : "",
+      withoutPixelData: isSet(object.withoutPixelData)
+        ? globalThis.Boolean(object.withoutPixelData)
+        : isSet(object.without_pixel_data)
+        ? globalThis.Boolean(object.without_pixel_data)
+        : false,
     };
   },
 
@@ -2603,6 +2621,9 @@ export const LocateInstancesRequest: MessageFns<LocateInstancesRequest> = {
     if (message.sopInstanceUid !== "") {
       obj.sopInstanceUid = message.sopInstanceUid;
     }
+    if (message.withoutPixelData !== false) {
+      obj.withoutPixelData = message.withoutPixelData;
+    }
     return obj;
   },
 
@@ -2614,6 +2635,7 @@ export const LocateInstancesRequest: MessageFns<LocateInstancesRequest> = {
     message.studyInstanceUid = object.studyInstanceUid ?? "";
     message.seriesInstanceUid = object.seriesInstanceUid ?? "";
     message.sopInstanceUid = object.sopInstanceUid ?? "";
+    message.withoutPixelData = object.withoutPixelData ?? false;
     return message;
   },
 };
