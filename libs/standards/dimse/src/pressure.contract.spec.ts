@@ -164,7 +164,7 @@ describe('answers the peer does not read', () => {
     for (let index = 0; index < count; index++) peer.socket.write(many);
     // The kernel makes its buffers larger in steps of its own; then nothing more is answered.
     let stalledAt = -1;
-    for (const deadline = Date.now() + 15_000; echoes !== stalledAt && Date.now() < deadline; ) {
+    for (const deadline = Date.now() + 15_000; echoes !== stalledAt && Date.now() < deadline;) {
       stalledAt = echoes;
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
