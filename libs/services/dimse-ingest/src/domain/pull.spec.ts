@@ -111,7 +111,12 @@ describe('what becomes of a study', () => {
 
   it('a source that has no room is left alone for a while, however often', () => {
     expect(afterRetrieve(outcome(0xa701), 99)).toEqual({ end: 'later', code: 'A701', failed: false });
-    expect(afterRetrieve(outcome(0xa702, 3), 2)).toEqual({ end: 'later', code: 'A702', failed: false });
+    expect(afterRetrieve(outcome(0xa702), 99)).toEqual({ end: 'later', code: 'A702', failed: false });
+  });
+
+  it('one that had room and gave nothing is asked three times', () => {
+    expect(afterRetrieve(outcome(0xa702, 3), 1)).toEqual({ end: 'again', code: 'A702' });
+    expect(afterRetrieve(outcome(0xa702, 3), 2)).toEqual({ end: 'failed', code: 'A702' });
   });
 
   it('a source that is away is tried again, one that will not have us is not', () => {
