@@ -167,7 +167,7 @@ describe.skipIf(python.missing !== undefined)('we ask pynetdicom', () => {
     expect(result).toEqual({ status: 0 });
     await expect(drained(scu.find(id, match('NONE')))).rejects.toMatchObject({ status: 0xa900 });
     const controller = new AbortController();
-    const matches = scu.find(id, study, { signal: controller.signal });
+    const matches = scu.find(id, match('SLOW'), { signal: controller.signal });
     await matches.next();
     controller.abort();
     expect((await drained(matches)).result.status).toBe(QueryStatus.Cancel);

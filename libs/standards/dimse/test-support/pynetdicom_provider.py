@@ -37,7 +37,15 @@ def find(event):
         yield 0xA900, None
         return
     for index in range(1000):
-        if event.is_cancelled:
+        # It is told once only.
+        is_cancelled = event.is_cancelled
+        if event.identifier.get("PatientID") == "SLOW" and index > 0:
+            # The next match takes as long as the C-CANCEL does, within a minute.
+            until = time.monotonic() + 60
+            while not is_cancelled and time.monotonic() < until:
+                time.sleep(0.01)
+                is_cancelled = event.is_cancelled
+        if is_cancelled:
             yield 0xFE00, None
             return
         yield 0xFF00, match(index)
