@@ -18,12 +18,10 @@ import {
   dictionaryEntry,
   implementationClassUid,
   implementationVersionName,
-  isKnownCharacterSet,
   nativeSyntaxes,
   encodedSyntaxes,
   serviceSopClassName,
   storageSopClasses,
-  textEncodingOf,
   transferSyntaxes,
 } from '@callosum/dicom';
 import {
@@ -37,12 +35,11 @@ import {
   protocolVersionNotSupported,
   rejectedWithoutReason,
   rejectionText,
-  scpLimits,
-  scuLimits,
-  scuTimeouts,
   statusText,
 } from '@callosum/dimse';
 
+import { characterSets } from './conformance-character-sets.mjs';
+import { limits } from './conformance-limits.mjs';
 import { madeObjects } from './made-objects.mjs';
 
 const yes = (is) => (is ? 'yes' : '');
@@ -213,58 +210,6 @@ const concepts = (table) =>
   table(
     ['code', 'scheme', 'meaning'],
     Object.values(documentConcepts).map(({ value, scheme, meaning }) => [value, scheme, meaning]),
-  );
-
-const limitNames = {
-  pduBytesMax: 'PDU taken, and announced to the peer, bytes',
-  associateBytesMax: 'association request, bytes',
-  userInformationBytesMax: 'user information in it, bytes',
-  commandBytesMax: 'command set, bytes',
-  objectBytesMax: 'dataset of a C-STORE, bytes',
-  identifierBytesMax: 'any other dataset, bytes',
-  bufferedBytesMax: 'bytes held for a slow reader of an association',
-  associationsMax: 'associations at the same time',
-  handshakeMs: 'TLS handshake, ms',
-  artimMs: 'ARTIM timer, ms',
-  idleTimeoutMs: "the peer's silence inside an association, ms",
-  messageTimeoutMs: 'a message without pixels, from its command to the end of its dataset, ms',
-  messageBytesPerSecondMin:
-    'least rate of a message that goes on for longer than that silence may be, bytes per second',
-  responseTimeoutMs: "the peer's silence after a request of ours, ms",
-  associateMs: 'connection, TLS handshake, and the answer to our association request, ms',
-  responseMs: 'the response to a request of ours, ms',
-};
-function limits(table) {
-  const acceptor = scpLimits;
-  const requestor = { ...scuLimits, ...scuTimeouts };
-  const known = Object.keys({ ...acceptor, ...requestor });
-  const unnamed = known.filter((name) => !(name in limitNames));
-  if (unnamed.length > 0) throw new Error(`limits without words in tools/lib/conformance.mjs: ${unnamed.join(', ')}`);
-  const number = (value) => (value === undefined ? '' : value.toLocaleString('en'));
-  return table(
-    ['limit', 'as acceptor', 'as requestor'],
-    known.map((name) => [limitNames[name], number(acceptor[name]), number(requestor[name])]),
-  );
-}
-
-/** Defined terms of PS3.3 section C.12.1.1.2. */
-const single = ['100', '101', '109', '110', '144', '127', '126', '138', '148', '203', '13', '166'];
-const characterSetTerms = [
-  ...single.map((number) => `ISO_IR ${number}`),
-  ...['6', ...single, '87', '159', '149', '58'].map((number) => `ISO 2022 IR ${number}`),
-  'ISO_IR 192',
-  'GB18030',
-  'GBK',
-];
-const characterSets = (table) =>
-  table(
-    ['Specific Character Set', 'read', 'written'],
-    ['', ...characterSetTerms].map((term) => [
-      term || 'none (ISO-IR 6)',
-      // A term of code extensions may stand behind another one only.
-      yes(isKnownCharacterSet(term) || isKnownCharacterSet(`\\${term}`)),
-      yes(textEncodingOf(term) !== undefined),
-    ]),
   );
 
 const implementation = (table) =>

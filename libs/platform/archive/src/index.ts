@@ -10,4 +10,5 @@ export type { WithheldInstance } from './tombstone-marks.js';
 export type { TombstoneEntry, TombstoneStatus } from './tombstone-status.js';
 export type { TombstoneEffect, TombstoneReason } from './tombstone-tables.js';
 export type { TombstoneScope } from './kept-scope.js';
-export type { Decided, Hide, Recorded, Tombstones } from './tombstones.js';
+export type { Recorded } from './mark-and-record.js';
+export type { Decided, Hide, Tombstones } from './tombstones.js';

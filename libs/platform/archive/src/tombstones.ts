@@ -1,9 +1,7 @@
-import { type Clock, newId } from '@callosum/kernel';
-import type { ObjectStore } from '@callosum/object-store';
 import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
-import { NothingKeptError, SequenceTakenError, TombstonesChangedError } from './errors.js';
+import { NothingKeptError, TombstonesChangedError } from './errors.js';
 import {
   hiddenIn,
   isGoing,
@@ -14,17 +12,18 @@ import {
   shownResultsOf,
   type TombstoneScope,
 } from './kept-scope.js';
+import {
+  isObeyed,
+  markAndRecord,
+  type MarkParts,
+  nothingRecorded,
+  type Recorded,
+  type Unplaced,
+} from './mark-and-record.js';
 import type { PendingRow } from './pending-row.js';
 import { Readmissions } from './readmissions.js';
-import { deleteMark, putMark, type TombstoneMark, type WithheldInstance } from './tombstone-marks.js';
-import {
-  type LastPlace,
-  nextSequence,
-  type RecordParts,
-  recordTombstone,
-  sequenceOfId,
-  type Stands,
-} from './tombstone-record.js';
+import type { TombstoneMark, WithheldInstance } from './tombstone-marks.js';
+import type { Stands } from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks, studiesUndecided } from './tombstone-replay.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
@@ -48,27 +47,17 @@ export interface Hide extends Decided {
   readonly eraseAfterMs: number | null;
 }
 
-/** What was recorded; `instances` 0 and no sequence when nothing was to be. */
-export interface Recorded {
-  readonly sequence: number | undefined;
-  readonly instances: number;
-}
-
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
-/** How often a scope is read again that grows while it is hidden, or a mark written again that others overtook. */
+/** How often a scope is read again that grows while it is hidden. */
 const attemptsMax = 20;
-const nothingRecorded: Recorded = { sequence: undefined, instances: 0 };
-type Unplaced = Omit<TombstoneMark, 'sequence' | 'tombstoneId'>;
 
 /** A mark this young may belong to a transaction that has not ended: who wrote it records it. */
 const underWayMs = 60_000;
 /** Clocks of replicas differ: marks may be written behind where the last comparison ended. */
 const overlapMs = 3_600_000;
 
-export interface TombstoneParts extends RecordParts {
-  readonly store: ObjectStore;
-  readonly clock: Clock;
+export interface TombstoneParts extends MarkParts {
   readonly logger: Logger;
 }
 
@@ -145,8 +134,8 @@ export class Tombstones {
       admitsAgain: reason === 'retention' || reason === 'result-withdrawn' || code?.value === retentionExpired,
       eraseAt: eraseAfterMs === null ? null : new Date(now.getTime() + eraseAfterMs).toISOString(),
     };
-    if (cause !== undefined && (await this.#isObeyed(cause))) return nothingRecorded;
-    return this.#record(mark, { kind: 'last', expected: expectedSequence, stands });
+    if (cause !== undefined && (await isObeyed(this.parts, cause))) return nothingRecorded;
+    return markAndRecord(this.parts, mark, { kind: 'last', expected: expectedSequence, stands });
   }
 
   /** Hides objects that Callosum made, by their UIDs; those that are not shown, or not kept, are passed over. */
@@ -165,7 +154,7 @@ export class Tombstones {
     const instances = await available(hiddenIn(this.parts.db, this.parts.site, scope));
     if (instances.length === 0) throw new NothingKeptError();
     const mark = { ...this.#mark(scope.studyInstanceUid, 'restored', 'person', actor), instances };
-    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+    return markAndRecord(this.parts, mark, { kind: 'last', expected: expectedSequence });
   }
 
   /** Takes back what a rejection note alone said of instances that turned out to be none of its own. */
@@ -182,7 +171,7 @@ export class Tombstones {
     const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', note), instances };
     // Behind the lock: a person may have hidden one of them too.
     const stands: Stands = async (trx) => (await ofNote(trx)).length === instances.length;
-    return this.#record(mark, { kind: 'last', stands });
+    return markAndRecord(this.parts, mark, { kind: 'last', stands });
   }
 
   /**
@@ -194,7 +183,7 @@ export class Tombstones {
     const isKept = (await this.#kept({ studyInstanceUid })).length > 0;
     if (!isKept && !(await available(isGoing(db, site, studyInstanceUid)))) throw new NothingKeptError();
     const mark = this.#mark(studyInstanceUid, 'held', 'person', actor);
-    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+    return markAndRecord(this.parts, mark, { kind: 'last', expected: expectedSequence });
   }
 
   /** Lifts the hold, where there is one; what was due meanwhile is erased soon. @throws {TombstonesChangedError} */
@@ -203,7 +192,7 @@ export class Tombstones {
     if (expectedSequence !== undefined && expectedSequence !== sequence) throw new TombstonesChangedError();
     if (!legalHold) return nothingRecorded;
     const mark = this.#mark(studyInstanceUid, 'released', 'person', actor);
-    return this.#record(mark, { kind: 'last', expected: expectedSequence });
+    return markAndRecord(this.parts, mark, { kind: 'last', expected: expectedSequence });
   }
 
   /** What stands of a study now, and how it came to that. */
@@ -243,7 +232,7 @@ export class Tombstones {
     const mark = this.#mark(studyInstanceUid, 'restored', 'received-again', first.intake.source);
     const stands: Stands = (trx) => mayAllComeAgain(trx, this.parts.site, first, [...bySop.keys()]);
     try {
-      await this.#record({ ...mark, instances }, { kind: 'last', stands });
+      await markAndRecord(this.parts, { ...mark, instances }, { kind: 'last', stands });
     } catch (error) {
       if (!(error instanceof TombstonesChangedError)) throw error;
     }
@@ -268,15 +257,6 @@ export class Tombstones {
     return studiesUndecided(this.parts, settled);
   }
 
-  async #isObeyed(cause: string): Promise<boolean> {
-    const query = this.parts.db
-      .selectFrom('tombstone')
-      .select('sequence')
-      .where('site', '=', this.parts.site)
-      .where('cause', '=', cause);
-    return (await available(query.executeTakeFirst())) !== undefined;
-  }
-
   #kept(scope: TombstoneScope): Promise<WithheldInstance[]> {
     return available(keptIn(this.parts.db, this.parts.site, scope));
   }
@@ -285,36 +265,5 @@ export class Tombstones {
     const recordedAt = this.parts.clock.now().toISOString();
     const nothing = { instances: [], admitsAgain: false, eraseAt: null };
     return { studyInstanceUid, effect, reason, actor, recordedAt, ...nothing };
-  }
-
-  /**
-   * Its mark says the sequence it is recorded under: a database made again from the marks has them in the order they were
-   * recorded in, where one was written first and recorded after another.
-   */
-  async #record(unplaced: Unplaced, place: LastPlace): Promise<Recorded> {
-    const { store, site, clock } = this.parts;
-    for (let attempt = 1; ; attempt++) {
-      const marked = await available(nextSequence(this.parts, unplaced.studyInstanceUid, clock.now()));
-      const mark: TombstoneMark = { ...unplaced, tombstoneId: newId(), sequence: marked };
-      await available(putMark(store, site, mark));
-      let changed: TombstonesChangedError | undefined;
-      try {
-        const sequence = await available(recordTombstone(this.parts, mark, { ...place, exact: attempt < attemptsMax }));
-        if (sequence !== undefined) return { sequence, instances: mark.instances.length };
-      } catch (error) {
-        if (error instanceof TombstonesChangedError) changed = error;
-        // Of any other failure nobody knows whether it was committed: the mark stays, and a recovery obeys it.
-        else if (!(error instanceof SequenceTakenError)) throw error;
-      }
-      // A recovery that runs may have found the mark and recorded it.
-      const replayed = await available(sequenceOfId(this.parts, mark.tombstoneId));
-      if (replayed !== undefined) return { sequence: replayed, instances: mark.instances.length };
-      await deleteMark(store, site, mark).catch((error: unknown) => {
-        throw changed ?? error;
-      });
-      if (changed) throw changed;
-      // Another one of the same cause is recorded, where nobody took its place.
-      if (mark.cause !== undefined && (await this.#isObeyed(mark.cause))) return nothingRecorded;
-    }
   }
 }

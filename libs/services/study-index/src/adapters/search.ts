@@ -1,6 +1,6 @@
 import type { QueryKey as Key } from '@callosum/dicom';
 import { Turns } from '@callosum/kernel';
-import { type Kysely, sql } from 'kysely';
+import { type DatabaseConnection, type Kysely, sql } from 'kysely';
 
 import type { SearchPage, SearchPosition, SearchQuery, SearchStore } from '../application/search.js';
 import type { SearchRow } from '../application/search-answer.js';
@@ -42,15 +42,28 @@ const statementCanceled = '57014';
 
 type Db = Kysely<StudyIndexTables>;
 
+/** Of the connections of pools, which keep theirs: asked once each, not once a page. */
+const processIds = new WeakMap<DatabaseConnection, number>();
+
+async function processIdOf(db: Db): Promise<number | undefined> {
+  return await db.getExecutor().provideConnection(async (connection) => {
+    if (!processIds.has(connection)) {
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db);
+      if (rows[0]) processIds.set(connection, rows[0].pid);
+    }
+    return processIds.get(connection);
+  });
+}
+
 /** Runs `work` on one connection; the signal ends its statement too, which would look on for nobody. */
 async function endedBy<T>(db: Db, signal: AbortSignal | undefined, work: (db: Db) => Promise<T>): Promise<T> {
   if (!signal || db.isTransaction) return await work(db);
   return await db.connection().execute(async (connection) => {
-    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(connection);
+    const processId = await processIdOf(connection);
     let ending: Promise<unknown> | undefined;
     const end = (): void => {
       // Where it cannot be ended, its timeout does.
-      ending = sql`select pg_cancel_backend(${rows[0]?.pid})`.execute(db).catch(() => undefined);
+      ending = sql`select pg_cancel_backend(${processId})`.execute(db).catch(() => undefined);
     };
     signal.addEventListener('abort', end, { once: true });
     try {

@@ -117,3 +117,7 @@ export const discarding = (end: () => void): DatasetSink => ({ write: () => unde
 
 export const tooLongResponse = (bytesMax: number): ProtocolError =>
   new ProtocolError('message-too-long', `a response is longer than ${bytesMax} bytes`, AbortReason.NotSpecified);
+
+/** A message that no rule of PS3.7 allows: the association ends. */
+export const malformed = (message: string): ProtocolError =>
+  new ProtocolError('malformed-message', message, AbortReason.InvalidParameterValue);

@@ -1,17 +1,18 @@
 import { errorCode, errorMessage } from '@callosum/kernel';
 
 import { ProtocolError } from '../errors.js';
-import { CommandField, type CommandSet, isKnownRequest, isResponse, responseTo } from '../messages/command-set.js';
+import { CommandField, type CommandSet, isKnownRequest, isResponse } from '../messages/command-set.js';
 import { type Fragment, fragmentBytesFor } from '../messages/fragments.js';
 import { type DatasetSink, MessageReceiver } from '../messages/message-receiver.js';
 import { MessageWriter } from '../messages/message-writer.js';
+import { closeSocket } from '../upper-layer/close-socket.js';
 import { abortPdu, AbortReason, PduType, releaseRpPdu, releaseRqPdu } from '../upper-layer/pdu.js';
 import type { Transport, TransportUser } from '../upper-layer/transport.js';
-import { CollectedDataset, discarding, tooLongResponse } from './arrivals.js';
+import { CollectedDataset, discarding, malformed, tooLongResponse } from './arrivals.js';
 import { type AssociationEnd, endedError } from './association-end.js';
 import type { AcceptedContexts } from './contexts.js';
 import type { ExchangeOptions } from './exchange-options.js';
-import type { IncomingRequest } from './incoming-request.js';
+import { type IncomingRequest, responseOf } from './incoming-request.js';
 import { LeastRate } from './least-rate.js';
 import { type SentRequest, SentRequests } from './sent-requests.js';
 import { ServedRequests } from './served-requests.js';
@@ -199,16 +200,7 @@ export class Exchange implements TransportUser {
   /** Sends a response; `answer` is what it says beside what every response of its service says. */
   async respond(request: IncomingRequest, answer: Partial<CommandSet>, dataset?: Buffer): Promise<void> {
     if (this.#end) return;
-    const { command, context, messageId } = request;
-    const affectedSopClassUid = command.affectedSopClassUid ?? command.requestedSopClassUid;
-    const response: CommandSet = {
-      ...(affectedSopClassUid !== undefined ? { affectedSopClassUid } : {}),
-      messageIdBeingRespondedTo: messageId,
-      ...answer,
-      commandField: responseTo(command.commandField),
-      hasDataset: dataset !== undefined,
-    };
-    await this.#writer.send(context.id, response, dataset);
+    await this.#writer.send(request.context.id, responseOf(request, answer, dataset !== undefined), dataset);
   }
 
   #received(contextId: number, command: CommandSet): DatasetSink | undefined {
@@ -302,21 +294,7 @@ export class Exchange implements TransportUser {
     this.#rate.stop();
     this.#sent.fail(failure);
     this.#served.fail(failure);
-    this.#closeSocket();
+    closeSocket(this.transport.socket, this.options.limits.lingerMs);
     this.#tellEnd(end);
   }
-
-  #closeSocket(): void {
-    const { socket } = this.transport;
-    const { lingerMs } = this.options.limits;
-    if (socket.destroyed) return;
-    if (lingerMs === 0) return void socket.destroySoon();
-    // Our last PDU, then the end of our half; the peer's rest is thrown away until it closes, or we do.
-    socket.end();
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    socket.once('close', () => clearTimeout(timer));
-  }
 }
-
-const malformed = (message: string): ProtocolError =>
-  new ProtocolError('malformed-message', message, AbortReason.InvalidParameterValue);

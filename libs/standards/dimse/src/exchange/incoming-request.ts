@@ -1,4 +1,4 @@
-import type { CommandSet } from '../messages/command-set.js';
+import { type CommandSet, responseTo } from '../messages/command-set.js';
 import type { DatasetStream } from '../messages/dataset-stream.js';
 import type { AcceptedContext } from './contexts.js';
 
@@ -21,3 +21,19 @@ export interface IncomingRequest {
 
 /** The signal of a C-CANCEL says why it was aborted: the request is answered with Cancel then. */
 export const canceled = Symbol('C-CANCEL');
+
+/** A response to it (PS3.7 section 9.3); `answer` is what it says beside what every response of its service says. */
+export function responseOf(
+  { command, messageId }: IncomingRequest,
+  answer: Partial<CommandSet>,
+  hasDataset: boolean,
+): CommandSet {
+  const affectedSopClassUid = command.affectedSopClassUid ?? command.requestedSopClassUid;
+  return {
+    ...(affectedSopClassUid !== undefined ? { affectedSopClassUid } : {}),
+    messageIdBeingRespondedTo: messageId,
+    ...answer,
+    commandField: responseTo(command.commandField),
+    hasDataset,
+  };
+}
