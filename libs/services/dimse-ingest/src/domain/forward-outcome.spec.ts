@@ -124,5 +124,7 @@ it('and each time with another one: of the last study, the newest, the oldest, a
   const turns = Array.from({ length: 16 }, (_, index) => placeAfter(index + 1));
   expect(turns.slice(0, 7)).toEqual(['last-study', 1, 0, 0.5, 0.25, 0.75, 0.125]);
   expect(new Set(turns).size).toBe(16);
-  expect(placeAfter(17)).toBe('last-study');
+  expect([17, 18].map(placeAfter)).toEqual(['last-study', 1]);
+  const between = Array.from({ length: 160 }, (_, index) => placeAfter(index + 1)).filter((at) => at !== 'last-study');
+  expect(new Set(between).size).toBe(141);
 });

@@ -175,20 +175,21 @@ export type ForwardPlace =
   /** From so far on between the oldest that was never refused, 0, and the newest, 1. */
   | number;
 
-/** Every so often it begins again. */
+/** Every so often the last study and the newest are tried again: what comes meanwhile is there. */
 const places = 16;
 
 /**
  * Each time elsewhere among what was never refused, so that good ones are found wherever they stand: the last study, the
- * newest, the oldest, the middle, the quarters, ….
+ * newest, the oldest, the middle, the quarters, and on between these.
  * @param refusals in a row, at least 1
  */
 export const placeAfter = (refusals: number): ForwardPlace => {
   const turn = (refusals - 1) % places;
   if (turn === 0) return 'last-study';
   if (turn === 1) return 1;
+  const nth = Math.floor((refusals - 1) / places) * (places - 2) + turn - 2;
   // Its binary digits in reverse behind the point (van der Corput): 0, 1/2, 1/4, 3/4, 1/8, ….
   let place = 0;
-  for (let digits = turn - 2, part = 0.5; digits > 0; digits >>= 1, part /= 2) place += (digits & 1) * part;
+  for (let digits = nth, part = 0.5; digits > 0; digits >>= 1, part /= 2) place += (digits & 1) * part;
   return place;
 };
