@@ -48,7 +48,7 @@ describe.skipIf(s3.missing)(`what is read from S3${s3.missing ? ` (${s3.missing}
     'is whole though nobody took of it for longer than it is waited (%s)',
     async (checksum) => {
       const key = await kept(checksum);
-      const store = open({ checksum, connectionsMax: 2, requestTimeoutMs: 500 });
+      const store = open({ checksum, connectionsMax: 2, requestTimeoutMs: 1_000 });
       const unread = await store.get(key);
       const begun = await store.get(key, { offset: 1_000, length: large.length - 2_000 });
       await once(begun, 'readable');
@@ -86,7 +86,7 @@ describe.skipIf(s3.missing)(`what is read from S3${s3.missing ? ` (${s3.missing}
 
   it('is an error, and no other event, where only the SDK could tell that the whole is right', async () => {
     const key = await kept('SHA256', large.subarray(0, 4 * 1024 * 1024));
-    const store = open({ checksum: 'SHA256', connectionsMax: 1, requestTimeoutMs: 500 });
+    const store = open({ checksum: 'SHA256', connectionsMax: 1, requestTimeoutMs: 1_000 });
     const unread = await store.get(key);
     await store.head(key);
     const outcome = await buffer(unread).catch((error: unknown) => error);

@@ -16,8 +16,8 @@ import { at, explicitLe, image, MemoryDestination, MemoryIndex } from './test-su
 const s3 = await orSkip(startS3);
 afterAll(() => s3.server?.stop());
 
-/** Of an answer that nobody takes; the peers below take ten times as long. */
-const requestTimeoutMs = 300;
+/** Of an answer that nobody takes; the peers below take longer. */
+const requestTimeoutMs = 1_000;
 const uids = ['1.1', '1.2', '1.3'];
 const study: RetrieveIdentifier = {
   level: 'STUDY',
@@ -46,7 +46,7 @@ describe.skipIf(s3.missing)(`retrieves of what is kept on S3${s3.missing ? ` (${
       // More than sockets and streams hold between them.
       const file = image(uid, { rows: 3_000, more: { PixelData: randomBytes(18_000_000) } });
       files.set(uid, file);
-      await store.put(`${folder}/${uid}`, one(file));
+      await new S3ObjectStore(s3.server as TestS3).put(`${folder}/${uid}`, one(file));
     }
     index.instancesOfStudy = { '1.2': uids.map((uid) => ({ ...at(uid), blobKey: `${folder}/${uid}` })) };
     const objects = { open: (key: string, signal?: AbortSignal) => store.get(key, undefined, signal) };
@@ -66,7 +66,7 @@ describe.skipIf(s3.missing)(`retrieves of what is kept on S3${s3.missing ? ` (${
       if (next.done) return next.value;
     }
   }
-  const slowly = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10 * requestTimeoutMs));
+  const slowly = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2.5 * requestTimeoutMs));
 
   it('of C-MOVE go on behind an object whose destination takes its time to answer', async () => {
     destination.answer = async ({ sopInstanceUid }) => {
