@@ -298,7 +298,7 @@ export class Archive {
     const status = await this.#deposit.settle(row, conflicts).catch(async (error: unknown) => {
       if (error instanceof ConflictRefusedError) {
         await this.#store.delete(written.blob.key).catch(() => undefined);
-        tellConflict(this.#logger, error.conflict, fields);
+        tellConflict(this.#logger, error.conflict, { ...fields, refused: true });
       }
       throw error;
     });

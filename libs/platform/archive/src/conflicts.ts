@@ -8,7 +8,13 @@ export const isConflict = (status: string): status is 'conflicting-pixels' | 'co
 export function tellConflict(
   logger: Logger,
   status: string,
-  fields: { readonly sopInstanceUid: string; readonly studyInstanceUid: string; readonly source: string },
+  fields: {
+    readonly sopInstanceUid: string;
+    readonly studyInstanceUid: string;
+    readonly source: string;
+    /** Nothing of it was kept. */
+    readonly refused?: boolean;
+  },
 ): void {
   if (!isConflict(status)) return;
   logger.error(fields, `archive.${status}`);

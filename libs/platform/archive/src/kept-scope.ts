@@ -89,8 +89,8 @@ export interface RetentionOver {
   /** Its source instances, as far as who decided knows: what is shown beside them may have to be kept for longer. */
   readonly sourceInstances?: number | undefined;
   /**
-   * The same for what is hidden and kept, of which who decided knows nothing; null: it keeps its study for ever. Not
-   * given: as the others.
+   * The same for what is hidden and kept, but by retention, of which who decided knows nothing; null: it keeps its study for
+   * ever. Not given: as the others.
    */
   readonly hiddenQuietSince?: Date | null | undefined;
 }
@@ -123,7 +123,10 @@ export async function mayLetGo(
         and not issued_by_callosum and stored_at > ${quietSince})
       or exists (select 1 from intake where site = ${site} and study_instance_uid = ${studyInstanceUid}
         and withheld and erased_at is null and not issued_by_callosum
-        and stored_at > coalesce(${hiddenQuietSince}::timestamptz, '-infinity'))
+        and stored_at > coalesce(${hiddenQuietSince}::timestamptz, '-infinity')
+        and not exists (select 1 from withheld_instance w where w.site = intake.site
+          and w.study_instance_uid = intake.study_instance_uid and w.sop_instance_uid = intake.sop_instance_uid
+          and w.reason = 'retention'))
       or ${others} as kept`.execute(db);
   return rows[0]?.kept === false;
 }

@@ -56,6 +56,12 @@ const nothingLeft = (): S3Answer => ({ body: Readable.from([]), isWhole: false }
 /** A checksum of checksums, `…-3`. */
 const isOfParts = (checksum: string): boolean => checksum.includes('-');
 
+const lossCodes = new Set(['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ERR_STREAM_PREMATURE_CLOSE']);
+
+/** An answer that ended too early, by its connection or since nobody took it. */
+const isLoss = (error: Error): boolean =>
+  error.name === 'TimeoutError' || lossCodes.has((error as NodeJS.ErrnoException).code ?? '');
+
 /** What is left of it behind so many bytes. */
 export function rangeFrom(range: ByteRange | undefined, from: number): ByteRange | undefined {
   if (from === 0) return range;
@@ -131,6 +137,8 @@ export class S3Download extends Readable {
   #ended(error: Error | undefined): void {
     if (this.destroyed) return;
     if (!error) return this.#whole();
+    // What the SDK finds wrong with the bytes themselves is no loss: reading on would give them out.
+    if (!isLoss(error)) return void this.destroy(error);
     const isAway = this.#isWaitedFor && (error.name === 'TimeoutError' || ++this.#losses > lossesMax);
     if (isAway || this.#answer.isWhole) return void this.destroy(error);
     if (this.#isWaitedFor) void this.#readOn();

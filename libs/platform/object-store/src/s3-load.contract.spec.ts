@@ -135,11 +135,12 @@ describe('many requests to S3 at once', () => {
     })();
     begun.pause();
     await once(begun, 'readable');
-    expect(begun.read()).toBeInstanceOf(Buffer);
+    const first = begun.read() as Buffer;
+    expect(first.length).toBeGreaterThan(0);
     await store.head('another');
     expect([unread.destroyed, begun.destroyed]).toEqual([false, false]);
     expect(await isWhole(unread)).toBe(true);
-    await expect(buffer(begun)).resolves.not.toHaveLength(bodyBytes);
+    expect(first.length + (await buffer(begun)).length).toBe(bodyBytes);
   });
 
   it('end with an error where the server stands still while its bytes are waited for', async () => {

@@ -108,7 +108,7 @@ export const platformSettings = z.object({
     .enum(['keep', 'refuse'])
     .default('keep')
     .describe(
-      'An object with other pixels, or of another study, under a known SOPInstanceUID: kept beside the first, or refused (C000). Either way a person is told',
+      'An object with other pixels, or of another study, under a known SOPInstanceUID: kept beside the first, or refused (C000), also where the two cannot be compared. Either way a person is told',
     ),
   CALLOSUM_OBJECT_STORE_DIR: z.string().default('.callosum/objects').describe('Folder of the blobs (files)'),
   CALLOSUM_DISK_FREE_BYTES_MIN: wholeNumber(0, Number.MAX_SAFE_INTEGER)

@@ -181,6 +181,27 @@ describe('a procedure step that is discontinued while a job of its study waits',
     expect(await heldReasons(other.study)).toEqual([null]);
   });
 
+  it('for a wrong worklist entry is held anew, where it was let go before anybody knew of it, and says why', async () => {
+    const { study, jobId } = await waiting('wrong-entry-after');
+    await orchestrator.tellStep({ studyInstanceUid: study, status: DISCONTINUED });
+    await untilHeld(study, 'procedure-step-discontinued');
+    const wrong = { studyInstanceUid: study, status: DISCONTINUED, discontinuationReason } as const;
+    await orchestrator.tellStep({ ...wrong, procedureStepUid: stepUid(1) });
+    await untilHeld(study, 'procedure-step-wrong-entry');
+    expect(await orchestrator.post(`/api/inference/jobs/${jobId}/release`)).toMatchObject({ status: 200 });
+    await orchestrator.tellStep({ ...wrong, procedureStepUid: stepUid(2) });
+    await complete(study, 2, [DISCONTINUED]);
+    await considered(study, 2);
+    expect(await heldReasons(study)).toEqual([null]);
+
+    const early = await waiting('let-go-before');
+    await orchestrator.tellStep({ studyInstanceUid: early.study, status: DISCONTINUED });
+    await untilHeld(early.study, 'procedure-step-discontinued');
+    expect(await orchestrator.post(`/api/inference/jobs/${early.jobId}/release`)).toMatchObject({ status: 200 });
+    await orchestrator.tellStep({ ...wrong, studyInstanceUid: early.study, procedureStepUid: stepUid(1) });
+    await untilHeld(early.study, 'procedure-step-wrong-entry');
+  });
+
   it('is not released by its step being forgotten', async () => {
     const { study } = await waiting('forgotten');
     await orchestrator.tellStep({ studyInstanceUid: study, status: DISCONTINUED });

@@ -156,10 +156,10 @@ export const logEvents = {
 
   // The archive.
   'archive.conflicting-pixels': error(
-    'Other pixels came under a known SOPInstanceUID: both are kept, the first is current; a person should look',
+    'Other pixels came under a known SOPInstanceUID: both are kept, the first is current, or with `refused` nothing of the second; a person should look',
   ),
   'archive.conflicting-study': error(
-    'Another study or series came under a known SOPInstanceUID: both are kept, the first stays where it was; a person should look',
+    'Another study or series came under a known SOPInstanceUID: both are kept, the first stays where it was, or with `refused` nothing of the second; a person should look',
   ),
   'archive.swept': info('Blobs whose storing nobody was told of were removed'),
   'archive.uploads-swept': info('Uploads that never ended were removed'),

@@ -30,7 +30,9 @@ const progressMs = 500;
 const breaksMax = 3;
 
 type Progress = AsyncGenerator<SubOperationCounts, SubOperations>;
-type Send = (instance: LocatedInstance) => Promise<Answer>;
+/** @param again the instance as it is shown now, for whoever tries anew. @throws {HiddenMeanwhileError} */
+type Send = (instance: LocatedInstance, again: () => Promise<LocatedInstance>) => Promise<Answer>;
+type SendOnce = (instance: LocatedInstance) => Promise<Answer>;
 
 /** One retrieve, as whoever sends for it sees it. */
 interface Retrieve {
@@ -85,12 +87,12 @@ export class RetrieveInstances {
         const peer = this.destinations.open(destination, contexts);
         const send = this.#sent(retrieve, (object) => peer.store(object, originator));
         const delivery = new Delivery(peer, signal, send);
-        await eachOf(objects, retrieve, (instance) => delivery.send(instance)).finally(() => peer.close());
+        await eachOf(objects, retrieve, (instance, again) => delivery.send(instance, again)).finally(() => peer.close());
       }
     });
   }
 
-  #sent(retrieve: Retrieve, store: StoreObject): Send {
+  #sent(retrieve: Retrieve, store: StoreObject): SendOnce {
     return (instance) => this.sendInstance.execute(instance, retrieve, store);
   }
 
@@ -133,10 +135,15 @@ async function eachOf(
   for (const [at, { sopInstanceUid }] of instances.entries()) {
     if (signal.aborted) return;
     try {
-      const [instance, next] = await shown.from(at);
+      const [instance, next] = await shown.from(at, signal);
       objects.announce(next?.blobKey);
       if (!instance) throw new HiddenMeanwhileError();
-      operations.answered(sopInstanceUid, await send(instance));
+      const again = async (): Promise<LocatedInstance> => {
+        const [now] = await shown.from(at, signal);
+        if (!now) throw new HiddenMeanwhileError();
+        return now;
+      };
+      operations.answered(sopInstanceUid, await send(instance, again));
     } catch (error) {
       if (!signal.aborted) operations.failed(sopInstanceUid, error);
     }
@@ -152,15 +159,15 @@ class Delivery {
   constructor(
     private readonly peer: { readonly isOpen: boolean },
     private readonly signal: AbortSignal,
-    private readonly sendOnce: Send,
+    private readonly sendOnce: SendOnce,
   ) {}
 
   /** An association may have been ended while nothing was sent on it: an object gets a second one. */
-  async send(instance: LocatedInstance): Promise<Answer> {
-    const answer = await this.#attempt(instance).catch((error: unknown) => {
+  async send(instance: LocatedInstance, again: () => Promise<LocatedInstance>): Promise<Answer> {
+    const answer = await this.#attempt(instance).catch(async (error: unknown) => {
       // It failed by itself, and would again.
       if (this.peer.isOpen || this.signal.aborted) throw error;
-      return this.#attempt(instance);
+      return this.#attempt(await again());
     });
     this.#breaks = 0;
     return answer;

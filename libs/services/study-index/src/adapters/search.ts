@@ -1,6 +1,6 @@
 import type { QueryKey as Key } from '@callosum/dicom';
 import { Turns } from '@callosum/kernel';
-import { type DatabaseConnection, type Kysely, sql } from 'kysely';
+import { CompiledQuery, type DatabaseConnection, type Kysely, sql } from 'kysely';
 
 import type { SearchPage, SearchPosition, SearchQuery, SearchStore } from '../application/search.js';
 import type { SearchRow } from '../application/search-answer.js';
@@ -48,7 +48,8 @@ const processIds = new WeakMap<DatabaseConnection, number>();
 async function processIdOf(db: Db): Promise<number | undefined> {
   return await db.getExecutor().provideConnection(async (connection) => {
     if (!processIds.has(connection)) {
-      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db);
+      const asked = CompiledQuery.raw('select pg_backend_pid() as pid');
+      const { rows } = await connection.executeQuery<{ pid: number }>(asked);
       if (rows[0]) processIds.set(connection, rows[0].pid);
     }
     return processIds.get(connection);

@@ -1,4 +1,5 @@
 import { DicomPixelError, DicomTranscodeError } from '../errors.js';
+import { codecBytesMax, memoryOf } from '../pixels/codec-pool.js';
 import { readCodeStream } from '../pixels/codestream.js';
 import { decodedPhotometric, isDecoded } from '../pixels/decode.js';
 import { encodedPhotometric, encodedSyntaxes, whyNotEncodable } from '../pixels/encode.js';
@@ -9,8 +10,9 @@ import {
   ExplicitVRBigEndian,
   ExplicitVRLittleEndian,
   ImplicitVRLittleEndian,
-  transferSyntaxOf,
+  RLELossless,
   type TransferSyntax,
+  transferSyntaxOf,
 } from '../transfer-syntax.js';
 import type { ObjectFacts, PixelFacts } from './facts.js';
 import type { TranscodeLimits } from './limits.js';
@@ -112,6 +114,9 @@ function checkSizes(pixels: PixelFacts, image: ImagePixel, to: TransferSyntax, l
     throw new DicomTranscodeError('too-large', `A frame is larger than ${String(limits.frameBytesMax)} bytes`);
   if (!to.encapsulated && (frameBits * image.frames) / 8 > nativeBytesMax)
     throw new DicomTranscodeError('too-large', 'The frames are larger than uncompressed Pixel Data may be');
+  const needsCodec = to.encapsulated && to.uid !== RLELossless;
+  if (needsCodec && memoryOf({ kind: 'encode', image }) > codecBytesMax)
+    throw new DicomTranscodeError('too-large', 'A frame needs more memory than its codec may take');
   const stored = (nativeFrameBits(pixels.image) * image.frames) / 8;
   if (pixels.byteCount !== undefined && pixels.byteCount < stored)
     throw new DicomPixelError('dicom.pixel-data-broken', 'Pixel Data is shorter than its frames');

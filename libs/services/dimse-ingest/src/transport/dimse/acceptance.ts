@@ -21,14 +21,18 @@ function withRoles(
   { role, transferSyntaxUids }: ContextProposal,
 ): ContextAcceptance | undefined {
   if (acceptance?.storage !== true) return acceptance;
-  // What it takes only is ours to write: a lossy syntax, or a video's, would hold nothing but what is kept in it.
-  const written = role?.scp === true && !role.scu ? transferSyntaxUids.find(isWritten) : undefined;
+  const { transferSyntaxUid: chosen = '' } = acceptance;
+  // What it takes only is ours to write: a lossy syntax would hold nothing but what is kept in it. Videos are kept in theirs.
+  const isOurs = role?.scp === true && !role.scu && !isWritten(chosen) && !isVideo(chosen);
   return {
     ...acceptance,
-    transferSyntaxUid: written ?? acceptance.transferSyntaxUid,
+    transferSyntaxUid: (isOurs ? transferSyntaxUids.find(isWritten) : undefined) ?? acceptance.transferSyntaxUid,
     requestorRoles: { scu: true, scp: true },
   };
 }
+
+/** MPEG-2, MPEG-4 and HEVC (PS3.5 annex A.4.5 to A.4.9), in fragments or not. */
+const isVideo = (uid: string): boolean => /^1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?$/.test(uid);
 
 const isWritten = (uid: string): boolean => nativeSyntaxes.includes(uid) || encodedSyntaxes.includes(uid);
 

@@ -82,6 +82,7 @@ describe('a storage context', () => {
     expect(chosen([jpeg, explicit, implicit], scp)).toBe(explicit);
     expect(chosen([jpeg, j2k, implicit], scp)).toBe(j2k);
     expect(chosen([jpeg], scp)).toBe(jpeg);
+    expect(chosen(['1.2.840.10008.1.2.4.102', explicit], scp)).toBe('1.2.840.10008.1.2.4.102');
   });
 
   it('of who stores is taken as the sender holds the object', () => {

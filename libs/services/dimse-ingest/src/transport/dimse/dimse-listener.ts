@@ -119,11 +119,15 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
 
   /** Entries of AEs have changed: whoever would not be let in any more, or with other rights, calls again or not at all. */
   async #admitAnew(): Promise<void> {
-    for (const [association, { info, admitted }] of this.#accepted) {
-      // Addresses that cannot be looked up now say nothing.
-      const stays = await this.admitPeer.stillAdmits(info, admitted).catch(() => true);
-      if (!stays) association.abort('dimse.no-longer-admitted');
-    }
+    for (const association of this.#accepted.keys()) await this.#admitAgain(association);
+  }
+
+  async #admitAgain(association: AcceptedAssociation): Promise<void> {
+    const accepted = this.#accepted.get(association);
+    if (!accepted) return;
+    // Addresses that cannot be looked up now say nothing.
+    const stays = await this.admitPeer.stillAdmits(accepted.info, accepted.admitted).catch(() => true);
+    if (!stays) association.abort('dimse.no-longer-admitted');
   }
 
   /** No new associations from now on; open ones have what is left of the grace. */
@@ -183,6 +187,8 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
       accepted: (association) => {
         accepted = association;
         this.#accepted.set(association, { info, admitted });
+        // Its entry may have changed while its user was looked at.
+        void this.#admitAgain(association);
       },
     };
   }

@@ -2,6 +2,7 @@ import type { Database } from '@callosum/database';
 import { sql } from 'kysely';
 
 import type { JobQueries, JobSummary } from '../../application/ports.js';
+import type { HeldReason } from '../../domain/scheduling.js';
 import type { JobState, Tables } from './tables.js';
 
 /** Results live on in the archive and in FHIR: an older job tells nobody anything, and its label map is not read again. */
@@ -56,7 +57,7 @@ export class PostgresJobQueries implements JobQueries {
   async release(jobId: string): Promise<boolean> {
     const { numUpdatedRows } = await this.database.db
       .updateTable('job')
-      .set({ held_reason: null, released_at: sql<Date>`now()` })
+      .set({ held_reason: null, released_at: sql<Date>`now()`, released_for: sql<HeldReason>`held_reason` })
       .where('id', '=', jobId)
       .where('state', 'in', ['queued', 'running'])
       .where('held_reason', 'is not', null)

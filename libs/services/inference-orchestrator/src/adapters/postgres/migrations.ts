@@ -144,6 +144,7 @@ export const migrations: Migrations = {
   '0009-wrong-entries': {
     async up(db) {
       await sql`alter table procedure_step add column wrong_entry boolean not null default false`.execute(db);
+      await sql`alter table job add column released_for text`.execute(db);
     },
   },
 };

@@ -38,7 +38,8 @@ export function stepsOf(trx: Transaction<Tables>, studyInstanceUid: string): Pro
 
 /**
  * Holds the jobs of a study that wait, and those that would be offered again after their attempt, or releases what was
- * held. What a person let go stays so. An attempt that runs is not taken back.
+ * held. What a person let go stays so, but for a wrong worklist entry that nobody knew of then. An attempt that runs is not
+ * taken back.
  */
 export async function holdOrRelease(
   trx: Transaction<Tables>,
@@ -50,10 +51,11 @@ export async function holdOrRelease(
     .set({ held_reason: heldReason })
     .where('study_instance_uid', '=', studyInstanceUid)
     .where('state', 'in', ['queued', 'running'])
-    .where('held_reason', heldReason === null ? 'is not' : 'is', null);
-  const rows = await (heldReason === null ? changing : changing.where('released_at', 'is', null))
-    .returning('id')
-    .execute();
+    .where('held_reason', 'is distinct from', heldReason);
+  // Who let it go knew of one reason: another one is news to everybody.
+  const isNews = sql<boolean>`(released_at is null or (${heldReason} = 'procedure-step-wrong-entry'
+    and released_for is distinct from ${heldReason}))`;
+  const rows = await (heldReason === null ? changing : changing.where(isNews)).returning('id').execute();
   const ids = rows.map(({ id }) => id);
   return heldReason === null ? { held: [], released: ids } : { held: ids, released: [] };
 }

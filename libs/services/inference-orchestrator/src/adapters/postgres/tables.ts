@@ -58,8 +58,10 @@ export interface JobTable {
   next_attempt_at: Moment | null;
   /** Offered to nobody while queued; a running attempt goes on, and no further one is offered. */
   held_reason: HeldReason | null;
-  /** When a person let it go: nothing holds it again. */
+  /** When a person let it go: the same reason holds it never again. */
   released_at: Moment | null;
+  /** What held it then. */
+  released_for: Generated<HeldReason | null>;
   lease_until: Moment | null;
   deadline_at: Moment | null;
   worker_instance_id: string | null;

@@ -167,7 +167,10 @@ export interface StudyJob {
     | undefined;
   /** Of the last attempt that failed. */
   errorCode: string;
-  /** Queued: why no worker gets it; "procedure-step-discontinued". A later revision of the study or a person releases it. */
+  /**
+   * Queued: why no worker gets it; "procedure-step-discontinued", which a later revision with a completed step or a person releases, or
+   * "procedure-step-wrong-entry", which a person does.
+   */
   heldReason: string;
 }
 
