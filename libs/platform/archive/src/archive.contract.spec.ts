@@ -239,6 +239,32 @@ for (const { name, missing, open } of stores) {
       }
     });
 
+    it('refuses other pixels, or another study, where the site says so, and keeps nothing of them', async () => {
+      const strict = openArchive(config, objects, undefined, { conflicts: 'refuse' });
+      try {
+        const uid = newUid();
+        await strict.archive.store(ct(uid, 1), intake);
+        const keys = async (): Promise<number> => {
+          let count = 0;
+          for await (const _ of objects.list('')) count++;
+          return count;
+        };
+        const before = await keys();
+        await expect(strict.archive.store(ct(uid, 2), intake)).rejects.toMatchObject({
+          code: 'archive.refused-conflicting-pixels',
+          kind: 'conflict',
+        });
+        await expect(strict.archive.store(ct(uid, 1, { StudyInstanceUID: '1.2.9' }), intake)).rejects.toMatchObject({
+          code: 'archive.refused-conflicting-study',
+        });
+        expect(await keys()).toBe(before);
+        expect(await rowsOf(uid)).toMatchObject([{ current: true }]);
+        expect((await strict.archive.store(ct(uid, 1, { PatientID: 'CORRECTED' }), intake)).status).toBe('correction');
+      } finally {
+        await strict.database.close();
+      }
+    });
+
     it('keeps other pixels beside the first, which stays current', async () => {
       const uid = newUid();
       await archive.store(ct(uid, 1), intake);

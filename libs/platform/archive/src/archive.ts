@@ -13,6 +13,7 @@ import { tellConflict } from './conflicts.js';
 import { Deposit, type DepositStatus } from './deposit.js';
 import { Eraser } from './eraser.js';
 import { GroupCommit } from './group-commit.js';
+import { ConflictRefusedError } from './errors.js';
 import type { InstanceUids, SopReference, WrittenInstance } from './instance-bytes.js';
 import { InstanceStream } from './instance-writer.js';
 import type { InstanceSelection, KeptInstance, StudyIntake } from './kept-instances.js';
@@ -35,6 +36,8 @@ export interface ArchiveOptions {
   readonly site: string;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** What becomes of another object under a known UID; kept when not given. */
+  readonly conflicts?: 'keep' | 'refuse';
   /** Memory for comparing objects; shared by all archives of the process when not given. */
   readonly compareBudget?: ByteBudget;
 }
@@ -61,7 +64,7 @@ export interface InstanceWriter {
    * The acknowledgement: when it resolves the blob is durable and its row and its fact are committed.
    * @param expected UIDs announced for the object; others than these are refused
    * @throws {ArchiveUnavailableError} @throws {DicomParseError} @throws {TruncatedObjectError}
-   * @throws {MissingUidError} @throws {UidMismatchError}
+   * @throws {MissingUidError} @throws {UidMismatchError} @throws {ConflictRefusedError}
    */
   commit(expected?: Partial<InstanceUids>): Promise<StoreOutcome>;
   /** Which SOP Instance was written so far, for an answer that names what failed; undefined where it cannot be read. */
@@ -85,6 +88,7 @@ export class Archive {
   readonly #eraser: Eraser;
   readonly #site: string;
   readonly #clock: Clock;
+  readonly #conflicts: 'keep' | 'refuse';
   readonly #logger: Logger;
   /** What of it is shown and kept: hiding, restoring, legal holds. */
   readonly tombstones: Tombstones;
@@ -94,6 +98,7 @@ export class Archive {
     this.#db = options.database.db as unknown as Kysely<ArchiveTables>;
     this.#site = options.site;
     this.#clock = options.clock ?? systemClock;
+    this.#conflicts = options.conflicts ?? 'keep';
     this.#logger = options.logger;
     this.#ledger = new Ledger(this.#db, options.outbox, options.site);
     const rule = new RuleTwo(this.#store, this.#ledger, options.compareBudget ?? compareBudget);
@@ -287,11 +292,19 @@ export class Archive {
 
   async #commit(written: WrittenInstance, intake: Intake, storedAt: Date): Promise<StoreOutcome> {
     const row: PendingRow = { written, intake, storedAt, traceparent: currentTraceparent(), revisionFloor: 0 };
-    const status = await this.#deposit.settle(row);
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid } = written;
+    const fields = { sopInstanceUid, studyInstanceUid, source: intake.source };
+    const conflicts = intake.origin === 'callosum' ? 'keep' : this.#conflicts;
+    const status = await this.#deposit.settle(row, conflicts).catch(async (error: unknown) => {
+      if (error instanceof ConflictRefusedError) {
+        await this.#store.delete(written.blob.key).catch(() => undefined);
+        tellConflict(this.#logger, error.conflict, fields);
+      }
+      throw error;
+    });
     // What the sender hears does not depend on it: a copy that stays is the sweeper's.
     if (status === 'duplicate') await this.#store.delete(written.blob.key).catch(() => undefined);
-    tellConflict(this.#logger, status, { sopInstanceUid, studyInstanceUid, source: intake.source });
+    tellConflict(this.#logger, status, fields);
     return { status, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid };
   }
 }

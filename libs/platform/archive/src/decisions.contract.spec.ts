@@ -167,6 +167,18 @@ describe.skipIf(postgres.missing)(`decisions${postgres.missing ? ` (${postgres.m
     expect(await archive.tombstones.letGo(study, { ...over, sourceInstances: 2 })).toMatchObject({ instances: 2 });
   });
 
+  it('of retention wait for what is hidden, whose modality nobody says, and may keep its study for ever', async () => {
+    await stored();
+    const hidden = await stored();
+    await archive.tombstones.hide({ studyInstanceUid: study, sopInstanceUid: hidden }, person);
+    const letGoBy = async (hiddenQuietSince: Date | null) =>
+      archive.tombstones.letGo(study, { quietSince: new Date(now), hiddenQuietSince, eraseAfterMs: hourMs });
+    expect(await letGoBy(null)).toMatchObject({ instances: 0 });
+    expect(await letGoBy(new Date(now - 1))).toMatchObject({ instances: 0 });
+    expect(await readable()).toHaveLength(1);
+    expect(await letGoBy(new Date(now))).toMatchObject({ instances: 2 });
+  });
+
   it('of a person hold, where what may come again comes at that moment', async () => {
     const one = await stored();
     await archive.tombstones.hide({ studyInstanceUid: study }, { ...person, reason: 'retention' });

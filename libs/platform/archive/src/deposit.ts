@@ -1,5 +1,7 @@
 import { type ObjectStore, ObjectExistsError, ObjectNotFoundError } from '@callosum/object-store';
 
+import { isConflict } from './conflicts.js';
+import { ConflictRefusedError } from './errors.js';
 import type { GroupCommit } from './group-commit.js';
 import { admits } from './known-uids.js';
 import type { Ledger } from './ledger.js';
@@ -28,8 +30,9 @@ export class Deposit {
     private readonly tombstones: Pick<Tombstones, 'readmit'>,
   ) {}
 
-  async settle(row: PendingRow): Promise<DepositStatus> {
-    return (await this.commits.add(row)) ? 'stored' : this.decide(row);
+  /** @throws {ConflictRefusedError} where conflicts are refused */
+  async settle(row: PendingRow, conflicts: 'keep' | 'refuse'): Promise<DepositStatus> {
+    return (await this.commits.add(row)) ? 'stored' : this.decide(row, undefined, conflicts);
   }
 
   /**
@@ -38,7 +41,11 @@ export class Deposit {
    * stands on what tombstones say when it is given, and a copy that is kept already is looked for: its row may be of a
    * database that does not know what became of it.
    */
-  async decide(row: PendingRow, comesAfter?: (entry: LedgerEntry) => boolean): Promise<DepositStatus> {
+  async decide(
+    row: PendingRow,
+    comesAfter?: (entry: LedgerEntry) => boolean,
+    conflicts: 'keep' | 'refuse' = 'keep',
+  ): Promise<DepositStatus> {
     const { written } = row;
     const gone = new Set<number>();
     for (;;) {
@@ -63,6 +70,7 @@ export class Deposit {
         if ((await this.ledger.withholding(row))?.sequence === tombstone?.sequence) return 'duplicate';
         continue;
       }
+      if (conflicts === 'refuse' && isConflict(verdict.decision)) throw new ConflictRefusedError(verdict.decision);
       const { digests, ...revision } = verdict;
       await this.#mark(written.blob.key, revision.revision);
       if (await this.ledger.insertRevision(row, revision, digests, tombstone?.sequence)) return revision.decision;

@@ -21,6 +21,13 @@ export class MissingUidError extends CallosumError {
   }
 }
 
+/** Thrown where the site takes no other object under a known UID (rule 2): DICOM Cxxx, HTTP 409 within the answer. */
+export class ConflictRefusedError extends CallosumError {
+  constructor(readonly conflict: 'conflicting-pixels' | 'conflicting-study') {
+    super(`archive.refused-${conflict}`, 'conflict', 'another object is kept under this SOP Instance UID');
+  }
+}
+
 /** Thrown when the object ends before its Pixel Data does. */
 export class TruncatedObjectError extends CallosumError {
   constructor() {

@@ -21,16 +21,20 @@ export async function keptIn(
   site: string,
   { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: TombstoneScope,
 ): Promise<WithheldInstance[]> {
-  let query = db
-    .selectFrom('intake')
-    .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
-    .distinct()
-    .where('site', '=', site)
-    .where('erased_at', 'is', null)
-    .where('study_instance_uid', '=', studyInstanceUid);
-  if (seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', seriesInstanceUid);
-  if (sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', sopInstanceUid);
-  return query.execute();
+  const rows = (current: boolean) => {
+    const query = db
+      .selectFrom('intake')
+      .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
+      .where('site', '=', site)
+      .where('current', '=', current)
+      .where('erased_at', 'is', null)
+      .where('study_instance_uid', '=', studyInstanceUid);
+    const ofSeries =
+      seriesInstanceUid === undefined ? query : query.where('series_instance_uid', '=', seriesInstanceUid);
+    return sopInstanceUid === undefined ? ofSeries : ofSeries.where('sop_instance_uid', '=', sopInstanceUid);
+  };
+  // Each by its own index: asked for together, every row of the site would be read.
+  return rows(true).union(rows(false)).execute();
 }
 
 /** Whether bytes of a study are there that were to go: they could not be deleted, or not yet. */
@@ -84,6 +88,11 @@ export interface RetentionOver {
   readonly quietSince: Date;
   /** Its source instances, as far as who decided knows: what is shown beside them may have to be kept for longer. */
   readonly sourceInstances?: number | undefined;
+  /**
+   * The same for what is hidden and kept, of which who decided knows nothing; null: it keeps its study for ever. Not
+   * given: as the others.
+   */
+  readonly hiddenQuietSince?: Date | null | undefined;
 }
 
 /**
@@ -95,7 +104,7 @@ export async function mayLetGo(
   db: Kysely<ArchiveTables>,
   site: string,
   studyInstanceUid: string,
-  { quietSince, sourceInstances }: RetentionOver,
+  { quietSince, sourceInstances, hiddenQuietSince = quietSince }: RetentionOver,
 ): Promise<boolean> {
   const others =
     sourceInstances === undefined
@@ -108,8 +117,13 @@ export async function mayLetGo(
       or exists (select 1 from tombstone where site = ${site} and study_instance_uid = ${studyInstanceUid}
         and effect = 'restored'
         and (reason = 'person' or (reason = 'received-again' and recorded_at > ${quietSince})))
-      or exists (select 1 from intake where site = ${site} and study_instance_uid = ${studyInstanceUid}
+      or exists (select 1 from intake where site = ${site} and study_instance_uid = ${studyInstanceUid} and current
         and not issued_by_callosum and stored_at > ${quietSince})
+      or exists (select 1 from intake where site = ${site} and study_instance_uid = ${studyInstanceUid} and not current
+        and not issued_by_callosum and stored_at > ${quietSince})
+      or exists (select 1 from intake where site = ${site} and study_instance_uid = ${studyInstanceUid}
+        and withheld and erased_at is null and not issued_by_callosum
+        and stored_at > coalesce(${hiddenQuietSince}::timestamptz, '-infinity'))
       or ${others} as kept`.execute(db);
   return rows[0]?.kept === false;
 }

@@ -38,6 +38,7 @@ describe.skipIf(postgres.missing)(
     let archive: ReturnType<typeof openArchive>['archive'];
     let ledger: Ledger;
     let recorded: Statement[];
+    let retained: string;
     let known: { sop_instance_uid: string; study_instance_uid: string; series_instance_uid: string; blob_key: string };
 
     beforeAll(async () => {
@@ -45,6 +46,13 @@ describe.skipIf(postgres.missing)(
       await prepareArchive(config);
       admin = connect<never>({ ...config, statementTimeoutMs: 600_000 }, 'archive', () => undefined);
       await admin.pool.query(fillIntake(rows));
+      // Corrections and conflicts.
+      await admin.pool.query(`insert into intake (site, study_instance_uid, series_instance_uid, sop_instance_uid,
+          sop_class_uid, transfer_syntax_uid, revision, current, decision, blob_key, byte_count, sha256, dataset_sha256,
+          origin, source, issued_by_callosum, stored_at)
+        select site, study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid, 2, false,
+          'conflicting-pixels', blob_key || '-2', byte_count, sha256, dataset_sha256, origin, source, false, stored_at
+        from intake where id % 20 = 0`);
       await admin.pool.query(fillInbox(rows));
       await admin.pool.query(`insert into outbox (topic, key, event_id, type, source, time, site, correlation_id, value)
       select 't', 'k' || n, md5(n::text), 't', 's', now(), 'default', 'c', '{}' from generate_series(1, 20000) as n`);
@@ -56,8 +64,11 @@ describe.skipIf(postgres.missing)(
         .query(`insert into withheld_instance (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
           withheld, reason, admits_again, erase_at, erased)
         select 'default', study_instance_uid, sop_instance_uid, series_instance_uid, 1, true, 'retention', true,
-          now() - interval '1 day', id > 10 from intake`);
+          now() - interval '1 day', id > 10 from intake where current`);
       await admin.pool.query('vacuum analyze');
+      // Of 500 instances, and with the whole of its study among the rows.
+      [{ retained }] = (await admin.pool.query('select study_instance_uid as retained from intake where id = 30000'))
+        .rows as [{ retained: string }];
       [known] = (await admin.pool.query<typeof known>('select * from intake where id = 54321')).rows as [typeof known];
       folder = mkdtempSync(join(tmpdir(), 'callosum-plans-'));
       ({ archive, database } = openArchive(config, new FileObjectStore({ root: folder, diskFreeBytesMin: 0 })));
@@ -98,6 +109,33 @@ describe.skipIf(postgres.missing)(
       ],
       ['the numbers of a study', () => archive.intakeOf(known.study_instance_uid)],
       ['the source instances of a study', () => archive.sourceInstancesOf(known.study_instance_uid)],
+      [
+        'what a deletion hides, and a restore shows again',
+        async () => {
+          const scope = { studyInstanceUid: known.study_instance_uid };
+          const hide = { reason: 'person', actor: 'plans', eraseAfterMs: null } as const;
+          const series = { ...scope, seriesInstanceUid: known.series_instance_uid };
+          await archive.tombstones.hide({ ...series, sopInstanceUid: known.sop_instance_uid }, hide);
+          await archive.tombstones.hide(series, hide);
+          await archive.tombstones.hide(scope, hide);
+          await archive.tombstones.restore(scope, hide);
+        },
+      ],
+      [
+        'what a legal hold keeps',
+        async () => {
+          await archive.tombstones.hold(known.study_instance_uid, { actor: 'plans' });
+          await archive.tombstones.release(known.study_instance_uid, { actor: 'plans' });
+        },
+      ],
+      [
+        'what retention lets go',
+        async () => {
+          const over = { quietSince: new Date(), sourceInstances: 500, eraseAfterMs: null };
+          const { instances } = await archive.tombstones.letGo(retained, over);
+          expect(instances).toBe(500);
+        },
+      ],
       [
         'what is due to be erased',
         async () => {

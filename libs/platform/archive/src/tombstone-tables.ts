@@ -127,4 +127,10 @@ export const tombstoneMigrations: Migrations = {
   }),
   '0007-erasures-under-way': addIndexes({ name: 'intake_erasing', table: 'intake', on: '(site, id) where erasing' }),
   '0008-hiding-notes': { up: createHidingNotes },
+  // Beside intake_study, which has the current ones: decisions are about all that is kept of a study.
+  '0009-not-current': addIndexes({
+    name: 'intake_not_current',
+    table: 'intake',
+    on: '(site, study_instance_uid) where not current',
+  }),
 };

@@ -17,6 +17,16 @@ const schema = z.object({
   CALLOSUM_X_MS: wholeNumber(1, 1000).describe('Time of X'),
   CALLOSUM_X_MODE: z.enum(['a', 'b']).default('a').describe('Mode'),
   CALLOSUM_X_ON: flag().default(false).describe('On'),
+  CALLOSUM_X_RULES: z
+    .string()
+    .default('{"a":1}')
+    .transform((text) => JSON.parse(text) as Record<string, number>)
+    .describe('Rules'),
+  CALLOSUM_X_UIDS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').filter(Boolean))
+    .describe('UIDs'),
 });
 
 describe('settings', () => {
@@ -26,6 +36,8 @@ describe('settings', () => {
       CALLOSUM_X_MS: 5,
       CALLOSUM_X_MODE: 'a',
       CALLOSUM_X_ON: true,
+      CALLOSUM_X_RULES: { a: 1 },
+      CALLOSUM_X_UIDS: [],
     });
   });
 
@@ -51,6 +63,16 @@ describe('settings', () => {
       defaultValue: '8080',
     });
     expect(describeSettings(schema).find(({ name }) => name === 'CALLOSUM_X_MS')?.required).toBe(true);
+  });
+
+  it('documents a default as one may write it', () => {
+    const defaults = Object.fromEntries(describeSettings(schema).map((one) => [one.name, one.defaultValue]));
+    expect(defaults).toMatchObject({ CALLOSUM_X_RULES: '{"a":1}', CALLOSUM_X_ON: 'false' });
+    expect(defaults['CALLOSUM_X_UIDS']).toBeUndefined();
+    const written = Object.fromEntries(Object.entries(defaults).filter(([, value]) => value !== undefined));
+    expect(parseSettings(schema, { ...written, CALLOSUM_X_MS: '5' })).toEqual(
+      parseSettings(schema, { CALLOSUM_X_MS: '5' }),
+    );
   });
 });
 

@@ -69,23 +69,32 @@ export interface SettingDoc {
   readonly defaultValue?: string;
 }
 
-/** What docs/guides/settings.md is generated from. */
+/** What docs/reference/settings.md is generated from. A default is said as one would write it in the environment. */
 export function describeSettings(schema: SettingsSchema): SettingDoc[] {
   return Object.entries(schema.shape).map(([name, field]) => {
     const type = field as z.ZodType;
     const absent = type.safeParse(undefined);
+    const written = writtenDefault(type) ?? (absent.success ? textOf(absent.data) : undefined);
     return {
       name,
       description: type.meta()?.description ?? '',
       required: !absent.success,
-      ...(absent.success && absent.data !== undefined ? { defaultValue: textOf(absent.data) } : {}),
+      ...(written ? { defaultValue: written } : {}),
     };
   });
 }
 
-/** As one would write it in the environment: lists of words with commas. */
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
+/** The default text of a setting that is made into something else: what it is made into cannot be written back. */
+function writtenDefault(type: z.core.$ZodType): string | undefined {
+  const { def } = (type as z.core.$ZodTypes)._zod;
+  if (def.type === 'default') return typeof def.defaultValue === 'string' ? def.defaultValue : undefined;
+  if (def.type === 'pipe') return writtenDefault(def.in);
+  return def.type === 'optional' ? writtenDefault(def.innerType) : undefined;
+}
+
+/** Lists of words with commas. */
+function textOf(value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value;
   const words = Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string');
   return words ? value.join(',') : JSON.stringify(value);
 }

@@ -26,9 +26,10 @@ export function openArchive(
   // Every service that stores runs a relay over the archive's outbox; the lock lets one at a time send.
   relay.start();
   closers.add(() => relay.close());
-  const archive = new Archive({ database, objectStore, outbox, site: settings.CALLOSUM_SITE, logger });
+  const { CALLOSUM_SITE: site, CALLOSUM_CONFLICTS: conflicts } = settings;
+  const archive = new Archive({ database, objectStore, outbox, site, logger, conflicts });
   const { newClient } = database;
-  const sweeper = new ArchiveSweeper({ archive, newClient, site: settings.CALLOSUM_SITE, logger }).start();
+  const sweeper = new ArchiveSweeper({ archive, newClient, site, logger }).start();
   closers.add(() => sweeper.close());
   return { archive, sweeper };
 }

@@ -104,6 +104,12 @@ export const platformSettings = z.object({
       'Facts that Kafka has taken are kept in the database for so many hours: `announce` sends them again to a Kafka that lost its data. 0: not at all',
     ),
   CALLOSUM_OBJECT_STORE: z.enum(['files', 's3']).default('files').describe('Where blobs are kept'),
+  CALLOSUM_CONFLICTS: z
+    .enum(['keep', 'refuse'])
+    .default('keep')
+    .describe(
+      'An object with other pixels, or of another study, under a known SOPInstanceUID: kept beside the first, or refused (C000). Either way a person is told',
+    ),
   CALLOSUM_OBJECT_STORE_DIR: z.string().default('.callosum/objects').describe('Folder of the blobs (files)'),
   CALLOSUM_DISK_FREE_BYTES_MIN: wholeNumber(0, Number.MAX_SAFE_INTEGER)
     .default(1_073_741_824)

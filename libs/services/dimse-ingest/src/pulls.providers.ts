@@ -50,6 +50,7 @@ export const pullProviders: Provider[] = [
           aet: settings.CALLOSUM_DIMSE_AE,
           privateSopClassUids: settings.CALLOSUM_DIMSE_PRIVATE_SOP_CLASSES,
           responseMs: settings.CALLOSUM_PULL_RESPONSE_TIMEOUT_MS,
+          searchMs: settings.CALLOSUM_PULL_SEARCH_TIMEOUT_MS,
           onError: (err) => logger.error({ err }, 'dimse.failed'),
         }),
         refusalOf: answerOf,

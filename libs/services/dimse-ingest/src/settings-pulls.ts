@@ -10,6 +10,11 @@ export const pullSettings = {
   CALLOSUM_PULL_RESPONSE_TIMEOUT_MS: wholeNumber(1_000, 86_400_000)
     .default(600_000)
     .describe('A source of pulls that says nothing for this long counts as gone, in milliseconds'),
+  CALLOSUM_PULL_SEARCH_TIMEOUT_MS: wholeNumber(1_000, 3_600_000)
+    .default(60_000)
+    .describe(
+      'A source that says nothing to the search (C-FIND) of a pull for this long counts as hung, in milliseconds',
+    ),
   CALLOSUM_PULL_GIVE_UP_HOURS: wholeNumber(1, 720)
     .default(24)
     .describe('A pull whose source is away is tried for this long, in hours'),

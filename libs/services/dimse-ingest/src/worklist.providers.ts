@@ -1,14 +1,18 @@
 import type { Authenticator } from '@callosum/auth';
 import { FhirClient } from '@callosum/fhir';
-import { AUTHENTICATOR, PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
-import { currentTraceparent } from '@callosum/telemetry';
+import { errorCode } from '@callosum/kernel';
+import { AUTHENTICATOR, LOGGER, PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
+import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
 
 import { FhirOrders } from './adapters/fhir-orders.js';
+import { FairTurns } from './application/fair-turns.js';
 import { FindWorklist } from './application/find-worklist.js';
 import type { DimseIngestSettings } from './settings.js';
 import { WorklistService } from './transport/dimse/worklist.service.js';
 
+/** Pages of orders that are read at the same time: each is some searches of the record. */
+const pagesAtOnce = 4;
 /** A modality waits for its list with a person before it. */
 const fhirTimeoutMs = 10_000;
 
@@ -25,6 +29,7 @@ export const worklistProviders: Provider[] = [
       settings: DimseIngestSettings,
       { CALLOSUM_FHIR_URL, CALLOSUM_SITE: site }: PlatformSettings,
       { fhirToken: accessToken }: Authenticator,
+      logger: Logger,
     ) => {
       const fhir = new FhirClient({
         baseUrl: CALLOSUM_FHIR_URL,
@@ -33,17 +38,19 @@ export const worklistProviders: Provider[] = [
         ...(accessToken ? { accessToken } : {}),
       });
       const { CALLOSUM_WORKLIST_TIME_ZONE: timeZone } = settings;
-      return new FindWorklist(
-        new FhirOrders(fhir, CALLOSUM_FHIR_URL, settings.CALLOSUM_WORKLIST_CATEGORIES),
-        {
+      return new FindWorklist({
+        orders: new FhirOrders(fhir, CALLOSUM_FHIR_URL, settings.CALLOSUM_WORKLIST_CATEGORIES),
+        site: {
           site,
           stations: new Map(Object.entries(settings.CALLOSUM_WORKLIST_STATIONS)),
           ...(timeZone === undefined ? {} : { timeZone }),
         },
-        settings.CALLOSUM_WORKLIST_ORDERS_MAX,
-      );
+        ordersMax: settings.CALLOSUM_WORKLIST_ORDERS_MAX,
+        turns: new FairTurns(pagesAtOnce),
+        onLeftOut: (order, error) => logger.warn({ order, code: errorCode(error) }, 'worklist.order-left-out'),
+      });
     },
-    inject: [SETTINGS, PLATFORM_SETTINGS, AUTHENTICATOR],
+    inject: [SETTINGS, PLATFORM_SETTINGS, AUTHENTICATOR, LOGGER],
   },
   WorklistService,
 ];

@@ -23,7 +23,7 @@ async function shown(bytes: readonly Uint8Array[]): Promise<string> {
   for (const one of bytes) study = await orchestrator.index.add(orchestrator.objects, one);
   return study;
 }
-const complete = (study: string, revision: number, steps: imaging.ProcedureStepStatus[]) =>
+const complete = (study: string, revision: number, steps: Parameters<typeof orchestrator.tellCompleted>[3]) =>
   orchestrator.tellCompleted(study, revision, newId(), steps);
 const bytesOf = ({ bytes }: { readonly bytes: Uint8Array }): Uint8Array => bytes;
 const jobsOf = (study: string) =>
@@ -160,6 +160,37 @@ describe('a procedure step that is discontinued while a job of its study waits',
     one.close();
     await until('the end of the attempt', async () => (await jobsOf(study))[0]?.state === 'queued' || undefined);
     expect(await heldReasons(study)).toEqual(['procedure-step-discontinued']);
+  });
+
+  const discontinuationReason = { value: '110514', scheme: 'DCM' };
+
+  it('for a wrong worklist entry stays held beside a completed one, in whatever order they are told', async () => {
+    const { study } = await waiting('wrong-entry');
+    await orchestrator.tellStep({ studyInstanceUid: study, status: DISCONTINUED, discontinuationReason });
+    await untilHeld(study, 'procedure-step-wrong-entry');
+    await orchestrator.tellStep({ studyInstanceUid: study, procedureStepUid: stepUid(1), status: COMPLETED });
+    await complete(study, 2, [{ status: DISCONTINUED, discontinuationReason }, COMPLETED]);
+    await considered(study, 2);
+    expect(await heldReasons(study)).toEqual(['procedure-step-wrong-entry']);
+
+    const other = await waiting('wrong-entry-later');
+    await orchestrator.tellStep({ studyInstanceUid: other.study, procedureStepUid: stepUid(1), status: COMPLETED });
+    await complete(other.study, 2, [{ status: DISCONTINUED, discontinuationReason }, COMPLETED]);
+    await untilHeld(other.study, 'procedure-step-wrong-entry');
+    expect(await orchestrator.post(`/api/inference/jobs/${other.jobId}/release`)).toMatchObject({ status: 200 });
+    expect(await heldReasons(other.study)).toEqual([null]);
+  });
+
+  it('is not released by its step being forgotten', async () => {
+    const { study } = await waiting('forgotten');
+    await orchestrator.tellStep({ studyInstanceUid: study, status: DISCONTINUED });
+    await untilHeld(study, 'procedure-step-discontinued');
+    await orchestrator.database.db.deleteFrom('procedure_step').where('study_instance_uid', '=', study).execute();
+    await complete(study, 2, []);
+    await considered(study, 2);
+    expect(await heldReasons(study)).toEqual(['procedure-step-discontinued']);
+    await complete(study, 3, [COMPLETED]);
+    await untilHeld(study, null);
   });
 });
 

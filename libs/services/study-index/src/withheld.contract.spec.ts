@@ -314,4 +314,11 @@ describe('retention', () => {
     expect(asked).toEqual([[uid('s'), 1]]);
     expect(await turn()).toBe(0);
   });
+
+  it('goes by the modalities of what others sent: what was made of it keeps it no longer', async () => {
+    await send(slice('s', 'a', 1));
+    await send(slice('s', 'seg', 1, { Modality: 'SEG' }), { issued: true });
+    await complete();
+    expect(await new PostgresRetention(database.db).claim()).toMatchObject({ modalities: ['CT'], sourceInstances: 1 });
+  });
 });

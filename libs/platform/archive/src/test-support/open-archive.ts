@@ -24,7 +24,7 @@ export function openArchive(
   config: DatabaseConfig,
   objectStore: ObjectStore,
   outboxRowsMax = 1_000_000,
-  options: Partial<Pick<ArchiveOptions, 'compareBudget' | 'logger' | 'clock'>> = {},
+  options: Partial<Pick<ArchiveOptions, 'compareBudget' | 'logger' | 'clock' | 'conflicts'>> = {},
 ): OpenArchive {
   const database = connect<never>(config, 'archive', () => undefined);
   const outbox = new PostgresOutbox({ service: 'dimse-ingest', outboxRowsMax });

@@ -125,6 +125,9 @@ export const logEvents = {
   ),
   'commitment.loop-failed': error('Reports of storage commitments could not be looked for; tried again'),
   'dimse.refused': warn('A request other than C-STORE was answered with a failure: `operation`, `status`, `code`'),
+  'worklist.order-left-out': warn(
+    "An order cannot be said in DICOM and is in nobody's worklist: `order`, the id of its ServiceRequest, and `code`",
+  ),
   'retrieve.incomplete': warn(
     'A C-MOVE or C-GET could not send all: `destination`, counts, and `code`, why the first instance failed',
   ),

@@ -21,7 +21,13 @@ const match = (uid: string): Match => {
 
 function sourceAt(port: number): DicomPullSource {
   const to = { host: '127.0.0.1', port, calledAet: 'PACS', callingAet: 'CALLOSUM' };
-  const options = { aet: 'CALLOSUM', privateSopClassUids: [], responseMs: 5_000, onError: () => undefined };
+  const options = {
+    aet: 'CALLOSUM',
+    privateSopClassUids: [],
+    responseMs: 5_000,
+    searchMs: 5_000,
+    onError: () => undefined,
+  };
   return new DicomPullSource({ of: () => to } as unknown as PeerOptions, options);
 }
 

@@ -28,13 +28,10 @@ export interface DicomPullSourceOptions {
   readonly privateSopClassUids: readonly string[];
   /** A source that fetches from slow media says nothing for long. */
   readonly responseMs: number;
-  /** The same for a C-FIND; a minute, or `responseMs` where that is less, when not given. */
-  readonly lookUpMs?: number;
+  /** The same for a C-FIND: a look into a database fetches nothing from slow media. */
+  readonly searchMs: number;
   readonly onError: (error: unknown) => void;
 }
-
-/** A look into a database fetches nothing from slow media: a source that is silent for this long is hung. */
-const lookUpMs = 60_000;
 
 /** Study Root C-FIND, C-MOVE and C-GET, each on an association of its own. */
 export class DicomPullSource implements PullSource {
@@ -49,7 +46,8 @@ export class DicomPullSource implements PullSource {
     const stopEnding = endAfterCancel(association, signal);
     try {
       const { status } = yield* findDatasets(association, StudyRoot.Find, identifier, {
-        ...this.#lookUp(signal),
+        signal,
+        responseMs: this.options.searchMs,
         onUnreadable: () => onIncomplete(matchUnreadableCode),
       });
       if (status !== QueryStatus.Success) onIncomplete(matchesCutCode);
@@ -110,10 +108,6 @@ export class DicomPullSource implements PullSource {
 
   #query(signal: AbortSignal) {
     return { signal, responseMs: this.options.responseMs };
-  }
-
-  #lookUp(signal: AbortSignal) {
-    return { signal, responseMs: Math.min(this.options.responseMs, this.options.lookUpMs ?? lookUpMs) };
   }
 }
 

@@ -11,6 +11,7 @@ export class LiveEntities implements ApplicationEntities, EntityDirectory {
   #revision = -1;
   #list: EntityList;
   #refreshing: Promise<void> | undefined;
+  readonly #told: (() => void)[] = [];
 
   constructor(
     private readonly fixed: readonly ApplicationEntity[],
@@ -31,6 +32,10 @@ export class LiveEntities implements ApplicationEntities, EntityDirectory {
     return this.#list.callable(aet);
   }
 
+  onChanged(told: () => void): void {
+    this.#told.push(told);
+  }
+
   /** One after the other: a look that began before a change may not have seen it. */
   async refresh(): Promise<void> {
     await this.#refreshing?.catch(() => undefined);
@@ -46,5 +51,6 @@ export class LiveEntities implements ApplicationEntities, EntityDirectory {
     const stored = (await this.table.all()).map(({ entity }) => entity).filter(({ aet }) => !titles.has(aet));
     this.#list = new EntityList([...this.fixed, ...stored]);
     this.#revision = revision;
+    for (const tell of this.#told) tell();
   }
 }

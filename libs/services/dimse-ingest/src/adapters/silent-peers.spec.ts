@@ -55,7 +55,7 @@ describe('a node that says nothing', () => {
     const source = new DicomPullSource(options, {
       aet: 'CALLOSUM',
       responseMs: 600_000,
-      lookUpMs: 200,
+      searchMs: 200,
       privateSopClassUids: [],
       onError: () => undefined,
     });

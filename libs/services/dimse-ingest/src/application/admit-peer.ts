@@ -53,6 +53,12 @@ export class AdmitPeer {
     };
   }
 
+  /** Whether an association that was let in would be now, with the same rights. Its user is not asked for again. */
+  async stillAdmits(caller: Caller, { entity: then }: Admitted): Promise<boolean> {
+    const now = await this.#entityOf(caller);
+    return typeof now !== 'string' && rightsOf(now) === rightsOf(then);
+  }
+
   async #entityOf(caller: Caller): Promise<ApplicationEntity | PeerRefusal | undefined> {
     if (this.entities.isEmpty) return undefined;
     let best = 0;
@@ -73,3 +79,6 @@ export class AdmitPeer {
     return certificate && isCertificateOf(certificate, entity.tls) ? undefined : 'wrong-certificate';
   }
 }
+
+const rightsOf = (entity: ApplicationEntity | undefined): string =>
+  JSON.stringify([entity?.may ?? 'everything', entity?.users ?? 'nobody']);

@@ -38,6 +38,8 @@ export interface EntityTable {
 export interface EntityDirectory extends KnownEntities {
   /** Takes over what was changed since. */
   refresh(): Promise<void>;
+  /** Calls `told` after each change that was taken over. */
+  onChanged(told: () => void): void;
 }
 
 /** What became of a C-ECHO. */

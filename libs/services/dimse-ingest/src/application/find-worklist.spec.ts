@@ -3,10 +3,17 @@ import { describe, expect, it } from 'vitest';
 
 import { readWorklistQuery } from '../domain/worklist/worklist-query.js';
 import { imagingOrder } from '../test-support/orders.js';
+import { FairTurns } from './fair-turns.js';
 import { FindWorklist } from './find-worklist.js';
 import type { Orders } from './worklist-ports.js';
 
 const site = { site: 'default', stations: new Map<string, string[]>() };
+const caller = (callingAet = 'CT1') => ({ callingAet, signal: new AbortController().signal });
+const worklist = (
+  orders: Orders,
+  ordersMax = 1_000,
+  onLeftOut: (order: string) => void = () => undefined,
+): FindWorklist => new FindWorklist({ orders, site, ordersMax, turns: new FairTurns(2), onLeftOut });
 const query = readWorklistQuery(datasetOf({ AccessionNumber: '', PatientID: 'MRN-1' }));
 
 /** Pages of two orders, without end. */
@@ -24,19 +31,60 @@ class EndlessOrders implements Orders {
 describe('a worklist', () => {
   it('is read as far as the modality reads it', async () => {
     const orders = new EndlessOrders();
-    const items = new FindWorklist(orders, site, 1_000).execute(query, new AbortController().signal);
+    const items = worklist(orders).execute(query, caller());
     const { value } = await items.next();
-    expect(value).toMatchObject({ [tagOf('AccessionNumber')]: { Value: ['ACC-77'] } });
+    expect(value?.item).toMatchObject({ [tagOf('AccessionNumber')]: { Value: ['ACC-77'] } });
     await items.return();
     expect(orders.pages).toBe(1);
   });
 
   it('that would read too many orders ends, whatever of them matches', async () => {
     const none = readWorklistQuery(datasetOf({ PatientName: 'nobody' }));
-    const items = new FindWorklist(new EndlessOrders(), site, 5).execute(none, new AbortController().signal);
+    const items = worklist(new EndlessOrders(), 5).execute(none, caller());
     await expect(items.next()).rejects.toMatchObject({
       code: 'dimse-ingest.worklist-too-large',
       kind: 'unavailable',
     });
+  });
+
+  it('leaves out an order that cannot be said, and answers the others', async () => {
+    const odd = imagingOrder({ id: 'odd' });
+    Object.defineProperty(odd.order, 'identifier', {
+      get: () => {
+        throw new RangeError('odd');
+      },
+    });
+    const orders = {
+      search: async function* () {
+        yield await Promise.resolve([odd, imagingOrder()]);
+      },
+    };
+    const leftOut: string[] = [];
+    const list = worklist(orders, 10, (order: string) => void leftOut.push(order));
+    const found: string[] = [];
+    for await (const { orderId } of list.execute(query, caller())) found.push(orderId);
+    expect({ found, leftOut }).toEqual({ found: ['sr1'], leftOut: ['odd'] });
+  });
+
+  it('of one AE that asks again and again keeps nobody else waiting', async () => {
+    const waiting: (() => void)[] = [];
+    const slow = {
+      search: async function* () {
+        await new Promise<void>((resolve) => waiting.push(resolve));
+        yield [imagingOrder()];
+      },
+    };
+    const list = worklist(slow);
+    const asked = ['CT1', 'CT1', 'CT1', 'MR1'].map((aet) => list.execute(query, caller(aet)).next());
+    await new Promise((resolve) => setImmediate(resolve));
+    // One of each: half of the turns is the most an AE has.
+    expect(waiting).toHaveLength(2);
+    waiting[1]?.();
+    await expect(asked[3]).resolves.toMatchObject({ done: false });
+    for (let round = 0; round < 3; round++) {
+      for (const go of waiting) go();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(asked);
   });
 });

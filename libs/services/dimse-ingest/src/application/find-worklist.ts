@@ -1,30 +1,69 @@
 import type { DicomJson } from '@callosum/dicom';
 
 import { WorklistTooLargeError } from '../domain/worklist/errors.js';
-import type { WorklistSite } from '../domain/worklist/order.js';
+import type { ImagingOrder, WorklistSite } from '../domain/worklist/order.js';
 import { worklistItem } from '../domain/worklist/worklist-item.js';
 import { answerOf, type WorklistQuery } from '../domain/worklist/worklist-query.js';
+import type { FairTurns } from './fair-turns.js';
 import type { Orders } from './worklist-ports.js';
+
+/** An order of the answer; `orderId` is its id in the record. */
+export interface WorklistMatch {
+  readonly orderId: string;
+  readonly item: DicomJson;
+}
+
+export interface WorklistParts {
+  readonly orders: Orders;
+  readonly site: WorklistSite;
+  /** That one query reads: a modality asks for a day. */
+  readonly ordersMax: number;
+  /** Of the record, by the AEs that ask: it takes what the EHR writes, too. */
+  readonly turns: FairTurns;
+  /** An order cannot be said in DICOM: one such must not take the list from everybody. */
+  readonly onLeftOut: (orderId: string, error: unknown) => void;
+}
 
 /** C-FIND of the Modality Worklist (PS3.4 annex K): what is ordered and not done, as it stands in the record now. */
 export class FindWorklist {
-  /** @param ordersMax that one query reads: a modality asks for a day */
-  constructor(
-    private readonly orders: Orders,
-    private readonly site: WorklistSite,
-    private readonly ordersMax: number,
-  ) {}
+  constructor(private readonly parts: WorklistParts) {}
 
   /** @throws {WorklistTooLargeError} and what `Orders.search` throws */
-  async *execute(query: WorklistQuery, signal: AbortSignal): AsyncGenerator<DicomJson, void> {
+  async *execute(
+    query: WorklistQuery,
+    { callingAet, signal }: { readonly callingAet: string; readonly signal: AbortSignal },
+  ): AsyncGenerator<WorklistMatch, void> {
+    const { orders, ordersMax, turns } = this.parts;
     let read = 0;
-    for await (const page of this.orders.search(query.narrowing, signal)) {
-      read += page.length;
-      if (read > this.ordersMax) throw new WorklistTooLargeError(this.ordersMax);
-      for (const order of page) {
-        const answer = answerOf(worklistItem(order, this.site), query);
-        if (answer) yield answer;
+    const pages = orders.search(query.narrowing, signal)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        // Nobody has a turn while the one that asks reads what was found.
+        const giveBack = await turns.take(callingAet, signal);
+        const { done, value: page } = await pages.next().finally(giveBack);
+        if (done) return;
+        read += page.length;
+        if (read > ordersMax) throw new WorklistTooLargeError(ordersMax);
+        for (const order of page) {
+          const item = this.#answer(order, query);
+          if (item) yield { orderId: order.order.id, item };
+        }
       }
+    } finally {
+      await pages.return?.();
+    }
+  }
+
+  leaveOut(orderId: string, error: unknown): void {
+    this.parts.onLeftOut(orderId, error);
+  }
+
+  #answer(order: ImagingOrder, query: WorklistQuery): DicomJson | undefined {
+    try {
+      return answerOf(worklistItem(order, this.parts.site), query);
+    } catch (error) {
+      this.leaveOut(order.order.id, error);
+      return undefined;
     }
   }
 }

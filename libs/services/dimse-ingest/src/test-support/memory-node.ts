@@ -6,12 +6,13 @@ import { systemClock } from '@callosum/kernel';
 import { Drain } from '@callosum/runtime';
 import { createLogger } from '@callosum/telemetry';
 
-import { EntityList } from '../adapters/entity-list.js';
+import { LiveEntities } from '../adapters/live-entities.js';
 import { NetworkAddresses } from '../adapters/network-addresses.js';
 import { AdmitPeer } from '../application/admit-peer.js';
 import { AnnounceRelease } from '../application/announce-release.js';
 import { CheckUserIdentity } from '../application/check-user-identity.js';
 import { StoreInstance } from '../application/store-instance.js';
+import type { ApplicationEntity } from '../domain/application-entity.js';
 import { dimseIngestSettings } from '../settings.js';
 import { certificateFilesOf } from '../settings-peers.js';
 import { DimseListener } from '../transport/dimse/dimse-listener.js';
@@ -25,6 +26,8 @@ export class MemoryNode {
     readonly listener: DimseListener,
     readonly archive: MemoryArchive,
     readonly logLines: readonly string[],
+    /** The AEs that people keep by the API are these from now on. */
+    readonly change: (...entities: ApplicationEntity[]) => Promise<void>,
   ) {}
 
   static async start(changes: Record<string, string>, certificateEveryMs = 20): Promise<MemoryNode> {
@@ -36,22 +39,32 @@ export class MemoryNode {
     const archive = new MemoryArchive();
     const logger = createLogger('dimse-ingest', 'debug', { write: (line: string) => void logLines.push(line) });
     const unusable = ({ code }: CertificateFilesError): void => logger.error({ code }, 'dimse.certificate-unusable');
+    const stored = { revision: 0, entities: [] as ApplicationEntity[] };
+    const entities = new LiveEntities(settings.CALLOSUM_DIMSE_AES, {
+      revision: () => Promise.resolve(stored.revision),
+      all: () =>
+        Promise.resolve(
+          stored.entities.map((entity) => ({ entity, revision: 1, changedAt: new Date(), changedBy: 'subject-1' })),
+        ),
+    });
+    const change = async (...changed: ApplicationEntity[]): Promise<void> => {
+      stored.entities = changed;
+      stored.revision++;
+      await entities.refresh();
+    };
     const listener = new DimseListener(
       settings,
       new StoreInstance(archive),
       new AnnounceRelease(new MemoryAnnouncer(), systemClock),
-      new AdmitPeer(
-        new EntityList(settings.CALLOSUM_DIMSE_AES),
-        new NetworkAddresses(),
-        new CheckUserIdentity(policy, noTokens, inClear),
-      ),
+      new AdmitPeer(entities, new NetworkAddresses(), new CheckUserIdentity(policy, noTokens, inClear)),
       [],
       logger,
       new Drain(300),
+      entities,
       files && new CertificateFiles(files, unusable, certificateEveryMs, tlsProfile),
     );
     await listener.onApplicationBootstrap();
-    return new MemoryNode(listener, archive, logLines);
+    return new MemoryNode(listener, archive, logLines, change);
   }
 
   to(changes: Partial<ScuOptions> = {}): ScuOptions {

@@ -186,6 +186,22 @@ describe('jobs on a study with a discontinued step', () => {
     expect(holdFor([done, { status: 'in-progress' }], 'hold')).toBeUndefined();
     expect(holdFor([], 'hold')).toBeUndefined();
   });
+
+  it('are held whatever was completed beside it, where the worklist entry was another one’s', () => {
+    const wrong = { ...discontinued, isWrongEntry: true };
+    expect(holdFor([wrong, done], 'hold')).toBe('procedure-step-wrong-entry');
+    expect(holdFor([done], 'hold', 'procedure-step-wrong-entry')).toBe('procedure-step-wrong-entry');
+    expect(holdFor([wrong, done], 'run')).toBeUndefined();
+  });
+
+  it('are not released by steps that are forgotten', () => {
+    expect(holdFor([], 'hold', 'procedure-step-discontinued')).toBe('procedure-step-discontinued');
+    expect(holdFor([{ status: 'in-progress' }], 'hold', 'procedure-step-discontinued')).toBe(
+      'procedure-step-discontinued',
+    );
+    expect(holdFor([done], 'hold', 'procedure-step-discontinued')).toBeUndefined();
+    expect(holdFor([], 'run', 'procedure-step-discontinued')).toBeUndefined();
+  });
 });
 
 describe('an attempt', () => {

@@ -7,13 +7,18 @@ export interface ExistingJob {
 }
 
 /** Why a job is offered to nobody until it is released. */
-export type HeldReason = 'procedure-step-discontinued';
+export type HeldReason = 'procedure-step-discontinued' | 'procedure-step-wrong-entry';
 
 export type StepStatus = 'in-progress' | 'discontinued' | 'completed';
 
 /** How far a procedure step of a study is, as far as anybody told. */
 export interface StepSeen {
   readonly status: StepStatus;
+  /**
+   * Discontinued since another patient's or procedure's worklist entry had been selected (PS3.16 CID 9300: DCM 110514): what
+   * it made may be of another person than the study says.
+   */
+  readonly isWrongEntry?: boolean;
 }
 
 /** What was told of a procedure step. */
@@ -25,12 +30,22 @@ export interface StepTold extends StepSeen {
 
 /**
  * Whether jobs on a study wait for a person. A discontinued step may have left half an examination, and a finding on that
- * misleads; one that was completed beside it is the examination done again.
+ * misleads; one that was completed beside it is the examination done again. Not so where the worklist entry was wrong:
+ * the images of somebody else are still in the study, whatever was completed beside them.
  * @param policy of the site
+ * @param before why they wait already: steps are forgotten, and nothing is released by that
  */
-export function holdFor(steps: readonly StepSeen[], policy: 'hold' | 'run'): HeldReason | undefined {
+export function holdFor(
+  steps: readonly StepSeen[],
+  policy: 'hold' | 'run',
+  before: HeldReason | null = null,
+): HeldReason | undefined {
+  if (policy === 'run') return undefined;
   const has = (status: StepStatus): boolean => steps.some((step) => step.status === status);
-  return policy === 'hold' && has('discontinued') && !has('completed') ? 'procedure-step-discontinued' : undefined;
+  if (before === 'procedure-step-wrong-entry' || steps.some(({ isWrongEntry }) => isWrongEntry))
+    return 'procedure-step-wrong-entry';
+  if (has('completed')) return undefined;
+  return has('discontinued') ? 'procedure-step-discontinued' : (before ?? undefined);
 }
 
 export interface SchedulingDecision {

@@ -83,14 +83,17 @@ export class OrchestratorForTests {
     studyInstanceUid: string,
     revision: number,
     id: string = newId(),
-    steps: readonly imaging.ProcedureStepStatus[] = [],
+    steps: readonly (imaging.ProcedureStepStatus | Partial<imaging.ProcedureStepEvidence>)[] = [],
   ): Promise<void> {
     this.index.revisions.set(studyInstanceUid, revision);
     const message = imaging.StudyCompleted.fromPartial({
       studyInstanceUid,
       revision,
       completedAt: new Date().toISOString(),
-      procedureSteps: steps.map((status, index) => ({ procedureStepUid: stepUid(index), status })),
+      procedureSteps: steps.map((step, index) => ({
+        procedureStepUid: stepUid(index),
+        ...(typeof step === 'object' ? step : { status: step }),
+      })),
     });
     return this.append(topics.studyCompleted, message, studyInstanceUid, id);
   }

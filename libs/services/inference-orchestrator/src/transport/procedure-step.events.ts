@@ -44,11 +44,19 @@ const statuses: Partial<Record<imaging.ProcedureStepStatus, StepStatus>> = {
   [PROCEDURE_STEP_STATUS_DISCONTINUED]: 'discontinued',
 };
 
+/** "Incorrect worklist entry selected" (PS3.16 CID 9300). */
+const isWrongEntry = ({
+  status,
+  discontinuationReason,
+}: Pick<imaging.ProcedureStepEvidence, 'status' | 'discontinuationReason'>) =>
+  status === PROCEDURE_STEP_STATUS_DISCONTINUED &&
+  discontinuationReason?.value === '110514' &&
+  discontinuationReason.scheme === 'DCM';
+
 /** A step as an event tells of it; the completion of a study tells no revision. */
-export const stepTold = (
-  step: Pick<imaging.ProcedureStepChanged, 'procedureStepUid' | 'status'> & { readonly stepRevision?: number },
-): StepTold => ({
+export const stepTold = (step: imaging.ProcedureStepEvidence & { readonly stepRevision?: number }): StepTold => ({
   procedureStepUid: step.procedureStepUid,
   stepRevision: step.stepRevision ?? 0,
   status: statuses[step.status] ?? 'in-progress',
+  isWrongEntry: isWrongEntry(step),
 });

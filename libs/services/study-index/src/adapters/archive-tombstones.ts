@@ -1,7 +1,7 @@
 import type { Archive } from '@callosum/archive';
 import type { Kysely } from 'kysely';
 
-import type { AgedStudy, RetentionArchive } from '../application/keep-or-let-go.js';
+import type { AgedStudy, Over, RetentionArchive } from '../application/keep-or-let-go.js';
 import type { UnrejectingArchive } from '../application/judge-rejected.js';
 import type { IndexedPatients, NoteArchive } from '../application/obey-note.js';
 import type { RejectedInstance, RejectionNote } from '../domain/rejection-note.js';
@@ -42,10 +42,10 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
 
   async letGo(
     { studyInstanceUid, sourceInstances }: Pick<AgedStudy, 'studyInstanceUid' | 'sourceInstances'>,
-    quietSince: Date,
+    over: Over,
     eraseAfterMs: number | null,
   ): Promise<number> {
-    const how = { quietSince, eraseAfterMs, sourceInstances };
+    const how = { ...over, eraseAfterMs, sourceInstances };
     return (await this.archive.tombstones.letGo(studyInstanceUid, how)).instances;
   }
 }

@@ -22,7 +22,9 @@ export class PostgresRetention implements RetentionStore {
       )
       update study set retention_at = now() + make_interval(hours => ${againHours})
       from next where study.study_instance_uid = next.study_instance_uid
-      returning study.study_instance_uid as "studyInstanceUid", study.modalities,
+      returning study.study_instance_uid as "studyInstanceUid",
+        array(select distinct s.modality from series s where s.study_instance_uid = study.study_instance_uid
+          and s.source_instance_count > 0 and s.modality <> '') as modalities,
         (select max(stored_at) from instance i
           where i.study_instance_uid = study.study_instance_uid and not i.issued_by_callosum) as "lastStoredAt",
         (select count(*)::int from instance i

@@ -173,6 +173,20 @@ const metadataColumn = (tags: SearchQuery['tags']): Sql =>
     : sql`(select coalesce(jsonb_object_agg(one.key, one.value), '{}') from jsonb_each(i.metadata) as one
         where one.key = any(${tags}))`;
 
+/**
+ * Whose study it is, as its row has it from all of its instances: what keys are matched by is what is answered, also where
+ * the instance that stands for the study says less.
+ */
+function patientOf({ patient_id, issuer_of_patient_id, patient_name, study_attributes }: FoundRow): DicomJson {
+  const [Alphabetic = '', Ideographic = '', Phonetic = ''] = patient_name.split('=');
+  const name = { Alphabetic, ...(Ideographic && { Ideographic }), ...(Phonetic && { Phonetic }) };
+  return {
+    ...(patient_name && !study_attributes['00100010']?.Value && { '00100010': { vr: 'PN', Value: [name] } }),
+    ...(patient_id && { '00100020': { vr: 'LO', Value: [patient_id] } }),
+    ...(issuer_of_patient_id && { '00100021': { vr: 'LO', Value: [issuer_of_patient_id] } }),
+  };
+}
+
 function toRow(row: FoundRow): SearchRow {
   return {
     study: {
@@ -182,7 +196,7 @@ function toRow(row: FoundRow): SearchRow {
       modalities: row.modalities,
       seriesCount: row.series_count,
       instanceCount: row.study_instance_count,
-      attributes: row.study_attributes,
+      attributes: { ...row.study_attributes, ...patientOf(row) },
       ...(row.sop_class_uids && { sopClassUids: row.sop_class_uids }),
       ...(row.patient_studies !== undefined && {
         ofPatient: {

@@ -16,7 +16,13 @@ describe('retention of a study', () => {
 
   it('says since when nothing may have come', () => {
     const study = { ...aged, modalities: ['CT', 'MG'], lastStoredAt: daysAgo(70) };
-    expect(overSince({ CT: 30, MG: 60 }, study, now)).toEqual(daysAgo(60));
+    expect(overSince({ CT: 30, MG: 60 }, study, now)?.quietSince).toEqual(daysAgo(60));
+  });
+
+  it('of what is hidden is the longest of all: its modality is not known', () => {
+    const study = { ...aged, modalities: ['KO'], lastStoredAt: daysAgo(9_999) };
+    expect(overSince({ CT: 3_650, '*': 365 }, study, now)?.hiddenQuietSince).toEqual(daysAgo(3_650));
+    expect(overSince({ KO: 30, CT: 60 }, study, now)?.hiddenQuietSince).toBeNull();
   });
 
   it('takes the longest period of its modalities', () => {

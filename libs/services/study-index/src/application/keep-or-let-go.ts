@@ -6,6 +6,7 @@ export type RetentionDays = Readonly<Record<string, number>>;
 /** A complete study whose turn it is. */
 export interface AgedStudy {
   readonly studyInstanceUid: string;
+  /** Of series that hold source instances. */
   readonly modalities: readonly string[];
   /** When its last source instance came; null where it holds Callosum's own objects only. */
   readonly lastStoredAt: Date | null;
@@ -20,15 +21,25 @@ export interface RetentionStore {
   lookedAt(studyInstanceUid: string): Promise<void>;
 }
 
+/** Up to when what is to be let go may have come. */
+export interface Over {
+  readonly quietSince: Date;
+  /**
+   * What is hidden and not erased, whose modality the index does not know: for the longest of all periods; null where
+   * one of a modality that is not named would be kept for ever.
+   */
+  readonly hiddenQuietSince: Date | null;
+}
+
 export interface RetentionArchive {
   /**
-   * Hides the study for good, unless a legal hold or a person keeps it, something of it came after `quietSince`, or the
-   * archive shows other source instances of it than the index.
+   * Hides the study for good, unless a legal hold or a person keeps it, something of it came after `over`, or the archive
+   * shows other source instances of it than the index.
    * @returns how many instances
    */
   letGo(
     study: Pick<AgedStudy, 'studyInstanceUid' | 'sourceInstances'>,
-    quietSince: Date,
+    over: Over,
     eraseAfterMs: number | null,
   ): Promise<number>;
 }
@@ -47,10 +58,11 @@ function quietSinceOf(days: RetentionDays, modalities: readonly string[], now: D
   return new Date(now.getTime() - Math.max(...periods.map((period) => period ?? 0)) * dayMs);
 }
 
-/** The last time that counts as over, where the study was kept for long enough as far as the index knows. */
-export function overSince(days: RetentionDays, { modalities, lastStoredAt }: AgedStudy, now: Date): Date | undefined {
+/** The last times that count as over, where the study was kept for long enough as far as the index knows. */
+export function overSince(days: RetentionDays, { modalities, lastStoredAt }: AgedStudy, now: Date): Over | undefined {
   const quietSince = quietSinceOf(days, modalities, now);
-  return quietSince && lastStoredAt && lastStoredAt <= quietSince ? quietSince : undefined;
+  if (!quietSince || !lastStoredAt || lastStoredAt > quietSince) return undefined;
+  return { quietSince, hiddenQuietSince: quietSinceOf(days, [...Object.keys(days), '*'], now) ?? null };
 }
 
 /** Lets go what was kept for long enough. @returns studies that were let go */
@@ -65,9 +77,9 @@ export async function letGoDueStudies(
   for (let looked = 0; looked < turnMax; looked++) {
     const study = await store.claim();
     if (!study) break;
-    const quietSince = overSince(days, study, clock.now());
-    if (quietSince) {
-      const instances = await archive.letGo(study, quietSince, eraseAfterMs);
+    const over = overSince(days, study, clock.now());
+    if (over) {
+      const instances = await archive.letGo(study, over, eraseAfterMs);
       if (instances > 0) {
         onLetGo(study.studyInstanceUid, instances);
         letGo++;

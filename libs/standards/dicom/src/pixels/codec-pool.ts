@@ -57,6 +57,26 @@ export interface CodecPoolOptions {
   readonly queuedJobsMax: number;
   /** Their bytes. A single frame always may wait, however large. */
   readonly queuedBytesMax: number;
+  /** What the codecs of all threads may have grown to, as `memoryOf` reckons it; a frame that needs more is refused. */
+  readonly memoryBytesMax: number;
+  /** A thread whose codec has grown to more is ended after its frame: its memory never shrinks. */
+  readonly idleBytesMax: number;
+}
+
+/**
+ * Bytes a codec takes at most for each sample of a frame, code stream and proof included: measured over the codecs, flat
+ * frames and noise (5 to 13 to decode, 4 to 20 to encode and decode again).
+ */
+const bytesPerSample = { decode: 16, encode: 20 };
+
+/** Bytes that a thread's WebAssembly memory grows to for a frame. */
+export const memoryOf = ({ kind, image }: Pick<CodecJob, 'kind' | 'image'>): number =>
+  image.rows * image.columns * image.samplesPerPixel * bytesPerSample[kind];
+
+interface Thread {
+  readonly worker: Worker;
+  /** What its codecs have grown to. */
+  memoryBytes: number;
 }
 
 interface Waiting {
@@ -77,9 +97,9 @@ const workerFile = import.meta.url.endsWith('.ts') ? './codec-worker.ts' : './co
 export class CodecPool {
   readonly #options: CodecPoolOptions;
   readonly #waiting: Waiting[] = [];
-  readonly #idle: Worker[] = [];
+  readonly #threads = new Set<Thread>();
+  readonly #idle = new Set<Thread>();
   #waitingBytes = 0;
-  #threads = 0;
 
   constructor(options: Partial<CodecPoolOptions> = {}) {
     this.#options = { ...defaults, ...options };
@@ -92,11 +112,12 @@ export class CodecPool {
   /**
    * One frame, first come, first served.
    * Thrown when the code stream is broken, takes longer than a minute, or brings the codec down: DicomPixelError, of a
-   * frame to be encoded DicomTranscodeError; when too much waits already: DicomCodecsBusyError; when the signal says so
-   * before a thread has begun: its reason.
+   * frame to be encoded DicomTranscodeError, and so is one whose codec would need more memory than all may have; when too
+   * much waits already: DicomCodecsBusyError; when the signal says so before a thread has begun: its reason.
    */
   async run(job: CodecJob, signal?: AbortSignal): Promise<CodecResult> {
     signal?.throwIfAborted();
+    if (memoryOf(job) > this.#options.memoryBytesMax) throw tooLarge(job);
     const { queuedJobsMax, queuedBytesMax } = this.#options;
     const byteCount = (job.kind === 'decode' ? job.encoded : job.samples).length;
     const isFull = this.#waiting.length >= queuedJobsMax || this.#waitingBytes + byteCount > queuedBytesMax;
@@ -129,37 +150,68 @@ export class CodecPool {
   }
 
   #next(): void {
-    if (this.#idle.length === 0 && this.#threads >= this.#options.threads) return;
-    const waiting = this.#waiting.shift();
-    if (!waiting) return;
-    this.#waitingBytes -= waiting.byteCount;
-    this.#perform(this.#idle.pop() ?? this.#start(), waiting);
+    for (let [waiting] = this.#waiting; waiting; [waiting] = this.#waiting) {
+      const thread = this.#threadFor(memoryOf(waiting.job));
+      if (!thread) return;
+      this.#waiting.shift();
+      this.#waitingBytes -= waiting.byteCount;
+      this.#perform(thread, waiting);
+    }
   }
 
-  #start(): Worker {
-    this.#threads++;
-    const worker = new Worker(new URL(workerFile, import.meta.url));
+  /**
+   * The idle thread that grows least for the frame, or a new one; others that are idle are ended where they hold the
+   * memory it takes. Undefined while those that work hold it, or are as many as may be.
+   */
+  #threadFor(memoryBytes: number): Thread | undefined {
+    const [best, ...others] = [...this.#idle].sort((a, b) => b.memoryBytes - a.memoryBytes);
+    if (!best && this.#threads.size >= this.#options.threads) return undefined;
+    const grows = Math.max(0, memoryBytes - (best?.memoryBytes ?? 0));
+    const isRoom = (): boolean => this.memoryBytes + grows <= this.#options.memoryBytesMax;
+    for (let other = others.pop(); other && !isRoom(); other = others.pop()) this.#end(other);
+    if (!isRoom()) return undefined;
+    const thread = best ?? this.#start();
+    this.#idle.delete(thread);
+    thread.memoryBytes = Math.max(thread.memoryBytes, memoryBytes);
+    return thread;
+  }
+
+  /** What the codecs of all threads have grown to. */
+  get memoryBytes(): number {
+    let bytes = 0;
+    for (const { memoryBytes } of this.#threads) bytes += memoryBytes;
+    return bytes;
+  }
+
+  #start(): Thread {
+    const thread: Thread = { worker: new Worker(new URL(workerFile, import.meta.url)), memoryBytes: 0 };
+    this.#threads.add(thread);
     // Whoever waits for its frame is told; a thread that dies with none has nobody to tell, and is no error of the process.
-    worker.on('error', () => undefined);
-    worker.once('exit', () => {
-      const index = this.#idle.indexOf(worker);
-      if (index < 0) return;
-      this.#idle.splice(index, 1);
-      this.#threads--;
-    });
-    return worker;
+    thread.worker.on('error', () => undefined);
+    thread.worker.once('exit', () => this.#forget(thread));
+    return thread;
   }
 
-  #perform(worker: Worker, { job, resolve, reject }: Waiting): void {
-    const { frameTimeoutMs } = this.#options;
+  #end(thread: Thread): void {
+    this.#forget(thread);
+    void thread.worker.terminate();
+  }
+
+  #forget(thread: Thread): void {
+    this.#idle.delete(thread);
+    this.#threads.delete(thread);
+  }
+
+  #perform(thread: Thread, { job, resolve, reject }: Waiting): void {
+    const { worker } = thread;
+    const { frameTimeoutMs, idleBytesMax } = this.#options;
     const finish = (): void => {
       clearTimeout(timer);
       worker.off('message', onMessage).off('error', onFailure).off('exit', onExit);
     };
     const lose = (why: string, cause?: unknown): void => {
       finish();
-      this.#threads--;
-      void worker.terminate();
+      this.#end(thread);
       reject(
         job.kind === 'decode'
           ? new DicomPixelError('dicom.pixel-data-broken', why, { cause })
@@ -176,7 +228,8 @@ export class CodecPool {
       finish();
       // An idle codec does not keep a process alive.
       worker.unref();
-      this.#idle.push(worker);
+      if (thread.memoryBytes > idleBytesMax) this.#end(thread);
+      else this.#idle.add(thread);
       resolve(reply);
       this.#next();
     };
@@ -190,15 +243,24 @@ export class CodecPool {
   }
 }
 
+function tooLarge({ kind, image: { rows, columns } }: CodecJob): Error {
+  const why = `A frame of ${String(columns)} × ${String(rows)} needs more memory than the codecs may take`;
+  return kind === 'decode'
+    ? new DicomPixelError('dicom.pixel-data-unsupported', why)
+    : new DicomTranscodeError('too-large', why);
+}
+
 /**
- * One core is left to the process itself; more than four threads would only hold more frames (a thread's WebAssembly
- * memory grows with the largest frame it saw, about 12 bytes a sample, and never shrinks).
+ * One core is left to the process itself; more than four threads would only hold more frames. The largest detectors have
+ * frames of some 100 MB, 50 million samples.
  */
 const defaults: CodecPoolOptions = {
   threads: Math.max(1, Math.min(4, availableParallelism() - 1)),
   frameTimeoutMs: 60_000,
   queuedJobsMax: 1024,
   queuedBytesMax: 512 * 1024 * 1024,
+  memoryBytesMax: 800 * 1024 * 1024,
+  idleBytesMax: 128 * 1024 * 1024,
 };
 
 /** The threads of this process. */

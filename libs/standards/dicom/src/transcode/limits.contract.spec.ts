@@ -13,7 +13,7 @@ import {
   transcode,
   type TranscodeSource,
 } from '../index.js';
-import { CodecPool, type CodecImage } from '../pixels/codec-pool.js';
+import { type CodecImage, type CodecJob, CodecPool, memoryOf } from '../pixels/codec-pool.js';
 import { fileOf, imageElements, noise, transcoded } from '../../test-support/objects.js';
 
 const compressed = [RLELossless, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless];
@@ -168,5 +168,32 @@ describe('the codec threads', () => {
     await expect(waiting[0]).rejects.toThrow('gone');
     const next = pool.run(encode());
     await expect(Promise.all([running, waiting[1], next])).resolves.toHaveLength(3);
+  });
+
+  it('hold no more memory than all of them may, one after the other where it is not enough for two', async () => {
+    const large = { ...image, rows: 2048, columns: 2048 };
+    const frame = () => ({ ...encode(), image: large, samples: noise(8 * 1024 * 1024) }) as const;
+    const memoryBytesMax = memoryOf(frame()) * 1.5;
+    const pool = new CodecPool({ threads: 2, memoryBytesMax, idleBytesMax: memoryBytesMax });
+    let working = 0;
+    let most = 0;
+    const observed = async (job: CodecJob): Promise<void> => {
+      await pool.run(job);
+      most = Math.max(most, pool.memoryBytes);
+      working++;
+    };
+    await Promise.all([observed(encode()), observed(frame()), observed(frame()), observed(encode())]);
+    expect(working).toBe(4);
+    expect(most).toBeLessThanOrEqual(memoryBytesMax);
+  });
+
+  it('end a thread that has grown with a large frame, and refuse one that is larger than all may hold', async () => {
+    const pool = new CodecPool({ threads: 1, idleBytesMax: memoryOf(encode()) - 1 });
+    await pool.run(encode());
+    expect(pool.memoryBytes).toBe(0);
+    const huge = { ...image, rows: 11_500, columns: 11_500 };
+    const decode = { kind: 'decode', decoder: 'decodeJpeg2000', image: huge, encoded: noise(200) } as const;
+    await expect(pool.run(decode)).rejects.toMatchObject({ code: 'dicom.pixel-data-unsupported' });
+    await expect(pool.run({ ...encode(), image: huge })).rejects.toMatchObject({ code: 'dicom.transcode.too-large' });
   });
 });

@@ -30,6 +30,8 @@ export interface ExchangeOptions {
   readonly limits: ExchangeLimits;
   /** Serves one request to its last response. */
   readonly serve: (request: IncomingRequest) => Promise<void>;
+  /** Told of a request that was answered with a failure without being served. */
+  readonly onRefused?: (request: IncomingRequest, status: number) => void;
   /** Told of what `serve` throws: a defect. */
   readonly onError: (error: unknown) => void;
 }

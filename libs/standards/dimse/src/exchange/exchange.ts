@@ -61,7 +61,10 @@ export class Exchange implements TransportUser {
         this.#hold(bytes);
       },
       serve: (request) => this.#guarded(options.serve(request)),
-      refuse: (request, status) => void this.#guarded(this.respond(request, { status })),
+      refuse: (request, status) => {
+        options.onRefused?.(request, status);
+        void this.#guarded(this.respond(request, { status }));
+      },
       closed: () => this.#proceed(),
     });
     this.#sent = new SentRequests(options.sentMax);

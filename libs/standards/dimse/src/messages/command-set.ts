@@ -16,6 +16,15 @@ export const CommandField = Object.freeze({
   NDeleteRq: 0x0150,
   CCancelRq: 0x0fff,
 });
+
+/** A request's operation as PS3.7 writes it, e.g. "N-EVENT-REPORT". */
+export function operationName(commandField: number): string {
+  const [name = 'unknown'] = Object.entries(CommandField).find(([, value]) => value === commandField) ?? [];
+  return name
+    .replace(/Rq$/, '')
+    .replace(/(?<!^)([A-Z])/g, '-$1')
+    .toUpperCase();
+}
 const responseBit = 0x8000;
 const requestFields: ReadonlySet<number> = new Set(Object.values(CommandField));
 

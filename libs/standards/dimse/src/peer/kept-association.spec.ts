@@ -151,6 +151,17 @@ describe('a kept association', () => {
     expect(server.associations).toHaveLength(1);
   });
 
+  it('does not send an object again whose answer never came, however long it had been idle', async () => {
+    const server = (provider = await startProvider({}, ({ sopInstanceUid }) =>
+      sleep(sopInstanceUid === '1.2.1' ? 0 : 1_000).then(() => ({ status: 0 })),
+    ));
+    const pacs = association({ ...toProvider(server), timeouts: { responseMs: 300 } });
+    await pacs.store(object('1.2.1'));
+    await sleep(300);
+    await expect(pacs.store(object('1.2.2'))).rejects.toMatchObject({ abortCode: 'dimse.no-response' });
+    expect(server.associations).toHaveLength(1);
+  });
+
   it('sends nothing on an association that was being opened when we aborted it', async () => {
     const server = (provider = await startProvider());
     const pacs = association(toProvider(server));

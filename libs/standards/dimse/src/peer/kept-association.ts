@@ -87,7 +87,7 @@ export class KeptAssociation {
     try {
       return await this.#store(association, object, form, moveOriginator);
     } catch (error) {
-      if (idleMs < staleAfterMs || !(error instanceof AssociationAbortedError)) throw error;
+      if (idleMs < staleAfterMs || !(error instanceof AssociationAbortedError) || hadBegun(error)) throw error;
       // Whoever aborted it does not want it sent, by another association neither.
       if (aborts !== this.#aborts) throw error;
       // It had ended while nothing was sent.
@@ -168,6 +168,10 @@ export class KeptAssociation {
     return association;
   }
 }
+
+/** We gave the peer up in the middle of the object, or after it: it was there when it began. */
+const hadBegun = ({ abortCode }: AssociationAbortedError): boolean =>
+  abortCode === 'dimse.no-response' || abortCode === 'dimse.stalled';
 
 const abortedByUs = (): AssociationAbortedError =>
   new AssociationAbortedError('aborted before anything was sent', { abortCode: 'dimse.aborted-by-us' });

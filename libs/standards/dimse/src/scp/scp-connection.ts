@@ -8,7 +8,7 @@ import { ContextRefusedError, ProtocolError } from '../errors.js';
 import type { AssociationEnd } from '../exchange/association-end.js';
 import { AcceptedContexts } from '../exchange/contexts.js';
 import { Exchange } from '../exchange/exchange.js';
-import { CommandField } from '../messages/command-set.js';
+import { CommandField, operationName } from '../messages/command-set.js';
 import { requestNormalized } from '../services/request-normalized.js';
 import type { AssociationHandler } from '../services/handler.js';
 import { serve } from '../services/serve.js';
@@ -173,6 +173,8 @@ export class ScpConnection implements TransportUser {
         lingerMs: limits.artimMs,
       },
       serve: (incoming) => serve(incoming, { exchange, handler, onError }),
+      onRefused: ({ command: { commandField, affectedSopInstanceUid: sopInstanceUid } }, status) =>
+        handler.refused?.({ operation: operationName(commandField), sopInstanceUid, status }),
       onError,
     });
     const { calledAet, callingAet } = request;

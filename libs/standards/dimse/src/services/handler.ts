@@ -142,6 +142,14 @@ export interface NormalizedAnswer extends Answer {
  * overlap only as far as an asynchronous operations window was granted. Whatever a method throws, other than a
  * DimseStatusError, is a defect: it is told to `onError` and answered with 0110.
  */
+export interface RefusedRequest {
+  /** As PS3.7 writes it: "C-STORE". */
+  readonly operation: string;
+  /** What the peer sent in its place, whatever that is. */
+  readonly sopInstanceUid: string | undefined;
+  readonly status: number;
+}
+
 export interface RequestHandler {
   /** Must settle also when `dataset` fails. What is left unread is thrown away. */
   store?(request: StoreRequest): Promise<StoreAnswer>;
@@ -158,6 +166,8 @@ export interface RequestHandler {
   nDelete?(request: NormalizedRequest): Promise<NormalizedAnswer>;
   /** A C-ECHO was answered with success. */
   echoed?(): void;
+  /** A C-STORE, or a request out of the window's order, was answered with a failure before anybody was asked. */
+  refused?(request: RefusedRequest): void;
 }
 
 /** Requests of one accepted association, and its end. */

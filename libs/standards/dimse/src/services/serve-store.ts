@@ -16,14 +16,14 @@ export async function serveStore(request: IncomingRequest, serving: Serving): Pr
 }
 
 async function answered(request: IncomingRequest, { handler, onError }: Serving): Promise<Answer> {
-  const { command, context, stream } = request;
+  const { command, stream } = request;
   const { affectedSopInstanceUid: sopInstanceUid, moveOriginatorAet, moveOriginatorMessageId } = command;
-  const refusal = refusalOf(request, handler.store !== undefined);
-  if (refusal) return refusal;
-  if (!context.storage || command.affectedSopClassUid !== context.abstractSyntaxUid)
-    return { status: storeRefusals.otherClass.status };
-  if (!sopInstanceUid) return { status: storeRefusals.withoutInstance.status };
-  if (!stream || !handler.store) return { status: storeRefusals.withoutDataset.status, comment: 'no dataset' };
+  const refusal = refusalOfStore(request, handler.store !== undefined);
+  if (refusal) {
+    handler.refused?.({ operation: 'C-STORE', sopInstanceUid, status: refusal.status });
+    return refusal;
+  }
+  if (!sopInstanceUid || !stream || !handler.store) throw new TypeError('a C-STORE that was to be refused');
   const originator =
     moveOriginatorAet !== undefined && moveOriginatorMessageId !== undefined
       ? { moveOriginator: { aet: moveOriginatorAet, messageId: moveOriginatorMessageId } }
@@ -34,4 +34,14 @@ async function answered(request: IncomingRequest, { handler, onError }: Serving)
   } catch (error) {
     return answerTo(error, request, onError);
   }
+}
+
+function refusalOfStore(request: IncomingRequest, handled: boolean): Answer | undefined {
+  const { command, context, stream } = request;
+  const refusal = refusalOf(request, handled);
+  if (refusal) return refusal;
+  if (!context.storage || command.affectedSopClassUid !== context.abstractSyntaxUid)
+    return { status: storeRefusals.otherClass.status };
+  if (!command.affectedSopInstanceUid) return { status: storeRefusals.withoutInstance.status };
+  return stream ? undefined : { status: storeRefusals.withoutDataset.status, comment: 'no dataset' };
 }

@@ -26,40 +26,41 @@ export interface OrderIdentifiers {
 
 /** The longest value of an SH. */
 const shortMax = 16;
+/** The longest value of an LO. */
+const longMax = 64;
+
+/** A value where it can be said as it is; '' where it would be cut or cleaned: that is another one's. */
+const unchanged = (value: string, charactersMax: number): string => {
+  const said = shortText(value, charactersMax);
+  return said === value.trim() ? said : '';
+};
 
 /**
- * An accession number longer than 16 characters cannot be said and is left out: half of it is another one's. What an
- * order does not name is made from its id, so that each answer about it says the same.
+ * Numbers that cannot be said unchanged are left out. What an order does not name is made from its id, so that each
+ * answer about it says the same.
  */
 export function orderIdentifiers(order: ServiceRequest & { id: string }, site: string): OrderIdentifiers {
-  const accession = ofType(order, 'ACSN');
-  const placer = ofType(order, 'PLAC');
-  const filler = ofType(order, 'FILL');
+  const accession = unchanged(ofType(order, 'ACSN'), shortMax);
+  const placer = unchanged(ofType(order, 'PLAC'), longMax);
+  const filler = unchanged(ofType(order, 'FILL'), longMax);
   const short = [filler, placer, accession].find((value) => value !== '' && value.length <= shortMax);
   const uid = (order.identifier ?? []).map(uidOfIdentifier).find((one) => one !== undefined);
   return {
-    accessionNumber: accession.length <= shortMax ? shortText(accession, shortMax) : '',
-    placerOrderNumber: shortText(placer, 64),
-    fillerOrderNumber: shortText(filler, 64),
-    requestedProcedureId: shortText(
+    accessionNumber: accession,
+    placerOrderNumber: placer,
+    fillerOrderNumber: filler,
+    requestedProcedureId:
       short ?? nameUuid('worklist-procedure', site, order.id).replaceAll('-', '').slice(0, shortMax),
-      shortMax,
-    ),
     studyInstanceUid: uid ?? nameUid('worklist-study', site, order.id),
   };
 }
-
-/** The longest value of an LO. */
-const longMax = 64;
 
 /**
  * Patient ID with its issuer (PS3.3 C.2.2): the medical record number, else what the record holds for official, else the
  * first, of those that an LO can say: one that is cut or cleaned is another identifier, and perhaps another patient's. The issuer's system stands in the qualifiers, from where identity-mapping takes it when the images come.
  */
 export function patientIdAttributes({ identifier = [] }: Patient): Attributes {
-  const named = identifier.filter(
-    ({ value, use }) => value && use !== 'old' && shortText(value, longMax) === value.trim(),
-  );
+  const named = identifier.filter(({ value, use }) => value && use !== 'old' && unchanged(value, longMax) !== '');
   const chosen =
     named.find((one) => hasType(one, 'MR')) ??
     named.find(({ use }) => use === 'official') ??
@@ -67,7 +68,7 @@ export function patientIdAttributes({ identifier = [] }: Patient): Attributes {
     named[0];
   if (!chosen) return { PatientID: '', IssuerOfPatientID: '', IssuerOfPatientIDQualifiersSequence: null };
   return {
-    PatientID: shortText(chosen.value, longMax),
+    PatientID: unchanged(chosen.value ?? '', longMax),
     IssuerOfPatientID: shortText(chosen.assigner?.display, 64),
     IssuerOfPatientIDQualifiersSequence: chosen.system ? [universalEntity(chosen.system)] : null,
   };

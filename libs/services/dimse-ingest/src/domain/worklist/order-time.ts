@@ -26,8 +26,10 @@ export function scheduledStart(order: ServiceRequest, timeZone?: string): Schedu
   const [text, year = '', month = '', day = '', hour, minute = '00', second = '00'] = written;
   if (hour === undefined) return { date: year + month + day, time: '' };
   const isZoned = /(Z|[+-]\d{2}:\d{2})$/.test(text);
-  if (timeZone !== undefined && isZoned) return inZone(new Date(text), timeZone);
-  return { date: year + month + day, time: hour + minute + second };
+  // FHIR allows leap seconds, which no clock here knows.
+  const at = new Date(text.replace(/:60(?=[.Z+-])/, ':59'));
+  if (timeZone !== undefined && isZoned && !Number.isNaN(at.getTime())) return inZone(at, timeZone);
+  return { date: year + month + day, time: hour + minute + (second === '60' ? '59' : second) };
 }
 
 function inZone(at: Date, timeZone: string): ScheduledStart {

@@ -72,6 +72,15 @@ describe('an order in the worklist', () => {
     expect(value(step(bare), 'Modality')).toBeUndefined();
   });
 
+  it('never cleans a number of the order: another one would be found by it', () => {
+    const identifier = order().identifier?.map((one) => ({ ...one, value: 'A\\1' }));
+    const item = made({ identifier });
+    expect(value(item, 'AccessionNumber')).toBeUndefined();
+    expect(value(item, 'PlacerOrderNumberImagingServiceRequest')).toBeUndefined();
+    expect(value(item, 'FillerOrderNumberImagingServiceRequest')).toBeUndefined();
+    expect(String(value(item, 'RequestedProcedureID'))).toMatch(/^[0-9a-f]{16}$/);
+  });
+
   it('never cuts or cleans a Patient ID: another identifier stands for one that cannot be said, or none', () => {
     const of = (...values: string[]) => {
       const identifier = values.map((one, at) => ({
@@ -97,6 +106,8 @@ describe('an order in the worklist', () => {
     ],
     [{ occurrenceDateTime: undefined, authoredOn: '2026-11-25T10:00:00+01:00' }, undefined, '20261125', '100000'],
     [{ occurrenceDateTime: '2026-11' }, undefined, undefined, undefined],
+    [{ occurrenceDateTime: '2026-11-26T09:00:60Z' }, 'Europe/Berlin', '20261126', '100059'],
+    [{ occurrenceDateTime: '2026-11-26T09:00:60Z' }, undefined, '20261126', '090059'],
   ])('starts on the clock of the modality: %j in %s', (more, timeZone, date, time) => {
     const scheduled = step(made(more, timeZone === undefined ? {} : { timeZone }));
     expect(value(scheduled, 'ScheduledProcedureStepStartDate')).toBe(date);

@@ -1,4 +1,5 @@
-import { type AcceptancePolicy, type ContextAcceptance, storagePolicy } from '@callosum/dimse';
+import { encodedSyntaxes, nativeSyntaxes } from '@callosum/dicom';
+import { type AcceptancePolicy, type ContextAcceptance, type ContextProposal, storagePolicy } from '@callosum/dimse';
 
 import type { DimseService } from './dimse-service.js';
 
@@ -8,15 +9,28 @@ export function acceptanceOf(services: readonly DimseService[], storage = storag
   return {
     ...storage,
     accept: (proposal) =>
-      byClass.get(proposal.abstractSyntaxUid)?.accept(proposal) ?? withRoles(storage.accept(proposal)),
+      byClass.get(proposal.abstractSyntaxUid)?.accept(proposal) ?? withRoles(storage.accept(proposal), proposal),
     answerExtended: (sopClassUid, information) =>
       (byClass.get(sopClassUid) ?? storage).answerExtended?.(sopClassUid, information),
   };
 }
 
 /** Whoever retrieves by C-GET takes objects on the association it opened: it is their SCP (PS3.4 section C.5.3). */
-const withRoles = (acceptance: ContextAcceptance | undefined): ContextAcceptance | undefined =>
-  acceptance?.storage === true ? { ...acceptance, requestorRoles: { scu: true, scp: true } } : acceptance;
+function withRoles(
+  acceptance: ContextAcceptance | undefined,
+  { role, transferSyntaxUids }: ContextProposal,
+): ContextAcceptance | undefined {
+  if (acceptance?.storage !== true) return acceptance;
+  // What it takes only is ours to write: a lossy syntax, or a video's, would hold nothing but what is kept in it.
+  const written = role?.scp === true && !role.scu ? transferSyntaxUids.find(isWritten) : undefined;
+  return {
+    ...acceptance,
+    transferSyntaxUid: written ?? acceptance.transferSyntaxUid,
+    requestorRoles: { scu: true, scp: true },
+  };
+}
+
+const isWritten = (uid: string): boolean => nativeSyntaxes.includes(uid) || encodedSyntaxes.includes(uid);
 
 /** @throws {RangeError} two services of one abstract syntax */
 export function servicesByClass(services: readonly DimseService[]): ReadonlyMap<string, DimseService> {

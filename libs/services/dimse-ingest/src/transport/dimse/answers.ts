@@ -21,7 +21,7 @@ export const storeAnswers = stated({
   },
   unusable: {
     status: StoreStatus.CannotUnderstand,
-    when: 'No whole dataset in the transfer syntax of the context; a UID of SOP class, study, series or instance is missing or none; or the AE title does not fit the key of a blob',
+    when: 'No whole dataset in the transfer syntax of the context; a UID of SOP class, study, series or instance is missing or none; or the AE title does not fit the key of a blob; or another object is kept under its UID and CALLOSUM_CONFLICTS is refuse',
   },
   defect: { status: StoreStatus.ProcessingFailure, when: 'A defect of ours; it is logged' },
 });

@@ -63,6 +63,33 @@ describe('an AE that may', () => {
   });
 });
 
+describe('a storage context', () => {
+  const [jpeg, j2k, explicit, implicit] = [
+    '1.2.840.10008.1.2.4.50',
+    '1.2.840.10008.1.2.4.90',
+    '1.2.840.10008.1.2.1',
+    '1.2.840.10008.1.2',
+  ];
+  const chosen = (transferSyntaxUids: string[], role?: { scu: boolean; scp: boolean }) =>
+    policy().accept({
+      abstractSyntaxUid: ct,
+      transferSyntaxUids,
+      ...(role ? { role: { sopClassUid: ct, ...role } } : {}),
+    })?.transferSyntaxUid;
+
+  it('of who retrieves gets the first syntax that we can write; a lossy one would hold nothing but what is kept in it', () => {
+    const scp = { scu: false, scp: true };
+    expect(chosen([jpeg, explicit, implicit], scp)).toBe(explicit);
+    expect(chosen([jpeg, j2k, implicit], scp)).toBe(j2k);
+    expect(chosen([jpeg], scp)).toBe(jpeg);
+  });
+
+  it('of who stores is taken as the sender holds the object', () => {
+    expect(chosen([jpeg, explicit, implicit])).toBe(jpeg);
+    expect(chosen([jpeg, explicit, implicit], { scu: true, scp: true })).toBe(jpeg);
+  });
+});
+
 it('storage says that every bit is kept; services and Verification answer for themselves', () => {
   const answers = [ct, find, verification].map((uid) =>
     policy().answerExtended?.(uid, Uint8Array.of(2, 0, 0, 0, 0, 0)),

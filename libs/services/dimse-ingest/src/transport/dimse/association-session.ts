@@ -1,6 +1,13 @@
-import type { AssociationEnd, AssociationHandler, AssociationInfo, StoreAnswer, StoreRequest } from '@callosum/dimse';
+import type {
+  AssociationEnd,
+  AssociationHandler,
+  AssociationInfo,
+  RefusedRequest,
+  StoreAnswer,
+  StoreRequest,
+} from '@callosum/dimse';
 import { statusText } from '@callosum/dimse';
-import { errorCode } from '@callosum/kernel';
+import { errorCode, isUid } from '@callosum/kernel';
 import { type LogEventName, type Logger, secondsSince, withSpan } from '@callosum/telemetry';
 import { context, type Context, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 
@@ -67,7 +74,7 @@ export class AssociationSession implements SessionHandler {
     const { sopClassUid, sopInstanceUid, transferSyntaxUid, dataset } = request;
     const attributes = {
       'dicom.sop_class_uid': sopClassUid,
-      'dicom.sop_instance_uid': sopInstanceUid,
+      'dicom.sop_instance_uid': named(sopInstanceUid),
       'dicom.transfer_syntax_uid': transferSyntaxUid,
     };
     try {
@@ -95,7 +102,7 @@ export class AssociationSession implements SessionHandler {
       const fields = {
         aet: this.info.callingAet,
         association: this.info.id,
-        instance: sopInstanceUid,
+        instance: named(sopInstanceUid),
         status: statusText(answer.status),
         code: errorCode(error),
         err: error,
@@ -107,6 +114,16 @@ export class AssociationSession implements SessionHandler {
 
   echoed(): void {
     this.parts.metrics.echoed(this.info.callingAet);
+  }
+
+  /** A request was answered with a failure before it came to the archive or a service. */
+  refusedUnseen({ operation, sopInstanceUid = '', status }: RefusedRequest): void {
+    const { callingAet: aet, id: association } = this.info;
+    const fields = { aet, association, status: statusText(status), code: 'dimse.refused-by-protocol' };
+    if (operation !== 'C-STORE') return this.parts.logger.warn({ ...fields, operation }, 'dimse.refused');
+    this.#refused++;
+    this.parts.metrics.answered(aet, fields.status, 0, 0);
+    this.parts.logger.warn({ ...fields, instance: named(sopInstanceUid) }, 'store.refused');
   }
 
   /** A request of a service was answered with a failure. */
@@ -163,3 +180,6 @@ export class AssociationSession implements SessionHandler {
     );
   }
 }
+
+/** Whatever a peer sent in place of a UID is for neither logs nor spans. */
+const named = (uid: string): string => (isUid(uid) ? uid : 'invalid');

@@ -50,6 +50,7 @@ async function start(): Promise<void> {
     [],
     logger,
     drain,
+    { onChanged: () => undefined },
   );
   await listener.onApplicationBootstrap();
 }
@@ -211,6 +212,26 @@ describe('a C-STORE', () => {
     expect(await statusOf(file())).toEqual(['c000']);
     archive.commitError = new TypeError('a defect');
     expect(await statusOf(file())).toEqual(['110']);
+  });
+
+  it('that the protocol refuses is counted and logged, and what stands in place of a UID is not', async () => {
+    const association = await ScuAssociation.open(to(), [
+      { abstractSyntaxUid: '1.2.840.10008.1.1', transferSyntaxUids: ['1.2.840.10008.1.2'] },
+      { abstractSyntaxUid: attributes.SOPClassUID, transferSyntaxUids: ['1.2.840.10008.1.2.1'] },
+    ]);
+    const once = async function* () {
+      yield await Promise.resolve(Buffer.alloc(8));
+    };
+    const other = await association.store(3, '1.2.840.10008.5.1.4.1.1.4', 'SECRET-ID', once);
+    expect(other.status).not.toBe(0);
+    const lines = logLines.filter((line) => line.includes('store.refused'));
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { instance: 'invalid', code: 'dimse.refused-by-protocol' },
+    ]);
+    await association.release();
+    await until(() => logLines.some((line) => line.includes('assoc.released')));
+    expect(JSON.parse(logLines.find((line) => line.includes('assoc.released')) ?? '{}')).toMatchObject({ refused: 1 });
+    expect(logLines.join('')).not.toContain('SECRET-ID');
   });
 
   it('cut off by an abort leaves nothing and announces nothing', async () => {

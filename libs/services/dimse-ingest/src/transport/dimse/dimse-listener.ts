@@ -25,11 +25,12 @@ import {
 } from '@nestjs/common';
 
 import { type Admitted, AdmitPeer } from '../../application/admit-peer.js';
+import type { EntityDirectory } from '../../application/entity-ports.js';
 import { AnnounceRelease } from '../../application/announce-release.js';
 import { StoreInstance } from '../../application/store-instance.js';
 import { assertDimseBind, type DimseIngestSettings } from '../../settings.js';
 import { limitsOf } from '../../settings-peers.js';
-import { DIMSE_CERTIFICATES, DIMSE_SERVICES } from '../../tokens.js';
+import { DIMSE_CERTIFICATES, DIMSE_SERVICES, ENTITY_DIRECTORY } from '../../tokens.js';
 import { policyFor } from './association-policy.js';
 import { AssociationSession } from './association-session.js';
 import type { DimseService } from './dimse-service.js';
@@ -47,6 +48,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
   readonly #limits: PeerLimits;
   #plain: ScpServer | undefined;
   #secure: ScpServer | undefined;
+  readonly #accepted = new Map<AcceptedAssociation, { readonly info: AssociationInfo; readonly admitted: Admitted }>();
   #stopRenewing: (() => void) | undefined;
   #closing: Promise<unknown> | undefined;
 
@@ -58,8 +60,10 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     @Inject(DIMSE_SERVICES) private readonly services: readonly DimseService[],
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(DRAIN) private readonly drain: Drain,
+    @Inject(ENTITY_DIRECTORY) entities: Pick<EntityDirectory, 'onChanged'>,
     @Optional() @Inject(DIMSE_CERTIFICATES) private readonly certificates?: CertificateFiles,
   ) {
+    entities.onChanged(() => void this.#admitAnew());
     this.#limits = new PeerLimits(
       settings.CALLOSUM_DIMSE_ASSOCIATIONS_MAX,
       settings.CALLOSUM_DIMSE_AE_ASSOCIATIONS_MAX,
@@ -113,6 +117,15 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     };
   }
 
+  /** Entries of AEs have changed: whoever would not be let in any more, or with other rights, calls again or not at all. */
+  async #admitAnew(): Promise<void> {
+    for (const [association, { info, admitted }] of this.#accepted) {
+      // Addresses that cannot be looked up now say nothing.
+      const stays = await this.admitPeer.stillAdmits(info, admitted).catch(() => true);
+      if (!stays) association.abort('dimse.no-longer-admitted');
+    }
+  }
+
   /** No new associations from now on; open ones have what is left of the grace. */
   #close(): Promise<unknown> {
     this.#stopRenewing?.();
@@ -159,13 +172,18 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
       handler: {
         ...slowed({ ...requests, store: (request) => session.store(request) }, ({ signal }) => turn(signal)),
         echoed: () => session.echoed(),
+        refused: (request) => session.refusedUnseen(request),
         ended: (end) => {
+          if (accepted) this.#accepted.delete(accepted);
           leave();
           return session.ended(end);
         },
       },
       policy: policyFor(this.services, this.settings, admitted),
-      accepted: (association) => (accepted = association),
+      accepted: (association) => {
+        accepted = association;
+        this.#accepted.set(association, { info, admitted });
+      },
     };
   }
 

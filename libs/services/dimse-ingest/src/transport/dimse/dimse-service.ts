@@ -19,7 +19,7 @@ export interface OpenAssociation {
 }
 
 /** What of a request handler a service beside C-ECHO and C-STORE may answer. */
-export type ServiceHandler = Omit<RequestHandler, 'store' | 'echoed'>;
+export type ServiceHandler = Omit<RequestHandler, 'store' | 'echoed' | 'refused'>;
 
 /**
  * One DIMSE service of this node (PS3.4), by the SOP classes it is asked on. C-ECHO and C-STORE are the session's own.

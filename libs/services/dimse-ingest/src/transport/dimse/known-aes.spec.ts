@@ -1,7 +1,8 @@
 import { parseSettings, UnauthenticatedBindError } from '@callosum/config';
-import { echo, storeFiles } from '@callosum/dimse';
+import { echo, ScuAssociation, storeFiles } from '@callosum/dimse';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import type { ApplicationEntity } from '../../domain/application-entity.js';
 import { assertDimseBind, dimseIngestSettings } from '../../settings.js';
 import { ctFile, MemoryNode } from '../../test-support/memory-node.js';
 
@@ -46,6 +47,22 @@ describe('an AE', () => {
       expect.objectContaining({ msg: 'assoc.rejected', aet: callingAet, why }),
     );
     expect(at.archive.committed).toEqual([]);
+  });
+
+  it('that is let in no more, or for something else, loses what it has open', async () => {
+    node = await MemoryNode.start({});
+    const entry = (aet: string, more = {}): ApplicationEntity => ({ aet, host: '127.0.0.1', ...more });
+    await node.change(entry('CT1'), entry('MR1'), entry('US1'));
+    const open = (callingAet: string): Promise<ScuAssociation> =>
+      ScuAssociation.open((node as MemoryNode).to({ callingAet }), [
+        { abstractSyntaxUid: '1.2.840.10008.1.1', transferSyntaxUids: ['1.2.840.10008.1.2'] },
+      ]);
+    const [removed, restricted, other] = await Promise.all(['CT1', 'MR1', 'US1'].map(open));
+    await node.change(entry('MR1', { may: ['query'] }), entry('US1', { associationsMax: 3 }));
+    expect(await removed?.ended).toMatchObject({ how: 'aborted', by: 'peer' });
+    expect(await restricted?.ended).toMatchObject({ how: 'aborted', by: 'peer' });
+    expect(await other?.echo(1)).toMatchObject({ status: 0 });
+    await other?.release();
   });
 
   it('on the list that calls another AE title is still rejected 1/1/7', async () => {

@@ -2,6 +2,7 @@ import { DicomParseError, datasetOf, encodeDataset } from '@callosum/dicom';
 import type { NormalizedRequest } from '@callosum/dimse';
 import { describe, expect, it } from 'vitest';
 
+import { FairTurns } from '../../application/fair-turns.js';
 import { FindWorklist } from '../../application/find-worklist.js';
 import { datasetOfRequest } from './message-datasets.js';
 import { modalityWorklistClass, WorklistService } from './worklist.service.js';
@@ -22,7 +23,8 @@ describe('a dataset that inflates to more than a message may have', () => {
   it('is no query of the worklist', async () => {
     const orders = { search: async function* () {} };
     const site = { site: 'default', stations: new Map<string, string[]>() };
-    const { find } = new WorklistService(new FindWorklist(orders, site, 10)).open();
+    const parts = { orders, site, ordersMax: 10, turns: new FairTurns(2), onLeftOut: () => undefined };
+    const { find } = new WorklistService(new FindWorklist(parts)).open({ info: { callingAet: 'CT1' } } as never);
     const ask = (identifier: Buffer) => {
       const { signal } = new AbortController();
       const request = { identifier, abstractSyntaxUid: modalityWorklistClass, transferSyntaxUid: deflated, signal };

@@ -1,6 +1,6 @@
 import type { OperationRequest, RequestHandler } from '@callosum/dimse';
 
-type Slowed = Required<Omit<RequestHandler, 'echoed'>>;
+type Slowed = Required<Omit<RequestHandler, 'echoed' | 'refused'>>;
 
 /** The same handler, each request of which waits for its turn first. A C-ECHO is answered before anyone is asked. */
 export function slowed(handler: Slowed, turn: (request: OperationRequest) => Promise<void>): Slowed {

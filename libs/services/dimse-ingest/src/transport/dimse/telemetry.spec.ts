@@ -74,6 +74,7 @@ it('one trace an association: a span for each C-STORE, and the archive and the r
     [],
     logger,
     new Drain(1_000),
+    { onChanged: () => undefined },
   );
   await listener.onApplicationBootstrap();
   const to = { host: '127.0.0.1', port: listener.port, calledAet: 'CALLOSUM', callingAet: 'CT1' };

@@ -1,4 +1,4 @@
-import { MalformedMatchError, DicomParseError, parseDataset, toDicomJson } from '@callosum/dicom';
+import { DicomParseError, DicomWriteError, MalformedMatchError, parseDataset, toDicomJson } from '@callosum/dicom';
 import {
   type Answer,
   type ContextAcceptance,
@@ -13,7 +13,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { FindWorklist } from '../../application/find-worklist.js';
 import { readWorklistQuery, type WorklistQuery } from '../../domain/worklist/worklist-query.js';
 import { worklistAnswers } from './answers.js';
-import type { DimseService, ServiceHandler } from './dimse-service.js';
+import type { DimseService, OpenAssociation, ServiceHandler } from './dimse-service.js';
 import { identifierLimits } from './identifiers.js';
 import { messageBytes, messageContext } from './message-datasets.js';
 
@@ -31,16 +31,22 @@ export class WorklistService implements DimseService {
     return messageContext(proposal);
   }
 
-  open(): ServiceHandler {
-    return { find: (request) => this.#find(request) };
+  open({ info }: OpenAssociation): ServiceHandler {
+    return { find: (request) => this.#find(request, info.callingAet) };
   }
 
-  async *#find({ identifier, transferSyntaxUid, signal }: QueryRequest): AsyncGenerator<Match, Answer | undefined> {
+  async *#find(
+    { identifier, transferSyntaxUid, signal }: QueryRequest,
+    callingAet: string,
+  ): AsyncGenerator<Match, Answer | undefined> {
     const { query, characterSet } = read(identifier, transferSyntaxUid);
     const { status } = query.hasUnsupportedKeys ? worklistAnswers.matchOfSomeKeys : worklistAnswers.match;
     try {
-      for await (const item of this.findWorklist.execute(query, signal))
-        yield { identifier: messageBytes(item, transferSyntaxUid, [characterSet]), status };
+      for await (const { orderId, item } of this.findWorklist.execute(query, { callingAet, signal })) {
+        const match = written(() => messageBytes(item, transferSyntaxUid, [characterSet]));
+        if (match instanceof DicomWriteError) this.findWorklist.leaveOut(orderId, match);
+        else yield { identifier: match, status };
+      }
       return undefined;
     } catch (error) {
       // A C-CANCEL, or the association is gone: whoever iterates says so.
@@ -62,5 +68,14 @@ function read(identifier: Buffer, transferSyntaxUid: string): { query: WorklistQ
     // Both name tags, never values.
     const comment = error.message.slice(0, 64);
     throw new DimseStatusError(worklistAnswers.wrongIdentifier.status, { comment }, { cause: error });
+  }
+}
+
+function written(write: () => Buffer): Buffer | DicomWriteError {
+  try {
+    return write();
+  } catch (error) {
+    if (error instanceof DicomWriteError) return error;
+    throw error;
   }
 }

@@ -141,4 +141,9 @@ export const migrations: Migrations = {
       await sql`alter table job add column released_at timestamptz`.execute(db);
     },
   },
+  '0009-wrong-entries': {
+    async up(db) {
+      await sql`alter table procedure_step add column wrong_entry boolean not null default false`.execute(db);
+    },
+  },
 };

@@ -75,9 +75,9 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
       if (!(await Inbox.once(trx, consumerGroup, event))) return untouched;
       await lockJobsOf(trx, studyInstanceUid);
       await putStep(trx, studyInstanceUid, step);
-      const steps = await stepsOf(trx, studyInstanceUid);
-      const heldReason = holdFor(steps, this.discontinuedSteps) ?? null;
+      const heldReason = await this.heldReasonOf(trx, studyInstanceUid);
       // A step in progress beside steps that were forgotten releases nothing.
+      const steps = heldReason === null ? await stepsOf(trx, studyInstanceUid) : [];
       if (heldReason === null && !steps.some(({ status }) => status === 'completed')) return untouched;
       await trx
         .updateTable('study')
@@ -196,7 +196,12 @@ export class PostgresScheduling implements Scheduling, ConsideredStudies {
   }
 
   private async heldReasonOf(trx: Transaction<Tables>, studyInstanceUid: string): Promise<HeldReason | null> {
-    return holdFor(await stepsOf(trx, studyInstanceUid), this.discontinuedSteps) ?? null;
+    const study = await trx
+      .selectFrom('study')
+      .select('held_reason')
+      .where('study_instance_uid', '=', studyInstanceUid)
+      .executeTakeFirst();
+    return holdFor(await stepsOf(trx, studyInstanceUid), this.discontinuedSteps, study?.held_reason) ?? null;
   }
 
   private jobsOf(

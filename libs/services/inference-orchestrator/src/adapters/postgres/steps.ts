@@ -15,20 +15,22 @@ export const untouched: JobsOfStep = { held: [], released: [] };
  */
 export async function putStep(trx: Transaction<Tables>, studyInstanceUid: string, step: StepTold): Promise<void> {
   await sql`
-    insert into procedure_step (study_instance_uid, procedure_step_uid, step_revision, status)
-    values (${studyInstanceUid}, ${step.procedureStepUid}, ${step.stepRevision}, ${step.status})
+    insert into procedure_step (study_instance_uid, procedure_step_uid, step_revision, status, wrong_entry)
+    values (${studyInstanceUid}, ${step.procedureStepUid}, ${step.stepRevision}, ${step.status},
+      ${step.isWrongEntry === true})
     on conflict (study_instance_uid, procedure_step_uid) do update
-    set step_revision = excluded.step_revision, status = excluded.status, recorded_at = now()
+    set step_revision = excluded.step_revision, status = excluded.status, wrong_entry = excluded.wrong_entry,
+      recorded_at = now()
     where case when (procedure_step.status = 'in-progress') <> (excluded.status = 'in-progress')
       then procedure_step.status = 'in-progress'
       else excluded.step_revision > procedure_step.step_revision end`.execute(trx);
 }
 
-/** A row for each status that a step of the study has. */
+/** What steps of the study are; a row for those that are the same. */
 export function stepsOf(trx: Transaction<Tables>, studyInstanceUid: string): Promise<StepSeen[]> {
   return trx
     .selectFrom('procedure_step')
-    .select('status')
+    .select(['status', 'wrong_entry as isWrongEntry'])
     .distinct()
     .where('study_instance_uid', '=', studyInstanceUid)
     .execute();

@@ -84,6 +84,8 @@ export interface ProcedureStepTable {
   /** 0 where only the completion of the study told of it. */
   step_revision: number;
   status: StepStatus;
+  /** Discontinued for a worklist entry that was not its patient's. */
+  wrong_entry: Generated<boolean>;
   recorded_at: Generated<Date>;
 }
 
