@@ -43,8 +43,13 @@ export class TcpProxy {
     this.#silent = false;
   }
 
-  async close(): Promise<void> {
+  /** Ends the connections that are there; new ones pass. */
+  cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 }

@@ -12,7 +12,7 @@ import {
   ObjectStoreUnavailableError,
 } from './errors.js';
 import { fileWriters } from './file-writers.js';
-import { givenUpWith } from './given-up.js';
+import { handedOut } from './handed-out.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject, TailFrom } from './object-store.js';
 
@@ -70,7 +70,7 @@ export class FileObjectStore implements ObjectStore {
         return Readable.from([]);
       }
       const end = range?.length === undefined ? Infinity : range.offset + range.length - 1;
-      return givenUpWith(signal, handle.createReadStream({ start: range?.offset ?? 0, end }));
+      return handedOut(handle.createReadStream({ start: range?.offset ?? 0, end }), signal);
     } catch (error) {
       signal?.throwIfAborted();
       throw translate(error, key);

@@ -42,6 +42,8 @@ export interface ObjectStore {
    */
   put(key: string, source: AsyncIterable<Uint8Array>, tailFrom?: TailFrom): Promise<StoredObject>;
   /**
+   * What is read may wait, for other bytes to be sent or for codecs: nothing that befalls it meanwhile ends the process, and
+   * whoever reads on gets the rest, or the error.
    * @param signal gives up: rejects with its reason, or destroys what is being read
    * @throws {ObjectNotFoundError} @throws {ObjectStoreUnavailableError}
    */

@@ -1,6 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -11,6 +13,8 @@ class SlowServer {
   answerMs = 0;
   /** Until an answer begins. */
   silentMs = 0;
+  /** Bytes of an answer behind which nothing comes any more. */
+  stopAfter = Infinity;
   readonly #server: Server;
   #connections = 0;
   #most = 0;
@@ -21,7 +25,9 @@ class SlowServer {
       this.#most = Math.max(this.#most, ++this.#running);
       response.once('close', () => this.#running--);
       request.resume().once('end', () => {
-        if (request.method === 'GET') return void setTimeout(() => sendForEver(response), this.silentMs);
+        const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+        if (request.method === 'GET')
+          return void setTimeout(() => sendAll(response, from, this.stopAfter), this.silentMs);
         setTimeout(() => response.writeHead(200, { etag: '"x"' }).end(), request.method === 'PUT' ? this.answerMs : 0);
       });
     });
@@ -50,15 +56,32 @@ class SlowServer {
 }
 
 const bodyBytes = 64 * 1024 * 1024;
+/** Each mebibyte of it is filled with its number. */
+const pieceBytes = 1024 * 1024;
 
-function sendForEver(response: ServerResponse): void {
-  response.writeHead(200, { 'content-length': bodyBytes });
-  const piece = Buffer.alloc(1024 * 1024);
+function sendAll(response: ServerResponse, from: number, stopAfter: number): void {
+  const range = from === 0 ? {} : { 'content-range': `bytes ${from}-${bodyBytes - 1}/${bodyBytes}` };
+  response.writeHead(from === 0 ? 200 : 206, { 'content-length': bodyBytes - from, ...range });
+  let at = from;
   const more = (): void => {
-    while (!response.destroyed && response.write(piece));
-    response.once('drain', more);
+    while (!response.destroyed && at < bodyBytes) {
+      if (at >= stopAfter) return;
+      const piece = Buffer.alloc(Math.min(pieceBytes - (at % pieceBytes), bodyBytes - at), Math.floor(at / pieceBytes));
+      at += piece.length;
+      if (!response.write(piece)) return void response.once('drain', more);
+    }
+    response.end();
   };
   more();
+}
+
+/** Whether it is what the server gives, whole. */
+async function isWhole(body: Readable): Promise<boolean> {
+  const bytes = await buffer(body);
+  const numbers = Array.from({ length: bodyBytes / pieceBytes }, (_, number) => number);
+  const isPiece = (number: number): boolean =>
+    bytes.subarray(number * pieceBytes, (number + 1) * pieceBytes).every((byte) => byte === number);
+  return bytes.length === bodyBytes && numbers.every(isPiece);
 }
 
 async function* one(bytes: Uint8Array): AsyncIterable<Uint8Array> {
@@ -103,12 +126,26 @@ describe('many requests to S3 at once', () => {
     for (const body of unread) body.destroy();
   });
 
-  it('are cut where nobody takes the answer, and their connections serve others', async () => {
+  it('are cut where nobody takes the answer, their connections serve others, and who reads on gets the rest', async () => {
     const store = open({ connectionsMax: 1, requestTimeoutMs: 500 });
-    const unread: Readable = await store.get('unread');
-    const failed = new Promise<Error>((resolve) => unread.once('error', resolve));
+    const unread = await store.get('unread');
+    const begun = await (async () => {
+      await store.head('another');
+      return store.get('begun');
+    })();
+    begun.pause();
+    await once(begun, 'readable');
+    expect(begun.read()).toBeInstanceOf(Buffer);
     await store.head('another');
-    expect((await failed).message).toMatch(/timed out/);
+    expect([unread.destroyed, begun.destroyed]).toEqual([false, false]);
+    expect(await isWhole(unread)).toBe(true);
+    await expect(buffer(begun)).resolves.not.toHaveLength(bodyBytes);
+  });
+
+  it('end with an error where the server stands still while its bytes are waited for', async () => {
+    const store = open({ requestTimeoutMs: 500 });
+    server.stopAfter = 3 * pieceBytes;
+    await expect(buffer(await store.get('half'))).rejects.toThrow(/timed out/);
   });
 
   it('share the connections there may be, also for objects of more than two mebibytes', async () => {

@@ -5,7 +5,6 @@ import { crc32 } from 'node:zlib';
 import {
   AbortMultipartUploadCommand,
   DeleteObjectCommand,
-  GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
@@ -14,10 +13,13 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 
-import { ObjectExistsError, ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
-import { givenUpWith } from './given-up.js';
+import { ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
+import { handedOut } from './handed-out.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject, TailFrom } from './object-store.js';
+import { base64OfCrc } from './crc.js';
+import { answerOf, rangeFrom, type S3Answer, S3Download } from './s3-download.js';
+import { statusOf, translate, translateWrite } from './s3-errors.js';
 import {
   clientConfig,
   pingClientConfig,
@@ -130,23 +132,9 @@ export class S3ObjectStore implements ObjectStore {
       await this.head(key);
       return Readable.from([]);
     }
-    const end = range?.length === undefined ? '' : String(range.offset + range.length - 1);
-    try {
-      const { Body } = await this.#client.send(
-        new GetObjectCommand({
-          Bucket: this.#bucket,
-          Key: key,
-          ...(range ? { Range: `bytes=${range.offset}-${end}` } : {}),
-        }),
-        signal ? { abortSignal: signal } : {},
-      );
-      return givenUpWith(signal, Body as Readable);
-    } catch (error) {
-      signal?.throwIfAborted();
-      // A range behind the end is empty, as on a file system.
-      if (statusOf(error) === 416) return Readable.from([]);
-      throw translate(error, key);
-    }
+    const ask = (from: number): Promise<S3Answer> =>
+      answerOf(this.#client, { bucket: this.#bucket, key, range: rangeFrom(range, from), signal });
+    return handedOut(new S3Download(await ask(0), ask), signal);
   }
 
   async head(key: string): Promise<ObjectInfo> {
@@ -246,12 +234,6 @@ interface SentObject {
   readonly sha256: Buffer;
 }
 
-function base64OfCrc(crc: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc);
-  return bytes.toString('base64');
-}
-
 /** Checksums the server tells of the whole object, each beside what was sent. A checksum of checksums (`…-3`) says nothing. */
 const toldOf = (kept: Kept, sent: SentObject): { readonly told: string; readonly sent: string }[] =>
   [
@@ -273,29 +255,3 @@ function mayHaveLostAnAnswer(error: unknown): boolean {
   const { name, $metadata } = (error ?? {}) as { name?: string; $metadata?: { attempts?: number } };
   return name === 'NoSuchUpload' || (statusOf(error) === 412 && ($metadata?.attempts ?? 1) > 1);
 }
-
-/** The SDK's errors in the port's terms. */
-function translate(error: unknown, key: string): unknown {
-  const name = error instanceof Error ? error.name : '';
-  const status = statusOf(error);
-  // Without its bucket nothing is known of an object.
-  if (name !== 'NoSuchBucket' && (status === 404 || name === 'NoSuchKey' || name === 'NotFound'))
-    return new ObjectNotFoundError(key);
-  // 409 is a write of the same key at the same time: who of the two wins is not known yet.
-  if (status === 412 || name === 'PreconditionFailed') return new ObjectExistsError(key);
-  return new ObjectStoreUnavailableError(name || 'no answer', { cause: error });
-}
-
-/**
- * Of a write: one that finds no bucket, or its upload gone, did not find "no object". The same write may pass later, and
- * the sender keeps what it has.
- */
-function translateWrite(error: unknown, key: string): unknown {
-  const translated = translate(error, key);
-  if (!(translated instanceof ObjectNotFoundError)) return translated;
-  const name = error instanceof Error ? error.name : '';
-  return new ObjectStoreUnavailableError(name || 'it does not find where to write', { cause: error });
-}
-
-const statusOf = (error: unknown): number | undefined =>
-  (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;

@@ -38,7 +38,7 @@ export const queryProviders: Provider[] = [
       settings: DimseIngestSettings,
     ) =>
       new RetrieveInstances(
-        new ShownInstances(new QueryIndexGrpc(client), archive.tombstones),
+        new ShownInstances(new QueryIndexGrpc(client), archive),
         objects,
         destinations,
         new SendInstance(settings.CALLOSUM_DIMSE_TRANSCODINGS_MAX),

@@ -25,6 +25,7 @@ describe('what a retrieve asks of the index', () => {
     expect(asked).toEqual([expect.objectContaining({ ...part, withoutPixelData: true })]);
     expect(found).toEqual([
       {
+        studyInstanceUid: '1.2.8',
         seriesInstanceUid: '1.2.9',
         sopInstanceUid: '1.2.3',
         sopClassUid: '1.2',

@@ -53,7 +53,8 @@ export class QueryIndexGrpc implements QueryIndex {
         const blobKey = instance?.blob?.key;
         if (!instance || blobKey === undefined) continue;
         const { sopInstanceUid, sopClassUid, transferSyntaxUid } = instance;
-        yield { seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid, blobKey };
+        const { studyInstanceUid } = part;
+        yield { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid, blobKey };
       }
     } catch (error) {
       if (!(error instanceof ClientError && error.code === Status.NOT_FOUND)) throw translated(error);

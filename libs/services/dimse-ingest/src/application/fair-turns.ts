@@ -42,6 +42,16 @@ export class FairTurns {
     }
   }
 
+  /** Runs `work` in a turn of its own. */
+  async run<T>(party: string, work: () => Promise<T>): Promise<T> {
+    const giveBack = await this.take(party);
+    try {
+      return await work();
+    } finally {
+      giveBack();
+    }
+  }
+
   #leave(party: string, share: Share): void {
     if (--share.users === 0) this.#shares.delete(party);
   }

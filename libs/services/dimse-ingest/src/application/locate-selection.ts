@@ -1,6 +1,6 @@
 import type { DicomJson, IdentifierKey, Tag } from '@callosum/dicom';
 
-import { TooManyInstancesError } from '../domain/query-errors.js';
+import { IdentifierError, TooManyInstancesError } from '../domain/query-errors.js';
 import { type QueryLevel, type RetrieveIdentifier, tags } from '../domain/query-model.js';
 import type { LocatedInstance, QueryIndex } from './query-ports.js';
 
@@ -61,8 +61,12 @@ async function wantedOf(index: QueryIndex, selection: RetrieveIdentifier, signal
   if (patientId === undefined && studies.length > 0) return studies.map(parts);
   const seek = (level: QueryLevel, uids: readonly string[]): Promise<Found[]> =>
     found(index, selection, level, uids, signal);
-  if (studies.length > 0 || selection.level === 'PATIENT')
-    return (await seek('STUDY', studies)).map(({ study }) => parts(study));
+  if (studies.length > 0) return (await seek('STUDY', studies)).map(({ study }) => parts(study));
+  if (selection.level === 'PATIENT') {
+    const all = await seek('STUDY', []);
+    if (selection.issuerOfPatientId === undefined) assertOnePatient(all);
+    return all.map(({ study }) => parts(study));
+  }
   if (sopInstanceUids.length === 0) return grouped(await seek('SERIES', seriesInstanceUids));
   const inSeries = await seek('IMAGE', sopInstanceUids);
   return grouped(series.size === 0 ? inSeries : inSeries.filter((one) => series.has(one.series)));
@@ -73,6 +77,19 @@ interface Found {
   /** '' at the levels above. */
   readonly series: string;
   readonly instance: string;
+  /** Who gave the Patient ID, '' where the study does not say. */
+  readonly issuer: string;
+}
+
+/**
+ * One Patient ID may have been given to two people by two issuers: what is asked for is one person's. Studies that state no
+ * issuer pass, as sites begin to state it at some time.
+ * @throws {IdentifierError}
+ */
+function assertOnePatient(found: readonly Found[]): void {
+  const issuers = new Set(found.map(({ issuer }) => issuer).filter((issuer) => issuer !== ''));
+  if (issuers.size > 1)
+    throw new IdentifierError('Patient ID of several issuers: say of which', [tags.issuerOfPatientId]);
 }
 
 function grouped(found: readonly Found[]): Wanted[] {
@@ -105,17 +122,20 @@ async function found(
   uids: readonly string[],
   signal: AbortSignal,
 ): Promise<Found[]> {
+  // Empty it matches all, and is answered.
+  const issuer = issuerOfPatientId ?? (uids.length === 0 ? '' : undefined);
   const patient: IdentifierKey[] = [
     ...(patientId === undefined ? [] : [{ path: tags.patientId, value: patientId }]),
-    ...(issuerOfPatientId === undefined ? [] : [{ path: tags.issuerOfPatientId, value: issuerOfPatientId }]),
+    ...(issuer === undefined ? [] : [{ path: tags.issuerOfPatientId, value: issuer }]),
   ];
   const all: Found[] = [];
   for (let at = 0; at === 0 || at < uids.length; at += uidsInQuery) {
     const list = { path: uniqueKeys[level], value: uids.slice(at, at + uidsInQuery).join('\\') };
     const search = { ...baseline, level, keys: [...patient, list] };
     for await (const { dataset } of index.search(search, signal)) {
-      const [study, series] = [uidAt(dataset, tags.studyInstanceUid), uidAt(dataset, tags.seriesInstanceUid)];
-      all.push({ study, series, instance: uidAt(dataset, tags.sopInstanceUid) });
+      const [study, series] = [textAt(dataset, tags.studyInstanceUid), textAt(dataset, tags.seriesInstanceUid)];
+      const instance = textAt(dataset, tags.sopInstanceUid);
+      all.push({ study, series, instance, issuer: textAt(dataset, tags.issuerOfPatientId) });
     }
   }
   return all;
@@ -123,7 +143,7 @@ async function found(
 
 const baseline = { combinedDatetime: false, fuzzyNames: false, emptyValues: false };
 
-const uidAt = (dataset: DicomJson, tag: Tag): string => {
+const textAt = (dataset: DicomJson, tag: Tag): string => {
   const value = dataset[tag]?.Value?.[0];
   return typeof value === 'string' ? value : '';
 };

@@ -21,6 +21,7 @@ export interface StudyPart {
 
 /** Where a current instance lies. */
 export interface LocatedInstance {
+  readonly studyInstanceUid: string;
   readonly seriesInstanceUid: string;
   readonly sopInstanceUid: string;
   readonly sopClassUid: string;
@@ -38,4 +39,13 @@ export interface QueryIndex {
   search(search: IndexSearch, signal: AbortSignal): AsyncIterable<IndexMatch>;
   /** Current instances, in their order; none of what is not known. */
   instances(part: StudyPart, signal: AbortSignal): AsyncIterable<LocatedInstance>;
+}
+
+/** What the archive gives out at this moment. */
+export interface CurrentInstances {
+  /**
+   * These of a study as they are now, in any order; what is hidden or gone is absent.
+   * @throws {ArchiveUnavailableError}
+   */
+  now(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<readonly LocatedInstance[]>;
 }

@@ -28,14 +28,16 @@ export class ReadAhead implements KeptObjects {
     this.#next = blobKey;
   }
 
-  open(blobKey: string, signal?: AbortSignal): Promise<Readable> {
+  async open(blobKey: string, signal?: AbortSignal): Promise<Readable> {
     const ahead = this.#ahead.get(blobKey);
     this.#ahead.delete(blobKey);
     const isFresh = ahead !== undefined && performance.now() - ahead.at < freshMs;
     if (ahead && !isFresh) letGo(ahead.opened);
     const opened = ahead && isFresh ? ahead.opened : this.objects.open(blobKey, signal);
     this.#begin();
-    return opened;
+    const stream = await opened;
+    // One that broke while it waited has given nothing to anybody.
+    return stream.destroyed ? this.objects.open(blobKey, signal) : stream;
   }
 
   /** Whether it can be had shows when it is its turn. */
@@ -43,7 +45,11 @@ export class ReadAhead implements KeptObjects {
     const blobKey = this.#next;
     if (blobKey === undefined || this.#ahead.has(blobKey)) return;
     const opened = this.objects.open(blobKey);
-    opened.catch(() => undefined);
+    // An error event that nobody hears would end the process.
+    opened.then(
+      (stream) => stream.on('error', () => undefined),
+      () => undefined,
+    );
     this.#ahead.set(blobKey, { opened, at: performance.now() });
   }
 

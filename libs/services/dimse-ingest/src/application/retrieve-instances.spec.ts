@@ -26,8 +26,6 @@ const study: RetrieveIdentifier = {
   seriesInstanceUids: [],
   sopInstanceUids: [],
 };
-/** No class the destination takes. */
-const refusedClass = '1.2.840.10008.5.1.4.1.1.2';
 const entity = { aet: 'DEST', host: '127.0.0.1', port: 104 };
 
 let index: MemoryIndex;
@@ -93,23 +91,6 @@ describe('a C-MOVE', () => {
     expect((await ended(progress)).operations.counts.completed).toBe(1);
   });
 
-  it('opens the next object while one is sent, and lets go of what is not read', async () => {
-    keepImages('1.1', '1.2', '1.3');
-    const cancel = new AbortController();
-    const opened: string[][] = [];
-    destination.answer = ({ sopInstanceUid }) => {
-      opened.push([...objects.opened.keys()]);
-      if (sopInstanceUid === '1.2') cancel.abort();
-      return undefined;
-    };
-    await move(cancel.signal);
-    expect(opened).toEqual([
-      ['1.1', '1.2'],
-      ['1.1', '1.2', '1.3'],
-    ]);
-    await expect.poll(() => [...objects.opened.values()].every((stream) => stream.destroyed)).toBe(true);
-  });
-
   it('fails whole when its destination is away, without calling it for each', async () => {
     keepImages('1.1', '1.2', '1.3');
     destination.away = new PeerUnreachableError('away');
@@ -159,28 +140,6 @@ describe('a C-MOVE', () => {
     keepImages('1.1', '1.2', '1.3', '1.4', '1.5');
     await expect(move()).rejects.toBeInstanceOf(TooManyInstancesError);
     expect(sent()).toHaveLength(4);
-  });
-
-  it('does not keep open what was opened ahead and then not taken', async () => {
-    keepImages('1.1', '1.2', '1.3', '1.4');
-    index.instancesOfStudy = {
-      '1.2': (index.instancesOfStudy['1.2'] ?? []).map((one) =>
-        one.sopInstanceUid === '1.2' ? { ...one, sopClassUid: refusedClass } : one,
-      ),
-    };
-    destination.takesOf = (sopClassUid) => (sopClassUid === refusedClass ? [] : [explicitLe]);
-    let released = false;
-    destination.answer = async ({ sopInstanceUid }) => {
-      if (sopInstanceUid !== '1.3') return undefined;
-      await new Promise(setImmediate);
-      released = objects.opened.get('1.2')?.destroyed ?? false;
-      return undefined;
-    };
-    // As a C-GET is: over one association, in the order of the index.
-    const { sender } = destination;
-    const { operations } = await ended(retrieve.get(study, sender, 'VIEWER', new AbortController().signal));
-    expect(operations.failedSopInstanceUids).toEqual(['1.2']);
-    expect([sent(), released]).toEqual([['1.1', '1.3', '1.4'], true]);
   });
 });
 
@@ -301,12 +260,40 @@ describe('what is retrieved', () => {
       yield await Promise.resolve({ dataset, unsupportedKeys: [] });
     };
     expect((await run({ ...study, patientId: 'P1' })).operations.total).toBe(1);
+    const ofPatient = { ...study, level: 'PATIENT' as const, studyInstanceUids: [], patientId: 'P1' };
+    expect((await run(ofPatient)).operations.total).toBe(1);
     const relational = { ...study, level: 'IMAGE' as const, studyInstanceUids: [], sopInstanceUids: ['1.1'] };
     expect((await run(relational)).operations.total).toBe(1);
     expect(index.searches.map(({ level, keys }) => [level, keys.map(({ value }) => value)])).toEqual([
       ['STUDY', ['OTHER', '1.2']],
       ['STUDY', ['P1', '1.2']],
+      ['STUDY', ['P1', '', '']],
       ['IMAGE', ['1.1']],
     ]);
+  });
+
+  it("is one person's: a Patient ID of two issuers needs the issuer", async () => {
+    keepImages('1.1');
+    const answers = (...issuers: string[]): void => {
+      index.answer = async function* () {
+        for (const issuer of issuers) {
+          const dataset = {
+            '0020000D': { vr: 'UI', Value: ['1.2'] },
+            ...(issuer === '' ? {} : { '00100021': { vr: 'LO', Value: [issuer] } }),
+          };
+          yield await Promise.resolve({ dataset, unsupportedKeys: [] });
+        }
+      };
+    };
+    const patient = { ...study, level: 'PATIENT' as const, studyInstanceUids: [], patientId: 'P1' };
+    const run = (selection: RetrieveIdentifier) =>
+      ended(retrieve.move(selection, entity, { aet: 'VIEWER', messageId: 7 }, new AbortController().signal));
+    answers('A', 'B');
+    await expect(run(patient)).rejects.toMatchObject({ code: 'dimse-ingest.identifier', tags: ['00100021'] });
+    expect(sent()).toEqual([]);
+    answers('A', '');
+    expect((await run(patient)).operations.counts.completed).toBe(2);
+    answers('A', 'A');
+    expect((await run({ ...patient, issuerOfPatientId: 'A' })).operations.counts.completed).toBe(2);
   });
 });

@@ -12,16 +12,17 @@ import {
 
 import type { CallableEntity } from '../domain/application-entity.js';
 import { associationLoads } from '../domain/proposed-contexts.js';
-import { TooManyRetrievesError } from '../domain/query-errors.js';
+import { HiddenMeanwhileError, TooManyRetrievesError } from '../domain/query-errors.js';
 import type { RetrieveIdentifier } from '../domain/query-model.js';
 import { SubOperations } from '../domain/sub-operations.js';
 import type { Destinations } from './destination-ports.js';
 import { locateSelection } from './locate-selection.js';
 import type { KeptObjects } from './ports.js';
-import type { LocatedInstance, QueryIndex } from './query-ports.js';
+import type { CurrentInstances, LocatedInstance, QueryIndex } from './query-ports.js';
 import { ReadAhead } from './read-ahead.js';
 import type { SendInstance, StoreObject } from './send-instance.js';
 import type { SharedTurns } from './shared-turns.js';
+import { StillShown } from './still-shown.js';
 
 /** Whoever waits hears of it twice a second. */
 const progressMs = 500;
@@ -35,6 +36,7 @@ type Send = (instance: LocatedInstance) => Promise<Answer>;
 interface Retrieve {
   readonly callingAet: string;
   readonly operations: SubOperations;
+  readonly archive: CurrentInstances;
   readonly objects: ReadAhead;
   readonly signal: AbortSignal;
 }
@@ -45,7 +47,7 @@ interface Retrieve {
  */
 export class RetrieveInstances {
   constructor(
-    private readonly index: QueryIndex,
+    private readonly index: QueryIndex & CurrentInstances,
     private readonly objects: KeptObjects,
     private readonly destinations: Pick<Destinations, 'open'>,
     private readonly sendInstance: SendInstance,
@@ -104,7 +106,8 @@ export class RetrieveInstances {
       const instances = await locateSelection(this.index, selection, this.instancesMax, signal);
       const operations = new SubOperations(instances.length);
       const objects = new ReadAhead(this.objects);
-      const work = send(instances, { callingAet, operations, objects, signal }).finally(() => objects.close());
+      const retrieve = { callingAet, operations, archive: this.index, objects, signal };
+      const work = send(instances, retrieve).finally(() => objects.close());
       // It is waited for below; until then its failure is nobody's surprise.
       work.catch(() => undefined);
       const done = work.then(() => true);
@@ -117,19 +120,25 @@ export class RetrieveInstances {
   }
 }
 
-/** Sends one after the other and counts; a C-CANCEL ends it, and what it cuts short is one of those that remain. */
+/**
+ * Sends one after the other what is still shown then, and counts; a C-CANCEL ends it, and what it cuts short is one of those
+ * that remain.
+ */
 async function eachOf(
   instances: readonly LocatedInstance[],
-  { operations, objects, signal }: Retrieve,
+  { operations, archive, objects, signal }: Retrieve,
   send: Send,
 ): Promise<void> {
-  for (const [at, instance] of instances.entries()) {
+  const shown = new StillShown(archive, instances);
+  for (const [at, { sopInstanceUid }] of instances.entries()) {
     if (signal.aborted) return;
     try {
-      objects.announce(instances[at + 1]?.blobKey);
-      operations.answered(instance.sopInstanceUid, await send(instance));
+      const [instance, next] = await shown.from(at);
+      objects.announce(next?.blobKey);
+      if (!instance) throw new HiddenMeanwhileError();
+      operations.answered(sopInstanceUid, await send(instance));
     } catch (error) {
-      if (!signal.aborted) operations.failed(instance.sopInstanceUid, error);
+      if (!signal.aborted) operations.failed(sopInstanceUid, error);
     }
   }
 }

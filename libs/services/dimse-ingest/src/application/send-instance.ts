@@ -1,6 +1,5 @@
 import { isDeflated, isEncapsulated, transcode, type TranscodeSource, type Transcoding } from '@callosum/dicom';
 import type { Answer, OtherForm, OutgoingObject } from '@callosum/dimse';
-import { Turns } from '@callosum/kernel';
 
 import { FairTurns } from './fair-turns.js';
 import { asKept, buffers, sourceOf } from './kept-dataset.js';
@@ -27,14 +26,14 @@ export type StoreObject = (object: OutgoingObject) => Promise<Answer>;
 export class SendInstance {
   readonly #proofs: FairTurns;
   readonly #largeFrames: FairTurns;
-  /** Of what is made again: its message has begun, and must not wait for a proof. */
-  readonly #frames: Turns;
+  /** Of what is made again: its message has begun, and must wait neither for a proof nor behind all retrieves of one AE. */
+  readonly #frames: FairTurns;
 
   /** @param transcodingsMax as many objects are proved at the same time, and as many of large frames are being sent */
   constructor(transcodingsMax: number) {
     this.#proofs = new FairTurns(transcodingsMax);
     this.#largeFrames = new FairTurns(transcodingsMax);
-    this.#frames = new Turns(transcodingsMax);
+    this.#frames = new FairTurns(transcodingsMax);
   }
 
   /**
@@ -81,7 +80,7 @@ export class SendInstance {
       // Chunks of other syntaxes do not tell how large a frame is.
       const isNative = !isEncapsulated(transferSyntaxUid) && !isDeflated(transferSyntaxUid);
       const hasLargeFrames = !isNative || largestChunk > heldBytesMax;
-      const dataset = (): AsyncIterable<Buffer> => this.#again(source, transferSyntaxUid, hasLargeFrames);
+      const dataset = (): AsyncIterable<Buffer> => this.#again(source, transferSyntaxUid, hasLargeFrames, callingAet);
       return { form: { transferSyntaxUid, dataset }, hasLargeFrames };
     } finally {
       giveBack();
@@ -89,13 +88,18 @@ export class SendInstance {
   }
 
   /** Makes it while it is taken, in turns that end with each piece; beside large frames none are made ahead. */
-  async *#again(source: TranscodeSource, to: string, hasLargeFrames: boolean): AsyncGenerator<Buffer> {
+  async *#again(
+    source: TranscodeSource,
+    to: string,
+    hasLargeFrames: boolean,
+    callingAet: string,
+  ): AsyncGenerator<Buffer> {
     const limits = hasLargeFrames ? {} : { framesInWorkBytesMax: heldBytesMax };
-    const { dataset } = await this.#frames.run(() => transcode(source, { to, limits }));
+    const { dataset } = await this.#frames.run(callingAet, () => transcode(source, { to, limits }));
     const chunks = buffers(dataset());
     try {
       for (;;) {
-        const { done, value } = await this.#frames.run(() => chunks.next());
+        const { done, value } = await this.#frames.run(callingAet, () => chunks.next());
         if (done) return;
         yield value;
       }

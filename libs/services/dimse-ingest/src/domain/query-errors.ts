@@ -33,6 +33,13 @@ export class TooManyInstancesError extends CallosumError {
   }
 }
 
+/** Thrown when an instance was hidden, or is gone, since its retrieve began. */
+export class HiddenMeanwhileError extends CallosumError {
+  constructor() {
+    super('dimse-ingest.hidden-meanwhile', 'not-found', 'the instance is not given out any more');
+  }
+}
+
 /** Thrown when as many C-MOVE and C-GET run as may at once, in all or for this AE. */
 export class TooManyRetrievesError extends CallosumError {
   constructor() {

@@ -13,7 +13,14 @@ import {
 
 import type { Destinations } from '../application/destination-ports.js';
 import type { KeptObjects } from '../application/ports.js';
-import type { IndexMatch, IndexSearch, LocatedInstance, QueryIndex, StudyPart } from '../application/query-ports.js';
+import type {
+  CurrentInstances,
+  IndexMatch,
+  IndexSearch,
+  LocatedInstance,
+  QueryIndex,
+  StudyPart,
+} from '../application/query-ports.js';
 
 // For this package's own specs: an index and an archive in memory.
 
@@ -23,16 +30,29 @@ export const explicitLe = '1.2.840.10008.1.2.1';
 export const h264 = '1.2.840.10008.1.2.4.102';
 
 /** Answers as it was told to. */
-export class MemoryIndex implements QueryIndex {
+export class MemoryIndex implements QueryIndex, CurrentInstances {
   readonly searches: IndexSearch[] = [];
   readonly located: StudyPart[] = [];
   /** Matches of searches, by default none. */
   answer: (search: IndexSearch, signal: AbortSignal) => AsyncIterable<IndexMatch> = () => matches();
   instancesOfStudy: Readonly<Record<string, readonly LocatedInstance[]>> = {};
+  /** Instances that are hidden since, and what others are since. */
+  readonly hidden = new Set<string>();
+  readonly corrected = new Map<string, LocatedInstance>();
+  /** Numbers of instances that the archive was asked for again. */
+  readonly askedAgain: number[] = [];
 
   search(search: IndexSearch, signal: AbortSignal): AsyncIterable<IndexMatch> {
     this.searches.push(search);
     return this.answer(search, signal);
+  }
+
+  now(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<LocatedInstance[]> {
+    this.askedAgain.push(sopInstanceUids.length);
+    const shown = (this.instancesOfStudy[studyInstanceUid] ?? []).filter(
+      ({ sopInstanceUid: uid }) => sopInstanceUids.includes(uid) && !this.hidden.has(uid),
+    );
+    return Promise.resolve(shown.map((one) => this.corrected.get(one.sopInstanceUid) ?? one));
   }
 
   async *instances(part: StudyPart): AsyncGenerator<LocatedInstance> {
@@ -125,6 +145,7 @@ export async function inSyntax(file: Uint8Array, to: string): Promise<Buffer> {
 
 /** Where an object of `image` lies, under its own UID. */
 export const at = (sopInstanceUid: string, transferSyntaxUid = explicitLe): LocatedInstance => ({
+  studyInstanceUid: '1.2',
   seriesInstanceUid: '1.2.1',
   sopInstanceUid,
   sopClassUid: secondaryCapture,
