@@ -5,7 +5,7 @@ import { startPostgres, type TestPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { retriedPage } from './adapters/forward-rows.js';
+import { claimRows, retriedPage } from './adapters/forward-rows.js';
 import { dimseIngestMigrations } from './adapters/migrations.js';
 import { PostgresForwardQueue } from './adapters/postgres-forward-queue.js';
 import { PostgresForwardingRules } from './adapters/postgres-forwarding-rules.js';
@@ -119,19 +119,25 @@ describe('the queues of forwarding', () => {
     expect(await queue.claim('PACS', { ...one, claimsMax: 2 })).toBeDefined();
   });
 
-  it('tell whether others passed since an instance was tried', async () => {
+  it('tell how an instance stands that its destination refused, and how many others it did', async () => {
     for (const uid of ['1.2.1', '1.2.2']) await add(uid);
     await queue.destinationAnswered('PACS');
     const batch = await claim();
     const [odd] = batch.items;
     if (!odd) throw new Error('nothing is due');
-    expect(await queue.othersPassed(batch, odd)).toBe(false);
-    await queue.later(batch, odd, 30_000);
-    expect(await queue.othersPassed(batch, odd)).toBe(false);
+    const refusal = { code: 'A700', delayMs: 30_000, refusal: 'answer' } as const;
+    const refused = (again: boolean) =>
+      queue.destinationRefused('PACS', { ...refusal, end: 'away', attempted: false, again });
+    await queue.later(batch, odd, { code: '0110', delayMs: 0, attempted: false });
+    expect(await queue.standing(batch, odd)).toEqual({ since: 'never', refused: 0 });
+    await queue.later(batch, odd, { ...refusal, attempted: false });
+    await refused(false);
+    await refused(true);
+    expect(await queue.standing(batch, odd)).toEqual({ since: 'again', refused: 1 });
     await queue.destinationAnswered('PACS');
-    expect(await queue.othersPassed(batch, odd)).toBe(true);
-    await queue.later(batch, odd, 30_000, 'A700');
-    expect(await queue.othersPassed(batch, odd)).toBe(false);
+    expect(await queue.standing(batch, odd)).toEqual({ since: 'passed', refused: 0 });
+    await queue.later(batch, odd, { ...refusal, attempted: true });
+    expect((await queue.standing(batch, odd)).since).toBe('again');
     const { rows } = await sql`select attempts, error_code from forward_queue where id = ${odd.id}`.execute(
       database.db,
     );
@@ -184,15 +190,22 @@ describe('the queues of forwarding', () => {
 
   it('leave a destination alone that takes nothing, however many workers find it so', async () => {
     await add('1.2.1', { to: ['PACS', 'OTHER'] });
-    const pauses = await Promise.all([1, 2, 3].map(() => queue.destinationAway('PACS', 'dimse.peer-unreachable')));
+    const pauses = await Promise.all(
+      [1, 2, 3].map(() => queue.destinationAway('PACS', 'dimse.peer-unreachable', 'unreached')),
+    );
     expect(pauses.filter((pause) => pause !== undefined)).toHaveLength(1);
     expect(await queue.due()).toEqual(['OTHER']);
     expect(await queue.claim('PACS', limits)).toBeUndefined();
     await sql`update forward_destination set next_attempt_at = now() - interval '1 s'`.execute(database.db);
-    expect(await queue.destinationAway('PACS', 'A700')).toBeGreaterThanOrEqual(8_000);
+    expect(await queue.destinationAway('PACS', 'dimse.peer-unreachable', 'unreached')).toBeGreaterThanOrEqual(8_000);
     expect(await queue.states()).toMatchObject([
       { destination: 'OTHER', waiting: 1, nextAttemptAt: undefined },
-      { destination: 'PACS', waiting: 1, lastErrorCode: 'A700', nextAttemptAt: expect.any(Date) as unknown },
+      {
+        destination: 'PACS',
+        waiting: 1,
+        lastErrorCode: 'dimse.peer-unreachable',
+        nextAttemptAt: expect.any(Date) as unknown,
+      },
     ]);
     expect(await queue.destinationAnswered('PACS')).toBe(true);
     expect(await queue.destinationAnswered('PACS')).toBe(false);
@@ -294,6 +307,59 @@ describe('the queues of forwarding', () => {
     expect(plan).toContain('forward_withdrawn');
     expect(plan).not.toContain('Seq Scan on forward_queue');
     expect(await queue.retry('PACS', 'dimse-ingest.withdrawn')).toBe(20);
+  });
+
+  it('give a batch by indexes, wherever it is to begin, among all that waits and was sent', async () => {
+    // Another destination's are more; every fifth was refused, some of these are due.
+    await sql`
+      insert into forward_queue (destination, study_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
+        revision, transcode, state, ended_at, next_attempt_at, tried_at)
+      select case when n % 4 = 0 then 'PACS' else 'OTHER' end, '1.2.' || n / 2000, '1.2.9.' || n, '1', '1', 1, true,
+        case when n % 3 = 0 then 'sent' else 'waiting' end, case when n % 3 = 0 then now() end,
+        now() + make_interval(secs => (n - 55000) / 10.0), case when n % 20 = 0 then now() end
+      from generate_series(1, 60000) as n`.execute(database.db);
+    await sql`vacuum analyze forward_queue`.execute(database.db);
+    for (const refusals of [0, 1, 2, 3, 4]) {
+      const lease = { destination: 'PACS', fence: 1 };
+      const { rows } = await sql<Record<string, string>>`
+        explain (costs off) ${claimRows(lease, { leaseMs, itemsMax: 200 }, refusals)}`.execute(database.db);
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+      expect(plan, plan).not.toContain('Seq Scan on forward_queue');
+      // The first row; of its study what there is is sorted, or read in order where it is much.
+      expect(plan.split('CTE picked')[0], plan).not.toContain('Sort');
+      expect(plan).toContain('forward_due');
+      expect(plan).toContain('forward_study');
+    }
+  });
+
+  it('give a destination that refuses instances what it never refused, from elsewhere on each time', async () => {
+    for (const study of ['1.2', '1.3']) for (let n = 1; n <= 4; n++) await add(`${study}.${n}`, { study });
+    await add('1.2.5');
+    const begun = async (refusals: number) => {
+      await sql`update forward_destination set refusals = ${refusals}`.execute(database.db);
+      const batch = await claim();
+      await queue.giveBack(batch, batch.items);
+      await queue.release(batch);
+      return batch.items.map(({ sopInstanceUid }) => sopInstanceUid);
+    };
+    const all = ['1.2.1', '1.2.2', '1.2.3', '1.2.4', '1.2.5'];
+    expect(await begun(0)).toEqual(all);
+    expect(await begun(1)).toEqual(all);
+    expect(await begun(2)).toEqual(['1.2.5']);
+    expect(await begun(3)).toEqual(all);
+    // What it refused goes with its own kind, and only when there is nothing else.
+    await sql`update forward_queue set tried_at = now() where sop_instance_uid in ('1.2.1', '1.2.5')`.execute(
+      database.db,
+    );
+    expect(await begun(0)).toEqual(['1.2.1', '1.2.5']);
+    expect(await begun(1)).toEqual(['1.3.1', '1.3.2', '1.3.3', '1.3.4']);
+    expect(await begun(2)).toEqual(['1.3.4']);
+    expect(await begun(3)).toEqual(['1.2.2', '1.2.3', '1.2.4']);
+    await sql`update forward_queue set tried_at = now(), next_attempt_at = now() - interval '1 s'
+      where sop_instance_uid <> '1.2.4'`.execute(database.db);
+    await sql`update forward_queue set tried_at = now(), next_attempt_at = now() - interval '1 h'
+      where sop_instance_uid = '1.2.4'`.execute(database.db);
+    expect(await begun(3)).toEqual(['1.2.4', '1.2.5']);
   });
 
   it('are filled by the rules that can be read: one that cannot is told once, and removed as any other', async () => {

@@ -1,7 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 
 import type { BatchLimits, ForwardBatch, ForwardItem, ForwardLease } from '../application/forwarding-ports.js';
-import { withdrawnCode } from '../domain/forward-outcome.js';
+import { placeAfter, withdrawnCode } from '../domain/forward-outcome.js';
 import type { ForwardingTables } from './forwarding-tables.js';
 
 // Statements on rows of forwarding: places at destinations, and instances that wait for them.
@@ -23,13 +23,13 @@ interface ItemRow {
 
 /**
  * One worker after the other: what is counted then holds until the claim is written. A statement of its own, whose lock
- * the next one's snapshot comes after. @returns false while the destination is left alone
+ * the next one's snapshot comes after. @returns how often in a row it refused what it got; undefined while it is left alone
  */
-export async function isReady(trx: Transaction<ForwardingTables>, destination: string): Promise<boolean> {
-  const { rows } = await sql`
-    select 1 from forward_destination where destination = ${destination} and next_attempt_at <= now()
+export async function refusalsOf(trx: Transaction<ForwardingTables>, destination: string): Promise<number | undefined> {
+  const { rows } = await sql<{ refusals: number }>`
+    select refusals from forward_destination where destination = ${destination} and next_attempt_at <= now()
     for update`.execute(trx);
-  return rows.length > 0;
+  return rows[0]?.refusals;
 }
 
 /** Whether one more may be at the destination. The version before leases instances alone. */
@@ -56,36 +56,62 @@ export async function extend(db: Kysely<ForwardingTables>, { fence }: ForwardLea
 }
 
 export async function isDue(db: Kysely<ForwardingTables>, destination: string): Promise<boolean> {
-  const { rows } = await sql`
-    select 1 from forward_queue where destination = ${destination} and state = 'waiting'
-      and next_attempt_at <= now() and (lease_until is null or lease_until < now()) limit 1`.execute(db);
+  const { rows } = await sql`select 1 from forward_queue where ${isDueAt(destination)} limit 1`.execute(db);
   return rows.length > 0;
 }
 
-/** Takes instances of the study whose turn it is. */
-export async function claimRows(
-  trx: Transaction<ForwardingTables>,
+const isDueAt = (destination: string) => sql`destination = ${destination} and state = 'waiting'
+  and next_attempt_at <= now() and (lease_until is null or lease_until < now())`;
+
+/** In which order rows become due: `forward_due`. */
+const longestDue = sql`next_attempt_at, id`;
+const shortestDue = sql`next_attempt_at desc, id desc`;
+
+/**
+ * The row that a destination which refuses instances is tried with: one that it never refused, at a place that is another
+ * each time; where there is none, the one that has been due longest.
+ */
+function searchedRow(destination: string, refusals: number) {
+  const never = sql`from forward_queue where ${isDueAt(destination)} and tried_at is null`;
+  const place = placeAfter(refusals);
+  const found =
+    place === 'last-study' || place === 1
+      ? sql`select id ${never} order by ${shortestDue} limit 1`
+      : sql`select id ${never} and next_attempt_at >= (
+          select oldest + (newest - oldest) * ${place}::float8 from (select
+            (select next_attempt_at ${never} order by ${longestDue} limit 1) as oldest,
+            (select next_attempt_at ${never} order by ${shortestDue} limit 1) as newest) as span
+        ) order by ${longestDue} limit 1`;
+  const otherwise = sql`select id from forward_queue where ${isDueAt(destination)} order by ${longestDue} limit 1`;
+  // Of the last study all that was never refused, from its beginning on; else what follows the row in its study.
+  const from = place === 'last-study' ? sql`case when tried_at is null then 0 else id end` : sql`id`;
+  return sql`
+    select study_instance_uid, tried_at is null as never, ${from} as from_id from forward_queue
+    where id = coalesce((${found}), (${otherwise})) and ${isDueAt(destination)} for update skip locked`;
+}
+
+/** Takes instances of the study whose turn it is. What was refused and what was not are never in one batch. */
+export const claimRows = (
   { destination, fence }: ForwardLease,
   { leaseMs, itemsMax }: BatchLimits,
-): Promise<ItemRow[]> {
-  const { rows } = await sql<ItemRow>`
-    with first as (
-      select study_instance_uid from forward_queue
-      where destination = ${destination} and state = 'waiting' and next_attempt_at <= now()
-        and (lease_until is null or lease_until < now())
-      order by next_attempt_at, id limit 1 for update skip locked
-    ), picked as (
-      select q.id from forward_queue q join first using (study_instance_uid)
-      where q.destination = ${destination} and q.state = 'waiting' and q.next_attempt_at <= now()
-        and (q.lease_until is null or q.lease_until < now())
-      order by q.id limit ${itemsMax} for update of q skip locked
-    )
-    update forward_queue q set lease_until = ${inMs(leaseMs)}, fence = ${fence}
-    from picked where q.id = picked.id
-    returning q.id, q.study_instance_uid, q.sop_instance_uid, q.sop_class_uid, q.transfer_syntax_uid, q.revision,
-      q.transcode, q.attempts, q.traceparent`.execute(trx);
-  return rows;
-}
+  refusals: number,
+) => sql<ItemRow>`
+  with first as (${
+    refusals > 0
+      ? searchedRow(destination, refusals)
+      : sql`
+    select study_instance_uid, tried_at is null as never, 0 as from_id from forward_queue
+    where ${isDueAt(destination)} order by ${longestDue} limit 1 for update skip locked`
+  }), picked as (
+    select id from forward_queue where ${isDueAt(destination)}
+      and study_instance_uid = (select study_instance_uid from first) and id >= (select from_id from first)
+      and (tried_at is null) = (select never from first)
+    order by id limit ${itemsMax} for update skip locked
+  )
+  update forward_queue q set lease_until = ${inMs(leaseMs)}, fence = ${fence}
+  from picked where q.id = picked.id
+  returning q.id, q.study_instance_uid, q.sop_instance_uid, q.sop_class_uid, q.transfer_syntax_uid, q.revision,
+    q.transcode, q.attempts, q.traceparent`;
 
 /** As `forward_withdrawn` has it. */
 export const wasWithdrawn = sql`state = 'dropped' and error_code = ${sql.lit(withdrawnCode)}`;

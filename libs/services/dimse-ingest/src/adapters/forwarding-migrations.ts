@@ -63,6 +63,15 @@ async function keepPlaces(db: Kysely<unknown>): Promise<void> {
   await sql`create index forward_lease_of on forward_lease (destination)`.execute(db);
 }
 
+/**
+ * A destination that is reached and takes nothing is not one that is not reached: its pauses are its own, and where it is
+ * tried next depends on how often it refused. The version before knows neither and goes by `failures`.
+ */
+async function countRefusals(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table forward_destination add column refusals integer not null default 0,
+    add column refused integer not null default 0, add column visits integer not null default 0`.execute(db);
+}
+
 /** Rules and queues of forwarding. */
 export const forwardingMigrations: Migrations = {
   '0004-forwarding': { up: createForwarding },
@@ -77,4 +86,5 @@ export const forwardingMigrations: Migrations = {
     ],
     up: keepPlaces,
   },
+  '0013-forwarding-refusals': { up: countRefusals },
 };

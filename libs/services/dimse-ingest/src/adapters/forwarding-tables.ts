@@ -10,8 +10,14 @@ export interface ForwardingRuleTable {
 /** A destination that something was queued for. */
 export interface ForwardDestinationTable {
   destination: string;
-  /** In a row. */
+  /** In a row that it was not reached. */
   failures: Generated<number>;
+  /** In a row that it was reached and did not take an instance. */
+  refusals: Generated<number>;
+  /** Different instances among those. */
+  refused: Generated<number>;
+  /** In a row that it was left alone after them. */
+  visits: Generated<number>;
   /** Left alone until then. */
   next_attempt_at: Generated<Date>;
   error_code: string | null;
@@ -33,6 +39,7 @@ export interface ForwardQueueTable {
   attempts: Generated<number>;
   error_code: string | null;
   next_attempt_at: Generated<Date>;
+  /** When the destination last refused it. */
   tried_at: Date | null;
   lease_until: Date | null;
   fence: number | null;

@@ -11,9 +11,10 @@ import type {
   ForwardOrigin,
   ForwardQueue,
   KeptObject,
+  PutOff,
   QueueState,
 } from '../application/forwarding-ports.js';
-import { pauseAfter } from '../domain/forward-outcome.js';
+import { pauseAfter, type RefusedOutcome, type Standing, triesAfter } from '../domain/forward-outcome.js';
 import type { ForwardableInstance, ForwardTarget } from '../domain/forwarding-rule.js';
 import type { ForwardingTables } from './forwarding-tables.js';
 import { queueStates } from './forward-queue-states.js';
@@ -27,7 +28,7 @@ import {
   inMs,
   insertRow,
   isDue,
-  isReady,
+  refusalsOf,
   retriedPage,
   wasWithdrawn,
 } from './forward-rows.js';
@@ -87,10 +88,12 @@ export class PostgresForwardQueue implements ForwardQueue {
 
   async claim(destination: string, limits: ClaimLimits): Promise<ForwardBatch | undefined> {
     return this.database.db.transaction().execute(async (trx) => {
-      if (!(await isReady(trx, destination)) || !(await hasPlace(trx, destination, limits.claimsMax))) return undefined;
+      const refusals = await refusalsOf(trx, destination);
+      if (refusals === undefined || !(await hasPlace(trx, destination, limits.claimsMax))) return undefined;
       const { rows } = await sql<{ fence: number }>`select nextval('forward_claim') as fence`.execute(trx);
       const fence = rows[0]?.fence ?? 0;
-      const batch = batchOf({ destination, fence }, await claimRows(trx, { destination, fence }, limits));
+      const lease = { destination, fence };
+      const batch = batchOf(lease, (await claimRows(lease, limits, refusals).execute(trx)).rows);
       if (batch)
         await sql`
           insert into forward_lease (fence, destination, lease_until)
@@ -104,8 +107,9 @@ export class PostgresForwardQueue implements ForwardQueue {
     // Asked again and again by whoever keeps an association: without a lock.
     if (!(await isDue(this.database.db, destination))) return undefined;
     return this.database.db.transaction().execute(async (trx) => {
-      if (!(await isReady(trx, destination)) || !(await extend(trx, lease, limits.leaseMs))) return undefined;
-      return batchOf(lease, await claimRows(trx, lease, limits));
+      const refusals = await refusalsOf(trx, destination);
+      if (refusals === undefined || !(await extend(trx, lease, limits.leaseMs))) return undefined;
+      return batchOf(lease, (await claimRows(lease, limits, refusals).execute(trx)).rows);
     });
   }
 
@@ -151,10 +155,11 @@ export class PostgresForwardQueue implements ForwardQueue {
     return added > 0;
   }
 
-  async later({ fence }: ForwardBatch, { id }: ForwardItem, delayMs: number, code?: string): Promise<void> {
+  async later({ fence }: ForwardBatch, { id }: ForwardItem, putOff: PutOff): Promise<void> {
+    const { code, delayMs, attempted, refusal } = putOff;
     await sql`
-      update forward_queue set lease_until = null, next_attempt_at = ${inMs(delayMs)}, tried_at = now(),
-        attempts = attempts + ${code === undefined ? 0 : 1}, error_code = coalesce(${code ?? null}::text, error_code)
+      update forward_queue set lease_until = null, next_attempt_at = ${inMs(delayMs)}, error_code = ${code},
+        attempts = attempts + ${attempted ? 1 : 0}, tried_at = ${refusal === undefined ? sql`tried_at` : sql`now()`}
       where id = ${id} and fence = ${fence} and state = 'waiting'`.execute(this.database.db);
   }
 
@@ -164,36 +169,49 @@ export class PostgresForwardQueue implements ForwardQueue {
       where id = any(${idsOf(items)}) and fence = ${fence} and state = 'waiting'`.execute(this.database.db);
   }
 
-  async othersPassed({ destination }: ForwardBatch, { id }: ForwardItem): Promise<boolean> {
-    const { rows } = await sql<{ passed: boolean | null }>`
-      select d.answered_at > q.tried_at as passed from forward_queue q, forward_destination d
+  async standing({ destination }: ForwardBatch, { id }: ForwardItem): Promise<Standing> {
+    const { rows } = await sql<Standing>`
+      select case when q.tried_at is null then 'never' when d.answered_at > q.tried_at then 'passed' else 'again' end
+        as since, d.refused
+      from forward_queue q, forward_destination d
       where q.id = ${id} and d.destination = ${destination}`.execute(this.database.db);
-    return rows[0]?.passed === true;
+    return rows[0] ?? { since: 'never', refused: 0 };
   }
 
-  destinationAway(destination: string, code: string): Promise<number | undefined> {
+  async destinationRefused(destination: string, { code, again }: RefusedOutcome): Promise<number> {
+    // It is reached: when it is not, that begins anew.
+    const { rows } = await sql<{ visits: number }>`
+      update forward_destination set failures = 0, refusals = refusals + 1, refused = refused + ${again ? 0 : 1},
+        error_code = ${code}, failed_at = now()
+      where destination = ${destination} returning visits`.execute(this.database.db);
+    return triesAfter(rows[0]?.visits ?? 0);
+  }
+
+  destinationAway(destination: string, code: string, why: 'unreached' | 'refusing'): Promise<number | undefined> {
+    const times = why === 'refusing' ? sql.ref('visits') : sql.ref('failures');
     return this.database.db.transaction().execute(async (trx) => {
       // Of several workers that find it away at the same time the first counts.
-      const { rows } = await sql<{ failures: number }>`
-        select failures from forward_destination where destination = ${destination} and next_attempt_at <= now()
+      const { rows } = await sql<{ times: number }>`
+        select ${times} as times from forward_destination where destination = ${destination} and next_attempt_at <= now()
         for update`.execute(trx);
       const [row] = rows;
       if (!row) return undefined;
-      const failures = row.failures + 1;
-      const pauseMs = pauseAfter(failures);
+      const pauseMs = pauseAfter(row.times + 1);
       await sql`
-        update forward_destination set failures = ${failures}, error_code = ${code}, failed_at = now(),
+        update forward_destination set ${times} = ${row.times + 1}, error_code = ${code}, failed_at = now(),
           next_attempt_at = ${inMs(pauseMs)} where destination = ${destination}`.execute(trx);
       return pauseMs;
     });
   }
 
   async destinationAnswered(destination: string): Promise<boolean> {
-    const { rows } = await sql<{ failures: number }>`
-      update forward_destination d set failures = 0, next_attempt_at = now(), answered_at = now()
-      from (select destination, failures from forward_destination where destination = ${destination} for update) was
-      where d.destination = was.destination returning was.failures`.execute(this.database.db);
-    return (rows[0]?.failures ?? 0) > 0;
+    const { rows } = await sql<{ away: boolean }>`
+      update forward_destination d set failures = 0, refusals = 0, refused = 0, visits = 0, next_attempt_at = now(),
+        answered_at = now()
+      from (select destination, failures + refusals > 0 as away from forward_destination
+        where destination = ${destination} for update) was
+      where d.destination = was.destination returning was.away`.execute(this.database.db);
+    return rows[0]?.away === true;
   }
 
   states(): Promise<readonly QueueState[]> {
@@ -206,7 +224,7 @@ export class PostgresForwardQueue implements ForwardQueue {
     const { rows } = await sql<{ now: string }>`select now()::text as now`.execute(db);
     const changed = await inPages(() => retriedPage(destination, code, rows[0]?.now ?? '', pageRowsMax).execute(db));
     await sql`
-      update forward_destination set next_attempt_at = now(), failures = 0
+      update forward_destination set next_attempt_at = now(), failures = 0, refusals = 0, refused = 0, visits = 0
       where destination = ${destination}`.execute(db);
     this.onDue();
     return changed;

@@ -1,3 +1,4 @@
+import type { Refusal, RefusedOutcome, Standing } from '../domain/forward-outcome.js';
 import type { ForwardableInstance, ForwardingRule, ForwardTarget } from '../domain/forwarding-rule.js';
 
 /** A rule, and whether it stands in the settings, where nobody changes it over HTTP. */
@@ -58,6 +59,16 @@ export interface ClaimLimits extends BatchLimits {
   readonly claimsMax: number;
 }
 
+/** Why and for how long an item is put off. */
+export interface PutOff {
+  readonly code: string;
+  readonly delayMs: number;
+  /** It is held against the item. */
+  readonly attempted: boolean;
+  /** The destination did not take it: where that goes on, those that it never refused go first. */
+  readonly refusal?: Refusal | undefined;
+}
+
 /** How things stand with a destination. */
 export interface QueueState {
   readonly destination: string;
@@ -85,8 +96,9 @@ export interface ForwardQueue {
   /** Destinations with something to send that are not left alone now. */
   due(): Promise<readonly string[]>;
   /**
-   * A place at the destination, and instances of one study; undefined when nothing is due, or as many as may be are at it,
-   * here and elsewhere. The place is the worker's until `release`, or until the lease ends.
+   * A place at the destination, and instances of one study, in order: what is due longest, or, at a destination that
+   * refuses instances, what it never refused, each time from elsewhere on. Undefined when nothing is due, or as many as may
+   * be are at it, here and elsewhere. The place is the worker's until `release`, or until the lease ends.
    */
   claim(destination: string, limits: ClaimLimits): Promise<ForwardBatch | undefined>;
   /** Instances of one study for a worker that has its place; undefined when nothing is due, or it has it no more. */
@@ -102,14 +114,20 @@ export interface ForwardQueue {
    * or waits for it, or another worker has the item by now. @returns whether it was
    */
   follow(batch: ForwardBatch, item: ForwardItem, current: KeptObject): Promise<boolean>;
-  /** Lets an item go; due again after `delayMs`, with its attempt counted where `code` says why. */
-  later(batch: ForwardBatch, item: ForwardItem, delayMs: number, code?: string): Promise<void>;
+  /** Lets an item go until it is due again. */
+  later(batch: ForwardBatch, item: ForwardItem, putOff: PutOff): Promise<void>;
   /** Lets items go that were not tried. */
   giveBack(batch: ForwardBatch, items: readonly ForwardItem[]): Promise<void>;
-  /** Whether the destination took another one since this one was last tried. */
-  othersPassed(batch: ForwardBatch, item: ForwardItem): Promise<boolean>;
-  /** Leaves a destination alone for a while. @returns for how long, in ms; undefined when it is already */
-  destinationAway(destination: string, code: string): Promise<number | undefined>;
+  /** What is known when the destination did not take an item. */
+  standing(batch: ForwardBatch, item: ForwardItem): Promise<Standing>;
+  /** The destination did not take an instance, and may take none. @returns how many this visit tries */
+  destinationRefused(destination: string, refused: RefusedOutcome): Promise<number>;
+  /**
+   * Leaves a destination alone for a while.
+   * @param why it was not reached, or took nothing in a visit
+   * @returns for how long, in ms; undefined when it is already
+   */
+  destinationAway(destination: string, code: string, why: 'unreached' | 'refusing'): Promise<number | undefined>;
   /** The destination took something. @returns true when it had been away */
   destinationAnswered(destination: string): Promise<boolean>;
   states(): Promise<readonly QueueState[]>;

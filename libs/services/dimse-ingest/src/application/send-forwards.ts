@@ -8,7 +8,8 @@ import {
   afterAnswer,
   afterError,
   type ForwardOutcome,
-  unlessOthersPass,
+  judge,
+  type RefusedOutcome,
   withdrawnCode,
 } from '../domain/forward-outcome.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
@@ -55,6 +56,10 @@ interface Stint {
   left: ForwardItem[];
   /** Another worker has some of it by now. */
   lost: boolean;
+  /** What it did not take since it took something, in this visit. */
+  refused: number;
+  /** Of the last of these. */
+  code: string;
 }
 
 type Peer = Parameters<Parameters<Destinations['with']>[1]>[0];
@@ -111,7 +116,7 @@ export class SendForwards {
 
   async #workAt(entity: CallableEntity, peer: Peer, first: ForwardBatch, signal: AbortSignal): Promise<void> {
     const { queue } = this.parts;
-    const stint: Stint = { left: [...first.items], lost: false };
+    const stint: Stint = { left: [...first.items], lost: false, refused: 0, code: '' };
     const renewal = setInterval(() => {
       // Of this moment: what ends meanwhile leaves `left`.
       const renewed = queue.renew(first, [...stint.left], leaseMs).catch(() => true);
@@ -128,13 +133,18 @@ export class SendForwards {
         stint.left = [...batch.items];
         if (!(await this.#sendAll(peer, batch, stint, signal))) return;
       }
+      // Nothing else is due to try it with.
+      if (stint.refused > 0 && !stint.lost) await this.#away(first.destination, stint.code, 'refusing');
     } finally {
       clearInterval(renewal);
       signal.removeEventListener('abort', ending);
     }
   }
 
-  /** @returns false where the work ends: the destination takes nothing now, another worker has it, or the process ends */
+  /**
+   * @returns false where the work ends: the destination takes nothing now, another worker has it, or the process ends; true
+   * where more may be sent: all of the batch has been, or another instance is to be tried than what follows in it
+   */
   async #sendAll(peer: Peer, batch: ForwardBatch, stint: Stint, signal: AbortSignal): Promise<boolean> {
     const { queue } = this.parts;
     const { left } = stint;
@@ -153,14 +163,15 @@ export class SendForwards {
         if (signal.aborted && end.end !== 'sent') return false;
         if (end.end === 'sent' && !answered) {
           answered = true;
+          stint.refused = 0;
           if (await queue.destinationAnswered(aet)) this.parts.onBack(aet);
         }
         await this.#record(batch, item, end);
         left.shift();
-        if (end.end === 'away') {
-          await this.#away(aet, end.code);
-          return false;
-        }
+        // What it takes after this tells that it takes others.
+        if ('refusal' in end && end.refusal) answered = false;
+        if (end.end === 'away')
+          return end.refusal ? await this.#refused(aet, end, stint) : await this.#away(aet, end.code);
       }
       return !signal.aborted;
     } finally {
@@ -184,7 +195,7 @@ export class SendForwards {
       const batch = await queue.next(lease, { leaseMs, itemsMax });
       if (batch) return batch;
       const leftMs = until - performance.now();
-      if (leftMs <= 0 || signal.aborted || stint.lost) return undefined;
+      if (leftMs <= 0 || signal.aborted || stint.lost || stint.refused > 0) return undefined;
       await work.wait(turn, Math.min(leftMs, pollMs));
       if (signal.aborted || stint.lost) return undefined;
       // A series that comes wakes it with each image, and so does what comes for others.
@@ -207,8 +218,8 @@ export class SendForwards {
   }
 
   async #judged(batch: ForwardBatch, item: ForwardItem, outcome: ForwardOutcome): Promise<ForwardOutcome> {
-    if (outcome.end !== 'away' || !outcome.perhaps) return outcome;
-    return unlessOthersPass(outcome, item.attempts, await this.parts.queue.othersPassed(batch, item));
+    if (outcome.end !== 'away' || !outcome.refusal) return outcome;
+    return judge(outcome, item.attempts, await this.parts.queue.standing(batch, item));
   }
 
   /** A correction may come from a sender that no rule names: its destinations are those of what it corrects. */
@@ -223,13 +234,24 @@ export class SendForwards {
     if (end.end === 'sent') return queue.end(batch, item, 'sent');
     if (end.end === 'withdrawn') return queue.end(batch, item, 'dropped', end.code);
     if (end.end === 'failed') return queue.end(batch, item, 'failed', end.code);
-    if (end.end === 'later') return queue.later(batch, item, end.delayMs, end.code);
-    if (end.delayMs === undefined) return queue.giveBack(batch, [item]);
-    return queue.later(batch, item, end.delayMs, end.attempted ? end.code : undefined);
+    if (end.end === 'later' || end.refusal) return queue.later(batch, item, end);
+    return queue.giveBack(batch, [item]);
   }
 
-  async #away(destination: string, code: string): Promise<void> {
-    const pauseMs = await this.parts.queue.destinationAway(destination, code);
+  /** @returns false: the work ends */
+  async #away(destination: string, code: string, why: 'unreached' | 'refusing' = 'unreached'): Promise<false> {
+    const pauseMs = await this.parts.queue.destinationAway(destination, code, why);
     if (pauseMs !== undefined) this.parts.onAway(destination, code, pauseMs);
+    return false;
+  }
+
+  /** @returns whether another one is tried at once */
+  async #refused(destination: string, end: RefusedOutcome, stint: Stint): Promise<boolean> {
+    const tries = await this.parts.queue.destinationRefused(destination, end);
+    stint.refused++;
+    stint.code = end.code;
+    // Whoever hangs or ends the association is not asked again at once.
+    if (end.refusal === 'answer' && stint.refused < tries) return true;
+    return this.#away(destination, end.code, 'refusing');
   }
 }

@@ -27,7 +27,7 @@ const forwardWords: Readonly<Record<ForwardOutcome['end'], string>> = {
   sent: 'The destination has it',
   failed: 'It is kept among the failed, for a person',
   later: 'This object is tried again, five times in all with growing pauses; the others go on',
-  away: 'All of the destination waits, with pauses that grow to 15 minutes, this object behind the others; where it takes those, it fails after five more attempts',
+  away: 'The destination is left alone, with pauses that grow to 15 minutes, and offered other objects then; where it takes one, this object fails after five more attempts',
 };
 const retrieveWords: Readonly<Record<StudyEnd['end'], string>> = {
   completed: 'The study is complete',

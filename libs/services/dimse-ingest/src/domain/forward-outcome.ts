@@ -14,20 +14,51 @@ export type ForwardOutcome =
   | { readonly end: 'sent' }
   /** Sending it again gives the same: it is kept for a person. */
   | { readonly end: 'failed'; readonly code: string }
-  /** It is tried again after a pause of its own; the others of the destination go on. */
-  | { readonly end: 'later'; readonly code: string; readonly delayMs: number }
-  | AwayOutcome;
+  | LaterOutcome
+  | AwayOutcome
+  | RefusedOutcome;
+
+/** It is tried again after a pause of its own; the others of the destination go on. */
+export interface LaterOutcome {
+  readonly end: 'later';
+  readonly code: string;
+  readonly delayMs: number;
+  /** It is held against this instance. */
+  readonly attempted: boolean;
+  /** The destination did not take it, and it is about this instance: see `judge`. */
+  readonly refusal?: Refusal;
+}
 
 /** The destination takes nothing now: all of it waits. */
 export interface AwayOutcome {
   readonly end: 'away';
   readonly code: string;
-  /** It is held against this instance, too: the destination ended its association while it got it. */
+  readonly refusal?: undefined;
+}
+
+/** The destination did not take this instance. It may take none, or not this one: `judge` tells, as far as can be told. */
+export interface RefusedOutcome {
+  readonly end: 'away';
+  readonly code: string;
+  readonly refusal: Refusal;
+  /** Others go first when the destination is tried again. */
+  readonly delayMs: number;
   readonly attempted: boolean;
-  /** It may be about this instance alone: `unlessOthersPass` says so. */
-  readonly perhaps?: boolean;
-  /** The others go first when it is back. */
-  readonly delayMs?: number;
+  /** It was refused before since the destination took one. */
+  readonly again: boolean;
+}
+
+/** How a destination does not take an instance: says so, says nothing, or ends the association. */
+export type Refusal = 'answer' | 'silence' | 'break';
+
+/** What is known of the destination when it did not take an instance. */
+export interface Standing {
+  /**
+   * Of this instance: it was never refused; the destination took another one since it was; or it took none since.
+   */
+  readonly since: 'never' | 'passed' | 'again';
+  /** Instances refused since the destination took one, without this one unless it was among them. */
+  readonly refused: number;
 }
 
 /** Of an instance that was hidden from others before it was sent. */
@@ -48,7 +79,7 @@ export function afterAnswer(status: number, attempts: number): ForwardOutcome {
   const code = statusText(status);
   if (isStored(status)) return { end: 'sent' };
   // Out of resources: no instance is taken now, unless there is no room for such as this one only.
-  if ((status & 0xff00) === 0xa700 || status === 0x0213) return perhapsAway(code, attempts);
+  if ((status & 0xff00) === 0xa700 || status === 0x0213) return refused(code, 'answer', attempts);
   // Processing failure, and a message id in use: many peers say the first for anything that may pass.
   if (status === 0x0110 || status === 0x0210) return later(code, attempts);
   return { end: 'failed', code };
@@ -63,44 +94,59 @@ export function afterError(
   const code = silenceOf(error) ?? errorCode(error);
   if (error instanceof ContextRefusedError) return { end: 'failed', code };
   // Also a permanent rejection: it is about the destination's settings or ours, not about this instance.
-  if (error instanceof PeerUnreachableError || error instanceof AssociationRejectedError)
-    return { end: 'away', code, attempted: false };
+  if (error instanceof PeerUnreachableError || error instanceof AssociationRejectedError) return { end: 'away', code };
   // A destination that hangs hangs for all; where it does so at this one only, the others get past it.
-  if (silences.includes(code)) return perhapsAway(code, attempts);
-  if (error instanceof AssociationAbortedError)
-    return attempts + 1 >= attemptsMax
-      ? { end: 'failed', code }
-      : { end: 'away', code, attempted: true, delayMs: retryMsMin };
-  // The archive or the codecs, which are ours.
+  if (silences.includes(code)) return refused(code, 'silence', attempts);
+  if (error instanceof AssociationAbortedError) return refused(code, 'break', attempts);
+  // The archive or the codecs, which are ours: nothing that this instance is to be blamed for.
   if (isOutage(error) || (error instanceof CallosumError && error.kind === 'unavailable'))
-    return { end: 'later', code, delayMs: retryMsMin };
+    return { end: 'later', code, delayMs: retryMsMin, attempted: false };
   if (error instanceof CallosumError && error.kind !== 'internal') return { end: 'failed', code };
   return later(code, attempts);
 }
 
-const perhapsAway = (code: string, attempts: number): ForwardOutcome => ({
+const refused = (code: string, refusal: Refusal, attempts: number): RefusedOutcome => ({
   end: 'away',
   code,
+  refusal,
   attempted: false,
-  perhaps: true,
+  again: false,
   delayMs: retryMsOf(attempts),
 });
 
+/** A destination that refused more different instances than this in a row takes none, whatever they are. */
+const oddMax = 16;
+
 /**
- * A destination that takes others and not this one may have no room for this one only (a quota, an object it cannot
- * read): then it is counted, and fails as any other that is not taken. One that takes none is away, at no cost.
- * @param passed whether the destination took another one since this one was last tried
+ * Whether a destination that did not take an instance is away or does not take this one only (a quota, an object that it
+ * cannot read or that brings it down). It is about this one where the destination took another since it last refused it,
+ * and from then on as long as only few are refused; where the destination ends associations at it again and again, also
+ * without that. Then it is counted, fails as any other that is not taken, and the others need not wait for it. A
+ * destination that takes none is away, at no cost to any.
  */
-export const unlessOthersPass = (away: AwayOutcome, attempts: number, passed: boolean): ForwardOutcome => {
-  if (!passed) return away;
-  return attempts + 1 >= attemptsMax ? { end: 'failed', code: away.code } : { ...away, attempted: true };
+export const judge = (
+  outcome: RefusedOutcome,
+  attempts: number,
+  { since, refused: among }: Standing,
+): LaterOutcome | RefusedOutcome | { readonly end: 'failed'; readonly code: string } => {
+  const { code, refusal, delayMs } = outcome;
+  const again = since === 'again';
+  const inRow = again ? among : among + 1;
+  const aboutThis = since === 'passed' || (again && (attempts > 0 || refusal === 'break'));
+  if (inRow > oddMax || !aboutThis) return { ...outcome, again };
+  if (attempts + 1 >= attemptsMax) return { end: 'failed', code };
+  // Known by now, and its association still stands.
+  if (again && refusal === 'answer') return { end: 'later', code, delayMs, attempted: true, refusal };
+  return { ...outcome, again, attempted: true };
 };
 
 const silenceOf = (error: unknown): string | undefined =>
   error instanceof AssociationAbortedError ? silences.find((code) => code === error.abortCode) : undefined;
 
 const later = (code: string, attempts: number): ForwardOutcome =>
-  attempts + 1 >= attemptsMax ? { end: 'failed', code } : { end: 'later', code, delayMs: retryMsOf(attempts) };
+  attempts + 1 >= attemptsMax
+    ? { end: 'failed', code }
+    : { end: 'later', code, delayMs: retryMsOf(attempts), attempted: true };
 
 const retryMsOf = (attempts: number): number => Math.min(retryMsMax, retryMsMin * 2 ** attempts);
 
@@ -112,4 +158,38 @@ export const pauseAfter = (failures: number, random: () => number = Math.random)
   const full = Math.min(pauseMsMax, pauseMsMin * 2 ** Math.min(20, Math.max(0, failures - 1)));
   // Replicas do not come back at the same moment.
   return full * (0.8 + 0.2 * random());
+};
+
+/**
+ * How many instances the next visit tries of a destination that is reached and takes none: one, two, … eight, as the pauses
+ * between visits grow. So good ones behind odd ones are found, and one that has no room is not asked more than some eight
+ * times in 15 minutes.
+ * @param visits before it, in a row
+ */
+export const triesAfter = (visits: number): number => Math.min(visits + 1, 8);
+
+/** Where a destination that refuses instances is tried next. */
+export type ForwardPlace =
+  /** From the first on of the study that came last: it is in order, and mostly another one. */
+  | 'last-study'
+  /** From so far on between the oldest that was never refused, 0, and the newest, 1. */
+  | number;
+
+/** Every so often the last study and the newest are tried again: what comes meanwhile is there. */
+const places = 16;
+
+/**
+ * Each time elsewhere among what was never refused, so that good ones are found wherever they stand: the last study, the
+ * newest, the oldest, the middle, the quarters, and on between these.
+ * @param refusals in a row, at least 1
+ */
+export const placeAfter = (refusals: number): ForwardPlace => {
+  const turn = (refusals - 1) % places;
+  if (turn === 0) return 'last-study';
+  if (turn === 1) return 1;
+  const nth = Math.floor((refusals - 1) / places) * (places - 2) + turn - 2;
+  // Its binary digits in reverse behind the point (van der Corput): 0, 1/2, 1/4, 3/4, 1/8, ….
+  let place = 0;
+  for (let digits = nth, part = 0.5; digits > 0; digits >>= 1, part /= 2) place += (digits & 1) * part;
+  return place;
 };
