@@ -14,6 +14,7 @@ const areas = {
       'libs/standards/dicom/src/fuzz.spec.ts',
       'libs/standards/dimse/src/fuzz.contract.spec.ts',
       'libs/services/dimse-ingest/src/fuzz.contract.spec.ts',
+      'libs/services/dimse-ingest/src/fuzz-commands.contract.spec.ts',
     ],
     env: { CALLOSUM_FUZZ_RUNS: '20000' },
   },

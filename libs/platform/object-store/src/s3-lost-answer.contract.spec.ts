@@ -5,7 +5,7 @@ import { orSkip, startS3, type TestS3 } from '@callosum/testing';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { ObjectExistsError, ObjectStoreUnavailableError, S3ObjectStore, type S3ObjectStoreOptions } from './index.js';
-import { partBytes } from './part-buffers.js';
+import { partBytes } from './upload-buffers.js';
 import { Recorder, type Sent } from './test-support/recorder.js';
 
 const s3 = await orSkip(startS3);

@@ -17,7 +17,6 @@ import { ObjectNotFoundError, ObjectStoreUnavailableError } from './errors.js';
 import { handedOut } from './handed-out.js';
 import { assertKey } from './key.js';
 import type { ByteRange, ObjectInfo, ObjectStore, StoredObject, TailFrom } from './object-store.js';
-import { PartBuffers, partBytes } from './part-buffers.js';
 import { base64OfCrc } from './crc.js';
 import { answerOf, rangeFrom, type S3Answer, S3Download } from './s3-download.js';
 import { statusOf, translate, translateWrite } from './s3-errors.js';
@@ -29,6 +28,7 @@ import {
   writeParameters,
 } from './s3-options.js';
 import { type Kept, S3Upload } from './s3-upload.js';
+import { partBytes, UploadBuffers, wholeBytesMax } from './upload-buffers.js';
 
 /** Objects on an S3-compatible server. An upload that fails is aborted; a taken key is refused by the server. */
 export class S3ObjectStore implements ObjectStore {
@@ -36,7 +36,8 @@ export class S3ObjectStore implements ObjectStore {
   readonly #pingClient: S3Client;
   readonly #bucket: string;
   readonly #writeParameters: ReturnType<typeof writeParameters>;
-  readonly #buffers: PartBuffers;
+  readonly #parts: UploadBuffers;
+  readonly #wholes: UploadBuffers;
 
   constructor(options: S3ObjectStoreOptions) {
     this.#client = new S3Client(clientConfig(options));
@@ -44,7 +45,9 @@ export class S3ObjectStore implements ObjectStore {
     this.#bucket = options.bucket;
     this.#writeParameters = writeParameters(options);
     const { uploadBytesMax = s3Defaults.uploadBytesMax } = options;
-    this.#buffers = new PartBuffers(Math.max(1, Math.floor(uploadBytesMax / partBytes)));
+    const buffersMax = Math.max(1, Math.floor(uploadBytesMax / partBytes));
+    this.#parts = new UploadBuffers(partBytes, buffersMax);
+    this.#wholes = new UploadBuffers(wholeBytesMax, buffersMax, 32);
   }
 
   async put(key: string, source: AsyncIterable<Uint8Array>, tailFrom?: TailFrom): Promise<StoredObject> {
@@ -58,7 +61,8 @@ export class S3ObjectStore implements ObjectStore {
       bucket: this.#bucket,
       key,
       parameters: this.#writeParameters,
-      buffers: this.#buffers,
+      parts: this.#parts,
+      wholes: this.#wholes,
     });
     const asOurs = async <T>(work: Promise<T>): Promise<T> => {
       try {

@@ -33,7 +33,10 @@ export interface S3ObjectStoreOptions {
    * doors let in together: who waits for a connection is refused as if the server were away.
    */
   readonly connectionsMax?: number;
-  /** Memory of all uploads that run at the same time, for what is larger than a mebibyte; more of them wait. At least one part (5 MiB). */
+  /**
+   * Memory of all uploads that run at the same time, for what is larger than a mebibyte; more of them wait. At least one
+   * part (5 MiB). Of what is smaller as many run at once, in a mebibyte each beside it: a fifth more.
+   */
   readonly uploadBytesMax?: number;
 }
 
@@ -44,7 +47,7 @@ export const s3Defaults = {
   attemptsMax: 3,
   requestTimeoutMs: 30_000,
   connectTimeoutMs: 5_000,
-  /** 128 associations, 128 requests that store, 256 that retrieve, and the process's own work. */
+  /** 128 uploads of large and 128 of small objects, whatever windows associations have; 256 retrieves; our own work. */
   connectionsMax: 640,
   /** A part for each of the 128 associations of dimse-ingest. */
   uploadBytesMax: 640 * 1024 * 1024,

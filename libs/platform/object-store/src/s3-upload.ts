@@ -8,11 +8,8 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 
-import { type PartBuffers, partBytes } from './part-buffers.js';
+import { partBytes, type UploadBuffers, wholeBytesMax } from './upload-buffers.js';
 import type { WriteParameters } from './s3-options.js';
-
-/** What most objects fit in: they are kept as they came and sent as one, and take no buffer. */
-const wholeBytesMax = 1024 * 1024;
 
 /** What the server says of the object it keeps. */
 export interface Kept {
@@ -25,20 +22,27 @@ export interface UploadTarget {
   readonly bucket: string;
   readonly key: string;
   readonly parameters: WriteParameters;
-  readonly buffers: PartBuffers;
+  /** Of `partBytes`, for objects in parts. */
+  readonly parts: UploadBuffers;
+  /** Of `wholeBytesMax`, for objects as one; who has one may wait for a part, never the other way round. */
+  readonly wholes: UploadBuffers;
 }
 
+const nothing = Buffer.alloc(0);
+
 /**
- * One object on its way: with one request when it is small, in parts one after the other when it is not. It holds at most
- * one buffer, while it has more than `wholeBytesMax`. A taken key is refused by the server (If-None-Match).
+ * One object on its way: with one request when it is small, in parts one after the other when it is not. It holds one
+ * buffer, which bytes are copied to: a piece that is kept as it came holds the chunk of the socket's it lies in, however
+ * few bytes it has. A taken key is refused by the server (If-None-Match).
  * Either `end` or `abort` is called, once. Methods throw the SDK's errors.
  */
 export class S3Upload {
   readonly #target: UploadTarget;
   readonly #parts: CompletedPart[] = [];
-  #chunks: Uint8Array[] = [];
   #buffer: Buffer | undefined;
-  /** In `#chunks` or `#buffer`, not sent yet. */
+  /** Where the buffer is from. */
+  #buffers: UploadBuffers;
+  /** In `#buffer`, not sent yet. */
   #held = 0;
   #uploadId: string | undefined;
   /** A request reads the buffer. */
@@ -46,16 +50,14 @@ export class S3Upload {
 
   constructor(target: UploadTarget) {
     this.#target = target;
+    this.#buffers = target.wholes;
   }
 
-  /** Takes all of the chunk; waits for a buffer, or for the server when one is full. */
+  /** Copies all of the chunk; waits for a buffer, or for the server when one is full. */
   async write(chunk: Uint8Array): Promise<void> {
-    if (!this.#buffer && this.#held + chunk.byteLength <= wholeBytesMax) {
-      this.#chunks.push(chunk);
-      this.#held += chunk.byteLength;
-      return;
-    }
-    await this.#takeBuffer();
+    if (chunk.byteLength === 0) return;
+    if (this.#held + chunk.byteLength > wholeBytesMax) await this.#takePart();
+    this.#buffer ??= await this.#buffers.take();
     await this.#fill(chunk);
   }
 
@@ -68,26 +70,29 @@ export class S3Upload {
 
   /** Leaves nothing on the server. @throws the SDK's error when that fails: the sweeper finds what is left */
   async abort(): Promise<void> {
-    this.#chunks = [];
     this.#leaveBuffer();
     if (this.#uploadId === undefined) return;
     const { client, bucket: Bucket, key: Key } = this.#target;
     await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId: this.#uploadId }));
   }
 
-  async #takeBuffer(): Promise<void> {
-    if (this.#buffer) return;
-    this.#buffer = await this.#target.buffers.take();
-    const [chunks, before] = [this.#chunks, this.#held];
-    this.#chunks = [];
-    this.#held = 0;
-    if (before > 0) for (const chunk of chunks) await this.#fill(chunk);
+  /** It will be sent in parts: what there is of it goes on in a buffer for one. */
+  async #takePart(): Promise<void> {
+    const { parts, wholes } = this.#target;
+    if (this.#buffers === parts) return;
+    const part = await parts.take();
+    if (this.#buffer) {
+      this.#buffer.copy(part, 0, 0, this.#held);
+      wholes.give(this.#buffer);
+    }
+    this.#buffer = part;
+    this.#buffers = parts;
   }
 
   #leaveBuffer(): void {
     if (!this.#buffer) return;
-    if (this.#sending) this.#target.buffers.discard();
-    else this.#target.buffers.give(this.#buffer);
+    if (this.#sending) this.#buffers.discard();
+    else this.#buffers.give(this.#buffer);
     this.#buffer = undefined;
   }
 
@@ -152,7 +157,7 @@ export class S3Upload {
   }
 
   #heldBytes(): Uint8Array {
-    return this.#buffer ? this.#buffer.subarray(0, this.#held) : Buffer.concat(this.#chunks);
+    return (this.#buffer ?? nothing).subarray(0, this.#held);
   }
 
   /** While a request, or one given up that its socket still sends, may read the buffer. */

@@ -6,7 +6,7 @@ import { orSkip, startS3, type TestS3 } from '@callosum/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { ObjectNotFoundError, ObjectStoreUnavailableError, S3ObjectStore, type S3ObjectStoreOptions } from './index.js';
-import { partBytes } from './part-buffers.js';
+import { partBytes } from './upload-buffers.js';
 import { Recorder, type Sent } from './test-support/recorder.js';
 
 const s3 = await orSkip(startS3);
@@ -199,6 +199,49 @@ describe.skipIf(s3.missing)(`what is sent to S3${s3.missing ? ` (${s3.missing})`
     await store.put(key(), chunks(randomBytes(1024 * 1024)));
     for (const { go } of stalled) go();
     for (const { done } of stalled) expect((await done).byteCount).toBe(3 * 1024 * 1024);
+  });
+
+  it('takes no more small objects at once than it has room for; the others wait, and go on', async () => {
+    const store = open({ uploadBytesMax: 2 * partBytes });
+    let go = (): void => undefined;
+    const more = new Promise<void>((resolve) => (go = resolve));
+    const asked = [0, 0, 0, 0];
+    const done = asked.map((_, index) => {
+      const source = (async function* () {
+        for (let n = 0; n < 2; n++) {
+          asked[index] = n + 1;
+          yield randomBytes(100);
+        }
+        await more;
+      })();
+      return store.put(key(), source);
+    });
+    await expect.poll(() => asked).toEqual([2, 2, 1, 1]);
+    await store.put(key(), chunks(large));
+    expect(asked).toEqual([2, 2, 1, 1]);
+    go();
+    for (const { byteCount } of await Promise.all(done)) expect(byteCount).toBe(200);
+  });
+
+  it('keeps no piece as it came, nor the chunk of the socket it lies in', async () => {
+    for (const byteCount of [2_000, 1_500_000]) {
+      const bytes = randomBytes(byteCount);
+      const name = key();
+      const pieceBytes = byteCount / 1_000;
+      const source = (async function* () {
+        const chunk = Buffer.alloc(64 * 1024);
+        for (let at = 0; at < byteCount; at += pieceBytes) {
+          bytes.copy(chunk, 100, at, at + pieceBytes);
+          yield chunk.subarray(100, 100 + pieceBytes);
+          yield chunk.subarray(0, 0);
+          // Whoever kept it sees that.
+          chunk.fill(0xee);
+          await Promise.resolve();
+        }
+      })();
+      await open().put(name, source);
+      expect((await buffer(await open().get(name))).equals(bytes), String(byteCount)).toBe(true);
+    }
   });
 
   it('sends what ends with a part in no part more, and what fits in one as one object', async () => {

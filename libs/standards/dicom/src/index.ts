@@ -7,7 +7,22 @@ export * from './service-sop-classes.js';
 export { isKnownCharacterSet } from './charset.js';
 export { textEncodingOf, type TextEncoding } from './charset/encode.js';
 export * from './dataset.js';
+export { actualEncoding } from './parse/actual-encoding.js';
+export type { Encoding } from './parse/cursor.js';
+export {
+  fragmentHeads,
+  headBytesMax,
+  HeadReader,
+  insideUnknown,
+  itemDelimiter,
+  itemTag,
+  pixelDataTags,
+  sequenceDelimiter,
+  undefinedLength,
+  undefinedLengthVrs,
+} from './parse/head-reader.js';
 export * from './parse/limits.js';
+export * from './parse/loop-turns.js';
 export * from './parse/parse.js';
 export * from './parse/read-header.js';
 export * from './json.js';

@@ -4,11 +4,15 @@ import { deflateRawSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import {
+  defaultParseLimits,
   DeflatedExplicitVRLittleEndian,
+  type DicomDataset,
   DicomParseError,
   encapsulationEnds,
+  ExplicitVRLittleEndian,
   implementationClassUid,
   readHeader,
+  stepsOfTurn,
   toDicomJson,
   writeFileMeta,
 } from './index.js';
@@ -36,6 +40,19 @@ const item = (number: number, length: number): Buffer => {
   bytes.writeUInt32LE(length, 4);
   return bytes;
 };
+
+/** How often the event loop came round meanwhile. */
+async function turnsOf(work: Promise<unknown>): Promise<number> {
+  let turns = 0;
+  let isOver = false;
+  const count = (): void => {
+    turns++;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  await work.finally(() => (isOver = true));
+  return turns;
+}
 
 /** Bytes somewhere, of which reads are counted; what is not given is zeros. */
 class Far {
@@ -169,8 +186,20 @@ describe('a deflated object', () => {
     );
     const short = Buffer.concat([uid, head(0x7fe0, 0x0010, 'OW', 100), Buffer.alloc(50)]);
     await expect(toTheEnd(deflateRawSync(short))).rejects.toThrow('Truncated');
-    const bomb = Buffer.concat([uid, head(0x7fe0, 0x0010, 'OW', 64 * mebibyte), Buffer.alloc(64 * mebibyte)]);
-    await expect(toTheEnd(deflateRawSync(bomb))).rejects.toThrow('limit');
+    const zeros = deflateRawSync(Buffer.alloc(mebibyte), { finishFlush: 2 });
+    const mebibytes = defaultParseLimits.inflatedBytesMax / mebibyte + 1;
+    const begin = deflateRawSync(Buffer.concat([uid, head(0x7fe0, 0x0010, 'OW', 2 ** 31 - 2)]), { finishFlush: 2 });
+    const bomb = Buffer.concat([begin, ...Array.from({ length: mebibytes }, () => zeros)]);
+    expect(await turnsOf(expect(toTheEnd(bomb)).rejects.toThrow('limit'))).toBeGreaterThan(mebibytes - 10);
+  });
+
+  it('is read however far it inflates: a label map with little on it', async () => {
+    const pixels = Buffer.concat([uid, head(0x7fe0, 0x0010, 'OW', 8 * mebibyte), Buffer.alloc(8 * mebibyte)]);
+    const sparse = deflateRawSync(pixels, { level: 9 });
+    expect(pixels.length / sparse.length).toBeGreaterThan(900);
+    const file = asFile(sparse);
+    const { pixelData } = await readHeader(file.read, file.byteCount, { toTheEnd: true });
+    expect(pixelData).toMatchObject({ byteCount: 8 * mebibyte });
   });
 
   it('what its source throws is thrown', async () => {
@@ -180,4 +209,22 @@ describe('a deflated object', () => {
       offset > 100_000 ? Promise.reject(away) : file.read(offset, byteCount);
     await expect(readHeader(read, file.byteCount, { toTheEnd: true })).rejects.toBe(away);
   });
+});
+
+it('a header of very many elements gives the event loop back every few thousand', async () => {
+  const elements = 40 * stepsOfTurn;
+  const empty = Buffer.concat(Array.from({ length: elements }, () => head(0x0008, 0x0050, 'SH', 0)));
+  const sequence = Buffer.concat([
+    head(0x0008, 0x1110, 'SQ', 0xffffffff),
+    item(0xe000, 0xffffffff),
+    empty,
+    item(0xe00d, 0),
+    item(0xe0dd, 0),
+    text(0x0020, 0x000d, 'UI', '1.2.33'),
+  ]);
+  const file = far(fileMeta(ExplicitVRLittleEndian), sequence);
+  let read: DicomDataset | undefined;
+  const work = readHeader(file.read, file.byteCount).then(({ dataset }) => (read = dataset));
+  expect(await turnsOf(work)).toBeGreaterThan(35);
+  expect(read?.string('StudyInstanceUID')).toBe('1.2.33');
 });

@@ -1,6 +1,6 @@
 import { createInflateRaw, type InflateRaw } from 'node:zlib';
 
-import { defaultParseLimits, transferSyntaxOf } from '@callosum/dicom';
+import { defaultParseLimits, loopTurns, stepsOfTurn, transferSyntaxOf } from '@callosum/dicom';
 
 import { DatasetScanner, type DatasetUids } from '../domain/dataset-scanner.js';
 import { UnreadableDatasetError } from '../domain/errors.js';
@@ -17,41 +17,63 @@ export interface DatasetInspection {
 
 export function inspectDataset(transferSyntaxUid: string): DatasetInspection {
   const { implicitVr, bigEndian, deflated } = transferSyntaxOf(transferSyntaxUid);
-  const scanner = new DatasetScanner({ implicitVr, bigEndian });
-  if (deflated) return new DeflatedInspection(scanner);
+  const scan = new PacedScan(new DatasetScanner({ implicitVr, bigEndian }));
+  if (deflated) return new DeflatedInspection(scan);
   return {
-    write: (bytes) => {
-      scanner.write(bytes);
-      return Promise.resolve();
-    },
+    write: (bytes) => scan.write(bytes, 0),
     end: () => {
-      scanner.end();
-      return Promise.resolve(scanner.uids);
+      scan.scanner.end();
+      return Promise.resolve(scan.scanner.uids);
     },
     close: () => undefined,
   };
 }
+
+/** Looked at without a break: not more than `stepsOfTurn` elements of eight bytes. */
+const pieceBytes = 8 * stepsOfTurn;
+
+/**
+ * A scan that stands in line with all others of the process where it costs much: objects that are made of elements, or
+ * inflate to very much, do not keep the event loop from those that are made of pixels.
+ */
+class PacedScan {
+  #costs = 0;
+  #paidSteps = 0;
+
+  constructor(readonly scanner: DatasetScanner) {}
+
+  /**
+   * @param steps what the bytes cost beside their elements
+   * @throws {UnreadableDatasetError}
+   */
+  async write(bytes: Uint8Array, steps: number): Promise<void> {
+    this.#costs += steps;
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      this.scanner.write(bytes.subarray(at, at + pieceBytes));
+      if (this.#costs + this.scanner.steps - this.#paidSteps < stepsOfTurn) continue;
+      this.#costs = 0;
+      this.#paidSteps = this.scanner.steps;
+      await loopTurns.next();
+    }
+  }
+}
+
+/** A mebibyte is inflated at the cost of a turn. */
+const inflatedBytesOfStep = 256;
 
 /**
  * A deflated dataset (PS3.5 section A.5), inflated piece by piece and thrown away. Behind its last block a byte of
  * padding may follow, and is not looked at.
  */
 class DeflatedInspection implements DatasetInspection {
-  readonly #inflate: InflateRaw = createInflateRaw();
-  #inflatedBytes = 0;
+  readonly #inflate: InflateRaw = createInflateRaw({ chunkSize: pieceBytes });
   #failure: unknown;
   /** Nothing more comes out: its last block has been read, or it failed. */
   #isOver = false;
   #onOver: (() => void) | undefined;
 
-  constructor(private readonly scanner: DatasetScanner) {
-    this.#inflate.on('error', (cause) => {
-      this.#failure ??= new UnreadableDatasetError('the dataset cannot be inflated', { cause });
-      this.#over();
-    });
-    this.#inflate.on('data', (bytes: Buffer) => this.#scan(bytes));
-    // zlib never calls back for a write that fails, nor for one that holds more than the last block.
-    for (const event of ['end', 'close']) this.#inflate.on(event, () => this.#over());
+  constructor(private readonly scan: PacedScan) {
+    void this.#read();
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -60,11 +82,16 @@ class DeflatedInspection implements DatasetInspection {
 
   async end(): Promise<DatasetUids> {
     await this.#unlessOver(() => this.#inflate.end());
-    this.scanner.end();
-    return this.scanner.uids;
+    const { scanner } = this.scan;
+    scanner.end();
+    return scanner.uids;
   }
 
-  /** Resolves when `work` says so, and whatever it says once all is over. */
+  close(): void {
+    this.#inflate.destroy();
+  }
+
+  /** Resolves when `work` says so, and whatever it says once all is over: zlib takes nothing behind the last block. */
   async #unlessOver(work: (done: () => void) => void): Promise<void> {
     if (!this.#isOver)
       await new Promise<void>((resolve) => {
@@ -74,26 +101,25 @@ class DeflatedInspection implements DatasetInspection {
     if (this.#failure !== undefined) throw this.#failure as Error;
   }
 
-  #over(): void {
-    this.#isOver = true;
-    this.#onOver?.();
-  }
-
-  close(): void {
-    this.#inflate.destroy();
-  }
-
-  #scan(bytes: Buffer): void {
-    if (this.#failure !== undefined) return;
-    this.#inflatedBytes += bytes.length;
+  /** What comes out waits until it has been looked at, and so does what goes in. */
+  async #read(): Promise<void> {
+    let inflatedBytes = 0;
     try {
-      // Past this no reader of ours takes it.
-      if (this.#inflatedBytes > defaultParseLimits.inflatedBytesMax)
-        throw new UnreadableDatasetError('the dataset inflates past its limit');
-      this.scanner.write(bytes);
-    } catch (error) {
-      this.#failure = error;
-      this.#inflate.destroy();
+      for await (const bytes of this.#inflate as AsyncIterable<Buffer>) {
+        inflatedBytes += bytes.length;
+        // Past this no reader of ours takes it.
+        if (inflatedBytes > defaultParseLimits.inflatedBytesMax)
+          throw new UnreadableDatasetError('the dataset inflates past its limit');
+        await this.scan.write(bytes, bytes.length / inflatedBytesOfStep);
+      }
+    } catch (cause) {
+      this.#failure =
+        cause instanceof UnreadableDatasetError
+          ? cause
+          : new UnreadableDatasetError('the dataset cannot be inflated', { cause });
+    } finally {
+      this.#isOver = true;
+      this.#onOver?.();
     }
   }
 }

@@ -1,3 +1,19 @@
+import {
+  actualEncoding,
+  defaultParseLimits,
+  type Encoding,
+  fragmentHeads,
+  headBytesMax,
+  HeadReader,
+  insideUnknown,
+  itemDelimiter,
+  itemTag,
+  pixelDataTags,
+  sequenceDelimiter,
+  undefinedLength,
+  undefinedLengthVrs,
+} from '@callosum/dicom';
+
 import { UnreadableDatasetError } from './errors.js';
 
 /** The UIDs an object is known by; absent where the dataset does not state them. */
@@ -8,151 +24,199 @@ export interface DatasetUids {
   seriesInstanceUid?: string;
 }
 
-export interface Encoding {
-  readonly implicitVr: boolean;
-  readonly bigEndian: boolean;
-}
-
-/** Hands out the next bytes, or passes over them; `mayEnd` where a dataset may come to its end. */
-type Step = { readonly take: number; readonly mayEnd?: boolean } | { readonly skip: number };
-type Walk = Generator<Step, void, Buffer>;
-
-const wanted: ReadonlyMap<number, keyof DatasetUids> = new Map([
-  [0x0008_0016, 'sopClassUid'],
-  [0x0008_0018, 'sopInstanceUid'],
-  [0x0020_000d, 'studyInstanceUid'],
-  [0x0020_000e, 'seriesInstanceUid'],
+const wanted: ReadonlyMap<string, keyof DatasetUids> = new Map([
+  ['00080016', 'sopClassUid'],
+  ['00080018', 'sopInstanceUid'],
+  ['0020000D', 'studyInstanceUid'],
+  ['0020000E', 'seriesInstanceUid'],
 ]);
-const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
-const undefinedLength = 0xffff_ffff;
-const itemTag = 0xfffe_e000;
-const itemDelimiter = 0xfffe_e00d;
-const sequenceDelimiter = 0xfffe_e0dd;
-/** SR trees and enhanced multi-frame stay below 20. */
-const depthMax = 64;
 /** A UID has at most 64 characters (PS3.5 section 9.1); longer values are somebody's mistake, refused later. */
 const uidBytesMax = 128;
+const nothing = Buffer.alloc(0);
+
+/** What of its bytes is looked at together, at most. */
+const lookAheadBytes = headBytesMax + uidBytesMax;
+const headBytesMin = 8;
+
+/** What is open: the dataset or an item of undefined length, a sequence of undefined length, encapsulated pixels. */
+interface Level {
+  readonly kind: 'elements' | 'items' | 'fragments';
+  readonly encoding: Encoding;
+}
+
+export type ScanLimits = Pick<typeof defaultParseLimits, 'depthMax' | 'elementsMax' | 'fragmentsMax'>;
 
 /**
  * Reads a dataset while it streams by (PS3.5 section 7): finds its UIDs and sees whether every element is whole, to
  * the last fragment of its pixels, holding a few bytes at a time. An object cut off inside Pixel Data looks whole to
- * a reader of headers; here it does not.
+ * a reader of headers; here it does not. Heads are read as every other reader does it, so the defects of writers that
+ * these live with are none here, and behind Pixel Data nothing is a defect: what came before it is whole.
+ *
+ * What has a defined length is passed over, sequences too: what is inside is for the reader of headers to judge.
  */
 export class DatasetScanner {
   readonly uids: DatasetUids = {};
-  readonly #walk: Walk;
-  #step: Step | undefined;
-  #held: Buffer = Buffer.alloc(0);
+  readonly #levels: Level[] = [];
+  /** What was not enough to go on with. */
+  #held: Buffer = nothing;
   #skipBytes = 0;
+  #elements = 0;
+  #fragments = 0;
+  #pixels: 'none' | 'coming' | 'whole' = 'none';
+  /** Bytes behind Pixel Data that are no elements: passed over. */
+  #isRubbish = false;
 
-  constructor(encoding: Encoding) {
-    this.#walk = this.#dataset(encoding);
-    this.#advance();
+  constructor(
+    private readonly stated: Encoding,
+    private readonly limits: ScanLimits = defaultParseLimits,
+  ) {}
+
+  /** Elements, items and fragments so far: what the scan costs. */
+  get steps(): number {
+    return this.#elements + this.#fragments;
   }
 
   /** @throws {UnreadableDatasetError} */
   write(chunk: Uint8Array): void {
-    let bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let at = 0;
     if (this.#held.length > 0) {
-      bytes = Buffer.concat([this.#held, bytes]);
-      this.#held = Buffer.alloc(0);
+      // What lies in two chunks. All of a small chunk is in there.
+      const joined = Buffer.concat([this.#held, bytes.subarray(0, lookAheadBytes)]);
+      const used = this.#scan(joined, 0, headBytesMax);
+      if (used < this.#held.length) {
+        this.#held = joined.subarray(used);
+        return;
+      }
+      at = used - this.#held.length;
+      this.#held = nothing;
     }
-    let offset = 0;
-    while (this.#step) {
-      const skipped = Math.min(this.#skipBytes, bytes.length - offset);
-      this.#skipBytes -= skipped;
-      offset += skipped;
-      if (this.#skipBytes > 0) return;
-      if ('skip' in this.#step) this.#advance();
-      else if (bytes.length - offset >= this.#step.take) {
-        const end = offset + this.#step.take;
-        this.#advance(bytes.subarray(offset, end));
-        offset = end;
-      } else break;
-    }
-    this.#held = Buffer.from(bytes.subarray(offset));
+    at = this.#scan(bytes, at, headBytesMax);
+    if (at < bytes.length) this.#held = Buffer.from(bytes.subarray(at));
   }
 
   /** @throws {UnreadableDatasetError} the dataset stops inside an element */
   end(): void {
-    const step = this.#step;
-    const whole = step && 'take' in step && step.mayEnd === true && this.#held.length === 0 && this.#skipBytes === 0;
-    if (!whole) throw new UnreadableDatasetError('the dataset ends inside an element');
+    const left = this.#held.subarray(this.#scan(this.#held, 0, headBytesMin));
+    if (this.#skipBytes === 0) this.#pixelsMayBeWhole();
+    if (this.#pixels === 'whole') return;
+    // Some writers pad the end with zeros.
+    const isPadding = left.length < headBytesMin && left.every((byte) => byte === 0);
+    if (this.#skipBytes > 0 || this.#levels.length !== 1 || this.#elements === 0 || !isPadding)
+      throw new UnreadableDatasetError('the dataset ends inside an element');
   }
 
-  #advance(bytes: Buffer = Buffer.alloc(0)): void {
-    const { value, done } = this.#walk.next(bytes);
-    this.#step = done ? undefined : value;
-    if (this.#step && 'skip' in this.#step) this.#skipBytes = this.#step.skip;
+  /**
+   * @param headBytes so many are there for a head, or it is not looked at yet
+   * @returns where it goes on
+   */
+  #scan(bytes: Buffer, from: number, headBytes: number): number {
+    const skipped = Math.min(this.#skipBytes, bytes.length - from);
+    this.#skipBytes -= skipped;
+    if (this.#isRubbish) return bytes.length;
+    if (bytes.length - from - skipped < headBytes) return from + skipped;
+    const heads = new HeadReader(bytes, from + skipped);
+    try {
+      while (heads.available >= headBytes) {
+        const start = heads.position;
+        if (!this.#step(heads)) return start;
+        const passed = Math.min(this.#skipBytes, heads.available);
+        this.#skipBytes -= passed;
+        heads.position += passed;
+      }
+      return heads.position;
+    } catch (error) {
+      if (this.#pixels !== 'whole') throw error;
+      this.#isRubbish = true;
+      this.#skipBytes = 0;
+      return bytes.length;
+    }
   }
 
-  *#dataset(stated: Encoding): Walk {
-    const first = yield { take: 8 };
-    yield* elements(actualEncoding(first, stated), 0, first, (tag, value) => {
-      const name = wanted.get(tag);
-      if (name !== undefined) this.uids[name] = value.toString('latin1').replace(/[\0 ]+$/, '');
-    });
+  /** One head, and the value of a UID; false when there is not enough. */
+  #step(heads: HeadReader): boolean {
+    if (this.#levels.length === 0) {
+      const first = heads.peek(headBytesMin);
+      this.#levels.push({ kind: 'elements', encoding: actualEncoding(first, 0, this.stated) });
+    }
+    this.#pixelsMayBeWhole();
+    const level = this.#levels.at(-1);
+    if (level?.kind === 'fragments') return this.#fragment(heads);
+    if (level?.kind === 'items') return this.#item(heads, level);
+    return level !== undefined && this.#element(heads, level);
+  }
+
+  /** To be asked where nothing is left to pass over. */
+  #pixelsMayBeWhole(): void {
+    if (this.#pixels === 'coming' && this.#levels.length === 1) this.#pixels = 'whole';
+  }
+
+  #element(heads: HeadReader, { encoding }: Level): boolean {
+    const head = heads.element(encoding);
+    if (!head) return false;
+    const { tag, length } = head;
+    const isTop = this.#levels.length === 1;
+    if (tag === itemDelimiter && !isTop) return this.#leave();
+    if (tag === itemDelimiter || tag === sequenceDelimiter)
+      throw new UnreadableDatasetError('a delimiter stands outside of any sequence');
+    const name = isTop ? wanted.get(tag) : undefined;
+    if (name !== undefined && length <= uidBytesMax) {
+      if (heads.available < length) return false;
+      // The first of repeated elements counts, as PS3.5 section 7.1 allows each tag once.
+      this.uids[name] ??= Buffer.from(heads.peek(length))
+        .toString('latin1')
+        .replace(/[\0 ]+$/, '');
+    }
+    this.#count();
+    const isPixels = isTop && pixelDataTags.has(tag);
+    if (isPixels && this.#pixels === 'none') this.#pixels = 'coming';
+    if (length !== undefinedLength) return this.#pass(length);
+    if (isPixels || tag === '7FE00010') return this.#enter('fragments', fragmentHeads);
+    if (!undefinedLengthVrs.has(head.vr)) throw new UnreadableDatasetError('an element has an undefined length');
+    return this.#enter('items', head.vr === 'UN' ? insideUnknown : encoding);
+  }
+
+  #item(heads: HeadReader, { encoding }: Level): boolean {
+    const head = heads.item(encoding);
+    if (!head) return false;
+    if (head.tag === sequenceDelimiter) return this.#leave();
+    if (head.tag !== itemTag) throw new UnreadableDatasetError('a sequence holds something that is no item');
+    this.#count();
+    if (head.length !== undefinedLength) return this.#pass(head.length);
+    // Each sequence around is two levels.
+    if (this.#levels.length / 2 > this.limits.depthMax)
+      throw new UnreadableDatasetError(`sequences are nested deeper than ${this.limits.depthMax}`);
+    return this.#enter('elements', encoding);
+  }
+
+  #fragment(heads: HeadReader): boolean {
+    const head = heads.item(fragmentHeads);
+    if (!head) return false;
+    if (head.tag === sequenceDelimiter) return this.#leave();
+    if (head.tag !== itemTag || head.length === undefinedLength)
+      throw new UnreadableDatasetError('Pixel Data holds something that is no fragment');
+    if (++this.#fragments > this.limits.fragmentsMax)
+      throw new UnreadableDatasetError(`there are more than ${this.limits.fragmentsMax} fragments`);
+    return this.#pass(head.length);
+  }
+
+  #count(): void {
+    if (++this.#elements > this.limits.elementsMax)
+      throw new UnreadableDatasetError(`there are more than ${this.limits.elementsMax} elements`);
+  }
+
+  #pass(byteCount: number): true {
+    this.#skipBytes = byteCount;
+    return true;
+  }
+
+  #enter(kind: Level['kind'], encoding: Encoding): true {
+    this.#levels.push({ kind, encoding });
+    return true;
+  }
+
+  #leave(): true {
+    this.#levels.pop();
+    return true;
   }
 }
-
-/** Some senders state explicit VR and send implicit, or the reverse; the first element tells. */
-function actualEncoding(first: Buffer, stated: Encoding): Encoding {
-  if (stated.bigEndian) return stated;
-  return { implicitVr: !/^[A-Z]{2}$/.test(first.toString('latin1', 4, 6)), bigEndian: false };
-}
-
-type Found = (tag: number, value: Buffer) => void;
-
-/** Elements up to the end of the dataset (depth 0) or the delimiter of their item. */
-function* elements(encoding: Encoding, depth: number, given: Buffer | undefined, found?: Found): Walk {
-  if (depth > depthMax) throw new UnreadableDatasetError(`sequences are nested deeper than ${depthMax}`);
-  let head = given;
-  for (;;) {
-    head ??= yield { take: 8, mayEnd: depth === 0 };
-    const tag = tagAt(head, 0, encoding);
-    if (tag === itemDelimiter && depth > 0) return;
-    if (tag >>> 16 === 0xfffe) throw new UnreadableDatasetError('an item stands outside a sequence');
-    const { length, implicitInside } = yield* lengthOf(head, encoding);
-    head = undefined;
-    if (length === undefinedLength)
-      yield* sequence(implicitInside ? { implicitVr: true, bigEndian: encoding.bigEndian } : encoding, depth + 1);
-    else if (found && wanted.has(tag) && length <= uidBytesMax) found(tag, yield { take: length });
-    else yield { skip: length };
-  }
-}
-
-/** Value length of an element; a UN of undefined length holds implicit VR (PS3.5 section 6.2.2). */
-function* lengthOf(
-  head: Buffer,
-  encoding: Encoding,
-): Generator<Step, { length: number; implicitInside: boolean }, Buffer> {
-  if (encoding.implicitVr) return { length: uint32(head, 4, encoding), implicitInside: false };
-  const vr = head.toString('latin1', 4, 6);
-  if (!/^[A-Z]{2}$/.test(vr)) throw new UnreadableDatasetError('an element has no value representation');
-  if (!longVrs.has(vr))
-    return { length: encoding.bigEndian ? head.readUInt16BE(6) : head.readUInt16LE(6), implicitInside: false };
-  return { length: uint32(yield { take: 4 }, 0, encoding), implicitInside: vr === 'UN' };
-}
-
-/** Items of a sequence, or fragments of encapsulated pixels, of undefined length: up to their delimiter. */
-function* sequence(encoding: Encoding, depth: number): Walk {
-  for (;;) {
-    const head = yield { take: 8 };
-    const tag = tagAt(head, 0, encoding);
-    const length = uint32(head, 4, encoding);
-    if (tag === sequenceDelimiter) return;
-    if (tag !== itemTag) throw new UnreadableDatasetError('a sequence holds something that is no item');
-    if (length === undefinedLength) yield* elements(encoding, depth, undefined);
-    else yield { skip: length };
-  }
-}
-
-function tagAt(bytes: Buffer, offset: number, { bigEndian }: Encoding): number {
-  const [group, element] = bigEndian
-    ? [bytes.readUInt16BE(offset), bytes.readUInt16BE(offset + 2)]
-    : [bytes.readUInt16LE(offset), bytes.readUInt16LE(offset + 2)];
-  return group * 0x1_0000 + element;
-}
-
-const uint32 = (bytes: Buffer, offset: number, { bigEndian }: Encoding): number =>
-  bigEndian ? bytes.readUInt32BE(offset) : bytes.readUInt32LE(offset);

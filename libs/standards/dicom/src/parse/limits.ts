@@ -6,7 +6,10 @@ export interface ParseLimits {
   readonly elementsMax: number;
   /** Bytes a deflated dataset may inflate to: 1 GiB, the largest object the archive takes in memory. */
   readonly inflatedBytesMax: number;
-  /** Inflated bytes per deflated byte; DEFLATE itself ends at 1032, real datasets stay below 200. */
+  /**
+   * Inflated bytes per deflated byte where all of them are held at once; DEFLATE itself ends at 1032. Images stay below
+   * 200, sparse label maps do not: what is inflated piece by piece, and held by nobody, is not bound by it.
+   */
   readonly inflateRatioMax: number;
   /** Fragments of one Pixel Data element. */
   readonly fragmentsMax: number;

@@ -86,16 +86,13 @@ export function parseFile(file: Uint8Array, options: ParseOptions = {}): ParsedF
 
 /**
  * As `parseFile`, but a deflated file comes back as if it had been stored inflated, and is inflated while others go on.
- * @param inflatedBytesMax bytes it may inflate to
+ * @param inflatedBytesMax bytes it may inflate to, however few it has itself: the caller has room for them
  */
 export async function parseInflated(file: Uint8Array, inflatedBytesMax: number): Promise<ParsedFile> {
   const { fileMeta, datasetOffset } = guard(true, () => readFileMeta(plain(file)));
   if (!transferSyntaxOf(fileMeta.transferSyntaxUid).deflated) return parseFile(file);
   const deflated = file.subarray(datasetOffset);
-  const limits = { ...defaultParseLimits, inflatedBytesMax };
-  const bytes = await promisify(inflateRaw)(deflated, {
-    maxOutputLength: inflatedBytesMaxOf(deflated.length, limits),
-  }).catch(notInflated);
+  const bytes = await promisify(inflateRaw)(deflated, { maxOutputLength: inflatedBytesMax }).catch(notInflated);
   return { ...parseDataset(bytes, ExplicitVRLittleEndian), fileMeta };
 }
 

@@ -10,7 +10,7 @@ import { transferSyntaxOf } from '../transfer-syntax.js';
 import { actualEncoding } from './actual-encoding.js';
 import type { FileMeta } from './file-meta.js';
 import { HeaderBody } from './header-body.js';
-import { defaultParseLimits, inflatedBytesMaxOf, parsedElementsMax } from './limits.js';
+import { defaultParseLimits, parsedElementsMax } from './limits.js';
 import { headerPrefixBytes, parseHeader, type ParsedHeader } from './parse.js';
 import { RangedBytes } from './ranged-bytes.js';
 
@@ -121,8 +121,7 @@ async function readLong(file: OpenFile): Promise<ParsedHeader> {
 
 async function readDeflated(file: OpenFile, toTheEnd: boolean): Promise<ParsedHeader> {
   const raw = new ByteStream(new RangedBytes(file.read, file.datasetOffset, file.fileBytes));
-  const limit = inflatedBytesMaxOf(file.fileBytes - file.datasetOffset, defaultParseLimits);
-  const stream = new ByteStream(inflated(raw, limit));
+  const stream = new ByteStream(inflated(raw, defaultParseLimits.inflatedBytesMax));
   try {
     const header = await walked(file, stream, 0);
     if (toTheEnd) await expectWhole(stream, header);

@@ -3,15 +3,19 @@ import { DicomParseError, TooManyElementsError } from '../errors.js';
 import { dictionaryEntry, isPrivate, type Tag } from '../tags.js';
 import { toLittleEndian } from './byte-order.js';
 import { ByteCursor, EndOfBytes, type Encoding, type Head } from './cursor.js';
+import {
+  fragmentHeads,
+  insideUnknown,
+  itemDelimiter,
+  itemTag,
+  pixelDataTags,
+  sequenceDelimiter,
+  undefinedLength,
+  undefinedLengthVrs,
+} from './head-reader.js';
 import type { ParseLimits } from './limits.js';
 
-const undefinedLength = 0xffffffff;
-const pixelDataTags: ReadonlySet<Tag> = new Set(['7FE00008', '7FE00009', '7FE00010']);
 const empty = new Uint8Array(0);
-
-const itemTag = 'FFFEE000';
-const itemDelimiter = 'FFFEE00D';
-const sequenceDelimiter = 'FFFEE0DD';
 
 /** Fragments are bytes, whatever the VR says (PS3.5 A.4). */
 const encapsulatedVr = (vr: string): string => (vr === 'OW' ? 'OB' : vr);
@@ -156,12 +160,8 @@ export class ElementReader extends ByteCursor {
         fragments,
       };
     }
-    if (head.vr !== 'SQ' && head.vr !== 'UN') {
-      if (!['OB', 'OW'].includes(head.vr))
-        throw new DicomParseError(`${head.tag} (${head.vr}) has an undefined length`);
-    }
-    // PS3.5 6.2.2 note 4: UN of undefined length is an Implicit VR Little Endian sequence.
-    const inner = head.vr === 'UN' ? { implicitVr: true, bigEndian: false } : encoding;
+    if (!undefinedLengthVrs.has(head.vr)) throw new DicomParseError(`${head.tag} (${head.vr}) has an undefined length`);
+    const inner = head.vr === 'UN' ? insideUnknown : encoding;
     const items = this.readItems(inner, end, characterSet, depth, true);
     return { tag: head.tag, vr: 'SQ', value: empty, range: { offset, byteCount: this.position - offset }, items };
   }
@@ -200,7 +200,7 @@ export class ElementReader extends ByteCursor {
   private readFragments(end: number): ByteRange[] {
     const fragments: ByteRange[] = [];
     while (this.position < end) {
-      const { tag, length } = this.readItemHead({ implicitVr: false, bigEndian: false }, end);
+      const { tag, length } = this.readItemHead(fragmentHeads, end);
       if (tag === sequenceDelimiter) return fragments;
       if (tag !== itemTag || length === undefinedLength)
         throw new DicomParseError(`Expected a fragment at byte ${String(this.position - 8)}`);

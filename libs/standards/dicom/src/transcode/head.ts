@@ -1,22 +1,11 @@
 import { DicomParseError } from '../errors.js';
-import { ByteCursor, EndOfBytes, type Encoding, type Head } from '../parse/cursor.js';
+import type { Encoding, Head } from '../parse/cursor.js';
+import { HeadReader } from '../parse/head-reader.js';
 import type { Tag } from '../tags.js';
 import { longFormVrs } from '../vr.js';
 import { truncated } from './byte-stream.js';
 
-/** The longest head: tag, VR, reserved and 32-bit length. */
-export const headBytesMax = 12;
-export const undefinedLength = 0xffffffff;
-
-class HeadCursor extends ByteCursor {
-  head(encoding: Encoding, signed: boolean): Head {
-    return this.readHead(encoding, this.bytes.length, signed);
-  }
-
-  itemHead(encoding: Encoding): { tag: Tag; length: number } {
-    return this.readItemHead(encoding, this.bytes.length);
-  }
-}
+export { headBytesMax, itemDelimiter, itemTag, sequenceDelimiter, undefinedLength } from '../parse/head-reader.js';
 
 /** The head at the start of the bytes and how long it is. Thrown when they are too few: DicomParseError. */
 export function readHead(
@@ -24,21 +13,17 @@ export function readHead(
   encoding: Encoding,
   signed: boolean,
 ): Head & { readonly byteCount: number } {
-  const cursor = new HeadCursor(bytes, 0);
-  return orTruncated(() => ({ ...cursor.head(encoding, signed), byteCount: cursor.position }));
+  const reader = new HeadReader(bytes, 0);
+  const head = reader.element(encoding, signed);
+  if (!head) throw truncated();
+  return { ...head, byteCount: reader.position };
 }
 
 /** Head of an item or delimiter. Errors as `readHead`. */
 export function readItemHead(bytes: Uint8Array, encoding: Encoding): { readonly tag: Tag; readonly length: number } {
-  return orTruncated(() => new HeadCursor(bytes, 0).itemHead(encoding));
-}
-
-function orTruncated<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof EndOfBytes ? truncated() : error;
-  }
+  const head = new HeadReader(bytes, 0).item(encoding);
+  if (!head) throw truncated();
+  return head;
 }
 
 /** The longest value whose length has 16 bits: an even one. */
@@ -80,7 +65,3 @@ export function writeItemHead(tag: Tag, length: number, bigEndian: boolean): Uin
   view.setUint32(4, length, !bigEndian);
   return bytes;
 }
-
-export const itemTag: Tag = 'FFFEE000';
-export const itemDelimiter: Tag = 'FFFEE00D';
-export const sequenceDelimiter: Tag = 'FFFEE0DD';

@@ -4,7 +4,7 @@ export interface TranscodeLimits {
   readonly frameBytesMax: number;
   /** Bytes of one frame's fragments. A lossless code stream is at most a little longer than its samples. */
   readonly encodedFrameBytesMax: number;
-  /** Bytes a deflated dataset may inflate to: nothing of it is held, so this is what C-STORE takes. */
+  /** Bytes a deflated dataset may inflate to: nothing of it is held, so this is what an object may have that is not deflated. */
   readonly inflatedBytesMax: number;
   /** Nested sequences, as the parser has it. */
   readonly depthMax: number;

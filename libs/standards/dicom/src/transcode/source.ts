@@ -4,6 +4,7 @@ import { DicomParseError } from '../errors.js';
 import { actualEncoding } from '../parse/actual-encoding.js';
 import { EndOfBytes, type Encoding } from '../parse/cursor.js';
 import { readFileMeta } from '../parse/file-meta.js';
+import { loopTurns } from '../parse/loop-turns.js';
 import { transferSyntaxOf, type TransferSyntax } from '../transfer-syntax.js';
 import { ByteStream } from './byte-stream.js';
 import { headBytesMax } from './head.js';
@@ -96,16 +97,24 @@ export function fileMetaOf(bytes: Uint8Array, hasMore: boolean): ReturnType<type
   }
 }
 
+/** What is inflated in one turn of the event loop: a little that inflates to very much stands in line with all others. */
+const inflatedBytesOfTurn = 1024 * 1024;
+
 /** PS3.5 A.5: the dataset is one raw DEFLATE stream; a byte of padding may follow. */
 export async function* inflated(raw: ByteStream, bytesMax: number): AsyncGenerator<Uint8Array> {
   const inflater = createInflateRaw({ chunkSize: 64 * 1024 });
   // What goes wrong in any of the streams is thrown by the last one.
   pipeline(Readable.from(raw.rest(), { objectMode: false }), inflater, () => undefined);
   let byteCount = 0;
+  let turns = 0;
   try {
     for await (const chunk of inflater as AsyncIterable<Uint8Array>) {
       byteCount += chunk.length;
       if (byteCount > bytesMax) throw new DicomParseError('The deflated dataset inflates past its limit');
+      if (byteCount > (turns + 1) * inflatedBytesOfTurn) {
+        turns++;
+        await loopTurns.next();
+      }
       yield chunk;
     }
   } catch (cause) {

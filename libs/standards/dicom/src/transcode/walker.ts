@@ -1,5 +1,7 @@
 import { DicomParseError } from '../errors.js';
 import type { Encoding, Head } from '../parse/cursor.js';
+import { fragmentHeads, insideUnknown, undefinedLengthVrs } from '../parse/head-reader.js';
+import { loopTurns, stepsOfTurn } from '../parse/loop-turns.js';
 import type { Tag } from '../tags.js';
 import { truncated, type ByteStream } from './byte-stream.js';
 import {
@@ -13,8 +15,7 @@ import {
 } from './head.js';
 import type { TranscodeLimits } from './limits.js';
 
-/** Pixel Data and its floating point kin. */
-export const pixelDataTags: ReadonlySet<Tag> = new Set(['7FE00008', '7FE00009', '7FE00010']);
+export { pixelDataTags } from '../parse/head-reader.js';
 
 export type DatasetEvent =
   /** Its value comes next: `length` bytes in `encoding`. What of it is not taken is skipped. */
@@ -35,13 +36,9 @@ interface Frame {
   signed: boolean;
 }
 
-/** UN of undefined length holds Implicit VR Little Endian, whatever is around it (PS3.5 6.2.2 note 4). */
-const insideUnknown: Encoding = { implicitVr: true, bigEndian: false };
-const fragmentHeads: Encoding = { implicitVr: false, bigEndian: false };
-
 /**
  * Walks a dataset as a stream, element by element, in bounded memory: the same defects of writers are read as by
- * `parseFile`, the same limits hold.
+ * `parseFile`, the same limits hold. The event loop gets its turn every few thousand elements, however many are at hand.
  */
 export class DatasetWalker {
   readonly #stack: Frame[];
@@ -49,6 +46,7 @@ export class DatasetWalker {
   #pendingEnd = 0;
   #fragmentsPending = false;
   #count = 0;
+  #steps = 0;
 
   /**
    * @param signed Pixel Representation of the image is 1: decides between US and SS in Implicit VR, also ahead of it
@@ -85,6 +83,7 @@ export class DatasetWalker {
   async next(): Promise<DatasetEvent | undefined> {
     await this.#skipPending();
     for (;;) {
+      if (++this.#steps % stepsOfTurn === 0) await loopTurns.next();
       const top = this.#top;
       const { position } = this.stream;
       if (position > top.end)
@@ -101,6 +100,7 @@ export class DatasetWalker {
    * taken by the caller; undefined at the end. Errors as `next`.
    */
   async nextFragment(): Promise<number | undefined> {
+    if (++this.#steps % stepsOfTurn === 0) await loopTurns.next();
     const { tag, length } = readItemHead(await this.stream.read(8), fragmentHeads);
     if (tag === sequenceDelimiter) {
       this.#fragmentsPending = false;
@@ -190,8 +190,7 @@ export class DatasetWalker {
       return { kind: 'fragments', tag };
     }
     if (vr === 'SQ' || length === undefinedLength) {
-      if (vr !== 'SQ' && vr !== 'UN' && vr !== 'OB' && vr !== 'OW')
-        throw new DicomParseError(`${tag} (${vr}) has an undefined length`);
+      if (!undefinedLengthVrs.has(vr)) throw new DicomParseError(`${tag} (${vr}) has an undefined length`);
       return this.#enter(tag, length, vr === 'UN' ? insideUnknown : top.encoding, top);
     }
     this.#pendingEnd = this.#endOf(length, top);

@@ -43,7 +43,7 @@ export const scpLimits: ScpLimits = Object.freeze({
   identifierBytesMax: 4 * 1024 * 1024,
   // One PDU of headroom: the next one is read while this one is written.
   bufferedBytesMax: 256 * 1024,
-  // Each holds at most about 1 MiB of buffers: 128 MiB in the worst case.
+  // Each holds at most about 1 MiB of buffers: 128 MiB in the worst case. What is being stored is its storage's to bound.
   associationsMax: 128,
   handshakeMs: 10_000,
   artimMs: 15_000,

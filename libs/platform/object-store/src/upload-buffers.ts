@@ -1,18 +1,25 @@
 /** The smallest part S3 takes, but for the last (S3 API, UploadPart): 10,000 of them are an object of 48 GiB. */
 export const partBytes = 5 * 1024 * 1024;
 
+/** What most objects fit in: they are sent as one. */
+export const wholeBytesMax = 1024 * 1024;
+
 /**
- * The memory of one process for parts of uploads: buffers of `partBytes`, so many and no more. Who wants one when none is
- * left waits its turn, and reads nothing more from its sender meanwhile. Buffers are used again: new ones for each part
- * would be garbage faster than it is collected (docs/adr/0060).
+ * The memory of one process for uploads of one kind: buffers of one size, so many and no more. Who wants one when none
+ * is left waits its turn, and reads nothing more from its sender meanwhile. Buffers are used again: new ones for each
+ * object or part would be garbage faster than it is collected (docs/adr/0060).
  */
-export class PartBuffers {
+export class UploadBuffers {
   readonly #idle: Buffer[] = [];
   readonly #waiting: ((buffer: Buffer) => void)[] = [];
   #made = 0;
 
-  /** @param idleMax kept when nobody needs them */
+  /**
+   * @param bufferBytes of each
+   * @param idleMax kept when nobody needs them
+   */
   constructor(
+    readonly bufferBytes: number,
     readonly buffersMax: number,
     private readonly idleMax = 8,
   ) {}
@@ -22,7 +29,7 @@ export class PartBuffers {
     if (idle) return Promise.resolve(idle);
     if (this.#made < this.buffersMax) {
       this.#made++;
-      return Promise.resolve(Buffer.allocUnsafeSlow(partBytes));
+      return Promise.resolve(this.#make());
     }
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -37,7 +44,11 @@ export class PartBuffers {
   /** Instead of `give`, when a request that failed may still read the buffer: it is nobody's any more. */
   discard(): void {
     const next = this.#waiting.shift();
-    if (next) next(Buffer.allocUnsafeSlow(partBytes));
+    if (next) next(this.#make());
     else this.#made--;
+  }
+
+  #make(): Buffer {
+    return Buffer.allocUnsafeSlow(this.bufferBytes);
   }
 }
