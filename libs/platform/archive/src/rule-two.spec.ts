@@ -51,3 +51,31 @@ it('does not hold a deflated object that inflates to more than may be compared, 
   expect(pixelDigest).toBe('blob:k');
   expect(turns).toBeGreaterThan(5);
 });
+
+it('does not hold an object of more elements than may be compared', async () => {
+  const meta = writeFileMeta({
+    sopClassUid: ctImageStorage,
+    sopInstanceUid: '1.2.3.4.5',
+    transferSyntaxUid: '1.2.840.10008.1.2',
+    implementationClassUid,
+  });
+  const empty = Buffer.alloc(8 * 300_000);
+  // Private elements of odd groups in ascending order, without values.
+  for (let at = 0; at < 300_000; at++) {
+    empty.writeUInt16LE(0x0011 + 2 * Math.floor(at / 50_000), at * 8);
+    empty.writeUInt16LE(0x1000 + (at % 50_000), at * 8 + 2);
+  }
+  const file = Buffer.concat([meta, empty]);
+  const store = { get: () => Promise.resolve(Readable.from([file], { objectMode: false })) } as unknown as ObjectStore;
+  const ledger = { rememberDigests: () => Promise.resolve() } as unknown as Ledger;
+  const entry = {
+    blob_key: 'k',
+    byte_count: file.length,
+    transfer_syntax_uid: '1.2.840.10008.1.2',
+    attributes_digest: null,
+    pixel_digest: null,
+    erased_at: null,
+  } as unknown as LedgerEntry;
+  const { pixelDigest } = await new RuleTwo(store, ledger, new ByteBudget(512 * mebibyte)).digestsOf(entry);
+  expect(pixelDigest).toBe('blob:k');
+});

@@ -23,6 +23,8 @@ export type Verdict =
 /** Objects compared in memory when a second one of a UID arrives; a larger pair is kept as conflicting. */
 const compareBytesMax = 512 * 1024 * 1024;
 /** The same of what a deflated object inflates to, which is not known before and held twice while it does. */
+/** Of both together some 150 MiB, and a second in which nothing else is done; images have hundreds, enhanced ones of a thousand frames some 50,000. */
+const limits = { elementsMax: 200_000 };
 const compareInflatedBytesMax = 128 * 1024 * 1024;
 
 /**
@@ -115,7 +117,7 @@ export class RuleTwo {
     return this.budget.hold(byteCount + inflatedBytes, async () => {
       const bytes = await buffer(await this.store.get(blobKey));
       try {
-        return await datasetDigest(await parseInflated(bytes, compareInflatedBytesMax));
+        return await datasetDigest(await parseInflated(bytes, compareInflatedBytesMax, { limits }));
       } catch (error) {
         // Its header could be read and the rest cannot: kept beside the others, and a person is told.
         if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable(blobKey);

@@ -88,12 +88,16 @@ export function parseFile(file: Uint8Array, options: ParseOptions = {}): ParsedF
  * As `parseFile`, but a deflated file comes back as if it had been stored inflated, and is inflated while others go on.
  * @param inflatedBytesMax bytes it may inflate to, however few it has itself: the caller has room for them
  */
-export async function parseInflated(file: Uint8Array, inflatedBytesMax: number): Promise<ParsedFile> {
+export async function parseInflated(
+  file: Uint8Array,
+  inflatedBytesMax: number,
+  options: ParseOptions = {},
+): Promise<ParsedFile> {
   const { fileMeta, datasetOffset } = guard(true, () => readFileMeta(plain(file)));
-  if (!transferSyntaxOf(fileMeta.transferSyntaxUid).deflated) return parseFile(file);
+  if (!transferSyntaxOf(fileMeta.transferSyntaxUid).deflated) return parseFile(file, options);
   const deflated = file.subarray(datasetOffset);
   const bytes = await promisify(inflateRaw)(deflated, { maxOutputLength: inflatedBytesMax }).catch(notInflated);
-  return { ...parseDataset(bytes, ExplicitVRLittleEndian), fileMeta };
+  return { ...parseDataset(bytes, ExplicitVRLittleEndian, options), fileMeta };
 }
 
 /**
