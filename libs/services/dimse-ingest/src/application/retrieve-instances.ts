@@ -87,7 +87,9 @@ export class RetrieveInstances {
         const peer = this.destinations.open(destination, contexts);
         const send = this.#sent(retrieve, (object) => peer.store(object, originator));
         const delivery = new Delivery(peer, signal, send);
-        await eachOf(objects, retrieve, (instance, again) => delivery.send(instance, again)).finally(() => peer.close());
+        await eachOf(objects, retrieve, (instance, again) => delivery.send(instance, again)).finally(() =>
+          peer.close(),
+        );
       }
     });
   }

@@ -37,7 +37,10 @@ export class StillShown {
    * @param signal ends the waiting for an archive that cannot say it now
    * @throws {ArchiveUnavailableError} nobody could say for a minute whether it is, nor can now
    */
-  async from(at: number, signal: AbortSignal): Promise<readonly [LocatedInstance | undefined, LocatedInstance | undefined]> {
+  async from(
+    at: number,
+    signal: AbortSignal,
+  ): Promise<readonly [LocatedInstance | undefined, LocatedInstance | undefined]> {
     const last = Math.min(at + 1, this.instances.length - 1);
     const isKnown = at >= this.#from && last < this.#from + this.#known.length;
     const now = performance.now();
@@ -51,10 +54,7 @@ export class StillShown {
   }
 
   /** A database that fails over is away for seconds: what is left of the retrieve waits for it, once. */
-  async #asked(
-    instances: readonly LocatedInstance[],
-    signal: AbortSignal,
-  ): Promise<(LocatedInstance | undefined)[]> {
+  async #asked(instances: readonly LocatedInstance[], signal: AbortSignal): Promise<(LocatedInstance | undefined)[]> {
     for (;;) {
       try {
         const shown = await this.#ask(instances);
