@@ -5,6 +5,7 @@ export type { InstanceUids, SopReference } from './instance-bytes.js';
 export type * from './kept-instances.js';
 export type { Intake, LedgerEntry } from './pending-row.js';
 export type { ReconcileProgress } from './reconcile.js';
+export type * from './store-outcome.js';
 export { archiveMigrations } from './tables.js';
 export type { WithheldInstance } from './tombstone-marks.js';
 export type { TombstoneEntry, TombstoneStatus } from './tombstone-status.js';

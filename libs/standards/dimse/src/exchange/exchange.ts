@@ -13,7 +13,7 @@ import { type AssociationEnd, endedError } from './association-end.js';
 import type { AcceptedContexts } from './contexts.js';
 import type { ExchangeOptions } from './exchange-options.js';
 import { type IncomingRequest, responseOf } from './incoming-request.js';
-import { LeastRate } from './least-rate.js';
+import { awaitWhole, LeastRate } from './least-rate.js';
 import { type SentRequest, SentRequests } from './sent-requests.js';
 import { ServedRequests } from './served-requests.js';
 
@@ -50,11 +50,16 @@ export class Exchange implements TransportUser {
     this.#tellEnd = resolve;
     this.#writer = new MessageWriter(transport, fragmentBytesFor(peerPduBytesMax, limits.pduBytesMax), limits.stallMs);
     this.#receiver = new MessageReceiver(limits, (contextId, command) => this.#received(contextId, command));
+    const incoming = {
+      inMessage: () => this.#receiver.inMessage,
+      held: () => this.held,
+      late: () => this.late('dimse.message-late'),
+    };
     this.#served = new ServedRequests({
       window: options.servedMax,
       identifierBytesMax: limits.identifierBytesMax,
       peer: options.peer,
-      awaitWhole: () => this.#awaitWhole(limits.wholeMs),
+      awaitWhole: () => awaitWhole(incoming, limits.wholeMs),
       peerIsSlow: () => transport.socket.writableNeedDrain,
       hold: (bytes) => {
         if (bytes >= 0) this.#heard++;
@@ -68,14 +73,10 @@ export class Exchange implements TransportUser {
       closed: () => this.#proceed(),
     });
     this.#sent = new SentRequests(options.sentMax);
-    this.#rate = new LeastRate(
-      {
-        inMessage: () => this.#receiver.inMessage,
-        held: () => this.held,
-        late: () => this.late('dimse.message-late'),
-      },
-      { bytesPerSecondMin: limits.messageBytesPerSecondMin, everyMs: limits.stallMs },
-    );
+    this.#rate = new LeastRate(incoming, {
+      bytesPerSecondMin: limits.messageBytesPerSecondMin,
+      everyMs: limits.stallMs,
+    });
     transport.socket.on('drain', () => this.#proceed());
   }
 
@@ -263,15 +264,6 @@ export class Exchange implements TransportUser {
   /** As much is held of what the peer sent as may be, for readers of ours that are slower. */
   get #full(): boolean {
     return this.#bufferedBytes >= this.options.limits.bufferedBytesMax;
-  }
-
-  /** Each PDU gives its sender time for the next one, but not for as many as it likes. @returns ends the wait */
-  #awaitWhole(ms: number): () => void {
-    const timer = setInterval(() => {
-      // We look at nothing that comes: the time is ours.
-      if (!this.held) this.late('dimse.message-late');
-    }, ms);
-    return () => clearInterval(timer);
   }
 
   #hold(bytes: number): void {

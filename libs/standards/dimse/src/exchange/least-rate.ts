@@ -50,3 +50,12 @@ export class LeastRate {
     this.#ours = held();
   }
 }
+
+/** Each PDU gives its sender time for the next one, but not for as many as it likes. @returns ends the wait */
+export function awaitWhole({ held, late }: Incoming, ms: number): () => void {
+  const timer = setInterval(() => {
+    // We look at nothing that comes: the time is ours.
+    if (!held()) late();
+  }, ms);
+  return () => clearInterval(timer);
+}
