@@ -38,6 +38,20 @@ it('takes over what is written anew, and keeps the old while certificate and key
   expect(renewed).toHaveLength(1);
 });
 
+it('takes a file that is being written, and is empty yet, for none', async () => {
+  const files = { certFile: join(authority.folder, 'z.pem'), keyFile: join(authority.folder, 'z.key') };
+  await copyFile(ours.certFile, files.certFile);
+  await copyFile(ours.keyFile, files.keyFile);
+  const unusable: CertificateFilesError[] = [];
+  const certificates = new CertificateFiles(files, (error) => unusable.push(error), 0);
+  const key = certificates.current.key;
+  for (const file of [files.keyFile, files.certFile]) {
+    await writeFile(file, '');
+    expect(certificates.current.key).toBe(key);
+    expect(String(unusable.at(-1))).toMatch(/EMPTY/);
+  }
+});
+
 it('checks them as they will be used: what the profile refuses is told, and the old goes on', async () => {
   const files = { certFile: join(authority.folder, 'y.pem'), keyFile: join(authority.folder, 'y.key') };
   await copyFile(ours.certFile, files.certFile);

@@ -86,9 +86,9 @@ function read(files: Partial<TlsFiles>, profile: SecureContextOptions): Certific
   const { certFile, keyFile, caFile } = files;
   try {
     const material = {
-      ...(certFile ? { cert: readFileSync(certFile, 'utf8') } : {}),
-      ...(keyFile ? { key: readFileSync(keyFile, 'utf8') } : {}),
-      ...(caFile ? { ca: readFileSync(caFile, 'utf8') } : {}),
+      ...(certFile ? { cert: textOf(certFile) } : {}),
+      ...(keyFile ? { key: textOf(keyFile) } : {}),
+      ...(caFile ? { ca: textOf(caFile) } : {}),
     };
     // Says so when the key is another certificate's, or the profile refuses either.
     createSecureContext({ ...profile, ...material });
@@ -96,4 +96,11 @@ function read(files: Partial<TlsFiles>, profile: SecureContextOptions): Certific
   } catch (error) {
     throw new CertificateFilesError(files, error);
   }
+}
+
+/** Who copies a file empties it first. node:tls takes nothing for not given, and would listen without it. */
+function textOf(file: string): string {
+  const text = readFileSync(file, 'utf8');
+  if (text.trim() === '') throw Object.assign(new Error('empty'), { code: 'EMPTY' });
+  return text;
 }
