@@ -7,6 +7,7 @@ import {
   DicomParseError,
   DicomPixelError,
   parseInflated,
+  TooManyElementsError,
   transferSyntaxOf,
 } from '@callosum/dicom';
 import type { ObjectStore } from '@callosum/object-store';
@@ -22,9 +23,12 @@ export type Verdict =
 
 /** Objects compared in memory when a second one of a UID arrives; a larger pair is kept as conflicting. */
 const compareBytesMax = 512 * 1024 * 1024;
+/** Elements of each: a slide of 70,000 tiles has a million, which are some 370 MiB and seconds in which nothing else is done. */
+const compareElementsMax = 1_000_000;
+const bytesPerElement = 370;
+/** The shortest that an element is. */
+const elementBytesMin = 8;
 /** The same of what a deflated object inflates to, which is not known before and held twice while it does. */
-/** Of both together some 150 MiB, and a second in which nothing else is done; images have hundreds, enhanced ones of a thousand frames some 50,000. */
-const limits = { elementsMax: 200_000 };
 const compareInflatedBytesMax = 128 * 1024 * 1024;
 
 /**
@@ -57,6 +61,7 @@ export class RuleTwo {
     private readonly store: ObjectStore,
     private readonly ledger: Ledger,
     private readonly budget: ByteBudget,
+    private readonly elementsMax = compareElementsMax,
   ) {}
 
   /**
@@ -80,9 +85,10 @@ export class RuleTwo {
         entry.dataset_sha256 === written.datasetSha256 && entry.transfer_syntax_uid === written.transferSyntaxUid,
     );
     if (copy && staysAsItIs(copy)) return { decision: 'duplicate', of: copy };
-    const digests = await (copy
+    const found = await (copy
       ? this.digestsOf(copy)
       : this.#digests(written.blob.key, written.blob.byteCount, written.transferSyntaxUid));
+    const digests = found ?? incomparable(written.blob.key);
     const others: { entry: LedgerEntry; digests: DatasetDigest }[] = [];
     for (const entry of currentFirst(kept)) others.push({ entry, digests: await this.digestsOf(entry) });
     const same = others.find(
@@ -96,8 +102,8 @@ export class RuleTwo {
     const isLater = current === undefined || comesAfter(current.entry);
     if (same && (relation !== 'correction' || !isLater)) return { decision: 'duplicate', of: same.entry };
     // Of corrections the newest is current, of a conflict the first.
-    if (relation !== 'correction') return { decision: relation, current: !isLater, revision, digests };
-    return { decision: isLater ? relation : 'stored', current: isLater, revision, digests };
+    if (relation !== 'correction') return { decision: relation, current: !isLater, revision, digests: found };
+    return { decision: isLater ? relation : 'stored', current: isLater, revision, digests: found };
   }
 
   /** Of a kept object, computed at most once; what is erased without them compares with nothing. */
@@ -107,18 +113,25 @@ export class RuleTwo {
     }
     if (entry.erased_at !== null) return incomparable(entry.blob_key);
     const digests = await this.#digests(entry.blob_key, entry.byte_count, entry.transfer_syntax_uid);
+    // That it is too large for us is said by limits of ours, which may change.
+    if (!digests) return incomparable(entry.blob_key);
     await this.ledger.rememberDigests(entry.id, digests.attributesDigest, digests.pixelDigest);
     return digests;
   }
 
-  async #digests(blobKey: string, byteCount: number, transferSyntaxUid: string): Promise<DatasetDigest> {
-    if (byteCount > compareBytesMax) return incomparable(blobKey);
-    const inflatedBytes = transferSyntaxOf(transferSyntaxUid).deflated ? 2 * compareInflatedBytesMax : 0;
-    return this.budget.hold(byteCount + inflatedBytes, async () => {
+  /** Undefined for one that is larger than may be compared. */
+  async #digests(blobKey: string, byteCount: number, transferSyntaxUid: string): Promise<DatasetDigest | undefined> {
+    if (byteCount > compareBytesMax) return undefined;
+    const inflatedBytes = transferSyntaxOf(transferSyntaxUid).deflated ? compareInflatedBytesMax : 0;
+    const elementsMost = Math.min(this.elementsMax, (byteCount + inflatedBytes) / elementBytesMin);
+    return this.budget.hold(byteCount + 2 * inflatedBytes + elementsMost * bytesPerElement, async () => {
       const bytes = await buffer(await this.store.get(blobKey));
       try {
-        return await datasetDigest(await parseInflated(bytes, compareInflatedBytesMax, { limits }));
+        return await datasetDigest(
+          await parseInflated(bytes, compareInflatedBytesMax, { limits: { elementsMax: this.elementsMax } }),
+        );
       } catch (error) {
+        if (error instanceof TooManyElementsError) return undefined;
         // Its header could be read and the rest cannot: kept beside the others, and a person is told.
         if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable(blobKey);
         throw error;

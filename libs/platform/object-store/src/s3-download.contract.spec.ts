@@ -84,7 +84,7 @@ describe.skipIf(s3.missing)(`what is read from S3${s3.missing ? ` (${s3.missing}
     await expect(buffer(unread)).rejects.toMatchObject({ code: 'object-store.unavailable' });
   });
 
-  it('is an error, and no other event, where only the SDK could tell that the whole is right', async () => {
+  it('is whole or an error, and no other event, where only the SDK can tell that the whole is right', async () => {
     const key = await kept('SHA256', large.subarray(0, 4 * 1024 * 1024));
     const store = open({ checksum: 'SHA256', connectionsMax: 1, requestTimeoutMs: 1_000 });
     const unread = await store.get(key);

@@ -35,7 +35,7 @@ export const s3Settings = {
   CALLOSUM_S3_UPLOAD_BYTES_MAX: wholeNumber(5 * 1024 * 1024, Number.MAX_SAFE_INTEGER)
     .default(s3Defaults.uploadBytesMax)
     .describe(
-      'Memory for all uploads of a process that run at the same time; those of objects over a mebibyte take 5 MiB each, and more of them wait',
+      'Memory for all uploads of a process that run at the same time; those of objects over a mebibyte take 5 MiB each, others 1 MiB of a fifth of it beside, and more of them wait',
     ),
 };
 

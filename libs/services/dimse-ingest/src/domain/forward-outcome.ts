@@ -122,7 +122,7 @@ const oddMax = 16;
  * cannot read or that brings it down). It is about this one where the destination took another since it last refused it,
  * and from then on as long as only few are refused; where the destination ends associations at it again and again, also
  * without that. Then it is counted, fails as any other that is not taken, and the others need not wait for it. A
- * destination that takes none is away, at no cost to any.
+ * destination that takes none is away, at no cost to any where it answers, is silent, or many are refused.
  */
 export const judge = (
   outcome: RefusedOutcome,

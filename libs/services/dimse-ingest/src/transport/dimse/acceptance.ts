@@ -18,12 +18,12 @@ export function acceptanceOf(services: readonly DimseService[], storage = storag
 /** Whoever retrieves by C-GET takes objects on the association it opened: it is their SCP (PS3.4 section C.5.3). */
 function withRoles(
   acceptance: ContextAcceptance | undefined,
-  { role, transferSyntaxUids }: ContextProposal,
+  { abstractSyntaxUid, role, transferSyntaxUids }: ContextProposal,
 ): ContextAcceptance | undefined {
   if (acceptance?.storage !== true) return acceptance;
   const { transferSyntaxUid: chosen = '' } = acceptance;
-  // What it takes only is ours to write: a lossy syntax would hold nothing but what is kept in it. Videos are kept in theirs.
-  const isOurs = role?.scp === true && !role.scu && !isWritten(chosen) && !isVideo(chosen);
+  // What it takes only is ours to write: another syntax would hold nothing but what is kept in it. Videos are.
+  const isOurs = role?.scp === true && !role.scu && !isWritten(chosen) && !videoClasses.has(abstractSyntaxUid);
   return {
     ...acceptance,
     transferSyntaxUid: (isOurs ? transferSyntaxUids.find(isWritten) : undefined) ?? acceptance.transferSyntaxUid,
@@ -31,8 +31,12 @@ function withRoles(
   };
 }
 
-/** MPEG-2, MPEG-4 and HEVC (PS3.5 annex A.4.5 to A.4.9), in fragments or not. */
-const isVideo = (uid: string): boolean => /^1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?$/.test(uid);
+/** Video endoscopic, microscopic and photographic image storage (PS3.4 table B.5-1): nothing else than video is in them. */
+const videoClasses = new Set([
+  '1.2.840.10008.5.1.4.1.1.77.1.1.1',
+  '1.2.840.10008.5.1.4.1.1.77.1.2.1',
+  '1.2.840.10008.5.1.4.1.1.77.1.4.1',
+]);
 
 const isWritten = (uid: string): boolean => nativeSyntaxes.includes(uid) || encodedSyntaxes.includes(uid);
 

@@ -70,11 +70,11 @@ describe('a storage context', () => {
     '1.2.840.10008.1.2.1',
     '1.2.840.10008.1.2',
   ];
-  const chosen = (transferSyntaxUids: string[], role?: { scu: boolean; scp: boolean }) =>
+  const chosen = (transferSyntaxUids: string[], role?: { scu: boolean; scp: boolean }, sopClassUid = ct) =>
     policy().accept({
-      abstractSyntaxUid: ct,
+      abstractSyntaxUid: sopClassUid,
       transferSyntaxUids,
-      ...(role ? { role: { sopClassUid: ct, ...role } } : {}),
+      ...(role ? { role: { sopClassUid, ...role } } : {}),
     })?.transferSyntaxUid;
 
   it('of who retrieves gets the first syntax that we can write; a lossy one would hold nothing but what is kept in it', () => {
@@ -82,7 +82,9 @@ describe('a storage context', () => {
     expect(chosen([jpeg, explicit, implicit], scp)).toBe(explicit);
     expect(chosen([jpeg, j2k, implicit], scp)).toBe(j2k);
     expect(chosen([jpeg], scp)).toBe(jpeg);
-    expect(chosen(['1.2.840.10008.1.2.4.102', explicit], scp)).toBe('1.2.840.10008.1.2.4.102');
+    const video = '1.2.840.10008.1.2.4.102';
+    expect(chosen([video, explicit], scp)).toBe(explicit);
+    expect(chosen([video, explicit], scp, '1.2.840.10008.5.1.4.1.1.77.1.1.1')).toBe(video);
   });
 
   it('of who stores is taken as the sender holds the object', () => {
