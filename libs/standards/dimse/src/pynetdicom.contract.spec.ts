@@ -18,16 +18,26 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/**
+ * On a loaded machine pynetdicom 3.0 forgets about one answer in a thousand that it has read: nothing is unread in either
+ * socket then, and ours was the last to send. Whoever was not answered asks again; a provider that does not answer fails
+ * each time.
+ */
+const attemptsMax = 3;
+
 async function sendFiles(
   files: readonly string[],
   options: Partial<ScpServerOptions> = {},
 ): Promise<{ answer: unknown; stored: number }> {
-  const provider = await startProvider(options);
-  try {
-    const answer = await runScript('pynetdicom_scu.py', String(provider.port), 'CALLOSUM', ...files);
-    return { answer, stored: provider.stored.length };
-  } finally {
-    await provider.server.close(0);
+  for (let attempt = 1; ; attempt++) {
+    const provider = await startProvider(options);
+    try {
+      const answer = await runScript('pynetdicom_scu.py', String(provider.port), 'CALLOSUM', ...files);
+      const isUnanswered = typeof answer === 'object' && answer !== null && 'unanswered' in answer;
+      if (!isUnanswered || attempt === attemptsMax) return { answer, stored: provider.stored.length };
+    } finally {
+      await provider.server.close(0);
+    }
   }
 }
 
@@ -47,14 +57,18 @@ describe.skipIf(python.missing !== undefined)('pynetdicom sends to our provider'
   });
 
   const codecs = testDataPath('codecs');
-  it.skipIf(!codecs)('every codec of the test data, each in its own transfer syntax', async () => {
-    const files = (await readdir(codecs ?? ''))
-      .filter((name) => name.endsWith('.dcm'))
-      .map((name) => join(codecs ?? '', name));
-    const { answer, stored } = await sendFiles(files);
-    expect(answer).toEqual({ statuses: Array.from({ length: files.length + 1 }, () => 0) });
-    expect(stored).toBe(files.length);
-  });
+  it.skipIf(!codecs)(
+    'every codec of the test data, each in its own transfer syntax',
+    async () => {
+      const files = (await readdir(codecs ?? ''))
+        .filter((name) => name.endsWith('.dcm'))
+        .map((name) => join(codecs ?? '', name));
+      const { answer, stored } = await sendFiles(files);
+      expect(answer).toEqual({ statuses: Array.from({ length: files.length + 1 }, () => 0) });
+      expect(stored).toBe(files.length);
+    },
+    60_000,
+  );
 });
 
 describe.skipIf(python.missing !== undefined)('we send to pynetdicom', () => {

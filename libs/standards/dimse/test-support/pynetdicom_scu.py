@@ -9,6 +9,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 port, called, files = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 datasets = [dcmread(path) for path in files]
 ae = AE(ae_title="PYNETDICOM")
+ae.dimse_timeout = 8
 ae.add_requested_context("1.2.840.10008.1.1")
 for kind in sorted({(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in datasets}):
     ae.add_requested_context(*kind)
@@ -22,7 +23,12 @@ association = ae.associate("127.0.0.1", port, ae_title=called, evt_handlers=[(ev
 if not association.is_established:
     print(json.dumps({"rejected": rejected}))
     sys.exit(0)
-statuses = [association.send_c_echo().Status]
-statuses += [association.send_c_store(ds).Status for ds in datasets]
+statuses = []
+for send in [association.send_c_echo, *(lambda ds=ds: association.send_c_store(ds) for ds in datasets)]:
+    answer = send()
+    if "Status" not in answer:
+        print(json.dumps({"unanswered": len(statuses)}))
+        sys.exit(0)
+    statuses.append(answer.Status)
 association.release()
 print(json.dumps({"statuses": statuses}))
