@@ -61,7 +61,7 @@ describe('replicas that send to one destination', () => {
       },
       isOutage: () => false,
       associationsMax: 1,
-      idleMs: 120,
+      idleMs: 500,
       work: new Waker(),
       observe: (_batch, _item, send) => send(),
       onAway: () => undefined,
@@ -78,15 +78,18 @@ describe('replicas that send to one destination', () => {
       const instance = { ...ct, studyInstanceUid: `1.2.${n % 5}`, sopInstanceUid: `1.2.9.${n}`, revision: 1 };
       const more = { source: 'CT1', issuedByCallosum: false };
       await queue.add({ eventId: newId() }, { ...instance, ...more }, [{ destination: 'PACS', transcode: false }]);
-      // Some come while an association is kept, some after it was released.
-      await sleep(n % 6 === 0 ? 300 : 20);
+      await sleep(20);
+      // Most come while an association is kept, each seventh after it was released.
+      if (n % 6 === 0) {
+        await expect.poll(() => pacs.taken.length, { timeout: 15_000 }).toBe(n);
+        await expect.poll(() => pacs.open, { timeout: 15_000 }).toBe(0);
+      }
     }
-    await expect.poll(() => pacs.taken.length, { timeout: 15_000 }).toBe(count);
     stop.abort();
     await Promise.all(replicas);
     expect(new Set(pacs.uids).size).toBe(count);
     expect(open).toBe(1);
-    expect(pacs.associations).toBeGreaterThan(1);
+    expect(pacs.associations).toBeGreaterThanOrEqual(count / 6);
     expect(pacs.associations).toBeLessThan(count / 2);
   });
 });
