@@ -38,6 +38,21 @@ it('takes over what is written anew, and keeps the old while certificate and key
   expect(renewed).toHaveLength(1);
 });
 
+it('takes no key of another kind than the certificate is of: OpenSSL would have a pair of neither', async () => {
+  const files = { certFile: join(authority.folder, 'w.pem'), keyFile: join(authority.folder, 'w.key') };
+  await copyFile(ours.certFile, files.certFile);
+  await copyFile(ours.keyFile, files.keyFile);
+  const unusable: CertificateFilesError[] = [];
+  const certificates = new CertificateFiles(files, (error) => unusable.push(error), 0);
+  const before = certificates.current;
+  const rsa = await authority.issue('rsa', 'DNS:localhost', ['-newkey', 'rsa:2048']);
+  await copyFile(rsa.keyFile, files.keyFile);
+  expect(certificates.current).toBe(before);
+  expect(String(unusable.at(-1))).toMatch(/KEY_MISMATCH/);
+  await copyFile(rsa.certFile, files.certFile);
+  expect(certificates.current.key).toBe(await readFile(rsa.keyFile, 'utf8'));
+});
+
 it('takes a file that is being written, and is empty yet, for none', async () => {
   const files = { certFile: join(authority.folder, 'z.pem'), keyFile: join(authority.folder, 'z.key') };
   await copyFile(ours.certFile, files.certFile);

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 
@@ -90,12 +91,20 @@ function read(files: Partial<TlsFiles>, profile: SecureContextOptions): Certific
       ...(keyFile ? { key: textOf(keyFile) } : {}),
       ...(caFile ? { ca: textOf(caFile) } : {}),
     };
-    // Says so when the key is another certificate's, or the profile refuses either.
+    checkPair(material);
+    // Says so when the profile refuses either.
     createSecureContext({ ...profile, ...material });
     return material;
   } catch (error) {
     throw new CertificateFilesError(files, error);
   }
+}
+
+/** OpenSSL itself keeps a pair for each kind of key: the RSA key beside an ECDSA certificate, or the other way, passes there. */
+function checkPair({ cert, key }: CertificateMaterial): void {
+  if (cert === undefined || key === undefined) return;
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
+    throw Object.assign(new Error('the key is of another certificate'), { code: 'KEY_MISMATCH' });
 }
 
 /** Who copies a file empties it first. node:tls takes nothing for not given, and would listen without it. */
