@@ -11,6 +11,9 @@ export interface PersonName {
 }
 export type DicomJsonValue = string | number | null | PersonName | DicomJson;
 
+/** Bytes in one piece, or in several that stand one behind the other. */
+export type BytePieces = Uint8Array | readonly Uint8Array[];
+
 /** One attribute of the DICOM JSON Model (PS3.18 F.2.2), or with its value as bytes, which `writeFile` takes too. */
 export interface DicomJsonElement {
   vr: string;
@@ -20,8 +23,10 @@ export interface DicomJsonElement {
   InlineBinary?: string;
   /** Little-endian value bytes; only inside this process, never in JSON text. */
   bytes?: Uint8Array;
+  /** The same in several pieces, of an element that is only written. */
+  pieces?: readonly Uint8Array[];
   /** Encapsulated Pixel Data as fragments, Basic Offset Table first; only inside this process. */
-  fragments?: readonly Uint8Array[];
+  fragments?: readonly BytePieces[];
 }
 
 /** A dataset of the DICOM JSON Model: attributes by tag (eight upper-case hex digits). */

@@ -1,6 +1,13 @@
 import { isUid } from '@callosum/kernel';
 import { DicomWriteError } from './errors.js';
-import { personNameText, type DicomJson, type DicomJsonElement, type DicomJsonValue, type PersonName } from './json.js';
+import {
+  type BytePieces,
+  type DicomJson,
+  type DicomJsonElement,
+  type DicomJsonValue,
+  type PersonName,
+  personNameText,
+} from './json.js';
 import { toLittleEndian } from './parse/byte-order.js';
 import type { Tag } from './tags.js';
 import { binaryValue, decimalString } from './write-numbers.js';
@@ -22,10 +29,18 @@ export interface ElementEncoding {
  * Thrown when a value does not fit its VR: DicomWriteError.
  */
 export function writeElements(dataset: DicomJson, encoding: ElementEncoding): Buffer {
+  return Buffer.concat(elementPieces(dataset, encoding));
+}
+
+/** The same in pieces: a value that is bytes already is not copied. */
+export function elementPieces(dataset: DicomJson, encoding: ElementEncoding): Uint8Array[] {
   const parts: Uint8Array[] = [];
   pushDataset(dataset, encoding, parts);
-  return Buffer.concat(parts);
+  return parts;
 }
+
+/** Bytes as pieces, however many they come in. */
+export const piecesOf = (bytes: BytePieces): readonly Uint8Array[] => (bytes instanceof Uint8Array ? [bytes] : bytes);
 
 function pushDataset(dataset: DicomJson, encoding: ElementEncoding, parts: Uint8Array[]): void {
   for (const tag of Object.keys(dataset).sort()) {
@@ -41,12 +56,13 @@ function pushElement(tag: Tag, element: DicomJsonElement, encoding: ElementEncod
     if (encoding.implicitVr || encoding.bigEndian)
       throw new DicomWriteError(`${tag} has fragments, which stand in Explicit VR Little Endian (PS3.5 A.4)`);
     parts.push(head(tag, 'OB', 0xffffffff, encoding));
-    for (const fragment of element.fragments)
-      parts.push(
-        itemHead(0xfffee000, fragment.length + (fragment.length & 1), false),
-        fragment,
-        pad(fragment.length, 0),
-      );
+    for (const fragment of element.fragments) {
+      const pieces = piecesOf(fragment);
+      const byteCount = total(pieces);
+      parts.push(itemHead(0xfffee000, byteCount + (byteCount & 1), false));
+      pushAll(parts, pieces);
+      pushPadding(parts, byteCount, 0);
+    }
     parts.push(itemHead(0xfffee0dd, 0, false));
     return;
   }
@@ -62,13 +78,16 @@ function pushElement(tag: Tag, element: DicomJsonElement, encoding: ElementEncod
     pushAll(parts, inner);
     return;
   }
-  const value = valueBytes(tag, element, encoding);
+  const value = valuePieces(tag, element, encoding);
   const isText = textVrs.has(element.vr) && element.vr !== 'UI';
-  const length = value.length + (value.length & 1);
+  const byteCount = total(value);
+  const length = byteCount + (byteCount & 1);
   if (!encoding.implicitVr && !longFormVrs.has(element.vr) && length > 0xffff) {
     throw new DicomWriteError(`${tag} (${element.vr}) is longer than 65534 bytes`);
   }
-  parts.push(head(tag, element.vr, length, encoding), value, pad(value.length, isText ? 0x20 : 0));
+  parts.push(head(tag, element.vr, length, encoding));
+  pushAll(parts, value);
+  pushPadding(parts, byteCount, isText ? 0x20 : 0);
 }
 
 /** One by one: as arguments of one call they are too many from some 10,000 items on. */
@@ -84,7 +103,10 @@ function asItem(tag: Tag, item: DicomJsonValue): DicomJson {
 
 const total = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
 const nothing = new Uint8Array(0);
-const pad = (length: number, byte: number): Uint8Array => ((length & 1) === 0 ? nothing : Uint8Array.of(byte));
+
+function pushPadding(parts: Uint8Array[], length: number, byte: number): void {
+  if ((length & 1) === 1) parts.push(Uint8Array.of(byte));
+}
 
 function head(tag: Tag, vr: string, length: number, { implicitVr, bigEndian }: ElementEncoding): Uint8Array {
   const isLong = !implicitVr && longFormVrs.has(vr);
@@ -110,6 +132,13 @@ function itemHead(tag: number, length: number, bigEndian: boolean): Uint8Array {
   view.setUint16(2, tag & 0xffff, !bigEndian);
   view.setUint32(4, length, !bigEndian);
   return bytes;
+}
+
+function valuePieces(tag: Tag, element: DicomJsonElement, encoding: ElementEncoding): readonly Uint8Array[] {
+  const { vr, pieces } = element;
+  if (!pieces) return [valueBytes(tag, element, encoding)];
+  // A word may lie in two of them.
+  return encoding.bigEndian ? [toLittleEndian(vr, Buffer.concat(pieces))] : pieces;
 }
 
 function valueBytes(tag: Tag, element: DicomJsonElement, encoding: ElementEncoding): Uint8Array {

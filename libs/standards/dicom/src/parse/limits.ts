@@ -13,6 +13,11 @@ export interface ParseLimits {
   readonly inflateRatioMax: number;
   /** Fragments of one Pixel Data element. */
   readonly fragmentsMax: number;
+  /**
+   * Whether an object past `elementsMax` or `fragmentsMax` is always refused, with `TooManyElementsError`: for who tries few
+   * first. Else elements behind Pixel Data end where they are too many, and a sequence of unknown VR stays a value.
+   */
+  readonly strict: boolean;
 }
 
 export const defaultParseLimits: ParseLimits = {
@@ -21,6 +26,7 @@ export const defaultParseLimits: ParseLimits = {
   inflatedBytesMax: 1024 * 1024 * 1024,
   inflateRatioMax: 500,
   fragmentsMax: 2_000_000,
+  strict: false,
 };
 
 /** Bytes a deflated dataset of this length may inflate to: what is small may inflate by more. */

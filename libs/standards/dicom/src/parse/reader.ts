@@ -76,6 +76,10 @@ export class ElementReader extends ByteCursor {
     return new DicomDataset(sorted, characterSet);
   }
 
+  private isTooMany(error: unknown): boolean {
+    return this.limits.strict && error instanceof TooManyElementsError;
+  }
+
   private readNext(
     encoding: Encoding,
     end: number,
@@ -94,6 +98,7 @@ export class ElementReader extends ByteCursor {
       if (depth === 0 && pixelDataTags.has(element.tag)) this.pixelDataSeen = true;
       return element;
     } catch (error) {
+      if (this.isTooMany(error)) throw error;
       // Rubbish after the pixels takes nothing from the image: what came before it is whole.
       if (depth === 0 && this.pixelDataSeen && (error instanceof EndOfBytes || error instanceof DicomParseError)) {
         this.garbageOffset = start;
@@ -204,7 +209,10 @@ export class ElementReader extends ByteCursor {
       if (tag === sequenceDelimiter) return fragments;
       if (tag !== itemTag || length === undefinedLength)
         throw new DicomParseError(`Expected a fragment at byte ${String(this.position - 8)}`);
-      if (++this.fragmentCount > this.limits.fragmentsMax) throw new DicomParseError('Too many fragments');
+      if (++this.fragmentCount > this.limits.fragmentsMax) {
+        if (this.limits.strict) throw new TooManyElementsError('Too many fragments');
+        throw new DicomParseError('Too many fragments');
+      }
       this.need(length, end, tag);
       fragments.push({ offset: this.position, byteCount: length });
       this.position += length;
@@ -242,6 +250,7 @@ export class ElementReader extends ByteCursor {
       this.elementCount += inner.elementCount;
       return inner.position === offset + raw.length ? items : undefined;
     } catch (error) {
+      if (this.isTooMany(error)) throw error;
       if (error instanceof DicomParseError || error instanceof EndOfBytes) return undefined;
       throw error;
     }

@@ -1,55 +1,22 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { DicomCodecsBusyError, DicomPixelError, DicomTranscodeError } from '../errors.js';
+import {
+  codecBytesMax,
+  type CodecJob,
+  type CodecModule,
+  type CodecReply,
+  type CodecResult,
+  memoryOf,
+  moduleOf,
+  tooLarge,
+} from './codec-jobs.js';
 
-export type Decoder = 'decodeJpeg' | 'decodeJpegLs' | 'decodeJpeg2000' | 'decodeHtJpeg2000' | 'decodeJpegXl';
-export type Encoder = 'encodeJpeg' | 'encodeJpegLs' | 'encodeJpeg2000' | 'encodeHtJpeg2000';
-
-/** How samples lie in a frame, as the codecs are told. */
-export interface CodecImage {
-  readonly rows: number;
-  readonly columns: number;
-  readonly samplesPerPixel: number;
-  readonly bitsAllocated: number;
-  readonly bitsStored: number;
-  readonly pixelRepresentation: number;
-  readonly planarConfiguration: 0;
-  /** Codecs refuse names they do not know: one of MONOCHROME2, RGB and YBR_FULL. */
-  readonly photometricInterpretation: 'MONOCHROME2' | 'RGB' | 'YBR_FULL';
+/** How urgent a frame is. */
+export interface CodecTurn {
+  /** Others go first, and one thread is left to them where there are more than one. */
+  readonly patient?: boolean;
 }
-
-export type FrameSize = Pick<CodecImage, 'rows' | 'columns' | 'samplesPerPixel' | 'bitsAllocated'>;
-
-export interface DecodeJob {
-  readonly kind: 'decode';
-  readonly decoder: Decoder;
-  readonly image: CodecImage;
-  /** In a buffer of its own: the thread takes it over. */
-  readonly encoded: Uint8Array;
-}
-
-export interface EncodeJob {
-  readonly kind: 'encode';
-  readonly encoder: Encoder;
-  /** Of the same code stream, to prove it. */
-  readonly decoder: Decoder;
-  readonly image: CodecImage;
-  /** Little-endian, colour by pixel, in a buffer of its own: the thread takes it over. */
-  readonly samples: Uint8Array;
-}
-
-export type CodecJob = DecodeJob | EncodeJob;
-
-export interface CodecResult {
-  /** Samples, or the code stream. */
-  readonly bytes: Uint8Array;
-  readonly columns: number;
-  readonly rows: number;
-  /** Of an encoded frame: decoded again it gives the very same samples. */
-  readonly isExact?: boolean;
-}
-
-export type CodecReply = CodecResult | { readonly error: string };
 
 export interface CodecPoolOptions {
   readonly threads: number;
@@ -65,29 +32,17 @@ export interface CodecPoolOptions {
   readonly idleBytesMax: number;
 }
 
-/**
- * Bytes a codec takes at most for each sample of a frame of 8 and of 16 bits, code stream and proof included: measured over
- * the codecs, flat frames and noise (up to 6.9 and 13.1 to decode, 12.5 and 19.9 to encode and decode again).
- */
-const bytesPerSample = { decode: [8, 14], encode: [14, 20] } as const;
-
-/** Bytes that a thread's WebAssembly memory grows to for a frame. */
-export function memoryOf({ kind, image }: { readonly kind: CodecJob['kind']; readonly image: FrameSize }): number {
-  const [narrow, wide] = bytesPerSample[kind];
-  return image.rows * image.columns * image.samplesPerPixel * (image.bitsAllocated > 8 ? wide : narrow);
-}
-
-/** What codecs of one process may hold together. The largest detectors have frames of some 50 million samples. */
-export const codecBytesMax = 800 * 1024 * 1024;
-
 interface Thread {
   readonly worker: Worker;
-  /** What its codecs have grown to. */
-  memoryBytes: number;
+  /** What the memory of each of its modules has grown to. */
+  readonly grown: Record<CodecModule, number>;
 }
+
+const memoryOfThread = ({ grown }: Thread): number => grown.codecs + grown.webp;
 
 interface Waiting {
   readonly job: CodecJob;
+  readonly isPatient: boolean;
   readonly byteCount: number;
   resolve: (result: CodecResult) => void;
   reject: (error: unknown) => void;
@@ -107,6 +62,10 @@ export class CodecPool {
   readonly #threads = new Set<Thread>();
   readonly #idle = new Set<Thread>();
   #waitingBytes = 0;
+  /** Threads that work for the patient. */
+  #patientThreads = 0;
+  /** Frames that went before a patient one since it could have had its turn. */
+  #passed = 0;
 
   constructor(options: Partial<CodecPoolOptions> = {}) {
     this.#options = { ...defaults, ...options };
@@ -117,12 +76,12 @@ export class CodecPool {
   }
 
   /**
-   * One frame, first come, first served.
+   * One frame, first come, first served but for the patient.
    * Thrown when the code stream is broken, takes longer than a minute, or brings the codec down: DicomPixelError, of a
-   * frame to be encoded DicomTranscodeError, and so is one whose codec would need more memory than all may have; when too
-   * much waits already: DicomCodecsBusyError; when the signal says so before a thread has begun: its reason.
+   * frame or picture to be encoded DicomTranscodeError, and so is one whose codec would need more memory than all may have;
+   * when too much waits already: DicomCodecsBusyError; when the signal says so before a thread has begun: its reason.
    */
-  async run(job: CodecJob, signal?: AbortSignal): Promise<CodecResult> {
+  async run(job: CodecJob, signal?: AbortSignal, { patient: isPatient = false }: CodecTurn = {}): Promise<CodecResult> {
     signal?.throwIfAborted();
     if (memoryOf(job) > this.#options.memoryBytesMax) throw tooLarge(job);
     const { queuedJobsMax, queuedBytesMax } = this.#options;
@@ -130,7 +89,7 @@ export class CodecPool {
     const isFull = this.#waiting.length >= queuedJobsMax || this.#waitingBytes + byteCount > queuedBytesMax;
     if (this.#waiting.length > 0 && isFull) throw new DicomCodecsBusyError('Too many frames wait for the codecs');
     return new Promise<CodecResult>((resolve, reject) => {
-      const waiting = { job, byteCount, resolve, reject };
+      const waiting = { job, isPatient, byteCount, resolve, reject };
       const giveUp = (): void => this.#giveUp(waiting, signal?.reason);
       waiting.resolve = (result) => {
         signal?.removeEventListener('abort', giveUp);
@@ -157,41 +116,70 @@ export class CodecPool {
   }
 
   #next(): void {
-    for (let [waiting] = this.#waiting; waiting; [waiting] = this.#waiting) {
-      const thread = this.#threadFor(memoryOf(waiting.job));
+    for (let index = this.#turn(); index >= 0; index = this.#turn()) {
+      const waiting = this.#waiting[index];
+      const thread = waiting && this.#threadFor(waiting.job);
       if (!thread) return;
-      this.#waiting.shift();
+      this.#took(waiting);
+      this.#waiting.splice(index, 1);
       this.#waitingBytes -= waiting.byteCount;
       this.#perform(thread, waiting);
     }
   }
 
+  /** Whose turn it is: where it stands among those that wait, or -1. */
+  #turn(): number {
+    const urgent = this.#waiting.findIndex(({ isPatient }) => !isPatient);
+    const patient = this.#waiting.findIndex(({ isPatient }) => isPatient);
+    const hasRoom = this.#patientThreads < Math.max(1, this.#options.threads - 1);
+    if (patient < 0 || !hasRoom) return urgent;
+    return urgent >= 0 && this.#passed < passedMax ? urgent : patient;
+  }
+
+  /** Counts who went before a patient one that could have had its turn. */
+  #took({ isPatient }: Waiting): void {
+    const hasRoom = this.#patientThreads < Math.max(1, this.#options.threads - 1);
+    const waits = this.#waiting.some((one) => one.isPatient);
+    if (isPatient) this.#passed = 0;
+    else if (waits && hasRoom) this.#passed++;
+  }
+
   /**
-   * The idle thread that grows least for the frame, or a new one; others that are idle are ended where they hold the
-   * memory it takes. Undefined while those that work hold it, or are as many as may be.
+   * The idle thread whose module grows least for the frame, or a new one; those that are idle are ended where they hold
+   * the memory it takes. Undefined while those that work hold it, or are as many as may be.
    */
-  #threadFor(memoryBytes: number): Thread | undefined {
-    const [best, ...others] = [...this.#idle].sort((a, b) => b.memoryBytes - a.memoryBytes);
+  #threadFor(job: CodecJob): Thread | undefined {
+    const [module, memoryBytes] = [moduleOf(job), memoryOf(job)];
+    const [best, ...others] = [...this.#idle].sort(
+      (a, b) => b.grown[module] - a.grown[module] || memoryOfThread(b) - memoryOfThread(a),
+    );
     if (!best && this.#threads.size >= this.#options.threads) return undefined;
-    const grows = Math.max(0, memoryBytes - (best?.memoryBytes ?? 0));
-    const isRoom = (): boolean => this.memoryBytes + grows <= this.#options.memoryBytesMax;
-    for (let other = others.pop(); other && !isRoom(); other = others.pop()) this.#end(other);
-    if (!isRoom()) return undefined;
-    const thread = best ?? this.#start();
+    const grows = Math.max(0, memoryBytes - (best?.grown[module] ?? 0));
+    const isRoom = (bytes: number): boolean => this.memoryBytes + bytes <= this.#options.memoryBytesMax;
+    for (let other = others.pop(); other && !isRoom(grows); other = others.pop()) this.#end(other);
+    let thread = best;
+    if (!isRoom(grows)) {
+      // What the other module of the thread holds may be what this one needs.
+      if (!best || !isRoom(memoryBytes - memoryOfThread(best))) return undefined;
+      this.#end(best);
+      thread = undefined;
+    }
+    thread ??= this.#start();
     this.#idle.delete(thread);
-    thread.memoryBytes = Math.max(thread.memoryBytes, memoryBytes);
+    thread.grown[module] = Math.max(thread.grown[module], memoryBytes);
     return thread;
   }
 
   /** What the codecs of all threads have grown to. */
   get memoryBytes(): number {
     let bytes = 0;
-    for (const { memoryBytes } of this.#threads) bytes += memoryBytes;
+    for (const thread of this.#threads) bytes += memoryOfThread(thread);
     return bytes;
   }
 
   #start(): Thread {
-    const thread: Thread = { worker: new Worker(new URL(workerFile, import.meta.url)), memoryBytes: 0 };
+    const worker = new Worker(new URL(workerFile, import.meta.url));
+    const thread: Thread = { worker, grown: { codecs: 0, webp: 0 } };
     this.#threads.add(thread);
     // Whoever waits for its frame is told; a thread that dies with none has nobody to tell, and is no error of the process.
     thread.worker.on('error', () => undefined);
@@ -209,10 +197,12 @@ export class CodecPool {
     this.#threads.delete(thread);
   }
 
-  #perform(thread: Thread, { job, resolve, reject }: Waiting): void {
+  #perform(thread: Thread, { job, isPatient, resolve, reject }: Waiting): void {
+    if (isPatient) this.#patientThreads++;
     const { worker } = thread;
     const { frameTimeoutMs, idleBytesMax } = this.#options;
     const finish = (): void => {
+      if (isPatient) this.#patientThreads--;
       clearTimeout(timer);
       worker.off('message', onMessage).off('error', onFailure).off('exit', onExit);
     };
@@ -235,7 +225,7 @@ export class CodecPool {
       finish();
       // An idle codec does not keep a process alive.
       worker.unref();
-      if (thread.memoryBytes > idleBytesMax) this.#end(thread);
+      if (memoryOfThread(thread) > idleBytesMax) this.#end(thread);
       else this.#idle.add(thread);
       resolve(reply);
       this.#next();
@@ -250,13 +240,6 @@ export class CodecPool {
   }
 }
 
-function tooLarge({ kind, image: { rows, columns } }: CodecJob): Error {
-  const why = `A frame of ${String(columns)} × ${String(rows)} needs more memory than the codecs may take`;
-  return kind === 'decode'
-    ? new DicomPixelError('dicom.pixel-data-unsupported', why)
-    : new DicomTranscodeError('too-large', why);
-}
-
 /** One core is left to the process itself; more than four threads would only hold more frames. */
 const defaults: CodecPoolOptions = {
   threads: Math.max(1, Math.min(4, availableParallelism() - 1)),
@@ -266,6 +249,9 @@ const defaults: CodecPoolOptions = {
   memoryBytesMax: codecBytesMax,
   idleBytesMax: 128 * 1024 * 1024,
 };
+
+/** The patient wait longer, not for ever: after so many others one of them has its turn. */
+const passedMax = 8;
 
 /** The threads of this process. */
 export const codecPool = new CodecPool();

@@ -9,6 +9,8 @@ export interface CodeStream {
   readonly byPlane: boolean;
   /** Information was lost when it was made: DCT, NEAR above 0, irreversible wavelet. */
   readonly lossy: boolean;
+  /** What the three components of a lossy JPEG say of themselves, whatever the dataset calls them. */
+  readonly colour?: 'RGB' | 'YBR_FULL';
 }
 
 /**
@@ -41,10 +43,14 @@ const baselineToProgressive: ReadonlySet<number> = new Set([0xc0, 0xc1, 0xc2, 0x
 const lossless: ReadonlySet<number> = new Set([0xc3, 0xc7, 0xcb, 0xcf]);
 const jpegLsFrame = 0xf7;
 const startOfScan = 0xda;
+const app0 = 0xe0;
+const app14 = 0xee;
 
 function readJpeg(view: DataView): CodeStream | undefined {
   let frame: Omit<CodeStream, 'byPlane' | 'lossy'> | undefined;
   let marker = 0;
+  let isJfif = false;
+  let adobeTransform: number | undefined;
   for (let at = 2; ;) {
     // Any number of fill bytes may stand before a marker.
     while (view.getUint8(at) === 0xff) at++;
@@ -59,9 +65,17 @@ function readJpeg(view: DataView): CodeStream | undefined {
         components: view.getUint8(at + 7),
       };
     }
+    // JFIF is YCbCr (T.871 7); an Adobe marker says whether its components were transformed (T.872 6.5.3).
+    if (code === app0 && startsWith(view, at + 2, 'JFIF')) isJfif = true;
+    if (code === app14 && startsWith(view, at + 2, 'Adobe')) adobeTransform = view.getUint8(at + 13);
     if (code === startOfScan) {
       if (!frame) return undefined;
-      if (marker !== jpegLsFrame) return { ...frame, byPlane: false, lossy: baselineToProgressive.has(marker) };
+      if (marker !== jpegLsFrame) {
+        const lossy = baselineToProgressive.has(marker);
+        const isMarked = lossy && frame.components === 3 && (isJfif || adobeTransform !== undefined);
+        const colour: 'RGB' | 'YBR_FULL' = isJfif || adobeTransform !== 0 ? 'YBR_FULL' : 'RGB';
+        return { ...frame, byPlane: false, lossy, ...(isMarked ? { colour } : {}) };
+      }
       const parameters = at + 3 + 2 * view.getUint8(at + 2);
       const byPlane = frame.components > 1 && view.getUint8(parameters + 1) === 0;
       return { ...frame, byPlane, lossy: view.getUint8(parameters) > 0 };
@@ -69,6 +83,9 @@ function readJpeg(view: DataView): CodeStream | undefined {
     at += length;
   }
 }
+
+const startsWith = (view: DataView, at: number, text: string): boolean =>
+  Array.from(text).every((letter, i) => view.getUint8(at + i) === letter.charCodeAt(0));
 
 function readJpeg2000(view: DataView, start: number): CodeStream | undefined {
   // SIZ comes right after SOC; its lengths and positions are of the reference grid (T.800 A.5.1).

@@ -1,23 +1,18 @@
-import { inflateRawSync } from 'node:zlib';
 import { setImmediate as nextTick } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { inflateRaw } from 'node:zlib';
 import type { ByteRange } from '../dataset.js';
 import { DicomPixelError } from '../errors.js';
-import type { Samples } from '../geometry/volume.js';
 import { parseFile, type ParsedFile } from '../parse/parse.js';
-import { codecPool, type CodecImage, type Decoder } from './codec-pool.js';
+import { inTurns, type Steps } from '../render/steps.js';
+import type { CodecImage, Decoder } from './codec-jobs.js';
+import { codecPool, type CodecTurn } from './codec-pool.js';
 import { readCodeStream, type CodeStream } from './codestream.js';
 import { imagePixel, nativeFrameBits, pixelDataLayout, type ImagePixel, type PixelDataLayout } from './layout.js';
+import { byPixel, decoded, decodeNativeFrame, floatFrame, samplesOf, unpackBits, type DecodedFrame } from './native.js';
 import { decodeRleFrame } from './rle.js';
 
-export interface DecodedFrame {
-  readonly rows: number;
-  readonly columns: number;
-  readonly samplesPerPixel: number;
-  /** As stored; after decoding JPEG or JPEG 2000 with a colour transform it may have become RGB. */
-  readonly photometricInterpretation: string;
-  /** Stored values, no rescale applied: columns fastest, then rows; colour by pixel (Planar Configuration 0). */
-  readonly samples: Samples;
-}
+export { byPixel, expand422, type DecodedFrame } from './native.js';
 
 export interface DecodeOptions {
   /** Frame numbers from 1; default all. */
@@ -30,7 +25,7 @@ const decodedBytesMax = 1024 * 1024 * 1024;
 /**
  * Samples of an instance's frames: uncompressed (both byte orders, deflated), RLE, JPEG, JPEG Lossless, JPEG-LS,
  * JPEG 2000, HTJ2K, JPEG XL, deflated frames. JPEG and its successors are decoded in a thread of their own; between other frames
- * other work gets its turn.
+ * and within them other work gets its turn.
  * Thrown when there is no Pixel Data, the syntax is not supported (video), or a stream is broken: DicomPixelError.
  */
 export async function decodeFrames(
@@ -69,95 +64,26 @@ async function decodeFrame(
 ): Promise<DecodedFrame> {
   const isInside = Number.isInteger(number) && number >= 1 && number <= image.frames;
   if (!isInside) throw broken(`Frame ${String(number)} of ${String(image.frames)} does not exist`);
-  if (!layout.encapsulated) return nativeFrame(file, layout, image, number);
+  if (!layout.encapsulated) return inTurns(nativeFrame(file, layout, image, number));
   const ranges = layout.frames[number - 1];
   if (!ranges) throw broken(`Frame ${String(number)} has no fragments`);
   const encoded = joined(file.bytes, ranges);
   return decodeEncodedFrame(file.transferSyntax.uid, encoded, image);
 }
 
-function nativeFrame(file: ParsedFile, layout: PixelDataLayout, image: ImagePixel, number: number): DecodedFrame {
+function* nativeFrame(
+  file: ParsedFile,
+  layout: PixelDataLayout,
+  image: ImagePixel,
+  number: number,
+): Steps<DecodedFrame> {
   const element = file.pixelData && file.dataset.element(file.pixelData.tag);
   if (!element) throw new DicomPixelError('dicom.pixel-data-absent', 'The instance has no Pixel Data');
   if (element.tag !== '7FE00010') return floatFrame(element.value, element.tag, image, number);
-  if (image.bitsAllocated === 1) return result(image, unpackBits(element.value, image, number));
+  // Such frames follow each other without a gap: one may begin inside a byte.
+  if (image.bitsAllocated === 1) return decoded(image, yield* unpackBits(element.value, image, number));
   const size = layout.nativeFrameBytes;
-  const bytes = element.value.subarray((number - 1) * size, number * size);
-  if (bytes.length < size) throw broken('Pixel Data is shorter than its frames');
-  if (image.photometricInterpretation === 'YBR_FULL_422') return result(image, expand422(bytes, image));
-  return result(image, byPixel(samplesOf(bytes, image), image, image.planarConfiguration));
-}
-
-function result(
-  image: ImagePixel,
-  samples: Samples,
-  photometricInterpretation = image.photometricInterpretation,
-): DecodedFrame {
-  return {
-    rows: image.rows,
-    columns: image.columns,
-    samplesPerPixel: image.samplesPerPixel,
-    photometricInterpretation,
-    samples,
-  };
-}
-
-/** Samples of little-endian bytes; copied, so that any byte offset is aligned. */
-function samplesOf(bytes: Uint8Array, image: Pick<ImagePixel, 'bitsAllocated' | 'pixelRepresentation'>): Samples {
-  const copy = new Uint8Array(bytes).buffer;
-  const signed = image.pixelRepresentation === 1;
-  switch (image.bitsAllocated) {
-    case 8:
-      return signed ? new Int8Array(copy) : new Uint8Array(copy);
-    case 16:
-      return signed ? new Int16Array(copy) : new Uint16Array(copy);
-    case 32:
-      return signed ? new Int32Array(copy) : new Uint32Array(copy);
-    default:
-      throw broken(`Bits Allocated ${String(image.bitsAllocated)} in Pixel Data`);
-  }
-}
-
-function floatFrame(value: Uint8Array, tag: string, image: ImagePixel, number: number): DecodedFrame {
-  const count = image.rows * image.columns * image.samplesPerPixel;
-  const size = tag === '7FE00008' ? 4 : 8;
-  const bytes = new Uint8Array(value.subarray((number - 1) * count * size, number * count * size));
-  if (bytes.length < count * size) throw broken('Float Pixel Data is shorter than its frames');
-  return result(image, size === 4 ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer));
-}
-
-/** Bits Allocated 1: pixels packed from the least significant bit, frames without padding between (PS3.5 8.1.1). */
-function unpackBits(value: Uint8Array, image: ImagePixel, number: number): Uint8Array {
-  const count = image.rows * image.columns * image.samplesPerPixel;
-  const start = (number - 1) * count;
-  if (value.length * 8 < start + count) throw broken('Pixel Data is shorter than its frames');
-  const samples = new Uint8Array(count);
-  for (let i = 0; i < count; i++) {
-    const bit = start + i;
-    samples[i] = ((value[bit >> 3] ?? 0) >> (bit & 7)) & 1;
-  }
-  return samples;
-}
-
-/** Y1 Y2 Cb Cr for two pixels becomes three samples a pixel. */
-export function expand422(bytes: Uint8Array, image: Pick<ImagePixel, 'rows' | 'columns'>): Uint8Array {
-  const samples = new Uint8Array(image.rows * image.columns * 3);
-  for (let at = 0, out = 0; at + 3 < bytes.length; at += 4, out += 6) {
-    const [first = 0, second = 0, blue = 0, red = 0] = bytes.subarray(at, at + 4);
-    samples.set([first, blue, red, second, blue, red], out);
-  }
-  return samples;
-}
-
-/** Colour by plane becomes colour by pixel. */
-export function byPixel<T extends Samples>(samples: T, image: ImagePixel, planarConfiguration: number): T {
-  if (image.samplesPerPixel === 1 || planarConfiguration === 0) return samples;
-  const pixels = image.rows * image.columns;
-  const out = samples.slice() as T;
-  for (let plane = 0; plane < image.samplesPerPixel; plane++) {
-    for (let i = 0; i < pixels; i++) out[i * image.samplesPerPixel + plane] = samples[plane * pixels + i] ?? 0;
-  }
-  return out;
+  return yield* decodeNativeFrame(element.value.subarray((number - 1) * size, number * size), image);
 }
 
 /** The codec of each syntax whose code streams are decoded in a thread. */
@@ -210,31 +136,36 @@ export async function decodeEncodedFrame(
   encoded: Uint8Array,
   image: ImagePixel,
   signal?: AbortSignal,
+  turn?: CodecTurn,
 ): Promise<DecodedFrame> {
   const size = Math.ceil((image.rows * image.columns * image.samplesPerPixel * image.bitsAllocated) / 8);
   switch (transferSyntaxUid) {
     case '1.2.840.10008.1.2.5':
-      return result(image, samplesOf(decodeRleFrame(encoded, image), image));
+      return decoded(image, samplesOf(await inTurns(decodeRleFrame(encoded, image), signal), image));
     case '1.2.840.10008.1.2.1.98':
       if (encoded.length < size) throw broken('A frame is shorter than its samples');
-      return result(image, byPixel(samplesOf(encoded.subarray(0, size), image), image, image.planarConfiguration));
+      return inTurns(frameByPixel(encoded.subarray(0, size), image), signal);
     case '1.2.840.10008.1.2.8.1':
-      return inflatedFrame(inflateFrame(encoded, size), image);
+      return inTurns(inflatedFrame(await inflateFrame(encoded, size), image), signal);
     default:
-      return decodeWithWasm(transferSyntaxUid, encoded, image, size, signal);
+      return decodeWithWasm(transferSyntaxUid, encoded, image, size, signal, turn);
   }
 }
 
-function inflatedFrame(bytes: Uint8Array, image: ImagePixel): DecodedFrame {
+function* inflatedFrame(bytes: Uint8Array, image: ImagePixel): Steps<DecodedFrame> {
   // Each frame is its own stream, so bits start anew in it.
-  if (image.bitsAllocated === 1) return result(image, unpackBits(bytes, image, 1));
-  return result(image, byPixel(samplesOf(bytes, image), image, image.planarConfiguration));
+  if (image.bitsAllocated === 1) return decoded(image, yield* unpackBits(bytes, image, 1));
+  return yield* frameByPixel(bytes, image);
 }
 
-/** Deflated Image Frame Compression (PS3.5 A.4.13): a raw DEFLATE stream, padded to an even length. */
-function inflateFrame(encoded: Uint8Array, size: number): Uint8Array {
+function* frameByPixel(bytes: Uint8Array, image: ImagePixel): Steps<DecodedFrame> {
+  return decoded(image, yield* byPixel(samplesOf(bytes, image), image, image.planarConfiguration));
+}
+
+/** Deflated Image Frame Compression (PS3.5 A.4.13): a raw DEFLATE stream, padded to an even length. In a thread of libuv. */
+async function inflateFrame(encoded: Uint8Array, size: number): Promise<Uint8Array> {
   try {
-    const bytes = inflateRawSync(encoded, { maxOutputLength: size + 1 });
+    const bytes = await promisify(inflateRaw)(encoded, { maxOutputLength: size + 1 });
     if (bytes.length >= size) return bytes.subarray(0, size);
   } catch (error) {
     throw broken('A deflated frame cannot be inflated', error);
@@ -248,6 +179,7 @@ async function decodeWithWasm(
   image: ImagePixel,
   size: number,
   signal: AbortSignal | undefined,
+  turn: CodecTurn | undefined,
 ): Promise<DecodedFrame> {
   const decoder = decoders[transferSyntaxUid];
   if (!decoder) throw unsupported(transferSyntaxUid);
@@ -255,16 +187,29 @@ async function decodeWithWasm(
   // A code stream of another size would have the codec make room for it first.
   if (stream && !fits(stream, image)) throw broken('A frame does not have the size the dataset states');
   const isNarrow = image.bitsAllocated === 16 && stream !== undefined && stream.precision <= 8;
-  const decoded = await codecPool.run(
+  const given = await codecPool.run(
     { kind: 'decode', decoder, image: codecImage(image, isNarrow ? 8 : image.bitsAllocated), encoded },
     signal,
+    turn,
   );
-  const bytes = isNarrow ? widened(decoded.bytes, image, stream) : decoded.bytes;
-  if (decoded.columns !== image.columns || decoded.rows !== image.rows || bytes.length < size)
+  const bytes = isNarrow ? widened(given.bytes, image, stream) : given.bytes;
+  if (given.columns !== image.columns || given.rows !== image.rows || bytes.length < size)
     throw broken('A decoded frame does not have the size the dataset states');
-  const samples = byPixel(samplesOf(bytes.subarray(0, size), image), image, stream?.byPlane === true ? 1 : 0);
-  return result(image, samples, decodedPhotometric(image.photometricInterpretation));
+  const planarConfiguration = stream?.byPlane === true ? 1 : 0;
+  const samples = await inTurns(byPixel(samplesOf(bytes.subarray(0, size), image), image, planarConfiguration), signal);
+  return decoded(image, samples, photometricOf(image, stream));
 }
+
+/** Colours that a JPEG stream and its dataset may differ in: writers mistake RGB for YCbCr, and the stream is what it says. */
+const rgbOrYbr: ReadonlySet<string> = new Set(['RGB', 'YBR_FULL', 'YBR_FULL_422']);
+
+/** What the samples of a code stream are once decoded. */
+export const photometricOf = (
+  { photometricInterpretation }: Pick<ImagePixel, 'photometricInterpretation'>,
+  stream: CodeStream | undefined,
+): string =>
+  (rgbOrYbr.has(photometricInterpretation) ? stream?.colour : undefined) ??
+  decodedPhotometric(photometricInterpretation);
 
 const fits = (stream: CodeStream, image: ImagePixel): boolean =>
   stream.columns === image.columns &&

@@ -7,7 +7,8 @@ import {
   RLELossless,
   transferSyntaxOf,
 } from '../transfer-syntax.js';
-import { codecPool, type Decoder, type Encoder } from './codec-pool.js';
+import type { Decoder, Encoder } from './codec-jobs.js';
+import { codecPool } from './codec-pool.js';
 import { codecImage } from './decode.js';
 import type { ImagePixel } from './layout.js';
 import { encodeRleFrame } from './rle.js';

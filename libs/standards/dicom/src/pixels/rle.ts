@@ -1,5 +1,6 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { DicomPixelError } from '../errors.js';
+import type { Steps } from '../render/steps.js';
 import type { ImagePixel } from './layout.js';
 
 /**
@@ -7,7 +8,7 @@ import type { ImagePixel } from './layout.js';
  * significant byte of a sample first.
  * Thrown when a segment is short or the header is wrong: DicomPixelError.
  */
-export function decodeRleFrame(encoded: Uint8Array, image: ImagePixel): Uint8Array {
+export function* decodeRleFrame(encoded: Uint8Array, image: ImagePixel): Steps<Uint8Array> {
   const bytesPerSample = image.bitsAllocated / 8;
   const pixels = image.rows * image.columns;
   const segmentCount = image.samplesPerPixel * bytesPerSample;
@@ -22,15 +23,25 @@ export function decodeRleFrame(encoded: Uint8Array, image: ImagePixel): Uint8Arr
     if (start < 64 || end < start || end > encoded.length) throw broken('An RLE segment lies outside its frame');
     const sample = Math.floor(segment / bytesPerSample);
     const byte = bytesPerSample - 1 - (segment % bytesPerSample);
-    unpackSegment(encoded.subarray(start, end), out, sample * bytesPerSample + byte, segmentCount, pixels);
+    yield* unpackSegment(encoded.subarray(start, end), out, sample * bytesPerSample + byte, segmentCount, pixels);
   }
   return out;
 }
 
+/** Bytes unpacked in a step. */
+const stepBytes = 48 * 1024;
+
 /** PackBits (PS3.5 G.3.2) into every `stride`-th byte. */
-function unpackSegment(segment: Uint8Array, out: Uint8Array, first: number, stride: number, count: number): void {
+function* unpackSegment(
+  segment: Uint8Array,
+  out: Uint8Array,
+  first: number,
+  stride: number,
+  count: number,
+): Steps<void> {
   let at = 0;
   let written = 0;
+  let step = stepBytes;
   while (written < count && at < segment.length) {
     const control = segment[at++] ?? 0;
     if (control === 128) continue;
@@ -40,6 +51,9 @@ function unpackSegment(segment: Uint8Array, out: Uint8Array, first: number, stri
     for (let i = 0; i < length; i++) out[first + (written + i) * stride] = segment[isRun ? at : at + i] ?? 0;
     at += isRun ? 1 : control + 1;
     written += length;
+    if (written < step) continue;
+    step = written + stepBytes;
+    yield;
   }
   if (written < count) throw broken('An RLE segment is shorter than its plane');
 }

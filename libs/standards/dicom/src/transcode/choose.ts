@@ -30,7 +30,8 @@ export function transferSyntaxesFor(
   return [...new Set(order)].filter((uid) => accepted.includes(uid) && isPossible(facts, uid, limits));
 }
 
-function isPossible(facts: ObjectFacts, uid: string, limits: TranscodeLimits): boolean {
+/** Whether an object can be given in a syntax without loss, as far as its attributes tell. */
+export function isPossible(facts: ObjectFacts, uid: string, limits: TranscodeLimits): boolean {
   try {
     planTranscoding(facts, uid, limits);
     return true;

@@ -3,6 +3,7 @@ import { toLittleEndian } from '../parse/byte-order.js';
 import { startsCodeStream } from '../pixels/codestream.js';
 import { byPixel, decoders, expand422 } from '../pixels/decode.js';
 import type { ImagePixel } from '../pixels/layout.js';
+import type { Steps } from '../render/steps.js';
 import type { ByteStream } from './byte-stream.js';
 import type { PixelFacts } from './facts.js';
 
@@ -37,11 +38,11 @@ export async function* valuePieces(
 }
 
 /** One frame of native Pixel Data as the codecs want it: colour by pixel, chroma as fine as luma, in a buffer of its own. */
-export function codecSamples(frame: Uint8Array, image: ImagePixel): Uint8Array {
-  if (image.photometricInterpretation === 'YBR_FULL_422') return expand422(frame, image);
+export function* codecSamples(frame: Uint8Array, image: ImagePixel): Steps<Uint8Array> {
+  if (image.photometricInterpretation === 'YBR_FULL_422') return yield* expand422(frame, image);
   const copy = new Uint8Array(frame);
   if (image.samplesPerPixel === 1 || image.planarConfiguration === 0) return copy;
-  return new Uint8Array(byPixel(wordsOf(copy, image), image, image.planarConfiguration).buffer);
+  return new Uint8Array((yield* byPixel(wordsOf(copy, image), image, image.planarConfiguration)).buffer);
 }
 
 function wordsOf(

@@ -13,7 +13,8 @@ import {
   transcode,
   type TranscodeSource,
 } from '../index.js';
-import { type CodecImage, type CodecJob, CodecPool, memoryOf } from '../pixels/codec-pool.js';
+import { type CodecImage, type CodecJob, memoryOf } from '../pixels/codec-jobs.js';
+import { CodecPool } from '../pixels/codec-pool.js';
 import { fileOf, imageElements, noise, transcoded } from '../../test-support/objects.js';
 
 const compressed = [RLELossless, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless];

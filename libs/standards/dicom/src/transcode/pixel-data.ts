@@ -1,7 +1,9 @@
 import { codecPool } from '../pixels/codec-pool.js';
+import { samplesAs } from '../pixels/colour.js';
 import { decodeEncodedFrame } from '../pixels/decode.js';
 import { encodeFrame } from '../pixels/encode.js';
 import { nativeFrameBits, type ImagePixel } from '../pixels/layout.js';
+import { inTurns } from '../render/steps.js';
 import { ByteStream } from './byte-stream.js';
 import type { PixelFacts } from './facts.js';
 import { BitPacker, codecSamples, encodedFrames, inOrder, valuePieces } from './frames.js';
@@ -19,6 +21,8 @@ export interface PixelWork {
   readonly toUid: string;
   readonly limits: TranscodeLimits;
   readonly signal: AbortSignal | undefined;
+  /** Called when a frame is done. */
+  readonly onFrame: (() => void) | undefined;
 }
 
 /** A native value about to be read. */
@@ -34,6 +38,7 @@ export async function* nativePixels(work: PixelWork): AsyncGenerator<Uint8Array>
   const packer = work.image.bitsAllocated === 1 ? new BitPacker() : undefined;
   let byteCount = 0;
   for await (const samples of inOrder(fragmentFrames(work), (frame) => decoded(work, frame), framesAhead(work))) {
+    work.onFrame?.();
     const bytes = packer ? packer.add(samples) : samples;
     byteCount += bytes.length;
     yield bytes;
@@ -50,10 +55,13 @@ export async function* nativePixels(work: PixelWork): AsyncGenerator<Uint8Array>
 export async function* encodedPixels(work: PixelWork, native?: NativeValue): AsyncGenerator<Uint8Array> {
   const { image, toUid, signal } = work;
   const frames = native ? nativeFrames(work, native) : fragmentFrames(work);
+  const samplesOf = (frame: Uint8Array): Promise<Uint8Array> =>
+    native ? inTurns(codecSamples(frame, work.pixels.image), signal) : decoded(work, frame);
   const encode = async (frame: Uint8Array): Promise<Uint8Array> =>
-    encodeFrame(toUid, native ? codecSamples(frame, work.pixels.image) : await decoded(work, frame), image, signal);
+    encodeFrame(toUid, await samplesOf(frame), image, signal);
   yield writeItemHead(itemTag, 0, false);
   for await (const fragment of inOrder(frames, encode, framesAhead(work))) {
+    work.onFrame?.();
     const isOdd = fragment.length % 2 === 1;
     yield writeItemHead(itemTag, fragment.length + (isOdd ? 1 : 0), false);
     yield fragment;
@@ -73,15 +81,22 @@ async function* nativeFrames({ walker, pixels }: PixelWork, value: NativeValue):
   for (let frame = 0; frame < pixels.image.frames; frame++) yield await bytes.read(frameBytes);
 }
 
-async function decoded({ pixels, fromUid, signal }: PixelWork, frame: Uint8Array): Promise<Uint8Array> {
-  const { samples } = await decodeEncodedFrame(fromUid, frame, pixels.image, signal);
+async function decoded({ pixels, image, fromUid, signal }: PixelWork, frame: Uint8Array): Promise<Uint8Array> {
+  const samples = await samplesAs(await decodeEncodedFrame(fromUid, frame, pixels.image, signal), image, signal);
   const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
   // A codec's thread takes over the buffer.
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }
 
 /** Frames begun before the first is done: enough to keep the threads busy, as many as may be held. */
-function framesAhead({ image, limits }: PixelWork): number {
+function framesAhead({ image, limits }: Pick<PixelWork, 'image' | 'limits'>): number {
   const held = Math.floor(limits.framesInWorkBytesMax / Math.ceil(nativeFrameBits(image) / 8));
   return Math.max(1, Math.min(codecPool.threads + 1, held));
 }
+
+/** Copies of one frame beside those that were begun: its code stream, joined, and its samples by pixel. */
+const copiesOfOne = 2;
+
+/** Bytes that frames take at most while they are worked on, beside what codecs hold in their threads. */
+export const frameWorkBytes = (image: ImagePixel, limits: TranscodeLimits): number =>
+  (Math.min(image.frames, framesAhead({ image, limits })) + copiesOfOne) * Math.ceil(nativeFrameBits(image) / 8);

@@ -1,7 +1,7 @@
 import { DicomPixelError, DicomTranscodeError } from '../errors.js';
-import { codecBytesMax, memoryOf } from '../pixels/codec-pool.js';
+import { codecBytesMax, memoryOf } from '../pixels/codec-jobs.js';
 import { readCodeStream } from '../pixels/codestream.js';
-import { decodedPhotometric, isDecoded } from '../pixels/decode.js';
+import { isDecoded, photometricOf } from '../pixels/decode.js';
 import { encodedPhotometric, encodedSyntaxes, whyNotEncodable } from '../pixels/encode.js';
 import { nativeFrameBits, type ImagePixel } from '../pixels/layout.js';
 import type { Tag } from '../tags.js';
@@ -91,7 +91,8 @@ export function planTranscoding(facts: ObjectFacts, toUid: string, limits: Trans
   const image: ImagePixel = {
     ...pixels.image,
     planarConfiguration: 0,
-    photometricInterpretation: decodedPhotometric(pixels.image.photometricInterpretation),
+    // A JPEG may say of itself that it is in another colour space.
+    photometricInterpretation: photometricOf(pixels.image, readCodeStream(pixels.firstFrame)),
   };
   checkSizes(pixels, image, to, limits);
   const why = to.encapsulated ? whyNotEncodable(image, toUid) : undefined;

@@ -61,6 +61,7 @@ export class DatasetRewriter {
     private readonly icons: ReadonlyMap<number, DecodedIcon>,
     private readonly limits: TranscodeLimits,
     private readonly signal: AbortSignal | undefined,
+    private readonly onFrame: (() => void) | undefined,
   ) {
     this.#walker = new DatasetWalker(opened.stream, opened.encoding, facts.signed, limits);
     this.#target = { implicitVr: plan.to.implicitVr, bigEndian: plan.to.bigEndian };
@@ -211,8 +212,9 @@ export class DatasetRewriter {
     const { image } = this.plan;
     const { pixels, transferSyntax } = this.facts;
     if (!image || !pixels) throw new DicomParseError('The object changed while it was read');
-    const { plan, limits, signal } = this;
-    return { walker: this.#walker, pixels, image, fromUid: transferSyntax.uid, toUid: plan.to.uid, limits, signal };
+    const { plan, limits, signal, onFrame } = this;
+    const [fromUid, toUid] = [transferSyntax.uid, plan.to.uid];
+    return { walker: this.#walker, pixels, image, fromUid, toUid, limits, signal, onFrame };
   }
 
   async *#copyFragments(tag: Tag): AsyncGenerator<Uint8Array> {

@@ -304,6 +304,54 @@ describe('what cannot be given', () => {
   });
 });
 
+describe('who has asked for an object', () => {
+  const native = fileOf({ ...imageElements({ frames: 3 }), '7FE00010': { vr: 'OW', bytes: noise(144) } });
+
+  it.each([
+    [ExplicitVRLittleEndian, RLELossless],
+    [RLELossless, ExplicitVRLittleEndian],
+  ])('is told of each frame that is made, and what they take: %s to %s', async (from, to) => {
+    const file = from === ExplicitVRLittleEndian ? native : await transcoded(native, from);
+    let made = 0;
+    const transcoding = await transcode(sourceOf(file), { to, onFrame: () => made++ });
+    expect(transcoding).toMatchObject({ frames: 3, frameBytes: 48, hasPixels: true });
+    expect(transcoding.frameWorkBytes).toBeGreaterThanOrEqual(3 * 48);
+    expect(made).toBe(0);
+    await collected(transcoding.dataset());
+    expect(made).toBe(3);
+  });
+
+  it('is told of none where they are copied, or there are none', async () => {
+    const without = fileOf(imageElements());
+    for (const [file, hasPixels] of [
+      [native, true],
+      [without, false],
+    ] as const) {
+      const transcoding = await transcode(sourceOf(file), {
+        to: ImplicitVRLittleEndian,
+        onFrame: () => expect.unreachable(),
+      });
+      expect(transcoding).toMatchObject({ frames: 0, frameBytes: 0, frameWorkBytes: 0, hasPixels });
+      await collected(transcoding.dataset());
+    }
+  });
+
+  it('takes less memory where fewer may be worked on', async () => {
+    const limits = { framesInWorkBytesMax: 48 };
+    const { frameWorkBytes } = await transcode(sourceOf(native), { to: RLELossless, limits });
+    expect(frameWorkBytes).toBe(3 * 48);
+  });
+
+  it('may say which it likes best', async () => {
+    const to = ['1.2.840.10008.1.2.4.50', RLELossless, ImplicitVRLittleEndian];
+    expect((await transcode(sourceOf(native), { to })).transferSyntaxUid).toBe(ImplicitVRLittleEndian);
+    expect((await transcode(sourceOf(native), { to, inOrder: true })).transferSyntaxUid).toBe(RLELossless);
+    await expect(transcode(sourceOf(native), { to: to.slice(0, 1), inOrder: true })).rejects.toMatchObject({
+      code: 'dicom.transcode.unfit',
+    });
+  });
+});
+
 describe('of several syntaxes a peer accepts', () => {
   const accepted = [
     ImplicitVRLittleEndian,

@@ -1,11 +1,13 @@
 import { Readable, pipeline } from 'node:stream';
 import { createDeflateRaw } from 'node:zlib';
 import { decodeEncodedFrame, decodedPhotometric, isDecoded } from '../pixels/decode.js';
+import { nativeFrameBits } from '../pixels/layout.js';
 import { DicomTranscodeError } from '../errors.js';
 import { writeFileMeta, type WriteOptions } from '../write.js';
-import { transferSyntaxesFor } from './choose.js';
+import { isPossible, transferSyntaxesFor } from './choose.js';
 import { readFacts, type IconFacts, type ObjectFacts } from './facts.js';
 import { defaultTranscodeLimits, type TranscodeLimits } from './limits.js';
+import { frameWorkBytes } from './pixel-data.js';
 import { imageChanges, planTranscoding, type Plan } from './plan.js';
 import { DatasetRewriter, type DecodedIcon } from './rewriter.js';
 import { openDataset, storedDataset, type TranscodeSource } from './source.js';
@@ -13,6 +15,10 @@ import { openDataset, storedDataset, type TranscodeSource } from './source.js';
 export interface TranscodeOptions {
   /** Transfer syntax UIDs that will do: the best of them is taken, see `transferSyntaxesFor`. */
   readonly to: string | readonly string[];
+  /** The first of them that is possible is taken instead. */
+  readonly inOrder?: boolean;
+  /** Called when a frame of Pixel Data has been decoded or encoded: what was taken before has none of it. */
+  readonly onFrame?: () => void;
   readonly limits?: Partial<TranscodeLimits>;
   /** Ends the work, with its reason; a frame that a codec has begun is finished first. */
   readonly signal?: AbortSignal;
@@ -25,6 +31,13 @@ export interface Transcoding {
   /** As stored. */
   readonly fromTransferSyntaxUid: string;
   readonly transferSyntaxUid: string;
+  /** It has Pixel Data, or floating-point pixels. */
+  readonly hasPixels: boolean;
+  /** Frames that are decoded or encoded; 0 where they are copied, or are none. */
+  readonly frames: number;
+  /** Bytes that they take at most while they are worked on, and what one takes that is done. */
+  readonly frameWorkBytes: number;
+  readonly frameBytes: number;
   /**
    * The dataset in the new syntax, in chunks of some 64 KiB up to a frame, read no faster than it is taken. Once only.
    * Thrown from it when the source ends early or is no dataset: DicomParseError; when a frame is broken: DicomPixelError;
@@ -51,17 +64,27 @@ export async function transcode(source: TranscodeSource, options: TranscodeOptio
   const { signal } = options;
   const facts = await readFacts(source, limits, signal);
   const wanted = typeof options.to === 'string' ? [options.to] : options.to;
-  const [best] = transferSyntaxesFor(facts, wanted, limits);
+  const [best] =
+    options.inOrder === true
+      ? wanted.filter((uid) => isPossible(facts, uid, limits))
+      : transferSyntaxesFor(facts, wanted, limits);
   const plan = planTranscoding(facts, best ?? wanted[0] ?? '', limits);
   const icons = plan.decodeIcons ? await decodeIcons(facts, signal) : new Map<number, DecodedIcon>();
+  const image = plan.pixels === 'copy' ? undefined : plan.image;
   const isAsStored = plan.to.uid === facts.transferSyntax.uid;
   const dataset = (): AsyncGenerator<Uint8Array> =>
-    isAsStored ? storedDataset(source, signal) : rewritten({ source, facts, plan, icons, limits, signal });
+    isAsStored
+      ? storedDataset(source, signal)
+      : rewritten({ source, facts, plan, icons, limits, signal, onFrame: options.onFrame });
   return {
     sopClassUid: facts.sopClassUid,
     sopInstanceUid: facts.sopInstanceUid,
     fromTransferSyntaxUid: facts.transferSyntax.uid,
     transferSyntaxUid: plan.to.uid,
+    hasPixels: facts.pixels !== undefined,
+    frames: image?.frames ?? 0,
+    frameWorkBytes: image ? frameWorkBytes(image, limits) : 0,
+    frameBytes: image ? Math.ceil(nativeFrameBits(image) / 8) : 0,
     dataset,
     async *file(implementation) {
       const { sopClassUid, sopInstanceUid } = facts;
@@ -78,12 +101,13 @@ interface Work {
   readonly icons: ReadonlyMap<number, DecodedIcon>;
   readonly limits: TranscodeLimits;
   readonly signal: AbortSignal | undefined;
+  readonly onFrame: (() => void) | undefined;
 }
 
-async function* rewritten({ source, facts, plan, icons, limits, signal }: Work): AsyncGenerator<Uint8Array> {
+async function* rewritten({ source, facts, plan, icons, limits, signal, onFrame }: Work): AsyncGenerator<Uint8Array> {
   const opened = await openDataset(source, limits, signal);
   try {
-    const dataset = new DatasetRewriter(opened, facts, plan, icons, limits, signal).run();
+    const dataset = new DatasetRewriter(opened, facts, plan, icons, limits, signal, onFrame).run();
     yield* plan.to.deflated ? deflated(dataset) : dataset;
   } finally {
     await opened.close();
@@ -128,10 +152,15 @@ async function decodeIcon(
   const { image } = icon;
   if (!isDecoded(transferSyntaxUid) || image.frames !== 1 || image.bitsAllocated === 1)
     throw new DicomTranscodeError('undecodable', 'The pixels of an icon are not decoded');
-  const { samples } = await decodeEncodedFrame(transferSyntaxUid, icon.encoded.slice(), image, signal);
+  const { samples, photometricInterpretation } = await decodeEncodedFrame(
+    transferSyntaxUid,
+    icon.encoded.slice(),
+    image,
+    signal,
+  );
   return {
     vr: image.bitsAllocated > 8 ? 'OW' : 'OB',
     value: new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength),
-    changes: imageChanges(icon, decodedPhotometric(image.photometricInterpretation)),
+    changes: imageChanges(icon, decodedPhotometric(photometricInterpretation)),
   };
 }

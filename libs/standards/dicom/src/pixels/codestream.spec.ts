@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { readCodeStream } from './codestream.js';
+
+const segment = (marker: number, ...data: readonly number[]): number[] => [0xff, marker, 0, data.length + 2, ...data];
+const text = (letters: string): number[] => [...Buffer.from(letters, 'latin1')];
+const jfif = segment(0xe0, ...text('JFIF'), 0, 1, 2, 0, 0, 1, 0, 1, 0, 0);
+const adobe = (transform: number): number[] => segment(0xee, ...text('Adobe'), 0, 100, 0, 0, 0, 0, transform);
+const frame = (marker: number, components = 3): number[] =>
+  segment(marker, 8, 0, 2, 0, 3, components, ...Array.from({ length: components }, (_, i) => [i + 1, 0x11, 0]).flat());
+const scan = segment(0xda, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0);
+const jpeg = (...parts: readonly number[][]): Uint8Array => Uint8Array.from([0xff, 0xd8, ...parts.flat(), ...scan]);
+
+describe('the colours of a JPEG', () => {
+  it.each<[name: string, parts: number[][], colour: string | undefined]>([
+    ['JFIF', [jfif, frame(0xc0)], 'YBR_FULL'],
+    ['JFIF, progressive', [jfif, frame(0xc2)], 'YBR_FULL'],
+    ['Adobe without a transform', [adobe(0), frame(0xc0)], 'RGB'],
+    ['Adobe with one', [frame(0xc0), adobe(1)], 'YBR_FULL'],
+    ['JFIF before Adobe', [jfif, adobe(0), frame(0xc0)], 'YBR_FULL'],
+    ['no mark', [frame(0xc0)], undefined],
+    [
+      'application data of others',
+      [segment(0xe0, ...text('JFXX'), 0), segment(0xee, ...text('other'), 0), frame(0xc0)],
+      undefined,
+    ],
+    ['one component', [jfif, frame(0xc0, 1)], undefined],
+    // Lossless ones are of DICOM's writers alone, who put a mark there by habit.
+    ['lossless', [jfif, frame(0xc3)], undefined],
+  ])('%s', (_, parts, colour) => {
+    const stream = readCodeStream(jpeg(...parts));
+    expect(stream).toMatchObject({ columns: 3, rows: 2, precision: 8 });
+    expect(stream?.colour).toBe(colour);
+  });
+});
