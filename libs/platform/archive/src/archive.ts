@@ -5,7 +5,7 @@ import type { Outbox } from '@callosum/event-log';
 import { type Clock, systemClock } from '@callosum/kernel';
 import type { ByteRange, ObjectStore } from '@callosum/object-store';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 
 import { newBlobKey } from './blob-key.js';
 import { ByteBudget } from './byte-budget.js';
@@ -16,9 +16,16 @@ import { GroupCommit } from './group-commit.js';
 import { ConflictRefusedError } from './errors.js';
 import type { WrittenInstance } from './instance-bytes.js';
 import { InstanceStream } from './instance-writer.js';
-import type { InstanceSelection, KeptInstance, StudyIntake } from './kept-instances.js';
+import {
+  type InstanceSelection,
+  type KeptBlob,
+  type KeptInstance,
+  KeptInstances,
+  type StudyIntake,
+} from './kept-instances.js';
 import { Ledger } from './ledger.js';
 import type { Intake, LedgerEntry, PendingRow } from './pending-row.js';
+import { recentBlobs } from './recent-blobs.js';
 import { type ReconcileProgress, Reconciliation } from './reconcile.js';
 import { nextRevisionFloor } from './recoveries.js';
 import { RuleTwo } from './rule-two.js';
@@ -53,6 +60,7 @@ export class Archive {
   readonly #store: ObjectStore;
   readonly #db: Kysely<ArchiveTables>;
   readonly #ledger: Ledger;
+  readonly #kept: KeptInstances;
   readonly #deposit: Deposit;
   readonly #sweep: Sweep;
   readonly #eraser: Eraser;
@@ -71,6 +79,7 @@ export class Archive {
     this.#conflicts = options.conflicts ?? 'keep';
     this.#logger = options.logger;
     this.#ledger = new Ledger(this.#db, options.outbox, options.site);
+    this.#kept = new KeptInstances(this.#db, options.site);
     const rule = new RuleTwo(this.#store, this.#ledger, options.compareBudget ?? compareBudget);
     const commits = new GroupCommit((rows, waits) => this.#ledger.insertNew(rows, waits), passesLater);
     this.tombstones = new Tombstones({ ...this.#parts(), db: this.#db, outbox: options.outbox });
@@ -124,19 +133,12 @@ export class Archive {
 
   /** Current instances that are shown, in the order they came. Empty when there are none. @throws {ArchiveUnavailableError} */
   locate(selection: InstanceSelection): Promise<LedgerEntry[]> {
-    let query = this.#db
-      .selectFrom('intake')
-      .selectAll()
-      .where('site', '=', this.#site)
-      .where('current', '=', true)
-      .where('withheld', '=', false)
-      .where('study_instance_uid', '=', selection.studyInstanceUid);
-    if (selection.seriesInstanceUid !== undefined)
-      query = query.where('series_instance_uid', '=', selection.seriesInstanceUid);
-    if (selection.sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', selection.sopInstanceUid);
-    if (selection.sopInstanceUids !== undefined)
-      query = query.where(sql<boolean>`sop_instance_uid = any(${[...selection.sopInstanceUids]}::text[])`);
-    return available(query.orderBy('id').execute());
+    return available(this.#kept.locate(selection));
+  }
+
+  /** The same, for who reads the bytes of many: what is needed for that alone. @throws {ArchiveUnavailableError} */
+  blobsOf(selection: InstanceSelection): Promise<KeptBlob[]> {
+    return available(this.#kept.blobsOf(selection));
   }
 
   /**
@@ -148,16 +150,8 @@ export class Archive {
   }
 
   /** What is kept of a study, in numbers; undefined when nothing is. @throws {ArchiveUnavailableError} */
-  async intakeOf(studyInstanceUid: string): Promise<StudyIntake | undefined> {
-    const query = sql<StudyIntake>`
-      select count(*) as instances, coalesce(sum(byte_count), 0)::bigint as bytes,
-        count(*) filter (where issued_by_callosum) as issued,
-        min(stored_at) filter (where not issued_by_callosum) as "firstStoredAt",
-        max(stored_at) filter (where not issued_by_callosum) as "lastStoredAt"
-      from intake where site = ${this.#site} and current and not withheld and study_instance_uid = ${studyInstanceUid}`;
-    const { rows } = await available(query.execute(this.#db));
-    const [row] = rows;
-    return row && row.instances > 0 ? row : undefined;
+  intakeOf(studyInstanceUid: string): Promise<StudyIntake | undefined> {
+    return available(this.#kept.intakeOf(studyInstanceUid));
   }
 
   /**
@@ -165,15 +159,7 @@ export class Archive {
    * @throws {ArchiveUnavailableError}
    */
   sourceInstancesOf(studyInstanceUid: string): Promise<KeptInstance[]> {
-    const query = this.#db
-      .selectFrom('intake')
-      .select(['sop_instance_uid as sopInstanceUid', 'revision', 'stored_at as storedAt'])
-      .where('site', '=', this.#site)
-      .where('current', '=', true)
-      .where('withheld', '=', false)
-      .where('study_instance_uid', '=', studyInstanceUid)
-      .where('issued_by_callosum', '=', false);
-    return available(query.execute());
+    return available(this.#kept.sourceInstancesOf(studyInstanceUid));
   }
 
   /**
@@ -183,6 +169,11 @@ export class Archive {
    */
   open(blobKey: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {
     return this.#store.get(blobKey, range, signal);
+  }
+
+  /** Blobs of what came of a study since then, the newest first. @throws {ArchiveUnavailableError} */
+  recentBlobs(studyInstanceUid: string, since: Date, limit: number): Promise<string[]> {
+    return available(recentBlobs(this.#db, this.#site, studyInstanceUid, since, limit));
   }
 
   /** How many current instances are shown. @throws {ArchiveUnavailableError} */

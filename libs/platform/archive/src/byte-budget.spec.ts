@@ -60,6 +60,20 @@ describe('a byte budget', () => {
     expect(order).toEqual(['large', 'small']);
   });
 
+  it('gives back some of what was taken, and never more', async () => {
+    const budget = new ByteBudget(10);
+    const giveBack = await budget.take(8);
+    const waiting = budget.take(5);
+    giveBack(5);
+    giveBack(7);
+    (await waiting)();
+    giveBack();
+    giveBack();
+    const all = await budget.take(10);
+    await expect(budget.take(1, AbortSignal.timeout(10))).rejects.toThrow();
+    all();
+  });
+
   it('lets one that gives up waiting go, and those behind it pass', async () => {
     const budget = new ByteBudget(10);
     const giveBack = await budget.take(6);

@@ -23,14 +23,17 @@ export class ByteBudget {
   }
 
   /**
-   * The same for what does not end with one call: the bytes are held until the function it resolves with is called, once.
+   * The same for what does not end with one call: the bytes are held until the function it resolves with is called. With a
+   * number that gives back all but so many, and can be called again.
    * @param signal ends the waiting, with its reason
    */
-  async take(byteCount: number, signal?: AbortSignal): Promise<() => void> {
-    const share = Math.min(byteCount, this.bytesMax);
+  async take(byteCount: number, signal?: AbortSignal): Promise<(left?: number) => void> {
+    let share = Math.min(byteCount, this.bytesMax);
     await this.#turn(share, signal);
-    return () => {
-      this.#free += share;
+    return (left = 0) => {
+      if (left >= share) return;
+      this.#free += share - left;
+      share = left;
       this.#serve();
     };
   }

@@ -1,8 +1,8 @@
 export * from './archive.js';
 export { ByteBudget } from './byte-budget.js';
 export * from './errors.js';
-export type { InstanceUids, SopReference } from './instance-bytes.js';
-export type * from './kept-instances.js';
+export type { Expected, InstanceUids, SopReference } from './instance-bytes.js';
+export type { InstanceSelection, KeptBlob, KeptInstance, StudyIntake } from './kept-instances.js';
 export type { Intake, LedgerEntry } from './pending-row.js';
 export type { ReconcileProgress } from './reconcile.js';
 export type * from './store-outcome.js';

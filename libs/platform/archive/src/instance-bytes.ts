@@ -16,6 +16,12 @@ export interface InstanceUids {
 
 export type SopReference = Pick<InstanceUids, 'sopClassUid' | 'sopInstanceUid'>;
 
+/** What whoever sends an object says of it, and what it must be to be taken. */
+export interface Expected extends Partial<InstanceUids> {
+  /** Looks at the whole object before it gets its row: what this throws is thrown, and nothing of the object is left. */
+  readonly assert?: (object: InstanceUids & { readonly transferSyntaxUid: string }) => void;
+}
+
 /** A written, durable blob that no row names yet. */
 export interface WrittenInstance extends InstanceUids {
   readonly transferSyntaxUid: string;
@@ -120,15 +126,16 @@ export class InstanceBytes {
    * @param expected UIDs announced for it: others than these are refused, and others than those of its own file meta
    *   information (PS3.10 table 7.1-1). Not given for an object that is kept already: it is what it is.
    * @throws {DicomParseError} @throws {TruncatedObjectError} @throws {MissingUidError} @throws {UidMismatchError}
-   * @throws {ObjectStoreUnavailableError}
+   * @throws {ObjectStoreUnavailableError} and what `expected.assert` throws
    */
-  async describe(store: ObjectStore, blob: StoredObject, expected?: Partial<InstanceUids>): Promise<WrittenInstance> {
+  async describe(store: ObjectStore, blob: StoredObject, expected?: Expected): Promise<WrittenInstance> {
     const header = await this.#header(store, blob.key);
     const uids = readUids(header, expected ?? {});
     if (expected) checkFileMeta(header, uids);
     if (!(await pixelDataEnds(header, this.#total, this.#tail.subarray(0, this.#tailBytes), store, blob.key)))
       throw new TruncatedObjectError();
     const { transferSyntaxUid } = header.fileMeta;
+    expected?.assert?.({ ...uids, transferSyntaxUid });
     return { ...uids, transferSyntaxUid, blob, datasetSha256: this.#datasetSha256(header, blob) };
   }
 
@@ -170,7 +177,7 @@ const attributes = {
   seriesInstanceUid: 'SeriesInstanceUID',
 } as const;
 
-function readUids(header: ParsedHeader, expected: Partial<InstanceUids>): InstanceUids {
+function readUids(header: ParsedHeader, expected: Expected): InstanceUids {
   const read = (name: keyof InstanceUids): string => {
     const keyword = attributes[name];
     const value = header.dataset.string(keyword) ?? '';

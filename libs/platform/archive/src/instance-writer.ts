@@ -2,7 +2,7 @@ import type { ObjectStore, StoredObject } from '@callosum/object-store';
 
 import { ByteChannel } from './byte-channel.js';
 import { TruncatedObjectError } from './errors.js';
-import { InstanceBytes, type InstanceUids, type SopReference, type WrittenInstance } from './instance-bytes.js';
+import { type Expected, InstanceBytes, type SopReference, type WrittenInstance } from './instance-bytes.js';
 
 /** Writes the PS3.10 bytes of one object as they come, in bounded memory, and knows its UIDs when it has ended. */
 export class InstanceStream {
@@ -40,9 +40,9 @@ export class InstanceStream {
   /**
    * The blob is durable when this resolves.
    * @throws {DicomParseError} @throws {TruncatedObjectError} @throws {MissingUidError} @throws {UidMismatchError}
-   * @throws {ObjectStoreUnavailableError}
+   * @throws {ObjectStoreUnavailableError} and what `expected.assert` throws
    */
-  async finish(expected: Partial<InstanceUids>): Promise<WrittenInstance> {
+  async finish(expected: Expected): Promise<WrittenInstance> {
     this.#channel.end();
     const blob = await this.#put;
     try {

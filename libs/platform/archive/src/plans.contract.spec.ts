@@ -107,6 +107,11 @@ describe.skipIf(postgres.missing)(
         'by instance of a study',
         () => archive.locate({ studyInstanceUid: known.study_instance_uid, sopInstanceUid: known.sop_instance_uid }),
       ],
+      ['the blobs of a study', () => archive.blobsOf({ studyInstanceUid: known.study_instance_uid })],
+      [
+        'the blob of an instance',
+        () => archive.blobsOf({ studyInstanceUid: known.study_instance_uid, sopInstanceUid: known.sop_instance_uid }),
+      ],
       ['the numbers of a study', () => archive.intakeOf(known.study_instance_uid)],
       ['the source instances of a study', () => archive.sourceInstancesOf(known.study_instance_uid)],
       [

@@ -6,7 +6,9 @@ import {
   datasetDigest,
   DicomParseError,
   DicomPixelError,
+  parsedElementsMax,
   parseInflated,
+  type ParseLimits,
   TooManyElementsError,
   transferSyntaxOf,
 } from '@callosum/dicom';
@@ -26,6 +28,12 @@ const compareBytesMax = 512 * 1024 * 1024;
 /** Elements of each: a slide of 70,000 tiles has a million, which are some 370 MiB and seconds in which nothing else is done. */
 const compareElementsMax = 1_000_000;
 const bytesPerElement = 370;
+/**
+ * Elements and fragments that room is taken for first. Nearly all objects have fewer, however long their pixels are, and
+ * are compared beside each other then; one of more is read again, with room for all that it can have.
+ */
+const fewMax = parsedElementsMax;
+const bytesPerFragment = 120;
 /** The shortest that an element is. */
 const elementBytesMin = 8;
 /** The same of what a deflated object inflates to, which is not known before and held twice while it does. */
@@ -124,19 +132,31 @@ export class RuleTwo {
     if (byteCount > compareBytesMax) return undefined;
     const inflatedBytes = transferSyntaxOf(transferSyntaxUid).deflated ? compareInflatedBytesMax : 0;
     const elementsMost = Math.min(this.elementsMax, (byteCount + inflatedBytes) / elementBytesMin);
-    return this.budget.hold(byteCount + 2 * inflatedBytes + elementsMost * bytesPerElement, async () => {
-      const bytes = await buffer(await this.store.get(blobKey));
-      try {
-        return await datasetDigest(
-          await parseInflated(bytes, compareInflatedBytesMax, { limits: { elementsMax: this.elementsMax } }),
-        );
-      } catch (error) {
-        if (error instanceof TooManyElementsError) return undefined;
-        // Its header could be read and the rest cannot: kept beside the others, and a person is told.
-        if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable(blobKey);
-        throw error;
-      }
-    });
+    const ofBytes = byteCount + 2 * inflatedBytes;
+    if (elementsMost > fewMax) {
+      const limits = { elementsMax: fewMax, fragmentsMax: fewMax, strict: true };
+      const few = await this.budget.hold(ofBytes + fewMax * (bytesPerElement + bytesPerFragment), () =>
+        this.#read(blobKey, limits),
+      );
+      if (few !== 'too-many') return few;
+    }
+    const all = await this.budget.hold(ofBytes + elementsMost * bytesPerElement, () =>
+      this.#read(blobKey, { elementsMax: this.elementsMax }),
+    );
+    return all === 'too-many' ? undefined : all;
+  }
+
+  /** Called with room for as much as these limits let in. */
+  async #read(blobKey: string, limits: Partial<ParseLimits>): Promise<DatasetDigest | 'too-many'> {
+    const bytes = await buffer(await this.store.get(blobKey));
+    try {
+      return await datasetDigest(await parseInflated(bytes, compareInflatedBytesMax, { limits }));
+    } catch (error) {
+      if (error instanceof TooManyElementsError) return 'too-many';
+      // Its header could be read and the rest cannot: kept beside the others, and a person is told.
+      if (error instanceof DicomParseError || error instanceof DicomPixelError) return incomparable(blobKey);
+      throw error;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DepositStatus } from './deposit.js';
-import type { InstanceUids, SopReference } from './instance-bytes.js';
+import type { Expected, InstanceUids, SopReference } from './instance-bytes.js';
 
 /**
  * What became of an object (rule 2). All of them are success to the sender.
@@ -23,9 +23,9 @@ export interface InstanceWriter {
    * The acknowledgement: when it resolves the blob is durable and its row and its fact are committed.
    * @param expected UIDs announced for the object; others than these are refused
    * @throws {ArchiveUnavailableError} @throws {DicomParseError} @throws {TruncatedObjectError}
-   * @throws {MissingUidError} @throws {UidMismatchError} @throws {ConflictRefusedError}
+   * @throws {MissingUidError} @throws {UidMismatchError} @throws {ConflictRefusedError} and what `expected.assert` throws
    */
-  commit(expected?: Partial<InstanceUids>): Promise<StoreOutcome>;
+  commit(expected?: Expected): Promise<StoreOutcome>;
   /** Which SOP Instance was written so far, for an answer that names what failed; undefined where it cannot be read. */
   sopInstance(): SopReference | undefined;
   /** Leaves nothing behind. Idempotent, also after a failed commit. */

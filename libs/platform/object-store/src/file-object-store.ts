@@ -22,6 +22,12 @@ export interface FileObjectStoreOptions {
   readonly diskFreeBytesMin: number;
 }
 
+/**
+ * Bytes of one read. Each costs a turn of a thread and some of the event loop, which for a CT is most of what it costs; and
+ * each reader holds two of them.
+ */
+const readBytes = 256 * 1024;
+
 /** Beside the objects, on the same file system; never listed. */
 const stagingFolder = '.staging';
 /** Objects are patients' images: nobody else on the machine reads them. */
@@ -70,7 +76,9 @@ export class FileObjectStore implements ObjectStore {
         return Readable.from([]);
       }
       const end = range?.length === undefined ? Infinity : range.offset + range.length - 1;
-      return handedOut(handle.createReadStream({ start: range?.offset ?? 0, end }), signal);
+      const start = range?.offset ?? 0;
+      const highWaterMark = Math.min(readBytes, range?.length ?? readBytes);
+      return handedOut(handle.createReadStream({ start, end, highWaterMark }), signal);
     } catch (error) {
       signal?.throwIfAborted();
       throw translate(error, key);

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 
 import { ObjectStoreUnavailableError } from './errors.js';
@@ -12,8 +11,10 @@ import type { StoredObject, TailFrom } from './object-store.js';
 const segmentBytes = 640 * 1024;
 /** Kept for the next objects: 10 MiB. */
 const idleSegmentsMax = 16;
-/** They wait for the disk most of the time: with fewer than two nothing would be written during a flush. */
-const threadsMax = Math.max(2, Math.min(4, availableParallelism()));
+/** Bytes of an object whose flush holds up what ends beside it as long as one more object does. */
+const bytesLikeAnObject = 16 * 1024 * 1024;
+/** They wait for the disk more than for the processor; with more than four the processor's share grew again (ADR 86). */
+const threadsMax = 4;
 /** From sources, in tests, the thread's file is TypeScript, which Node runs by stripping its types. */
 const threadFile = import.meta.url.endsWith('.ts') ? './file-writer-thread.ts' : './file-writer-thread.js';
 
@@ -27,6 +28,8 @@ class WriterThread {
   readonly #worker = new Worker(new URL(threadFile, import.meta.url), { execArgv: [] });
   readonly #asked = new Map<number, Asked>();
   objects = 0;
+  /** Of those objects, as far as they came. */
+  bytes = 0;
   lost = false;
 
   constructor() {
@@ -61,6 +64,10 @@ class WriterThread {
   }
 }
 
+/** Which of them flushes a further object soonest: a flush of gigabytes holds up whatever ends in its thread. */
+export const leastBusyOf = <T extends Pick<WriterThread, 'objects' | 'bytes'>>(threads: readonly T[]): T | undefined =>
+  threads.toSorted((a, b) => a.objects - b.objects + (a.bytes - b.bytes) / bytesLikeAnObject)[0];
+
 const threadLost = (cause?: unknown): ObjectStoreUnavailableError =>
   new ObjectStoreUnavailableError('a thread that writes ended', { cause });
 
@@ -90,7 +97,7 @@ export class FileWriters {
 
   #leastBusy(): WriterThread {
     for (const [index, thread] of this.#threads.entries()) if (thread.lost) this.#threads[index] = new WriterThread();
-    const [best] = this.#threads.toSorted((a, b) => a.objects - b.objects);
+    const best = leastBusyOf(this.#threads);
     if (best && (best.objects === 0 || this.#threads.length >= threadsMax)) return best;
     const started = new WriterThread();
     this.#threads.push(started);
@@ -124,6 +131,7 @@ export class ObjectFile {
   /** The bytes are copied: they may change as soon as this resolves. */
   async write(bytes: Uint8Array): Promise<void> {
     this.byteCount += bytes.byteLength;
+    this.thread.bytes += bytes.byteLength;
     for (let offset = 0; offset < bytes.byteLength;) {
       const segment = (this.#segment ??= this.segments.take());
       const piece = bytes.subarray(offset, offset + segment.byteLength - this.#filled);
@@ -181,6 +189,7 @@ export class ObjectFile {
     if (this.#ended) return;
     this.#ended = true;
     this.thread.objects--;
+    this.thread.bytes -= this.byteCount;
     if (this.#segment) this.segments.give(this.#segment);
     this.#segment = undefined;
   }

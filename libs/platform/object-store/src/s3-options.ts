@@ -47,8 +47,11 @@ export const s3Defaults = {
   attemptsMax: 3,
   requestTimeoutMs: 30_000,
   connectTimeoutMs: 5_000,
-  /** 128 uploads of large and 128 of small objects, whatever windows associations have; 256 retrieves; our own work. */
-  connectionsMax: 640,
+  /**
+   * 128 uploads of large and 128 of small objects, whatever windows associations have; 184 objects of requests that store
+   * and become durable meanwhile; 256 retrieves; our own work.
+   */
+  connectionsMax: 768,
   /** A part for each of the 128 associations of dimse-ingest. */
   uploadBytesMax: 640 * 1024 * 1024,
 } as const;
