@@ -51,9 +51,9 @@ describe('access to HTTP routes', () => {
     expect(accessTo('HEAD', path, path)).toEqual(accessTo('GET', path, path));
   });
 
-  it('lets nobody in without a token but to the viewer’s files and the capability statement', () => {
+  it('lets nobody in without a token but to the viewer’s files and to what says how others can be asked', () => {
     const open = served.filter((route) => routes[route] === 'public');
-    expect(open.sort()).toEqual(['GET /viewer', 'GET /viewer/*']);
+    expect(open.sort()).toEqual(['GET /viewer', 'GET /viewer/*', 'OPTIONS /dicom-web', 'OPTIONS /dicom-web/*']);
     for (const path of ['/fhir/Patient/1', '/fhir', '/fhir/Patient/metadata', '/fhir/metadata/', '/fhir//metadata'])
       for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'])
         expect(accessTo(method, '/fhir/*', path)).not.toBe('public');

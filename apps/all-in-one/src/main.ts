@@ -16,6 +16,7 @@ import {
   platformPorts,
   type PlatformSettings,
   platformSettings,
+  prefixOf,
   preparePlatform,
   startService,
 } from '@callosum/runtime';
@@ -62,7 +63,7 @@ async function main(): Promise<void> {
     serviceName: 'callosum',
     settings,
     started: () => started,
-    pages: (running, metrics) => statusPage(running, { metrics }),
+    pages: (running, metrics) => statusPage(running, { metrics, prefix: prefixOf(settings.CALLOSUM_PUBLIC_URL) }),
     release: async () => {
       rmSync(join(dataDir, 'run.json'), { force: true });
       await postgres?.stop();

@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 export interface StatusPageOptions {
   /** Whether /metrics is on this port. */
   readonly metrics: boolean;
+  /** Path of the site's public URL, without a slash at the end: what links stand under. */
+  readonly prefix?: string;
   /** False where each service is a process of its own, and has its probes there. */
   readonly oneProcess?: boolean;
 }
@@ -10,7 +12,7 @@ export interface StatusPageOptions {
 /** `/`: a plain page that says what runs and where to go. `services` grows while they start. */
 export function statusPage(
   services: readonly { readonly name: string }[],
-  { metrics, oneProcess = true }: StatusPageOptions,
+  { metrics, prefix = '', oneProcess = true }: StatusPageOptions,
 ) {
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.url !== '/' && request.url !== '/index.html') return false;
@@ -24,7 +26,7 @@ export function statusPage(
       ...(oneProcess ? [['/readyz', 'Readiness of every service']] : []),
       ...(metrics ? [['/metrics', 'Metrics']] : []),
     ]
-      .map(([href, text]) => `<li><a href="${href}">${text}</a></li>`)
+      .map(([href, text]) => `<li><a href="${escaped(prefix + href)}">${text}</a></li>`)
       .join('');
     response.writeHead(200, {
       'content-type': 'text/html; charset=utf-8',
@@ -38,3 +40,5 @@ export function statusPage(
     return true;
   };
 }
+
+const escaped = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { services } from '@callosum/all-in-one/services';
 import { statusPage } from '@callosum/all-in-one/status-page';
 import { KafkaEventLog } from '@callosum/event-log';
-import { assertPortsUsable, type Listening } from '@callosum/runtime';
+import { assertPortsUsable, type Listening, prefixOf } from '@callosum/runtime';
 import { type Child, Cluster, Front, watchChildren } from '@callosum/stack';
 
 import type { System } from './system.js';
@@ -20,14 +20,16 @@ export async function startStack(workers: boolean, given: AbortSignal): Promise<
   // The servers take a while: a taken port is told before them.
   await assertPortsUsable(ports);
   let cluster: Cluster | undefined;
+  const prefix = prefixOf(env['CALLOSUM_PUBLIC_URL'] || 'http://127.0.0.1');
   const front = await Front.listen({
     port: ports[0].port,
+    prefix,
     services: () =>
       services.map(({ name, httpPrefixes: prefixes }) => ({
         prefixes,
         port: cluster ? Number(new URL(cluster.addresses.http(name)).port) : 0,
       })),
-    pages: statusPage(services, { metrics: false, oneProcess: false }),
+    pages: statusPage(services, { metrics: false, prefix, oneProcess: false }),
   });
   const children: Child[] = [];
   const startedAt = new Date();

@@ -33,6 +33,9 @@ export function createPeerClients(
       'grpc.max_receive_message_length': messageBytesMax,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 5_000,
+      // Where packets are dropped nobody says that a peer has gone: asked while a call runs, and connected anew.
+      'grpc.keepalive_time_ms': 60_000,
+      'grpc.keepalive_timeout_ms': 20_000,
     });
     channels.push(channel);
     return channel;

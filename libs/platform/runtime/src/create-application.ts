@@ -10,9 +10,13 @@ import { ProblemFilter, refuseUrl } from './http-errors.js';
 import { traceHttp } from './http-tracing.js';
 import { NestLogger } from './nest-logger.js';
 import { PlatformModule } from './platform-module.js';
+import { SETTINGS } from './tokens.js';
 
 /** JSON bodies of our own REST calls are small decisions, not documents. */
 const jsonBodyBytesMax = 1024 * 1024;
+
+/** Identifiers, of which none is longer. */
+const pathParameterCharsMax = 100;
 
 /** The service's Nest application over `values` by token, with its HTTP parsed, traced and guarded; not yet initialized. */
 export async function createApplication(
@@ -24,6 +28,7 @@ export async function createApplication(
   const adapter = new FastifyAdapter({
     bodyLimit: jsonBodyBytesMax,
     forceCloseConnections: true,
+    routerOptions: { maxParamLength: definition.pathParameterCharsMax ?? pathParameterCharsMax },
     frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) =>
       (definition.refuseUrl ?? refuseUrl)(reply),
   });
@@ -37,7 +42,8 @@ export async function createApplication(
     },
   );
   const fastify = adapter.getInstance();
-  definition.configureHttp?.(fastify);
+  traceHttp(fastify, definition.name);
+  definition.configureHttp?.(fastify, values.get(SETTINGS) as never);
   if (!fastify.hasContentTypeParser('application/json')) {
     fastify.addContentTypeParser(
       'application/json',
@@ -45,7 +51,6 @@ export async function createApplication(
       fastify.getDefaultJsonParser('error', 'error'),
     );
   }
-  traceHttp(fastify, definition.name);
   guardHttp(fastify, definition.name, authenticator, logger);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;

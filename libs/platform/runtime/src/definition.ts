@@ -49,10 +49,10 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
   /** Path prefixes of its HTTP routes, e.g. ["/dicom-web", "/viewer"]: the one router sends these here. */
   readonly httpPrefixes: readonly string[];
   /**
-   * Content-type parsers and hooks of its own, before routes are made. The runtime adds `application/json`
-   * (1 MiB) unless the service parses it itself; every other content type is refused with 415.
+   * Content-type parsers and hooks of its own, before routes are made: its hooks see a request when it has a span, and before it is known who sends it.
+   * The runtime adds `application/json` (1 MiB) unless the service parses it itself; every other content type is refused with 415.
    */
-  readonly configureHttp?: (fastify: FastifyInstance) => void;
+  configureHttp?(fastify: FastifyInstance, settings: z.output<S>): void;
   /** Refuses to start on addresses its own listeners may not bind. @throws {UnauthenticatedBindError} */
   assertBinds?(settings: z.output<S>): void;
   /** Ports of its own, beside the platform's; looked at before anything is started. */
@@ -61,6 +61,8 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
   readonly gauges?: (app: INestApplicationContext) => Promise<readonly Reading[]>;
   /** Answers a request whose URL cannot be decoded ("/%zz"), which no route sees; problem+json when not given. */
   readonly refuseUrl?: (reply: FastifyReply) => void;
+  /** Longest part of a path that a route takes as a parameter, in characters; 100 where it is not given. */
+  readonly pathParameterCharsMax?: number;
   /** Extra liveness or readiness: rejects when the service cannot work. */
   readonly ready?: (app: INestApplicationContext) => Promise<void>;
 }

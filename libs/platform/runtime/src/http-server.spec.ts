@@ -7,7 +7,7 @@ import type { Telemetry } from '@callosum/telemetry';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { Drain } from './drain.js';
-import { type HttpLimits, type RunningHttpServer, serveHttp } from './http-server.js';
+import { type HttpLimits, type HttpServerOptions, type RunningHttpServer, serveHttp } from './http-server.js';
 import type { DependencyReport, Readiness } from './readiness.js';
 import type { RunningService } from './start-service.js';
 
@@ -46,14 +46,21 @@ afterEach(async () => {
 async function start(
   services: RunningService[],
   started = true,
-  { authenticated = false, drain = new Drain(1_000), limits = {} as Partial<HttpLimits> } = {},
+  {
+    authenticated = false,
+    drain = new Drain(1_000),
+    limits = {} as Partial<HttpLimits>,
+    publicUrl = 'https://callosum.example',
+    pages = undefined as HttpServerOptions['pages'],
+  } = {},
 ) {
   server = await serveHttp({
     host: '127.0.0.1',
     port: 0,
     telemetry,
-    publicUrl: 'https://callosum.example',
+    publicUrl,
     authenticated,
+    ...(pages ? { pages } : {}),
     metrics: !authenticated,
     services: () => services,
     started: () => started,
@@ -231,6 +238,27 @@ describe('the one router', () => {
         .end();
     });
     expect(status).toBe(200);
+  });
+
+  it('of a site with a path answers under it and without it, probes and its page too', async () => {
+    const pages = (request: IncomingMessage, response: ServerResponse): boolean => {
+      if (request.url !== '/') return false;
+      response.end('the page');
+      return true;
+    };
+    const get = await start([service('a', ['/dicom-web'])], true, {
+      publicUrl: 'https://callosum.example/imaging/',
+      pages,
+    });
+    for (const prefix of ['', '/imaging']) {
+      expect(await (await get(`${prefix}/dicom-web/studies?x=1`)).text()).toBe('a /dicom-web/studies?x=1');
+      expect(await (await get(`${prefix}/`)).text()).toBe('the page');
+      expect((await get(`${prefix}/readyz`)).status).toBe(200);
+      expect(await (await get(`${prefix}/metrics`)).text()).toBe('callosum_up 1\n');
+      expect((await get(`${prefix}/nothing`)).status).toBe(404);
+    }
+    expect(await (await get('/imaging')).text()).toBe('the page');
+    expect((await get('/imagingx/dicom-web')).status).toBe(404);
   });
 
   it('refuses a null character', async () => {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
+import { innerTarget, prefixOf } from './path-prefix.js';
 import { answersProbe, type ProbedProcess } from './probes.js';
 import type { RunningService } from './start-service.js';
 
@@ -12,7 +13,10 @@ export interface HttpServerOptions extends ProbedProcess {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly telemetry: Telemetry;
-  /** Base URL people reach the site under: requests for its host are served, beside loopback's. */
+  /**
+   * Base URL people reach the site under: requests for its host are served, beside loopback's. Its path is the prefix of all
+   * paths, and comes off here where a proxy has left it on.
+   */
   readonly publicUrl: string;
   /** Whether the services ask callers for tokens: then other addresses than loopback may be bound. */
   readonly authenticated: boolean;
@@ -57,6 +61,8 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
       .sort((a, b) => b.prefix.length - a.prefix.length)[0]?.service;
 
+  const prefix = prefixOf(options.publicUrl);
+
   const running = new Set<ServerResponse>();
   let idle: () => void = () => undefined;
   const ended = (response: ServerResponse): void => {
@@ -71,14 +77,17 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       requestTimeout: 0,
     },
     (request, response) => {
-      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
       // Probes come by address, and from whoever watches the process.
-      if (answersProbe(path, options, response)) return;
+      if (answersProbe(pathOf(request.url), options, response)) return;
       // A page of another site has no token to send along; names need not be known then.
       if (!options.authenticated && !isOurHost(request.headers.host, options.publicUrl))
         return refuse(response, 421, 'this host is not served here');
       // No text of DICOM or FHIR holds U+0000, and PostgreSQL's cannot.
       if (/%00/.test(request.url ?? '')) return refuse(response, 400, 'the request holds a null character');
+      request.url = innerTarget(request.url ?? '/', prefix, (path) => find(path) !== undefined);
+      const path = pathOf(request.url);
+      // The page of the site links to them.
+      if (prefix !== '' && answersProbe(path, options, response)) return;
       if (options.metrics && path === '/metrics') return options.telemetry.handleMetrics(request, response);
       if (options.drain.began.aborted) return refuseDraining(response);
       running.add(response);
@@ -107,6 +116,8 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       }),
   };
 }
+
+const pathOf = (target: string | undefined): string => (target ?? '/').split('?', 1)[0] ?? '/';
 
 /** @throws {UnauthenticatedBindError} */
 export function assertHttpBind({ host, authenticated }: Pick<HttpServerOptions, 'host' | 'authenticated'>): void {

@@ -7,6 +7,7 @@ export * from './http-server.js';
 export * from './migrate-site.js';
 export { assertMetricsBind } from './metrics-port.js';
 export * from './open-process.js';
+export { innerTarget, prefixOf } from './path-prefix.js';
 export * from './ports.js';
 export * from './prepare-platform.js';
 export type * from './readiness.js';

@@ -54,8 +54,12 @@ export const platformSettings = z.object({
     .describe('Base URL of the FHIR server results are published to'),
   CALLOSUM_PUBLIC_URL: z
     .url()
+    // It stands in pages, styles and scripts, and before all paths.
+    .refine(hasPlainPath, { message: 'has no query, and a path of letters, digits, "-", ".", "_" and "~" only' })
     .default('http://127.0.0.1:8080')
-    .describe('Base URL under which people and EHRs reach this site; stands in Endpoint and links'),
+    .describe(
+      'Base URL under which people and EHRs reach this site; stands in Endpoint and links. Its path, if it has one, stands before all paths: a proxy may take it off or leave it on',
+    ),
   CALLOSUM_DATABASE_HOST: z.string().default('127.0.0.1').describe('PostgreSQL host'),
   CALLOSUM_DATABASE_PORT: port().default(5432).describe('PostgreSQL port'),
   CALLOSUM_DATABASE_NAME: z.string().default('callosum').describe('PostgreSQL database'),
@@ -127,3 +131,9 @@ export const platformSettings = z.object({
   ...authSettings.shape,
 });
 export type PlatformSettings = z.output<typeof platformSettings>;
+
+function hasPlainPath(url: string): boolean {
+  if (!URL.canParse(url)) return true;
+  const { pathname, search, hash } = new URL(url);
+  return search === '' && hash === '' && /^(\/[\w.~-]+)*\/*$/.test(pathname);
+}

@@ -54,7 +54,7 @@ export async function startGateway(config: DatabaseConfig, clock: Clock = system
     bodyParser: false,
     logger: false,
   });
-  fhirGateway.configureHttp?.(app.getHttpAdapter().getInstance() as unknown as FastifyInstance);
+  fhirGateway.configureHttp?.(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, {});
   await app.listen(0, '127.0.0.1');
   const base = `${await app.getUrl()}/fhir`;
   return {

@@ -1,43 +1,25 @@
-import type { Role } from '../roles.js';
+import type { Access, Rule, Rules } from './access.js';
+import { doorRoutes } from './dicomweb/door.js';
+import { renderingRoutes } from './dicomweb/rendering.js';
+import { retrieveRoutes } from './dicomweb/retrieve.js';
+import { searchRoutes } from './dicomweb/search.js';
+import { storeRoutes } from './dicomweb/store.js';
 
-/** `public`: no token is needed. Otherwise any one of the roles. */
-export type Access = 'public' | readonly Role[];
-type Rule = Access | ((method: string, path: string) => Access);
+export type { Access } from './access.js';
 
-const dicomReader = ['dicom-reader'] as const;
-const dicomWriter = ['dicom-writer'] as const;
 const identityDesk = ['identity-desk'] as const;
 const operator = ['operator'] as const;
-const study = '/dicom-web/studies/:study';
-const series = `${study}/series/:series`;
-const instance = `${series}/instances/:instance`;
 
 /**
  * Who may do what over HTTP: every route of every service, by method and template. A route that is not here is denied
  * where authentication is on, and fails a test everywhere.
  */
-export const routes: Readonly<Record<string, Rule>> = {
-  'POST /dicom-web/studies': dicomWriter,
-  'POST /dicom-web/studies/:study': dicomWriter,
-  'POST /dicom-web/from/:source/studies': dicomWriter,
-  'POST /dicom-web/from/:source/studies/:study': dicomWriter,
-  'GET /dicom-web/studies': dicomReader,
-  'GET /dicom-web/series': dicomReader,
-  'GET /dicom-web/instances': dicomReader,
-  [`GET ${study}`]: dicomReader,
-  [`GET ${study}/metadata`]: dicomReader,
-  [`GET ${study}/series`]: dicomReader,
-  [`GET ${study}/instances`]: dicomReader,
-  [`GET ${series}`]: dicomReader,
-  [`GET ${series}/metadata`]: dicomReader,
-  [`GET ${series}/instances`]: dicomReader,
-  [`GET ${instance}`]: dicomReader,
-  [`GET ${instance}/metadata`]: dicomReader,
-  [`GET ${instance}/frames/:frames`]: dicomReader,
-  [`GET ${instance}/bulkdata/*`]: dicomReader,
-  // The viewer's own files hold no data; it signs people in itself and asks /dicom-web with their tokens.
-  'GET /viewer': 'public',
-  'GET /viewer/*': 'public',
+export const routes: Rules = {
+  ...storeRoutes,
+  ...searchRoutes,
+  ...retrieveRoutes,
+  ...renderingRoutes,
+  ...doorRoutes,
   'ANY /fhir': fhir,
   'ANY /fhir/*': fhir,
   // Demographics.

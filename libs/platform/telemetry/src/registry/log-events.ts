@@ -58,7 +58,13 @@ export const logEvents = {
   'dicomweb.answer-cut': error(
     'A retrieve failed in the middle of its answer: the status had been sent, the connection is cut',
   ),
+  'dicomweb.index-away': warn(
+    'study-index does not answer, or refuses to (`err`): metadata and frames are read from the objects, slower, and searches fail; told every five minutes at most',
+  ),
   'dicomweb.failed': error('A DICOMweb request failed for a reason that is ours: 5xx'),
+  'dicomweb.store-failed': error(
+    'An object of a STOW-RS request was not stored for a reason that is ours; the others were',
+  ),
   'fhir.done': debug('A FHIR request was answered'),
   'fhir.refused': info('A FHIR request was answered with 4xx: `code`'),
   'fhir.failed': error('A FHIR request failed for a reason that is ours: 5xx'),
@@ -208,6 +214,12 @@ export const logEvents = {
   ),
   'study.let-go': info('A study was hidden, for its retention is over; its bytes are erased after the grace'),
   'retention.failed': error('Studies whose retention is over could not be looked for; tried again in a minute'),
+  'study-text.written': info(
+    'Texts that parts of names and numbers are looked for in were written for so many `studies`',
+  ),
+  'study-text.failed': error(
+    'Texts that parts of names and numbers are looked for in could not be written; tried again in a minute',
+  ),
   'study.completion-failed': error('Complete studies could not be looked for; tried again'),
   'identity.decided': info('A study was linked or quarantined, with reasons'),
   'identity.resolved': info('A person decided whose a study is'),
