@@ -37,6 +37,9 @@ export class StudyIndexForTests {
       getDemographics: unasked,
       search: unasked,
       streamMetadata: (request: imaging.StreamMetadataRequest) => index().metadata(request),
+      readMetadata: unasked,
+      locateFrames: unasked,
+      awaitIndexed: unasked,
       reindex: unasked,
       getStudy: async ({ studyInstanceUid }: imaging.GetStudyRequest) => {
         await sleep(index().studyDelayMs);

@@ -36,6 +36,7 @@ export class PeersForTests {
     };
     server.add(imaging.StudyIndexServiceDefinition, {
       ...unasked('getDemographics', 'search', 'locateInstances', 'reindex'),
+      ...unasked('readMetadata', 'locateFrames', 'awaitIndexed'),
       getStudy: () => Promise.resolve({ study: peers().study() }),
       streamMetadata: (request: imaging.StreamMetadataRequest) => peers().metadata(request.seriesInstanceUid ?? ''),
     } as never);

@@ -256,6 +256,11 @@ export interface SearchRequest {
   combinedDatetime: boolean;
   /** The value '""' matches what has none (PS3.4 C.2.2.2.7): once negotiated. */
   emptyValueMatching: boolean;
+  /**
+   * Answers come as rows, so many a message and 256 KiB of text at most, but for one row that is larger. 0: one
+   * dicom_json a message.
+   */
+  rowsPerMessage: number;
 }
 
 export interface SearchResponse {
@@ -266,6 +271,17 @@ export interface SearchResponse {
    * a kind that cannot be matched. The same in each message. C-FIND answers FF01 then, QIDO-RS a Warning.
    */
   unsupportedKeys: string[];
+  /** With rows_per_message, in place of dicom_json. */
+  rows: SearchRow[];
+}
+
+export interface SearchRow {
+  /** As SearchResponse.dicom_json. */
+  dicomJson: string;
+  /** The UIDs in it, so that who names the resource need not parse it; empty for levels below that of the search. */
+  studyInstanceUid: string;
+  seriesInstanceUid: string;
+  sopInstanceUid: string;
 }
 
 export interface StreamMetadataRequest {
@@ -283,6 +299,101 @@ export interface StreamMetadataResponse {
   dicomJson: string;
   /** The blob it was read from: after a correction the archive may already hold a newer one. */
   blobKey: string;
+}
+
+export interface ReadMetadataRequest {
+  studyInstanceUid: string;
+  /** Empty: all series. */
+  seriesInstanceUid: string;
+  /** Empty: all instances. */
+  sopInstanceUid: string;
+}
+
+/** In instance order. At most 256 KiB, but for a fragment that alone is larger. */
+export interface ReadMetadataResponse {
+  fragments: MetadataFragment[];
+}
+
+/**
+ * One dataset of the DICOM JSON model (PS3.18 F.2) without bulk data values and file meta, UTF-8. Between two pieces
+ * stands the base URL of the service without a slash at its end ("https://pacs.example"), which only the door knows.
+ */
+export interface MetadataFragment {
+  seriesInstanceUid: string;
+  sopInstanceUid: string;
+  /** The blob it was read from: after a correction the archive may already hold a newer one. */
+  blobKey: string;
+  pieces: DeflatedPiece[];
+}
+
+export interface DeflatedPiece {
+  /**
+   * Raw DEFLATE (RFC 1951) of whole blocks, none of them the final one, ended by an empty stored block (Z_FULL_FLUSH):
+   * it begins at a byte and looks back to nothing before it.
+   */
+  deflated: Uint8Array;
+  /** CRC-32 of the text (RFC 1952 8). */
+  crc32: number;
+  /** Bytes of the text. */
+  byteCount: number;
+}
+
+export interface LocateFramesRequest {
+  studyInstanceUid: string;
+  seriesInstanceUid: string;
+  /** Empty: the single-frame objects of the series, 4,096 of them at most. */
+  sopInstanceUid: string;
+  /** Frame numbers from 1, 4,096 at most; empty: all. Only with sop_instance_uid. */
+  frames: number[];
+}
+
+/** An object of which all frames are asked for may come in several of these, 4,096 frames in each. */
+export interface LocateFramesResponse {
+  sopInstanceUid: string;
+  /** The blob they are in: after a correction the archive may already hold a newer one. */
+  blobKey: string;
+  transferSyntaxUid: string;
+  /** Absent for what is no image. */
+  image: ImagePixel | undefined;
+  encapsulated: boolean;
+  /**
+   * Of native pixels: start of the first frame, and what a frame takes. Both 0 where frames are no ranges of the blob:
+   * in deflated objects, and those without readable pixels.
+   */
+  nativeOffset: bigint;
+  nativeFrameBytes: bigint;
+  /** Of encapsulated pixels: those asked for, in the order asked; without fragments where there is no such frame. */
+  frames: FrameFragments[];
+}
+
+/**
+ * Image Pixel attributes (PS3.3 C.7.6.3) as the object has them; 0 and empty when absent, but for frames and
+ * samples_per_pixel, which are 1 then.
+ */
+export interface ImagePixel {
+  rows: number;
+  columns: number;
+  frames: number;
+  samplesPerPixel: number;
+  bitsAllocated: number;
+  bitsStored: number;
+  /** 1: two's complement. */
+  pixelRepresentation: number;
+  planarConfiguration: number;
+  photometricInterpretation: string;
+}
+
+export interface AwaitIndexedRequest {
+  studyInstanceUid: string;
+  /** 10,000 at most. */
+  blobKeys: string[];
+  /** 60,000 at most; 0: answers what is so now. */
+  waitMs: number;
+}
+
+export interface AwaitIndexedResponse {
+  /** Those that are not indexed, in the order asked. */
+  missingBlobKeys: string[];
 }
 
 export interface LocateInstancesRequest {
@@ -1930,6 +2041,7 @@ function createBaseSearchRequest(): SearchRequest {
     onlyRequested: false,
     combinedDatetime: false,
     emptyValueMatching: false,
+    rowsPerMessage: 0,
   };
 }
 
@@ -1964,6 +2076,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     }
     if (message.emptyValueMatching !== false) {
       writer.uint32(80).bool(message.emptyValueMatching);
+    }
+    if (message.rowsPerMessage !== 0) {
+      writer.uint32(88).uint32(message.rowsPerMessage);
     }
     return writer;
   },
@@ -2061,6 +2176,14 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             message.emptyValueMatching = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.rowsPerMessage = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2111,6 +2234,11 @@ export const SearchRequest: MessageFns<SearchRequest> = {
         : isSet(object.empty_value_matching)
         ? globalThis.Boolean(object.empty_value_matching)
         : false,
+      rowsPerMessage: isSet(object.rowsPerMessage)
+        ? globalThis.Number(object.rowsPerMessage)
+        : isSet(object.rows_per_message)
+        ? globalThis.Number(object.rows_per_message)
+        : 0,
     };
   },
 
@@ -2146,6 +2274,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.emptyValueMatching !== false) {
       obj.emptyValueMatching = message.emptyValueMatching;
     }
+    if (message.rowsPerMessage !== 0) {
+      obj.rowsPerMessage = Math.round(message.rowsPerMessage);
+    }
     return obj;
   },
 
@@ -2164,12 +2295,13 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     message.onlyRequested = object.onlyRequested ?? false;
     message.combinedDatetime = object.combinedDatetime ?? false;
     message.emptyValueMatching = object.emptyValueMatching ?? false;
+    message.rowsPerMessage = object.rowsPerMessage ?? 0;
     return message;
   },
 };
 
 function createBaseSearchResponse(): SearchResponse {
-  return { dicomJson: "", unsupportedKeys: [] };
+  return { dicomJson: "", unsupportedKeys: [], rows: [] };
 }
 
 export const SearchResponse: MessageFns<SearchResponse> = {
@@ -2179,6 +2311,9 @@ export const SearchResponse: MessageFns<SearchResponse> = {
     }
     for (const v of message.unsupportedKeys) {
       writer.uint32(18).string(v!);
+    }
+    for (const v of message.rows) {
+      SearchRow.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -2212,6 +2347,14 @@ export const SearchResponse: MessageFns<SearchResponse> = {
             message.unsupportedKeys.push(reader.string());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rows.push(SearchRow.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2236,6 +2379,7 @@ export const SearchResponse: MessageFns<SearchResponse> = {
         : globalThis.Array.isArray(object?.unsupported_keys)
         ? object.unsupported_keys.map((e: any) => globalThis.String(e))
         : [],
+      rows: globalThis.Array.isArray(object?.rows) ? object.rows.map((e: any) => SearchRow.fromJSON(e)) : [],
     };
   },
 
@@ -2247,6 +2391,9 @@ export const SearchResponse: MessageFns<SearchResponse> = {
     if (message.unsupportedKeys?.length) {
       obj.unsupportedKeys = message.unsupportedKeys;
     }
+    if (message.rows?.length) {
+      obj.rows = message.rows.map((e) => SearchRow.toJSON(e));
+    }
     return obj;
   },
 
@@ -2257,6 +2404,140 @@ export const SearchResponse: MessageFns<SearchResponse> = {
     const message = createBaseSearchResponse();
     message.dicomJson = object.dicomJson ?? "";
     message.unsupportedKeys = object.unsupportedKeys?.map((e) => e) || [];
+    message.rows = object.rows?.map((e) => SearchRow.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSearchRow(): SearchRow {
+  return { dicomJson: "", studyInstanceUid: "", seriesInstanceUid: "", sopInstanceUid: "" };
+}
+
+export const SearchRow: MessageFns<SearchRow> = {
+  encode(message: SearchRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dicomJson !== "") {
+      writer.uint32(10).string(message.dicomJson);
+    }
+    if (message.studyInstanceUid !== "") {
+      writer.uint32(18).string(message.studyInstanceUid);
+    }
+    if (message.seriesInstanceUid !== "") {
+      writer.uint32(26).string(message.seriesInstanceUid);
+    }
+    if (message.sopInstanceUid !== "") {
+      writer.uint32(34).string(message.sopInstanceUid);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SearchRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSearchRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dicomJson = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.studyInstanceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.seriesInstanceUid = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sopInstanceUid = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SearchRow {
+    return {
+      dicomJson: isSet(object.dicomJson)
+        ? globalThis.String(object.dicomJson)
+        : isSet(object.dicom_json)
+        ? globalThis.String(object.dicom_json)
+        : "",
+      studyInstanceUid: isSet(object.studyInstanceUid)
+        ? globalThis.String(object.studyInstanceUid)
+        : isSet(object.study_instance_uid)
+        ? globalThis.String(object.study_instance_uid)
+        : "",
+      seriesInstanceUid: isSet(object.seriesInstanceUid)
+        ? globalThis.String(object.seriesInstanceUid)
+        : isSet(object.series_instance_uid)
+        ? globalThis.String(object.series_instance_uid)
+        : "",
+      sopInstanceUid: isSet(object.sopInstanceUid)
+        ? globalThis.String(object.sopInstanceUid)
+        : isSet(object.sop_instance_uid)
+        ? globalThis.String(object.sop_instance_uid)
+        : "",
+    };
+  },
+
+  toJSON(message: SearchRow): unknown {
+    const obj: any = {};
+    if (message.dicomJson !== "") {
+      obj.dicomJson = message.dicomJson;
+    }
+    if (message.studyInstanceUid !== "") {
+      obj.studyInstanceUid = message.studyInstanceUid;
+    }
+    if (message.seriesInstanceUid !== "") {
+      obj.seriesInstanceUid = message.seriesInstanceUid;
+    }
+    if (message.sopInstanceUid !== "") {
+      obj.sopInstanceUid = message.sopInstanceUid;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SearchRow>): SearchRow {
+    return SearchRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SearchRow>): SearchRow {
+    const message = createBaseSearchRow();
+    message.dicomJson = object.dicomJson ?? "";
+    message.studyInstanceUid = object.studyInstanceUid ?? "";
+    message.seriesInstanceUid = object.seriesInstanceUid ?? "";
+    message.sopInstanceUid = object.sopInstanceUid ?? "";
     return message;
   },
 };
@@ -2503,6 +2784,1208 @@ export const StreamMetadataResponse: MessageFns<StreamMetadataResponse> = {
     message.sopInstanceUid = object.sopInstanceUid ?? "";
     message.dicomJson = object.dicomJson ?? "";
     message.blobKey = object.blobKey ?? "";
+    return message;
+  },
+};
+
+function createBaseReadMetadataRequest(): ReadMetadataRequest {
+  return { studyInstanceUid: "", seriesInstanceUid: "", sopInstanceUid: "" };
+}
+
+export const ReadMetadataRequest: MessageFns<ReadMetadataRequest> = {
+  encode(message: ReadMetadataRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.studyInstanceUid !== "") {
+      writer.uint32(10).string(message.studyInstanceUid);
+    }
+    if (message.seriesInstanceUid !== "") {
+      writer.uint32(18).string(message.seriesInstanceUid);
+    }
+    if (message.sopInstanceUid !== "") {
+      writer.uint32(26).string(message.sopInstanceUid);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadMetadataRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadMetadataRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.studyInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.seriesInstanceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sopInstanceUid = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadMetadataRequest {
+    return {
+      studyInstanceUid: isSet(object.studyInstanceUid)
+        ? globalThis.String(object.studyInstanceUid)
+        : isSet(object.study_instance_uid)
+        ? globalThis.String(object.study_instance_uid)
+        : "",
+      seriesInstanceUid: isSet(object.seriesInstanceUid)
+        ? globalThis.String(object.seriesInstanceUid)
+        : isSet(object.series_instance_uid)
+        ? globalThis.String(object.series_instance_uid)
+        : "",
+      sopInstanceUid: isSet(object.sopInstanceUid)
+        ? globalThis.String(object.sopInstanceUid)
+        : isSet(object.sop_instance_uid)
+        ? globalThis.String(object.sop_instance_uid)
+        : "",
+    };
+  },
+
+  toJSON(message: ReadMetadataRequest): unknown {
+    const obj: any = {};
+    if (message.studyInstanceUid !== "") {
+      obj.studyInstanceUid = message.studyInstanceUid;
+    }
+    if (message.seriesInstanceUid !== "") {
+      obj.seriesInstanceUid = message.seriesInstanceUid;
+    }
+    if (message.sopInstanceUid !== "") {
+      obj.sopInstanceUid = message.sopInstanceUid;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadMetadataRequest>): ReadMetadataRequest {
+    return ReadMetadataRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadMetadataRequest>): ReadMetadataRequest {
+    const message = createBaseReadMetadataRequest();
+    message.studyInstanceUid = object.studyInstanceUid ?? "";
+    message.seriesInstanceUid = object.seriesInstanceUid ?? "";
+    message.sopInstanceUid = object.sopInstanceUid ?? "";
+    return message;
+  },
+};
+
+function createBaseReadMetadataResponse(): ReadMetadataResponse {
+  return { fragments: [] };
+}
+
+export const ReadMetadataResponse: MessageFns<ReadMetadataResponse> = {
+  encode(message: ReadMetadataResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.fragments) {
+      MetadataFragment.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadMetadataResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadMetadataResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.fragments.push(MetadataFragment.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadMetadataResponse {
+    return {
+      fragments: globalThis.Array.isArray(object?.fragments)
+        ? object.fragments.map((e: any) => MetadataFragment.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ReadMetadataResponse): unknown {
+    const obj: any = {};
+    if (message.fragments?.length) {
+      obj.fragments = message.fragments.map((e) => MetadataFragment.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadMetadataResponse>): ReadMetadataResponse {
+    return ReadMetadataResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadMetadataResponse>): ReadMetadataResponse {
+    const message = createBaseReadMetadataResponse();
+    message.fragments = object.fragments?.map((e) => MetadataFragment.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMetadataFragment(): MetadataFragment {
+  return { seriesInstanceUid: "", sopInstanceUid: "", blobKey: "", pieces: [] };
+}
+
+export const MetadataFragment: MessageFns<MetadataFragment> = {
+  encode(message: MetadataFragment, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.seriesInstanceUid !== "") {
+      writer.uint32(10).string(message.seriesInstanceUid);
+    }
+    if (message.sopInstanceUid !== "") {
+      writer.uint32(18).string(message.sopInstanceUid);
+    }
+    if (message.blobKey !== "") {
+      writer.uint32(26).string(message.blobKey);
+    }
+    for (const v of message.pieces) {
+      DeflatedPiece.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MetadataFragment {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMetadataFragment();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.seriesInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sopInstanceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.blobKey = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pieces.push(DeflatedPiece.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MetadataFragment {
+    return {
+      seriesInstanceUid: isSet(object.seriesInstanceUid)
+        ? globalThis.String(object.seriesInstanceUid)
+        : isSet(object.series_instance_uid)
+        ? globalThis.String(object.series_instance_uid)
+        : "",
+      sopInstanceUid: isSet(object.sopInstanceUid)
+        ? globalThis.String(object.sopInstanceUid)
+        : isSet(object.sop_instance_uid)
+        ? globalThis.String(object.sop_instance_uid)
+        : "",
+      blobKey: isSet(object.blobKey)
+        ? globalThis.String(object.blobKey)
+        : isSet(object.blob_key)
+        ? globalThis.String(object.blob_key)
+        : "",
+      pieces: globalThis.Array.isArray(object?.pieces) ? object.pieces.map((e: any) => DeflatedPiece.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: MetadataFragment): unknown {
+    const obj: any = {};
+    if (message.seriesInstanceUid !== "") {
+      obj.seriesInstanceUid = message.seriesInstanceUid;
+    }
+    if (message.sopInstanceUid !== "") {
+      obj.sopInstanceUid = message.sopInstanceUid;
+    }
+    if (message.blobKey !== "") {
+      obj.blobKey = message.blobKey;
+    }
+    if (message.pieces?.length) {
+      obj.pieces = message.pieces.map((e) => DeflatedPiece.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MetadataFragment>): MetadataFragment {
+    return MetadataFragment.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MetadataFragment>): MetadataFragment {
+    const message = createBaseMetadataFragment();
+    message.seriesInstanceUid = object.seriesInstanceUid ?? "";
+    message.sopInstanceUid = object.sopInstanceUid ?? "";
+    message.blobKey = object.blobKey ?? "";
+    message.pieces = object.pieces?.map((e) => DeflatedPiece.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDeflatedPiece(): DeflatedPiece {
+  return { deflated: new Uint8Array(0), crc32: 0, byteCount: 0 };
+}
+
+export const DeflatedPiece: MessageFns<DeflatedPiece> = {
+  encode(message: DeflatedPiece, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.deflated.length !== 0) {
+      writer.uint32(10).bytes(message.deflated);
+    }
+    if (message.crc32 !== 0) {
+      writer.uint32(21).fixed32(message.crc32);
+    }
+    if (message.byteCount !== 0) {
+      writer.uint32(24).uint32(message.byteCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeflatedPiece {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeflatedPiece();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deflated = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 21) {
+              break;
+            }
+
+            message.crc32 = reader.fixed32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.byteCount = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeflatedPiece {
+    return {
+      deflated: isSet(object.deflated) ? bytesFromBase64(object.deflated) : new Uint8Array(0),
+      crc32: isSet(object.crc32) ? globalThis.Number(object.crc32) : 0,
+      byteCount: isSet(object.byteCount)
+        ? globalThis.Number(object.byteCount)
+        : isSet(object.byte_count)
+        ? globalThis.Number(object.byte_count)
+        : 0,
+    };
+  },
+
+  toJSON(message: DeflatedPiece): unknown {
+    const obj: any = {};
+    if (message.deflated.length !== 0) {
+      obj.deflated = base64FromBytes(message.deflated);
+    }
+    if (message.crc32 !== 0) {
+      obj.crc32 = Math.round(message.crc32);
+    }
+    if (message.byteCount !== 0) {
+      obj.byteCount = Math.round(message.byteCount);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeflatedPiece>): DeflatedPiece {
+    return DeflatedPiece.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeflatedPiece>): DeflatedPiece {
+    const message = createBaseDeflatedPiece();
+    message.deflated = object.deflated ?? new Uint8Array(0);
+    message.crc32 = object.crc32 ?? 0;
+    message.byteCount = object.byteCount ?? 0;
+    return message;
+  },
+};
+
+function createBaseLocateFramesRequest(): LocateFramesRequest {
+  return { studyInstanceUid: "", seriesInstanceUid: "", sopInstanceUid: "", frames: [] };
+}
+
+export const LocateFramesRequest: MessageFns<LocateFramesRequest> = {
+  encode(message: LocateFramesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.studyInstanceUid !== "") {
+      writer.uint32(10).string(message.studyInstanceUid);
+    }
+    if (message.seriesInstanceUid !== "") {
+      writer.uint32(18).string(message.seriesInstanceUid);
+    }
+    if (message.sopInstanceUid !== "") {
+      writer.uint32(26).string(message.sopInstanceUid);
+    }
+    if (message.frames.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.frames) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LocateFramesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLocateFramesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.studyInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.seriesInstanceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sopInstanceUid = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag === 32) {
+              message.frames.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.frames.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LocateFramesRequest {
+    return {
+      studyInstanceUid: isSet(object.studyInstanceUid)
+        ? globalThis.String(object.studyInstanceUid)
+        : isSet(object.study_instance_uid)
+        ? globalThis.String(object.study_instance_uid)
+        : "",
+      seriesInstanceUid: isSet(object.seriesInstanceUid)
+        ? globalThis.String(object.seriesInstanceUid)
+        : isSet(object.series_instance_uid)
+        ? globalThis.String(object.series_instance_uid)
+        : "",
+      sopInstanceUid: isSet(object.sopInstanceUid)
+        ? globalThis.String(object.sopInstanceUid)
+        : isSet(object.sop_instance_uid)
+        ? globalThis.String(object.sop_instance_uid)
+        : "",
+      frames: globalThis.Array.isArray(object?.frames) ? object.frames.map((e: any) => globalThis.Number(e)) : [],
+    };
+  },
+
+  toJSON(message: LocateFramesRequest): unknown {
+    const obj: any = {};
+    if (message.studyInstanceUid !== "") {
+      obj.studyInstanceUid = message.studyInstanceUid;
+    }
+    if (message.seriesInstanceUid !== "") {
+      obj.seriesInstanceUid = message.seriesInstanceUid;
+    }
+    if (message.sopInstanceUid !== "") {
+      obj.sopInstanceUid = message.sopInstanceUid;
+    }
+    if (message.frames?.length) {
+      obj.frames = message.frames.map((e) => Math.round(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LocateFramesRequest>): LocateFramesRequest {
+    return LocateFramesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LocateFramesRequest>): LocateFramesRequest {
+    const message = createBaseLocateFramesRequest();
+    message.studyInstanceUid = object.studyInstanceUid ?? "";
+    message.seriesInstanceUid = object.seriesInstanceUid ?? "";
+    message.sopInstanceUid = object.sopInstanceUid ?? "";
+    message.frames = object.frames?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseLocateFramesResponse(): LocateFramesResponse {
+  return {
+    sopInstanceUid: "",
+    blobKey: "",
+    transferSyntaxUid: "",
+    image: undefined,
+    encapsulated: false,
+    nativeOffset: 0n,
+    nativeFrameBytes: 0n,
+    frames: [],
+  };
+}
+
+export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
+  encode(message: LocateFramesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sopInstanceUid !== "") {
+      writer.uint32(10).string(message.sopInstanceUid);
+    }
+    if (message.blobKey !== "") {
+      writer.uint32(18).string(message.blobKey);
+    }
+    if (message.transferSyntaxUid !== "") {
+      writer.uint32(26).string(message.transferSyntaxUid);
+    }
+    if (message.image !== undefined) {
+      ImagePixel.encode(message.image, writer.uint32(34).fork()).join();
+    }
+    if (message.encapsulated !== false) {
+      writer.uint32(40).bool(message.encapsulated);
+    }
+    if (message.nativeOffset !== 0n) {
+      if (BigInt.asUintN(64, message.nativeOffset) !== message.nativeOffset) {
+        throw new globalThis.Error("value provided for field message.nativeOffset of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.nativeOffset);
+    }
+    if (message.nativeFrameBytes !== 0n) {
+      if (BigInt.asUintN(64, message.nativeFrameBytes) !== message.nativeFrameBytes) {
+        throw new globalThis.Error("value provided for field message.nativeFrameBytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.nativeFrameBytes);
+    }
+    for (const v of message.frames) {
+      FrameFragments.encode(v!, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LocateFramesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLocateFramesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sopInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.blobKey = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.transferSyntaxUid = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.image = ImagePixel.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.encapsulated = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.nativeOffset = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.nativeFrameBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.frames.push(FrameFragments.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LocateFramesResponse {
+    return {
+      sopInstanceUid: isSet(object.sopInstanceUid)
+        ? globalThis.String(object.sopInstanceUid)
+        : isSet(object.sop_instance_uid)
+        ? globalThis.String(object.sop_instance_uid)
+        : "",
+      blobKey: isSet(object.blobKey)
+        ? globalThis.String(object.blobKey)
+        : isSet(object.blob_key)
+        ? globalThis.String(object.blob_key)
+        : "",
+      transferSyntaxUid: isSet(object.transferSyntaxUid)
+        ? globalThis.String(object.transferSyntaxUid)
+        : isSet(object.transfer_syntax_uid)
+        ? globalThis.String(object.transfer_syntax_uid)
+        : "",
+      image: isSet(object.image) ? ImagePixel.fromJSON(object.image) : undefined,
+      encapsulated: isSet(object.encapsulated) ? globalThis.Boolean(object.encapsulated) : false,
+      nativeOffset: isSet(object.nativeOffset)
+        ? BigInt(object.nativeOffset)
+        : isSet(object.native_offset)
+        ? BigInt(object.native_offset)
+        : 0n,
+      nativeFrameBytes: isSet(object.nativeFrameBytes)
+        ? BigInt(object.nativeFrameBytes)
+        : isSet(object.native_frame_bytes)
+        ? BigInt(object.native_frame_bytes)
+        : 0n,
+      frames: globalThis.Array.isArray(object?.frames)
+        ? object.frames.map((e: any) => FrameFragments.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: LocateFramesResponse): unknown {
+    const obj: any = {};
+    if (message.sopInstanceUid !== "") {
+      obj.sopInstanceUid = message.sopInstanceUid;
+    }
+    if (message.blobKey !== "") {
+      obj.blobKey = message.blobKey;
+    }
+    if (message.transferSyntaxUid !== "") {
+      obj.transferSyntaxUid = message.transferSyntaxUid;
+    }
+    if (message.image !== undefined) {
+      obj.image = ImagePixel.toJSON(message.image);
+    }
+    if (message.encapsulated !== false) {
+      obj.encapsulated = message.encapsulated;
+    }
+    if (message.nativeOffset !== 0n) {
+      obj.nativeOffset = message.nativeOffset.toString();
+    }
+    if (message.nativeFrameBytes !== 0n) {
+      obj.nativeFrameBytes = message.nativeFrameBytes.toString();
+    }
+    if (message.frames?.length) {
+      obj.frames = message.frames.map((e) => FrameFragments.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LocateFramesResponse>): LocateFramesResponse {
+    return LocateFramesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LocateFramesResponse>): LocateFramesResponse {
+    const message = createBaseLocateFramesResponse();
+    message.sopInstanceUid = object.sopInstanceUid ?? "";
+    message.blobKey = object.blobKey ?? "";
+    message.transferSyntaxUid = object.transferSyntaxUid ?? "";
+    message.image = (object.image !== undefined && object.image !== null)
+      ? ImagePixel.fromPartial(object.image)
+      : undefined;
+    message.encapsulated = object.encapsulated ?? false;
+    message.nativeOffset = (object.nativeOffset !== undefined && object.nativeOffset !== null)
+      ? BigInt(object.nativeOffset)
+      : 0n;
+    message.nativeFrameBytes = (object.nativeFrameBytes !== undefined && object.nativeFrameBytes !== null)
+      ? BigInt(object.nativeFrameBytes)
+      : 0n;
+    message.frames = object.frames?.map((e) => FrameFragments.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseImagePixel(): ImagePixel {
+  return {
+    rows: 0,
+    columns: 0,
+    frames: 0,
+    samplesPerPixel: 0,
+    bitsAllocated: 0,
+    bitsStored: 0,
+    pixelRepresentation: 0,
+    planarConfiguration: 0,
+    photometricInterpretation: "",
+  };
+}
+
+export const ImagePixel: MessageFns<ImagePixel> = {
+  encode(message: ImagePixel, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rows !== 0) {
+      writer.uint32(8).uint32(message.rows);
+    }
+    if (message.columns !== 0) {
+      writer.uint32(16).uint32(message.columns);
+    }
+    if (message.frames !== 0) {
+      writer.uint32(24).uint32(message.frames);
+    }
+    if (message.samplesPerPixel !== 0) {
+      writer.uint32(32).uint32(message.samplesPerPixel);
+    }
+    if (message.bitsAllocated !== 0) {
+      writer.uint32(40).uint32(message.bitsAllocated);
+    }
+    if (message.bitsStored !== 0) {
+      writer.uint32(48).uint32(message.bitsStored);
+    }
+    if (message.pixelRepresentation !== 0) {
+      writer.uint32(56).uint32(message.pixelRepresentation);
+    }
+    if (message.planarConfiguration !== 0) {
+      writer.uint32(64).uint32(message.planarConfiguration);
+    }
+    if (message.photometricInterpretation !== "") {
+      writer.uint32(74).string(message.photometricInterpretation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImagePixel {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImagePixel();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rows = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.columns = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.frames = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.samplesPerPixel = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bitsAllocated = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.bitsStored = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.pixelRepresentation = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.planarConfiguration = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.photometricInterpretation = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ImagePixel {
+    return {
+      rows: isSet(object.rows) ? globalThis.Number(object.rows) : 0,
+      columns: isSet(object.columns) ? globalThis.Number(object.columns) : 0,
+      frames: isSet(object.frames) ? globalThis.Number(object.frames) : 0,
+      samplesPerPixel: isSet(object.samplesPerPixel)
+        ? globalThis.Number(object.samplesPerPixel)
+        : isSet(object.samples_per_pixel)
+        ? globalThis.Number(object.samples_per_pixel)
+        : 0,
+      bitsAllocated: isSet(object.bitsAllocated)
+        ? globalThis.Number(object.bitsAllocated)
+        : isSet(object.bits_allocated)
+        ? globalThis.Number(object.bits_allocated)
+        : 0,
+      bitsStored: isSet(object.bitsStored)
+        ? globalThis.Number(object.bitsStored)
+        : isSet(object.bits_stored)
+        ? globalThis.Number(object.bits_stored)
+        : 0,
+      pixelRepresentation: isSet(object.pixelRepresentation)
+        ? globalThis.Number(object.pixelRepresentation)
+        : isSet(object.pixel_representation)
+        ? globalThis.Number(object.pixel_representation)
+        : 0,
+      planarConfiguration: isSet(object.planarConfiguration)
+        ? globalThis.Number(object.planarConfiguration)
+        : isSet(object.planar_configuration)
+        ? globalThis.Number(object.planar_configuration)
+        : 0,
+      photometricInterpretation: isSet(object.photometricInterpretation)
+        ? globalThis.String(object.photometricInterpretation)
+        : isSet(object.photometric_interpretation)
+        ? globalThis.String(object.photometric_interpretation)
+        : "",
+    };
+  },
+
+  toJSON(message: ImagePixel): unknown {
+    const obj: any = {};
+    if (message.rows !== 0) {
+      obj.rows = Math.round(message.rows);
+    }
+    if (message.columns !== 0) {
+      obj.columns = Math.round(message.columns);
+    }
+    if (message.frames !== 0) {
+      obj.frames = Math.round(message.frames);
+    }
+    if (message.samplesPerPixel !== 0) {
+      obj.samplesPerPixel = Math.round(message.samplesPerPixel);
+    }
+    if (message.bitsAllocated !== 0) {
+      obj.bitsAllocated = Math.round(message.bitsAllocated);
+    }
+    if (message.bitsStored !== 0) {
+      obj.bitsStored = Math.round(message.bitsStored);
+    }
+    if (message.pixelRepresentation !== 0) {
+      obj.pixelRepresentation = Math.round(message.pixelRepresentation);
+    }
+    if (message.planarConfiguration !== 0) {
+      obj.planarConfiguration = Math.round(message.planarConfiguration);
+    }
+    if (message.photometricInterpretation !== "") {
+      obj.photometricInterpretation = message.photometricInterpretation;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ImagePixel>): ImagePixel {
+    return ImagePixel.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImagePixel>): ImagePixel {
+    const message = createBaseImagePixel();
+    message.rows = object.rows ?? 0;
+    message.columns = object.columns ?? 0;
+    message.frames = object.frames ?? 0;
+    message.samplesPerPixel = object.samplesPerPixel ?? 0;
+    message.bitsAllocated = object.bitsAllocated ?? 0;
+    message.bitsStored = object.bitsStored ?? 0;
+    message.pixelRepresentation = object.pixelRepresentation ?? 0;
+    message.planarConfiguration = object.planarConfiguration ?? 0;
+    message.photometricInterpretation = object.photometricInterpretation ?? "";
+    return message;
+  },
+};
+
+function createBaseAwaitIndexedRequest(): AwaitIndexedRequest {
+  return { studyInstanceUid: "", blobKeys: [], waitMs: 0 };
+}
+
+export const AwaitIndexedRequest: MessageFns<AwaitIndexedRequest> = {
+  encode(message: AwaitIndexedRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.studyInstanceUid !== "") {
+      writer.uint32(10).string(message.studyInstanceUid);
+    }
+    for (const v of message.blobKeys) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(24).uint32(message.waitMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AwaitIndexedRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAwaitIndexedRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.studyInstanceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.blobKeys.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AwaitIndexedRequest {
+    return {
+      studyInstanceUid: isSet(object.studyInstanceUid)
+        ? globalThis.String(object.studyInstanceUid)
+        : isSet(object.study_instance_uid)
+        ? globalThis.String(object.study_instance_uid)
+        : "",
+      blobKeys: globalThis.Array.isArray(object?.blobKeys)
+        ? object.blobKeys.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.blob_keys)
+        ? object.blob_keys.map((e: any) => globalThis.String(e))
+        : [],
+      waitMs: isSet(object.waitMs)
+        ? globalThis.Number(object.waitMs)
+        : isSet(object.wait_ms)
+        ? globalThis.Number(object.wait_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: AwaitIndexedRequest): unknown {
+    const obj: any = {};
+    if (message.studyInstanceUid !== "") {
+      obj.studyInstanceUid = message.studyInstanceUid;
+    }
+    if (message.blobKeys?.length) {
+      obj.blobKeys = message.blobKeys;
+    }
+    if (message.waitMs !== 0) {
+      obj.waitMs = Math.round(message.waitMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AwaitIndexedRequest>): AwaitIndexedRequest {
+    return AwaitIndexedRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AwaitIndexedRequest>): AwaitIndexedRequest {
+    const message = createBaseAwaitIndexedRequest();
+    message.studyInstanceUid = object.studyInstanceUid ?? "";
+    message.blobKeys = object.blobKeys?.map((e) => e) || [];
+    message.waitMs = object.waitMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseAwaitIndexedResponse(): AwaitIndexedResponse {
+  return { missingBlobKeys: [] };
+}
+
+export const AwaitIndexedResponse: MessageFns<AwaitIndexedResponse> = {
+  encode(message: AwaitIndexedResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.missingBlobKeys) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AwaitIndexedResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAwaitIndexedResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.missingBlobKeys.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AwaitIndexedResponse {
+    return {
+      missingBlobKeys: globalThis.Array.isArray(object?.missingBlobKeys)
+        ? object.missingBlobKeys.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.missing_blob_keys)
+        ? object.missing_blob_keys.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: AwaitIndexedResponse): unknown {
+    const obj: any = {};
+    if (message.missingBlobKeys?.length) {
+      obj.missingBlobKeys = message.missingBlobKeys;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AwaitIndexedResponse>): AwaitIndexedResponse {
+    return AwaitIndexedResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AwaitIndexedResponse>): AwaitIndexedResponse {
+    const message = createBaseAwaitIndexedResponse();
+    message.missingBlobKeys = object.missingBlobKeys?.map((e) => e) || [];
     return message;
   },
 };
@@ -3391,6 +4874,39 @@ export const StudyIndexServiceDefinition = {
       responseStream: true,
       options: {},
     },
+    /** The same datasets as StreamMetadata, deflated, so that the answer of many is joined and not made again. */
+    readMetadata: {
+      name: "ReadMetadata",
+      requestType: ReadMetadataRequest as typeof ReadMetadataRequest,
+      requestStream: false,
+      responseType: ReadMetadataResponse as typeof ReadMetadataResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * Where the frames that are asked for are, and how their samples lie. Also NOT_FOUND for a series without a
+     * single-frame object.
+     */
+    locateFrames: {
+      name: "LocateFrames",
+      requestType: LocateFramesRequest as typeof LocateFramesRequest,
+      requestStream: false,
+      responseType: LocateFramesResponse as typeof LocateFramesResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * Waits until these blobs of a study are indexed, so that who has stored them finds them. Answers as soon as all are,
+     * or when the time is over. No error for a study that nobody knows: it may come.
+     */
+    awaitIndexed: {
+      name: "AwaitIndexed",
+      requestType: AwaitIndexedRequest as typeof AwaitIndexedRequest,
+      requestStream: false,
+      responseType: AwaitIndexedResponse as typeof AwaitIndexedResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Rebuilds the index from the archive's blobs; streams progress. */
     reindex: {
       name: "Reindex",
@@ -3430,6 +4946,27 @@ export interface StudyIndexServiceImplementation<CallContextExt = {}> {
     request: LocateInstancesRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<LocateInstancesResponse>>;
+  /** The same datasets as StreamMetadata, deflated, so that the answer of many is joined and not made again. */
+  readMetadata(
+    request: ReadMetadataRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<ReadMetadataResponse>>;
+  /**
+   * Where the frames that are asked for are, and how their samples lie. Also NOT_FOUND for a series without a
+   * single-frame object.
+   */
+  locateFrames(
+    request: LocateFramesRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<LocateFramesResponse>>;
+  /**
+   * Waits until these blobs of a study are indexed, so that who has stored them finds them. Answers as soon as all are,
+   * or when the time is over. No error for a study that nobody knows: it may come.
+   */
+  awaitIndexed(
+    request: AwaitIndexedRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<AwaitIndexedResponse>>;
   /** Rebuilds the index from the archive's blobs; streams progress. */
   reindex(
     request: ReindexRequest,
@@ -3461,8 +4998,54 @@ export interface StudyIndexServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<LocateInstancesRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<LocateInstancesResponse>;
+  /** The same datasets as StreamMetadata, deflated, so that the answer of many is joined and not made again. */
+  readMetadata(
+    request: DeepPartial<ReadMetadataRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<ReadMetadataResponse>;
+  /**
+   * Where the frames that are asked for are, and how their samples lie. Also NOT_FOUND for a series without a
+   * single-frame object.
+   */
+  locateFrames(
+    request: DeepPartial<LocateFramesRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<LocateFramesResponse>;
+  /**
+   * Waits until these blobs of a study are indexed, so that who has stored them finds them. Answers as soon as all are,
+   * or when the time is over. No error for a study that nobody knows: it may come.
+   */
+  awaitIndexed(
+    request: DeepPartial<AwaitIndexedRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<AwaitIndexedResponse>;
   /** Rebuilds the index from the archive's blobs; streams progress. */
   reindex(request: DeepPartial<ReindexRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<ReindexResponse>;
+}
+
+function bytesFromBase64(b64: string): Uint8Array {
+  if ((globalThis as any).Buffer) {
+    return Uint8Array.from((globalThis as any).Buffer.from(b64, "base64"));
+  } else {
+    const bin = globalThis.atob(b64);
+    const arr = new Uint8Array(bin.length);
+    for (let i = 0; i < bin.length; ++i) {
+      arr[i] = bin.charCodeAt(i);
+    }
+    return arr;
+  }
+}
+
+function base64FromBytes(arr: Uint8Array): string {
+  if ((globalThis as any).Buffer) {
+    return (globalThis as any).Buffer.from(arr).toString("base64");
+  } else {
+    const bin: string[] = [];
+    arr.forEach((byte) => {
+      bin.push(globalThis.String.fromCharCode(byte));
+    });
+    return globalThis.btoa(bin.join(""));
+  }
 }
 
 function floatToJson(value: number | null | undefined): number | string | null | undefined {
