@@ -294,6 +294,11 @@ describe('a known patient', () => {
     ['nothing to go by', { patientName: '', patientBirthDate: '' }, ['uncorroborated']],
     ['no Patient ID', { patientId: '' }, ['missing-patient-id']],
     ['sources that differ', { inconsistent: true }, ['inconsistent-study']],
+    [
+      'sources that differ, the first without a Patient ID',
+      { inconsistent: true, patientId: '' },
+      ['inconsistent-study'],
+    ],
     ['a control character in its Patient ID', { patientId: 'P\x001' }, ['malformed-patient-id']],
     ['a character of its Patient ID that could not be read', { patientId: 'P\uFFFD1' }, ['malformed-patient-id']],
     ['a name that could not be read', { patientName: 'D\uFFFDe^Jane', patientBirthDate: '' }, ['uncorroborated']],

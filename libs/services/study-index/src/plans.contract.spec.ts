@@ -8,6 +8,7 @@ import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
 import { judgeStudy } from './adapters/statements.js';
+import { PostgresStudyTexts } from './adapters/study-text.js';
 import { unindexedOf } from './adapters/unindexed.js';
 import type { Level } from './domain/keys.js';
 import { slice } from './test-support/objects.js';
@@ -24,7 +25,17 @@ import {
 } from './test-support/study-index.js';
 
 const rows = 60_000;
-const large = ['study', 'series', 'instance', 'release', 'revision', 'inbox', 'procedure_step'];
+const large = [
+  'study',
+  'study_text',
+  'series',
+  'instance',
+  'instance_frames',
+  'release',
+  'revision',
+  'inbox',
+  'procedure_step',
+];
 const {
   QUERY_LEVEL_PATIENT: PATIENT,
   QUERY_LEVEL_STUDY: STUDY,
@@ -38,6 +49,7 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
   let known: { sop_instance_uid: string; study_instance_uid: string; series_instance_uid: string };
 
   beforeAll(async () => {
+    recorded = recordStatements(database.pool);
     const client = await database.pool.connect();
     await client.query('set statement_timeout = 0');
     await allowSilence(500_000, async () => {
@@ -53,20 +65,30 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
       await client.query(
         "insert into release select 'r' || n, 'a', 1, now(), now() from generate_series(1, 20000) as n",
       );
+      await client.query(`insert into instance_frames
+        select sop_instance_uid, 0, blob_key, '\\x01' from instance`);
       await client.query(`insert into procedure_step (study_instance_uid, procedure_step_uid, step_revision, status, series,
           study_count, source, changed_at)
         select 'm' || n, 'p' || n, 1, 'completed', '[]', 1, 'CT1', now() from generate_series(1, 20000) as n`);
+      const texts = new PostgresStudyTexts(database.db);
+      while ((await texts.writeSome()) > 0);
       await client.query('vacuum analyze');
       [known] = (
         await client.query<typeof known>('select * from instance order by sop_instance_uid offset 30000 limit 1')
       ).rows as [typeof known];
     });
     client.release(true);
-    recorded = recordStatements(database.pool);
   }, 600_000);
 
-  const ask = (level: imaging.QueryLevel, matches: Record<string, string>) => (): Promise<unknown> =>
-    find({ level, matches: Object.entries(matches).map(([tag, value]) => ({ tag, value })), limit: 20 });
+  const ask =
+    (level: imaging.QueryLevel, matches: Record<string, string>, fuzzyMatching = false) =>
+    (): Promise<unknown> =>
+      find({
+        level,
+        matches: Object.entries(matches).map(([tag, value]) => ({ tag, value })),
+        limit: 20,
+        fuzzyMatching,
+      });
   /** Three pages of what goes over all of the archive; instances are asked for by study. */
   const pages = (level: Level) => async (): Promise<void> => {
     const store = new PostgresSearchStore(database.db);
@@ -91,6 +113,32 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     ['StudyDate', ask(STUDY, { '00080020': '20100301' })],
     ['a range of StudyDate', ask(STUDY, { '00080020': '20100301-20100305' })],
     ['PatientName that begins with', ask(STUDY, { '00100010': 'NAME^7*' })],
+    ['PatientName that has something in it', ask(STUDY, { '00100010': '*ame^77*' })],
+    ['words of a PatientName', ask(STUDY, { '00100010': 'name 77' }, true)],
+    ['PatientID that has something in it', ask(STUDY, { '00100020': '*RN77*' })],
+    ['PatientID that nobody has', ask(STUDY, { '00100020': '*nobody*' })],
+    ['AccessionNumber that has something in it', ask(STUDY, { '00080050': '*CC7?.1*' })],
+    ['StudyDescription that all have', ask(STUDY, { '00081030': '*CHEST*' })],
+    ['StudyDescription that begins as none does', ask(STUDY, { '00081030': 'KNEE*' })],
+    ['StudyDescription that is one of nobody', ask(STUDY, { '00081030': 'KNEE LEFT' })],
+    ['StudyDescription that none has', ask(STUDY, { '00081030': '*KNEE*' })],
+    [
+      "all that a viewer's list has fields for",
+      ask(
+        STUDY,
+        {
+          '00100010': '*name*',
+          '00100020': '*MRN7*',
+          '00080050': '*ACC7*',
+          '00080020': '20100301-20200305',
+          '00080061': 'CT\\MR',
+          '00081030': '*CHEST*',
+        },
+        true,
+      ),
+    ],
+    ['texts that are to be written', () => new PostgresStudyTexts(database.db).writeSome()],
+    ['a birth date', ask(STUDY, { '00100030': '19700131' })],
     ['StudyID', ask(STUDY, { '00200010': 'ID77' })],
     ['ReferringPhysicianName', ask(STUDY, { '00080090': 'smith^*' })],
     ['patients', ask(PATIENT, {})],
@@ -107,6 +155,35 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     ['an instance alone', () => ask(INSTANCE, { '00080018': known.sop_instance_uid })()],
     ['a study with all of it', () => queries().study(known.study_instance_uid)],
     ['metadata', () => collect(queries().metadata({ studyInstanceUid: known.study_instance_uid }))],
+    ['metadata in pieces', () => collect(queries().fragments({ studyInstanceUid: known.study_instance_uid }))],
+    [
+      'the frames of an instance',
+      () =>
+        queries().framesOfInstance(
+          {
+            studyInstanceUid: known.study_instance_uid,
+            seriesInstanceUid: known.series_instance_uid,
+            sopInstanceUid: known.sop_instance_uid,
+          },
+          [1, 5_000],
+        ),
+    ],
+    [
+      'the frames of a series',
+      () =>
+        queries().singleFrames(
+          { studyInstanceUid: known.study_instance_uid, seriesInstanceUid: known.series_instance_uid },
+          4_096,
+        ),
+    ],
+    [
+      'which blobs of a study are not indexed',
+      () =>
+        queries().unindexed(
+          known.study_instance_uid,
+          Array.from({ length: 10_000 }, (_, i) => `default/${i}`),
+        ),
+    ],
     [
       'locations of a series',
       () =>
@@ -159,5 +236,26 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     expect(statements.length).toBeGreaterThan(0);
     for (const statement of statements)
       expect(await fullReads(database.pool, statement, large), statement.text).toEqual([]);
+  });
+
+  const planOf = async ({ text, values }: Statement): Promise<string> => {
+    const { rows: plan } = await database.pool.query<{ 'QUERY PLAN': string }>(`explain ${text}`, [...values]);
+    return plan.map((row) => row['QUERY PLAN']).join('\n');
+  };
+
+  it('a birth date is found by its index, however it was written', async () => {
+    recorded.length = 0;
+    await ask(STUDY, { '00100030': '19700131' })();
+    const [statement] = recorded.filter(({ text }) => text.includes('from study st'));
+    expect(statement && (await planOf(statement))).toContain('study_by_birth_date');
+  });
+
+  it('texts that are to be written are found by the index of those', async () => {
+    recorded.length = 0;
+    await new PostgresStudyTexts(database.db).writeSome();
+    await ask(STUDY, { '00100020': '*RN77*' })();
+    const statements = recorded.filter(({ text }) => text.includes('is distinct from md5'));
+    expect(statements).toHaveLength(2);
+    for (const statement of statements) expect(await planOf(statement)).toContain('study_unwritten_text');
   });
 });

@@ -13,7 +13,16 @@ import { PostgresSearchStore } from './adapters/search.js';
 import { planSearch } from './application/search-plan.js';
 import { search, type SearchPage, type SearchStore } from './application/search.js';
 import { SearchTooBroadError } from './domain/errors.js';
-import { collect, database, hiddenInArchive, reindex, searchRequest, useIndex } from './test-support/study-index.js';
+import { slice, uid } from './test-support/objects.js';
+import {
+  collect,
+  database,
+  hiddenInArchive,
+  reindex,
+  searchRequest,
+  send,
+  useIndex,
+} from './test-support/study-index.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
 
 /** A hundred thousand and more with `CALLOSUM_SEARCH_STUDIES`; many on one day, and some without a date. */
@@ -174,13 +183,39 @@ describe(`a search that finds ${studies} studies`, () => {
     expect(await settled()).toBeLessThan(studies / 500);
   });
 
+  /** How many statements wait for a lock. */
+  const locked = async () => {
+    const { rows } = await sql<{ count: number }>`
+      select count(*)::int as count from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
+    return rows[0]?.count;
+  };
+
+  it('leaves turns to who asks for one study, however many look at all of them', async () => {
+    await database.db.transaction().execute(async (trx) => {
+      // What they look at; who asks for a study does not.
+      await sql`lock table instance in access exclusive mode`.execute(trx);
+      const nobody = new AbortController();
+      const broad = planSearch(searchRequest({ level: STUDY, matches: [{ tag: '00080062', value: '1.2.3' }] }));
+      const looks = () => collect(search(store, broad, nobody.signal));
+      const ended = Promise.allSettled(Array.from({ length: 32 }, looks));
+      await expect.poll(locked).toBe(2);
+      await expect(looks()).rejects.toMatchObject({ kind: 'unavailable' });
+      for (const [tag, value] of [
+        ['0020000D', '2.25.100000000007'],
+        ['00100020', 'P3'],
+      ] as const) {
+        const matches = [{ tag, value }];
+        const found = await collect(search(store, planSearch(searchRequest({ level: STUDY, matches }))));
+        expect(found.length).toBeGreaterThan(0);
+      }
+      expect(await locked()).toBe(2);
+      nobody.abort(new Error('nobody'));
+      for (const one of await ended) expect(one).toMatchObject({ status: 'rejected', reason: { message: 'nobody' } });
+    });
+  });
+
   it('is ended where it looks and where it waits for others, once nobody wants it', async () => {
-    const locked = async () => {
-      const { rows } = await sql<{ count: number }>`
-        select count(*)::int as count from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
-      return rows[0]?.count;
-    };
     await database.db.transaction().execute(async (trx) => {
       await sql`lock table study in access exclusive mode`.execute(trx);
       const nobody = new AbortController();
@@ -232,5 +267,50 @@ describe(`a search that finds ${studies} studies`, () => {
       code: Status.DEADLINE_EXCEEDED,
       details: expect.stringMatching(/^study-index\.search-too-broad: /) as string,
     });
+  });
+});
+
+describe('a search that finds enhanced objects', () => {
+  useIndex();
+  /** Of each a megabyte of metadata, most of it in one sequence. */
+  const objects = 120;
+  const small = 40;
+
+  beforeAll(async () => {
+    await send(slice('s', 'a', 1));
+    // First small ones, as a localizer: what comes then is not what the first tell.
+    await sql`
+      with groups as (
+        select jsonb_build_object('52009230', jsonb_build_object('vr', 'SQ', 'Value', jsonb_agg(jsonb_build_object(
+          '00209113', jsonb_build_object('vr', 'SQ', 'Value', jsonb_build_array(jsonb_build_object(
+            '00200032', jsonb_build_object('vr', 'DS', 'Value', jsonb_build_array(k * 1.25, -k, k)))))))))
+          as of_frames from generate_series(1, 8000) as k)
+      insert into instance select r.* from instance i, groups, generate_series(2, ${objects}::int) as n,
+        lateral jsonb_populate_record(i, jsonb_build_object('sop_instance_uid', '2.25.' || 1000 + n, 'instance_number', n,
+          'metadata', i.metadata || jsonb_build_object('00200013', jsonb_build_object('vr', 'IS', 'Value',
+            jsonb_build_array(n))) || case when n <= ${small} then '{}'::jsonb else groups.of_frames end)) as r`.execute(
+      database.db,
+    );
+    await sql`analyze instance`.execute(database.db);
+  });
+
+  it.each([
+    ['all of them', { includeAll: true }],
+    ['their largest sequence', { includeTags: ['52009230'] }],
+  ])('gives %s, each once, and holds a few', async (_, more) => {
+    const asked = { level: imaging.QueryLevel.QUERY_LEVEL_INSTANCE, matches: [{ tag: '0020000D', value: uid('s') }] };
+    const plan = planSearch(searchRequest({ ...asked, ...more }));
+    const before = liveBytes();
+    let peak = 0;
+    let characters = 0;
+    const found: unknown[] = [];
+    for await (const dataset of search(new PostgresSearchStore(database.db), plan)) {
+      found.push(dataset['00200013']?.Value?.[0]);
+      characters += JSON.stringify(dataset).length;
+      if (found.length % 10 === 0) peak = Math.max(peak, liveBytes() - before);
+    }
+    expect(found).toEqual(Array.from({ length: objects }, (_, i) => i + 1));
+    expect(characters).toBeGreaterThan((objects - small) * 600_000);
+    expect(peak).toBeLessThan(growthBytesMax);
   });
 });

@@ -12,6 +12,7 @@ import { PostgresFactStore } from './adapters/fact-store.js';
 import { PostgresIndexQueries } from './adapters/queries.js';
 import { PostgresReindexTarget } from './adapters/reindex-target.js';
 import { PostgresSearchStore } from './adapters/search.js';
+import { PostgresStudyTexts } from './adapters/study-text.js';
 import type { StudyIndexTables } from './adapters/tables.js';
 import type { ObeyNote } from './application/obey-note.js';
 import { headerBytesMax, headerBytesOf, type HeaderMemory, readInstance } from './application/read-instance.js';
@@ -19,19 +20,35 @@ import { Reindex } from './application/reindex.js';
 import type { StatedLimits } from './domain/completeness.js';
 import { type QuietPeriods, quietPeriods } from './domain/study.js';
 import type { StudyIndexSettings } from './settings.js';
-import { BLOBS, COMPLETION, FACTS, HEADER_MEMORY, OBEY_NOTE, QUIET_PERIODS, STATED_LIMITS } from './tokens.js';
+import {
+  BLOBS,
+  COMPLETION,
+  FACTS,
+  HEADER_MEMORY,
+  OBEY_NOTE,
+  QUIET_PERIODS,
+  STATED_LIMITS,
+  STUDY_TEXTS,
+} from './tokens.js';
 import { tombstoneProviders } from './tombstones.providers.js';
 import { CompletionLoop } from './transport/completion.loop.js';
 import { ImagingEvents } from './transport/imaging.events.js';
 import { TombstoneEvents } from './transport/tombstones.events.js';
 import { TombstonesHttp } from './transport/tombstones.http.js';
 import { StudyIndexGrpc } from './transport/study-index.grpc.js';
+import { StudyTextLoop } from './transport/study-text.loop.js';
 
 @Module({
   controllers: [ImagingEvents, TombstoneEvents, TombstonesHttp],
   providers: [
     ...tombstoneProviders,
     CompletionLoop,
+    StudyTextLoop,
+    {
+      provide: STUDY_TEXTS,
+      inject: [DATABASE],
+      useFactory: ({ db }: Database<StudyIndexTables>) => new PostgresStudyTexts(db),
+    },
     {
       provide: QUIET_PERIODS,
       inject: [SETTINGS],

@@ -22,3 +22,5 @@ export const RETENTION = Symbol('study-index.retention');
 export const STATED_LIMITS = Symbol('study-index.stated-limits');
 /** `HeaderMemory` of all facts and of a rebuild. */
 export const HEADER_MEMORY = Symbol('study-index.header-memory');
+/** `StudyTexts`: what parts of names and numbers are looked for in. */
+export const STUDY_TEXTS = Symbol('study-index.study-texts');

@@ -36,7 +36,8 @@ export class JudgeStudy {
     if (expected?.identityDigest === demographics.identityDigest) return undefined;
     const identifier = identifierOf(demographics, this.site, this.issuers);
     if (!identifier || demographics.inconsistent) {
-      const reasons = [identifier ? 'inconsistent-study' : unnamed(demographics)] as const;
+      // Of contradicting accounts the first one is shown, which may be the one without an identifier.
+      const reasons = [demographics.inconsistent ? 'inconsistent-study' : unnamed(demographics)] as const;
       const judgement: Judgement = { verdict: { state: 'quarantined', reasons }, candidates: [] };
       return this.decide(studyInstanceUid, demographics, expected, judgement);
     }

@@ -7,12 +7,15 @@ import type { IndexedInstance, IndexTransaction, QuietPeriodStart } from '../app
 import type { ReceivedInstance, Withholding } from '../application/withholdings.js';
 import type { StatedCompleteness } from '../domain/completeness.js';
 import { NotIndexedError } from '../domain/errors.js';
+import { imagePixelOf } from '../domain/image-pixel.js';
 import { type IdentityAttributes, patientDigest, type StudyIdentity } from '../domain/identity.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import { nameKeys } from '../domain/levels.js';
 import type { ProcedureStep } from '../domain/procedure-step.js';
 import type { StudyProgress } from '../domain/study.js';
+import { putFrames } from './frame-pages.js';
 import { jsonColumn } from './json-column.js';
+import { storedPieces } from './stored-pieces.js';
 import { asContention } from './patients.js';
 import { cleanIdentity, emptyStudy, patientRow } from './rows.js';
 import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
@@ -150,6 +153,9 @@ export class PostgresIndexTransaction implements IndexTransaction {
       image: jsonColumn(record.image),
       pixel_data: jsonColumn(record.pixelData),
       metadata: jsonColumn(record.metadata),
+      metadata_pieces: storedPieces(record.pieces),
+      metadata_pieces_blob: record.blob.key,
+      image_pixel: jsonColumn(imagePixelOf(record.metadata)),
       seen_at: sql<Date>`now()`,
     };
     await this.trx
@@ -160,6 +166,10 @@ export class PostgresIndexTransaction implements IndexTransaction {
           .values(patientRow(patient_digest, clean))
           .onConflict((on) => on.doNothing()),
       )
+      // Of the blob before, or of a reader before.
+      .with('frames_before', (db) =>
+        db.deleteFrom('instance_frames').where('sop_instance_uid', '=', record.sopInstanceUid),
+      )
       .insertInto('instance')
       .values({ sop_instance_uid: record.sopInstanceUid, ...values })
       .onConflict((on) => on.column('sop_instance_uid').doUpdateSet(values))
@@ -167,6 +177,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
       .catch((error: unknown) => {
         throw asContention(error, record.sopInstanceUid);
       });
+    await putFrames(this.trx, record);
   }
 
   isWithheld(studyInstanceUid: string, sopInstanceUid: string): Promise<boolean> {
@@ -203,7 +214,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
         .groupBy('p.patient_digest')
         .selectAll('p')
         .orderBy((eb) => eb.fn.min('i.stored_at'))
-        .orderBy('p.patient_digest')
+        // As the instance that stands for the study is chosen: the first account is its own.
+        .orderBy(sql`(array_agg(i.sop_instance_uid order by i.stored_at, i.sop_instance_uid))[1]`)
         .execute();
     const source = await versions(false);
     const rows = source.length > 0 ? source : await versions(true);

@@ -1,9 +1,4 @@
-/**
- * Text for a jsonb column. PostgreSQL's text holds neither NUL nor lone surrogates; broken objects do hold them.
- */
-export function jsonColumn(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) => (typeof part === 'string' ? cleanText(part) : part));
-}
+import { cleaned } from '../domain/clean-text.js';
 
-/** The same for a text column. */
-export const cleanText = (text: string): string => Buffer.from(text.replaceAll('\0', '')).toString();
+/** Text for a jsonb column. */
+export const jsonColumn = (value: unknown): string => JSON.stringify(value, cleaned);

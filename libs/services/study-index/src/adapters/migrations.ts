@@ -2,6 +2,7 @@ import { addIndexes, type Migrations } from '@callosum/database';
 import { sql } from 'kysely';
 
 import { referringGroups } from './search-fields.js';
+import { gramsIndex, unwrittenTexts } from './study-text.js';
 
 /** Text is compared bytewise ("C"): DICOM values sort and range as bytes, and LIKE prefixes use the index. */
 const tables = sql`
@@ -222,5 +223,49 @@ export const studyIndexMigrations: Migrations = {
     name: 'instance_by_patient',
     table: 'instance',
     on: '(patient_digest)',
+  }),
+  // Filled as instances come, when somebody opens what came before, and by a reindex.
+  '0011-metadata-pieces': {
+    up: async (db) => {
+      await sql`alter table instance add column metadata_pieces bytea, add column metadata_pieces_blob text`.execute(
+        db,
+      );
+    },
+  },
+  // Filled as 0011 is; they go with their row.
+  '0012-instance-frames': {
+    up: async (db) => {
+      await sql`create table instance_frames (
+        sop_instance_uid text collate "C" not null references instance on delete cascade,
+        page integer not null,
+        blob_key text not null,
+        ranges bytea not null,
+        primary key (sop_instance_uid, page)
+      )`.execute(db);
+    },
+  },
+  // A table of its own: a study's row is written with each instance, and its text once. Filled by the service.
+  '0013-study-text': {
+    up: async (db) => {
+      await sql`create table study_text (
+        study_instance_uid text collate "C" primary key references study on delete cascade,
+        text text collate "C" not null
+      )`.execute(db);
+      await sql`create index study_text_by_grams on study_text ${sql.raw(gramsIndex)}`.execute(db);
+      await sql`alter table study add column text_digest text`.execute(db);
+    },
+  },
+  '0014-unwritten-texts': addIndexes(unwrittenTexts),
+  // Filled with 0011.
+  '0015-image-pixel': {
+    up: async (db) => {
+      await sql`alter table instance add column image_pixel jsonb`.execute(db);
+    },
+  },
+  // As it is compared: ACR-NEMA wrote dots.
+  '0016-birth-dates': addIndexes({
+    name: 'study_by_birth_date',
+    table: 'study',
+    on: `((replace(patient_birth_date, '.', '')))`,
   }),
 };

@@ -1,17 +1,25 @@
 import { imaging } from '@callosum/contracts';
+import { dicomJsonText } from '@callosum/dicom';
 import { type Kysely, type Selectable, sql } from 'kysely';
 
-import type { InstanceScope, IndexQueries } from '../application/queries.js';
+import type { IndexQueries, InstanceScope, LocatedObject, SeriesScope } from '../application/queries.js';
 import { NotIndexedError } from '../domain/errors.js';
-import { jsonText } from '../domain/instance.js';
+import { type DicomJson, jsonText, type StoredPixelLayout } from '../domain/instance.js';
+import { framesOfInstance, singleFrames } from './frames.js';
+import { fittingPage, inInstanceOrder, type InstancePosition, pageByPage, pageOf } from './instance-pages.js';
+import { fragmentsOf } from './metadata-fragments.js';
 import type { InstanceTable, SeriesTable, StudyIndexTables } from './tables.js';
+import { unindexedBlobs } from './unindexed-blobs.js';
 
-/** Metadata rows read at once; with 8 KiB each a page is under 2 MiB. */
+/** Rows with metadata or layouts that are read at once at most. */
 const pageRows = 200;
 /** Geometry rows read at once. */
 const geometryPageRows = 2_000;
 
-type InstanceRow = Omit<Selectable<InstanceTable>, 'metadata' | 'pixel_data' | 'patient_digest' | 'seen_at'>;
+type InstanceRow = Omit<
+  Selectable<InstanceTable>,
+  'metadata' | 'metadata_pieces' | 'metadata_pieces_blob' | 'image_pixel' | 'pixel_data' | 'patient_digest' | 'seen_at'
+>;
 
 /** Answers about indexed studies, from PostgreSQL. */
 export class PostgresIndexQueries implements IndexQueries {
@@ -77,85 +85,83 @@ export class PostgresIndexQueries implements IndexQueries {
   }
 
   async *metadata(scope: InstanceScope): AsyncGenerator<imaging.StreamMetadataResponse> {
-    for (let after: InstanceRow | undefined; ;) {
-      const rows = await this.page(scope, after).select('metadata').limit(pageRows).execute();
-      for (const row of rows) {
-        yield {
-          seriesInstanceUid: row.series_instance_uid,
-          sopInstanceUid: row.sop_instance_uid,
-          dicomJson: JSON.stringify(row.metadata),
-          blobKey: row.blob_key,
-        };
-      }
-      after = rows.at(-1);
-      if (rows.length < pageRows || !after) return;
+    const rows = pageByPage((after) => {
+      const page = this.page(scope, after).select('metadata').limit(pageRows);
+      return fittingPage<InstanceRow & { metadata: DicomJson }>(this.db, page, {
+        columns: sql`sized.*`,
+        bytes: sql`pg_column_size(metadata)`,
+        rowsMax: pageRows,
+      });
+    });
+    for await (const row of rows) {
+      yield {
+        seriesInstanceUid: row.series_instance_uid,
+        sopInstanceUid: row.sop_instance_uid,
+        dicomJson: dicomJsonText(row.metadata),
+        blobKey: row.blob_key,
+      };
     }
   }
 
+  fragments(scope: InstanceScope): AsyncGenerator<imaging.MetadataFragment> {
+    return fragmentsOf(this.db, scope);
+  }
+
   async *locations(scope: InstanceScope): AsyncGenerator<imaging.LocateInstancesResponse> {
-    for (let after: InstanceRow | undefined; ;) {
-      const rows = await this.page(scope, after).select('pixel_data').limit(pageRows).execute();
-      for (const row of rows)
-        yield { ...locatedOf(row), pixelData: row.pixel_data ? toLayout(row.pixel_data) : undefined };
-      after = rows.at(-1);
-      if (rows.length < pageRows || !after) return;
-    }
+    const rows = pageByPage((after) => {
+      const page = this.page(scope, after).select('pixel_data').limit(pageRows);
+      return fittingPage<InstanceRow & { pixel_data: StoredPixelLayout | null }>(this.db, page, {
+        columns: sql`sized.*`,
+        bytes: sql`coalesce(pg_column_size(pixel_data), 0)`,
+        rowsMax: pageRows,
+      });
+    });
+    for await (const row of rows)
+      yield { ...locatedOf(row), pixelData: row.pixel_data ? toLayout(row.pixel_data) : undefined };
   }
 
   async *blobs(scope: InstanceScope): AsyncGenerator<imaging.LocateInstancesResponse> {
     for await (const row of this.instanceRows(scope)) yield locatedOf(row);
   }
 
-  private async *instanceRows(scope: InstanceScope): AsyncGenerator<InstanceRow> {
-    for (let after: InstanceRow | undefined; ;) {
-      const rows = await this.page(scope, after).limit(geometryPageRows).execute();
-      yield* rows;
-      after = rows.at(-1);
-      if (rows.length < geometryPageRows || !after) return;
-    }
+  framesOfInstance(scope: Required<InstanceScope>, numbers: readonly number[]): Promise<LocatedObject | undefined> {
+    return framesOfInstance(this.db, scope, numbers);
   }
 
-  /** Instance order: series, then instance number, then UID; pages go on after a row, so that none is skipped. */
-  private page(scope: InstanceScope, after: InstanceRow | undefined) {
-    let query = this.db
-      .selectFrom('instance')
-      .select([
-        'sop_instance_uid',
-        'study_instance_uid',
-        'series_instance_uid',
-        'sop_class_uid',
-        'transfer_syntax_uid',
-        'instance_revision',
-        'blob_key',
-        'blob_bytes',
-        'blob_sha256',
-        'issued_by_callosum',
-        'source',
-        'association_id',
-        'stored_at',
-        'instance_number',
-        'image',
-      ])
-      .where('study_instance_uid', '=', scope.studyInstanceUid)
-      .orderBy('series_instance_uid')
-      .orderBy(numberOrLast)
-      .orderBy('sop_instance_uid');
-    if (scope.seriesInstanceUid) query = query.where('series_instance_uid', '=', scope.seriesInstanceUid);
-    if (scope.sopInstanceUid) query = query.where('sop_instance_uid', '=', scope.sopInstanceUid);
-    if (after) {
-      const number = after.instance_number ?? lastNumber;
-      query = query.where(
-        sql<boolean>`(series_instance_uid, ${numberOrLast}, sop_instance_uid) >
-          (${after.series_instance_uid}, ${number}::bigint, ${after.sop_instance_uid})`,
-      );
-    }
-    return query;
+  singleFrames(series: SeriesScope, limit: number): Promise<readonly LocatedObject[]> {
+    return singleFrames(this.db, series, limit);
+  }
+
+  unindexed(studyInstanceUid: string, blobKeys: readonly string[]): Promise<readonly string[]> {
+    return unindexedBlobs(this.db, studyInstanceUid, blobKeys);
+  }
+
+  private instanceRows(scope: InstanceScope): AsyncGenerator<InstanceRow> {
+    return pageByPage(async (after) =>
+      pageOf(await this.page(scope, after).limit(geometryPageRows).execute(), geometryPageRows),
+    );
+  }
+
+  private page(scope: InstanceScope, after: InstancePosition | undefined) {
+    return inInstanceOrder(this.db, scope, after).select([
+      'sop_instance_uid',
+      'study_instance_uid',
+      'series_instance_uid',
+      'sop_class_uid',
+      'transfer_syntax_uid',
+      'instance_revision',
+      'blob_key',
+      'blob_bytes',
+      'blob_sha256',
+      'issued_by_callosum',
+      'source',
+      'association_id',
+      'stored_at',
+      'instance_number',
+      'image',
+    ]);
   }
 }
-
-/** Instances without a number come last. */
-const lastNumber = 2 ** 31;
-const numberOrLast = sql<number>`coalesce(instance_number, ${sql.lit(lastNumber)}::bigint)`;
 
 function toSeries(row: Selectable<SeriesTable>, instances: imaging.Instance[]): imaging.Series {
   return {

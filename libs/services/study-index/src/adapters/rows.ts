@@ -1,6 +1,6 @@
+import { cleanText } from '../domain/clean-text.js';
 import type { IdentityAttributes } from '../domain/identity.js';
 import type { InstanceRecord } from '../domain/instance.js';
-import { cleanText } from './json-column.js';
 
 export const patientRow = (patient_digest: string, patient: IdentityAttributes) => ({
   patient_digest,

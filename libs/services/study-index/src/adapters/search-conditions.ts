@@ -1,9 +1,11 @@
 import type { MatchRange as Range, QueryCondition as Condition, QueryKey as Key } from '@callosum/dicom';
 import { sql } from 'kysely';
 
+import { gramsOf, literalsOf } from '../domain/grams.js';
 import { type Level, levelOfKey } from '../domain/keys.js';
 import { type NameNarrowing, narrowName } from '../domain/match-name.js';
 import { fieldOf, type SearchField, type Sql, timeColumnOf } from './search-fields.js';
+import { partOfName, wordOfName } from './study-text.js';
 
 /**
  * True when the condition in SQL finds just the rows that match. Else it finds those and more: names are kept without
@@ -27,6 +29,41 @@ export function isDecided(key: Key): boolean {
 export function conditionSql(key: Key): Sql {
   const field = fieldOf(key);
   return field ? fieldSql(field, key.condition) : metadataSql(key);
+}
+
+/** A beginning of so many characters is found by an index of its own. */
+export const beginningMin = 3;
+
+/**
+ * Grams that a study has in its text when it matches a key, for keys that no other index finds: what people type is in the
+ * middle of names and numbers, or begins some word. None where grams say nothing.
+ */
+export function gramsOfKey(key: Key): string[] {
+  const inText = fieldOf(key)?.inText;
+  if (!inText) return [];
+  const { condition } = key;
+  switch (condition.kind) {
+    case 'words':
+      return gramsOf(condition.prefixes.map(wordOfName));
+    case 'name': {
+      const narrowings = condition.groups.flatMap((group) => (group ? [narrowName(group)] : []));
+      if (narrowings.some(({ kind }) => kind === 'equal')) return [];
+      return gramsOfLike(narrowings.map(({ text }) => partOfName(text)));
+    }
+    // Of one value or pattern: studies that match another one have other grams.
+    case 'wildcard':
+      return condition.patterns.length === 1 ? gramsOfLike(condition.patterns.map(likePattern), inText) : [];
+    case 'equal':
+      return inText === 'alone' && condition.values.length === 1 ? gramsOf(condition.values) : [];
+    default:
+      return [];
+  }
+}
+
+function gramsOfLike(patterns: readonly string[], inText: SearchField['inText'] = 'indexed'): string[] {
+  const literals = patterns.map(literalsOf);
+  const isIndexed = literals.some(([beginning = '']) => [...beginning].length >= beginningMin);
+  return isIndexed && inText === 'indexed' ? [] : gramsOf(literals.flat());
 }
 
 function fieldSql(field: SearchField, condition: Condition): Sql {
@@ -157,7 +194,7 @@ const datasetColumn: Readonly<Record<Level, Sql>> = {
 };
 
 /** A wildcard of DICOM for LIKE with '\' as its escape. */
-const likePattern = (pattern: string): string =>
+export const likePattern = (pattern: string): string =>
   pattern.replace(/[\\%_*?]/g, (c) => (c === '*' ? '%' : c === '?' ? '_' : `\\${c}`));
 const escapeRegex = (text: string): string => text.replace(/[^\p{L}\p{N}]/gu, (c) => `\\${c}`);
 

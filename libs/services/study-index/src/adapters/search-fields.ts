@@ -6,17 +6,22 @@ import { computed } from '../domain/keys.js';
 export type Sql = RawBuilder<unknown>;
 
 /** How a match key is found in the tables. */
-export type SearchField =
+export type SearchField = (
   | { readonly type: 'text' | 'date' | 'time' | 'number' | 'texts'; readonly column: Sql }
   /** Folded keys by component group; `elsewhere` says which rows have groups that have no column. */
   | { readonly type: 'name'; readonly groups: readonly Sql[]; readonly elsewhere?: Sql }
   /** What the study's instances have among them. */
-  | { readonly type: 'sopClasses' };
+  | { readonly type: 'sopClasses' }
+) & {
+  /** It is part of the text of a study (study-text); `alone` where no index finds what it begins with, or all of it. */
+  readonly inText?: 'indexed' | 'alone';
+};
 
 /** Referring physicians whose name has an ideographic or phonetic group: an index of their own has them. */
 export const referringGroups = '$."00080090".Value[*] ? (exists(@.Ideographic) || exists(@.Phonetic))';
 
 const text = (column: Sql): SearchField => ({ type: 'text', column });
+const inText = (column: Sql, how: 'indexed' | 'alone' = 'indexed'): SearchField => ({ ...text(column), inText: how });
 const date = (column: Sql): SearchField => ({ type: 'date', column });
 const time = (column: Sql): SearchField => ({ type: 'time', column });
 const number = (column: Sql): SearchField => ({ type: 'number', column });
@@ -31,7 +36,7 @@ const searchFields: Readonly<Record<Tag, SearchField>> = {
   '0020000D': text(sql`st.study_instance_uid`),
   '00080020': date(sql`st.study_date`),
   '00080030': time(sql`st.study_time_key`),
-  '00080050': text(sql`st.accession_number`),
+  '00080050': inText(sql`st.accession_number`),
   [computed.modalitiesInStudy]: { type: 'texts', column: sql`st.modalities` },
   [computed.sopClassesInStudy]: { type: 'sopClasses' },
   [computed.numberOfStudyRelatedSeries]: number(sql`st.series_count`),
@@ -45,12 +50,13 @@ const searchFields: Readonly<Record<Tag, SearchField>> = {
     groups: [sql`st.referring_name_key`],
     elsewhere: sql`st.attributes @? ${sql.lit(referringGroups)}`,
   },
-  '00081030': text(sql`st.study_description`),
+  '00081030': inText(sql`st.study_description`, 'alone'),
   '00100010': {
     type: 'name',
     groups: [sql`st.name_key`, sql`st.name_key_ideographic`, sql`st.name_key_phonetic`],
+    inText: 'indexed',
   },
-  '00100020': text(sql`st.patient_id`),
+  '00100020': inText(sql`st.patient_id`),
   '00100021': text(sql`st.issuer_of_patient_id`),
   '00100030': date(sql`replace(st.patient_birth_date, '.', '')`),
   '00100040': text(sql`st.patient_sex`),

@@ -1,12 +1,15 @@
-import type { QueryKey as Key } from '@callosum/dicom';
+import { dictionaryEntry, personName, type QueryKey as Key } from '@callosum/dicom';
 import { Turns } from '@callosum/kernel';
-import { CompiledQuery, type DatabaseConnection, type Kysely, sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 
 import type { SearchPage, SearchPosition, SearchQuery, SearchStore } from '../application/search.js';
 import type { SearchRow } from '../application/search-answer.js';
-import { SearchTooBroadError } from '../domain/errors.js';
+import { SearchTooBroadError, TooManyBroadSearchesError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
-import type { Level } from '../domain/keys.js';
+import { type Level, levelOfKey } from '../domain/keys.js';
+import { endedBy } from './ended-by.js';
+import { isBroad } from './search-breadth.js';
+import { RareText } from './rare-text.js';
 import { conditionSql, isDecided } from './search-conditions.js';
 import { ofPatient, type Sql } from './search-fields.js';
 import { type At, orderOf, positionColumns, sectionsAfter } from './search-order.js';
@@ -17,6 +20,9 @@ interface FoundRow {
   patient_id: string;
   issuer_of_patient_id: string;
   patient_name: string;
+  patient_birth_date: string;
+  patient_sex: string;
+  inconsistent: boolean;
   modalities: string[];
   series_count: number;
   study_instance_count: number;
@@ -37,53 +43,21 @@ interface FoundRow {
 
 /** Half of a pool's connections: however long searches look, indexing goes on. */
 const pagesAtOnceMax = 4;
+/** Of these so many may be of broad searches: who asks for one study or patient does not wait until they end. */
+const broadPagesAtOnceMax = 2;
+/** With those that wait. More would fill the doors, which hold a request each, and then nobody finds anything. */
+const broadMax = 32;
 /** query_canceled: the statement timeout. */
 const statementCanceled = '57014';
 
 type Db = Kysely<StudyIndexTables>;
 
-/** Of the connections of pools, which keep theirs: asked once each, not once a page. */
-const processIds = new WeakMap<DatabaseConnection, number>();
-
-async function processIdOf(db: Db): Promise<number | undefined> {
-  return await db.getExecutor().provideConnection(async (connection) => {
-    if (!processIds.has(connection)) {
-      const asked = CompiledQuery.raw('select pg_backend_pid() as pid');
-      const { rows } = await connection.executeQuery<{ pid: number }>(asked);
-      if (rows[0]) processIds.set(connection, rows[0].pid);
-    }
-    return processIds.get(connection);
-  });
-}
-
-/** Runs `work` on one connection; the signal ends its statement too, which would look on for nobody. */
-async function endedBy<T>(db: Db, signal: AbortSignal | undefined, work: (db: Db) => Promise<T>): Promise<T> {
-  if (!signal || db.isTransaction) return await work(db);
-  return await db.connection().execute(async (connection) => {
-    const processId = await processIdOf(connection);
-    let ending: Promise<unknown> | undefined;
-    const end = (): void => {
-      // Where it cannot be ended, its timeout does.
-      ending = sql`select pg_cancel_backend(${processId})`.execute(db).catch(() => undefined);
-    };
-    signal.addEventListener('abort', end, { once: true });
-    try {
-      signal.throwIfAborted();
-      return await work(connection);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', end);
-      // The connection is another one's after this, and that one's statement must not be ended.
-      await ending;
-    }
-  });
-}
-
 /** The search of the index in SQL; each page is a statement or a few of their own. */
 export class PostgresSearchStore implements SearchStore {
   private readonly turns = new Turns(pagesAtOnceMax);
+  private readonly broadTurns = new Turns(broadPagesAtOnceMax);
+  private broad = 0;
+  private readonly rareText = new RareText();
 
   constructor(private readonly db: Kysely<StudyIndexTables>) {}
 
@@ -97,43 +71,92 @@ export class PostgresSearchStore implements SearchStore {
     signal?: AbortSignal,
   ): Promise<SearchPage> {
     const askedAt = performance.now();
-    return this.turns.run(async () => {
+    const work = async (): Promise<SearchPage> => {
       const waitedMs = performance.now() - askedAt;
       const sections = after ? sectionsOf(query, after as At) : [sql`true`];
-      const rows = await endedBy(this.db, signal, async (db) => {
+      const { rows, isCut } = await endedBy(this.db, signal, async (db, mark) => {
+        const narrowing = await this.rareText.conditions(db, mark, query);
         const found: FoundRow[] = [];
         for (const section of sections) {
-          if (found.length >= limit) break;
           signal?.throwIfAborted();
-          found.push(...(await this.rows(db, query, section, limit - found.length, offset)));
+          const part = { where: [section, ...narrowing], limit: limit - found.length, offset };
+          const { rows: more, isCut } = await this.rows(db, mark, query, part);
+          found.push(...more);
+          if (isCut) return { rows: found, isCut };
         }
-        return found;
-      });
-      const last = rows.length >= limit ? rows.at(-1) : undefined;
+        return { rows: found, isCut: false };
+      }).catch(asTooBroad);
+      const last = isCut ? rows.at(-1) : undefined;
       return { rows: rows.map(toRow), waitedMs, ...(last && { next: positionOf(last) }) };
-    }, signal);
+    };
+    const inTurn = (): Promise<SearchPage> => this.turns.run(work, signal);
+    return isBroad(query, offset) ? this.asBroad(inTurn, after === undefined, signal) : inTurn();
   }
 
-  private async rows(db: Db, query: SearchQuery, section: Sql, limit: number, offset: number): Promise<FoundRow[]> {
-    const conditions = [sql`st.instance_count > 0`, section, ...query.keys.map(conditionSql)];
+  /** @param isFirst who has begun to be answered is answered to the end */
+  private async asBroad<T>(work: () => Promise<T>, isFirst: boolean, signal: AbortSignal | undefined): Promise<T> {
+    if (isFirst && this.broad >= broadMax) throw new TooManyBroadSearchesError();
+    this.broad++;
+    try {
+      return await this.broadTurns.run(work, signal);
+    } finally {
+      this.broad--;
+    }
+  }
+
+  /** `isCut`: there may be more behind the last. */
+  private async rows(
+    db: Db,
+    mark: Sql,
+    query: SearchQuery,
+    { where, limit, offset }: { where: readonly Sql[]; limit: number; offset: number },
+  ): Promise<{ readonly rows: readonly FoundRow[]; readonly isCut: boolean }> {
+    const conditions = [sql`st.instance_count > 0`, ...where, ...query.keys.map(conditionSql)];
     // A patient without a Patient ID is none that could be asked for by it (PS3.4 C.6.1.1.2): its studies are found as studies.
     if (query.level === 'patient') conditions.push(sql`st.patient_id <> ''`);
     const distinct =
       query.level === 'patient' && query.onePerPatient
         ? sql`distinct on (st.patient_id, st.issuer_of_patient_id)`
         : sql``;
-    try {
-      const { rows } = await sql<FoundRow>`
-        select ${distinct} ${columnsOf(query)} from ${tablesOf[query.level]}
+    const select = <T>(columns: Sql, rowsMax: number): Promise<readonly T[]> =>
+      sql<T>`${mark}
+        select ${distinct} ${columns} from ${tablesOf[query.level]}
         where ${sql.join(conditions, sql` and `)}
         order by ${orderOf[query.level]}
-        limit ${limit} offset ${offset}`.execute(db);
-      return rows;
-    } catch (error) {
-      if ((error as { code?: unknown }).code === statementCanceled) throw new SearchTooBroadError({ cause: error });
-      throw error;
-    }
+        limit ${rowsMax} offset ${offset}`
+        .execute(db)
+        .then(({ rows }) => rows);
+    const rowsMax = mayBeLarge(query) ? fitting(await select<{ bytes: number }>(sizeColumn, limit), limit) : limit;
+    const rows = rowsMax === 0 ? [] : await select<FoundRow>(columnsOf(query), rowsMax);
+    return { rows, isCut: rows.length >= rowsMax && rowsMax > 0 };
   }
+}
+
+/** Whichever of its statements takes too long, the search does. */
+function asTooBroad(error: unknown): never {
+  if ((error as { code?: unknown } | null)?.code === statementCanceled) throw new SearchTooBroadError({ cause: error });
+  throw error;
+}
+
+/** Bytes of the metadata of a page as PostgreSQL keeps it, which is deflated to a tenth or so: some 2 MB of JSON. */
+const keptBytesMax = 200_000;
+/** Read without what it is the size of. */
+const sizeColumn = sql`pg_column_size(i.metadata) as bytes`;
+
+/** Whether what is asked for of instances may be megabytes of each: all of an enhanced object, or a sequence of it. */
+function mayBeLarge({ level, tags }: SearchQuery): boolean {
+  if (level !== 'instance') return false;
+  if (tags === 'all') return true;
+  const ofInstance = tags.filter((tag) => levelOfKey(tag) === 'instance');
+  return ofInstance.some((tag) => ['SQ', 'UT', 'UC', 'UN', 'OB', 'OW'].includes(dictionaryEntry(tag)?.vr ?? 'UN'));
+}
+
+/** So many of the next rows as may be in memory at once: one at least, 0 when there are none. */
+function fitting(next: readonly { readonly bytes: number }[], limit: number): number {
+  let sum = 0;
+  const tooMany = next.findIndex(({ bytes }, at) => (sum += bytes) > keptBytesMax && at > 0);
+  // As many as were asked for where all fit: then it is not said that there are more.
+  return tooMany < 0 ? (next.length === 0 ? 0 : limit) : tooMany;
 }
 
 /** Where each patient is one row, the patient's other rows do not come after it. */
@@ -142,8 +165,8 @@ const sectionsOf = (query: SearchQuery, at: At): Sql[] =>
     ? sectionsAfter('patient', at).slice(-2)
     : sectionsAfter(query.level, at);
 
-const studyColumns = sql`st.study_instance_uid, st.patient_id, st.issuer_of_patient_id, st.patient_name, st.modalities,
-  st.series_count, st.instance_count as study_instance_count, st.attributes as study_attributes`;
+const studyColumns = sql`st.study_instance_uid, st.patient_id, st.issuer_of_patient_id, st.patient_name,
+  st.patient_birth_date, st.patient_sex, st.inconsistent, st.modalities, st.series_count, st.instance_count as study_instance_count, st.attributes as study_attributes`;
 const seriesColumns = sql`se.series_instance_uid, se.instance_count as series_instance_count, se.attributes as series_attributes`;
 const seriesTables = sql`study st join series se using (study_instance_uid)`;
 const tablesOf: Readonly<Record<Level, Sql>> = {
@@ -176,15 +199,17 @@ const metadataColumn = (tags: SearchQuery['tags']): Sql =>
 
 /**
  * Whose study it is, as its row has it from all of its instances: what keys are matched by is what is answered, also where
- * the instance that stands for the study says less.
+ * the instance that stands for the study says less. Where they contradict each other that instance speaks for itself: the
+ * row says the same, but for one of a version that took each attribute from another instance.
  */
-function patientOf({ patient_id, issuer_of_patient_id, patient_name, study_attributes }: FoundRow): DicomJson {
-  const [Alphabetic = '', Ideographic = '', Phonetic = ''] = patient_name.split('=');
-  const name = { Alphabetic, ...(Ideographic && { Ideographic }), ...(Phonetic && { Phonetic }) };
+function patientOf(row: FoundRow): DicomJson {
+  if (row.inconsistent) return {};
   return {
-    ...(patient_name && !study_attributes['00100010']?.Value && { '00100010': { vr: 'PN', Value: [name] } }),
-    ...(patient_id && { '00100020': { vr: 'LO', Value: [patient_id] } }),
-    ...(issuer_of_patient_id && { '00100021': { vr: 'LO', Value: [issuer_of_patient_id] } }),
+    ...(row.patient_name && { '00100010': { vr: 'PN', Value: [personName(row.patient_name)] } }),
+    ...(row.patient_id && { '00100020': { vr: 'LO', Value: [row.patient_id] } }),
+    ...(row.issuer_of_patient_id && { '00100021': { vr: 'LO', Value: [row.issuer_of_patient_id] } }),
+    ...(row.patient_birth_date && { '00100030': { vr: 'DA', Value: [row.patient_birth_date] } }),
+    ...(row.patient_sex && { '00100040': { vr: 'CS', Value: [row.patient_sex] } }),
   };
 }
 

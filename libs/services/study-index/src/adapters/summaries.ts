@@ -3,6 +3,7 @@ import { type RawBuilder, sql, type Transaction, type UpdateObject } from 'kysel
 import type { DicomJson } from '../domain/instance.js';
 import { seriesLevel, studyLevel } from '../domain/levels.js';
 import { jsonColumn } from './json-column.js';
+import { updateWithText } from './study-text.js';
 import type { StudyIndexTables } from './tables.js';
 
 /**
@@ -116,37 +117,31 @@ export async function refreshStudy(
   };
   if (!force) {
     // As for the series: its attributes come from an instance that nearly never changes.
-    const { numUpdatedRows } = await trx
-      .updateTable('study')
-      .set(values)
-      .where('study_instance_uid', '=', studyUid)
-      .where('representative_sha256', '=', representative(trx, studyUid).select('blob_sha256'))
-      .executeTakeFirst();
-    if (numUpdatedRows > 0n) return;
+    const representativeSha256 = representative(trx, studyUid).select('blob_sha256');
+    const isSame = sql<boolean>`study.study_instance_uid = ${studyUid}
+      and study.representative_sha256 = (${representativeSha256})`;
+    if ((await updateWithText(trx, values, isSame)) > 0) return;
   }
   const first = await representative(trx, studyUid)
     .select(['sop_instance_uid', 'blob_sha256', 'source', 'stored_at'])
     .executeTakeFirst();
   const level = first && studyLevel(await metadataOf(trx, first.sop_instance_uid));
-  await trx
-    .updateTable('study')
-    .set({
-      ...values,
-      ...(level
-        ? {
-            source: first.source,
-            first_stored_at: first.stored_at,
-            representative_sha256: first.blob_sha256,
-            study_date: level.studyDate,
-            study_time_key: level.studyTimeKey,
-            accession_number: level.accessionNumber,
-            study_id: level.studyId,
-            study_description: level.studyDescription,
-            referring_name_key: level.referringNameKey,
-            attributes: jsonColumn(level.attributes),
-          }
-        : nothingLeft),
-    })
-    .where('study_instance_uid', '=', studyUid)
-    .execute();
+  const all = {
+    ...values,
+    ...(level
+      ? {
+          source: first.source,
+          first_stored_at: first.stored_at,
+          representative_sha256: first.blob_sha256,
+          study_date: level.studyDate,
+          study_time_key: level.studyTimeKey,
+          accession_number: level.accessionNumber,
+          study_id: level.studyId,
+          study_description: level.studyDescription,
+          referring_name_key: level.referringNameKey,
+          attributes: jsonColumn(level.attributes),
+        }
+      : nothingLeft),
+  };
+  await updateWithText(trx, all, sql<boolean>`study.study_instance_uid = ${studyUid}`);
 }

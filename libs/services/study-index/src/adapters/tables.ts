@@ -1,5 +1,6 @@
 import type { ColumnType, Generated } from 'kysely';
 
+import type { ImageValues } from '../domain/image-pixel.js';
 import type { DicomJson, InstanceImage, StoredPixelLayout } from '../domain/instance.js';
 import type { StatedSeries, StepStatus } from '../domain/procedure-step.js';
 
@@ -54,6 +55,14 @@ export interface StudyTable extends Omit<PatientTable, 'patient_digest'> {
   held_since: Timestamp | null;
   /** When its retention is looked at next; null: at the next turn. */
   retention_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
+  /** Of what `study_text` has of it; null where nobody wrote that yet. */
+  text_digest: ColumnType<string | null, string | undefined, string>;
+}
+
+/** Names, numbers and the description of a study as one text, see study-text: what parts of them are looked for in. */
+export interface StudyTextTable {
+  study_instance_uid: string;
+  text: string;
 }
 
 export interface SeriesTable {
@@ -95,8 +104,21 @@ export interface InstanceTable {
   image: Json<InstanceImage>;
   pixel_data: Json<StoredPixelLayout | null>;
   metadata: Json<DicomJson>;
+  /** The same as deflated text, see stored-pieces; of this blob, which is another one where the version before wrote. */
+  metadata_pieces: ColumnType<Buffer | null, Uint8Array | undefined, Uint8Array>;
+  metadata_pieces_blob: ColumnType<string | null, string | undefined, string>;
+  /** How its samples lie, of the blob of the pieces; null where a version before wrote it. */
+  image_pixel: ColumnType<ImageValues | null, string | undefined, string>;
   /** When it was last written, on the database's clock. */
   seen_at: Timestamp;
+}
+
+/** Where the frames of an instance with many are, see domain/frame-pages; of this blob. */
+export interface InstanceFramesTable {
+  sop_instance_uid: string;
+  page: number;
+  blob_key: string;
+  ranges: ColumnType<Buffer, Uint8Array, Uint8Array>;
 }
 
 /** A sender's word that it is done with an association. */
@@ -160,8 +182,10 @@ export interface RevisionTable {
 export interface StudyIndexTables {
   patient: PatientTable;
   study: StudyTable;
+  study_text: StudyTextTable;
   series: SeriesTable;
   instance: InstanceTable;
+  instance_frames: InstanceFramesTable;
   release: ReleaseTable;
   procedure_step: ProcedureStepTable;
   withheld_instance: WithheldInstanceTable;

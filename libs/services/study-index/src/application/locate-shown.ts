@@ -1,5 +1,3 @@
-import type { imaging } from '@callosum/contracts';
-
 /** The archive decides what is shown; the index learns of it a moment later. */
 export interface WithheldAmong {
   withheldAmong(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<ReadonlySet<string>>;
@@ -9,30 +7,26 @@ export interface WithheldAmong {
 const askedAtOnce = 500;
 
 /**
- * Where the bytes of instances are, but for those that are hidden by now: whoever asks is about to give them to a model, a
+ * Instances, but for those that are hidden by now: whoever asks where their bytes are is about to give them to a model, a
  * viewer or another node.
+ * @param uidOf SOP Instance UID
  */
-export async function* withoutWithheld(
+export async function* withoutWithheld<T>(
   archive: WithheldAmong,
   studyInstanceUid: string,
-  located: AsyncIterable<imaging.LocateInstancesResponse>,
-): AsyncGenerator<imaging.LocateInstancesResponse> {
-  let page: imaging.LocateInstancesResponse[] = [];
+  located: AsyncIterable<T> | Iterable<T>,
+  uidOf: (one: T) => string,
+): AsyncGenerator<T> {
+  let page: T[] = [];
+  const shown = async (): Promise<T[]> => {
+    const withheld = await archive.withheldAmong(studyInstanceUid, page.map(uidOf));
+    return page.filter((one) => !withheld.has(uidOf(one)));
+  };
   for await (const one of located) {
     page.push(one);
     if (page.length < askedAtOnce) continue;
-    yield* await shownOf(archive, studyInstanceUid, page);
+    yield* await shown();
     page = [];
   }
-  yield* await shownOf(archive, studyInstanceUid, page);
-}
-
-async function shownOf(
-  archive: WithheldAmong,
-  studyInstanceUid: string,
-  page: readonly imaging.LocateInstancesResponse[],
-): Promise<imaging.LocateInstancesResponse[]> {
-  const uids = page.flatMap(({ instance }) => instance?.sopInstanceUid ?? []);
-  const withheld = await archive.withheldAmong(studyInstanceUid, uids);
-  return page.filter(({ instance }) => !withheld.has(instance?.sopInstanceUid ?? ''));
+  yield* await shown();
 }

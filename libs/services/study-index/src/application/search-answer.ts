@@ -5,9 +5,11 @@ import {
   inTagOrder,
   keysInItems,
   partOf,
+  type Tag,
+  type Wanted,
 } from '@callosum/dicom';
 
-import { computed, isComputed, isWithin, type Level, levelOfKey } from '../domain/keys.js';
+import { computed, isWithin, type Level, levelOfKey } from '../domain/keys.js';
 import type { SearchPlan } from './search-plan.js';
 
 /** One match with the levels above it. At the patient's level the study is one of the patient's. */
@@ -45,45 +47,86 @@ export function datasetOfLevel(row: SearchRow, level: Level): DicomJson {
 
 /** The answer of one row: a dataset of the DICOM JSON model in ascending order of tags. */
 export function answerOf(row: SearchRow, plan: SearchPlan): DicomJson {
-  const { level, wanted } = plan;
-  const stored: DicomJson = { ...row.study.attributes, ...row.series?.attributes, ...row.metadata };
-  const dataset: DicomJson = {};
-  for (const [tag, attribute] of Object.entries(stored)) {
-    if (!isWithin(levelOfKey(tag), level)) continue;
-    const want = wanted.get(tag) ?? (plan.wantsAll ? 'whole' : undefined);
-    if (want !== undefined)
-      dataset[tag] = plan.onlyRequested ? partOf(attribute, want, keysInItems(plan.keys, tag)) : attribute;
-  }
-  for (const [tag, element] of Object.entries(computedOf(row, level))) {
-    if (wanted.has(tag)) dataset[tag] = element;
-  }
+  const dataset = plan.wantsAll ? wholeOf(row, plan) : partOfRow(row, plan);
   if (plan.onlyRequested) {
+    for (const tag of plan.wanted.keys()) dataset[tag] ??= { vr: dictionaryEntry(tag)?.vr ?? 'UN' };
     // JSON is Unicode; who writes the answer says which set it is written in.
-    delete dataset['00080005'];
-    for (const tag of wanted.keys()) dataset[tag] ??= { vr: dictionaryEntry(tag)?.vr ?? 'UN' };
-  } else dataset['00080005'] ??= { vr: 'CS', Value: ['ISO_IR 192'] };
-  return inTagOrder(dataset);
+    delete dataset[characterSet];
+  } else dataset[characterSet] ??= inUnicode;
+  // A part is in order, but for what was put behind it.
+  return plan.wantsAll || plan.onlyRequested ? inTagOrder(dataset) : dataset;
+}
+
+const characterSet = '00080005';
+const inUnicode: DicomJsonElement = { vr: 'CS', Value: ['ISO_IR 192'] };
+
+/** All there is of the row, and what follows from it where that was asked for. */
+function wholeOf(row: SearchRow, plan: SearchPlan): DicomJson {
+  const { wanted, level } = plan;
+  const dataset: DicomJson = {};
+  const stored: DicomJson = { ...row.study.attributes, ...row.series?.attributes, ...row.metadata };
+  for (const [tag, attribute] of Object.entries(stored))
+    if (isWithin(levelOfKey(tag), level)) dataset[tag] = given(tag, attribute, wanted.get(tag) ?? 'whole', plan);
+  for (const [tag] of wantedWithin(plan)) {
+    const element = computedOf(tag, row);
+    if (element) dataset[tag] = element;
+  }
+  return dataset;
+}
+
+/** Nearly every answer: a few of the attributes that are stored. */
+function partOfRow(row: SearchRow, plan: SearchPlan): DicomJson {
+  const dataset: DicomJson = {};
+  for (const [tag, want] of wantedWithin(plan)) {
+    const stored = row.metadata?.[tag] ?? row.series?.attributes[tag] ?? row.study.attributes[tag];
+    const element = computedOf(tag, row) ?? (stored && given(tag, stored, want, plan));
+    if (element) dataset[tag] = element;
+    else if (tag === characterSet) dataset[tag] = inUnicode;
+  }
+  return dataset;
+}
+
+const given = (tag: Tag, attribute: DicomJsonElement, want: Wanted | 'whole', plan: SearchPlan): DicomJsonElement =>
+  plan.onlyRequested ? partOf(attribute, want, keysInItems(plan.keys, tag)) : attribute;
+
+const ofPlan = new WeakMap<SearchPlan, readonly (readonly [Tag, Wanted | 'whole'])[]>();
+
+/** What is wanted of the level and those above, in ascending order of tags; the same for each row of a search. */
+function wantedWithin(plan: SearchPlan): readonly (readonly [Tag, Wanted | 'whole'])[] {
+  const known = ofPlan.get(plan);
+  if (known) return known;
+  const within = [...plan.wanted]
+    .filter(([tag]) => isWithin(levelOfKey(tag), plan.level))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  ofPlan.set(plan, within);
+  return within;
 }
 
 const integer = (value: number): DicomJsonElement => ({ vr: 'IS', Value: [value] });
 
-/** What follows from the rows. Everything indexed can be retrieved at once (PS3.3 C.4.23.1.1). */
-function computedOf({ study, series }: SearchRow, level: Level): DicomJson {
+/** What follows from the rows, where the attribute is of that kind. Everything indexed can be retrieved at once (PS3.3 C.4.23.1.1). */
+function computedOf(tag: Tag, { study, series }: SearchRow): DicomJsonElement | undefined {
   const { ofPatient, sopClassUids } = study;
-  const values: DicomJson = {
-    ...(ofPatient && {
-      [computed.numberOfPatientRelatedStudies]: integer(ofPatient.studies),
-      [computed.numberOfPatientRelatedSeries]: integer(ofPatient.series),
-      [computed.numberOfPatientRelatedInstances]: integer(ofPatient.instances),
-    }),
-    [computed.modalitiesInStudy]: { vr: 'CS', Value: [...study.modalities] },
-    ...(sopClassUids && { [computed.sopClassesInStudy]: { vr: 'UI', Value: [...sopClassUids] } }),
-    [computed.numberOfStudyRelatedSeries]: integer(study.seriesCount),
-    [computed.numberOfStudyRelatedInstances]: integer(study.instanceCount),
-    [computed.instanceAvailability]: { vr: 'CS', Value: ['ONLINE'] },
-    ...(series && { [computed.numberOfSeriesRelatedInstances]: integer(series.instanceCount) }),
-  };
-  return Object.fromEntries(
-    Object.entries(values).filter(([tag]) => isComputed(tag) && isWithin(levelOfKey(tag), level)),
-  );
+  switch (tag) {
+    case computed.numberOfPatientRelatedStudies:
+      return ofPatient && integer(ofPatient.studies);
+    case computed.numberOfPatientRelatedSeries:
+      return ofPatient && integer(ofPatient.series);
+    case computed.numberOfPatientRelatedInstances:
+      return ofPatient && integer(ofPatient.instances);
+    case computed.modalitiesInStudy:
+      return { vr: 'CS', Value: [...study.modalities] };
+    case computed.sopClassesInStudy:
+      return sopClassUids && { vr: 'UI', Value: [...sopClassUids] };
+    case computed.numberOfStudyRelatedSeries:
+      return integer(study.seriesCount);
+    case computed.numberOfStudyRelatedInstances:
+      return integer(study.instanceCount);
+    case computed.instanceAvailability:
+      return { vr: 'CS', Value: ['ONLINE'] };
+    case computed.numberOfSeriesRelatedInstances:
+      return series && integer(series.instanceCount);
+    default:
+      return undefined;
+  }
 }

@@ -34,6 +34,7 @@ export interface SearchStore {
   /**
    * @param signal ends the waiting and the looking, with its reason
    * @throws {SearchTooBroadError} when it takes longer than a statement may
+   * @throws {TooManyBroadSearchesError} when many others wait that take as long
    */
   page(
     query: SearchQuery,

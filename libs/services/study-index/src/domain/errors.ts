@@ -14,6 +14,13 @@ export class MalformedUidError extends CallosumError {
   }
 }
 
+/** Thrown when a request asks for more than one request may, or for what cannot be. */
+export class MalformedRequestError extends CallosumError {
+  constructor(reason: string) {
+    super('study-index.malformed-request', 'invalid', reason);
+  }
+}
+
 /** Thrown when If-Match is no entity tag that this service gave. */
 export class PreconditionError extends CallosumError {
   constructor() {
@@ -30,6 +37,13 @@ export class SearchTooBroadError extends CallosumError {
       'the search takes too long: narrow it by date, patient, accession number or UID',
       options,
     );
+  }
+}
+
+/** Thrown when as many searches that may look at all there is wait as may: a narrower one is answered, and this one later. */
+export class TooManyBroadSearchesError extends CallosumError {
+  constructor() {
+    super('study-index.too-many-broad-searches', 'unavailable', 'too many searches without a narrow key wait already');
   }
 }
 

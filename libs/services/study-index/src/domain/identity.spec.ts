@@ -57,6 +57,16 @@ describe('identity of a study', () => {
     }
   });
 
+  it.each<[string, Partial<IdentityAttributes>, Partial<IdentityAttributes>]>([
+    ['an issuer', { issuerOfPatientId: '', patientName: 'Doe^Jane' }, { patientId: 'P2' }],
+    ['a Patient ID', { patientId: '', patientName: 'Doe^Jane' }, {}],
+    ['a birth date', { patientId: 'P2', patientBirthDate: '' }, {}],
+  ])('of contradicting accounts is the first, also where that lacks %s and the other has it', (_, one, other) => {
+    const first = { ...base, ...one };
+    expect(studyIdentity([first, { ...base, ...other }])).toMatchObject({ ...first, inconsistent: true });
+    expect(studyIdentity([{ ...base, ...other }, first])).toMatchObject({ ...base, ...other, inconsistent: true });
+  });
+
   it('does not depend on the order in which instances arrived', () => {
     const version = fc.record({
       patientId: fc.constantFrom('P1', 'P2', ''),

@@ -87,17 +87,15 @@ function normalise(name: Name, value: string): string {
 /**
  * One identity from everything the study's source instances said, in the order they were stored. Of several accounts
  * that do not contradict each other each attribute is the one that says most, so that the order they came in is no matter.
+ * Of others all attributes are those of the first, which also stands for the study where it is searched.
  * The digest covers the normalised attributes, so that spelling differences that carry no identity do not
  * break a link; of an inconsistent study it covers every version.
  */
 export function studyIdentity(versions: readonly IdentityAttributes[]): StudyIdentity {
   const inconsistent = identifiersDiffer(versions) || peopleDiffer(versions);
-  // Of contradicting accounts the first one is shown: a mixture of them would be nobody.
-  const choose = inconsistent ? firstStored : best;
-  const merged = Object.fromEntries(attributeNames.map((name) => [name, choose(name, versions)])) as Record<
-    Name,
-    string
-  >;
+  // Of contradicting accounts the first one is shown, with what it lacks: a mixture of them would be nobody, or a third person.
+  const shown = inconsistent ? versions.slice(0, 1) : versions;
+  const merged = Object.fromEntries(attributeNames.map((name) => [name, best(name, shown)])) as Record<Name, string>;
   const normalised = (version: IdentityAttributes): string[] =>
     attributeNames.map((name) => normalise(name, version[name]));
   const digest = inconsistent
@@ -127,9 +125,6 @@ function peopleDiffer(versions: readonly IdentityAttributes[]): boolean {
       .some((other) => Object.values(compareDemographics(other, person)).includes('contradicts'));
   });
 }
-
-const firstStored = (name: Name, versions: readonly IdentityAttributes[]): string =>
-  versions.find((version) => version[name].trim() !== '')?.[name].trim() ?? '';
 
 /** The value that says most; of equals the first in the alphabet, of one in several spellings the first stored. */
 function best(name: Name, versions: readonly IdentityAttributes[]): string {

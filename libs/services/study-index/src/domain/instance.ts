@@ -1,4 +1,5 @@
 import { type DicomJson, type InstanceGeometry, type PersonName, personNameText } from '@callosum/dicom';
+import type { DeflatedPiece } from '@callosum/gzip';
 
 import type { IdentityAttributes } from './identity.js';
 
@@ -7,13 +8,16 @@ export type { DicomJson };
 /** Image attributes that selection and volumes are made from. */
 export type InstanceImage = Omit<InstanceGeometry, 'sopInstanceUid' | 'sopClassUid' | 'instanceNumber'>;
 
+/** Of one frame its fragments, each [offset, byteCount]. */
+export type FrameFragments = readonly (readonly [number, number])[];
+
 /** Byte layout of Pixel Data in the blob. */
 export interface StoredPixelLayout {
   readonly encapsulated: boolean;
   readonly nativeOffset: number;
   readonly nativeFrameBytes: number;
-  /** Per frame its fragments, each [offset, byteCount]. */
-  readonly frames: readonly (readonly (readonly [number, number])[])[];
+  /** Of encapsulated ones. */
+  readonly frames: readonly FrameFragments[];
 }
 
 /** What the archive knows of an instance; the rest is read from its blob. */
@@ -38,6 +42,8 @@ export interface InstanceRecord extends StoredInstance {
   readonly image: InstanceImage;
   readonly pixelData: StoredPixelLayout | null;
   readonly metadata: DicomJson;
+  /** The same as text, deflated. */
+  readonly pieces: readonly DeflatedPiece[];
 }
 
 /** The first value of an attribute as text; '' when absent. A Person Name gives its component groups joined by '='. */

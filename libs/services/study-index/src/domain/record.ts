@@ -9,10 +9,11 @@ import { unreadableCharacter } from '@callosum/fhir';
 
 import type { IdentityAttributes } from './identity.js';
 import { type InstanceRecord, jsonInteger, type StoredInstance, type StoredPixelLayout } from './instance.js';
+import { bulkDataPath, metadataText, piecesOf } from './metadata-text.js';
 
-/** Relative URI of one bulk value of an instance (PS3.18 8.2, {bulkdataUri}); `path` is of `toDicomJson`. */
+/** URI of one bulk value of an instance (PS3.18 8.2, {bulkdataUri}) without that base; `path` is of `toDicomJson`. */
 export const bulkDataUri = (stored: StoredInstance, path: string): string =>
-  `/dicom-web/studies/${stored.studyInstanceUid}/series/${stored.seriesInstanceUid}/instances/${stored.sopInstanceUid}/bulkdata/${path}`;
+  `${bulkDataPath}studies/${stored.studyInstanceUid}/series/${stored.seriesInstanceUid}/instances/${stored.sopInstanceUid}/bulkdata/${path}`;
 
 /** What the index keeps of an instance, from its header. */
 export function recordOf(
@@ -30,6 +31,8 @@ export function recordOf(
     image,
     pixelData,
     metadata,
+    // Here and not when the row is written: nobody waits for the study meanwhile.
+    pieces: piecesOf(metadataText(metadata)),
   };
 }
 

@@ -70,36 +70,46 @@ const patient: Attributes = {
   PatientSex: 'F',
 };
 
-export function slice(study: string, series: string, number: number, more: Attributes = {}): Uint8Array {
-  const attributes: Attributes = {
-    SOPClassUID: '1.2.840.10008.5.1.4.1.1.2',
-    SOPInstanceUID: uid(`${study}/${series}/${number}`),
-    StudyInstanceUID: uid(study),
-    SeriesInstanceUID: uid(`${study}/${series}`),
-    StudyDate: '20260102',
-    StudyTime: '101530',
-    AccessionNumber: 'ACC-1',
-    StudyDescription: 'Thorax 100%',
-    Modality: 'CT',
-    SeriesNumber: 2,
-    SeriesDescription: 'axial',
-    InstanceNumber: number,
-    ...patient,
-    Rows: 4,
-    Columns: 4,
-    BitsAllocated: 16,
-    BitsStored: 16,
-    PixelRepresentation: 1,
-    SamplesPerPixel: 1,
-    PhotometricInterpretation: 'MONOCHROME2',
-    ImagePositionPatient: [0, 0, number * 2.5],
-    ImageOrientationPatient: [1, 0, 0, 0, 1, 0],
-    PixelSpacing: [0.7, 0.7],
-    SliceThickness: 2.5,
-    RescaleSlope: 1,
-    RescaleIntercept: -1024,
-    PixelData: new Uint8Array(32).fill(number),
-    ...more,
-  };
-  return writeFile(datasetOf(attributes, { PixelData: 'OW' }), { implementationClassUid: '1.2.3' });
+const attributesOf = (study: string, series: string, number: number, more: Attributes): Attributes => ({
+  SOPClassUID: '1.2.840.10008.5.1.4.1.1.2',
+  SOPInstanceUID: uid(`${study}/${series}/${number}`),
+  StudyInstanceUID: uid(study),
+  SeriesInstanceUID: uid(`${study}/${series}`),
+  StudyDate: '20260102',
+  StudyTime: '101530',
+  AccessionNumber: 'ACC-1',
+  StudyDescription: 'Thorax 100%',
+  Modality: 'CT',
+  SeriesNumber: 2,
+  SeriesDescription: 'axial',
+  InstanceNumber: number,
+  ...patient,
+  Rows: 4,
+  Columns: 4,
+  BitsAllocated: 16,
+  BitsStored: 16,
+  PixelRepresentation: 1,
+  SamplesPerPixel: 1,
+  PhotometricInterpretation: 'MONOCHROME2',
+  ImagePositionPatient: [0, 0, number * 2.5],
+  ImageOrientationPatient: [1, 0, 0, 0, 1, 0],
+  PixelSpacing: [0.7, 0.7],
+  SliceThickness: 2.5,
+  RescaleSlope: 1,
+  RescaleIntercept: -1024,
+  PixelData: new Uint8Array(32).fill(number),
+  ...more,
+});
+
+const written = { implementationClassUid: '1.2.3' };
+
+export const slice = (study: string, series: string, number: number, more: Attributes = {}): Uint8Array =>
+  writeFile(datasetOf(attributesOf(study, series, number, more), { PixelData: 'OW' }), written);
+
+/** The same with frames in fragments of their own, RLE by name: what is in them is not asked. */
+export function multiFrame(study: string, series: string, number: number, frames: Uint8Array[], more: Attributes = {}) {
+  const image = { ...more, NumberOfFrames: frames.length, PixelData: undefined };
+  const dataset = datasetOf(attributesOf(study, series, number, image));
+  dataset['7FE00010'] = { vr: 'OB', fragments: [new Uint8Array(), ...frames] };
+  return writeFile(dataset, { ...written, transferSyntaxUid: '1.2.840.10008.1.2.5' });
 }

@@ -1,13 +1,16 @@
 import { imaging } from '@callosum/contracts';
+import { dicomJsonText } from '@callosum/dicom';
 import { isUid } from '@callosum/kernel';
 import { ServerError, Status } from 'nice-grpc';
 
+import { awaitedMax, awaitedMsMax, awaitIndexed } from '../application/await-indexed.js';
 import { type WithheldAmong, withoutWithheld } from '../application/locate-shown.js';
-import type { IndexQueries, InstanceScope } from '../application/queries.js';
+import { frameMessages, framesMax, metadataMessages, searchMessages } from '../application/messages.js';
+import type { IndexQueries, InstanceScope, LocatedObject } from '../application/queries.js';
 import type { Reindex } from '../application/reindex.js';
 import { planSearch } from '../application/search-plan.js';
 import { search, type SearchStore } from '../application/search.js';
-import { MalformedUidError, NotIndexedError, SearchTooBroadError } from '../domain/errors.js';
+import { MalformedRequestError, MalformedUidError, NotIndexedError, SearchTooBroadError } from '../domain/errors.js';
 
 /** Longer than a commit can take that waits for locks and for the disk: 10 s and 30 s are their limits. */
 const settledSecondsDefault = 120;
@@ -29,12 +32,19 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
     return this.queries.demographics(uid(request.studyInstanceUid, 'study_instance_uid'));
   }
 
-  async *search(request: imaging.SearchRequest, context?: { readonly signal: AbortSignal }) {
+  async *search(
+    request: imaging.SearchRequest,
+    context?: { readonly signal: AbortSignal },
+  ): AsyncGenerator<{ rows?: imaging.SearchRow[]; dicomJson?: string; unsupportedKeys: string[] }> {
     const plan = planSearch(request);
     const unsupportedKeys = [...plan.unsupported];
+    const datasets = search(this.searches, plan, context?.signal);
     try {
-      for await (const dataset of search(this.searches, plan, context?.signal))
-        yield { dicomJson: JSON.stringify(dataset), unsupportedKeys };
+      if (request.rowsPerMessage > 0) {
+        for await (const rows of searchMessages(datasets, request.rowsPerMessage)) yield { rows, unsupportedKeys };
+      } else {
+        for await (const dataset of datasets) yield { dicomJson: dicomJsonText(dataset), unsupportedKeys };
+      }
     } catch (error) {
       // The one error of ours that is about time: gRPC has a status of its own for it.
       if (error instanceof SearchTooBroadError)
@@ -50,7 +60,48 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
   async *locateInstances(request: imaging.LocateInstancesRequest) {
     const scope = scopeOf(request);
     const located = request.withoutPixelData ? this.queries.blobs(scope) : this.queries.locations(scope);
-    yield* withoutWithheld(this.archive, request.studyInstanceUid, found(located, request));
+    yield* withoutWithheld(
+      this.archive,
+      request.studyInstanceUid,
+      found(located, request),
+      ({ instance }) => instance?.sopInstanceUid ?? '',
+    );
+  }
+
+  async *readMetadata(request: imaging.ReadMetadataRequest) {
+    yield* metadataMessages(found(this.queries.fragments(scopeOf(request)), request));
+  }
+
+  async *locateFrames(request: imaging.LocateFramesRequest) {
+    const { frames, sopInstanceUid } = request;
+    const series = {
+      studyInstanceUid: uid(request.studyInstanceUid, 'study_instance_uid'),
+      seriesInstanceUid: uid(request.seriesInstanceUid, 'series_instance_uid'),
+    };
+    if (frames.length > framesMax) throw new MalformedRequestError(`more than ${framesMax} frames are asked for`);
+    if (frames.includes(0)) throw new MalformedRequestError('frames are counted from 1');
+    if (frames.length > 0 && sopInstanceUid === '')
+      throw new MalformedRequestError('frames are asked for of one instance');
+    const objects = async function* (queries: IndexQueries): AsyncGenerator<LocatedObject> {
+      if (sopInstanceUid === '') yield* await queries.singleFrames(series, framesMax);
+      else {
+        const one = { ...series, sopInstanceUid: uid(sopInstanceUid, 'sop_instance_uid') };
+        const object = await queries.framesOfInstance(one, frames);
+        if (object) yield object;
+      }
+    };
+    const located = found(objects(this.queries), request);
+    const shown = withoutWithheld(this.archive, series.studyInstanceUid, located, (one) => one.sopInstanceUid);
+    for await (const object of shown) yield* frameMessages(object);
+  }
+
+  async awaitIndexed(request: imaging.AwaitIndexedRequest, context?: { readonly signal: AbortSignal }) {
+    const { blobKeys, waitMs } = request;
+    const studyInstanceUid = uid(request.studyInstanceUid, 'study_instance_uid');
+    if (blobKeys.length > awaitedMax) throw new MalformedRequestError(`more than ${awaitedMax} blobs are asked for`);
+    if (waitMs > awaitedMsMax) throw new MalformedRequestError(`nobody waits longer than ${awaitedMsMax} ms`);
+    const missing = await awaitIndexed(this.queries, studyInstanceUid, blobKeys, waitMs, context?.signal);
+    return { missingBlobKeys: [...missing] };
   }
 
   async *reindex({ settledSeconds = settledSecondsDefault }: imaging.ReindexRequest) {
@@ -72,7 +123,7 @@ function uid(value: string, field: string): string {
   return value;
 }
 
-function scopeOf(request: imaging.StreamMetadataRequest): InstanceScope {
+function scopeOf(request: Asked): InstanceScope {
   return {
     studyInstanceUid: uid(request.studyInstanceUid, 'study_instance_uid'),
     ...(request.seriesInstanceUid ? { seriesInstanceUid: uid(request.seriesInstanceUid, 'series_instance_uid') } : {}),
@@ -80,8 +131,10 @@ function scopeOf(request: imaging.StreamMetadataRequest): InstanceScope {
   };
 }
 
+type Asked = Pick<imaging.StreamMetadataRequest, 'studyInstanceUid' | 'seriesInstanceUid' | 'sopInstanceUid'>;
+
 /** A stream without a row is a UID nobody knows. */
-async function* found<T>(rows: AsyncIterable<T>, request: imaging.StreamMetadataRequest): AsyncGenerator<T> {
+async function* found<T>(rows: AsyncIterable<T>, request: Asked): AsyncGenerator<T> {
   let any = false;
   for await (const row of rows) {
     any = true;

@@ -1,0 +1,89 @@
+import type { imaging } from '@callosum/contracts';
+import type { DeflatedPiece } from '@callosum/gzip';
+import { type Kysely, sql } from 'kysely';
+
+import type { InstanceScope } from '../application/queries.js';
+import { piecesOf } from '../domain/metadata-text.js';
+import { imageOfMetadata } from './image-pixel.js';
+import { fittingPage, inInstanceOrder, type InstancePosition, pagesOf } from './instance-pages.js';
+import { piecesVersion, readPieces, storedPieces } from './stored-pieces.js';
+import type { StudyIndexTables } from './tables.js';
+
+/** Rows of a page at most. */
+const pageRows = 200;
+
+/** An older replica that corrects a row leaves the pieces of the blob before it. */
+const isOfItsBlob = sql`metadata_pieces_blob is not distinct from blob_key`;
+/** The version is the first byte, and the others are left where they are. */
+const arePiecesOfIt = sql`(${isOfItsBlob}
+  and get_byte(substring(metadata_pieces from 1 for 1), 0) = ${sql.lit(piecesVersion)})`;
+
+interface FragmentRow extends InstancePosition {
+  readonly blob_key: string;
+  readonly pieces: Buffer | null;
+  readonly text: string | null;
+}
+
+/** What was made of a row that had none. */
+interface MadePieces {
+  readonly sopInstanceUid: string;
+  readonly blobKey: string;
+  readonly pieces: readonly DeflatedPiece[];
+}
+
+/**
+ * Metadata in pieces, cut where the base of a bulk data URI is to stand, in instance order. Rows without pieces have them
+ * made of the text of jsonb, which is in ascending order of tags and is not parsed on the way; they are kept, so that who
+ * opens the study again has them.
+ */
+export async function* fragmentsOf(
+  db: Kysely<StudyIndexTables>,
+  scope: InstanceScope,
+): AsyncGenerator<imaging.MetadataFragment> {
+  const pages = pagesOf((after) => {
+    const page = inInstanceOrder(db, scope, after)
+      .select(['series_instance_uid', 'sop_instance_uid', 'instance_number', 'blob_key'])
+      .select(['metadata', 'metadata_pieces', 'metadata_pieces_blob'])
+      .select(sql<number>`pg_column_size(case when ${isOfItsBlob} then metadata_pieces end)`.as('bytes_of_pieces'))
+      .select(sql<number>`pg_column_size(metadata)`.as('bytes_of_metadata'))
+      .limit(pageRows);
+    const columns = sql`series_instance_uid, sop_instance_uid, instance_number, blob_key,
+      case when ${arePiecesOfIt} then metadata_pieces end as pieces,
+      case when ${arePiecesOfIt} then null else metadata::text end as text`;
+    return fittingPage<FragmentRow>(db, page, {
+      columns,
+      bytes: sql`coalesce(bytes_of_pieces, bytes_of_metadata)`,
+      rowsMax: pageRows,
+    });
+  });
+  for await (const rows of pages) {
+    const made: MadePieces[] = [];
+    for (const row of rows) {
+      const pieces = row.pieces ? readPieces(row.pieces) : piecesOf(row.text ?? '{}');
+      const names = { sopInstanceUid: row.sop_instance_uid, blobKey: row.blob_key };
+      if (!row.pieces) made.push({ ...names, pieces });
+      yield { ...names, seriesInstanceUid: row.series_instance_uid, pieces: [...pieces] };
+    }
+    // Where they cannot be kept they are made again: nobody is told.
+    await keepPieces(db, made).catch(() => undefined);
+  }
+}
+
+/**
+ * Writes pieces of rows that are still of the blob they were made from; a row that somebody writes is left to him. How its
+ * samples lie is written with them.
+ */
+async function keepPieces(db: Kysely<StudyIndexTables>, made: readonly MadePieces[]): Promise<void> {
+  if (made.length === 0) return;
+  await sql`
+    with free as (
+      select i.sop_instance_uid, m.pieces from instance i
+      join unnest(${made.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
+        ${made.map(({ blobKey }) => blobKey)}::text[], ${made.map(({ pieces }) => storedPieces(pieces))}::bytea[])
+        as m (sop_instance_uid, blob_key, pieces)
+        on i.sop_instance_uid = m.sop_instance_uid and i.blob_key = m.blob_key
+      for update of i skip locked)
+    update instance as i set metadata_pieces = free.pieces, metadata_pieces_blob = i.blob_key,
+      image_pixel = ${imageOfMetadata}
+    from free where i.sop_instance_uid = free.sop_instance_uid`.execute(db);
+}
