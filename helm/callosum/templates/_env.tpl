@@ -8,6 +8,9 @@
 - { name: CALLOSUM_PUBLIC_URL, value: {{ $values.publicUrl | quote }} }
 - { name: CALLOSUM_HTTP_HOST, value: {{ $bind }} }
 - { name: CALLOSUM_HTTP_PORT, value: "8080" }
+{{- if and $values.corsOrigins (has .name (list "dicomweb" "all-in-one")) }}
+- { name: CALLOSUM_CORS_ORIGINS, value: {{ join "," $values.corsOrigins | quote }} }
+{{- end }}
 {{- include "callosum.authEnv" . }}
 {{- range .fact.listeners }}
 - { name: {{ .host }}, value: {{ $bind }} }

@@ -114,6 +114,9 @@ describe('the chart', () => {
       ['maintenance.stopped=true', 'maintenance.rewindTo=2026-11-25T03:00:00'],
       '/maintenance/rewindTo',
     ],
+    ['a public URL with a query', ['publicUrl=https://pacs.example.org/?a=b'], '/publicUrl'],
+    ['any page on the net as a reader of studies', ['corsOrigins={*}'], '/corsOrigins/0'],
+    ['a page that anybody on the way could be', ['corsOrigins={http://viewer.example.org}'], '/corsOrigins/0'],
     ['an AE title of 17 characters', ['dicom.aeTitle=ABCDEFGHIJKLMNOPQ'], '/dicom/aeTitle'],
     [
       'a setting that is no environment variable',
@@ -410,6 +413,33 @@ describe('what people reach', () => {
       ),
     );
     expect([...ingress, ...routes].sort()).toEqual(paths.sort());
+  });
+
+  it.each(['external', 'prod'])('%s: under the path of the public URL, which services take off', (variant) => {
+    const prefixed = ['--set', 'publicUrl=https://callosum.example.org/imaging/pacs/'];
+    const pathsOf = (more: readonly string[]): string[] => {
+      const text = render(variants[variant] ?? [], more);
+      return [
+        ...text.matchAll(/(?:path: |PathPrefix, value: )(\/(?:imaging\/pacs\/)?(?:dicom-web|viewer|fhir|api)\S*)/g),
+      ]
+        .map(([, path]) => path ?? '')
+        .sort();
+    };
+    const plain = pathsOf([]);
+    expect(plain).toContain('/viewer');
+    expect(pathsOf(prefixed)).toEqual(plain.map((path) => `/imaging/pacs${path}`));
+  });
+
+  it('may be read by the pages of other origins that are named, and only DICOMweb is told which', () => {
+    const named = ['--set', 'corsOrigins={https://viewer.example.org,https://ai.example.org:8443}'];
+    const told = (more: readonly string[]): string[] =>
+      workloadsOf(objectsOf(render(variants['external'] ?? [], more))).flatMap(({ component, pod }) =>
+        pod.containers.flatMap(({ env = [] }) =>
+          env.filter(({ name }) => name === 'CALLOSUM_CORS_ORIGINS').map(({ value }) => `${component} ${value}`),
+        ),
+      );
+    expect(told([])).toEqual([]);
+    expect(told(named)).toEqual(['dicomweb https://viewer.example.org,https://ai.example.org:8443']);
   });
 
   it('is the same where no policies are wanted', () => {

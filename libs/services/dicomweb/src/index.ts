@@ -2,6 +2,9 @@ import { defineService } from '@callosum/runtime';
 
 import { DicomwebModule } from './dicomweb.module.js';
 import { dicomwebSettings } from './settings.js';
+import { configureDoor } from './transport/http/door.js';
+
+export * from './conformance/statement.js';
 
 /** STOW-RS, QIDO-RS and WADO-RS at /dicom-web, the viewer at /viewer. Owns nothing: archive and study-index do. */
 export const dicomweb = defineService({
@@ -12,9 +15,7 @@ export const dicomweb = defineService({
   usesArchive: true,
   module: DicomwebModule,
   httpPrefixes: ['/dicom-web', '/viewer'],
-  // Bodies stay streams: STOW-RS reads them part by part under its own limits.
-  configureHttp: (fastify) => {
-    fastify.removeAllContentTypeParsers();
-    fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
-  },
+  // Lists of frames, and paths into items: as long as a request line may be.
+  pathParameterCharsMax: 16_384,
+  configureHttp: configureDoor,
 });

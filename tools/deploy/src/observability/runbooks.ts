@@ -91,17 +91,18 @@ function cliProblems(command: string): string[] {
 
 /** Words of the simple queries these pages hold that are no columns. */
 const sqlWords = new Set(
-  'select from where and or in order by group limit desc asc count min max is not null'.split(' '),
+  'select from where and or in order by group limit desc asc count min max is not null truncate update set'.split(' '),
 );
 const columnType = '(?:text|bigint|integer|uuid|timestamptz|boolean|jsonb)';
 
-function sqlProblems(command: string): string[] {
-  const query = / -c "([^"]+)"/.exec(command)?.[1] ?? '';
+const sqlProblems = (command: string): string[] =>
+  [...command.matchAll(/ -c "([^"]+)"/g)].flatMap(([, query = '']) => queryProblems(query));
+
+function queryProblems(query: string): string[] {
   const [, dropped] = /^drop schema if exists (.*) cascade$/.exec(query) ?? [];
   if (dropped) return droppedProblems(dropped.split(', '));
-  const [, schema = '', table = ''] = /\bfrom (\w+)\.(\w+)/.exec(query) ?? [];
-  if (!schema)
-    return query && !/\bfrom pg_(?:stat_activity|prepared_xacts)\b/.test(query) ? [`${query}: no schema.table`] : [];
+  const [, schema = '', table = ''] = /\b(?:from|truncate|update) (\w+)\.(\w+)/.exec(query) ?? [];
+  if (!schema) return !/\bfrom pg_(?:stat_activity|prepared_xacts)\b/.test(query) ? [`${query}: no schema.table`] : [];
   const source = migrationsOf(schema);
   if (!source) return [`there is no schema ${schema}`];
   if (!new RegExp(`create table ${table}\\b`).test(source)) return [`there is no table ${schema}.${table}`];

@@ -1,19 +1,24 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 
-import { imaging } from '@callosum/contracts';
-import { parseFile, pixelDataLayout } from '@callosum/dicom';
+import { imagePixel, parseFile, pixelDataLayout } from '@callosum/dicom';
+import { deflatePiece } from '@callosum/gzip';
 import { tinyCt } from '@callosum/phantom';
 import { describe, expect, it } from 'vitest';
 
-import type { KeptInstance, KeptInstances, RetrieveMemory, StudyIndexReader } from './ports.js';
+import { frameChoices } from '../domain/frame-choices.js';
+import { readAccept } from '../domain/negotiate.js';
+import { readersOf } from '../test-support/kept.js';
+import type { KeptInstance, KeptInstances } from './ports/archive.js';
+import type { StudyIndexReader } from './ports/index.js';
+import type { RetrieveMemory } from './ports/memory.js';
 import { ReadMetadata } from './read-metadata.js';
-import { type PixelBody, ReadPixels } from './read-pixels.js';
 
 const memory: RetrieveMemory = {
   bytesMax: 1_000_000,
   signal: new AbortController().signal,
   hold: () => Promise.resolve(),
+  keep: () => undefined,
 };
 
 /**
@@ -45,17 +50,21 @@ function afterCorrection() {
   const layout = pixelDataLayout(before.bytes);
   const index: StudyIndexReader = {
     metadata: async function* () {
-      yield { sopInstanceUid: instance.sopInstanceUid, dicomJson: '{"old":true}', blobKey: 'old' };
+      yield { sopInstanceUid: instance.sopInstanceUid, pieces: [deflatePiece('{"old":true}')], blobKey: 'old' };
     },
-    pixelData: ({ blobKey }) =>
+    frames: ({ blobKey }) =>
       Promise.resolve(
         blobKey === 'old'
-          ? imaging.PixelDataLayout.fromPartial({
-              nativeOffset: BigInt(layout.nativeOffset),
-              nativeFrameBytes: BigInt(layout.nativeFrameBytes),
-            })
+          ? {
+              image: imagePixel(parseFile(before.bytes).dataset),
+              encapsulated: false,
+              nativeOffset: layout.nativeOffset,
+              nativeFrameBytes: layout.nativeFrameBytes,
+              frames: [],
+            }
           : undefined,
       ),
+    awaitIndexed: (_study, blobKeys) => Promise.resolve(new Set(blobKeys)),
     search: () => {
       throw new Error('not asked');
     },
@@ -63,19 +72,21 @@ function afterCorrection() {
   return { kept, index, instance, after };
 }
 
+const choices = frameChoices(readAccept('*/*', undefined), '1.2.840.10008.1.2.1', false);
+
 describe('between a correction and the index', () => {
   it('frames are those of the new object, not bytes at the old offset', async () => {
     const { kept, index, instance, after } = afterCorrection();
-    const { value } = await new ReadPixels(kept, index).frames(instance, '1', memory).next();
-    const frame = await buffer(await (value as PixelBody).open());
+    const { first } = await readersOf(kept, index).frames.read(instance, [1], choices, memory);
+    const frame = await buffer(await first.open());
     const file = parseFile(after.bytes);
     expect(frame.equals(Buffer.from(file.dataset.bytes('PixelData') ?? []))).toBe(true);
   });
 
   it('metadata is that of the new object', async () => {
     const { kept, index, instance } = afterCorrection();
-    const { value } = await new ReadMetadata(kept, index, 0).read(instance, memory).next();
-    expect(value).toContain('corrected, and a good deal longer');
-    expect(value).not.toContain('old');
+    const metadata = new ReadMetadata(kept, index, 0);
+    const { value } = await metadata.read(await metadata.locate(instance), 'https://here', memory).next();
+    expect(value).toEqual([expect.stringContaining('corrected, and a good deal longer')]);
   });
 });

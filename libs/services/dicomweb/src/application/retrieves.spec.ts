@@ -7,8 +7,8 @@ import { tinyCt } from '@callosum/phantom';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { readAccept } from '../domain/accept.js';
-import { RetrieveEndedError, TooManyRetrievesError } from '../domain/errors.js';
-import type { KeptInstance, KeptInstances } from './ports.js';
+import { RetrieveEndedError, TooManyRetrievesError } from '../domain/errors/retrieve.js';
+import type { KeptInstance, KeptInstances } from './ports/archive.js';
 import { ReadInstances } from './read-instances.js';
 import { Retrieves } from './retrieves.js';
 
@@ -28,6 +28,35 @@ describe('a retrieve whose answer has ended', () => {
     one.end();
     await expect(held).rejects.toBeInstanceOf(RetrieveEndedError);
     await expect(one.hold(1)).rejects.toBeInstanceOf(RetrieveEndedError);
+    (await budget.take(bytesMax, AbortSignal.timeout(200)))();
+  });
+
+  it('lets go of what it holds at once, though others wait', async () => {
+    const two = new Retrieves(budget, { requestsMax: 2, memoryWaitMs: 200 });
+    const [one, other] = [two.begin(), two.begin()];
+    await one.hold(bytesMax / 2);
+    const giveBack = await budget.take(bytesMax / 4);
+    const waiting = other.hold(bytesMax);
+    await one.hold(0);
+    giveBack();
+    await waiting;
+    await one.hold(0);
+  });
+
+  it('keeps part of what it holds without waiting for it, though others wait', async () => {
+    const two = new Retrieves(budget, { requestsMax: 2, memoryWaitMs: 200 });
+    const [one, other] = [two.begin(), two.begin()];
+    one.keep(1);
+    await one.hold(bytesMax);
+    const waiting = other.hold(bytesMax / 2);
+    one.keep(bytesMax / 2);
+    await waiting;
+    // Never more than was held.
+    one.keep(bytesMax);
+    await expect(budget.take(1, AbortSignal.timeout(20))).rejects.toThrow();
+    one.end();
+    (await budget.take(bytesMax / 2, AbortSignal.timeout(200)))();
+    other.end();
     (await budget.take(bytesMax, AbortSignal.timeout(200)))();
   });
 
@@ -63,6 +92,23 @@ describe('a retrieve whose answer has ended', () => {
     expect(() => all.begin()).toThrow(TooManyRetrievesError);
     await expect(budget.take(1, AbortSignal.timeout(50))).rejects.toThrow();
     one.end();
+    await all.begin().hold(bytesMax);
+  });
+
+  it('of pictures leaves half of all to others, however many there are', async () => {
+    const four = new Retrieves(budget, { requestsMax: 4, memoryWaitMs: 200 });
+    const pictures = [four.begin('pictures'), four.begin('pictures')];
+    expect(() => four.begin('pictures')).toThrow(TooManyRetrievesError);
+    const others = [four.begin(), four.begin()];
+    expect(() => four.begin()).toThrow(TooManyRetrievesError);
+    for (const one of pictures) one.end();
+    // Who asks for no picture may have all of them.
+    others.push(four.begin(), four.begin());
+    expect(() => four.begin('pictures')).toThrow(TooManyRetrievesError);
+    others.pop()?.end();
+    four.begin('pictures').end();
+    // And where there is one at a time it may be a picture.
+    all.begin('pictures').end();
     await all.begin().hold(bytesMax);
   });
 
@@ -105,9 +151,12 @@ describe('a retrieve whose answer has ended', () => {
         taken.push(at);
         if (at === endAt) one.end();
       });
-      const [body] = await new ReadInstances(kept).read(instance, asked, one);
-      const answer = body?.open().then((opened) => buffer(opened));
-      await expect(answer).rejects.toBeInstanceOf(RetrieveEndedError);
+      const instances = new ReadInstances(kept);
+      const answer = async (): Promise<unknown> => {
+        const [made] = await instances.bodies(await instances.wanted(instance, asked), one);
+        return buffer(await ((await made?.make())?.open() ?? Promise.reject(new Error('none'))));
+      };
+      await expect(answer()).rejects.toBeInstanceOf(RetrieveEndedError);
       expect(taken.at(-1)).toBeLessThanOrEqual(endAt + 2 * pieceBytes);
     });
   });

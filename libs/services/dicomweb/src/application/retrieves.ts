@@ -1,5 +1,5 @@
-import { MemoryTakenError, RetrieveEndedError, TooManyRetrievesError } from '../domain/errors.js';
-import type { MemoryBudget, RetrieveMemory } from './ports.js';
+import { MemoryTakenError, RetrieveEndedError, TooManyRetrievesError } from '../domain/errors/retrieve.js';
+import type { MemoryBudget, RetrieveMemory } from './ports/memory.js';
 
 export interface RetrieveLimits {
   /** Requests at once: each may read an object from the store for as long as its client takes it. */
@@ -8,9 +8,13 @@ export interface RetrieveLimits {
   readonly memoryWaitMs: number;
 }
 
+/** What a retrieve is of: pictures wait for memory and codecs, so they may be half of all and no more. */
+export type RetrieveKind = 'stored' | 'pictures';
+
 /** All retrieves under way in this process. */
 export class Retrieves {
   #running = 0;
+  #ofPictures = 0;
 
   constructor(
     private readonly memory: MemoryBudget,
@@ -18,10 +22,16 @@ export class Retrieves {
   ) {}
 
   /** Its `end` must be called when the answer has ended, however. @throws {TooManyRetrievesError} */
-  begin(): Retrieve {
-    if (this.#running >= this.limits.requestsMax) throw new TooManyRetrievesError();
-    this.#running++;
-    return new Retrieve(this.memory, this.limits.memoryWaitMs, () => this.#running--);
+  begin(kind: RetrieveKind = 'stored'): Retrieve {
+    const { requestsMax, memoryWaitMs } = this.limits;
+    const isFull = kind === 'pictures' && this.#ofPictures >= Math.ceil(requestsMax / 2);
+    if (isFull || this.#running >= requestsMax) throw new TooManyRetrievesError();
+    const count = (by: 1 | -1): void => {
+      this.#running += by;
+      if (kind === 'pictures') this.#ofPictures += by;
+    };
+    count(1);
+    return new Retrieve(this.memory, memoryWaitMs, () => count(-1));
   }
 }
 
@@ -34,7 +44,7 @@ export class Retrieve implements RetrieveMemory {
   readonly #ended = new AbortController();
   /** The answer, and the work for it. */
   #open = 1;
-  #giveBack: (() => void) | undefined;
+  #giveBack: ((left?: number) => void) | undefined;
 
   constructor(
     private readonly memory: MemoryBudget,
@@ -53,11 +63,17 @@ export class Retrieve implements RetrieveMemory {
   async hold(byteCount: number): Promise<void> {
     this.signal.throwIfAborted();
     this.#letGo();
+    // Who needs nothing more does not wait behind those who do.
+    if (byteCount === 0) return;
     const giveBack = await this.#take(byteCount);
     // Its turn and its end may come at the same time.
     if (this.signal.aborted) giveBack();
     this.signal.throwIfAborted();
     this.#giveBack = giveBack;
+  }
+
+  keep(byteCount: number): void {
+    this.#giveBack?.(byteCount);
   }
 
   /** Something works for the answer, until the function it returns is called. */
@@ -83,7 +99,7 @@ export class Retrieve implements RetrieveMemory {
     this.onEnd();
   }
 
-  async #take(byteCount: number): Promise<() => void> {
+  async #take(byteCount: number): Promise<(left?: number) => void> {
     try {
       return await this.memory.take(byteCount, AbortSignal.any([this.signal, AbortSignal.timeout(this.waitMs)]));
     } catch (cause) {

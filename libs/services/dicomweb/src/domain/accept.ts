@@ -1,38 +1,57 @@
-import { isEncapsulated } from '@callosum/dicom';
+import {
+  ExplicitVRBigEndian,
+  ExplicitVRLittleEndian,
+  ImplicitVRLittleEndian,
+  transferSyntaxes,
+  transferSyntaxOf,
+} from '@callosum/dicom';
 
-import { NotAcceptableError } from './errors.js';
-import { type MediaType, parseMediaTypes } from './media-type.js';
+import { NotAcceptableError } from './errors/door.js';
+import { type Accepted, isIn, ranked, rankedOffers, type Representation } from './negotiate.js';
 
-/** What the client takes, best first (PS3.18 8.7.5). */
-export interface Accepted {
-  readonly type: string;
-  /** Of the root part, when `type` is multipart/related. */
-  readonly partType: string | undefined;
-  /** A transfer syntax UID, "*" for as stored, or undefined for the default. */
-  readonly transferSyntax: string | undefined;
+export { type Accepted, readAccept } from './negotiate.js';
+
+/** A dataset or a list of them, as metadata or as a search answers. */
+export interface DatasetChoice {
+  readonly mediaType: 'application/dicom+json' | 'application/dicom+xml';
+  /** One part a dataset; DICOM JSON is one array of all (PS3.18 10.4.4, note). */
+  readonly multipart: boolean;
 }
 
-/** True when DICOM JSON is taken, under its own name or that of JSON (PS3.18 8.7.3.2). */
-export const takesDicomJson = (accepted: readonly Accepted[]): boolean =>
-  accepted.some(({ type }) => type === 'application/json' || matches(type, 'application/dicom+json'));
+const datasets: readonly (Representation & DatasetChoice)[] = [
+  { type: 'application/dicom+json', mediaType: 'application/dicom+json', multipart: false },
+  { type: 'application/dicom+xml', mediaType: 'application/dicom+xml', multipart: true },
+];
+const oneDatasetInXml: Representation & DatasetChoice = {
+  type: 'application/dicom+xml',
+  mediaType: 'application/dicom+xml',
+  multipart: false,
+};
+/** JSON of DICOM is JSON: who asks for that gets it (PS3.18 8.7.3.2). */
+const asDicomJson = (range: Accepted): Accepted =>
+  range.type === 'application/json' ? { ...range, type: 'application/dicom+json' } : range;
 
-/** No header accepts anything. The `accept` query parameter, where given, comes first (PS3.18 8.3.3.1). */
-export function readAccept(header: string | undefined, query: string | undefined): Accepted[] {
-  const text = [query, header].filter((part) => part !== undefined && part !== '').join(',');
-  const types =
-    text === '' ? [{ type: '*/*', parameters: new Map(), quality: 1 } satisfies MediaType] : parseMediaTypes(text);
-  return types
-    .filter(({ quality }) => quality > 0)
-    .map((media, index) => ({ media, index }))
-    .sort((a, b) => b.media.quality - a.media.quality || a.index - b.index)
-    .map(({ media: { type, parameters } }) => ({
-      type,
-      partType: parameters.get('type')?.toLowerCase(),
-      transferSyntax: parameters.get('transfer-syntax'),
-    }));
-}
+/**
+ * The forms that metadata and search results may leave in, the client's best first (PS3.18 Table 10.4.4-1, 10.6.4): DICOM
+ * JSON, which is the default, or XML in multipart/related.
+ * @param several more than one dataset may be answered; a single one is also given as application/dicom+xml
+ * @returns none when no form is accepted
+ */
+export const datasetChoices = (accepted: readonly Accepted[], several: boolean): readonly DatasetChoice[] =>
+  rankedOffers(accepted.map(asDicomJson), several ? datasets : [...datasets, oneDatasetInXml]).map(
+    ({ mediaType, multipart }) => ({ mediaType, multipart }),
+  );
 
-const explicitVrLittleEndian = '1.2.840.10008.1.2.1';
+/**
+ * What the answer of a store is given as, which is one dataset (PS3.18 10.5.3.3): DICOM JSON, which is the default, or a
+ * document of XML, which is all that dcm4che takes.
+ * @returns undefined when neither is accepted
+ */
+export const storeAnswerType = (accepted: readonly Accepted[]): DatasetChoice['mediaType'] | undefined =>
+  rankedOffers(accepted.map(asDicomJson), [...datasets.slice(0, 1), oneDatasetInXml])[0]?.mediaType;
+
+/** Syntaxes in which nothing leaves, however it is stored or asked for (PS3.18 8.7.3). */
+const neverGiven: ReadonlySet<string> = new Set([ImplicitVRLittleEndian, ExplicitVRBigEndian]);
 
 export interface InstanceChoice {
   readonly transferSyntaxUid: string;
@@ -40,9 +59,11 @@ export interface InstanceChoice {
 }
 
 /**
- * The syntaxes an instance may leave in, the client's best first (PS3.18 8.7.3.5.2). `transfer-syntax=*` is the stored
- * one; without the parameter Explicit VR Little Endian is meant. Whether it can be had in them is not asked here.
- * @param several more than one instance is answered, which only multipart/related can hold
+ * The syntaxes an instance may leave in, the client's best first (PS3.18 8.7.3.5.2, 8.7.8). `transfer-syntax=*` is the
+ * stored one, but that what is stored in Implicit VR or Big Endian leaves in Explicit VR Little Endian. Without the
+ * parameter that one is meant (Table 8.7.3-2), and after it the stored one of what was compressed with loss, for video
+ * and whatever else has no other form (8.7.3). Whether it can be had in them is not asked here.
+ * @param several more than one instance is answered, which only multipart/related can hold (10.4.4)
  * @throws {NotAcceptableError} when no form of answer is accepted
  */
 export function instanceChoices(
@@ -50,76 +71,45 @@ export function instanceChoices(
   storedSyntax: string,
   several: boolean,
 ): readonly InstanceChoice[] {
-  const choices = accepted.flatMap((choice): InstanceChoice[] => {
-    const multipart =
-      choice.type === 'multipart/related' &&
-      (choice.partType === undefined || matches(choice.partType, 'application/dicom'));
-    const single = choice.type === 'application/dicom';
-    if (!multipart && !(single && !several) && choice.type !== '*/*') return [];
-    const asked = choice.transferSyntax ?? explicitVrLittleEndian;
-    return [{ transferSyntaxUid: asked === '*' ? storedSyntax : asked, multipart: !single }];
-  });
+  const packagings = several ? [true] : [true, false];
+  const choices = ranked(accepted, (range) =>
+    syntaxesMeant(range, storedSyntax).map((alternatives) =>
+      packagings
+        .flatMap((multipart) => alternatives.map((uid) => instanceIn(uid, multipart)))
+        .filter((one) => isIn(range, one)),
+    ),
+  );
   if (choices.length === 0) throw instanceNotAcceptable(storedSyntax);
-  return choices;
+  return choices.map(({ transferSyntaxUid, multipart }) => ({ transferSyntaxUid, multipart }));
 }
+
+const instanceIn = (transferSyntaxUid: string, multipart: boolean): Representation & InstanceChoice => ({
+  type: 'application/dicom',
+  multipart,
+  transferSyntaxUid,
+  isDefaultSyntax: transferSyntaxUid === ExplicitVRLittleEndian,
+});
+
+/** What a range means by its parameter, best first, each with what stands for it where it is refused. */
+function syntaxesMeant({ transferSyntax: asked }: Accepted, storedSyntax: string): readonly (readonly string[])[] {
+  const stored = neverGiven.has(storedSyntax) ? ExplicitVRLittleEndian : storedSyntax;
+  if (asked === '*') return [[stored, ExplicitVRLittleEndian]];
+  if (asked !== undefined) return neverGiven.has(asked) ? [] : [[asked]];
+  return transferSyntaxOf(stored).lossy ? [[ExplicitVRLittleEndian], [stored]] : [[ExplicitVRLittleEndian]];
+}
+
+/**
+ * Whether an object without pixels may leave in Explicit VR Little Endian among others, where only compressed syntaxes are
+ * accepted, which would be of no use to it: a CT study with its dose report is not refused for the report. RFC 9110 12.5.1
+ * lets a server disregard Accept rather than answer 406; what is refused by name is not given.
+ * @param choices in which an instance is accepted
+ */
+export const takesPlainWithoutPixels = (accepted: readonly Accepted[], choices: readonly InstanceChoice[]): boolean =>
+  choices.every(({ transferSyntaxUid }) => transferSyntaxes.get(transferSyntaxUid)?.encapsulated === true) &&
+  !accepted.some(({ quality, transferSyntax }) => quality === 0 && transferSyntax === ExplicitVRLittleEndian);
 
 export const instanceNotAcceptable = (storedSyntax: string): NotAcceptableError =>
   new NotAcceptableError(
     `instances are given as multipart/related; type="application/dicom" (one also as application/dicom); this one is stored in ` +
       `transfer syntax ${storedSyntax} and cannot be given in those asked for: ask with transfer-syntax=* for it as it is`,
   );
-
-/** Media type of one frame of each encapsulated syntax (PS3.18 Table 8.7.3-5 and 8.7.3-6). */
-const frameTypes = new Map<string, string>([
-  ['1.2.840.10008.1.2.4.50', 'image/jpeg'],
-  ['1.2.840.10008.1.2.4.51', 'image/jpeg'],
-  ['1.2.840.10008.1.2.4.57', 'image/jpeg'],
-  ['1.2.840.10008.1.2.4.70', 'image/jpeg'],
-  ['1.2.840.10008.1.2.4.80', 'image/jls'],
-  ['1.2.840.10008.1.2.4.81', 'image/jls'],
-  ['1.2.840.10008.1.2.4.90', 'image/jp2'],
-  ['1.2.840.10008.1.2.4.91', 'image/jp2'],
-  ['1.2.840.10008.1.2.4.201', 'image/jphc'],
-  ['1.2.840.10008.1.2.4.202', 'image/jphc'],
-  ['1.2.840.10008.1.2.4.203', 'image/jphc'],
-  ['1.2.840.10008.1.2.4.110', 'image/jxl'],
-  ['1.2.840.10008.1.2.4.111', 'image/jxl'],
-  ['1.2.840.10008.1.2.4.112', 'image/jxl'],
-  ['1.2.840.10008.1.2.5', 'image/dicom-rle'],
-  ['1.2.840.10008.1.2.4.100', 'video/mpeg2'],
-  ['1.2.840.10008.1.2.4.102', 'video/mp4'],
-]);
-const octetStream = 'application/octet-stream';
-
-export interface FrameForm {
-  /** Media type of a part, with its transfer-syntax parameter. */
-  readonly contentType: string;
-  readonly multipart: boolean;
-}
-
-/**
- * Picks the media type of frames or Pixel Data bulk data. Native pixels leave as octets, encapsulated ones in the
- * type of their stored syntax; a client that asks for octets without saying a syntax gets no compressed bytes.
- * @throws {NotAcceptableError}
- */
-export function chooseFrameForm(accepted: readonly Accepted[], storedSyntax: string): FrameForm {
-  const compressed = frameTypes.get(storedSyntax);
-  const storedType = isEncapsulated(storedSyntax) ? (compressed ?? octetStream) : octetStream;
-  const syntax = isEncapsulated(storedSyntax) ? storedSyntax : explicitVrLittleEndian;
-  const contentType = `${storedType}; transfer-syntax=${syntax}`;
-  for (const { type, partType, transferSyntax } of accepted) {
-    const multipart = type === 'multipart/related';
-    const wanted = multipart ? (partType ?? '*/*') : type;
-    const anySyntax = transferSyntax === '*' || transferSyntax === syntax;
-    const octetsAsStored = wanted === octetStream && (anySyntax || storedType === octetStream);
-    if (!matches(wanted, storedType) && !octetsAsStored) continue;
-    if (transferSyntax !== undefined && !anySyntax) continue;
-    return { contentType, multipart: multipart || type === '*/*' };
-  }
-  throw new NotAcceptableError(`the pixels are stored in transfer syntax ${storedSyntax}, as ${storedType}`);
-}
-
-/** True for the type itself, its family ("image/*") and "*\/*". */
-function matches(range: string, type: string): boolean {
-  return range === '*/*' || range === type || (range.endsWith('/*') && type.startsWith(range.slice(0, -1)));
-}

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { BadRequestError } from './errors.js';
-import { nativeFrame, readFrameList } from './frames.js';
+import { BadRequestError } from './errors/door.js';
+import { cutFrame, isWholeBytes, nativeSpan, readFrameList } from './frames.js';
 
 describe('readFrameList', () => {
   it('reads numbers in their order, repeated ones too', () => {
@@ -26,27 +26,44 @@ describe('readFrameList', () => {
   });
 });
 
-describe('nativeFrame', () => {
-  it('gives back any frames of bits, also those that begin inside a byte', () => {
+describe('a native frame', () => {
+  const cut = (value: Uint8Array, number: number, bits: number, wordBytes = 1): Uint8Array => {
+    const span = nativeSpan(number, bits, wordBytes);
+    return cutFrame(value.subarray(span.offset, span.offset + span.length), span, bits);
+  };
+
+  it('is cut out of bits, also where it begins inside a byte', () => {
     const frames = fc
       .integer({ min: 1, max: 37 })
       .chain((bits) =>
         fc.array(fc.array(fc.boolean(), { minLength: bits, maxLength: bits }), { minLength: 1, maxLength: 9 }),
       );
     fc.assert(
-      fc.property(frames, (drawn) => {
-        const value = packed(drawn.flat());
+      fc.property(frames, fc.constantFrom(1, 2, 4, 8), (drawn, wordBytes) => {
+        const bits = packed(drawn.flat());
+        const value = new Uint8Array(Math.ceil(bits.length / wordBytes) * wordBytes);
+        value.set(bits);
         drawn.forEach((frame, i) => {
-          expect(nativeFrame(value, i + 1, frame.length)).toEqual(packed(frame));
+          expect(cut(value, i + 1, frame.length, wordBytes)).toEqual(packed(frame));
         });
       }),
       { seed: 8, numRuns: 200 },
     );
   });
 
-  it('knows where the value ends', () => {
-    expect(nativeFrame(new Uint8Array(8), 2, 32)).toHaveLength(4);
-    expect(nativeFrame(new Uint8Array(8), 3, 32)).toBeUndefined();
+  it('lies in whole words: of an odd length the second begins inside one', () => {
+    expect(nativeSpan(2, 3 * 8, 1)).toEqual({ offset: 3, length: 3, skippedBits: 0 });
+    expect(nativeSpan(2, 3 * 8, 2)).toEqual({ offset: 2, length: 4, skippedBits: 8 });
+    expect(nativeSpan(1, 3 * 8, 2)).toEqual({ offset: 0, length: 4, skippedBits: 0 });
+    expect(nativeSpan(2, 12, 1)).toEqual({ offset: 1, length: 2, skippedBits: 4 });
+  });
+
+  it('is those bytes where nothing is beside it', () => {
+    expect(isWholeBytes(nativeSpan(2, 24, 1), 24)).toBe(true);
+    expect(isWholeBytes(nativeSpan(2, 24, 2), 24)).toBe(false);
+    expect(isWholeBytes(nativeSpan(1, 24, 2), 24)).toBe(false);
+    expect(isWholeBytes(nativeSpan(3, 12, 1), 12)).toBe(false);
+    expect(isWholeBytes(nativeSpan(3, 16, 2), 16)).toBe(true);
   });
 });
 

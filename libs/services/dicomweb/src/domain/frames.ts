@@ -1,9 +1,9 @@
-import { BadRequestError } from './errors.js';
+import { BadRequestError } from './errors/door.js';
 
 /** Frames of one request: a viewer asks for some, a client that wants all takes the instance. */
 const framesMax = 1_000;
 
-/** Reads a frame list, "1,5,6" (PS3.18 10.4.1.1.4). @throws {BadRequestError} */
+/** Reads a frame list, "1,5,6" (PS3.18 10.4.1.1.6). @throws {BadRequestError} */
 export function readFrameList(list: string): number[] {
   const numbers = /^[1-9]\d{0,8}(,[1-9]\d{0,8})*$/.test(list) ? list.split(',').map(Number) : [];
   if (numbers.length === 0) throw new BadRequestError('the frame list is not a list of frame numbers from 1');
@@ -11,24 +11,47 @@ export function readFrameList(list: string): number[] {
   return numbers;
 }
 
+/** Where a native frame lies in the value of Pixel Data, in whole words of it. */
+export interface NativeSpan {
+  /** Bytes before it in the value. */
+  readonly offset: number;
+  /** Bytes of it. */
+  readonly length: number;
+  /** Bits of it that are of the frame before. */
+  readonly skippedBits: number;
+}
+
 /**
- * One native frame out of the value of Pixel Data. With Bits Allocated 1 a frame may begin inside a byte (PS3.5 8.1.1
- * packs frames without a gap, first pixel in the lowest bit): it is shifted to begin at one, and its last byte filled
- * with zeros.
- * @param value of Pixel Data, little-endian
+ * PS3.5 8.1.1 packs frames without a gap: one of single bits may begin inside a byte, and one of odd length inside a word,
+ * of which big-endian values have the second byte first.
  * @param number from 1
  * @param frameBits bits of one frame
- * @returns undefined when the value ends before the frame does
+ * @param wordBytes bytes of what is swapped together where the value is big-endian, else 1
  */
-export function nativeFrame(value: Uint8Array, number: number, frameBits: number): Uint8Array | undefined {
-  const startBit = (number - 1) * frameBits;
-  if (startBit + frameBits > value.length * 8) return undefined;
-  const start = Math.floor(startBit / 8);
-  const shift = startBit % 8;
-  if (shift === 0 && frameBits % 8 === 0) return value.subarray(start, start + frameBits / 8);
+export function nativeSpan(number: number, frameBits: number, wordBytes: number): NativeSpan {
+  const wordBits = wordBytes * 8;
+  const firstBit = (number - 1) * frameBits;
+  const offset = Math.floor(firstBit / wordBits) * wordBytes;
+  const end = Math.ceil((firstBit + frameBits) / wordBits) * wordBytes;
+  return { offset, length: end - offset, skippedBits: firstBit - offset * 8 };
+}
+
+/** True where a frame is those bytes, and nothing has to be cut off or moved. */
+export const isWholeBytes = ({ length, skippedBits }: NativeSpan, frameBits: number): boolean =>
+  skippedBits === 0 && length * 8 === frameBits;
+
+/**
+ * A frame out of its span: shifted to begin at a byte, the bits after its last one 0 (PS3.5 8.1.1, first pixel in the
+ * lowest bit).
+ * @param bytes of the span, little-endian
+ */
+export function cutFrame(bytes: Uint8Array, { skippedBits }: NativeSpan, frameBits: number): Uint8Array {
+  const start = Math.floor(skippedBits / 8);
+  const shift = skippedBits % 8;
+  if (shift === 0 && frameBits % 8 === 0) return bytes.subarray(start, start + frameBits / 8);
   const frame = new Uint8Array(Math.ceil(frameBits / 8));
   for (let i = 0; i < frame.length; i++) {
-    frame[i] = ((value[start + i] ?? 0) >> shift) | ((value[start + i + 1] ?? 0) << (8 - shift));
+    frame[i] = ((bytes[start + i] ?? 0) >> shift) | ((bytes[start + i + 1] ?? 0) << (8 - shift));
   }
   const used = frameBits % 8;
   if (used > 0) frame[frame.length - 1] = (frame[frame.length - 1] ?? 0) & ((1 << used) - 1);

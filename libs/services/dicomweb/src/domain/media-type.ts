@@ -1,4 +1,4 @@
-import { BadRequestError } from './errors.js';
+import { BadRequestError } from './errors/door.js';
 
 /** A media type with its parameters; names lower-case, values as given without quotes. */
 export interface MediaType {
@@ -29,6 +29,56 @@ export function parseMediaTypes(header: string): MediaType[] {
   return found;
 }
 
+/**
+ * Reads an Accept header, or the `accept` parameter (RFC 9110 12.5.1). An element of the list that cannot be read is left
+ * out, as 5.6.1 would have lists read and a client can do little about what its library sends. A bare `*` stands for
+ * any type: `HttpURLConnection` of Java sends it to every server.
+ * @throws {BadRequestError} when nothing of it can be read
+ */
+export function parseMediaRanges(header: string): MediaType[] {
+  if (header.length > headerCharsMax) throw new BadRequestError('a media type header is too long');
+  const all = readable(header);
+  if (all) return all;
+  const found = elementsOf(header).flatMap((element) => readable(element.replace(/^\*(?=$|[ \t]*;)/, '*/*')) ?? []);
+  if (found.length === 0) throw new BadRequestError('a media type header cannot be read');
+  return found;
+}
+
+/** Undefined for what cannot be read. */
+function readable(text: string): MediaType[] | undefined {
+  try {
+    return parseMediaTypes(text);
+  } catch (error) {
+    if (error instanceof BadRequestError) return undefined;
+    throw error;
+  }
+}
+
+/** The elements of a list, trimmed: what stands between commas that are not quoted (RFC 9110 5.6.1). */
+function elementsOf(list: string): readonly string[] {
+  const elements: string[] = [];
+  let begin = 0;
+  let isQuoted = false;
+  for (let at = 0; at <= list.length; at++) {
+    const character = list[at];
+    if (isQuoted && character === '\\') at++;
+    else if (character === '"') isQuoted = !isQuoted;
+    else if (at >= list.length || (character === ',' && !isQuoted)) {
+      elements.push(list.slice(begin, at).trim());
+      begin = at + 1;
+    }
+  }
+  // A backslash at the very end passes it.
+  if (begin < list.length) elements.push(list.slice(begin).trim());
+  return elements;
+}
+
+/** A weight, 0 to 1 (RFC 9110 12.4.2): 1 where none is given, and where what is given is none. */
+export function readWeight(text: string | undefined): number {
+  const weight = text === undefined || text === '' ? 1 : Number(text);
+  return weight >= 0 && weight <= 1 ? weight : 1;
+}
+
 class Reader {
   #at = 0;
 
@@ -50,8 +100,7 @@ class Reader {
       parameters.set(name, this.text[this.#at] === '"' ? this.#quoted() : this.#parameterValue());
       this.skip(' \t');
     }
-    const quality = Number(parameters.get('q') ?? '1');
-    return { type, parameters, quality: quality >= 0 && quality <= 1 ? quality : 1 };
+    return { type, parameters, quality: readWeight(parameters.get('q')) };
   }
 
   skip(characters: string): void {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { BadRequestError, TooLargeError } from './errors.js';
+import { BadRequestError, TooLargeError } from './errors/door.js';
 import { MultipartReader } from './multipart-reader.js';
 
 const limits = { partsMax: 10, partBytesMax: 10_000, bytesMax: 100_000 };
@@ -52,6 +52,19 @@ describe('MultipartReader', () => {
     expect((await read(write('boundary', [body]), 'boundary', 3))[0]?.body.toString()).toBe(body.toString());
   });
 
+  it('gives the chunks of a body as they come, without copying them', async () => {
+    const chunks = [Buffer.from('--b\r\n\r\n'), Buffer.alloc(64, 0x0d), Buffer.alloc(64, 7), Buffer.from('\r\n--b--')];
+    const source = (async function* () {
+      for (const chunk of chunks) yield await Promise.resolve(chunk);
+    })();
+    const got: Uint8Array[] = [];
+    for await (const { body } of new MultipartReader(source, 'b', limits).parts())
+      for await (const chunk of body) got.push(chunk);
+    // The last carriage return of the first may begin a delimiter: it comes with what follows.
+    expect(got.map(({ length }) => length)).toEqual([63, 65]);
+    expect(got[0]?.buffer).toBe(chunks[1]?.buffer);
+  });
+
   it('skips a preamble and what a consumer leaves unread', async () => {
     const bytes = Buffer.concat([
       Buffer.from('preamble\r\n'),
@@ -73,6 +86,34 @@ describe('MultipartReader', () => {
       }
     }
     expect(firsts).toEqual([1, 's'.charCodeAt(0), 3]);
+  });
+
+  it.each([1, 70, 73, 200])(
+    'reads with a boundary of %i characters, also where one of its beginnings is in a body',
+    async (length) => {
+      const boundary = 'b'.repeat(length);
+      const body = Buffer.from(`\r\n--${boundary.slice(1)}\r\n-${boundary}\n--${boundary}`);
+      expect((await read(write(boundary, [body]), boundary, 11))[0]?.body.equals(body)).toBe(true);
+    },
+  );
+
+  it('takes lines that end with a line feed alone for the body they may be', async () => {
+    const body = Buffer.from('first\n--b\nsecond\n--b--\n');
+    expect((await read(write('b', [body]), 'b'))[0]?.body.equals(body)).toBe(true);
+    await expect(read(Buffer.from('--b\nContent-Type: text/plain\n\nx\n--b--\n'), 'b')).rejects.toThrow(
+      BadRequestError,
+    );
+  });
+
+  it('leaves what stands behind the close unread', async () => {
+    const bytes = Buffer.concat([write('b', [Buffer.from('x')]), Buffer.alloc(500, 0x2d)]);
+    expect(await read(bytes, 'b')).toHaveLength(1);
+  });
+
+  it('is cut off wherever a request ends early', async () => {
+    const whole = write('b', [Buffer.from('first'), Buffer.from('second')]);
+    for (let length = 0; length < whole.length - '--\r\n'.length; length++)
+      await expect(read(whole.subarray(0, length), 'b', 5), String(length)).rejects.toBeInstanceOf(BadRequestError);
   });
 
   it('reads folded headers and any case', async () => {
@@ -109,7 +150,7 @@ describe('MultipartReader', () => {
     await expect(read(bytes, 'b', 1000)).rejects.toBeInstanceOf(TooLargeError);
   });
 
-  it.each(['', ' ', 'a'.repeat(71), 'a\r\nb', 'ä'])('refuses the boundary %j', (boundary) => {
+  it.each(['', ' ', 'a ', 'a'.repeat(201), 'a\r\nb', 'ä'])('refuses the boundary %j', (boundary) => {
     expect(() => new MultipartReader(slices(Buffer.alloc(0), 1), boundary, limits)).toThrow(BadRequestError);
   });
 });

@@ -1,4 +1,4 @@
-import { BadRequestError, TooLargeError } from './errors.js';
+import { BadRequestError, TooLargeError } from './errors/door.js';
 
 export interface MultipartLimits {
   readonly partsMax: number;
@@ -13,8 +13,8 @@ export interface MultipartPart {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** RFC 2046 5.1.1. */
-const boundaryPattern = /^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/;
+/** Characters of RFC 2046 5.1.1; longer than its 70, since Orthanc's client sends 73 (two UUIDs). */
+const boundaryPattern = /^[0-9A-Za-z'()+_,./:=? -]{0,199}[0-9A-Za-z'()+_,./:=?-]$/;
 /** A part's header block; content type, location and a description are some hundred bytes. */
 const headerBytesMax = 16 * 1024;
 /** Bytes a sender may put before the first boundary. */
@@ -62,15 +62,18 @@ export class MultipartReader {
   }
 
   async #skipPreamble(): Promise<void> {
-    for (;;) {
+    for (let skipped = 0; skipped <= preambleBytesMax;) {
       const at = this.#buffer.indexOf(this.#delimiter);
       if (at >= 0) {
         this.#buffer = this.#buffer.subarray(at + this.#delimiter.length);
         return;
       }
-      if (this.#buffer.length > preambleBytesMax) throw new BadRequestError('the boundary does not begin the request');
+      const begun = this.#begunDelimiter();
+      skipped += begun;
+      this.#buffer = this.#buffer.subarray(begun);
       if (!(await this.#more())) throw new BadRequestError('the request holds no part with its boundary');
     }
+    throw new BadRequestError('the boundary does not begin the request');
   }
 
   /** After a delimiter: "--" closes, a line end opens a part. Blanks may stand before the line end. */
@@ -121,15 +124,21 @@ export class MultipartReader {
         if (last.length > 0) yield count(last);
         return;
       }
-      // A delimiter may have begun at the end of what is here.
-      const safe = this.#buffer.length - this.#delimiter.length + 1;
-      if (safe > 0) {
-        const chunk = this.#buffer.subarray(0, safe);
-        this.#buffer = this.#buffer.subarray(safe);
-        yield count(chunk);
-      }
+      // Nearly always all of it: what came goes on without being copied.
+      const chunk = this.#buffer.subarray(0, this.#begunDelimiter());
+      this.#buffer = this.#buffer.subarray(chunk.length);
+      if (chunk.length > 0) yield count(chunk);
       if (!(await this.#more())) throw new BadRequestError('the request is cut off');
     }
+  }
+
+  /** Where a delimiter may have begun at the end of what is here; its length where none has. */
+  #begunDelimiter(): number {
+    const { length } = this.#buffer;
+    const first = Math.max(0, length - this.#delimiter.length + 1);
+    for (let at = this.#buffer.indexOf(crlf[0] ?? 0, first); at >= 0; at = this.#buffer.indexOf(crlf[0] ?? 0, at + 1))
+      if (this.#buffer.compare(this.#delimiter, 0, length - at, at) === 0) return at;
+    return length;
   }
 
   async #more(): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { BadRequestError } from './errors.js';
+import { BadRequestError } from './errors/door.js';
 import { readQuery } from './qido.js';
 
 const read = (query: string, path = {}) => readQuery('study', path, new URLSearchParams(query), 100);
@@ -16,6 +16,7 @@ describe('readQuery', () => {
       offset: 0,
       fuzzyMatching: false,
       emptyValueMatching: false,
+      notDone: [],
     });
   });
 
@@ -39,6 +40,8 @@ describe('readQuery', () => {
   it('bounds the limit, and takes an offset', () => {
     expect(read('limit=7&offset=14')).toMatchObject({ limit: 7, offset: 14 });
     expect(read('limit=100000').limit).toBe(100);
+    expect(read('limit=4294967295').limit).toBe(100);
+    expect(read('limit=0').limit).toBe(0);
   });
 
   it('reads fuzzymatching in any case, and leaves content negotiation alone', () => {
@@ -58,8 +61,8 @@ describe('readQuery', () => {
       { tag: '00400275.00401001', value: 'B' },
     ]);
     expect(includeTags).toEqual(['00400275.00400007']);
-    expect(() => read('RequestAttributesSequence.Nonsense=A')).toThrow(BadRequestError);
-    expect(() => read('00400275.=A')).toThrow(BadRequestError);
+    for (const path of ['RequestAttributesSequence.Nonsense', '00400275.'])
+      expect(read(`${path}=A`)).toMatchObject({ matches: [], notDone: [expect.stringContaining(path)] });
   });
 
   it('reads emptyvaluematching', () => {
@@ -67,6 +70,38 @@ describe('readQuery', () => {
       emptyValueMatching: true,
       matches: [{ tag: '00080050', value: '""' }],
     });
+  });
+
+  it('says that several values are not matched as a list', () => {
+    expect(read('multiplevaluematching=true&PatientID=1,2')).toMatchObject({
+      matches: [{ tag: '00100020', value: '1,2' }],
+      notDone: [expect.stringMatching(/^multiplevaluematching is not supported/)],
+    });
+    expect(read('multiplevaluematching=false').notDone).toEqual([]);
+  });
+
+  it('takes code strings joined by commas for a choice, as a viewer sends them, and other values as they stand', () => {
+    const sent = encodeURIComponent(String(['CT', 'MR']));
+    expect(read(`ModalitiesInStudy=${sent}&00400275.Modality=C*,MR&PatientName=A,B&BodyPartExamined=`).matches).toEqual(
+      [
+        { tag: '00080061', value: 'CT\\MR' },
+        { tag: '00400275.00080060', value: 'C*\\MR' },
+        { tag: '00100010', value: 'A,B' },
+        { tag: '00180015', value: '' },
+      ],
+    );
+  });
+
+  it('ignores what is no parameter, and names it without its value', () => {
+    const { notDone, ...rest } = read('_=1712&PatientID=1&orderby=-StudyDate&includedefaults=true&orderby=Secret');
+    expect(rest).toMatchObject({ matches: [{ tag: '00100020', value: '1' }], includeTags: [] });
+    expect(notDone).toEqual(['no parameter or attribute of PS3.6, and ignored: _, orderby, includedefaults']);
+    // Nothing that a header cannot hold or that grows without end.
+    const hostile = [...Array(500).keys()].map((i) => `x${i}=1`).join('&');
+    const [warning = '', ...others] = read(`%0D%0ASet-Cookie=1&%22%C3%BC=1&=1&${'y'.repeat(65)}=1&${hostile}`).notDone;
+    expect(others).toEqual([]);
+    expect(warning).toMatch(/ignored: one that has no name to be repeated, x0, x1, [\w, ]+$/);
+    expect(warning.length).toBeLessThan(250);
   });
 
   it('matches the UIDs of the path', () => {
@@ -80,19 +115,21 @@ describe('readQuery', () => {
   });
 
   it.each([
-    'limit=0',
     'limit=-1',
     'limit=x',
     'limit=',
     'offset=1.5',
     'offset=99999999',
-    'NotAnAttribute=1',
     'includefield=nonsense',
+    'fuzzymatching=TRUEE',
+    'fuzzymatching=',
+    'emptyvaluematching=1',
+    'multiplevaluematching=yes',
   ])('refuses %s', (query) => {
     expect(() => read(query)).toThrow(BadRequestError);
   });
 
   it('never repeats a value of the query in the error', () => {
-    expect(() => read('SecretName=1')).toThrow(/^(?!.*SecretName)/);
+    expect(() => read('includefield=SecretName')).toThrow(/^(?!.*SecretName)/);
   });
 });

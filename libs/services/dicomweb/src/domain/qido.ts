@@ -1,7 +1,7 @@
-import { findTag } from '@callosum/dicom';
+import { dictionaryEntry, findTag } from '@callosum/dicom';
 import { isUid } from '@callosum/kernel';
 
-import { BadRequestError } from './errors.js';
+import { BadRequestError } from './errors/door.js';
 
 export type QidoLevel = 'study' | 'series' | 'instance';
 
@@ -14,15 +14,22 @@ export interface QidoQuery {
   readonly offset: number;
   readonly fuzzyMatching: boolean;
   readonly emptyValueMatching: boolean;
+  /** What of the request is not done, in words for the client (PS3.18 8.3.4). */
+  readonly notDone: readonly string[];
 }
 
 const offsetMax = 10_000_000;
+/** Parameters named in a header, which must not grow with the request; of such characters and length only. */
+const namedMax = 20;
+const nameable = /^[\w.-]{1,64}$/;
 
 /**
  * Reads a QIDO-RS request (PS3.18 8.3.4): match keys and includefield by keyword or tag, or by a path of them as
- * "RequestAttributesSequence.ScheduledProcedureStepID"; limit, offset, fuzzymatching, emptyvaluematching.
+ * "RequestAttributesSequence.ScheduledProcedureStepID"; limit, offset, fuzzymatching, emptyvaluematching. A limit of 0 is
+ * one: nothing is answered (8.3.4.4.1). A parameter that is neither one of these nor an attribute is ignored (8.3), and
+ * named among what is not done.
  * @param path UIDs of the path, which match too
- * @throws {BadRequestError} for a key that is no attribute or a number that is none
+ * @throws {BadRequestError} for a field that is no attribute, a number that is none, or what is neither true nor false
  */
 export function readQuery(
   level: QidoLevel,
@@ -37,55 +44,83 @@ export function readQuery(
   let offset = 0;
   let fuzzyMatching = false;
   let emptyValueMatching = false;
+  const notDone: string[] = [];
+  const ignored = new Set<string>();
   for (const [keyword, uid] of [
     ['StudyInstanceUID', path.studyInstanceUid],
     ['SeriesInstanceUID', path.seriesInstanceUid],
   ] as const) {
     if (uid === undefined) continue;
     if (!isUid(uid)) throw new BadRequestError(`the ${keyword} of the path is no UID`);
-    matches.push({ tag: tag(keyword), value: uid });
+    matches.push({ tag: fieldOf(keyword), value: uid });
   }
   for (const [name, value] of parameters) {
     switch (name.toLowerCase()) {
       case 'limit':
-        limit = Math.min(limitMax, wholeNumber('limit', value, 1));
+        limit = Math.min(limitMax, wholeNumber('limit', value, Number.POSITIVE_INFINITY));
         break;
       case 'offset':
-        offset = wholeNumber('offset', value, 0);
+        offset = wholeNumber('offset', value, offsetMax);
         break;
       case 'fuzzymatching':
-        fuzzyMatching = value.toLowerCase() === 'true';
+        fuzzyMatching = trueOrFalse('fuzzymatching', value);
         break;
       case 'emptyvaluematching':
-        emptyValueMatching = value.toLowerCase() === 'true';
+        emptyValueMatching = trueOrFalse('emptyvaluematching', value);
+        break;
+      case 'multiplevaluematching':
+        if (trueOrFalse('multiplevaluematching', value))
+          notDone.push('multiplevaluematching is not supported: several values are a choice of codes or UIDs only');
         break;
       case 'includefield':
         for (const field of value.split(',')) {
           if (field.toLowerCase() === 'all') includeAll = true;
-          else if (field !== '') includeTags.push(tag(field));
+          else if (field !== '') includeTags.push(fieldOf(field));
         }
         break;
       case 'accept':
       case 'charset':
         break;
-      default:
-        matches.push({ tag: tag(name), value });
+      default: {
+        const tag = tagOf(name);
+        if (tag === undefined) ignored.add(nameable.test(name) ? name : 'one that has no name to be repeated');
+        else matches.push({ tag, value: isCode(tag) ? value.replaceAll(',', '\\') : value });
+      }
     }
   }
-  return { level, matches, includeTags, includeAll, limit, offset, fuzzyMatching, emptyValueMatching };
+  if (ignored.size > 0)
+    notDone.push(`no parameter or attribute of PS3.6, and ignored: ${[...ignored].slice(0, namedMax).join(', ')}`);
+  return { level, matches, includeTags, includeAll, limit, offset, fuzzyMatching, emptyValueMatching, notDone };
 }
 
-/** Eight hex digits, or several of them joined by dots: sequences and an attribute of their items. */
-function tag(path: string): string {
+/** Eight hex digits, or several of them joined by dots: sequences and an attribute of their items. Undefined for what is none. */
+function tagOf(path: string): string | undefined {
   const tags = path.split('.').map(findTag);
-  if (!tags.every((found) => found !== undefined))
-    throw new BadRequestError('a query parameter is no attribute of PS3.6');
-  return tags.join('.');
+  return tags.every((found) => found !== undefined) ? tags.join('.') : undefined;
 }
 
-function wholeNumber(name: string, text: string, min: number): number {
+function fieldOf(path: string): string {
+  const tag = tagOf(path);
+  if (tag === undefined) throw new BadRequestError('includefield names no attribute of PS3.6');
+  return tag;
+}
+
+/**
+ * Several code strings are a choice, as several UIDs are, and viewers join both by commas (OHIF: `ModalitiesInStudy=CT,MR`).
+ * No code string holds a comma (PS3.5 6.2, CS).
+ */
+const isCode = (path: string): boolean => dictionaryEntry(path.slice(-8))?.vr === 'CS';
+
+/** An unsigned integer (PS3.18 5.1.1). */
+function wholeNumber(name: string, text: string, max: number): number {
   const value = Number(text);
-  if (!/^\d{1,9}$/.test(text) || value < min || value > offsetMax)
-    throw new BadRequestError(`${name} is no usable number`);
+  if (!/^\d{1,20}$/.test(text) || value > max) throw new BadRequestError(`${name} is no usable number`);
   return value;
+}
+
+/** PS3.18 8.3.4.2. What is neither must not pass for the one that finds less, or more. */
+function trueOrFalse(name: string, text: string): boolean {
+  const value = text.toLowerCase();
+  if (value !== 'true' && value !== 'false') throw new BadRequestError(`${name} is neither true nor false`);
+  return value === 'true';
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { BadRequestError } from './errors.js';
+import { BadRequestError } from './errors/door.js';
 
 /** What is known of who sends a STOW-RS request. */
 export interface Sender {

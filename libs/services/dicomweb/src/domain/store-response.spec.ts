@@ -1,6 +1,13 @@
-import { CallosumError } from '@callosum/kernel';
+import { CallosumError, type ErrorKind } from '@callosum/kernel';
 import { describe, expect, it } from 'vitest';
 
+import { BadRequestError, TooLargeError } from './errors/door.js';
+import {
+  StoreMemoryTakenError,
+  UnsupportedSopClassError,
+  UnsupportedTransferSyntaxError,
+  UnusableMetadataError,
+} from './errors/store.js';
 import { failureReasonOf, failureReasons, type StoredReference, storeResponse } from './store-response.js';
 
 const base = 'https://here/dicom-web';
@@ -100,11 +107,21 @@ describe('storeResponse', () => {
 });
 
 describe('failureReasonOf', () => {
+  const error = (kind: ErrorKind, code: string): CallosumError => new (class extends CallosumError {})(code, kind, 'x');
+
   it.each([
-    ['unavailable', 'archive.any', 0xa700],
-    ['invalid', 'archive.uid-mismatch', 0xa900],
-    ['invalid', 'dicom.parse', 0xc000],
-  ] as const)('%s %s', (kind, code, reason) => {
-    expect(failureReasonOf(new (class extends CallosumError {})(code, kind, 'x'))).toBe(reason);
+    [error('unavailable', 'archive.any'), 0xa700],
+    [new StoreMemoryTakenError(), 0xa700],
+    [new TooLargeError('x'), 0xa700],
+    [error('invalid', 'archive.uid-mismatch'), 0xa900],
+    [error('invalid', 'dicom.parse'), 0xc000],
+    [new BadRequestError('x'), 0xc000],
+    [new UnusableMetadataError('x'), 0xc000],
+    [new UnsupportedTransferSyntaxError('1.2'), 0xc122],
+    [new UnsupportedSopClassError(), 0x0122],
+    [error('internal', 'dicom.any'), 0x0110],
+    [new TypeError('x'), 0x0110],
+  ])('%s', (thrown, reason) => {
+    expect(failureReasonOf(thrown)).toBe(reason);
   });
 });

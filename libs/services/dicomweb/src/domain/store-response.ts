@@ -1,5 +1,8 @@
 import { type DicomJson, tagOf } from '@callosum/dicom';
-import type { CallosumError } from '@callosum/kernel';
+import { CallosumError } from '@callosum/kernel';
+
+import { TooLargeError } from './errors/door.js';
+import { UnsupportedSopClassError, UnsupportedTransferSyntaxError } from './errors/store.js';
 
 export interface StoredReference {
   readonly sopClassUid: string;
@@ -20,9 +23,12 @@ export interface StoreResult {
 
 /** PS3.18 Table I.2-2, PS3.4 Table B.2-1. */
 export const failureReasons = {
+  processingFailure: 0x0110,
+  sopClassNotSupported: 0x0122,
   outOfResources: 0xa700,
   doesNotMatchSopClass: 0xa900,
   cannotUnderstand: 0xc000,
+  transferSyntaxNotSupported: 0xc122,
 } as const;
 /** Other Failures Sequence, newer than the dictionary's keywords. */
 const otherFailuresSequence = '0008119A';
@@ -36,8 +42,15 @@ const warningReasons: Partial<Record<StoredReference['status'], number>> = {
   'conflicting-study': 0xb0c1,
 };
 
-export function failureReasonOf(error: CallosumError): number {
-  if (error.kind === 'unavailable') return failureReasons.outOfResources;
+/**
+ * Why an object was not stored: A700 what may pass, and what passes a limit; A900 UIDs that are not those announced;
+ * 0122 and C122 what is never stored; 0110 a defect of ours; C000 all else that is wrong with an object.
+ */
+export function failureReasonOf(error: unknown): number {
+  if (!(error instanceof CallosumError) || error.kind === 'internal') return failureReasons.processingFailure;
+  if (error.kind === 'unavailable' || error instanceof TooLargeError) return failureReasons.outOfResources;
+  if (error instanceof UnsupportedSopClassError) return failureReasons.sopClassNotSupported;
+  if (error instanceof UnsupportedTransferSyntaxError) return failureReasons.transferSyntaxNotSupported;
   return error.code === 'archive.uid-mismatch' ? failureReasons.doesNotMatchSopClass : failureReasons.cannotUnderstand;
 }
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { withBase } from './viewer-base.js';
+import { viewerBase, withBase } from './viewer-base.js';
 
-const moved = (text: string, extension: string): string => withBase(Buffer.from(text), extension).toString();
+const moved = (text: string, extension: string, base = viewerBase('')): string =>
+  withBase(Buffer.from(text), extension, base).toString();
 
 describe('withBase', () => {
   it('moves what pages, styles and bundles name from the root', () => {
@@ -15,6 +16,15 @@ describe('withBase', () => {
     expect(moved('a;__webpack_require__.p = "/";n.p="/",b', '.js')).toBe(
       'a;__webpack_require__.p = "/viewer/";n.p="/viewer/",b',
     );
+  });
+
+  it('moves them under the path of a site that shares its host', () => {
+    const base = viewerBase('/a/imaging');
+    expect(moved('<script src="/app.js"></script><script>PUBLIC_URL="/"</script>', '.html', base)).toBe(
+      '<script src="/a/imaging/viewer/app.js"></script><script>PUBLIC_URL="/a/imaging/viewer/"</script>',
+    );
+    expect(moved('b{c:url(/d.png)}', '.css', base)).toBe('b{c:url(/a/imaging/viewer/d.png)}');
+    expect(moved('n.p="/",b', '.js', base)).toBe('n.p="/a/imaging/viewer/",b');
   });
 
   it('leaves relative paths, other hosts, other strings and other files alone', () => {

@@ -1,13 +1,19 @@
-/** Where the viewer is served. Its built files name each other from the root of the host. */
-const base = '/viewer/';
+/**
+ * Where the viewer is served, as its built files are to name each other: they do it from the root of the host.
+ * @param prefix path of the site without a slash at the end, '' or "/imaging"
+ */
+export const viewerBase = (prefix: string): string => `${prefix}/viewer/`;
+
 /** webpack's public path, in files with and without blanks. Searched as bytes: the largest has 17 MB. */
 const publicPaths = ['.p = "/"', '.p="/"'];
 
 /**
- * A file of the built viewer with its absolute paths moved under /viewer.
+ * A file of the built viewer with its absolute paths moved under `base`.
+ * @param base of letters, digits and the marks that no language reads as its own (CALLOSUM_PUBLIC_URL takes no others), with a
+ * slash at both ends
  * @param extension of its name, with the dot; files of other kinds come back as they are
  */
-export function withBase(bytes: Buffer, extension: string): Buffer {
+export function withBase(bytes: Buffer, extension: string, base: string): Buffer {
   switch (extension) {
     case '.html':
       return edited(bytes, (text) =>

@@ -4,12 +4,9 @@ import type { Logger } from '@callosum/telemetry';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-import {
-  NotAcceptableError,
-  RetrieveEndedError,
-  TooLargeError,
-  UnsupportedMediaTypeError,
-} from '../../domain/errors.js';
+import { StatusError } from '../../domain/errors/door.js';
+import { RetrieveEndedError } from '../../domain/errors/retrieve.js';
+import { sendWhole } from './send-whole.js';
 
 /** Errors as PS3.18 8.5 wants them: the status says it, a Warning-like plain text explains it to people. */
 @Catch()
@@ -25,14 +22,12 @@ export class DicomwebErrorFilter implements ExceptionFilter {
     if (reply.sent) return;
     if (status === 503) void reply.header('retry-after', '5');
     const text = error instanceof CallosumError && status < 500 ? error.message : 'the request could not be served';
-    void reply.code(status).type('text/plain; charset=utf-8').send(`${text}\n`);
+    void sendWhole(reply.code(status).type('text/plain; charset=utf-8'), Buffer.from(`${text}\n`));
   }
 }
 
 function statusOf(error: unknown): number {
-  if (error instanceof NotAcceptableError) return 406;
-  if (error instanceof TooLargeError) return 413;
-  if (error instanceof UnsupportedMediaTypeError) return 415;
+  if (error instanceof StatusError) return error.status;
   if (error instanceof CallosumError) return httpStatusOf[error.kind];
   return error instanceof HttpException ? error.getStatus() : 500;
 }

@@ -1,10 +1,41 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 
+import { LengthSaid } from './exactly.js';
+
 export interface BodyPart {
   readonly contentType: string;
-  /** Opened when the part before it has been sent. */
+  /**
+   * URL of the resource that the part is: PS3.18 10.4.3.3.5 wants it of bulk data, as metadata name them. UIDs, tags and
+   * numbers below the site's own address, and nothing of a request.
+   */
+  readonly location?: string;
+  /** Bytes of it, where they are known. */
+  readonly byteCount?: number;
+  /** Opened once. */
   open(): Promise<Readable>;
+}
+
+export interface MultipartOptions {
+  /**
+   * The part behind the one that is sent is opened meanwhile: an object store takes its time to answer. Not for parts that
+   * are made when they are opened, and held.
+   */
+  readonly ahead?: boolean;
+}
+
+export interface MultipartBody {
+  readonly contentType: string;
+  /** Bytes of the whole body, where those of each part are known. */
+  readonly byteCount?: number;
+  /** Each part is counted: a body of another length breaks. */
+  readonly counted: true;
+  open(): Promise<Readable>;
+}
+
+interface OpenPart {
+  readonly part: BodyPart;
+  readonly content: Readable;
 }
 
 /**
@@ -14,24 +45,60 @@ export interface BodyPart {
  */
 export function multipartBody(
   rootType: string,
-  parts: AsyncIterable<BodyPart> | Iterable<BodyPart>,
-): { readonly contentType: string; open(): Promise<Readable> } {
+  parts: AsyncIterable<BodyPart> | readonly BodyPart[],
+  { ahead = false }: MultipartOptions = {},
+): MultipartBody {
   const boundary = `callosum-${randomUUID()}`;
+  const byteCount = Array.isArray(parts) ? bytesOf(boundary, parts as readonly BodyPart[]) : undefined;
   return {
     contentType: `multipart/related; type="${rootType}"; boundary=${boundary}`,
+    counted: true,
+    ...(byteCount === undefined ? {} : { byteCount }),
     open: async () => {
       const all = inOrder(parts);
-      const { value: first } = await all.next();
-      const opened = await first?.open();
-      const body = async function* (): AsyncGenerator<Uint8Array> {
-        if (first && opened) yield* section(boundary, first, opened);
-        for await (const part of all) yield* section(boundary, part, await part.open());
-        yield Buffer.from(`--${boundary}--\r\n`);
-      };
+      const first = await nextOf(all);
       // A body that is never read does not run at all.
-      return Readable.from(body(), { objectMode: false }).once('close', () => opened?.destroy());
+      return Readable.from(body(boundary, first, all, ahead), { objectMode: false }).once('close', () =>
+        first?.content.destroy(),
+      );
     },
   };
+}
+
+async function* body(
+  boundary: string,
+  first: OpenPart | undefined,
+  all: AsyncGenerator<BodyPart, undefined>,
+  ahead: boolean,
+): AsyncGenerator<Uint8Array> {
+  let next: Promise<OpenPart | undefined> | undefined;
+  try {
+    for (let current = first; current; current = await (next ?? nextOf(all))) {
+      next = ahead ? nextOf(all) : undefined;
+      // It is waited for later, and nobody may ever.
+      next?.catch(() => undefined);
+      const { part, content } = current;
+      yield headOf(boundary, part);
+      // One loop and not one in another: a study is thousands of pieces.
+      const length = new LengthSaid(part.byteCount);
+      for await (const piece of content as AsyncIterable<Uint8Array>) yield length.counted(piece);
+      length.assertWhole();
+      yield afterPart;
+    }
+    yield endOf(boundary);
+  } finally {
+    // Whoever goes before the end leaves a part open.
+    void next?.then(
+      (open) => open?.content.destroy(),
+      () => undefined,
+    );
+    await all.return(undefined);
+  }
+}
+
+async function nextOf(all: AsyncGenerator<BodyPart, undefined>): Promise<OpenPart | undefined> {
+  const { value: part } = await all.next();
+  return part && { part, content: await part.open() };
 }
 
 async function* inOrder(
@@ -41,8 +108,20 @@ async function* inOrder(
   return undefined;
 }
 
-async function* section(boundary: string, part: BodyPart, content: Readable): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(`--${boundary}\r\nContent-Type: ${part.contentType}\r\n\r\n`);
-  yield* content as AsyncIterable<Uint8Array>;
-  yield Buffer.from('\r\n');
+const afterPart = Buffer.from('\r\n');
+const endOf = (boundary: string): Buffer => Buffer.from(`--${boundary}--\r\n`);
+
+function headOf(boundary: string, { contentType, location }: BodyPart): Buffer {
+  const where = location === undefined ? '' : `Content-Location: ${location}\r\n`;
+  return Buffer.from(`--${boundary}\r\nContent-Type: ${contentType}\r\n${where}\r\n`);
+}
+
+/** Undefined where that of one of them is not known. */
+function bytesOf(boundary: string, parts: readonly BodyPart[]): number | undefined {
+  let sum = endOf(boundary).length;
+  for (const part of parts) {
+    if (part.byteCount === undefined) return undefined;
+    sum += headOf(boundary, part).length + part.byteCount + afterPart.length;
+  }
+  return sum;
 }

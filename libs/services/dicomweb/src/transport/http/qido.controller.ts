@@ -1,16 +1,23 @@
+import { finished, Readable } from 'node:stream';
+
 import { imaging } from '@callosum/contracts';
-import { PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
+import { cutAtBulkDataUris } from '@callosum/dicom';
+import { LOGGER, PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
+import type { Logger } from '@callosum/telemetry';
 import { Controller, Get, Inject, Param, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-import type { StudyIndexReader } from '../../application/ports.js';
-import { type QidoLevel, readQuery } from '../../domain/qido.js';
-import { takesDicomJson } from '../../domain/accept.js';
-import { NotAcceptableError } from '../../domain/errors.js';
+import { type Matches, SearchMatches } from '../../application/search-matches.js';
+import { datasetChoices } from '../../domain/accept.js';
+import { baseUrlOf } from '../../domain/base-url.js';
+import { NotAcceptableError } from '../../domain/errors/door.js';
+import { type QidoLevel, type QidoQuery, readQuery } from '../../domain/qido.js';
+import { withRetrieveUrl } from '../../domain/retrieve-url.js';
 import type { DicomwebSettings } from '../../settings.js';
-import { STUDY_INDEX_READER } from '../../tokens.js';
 import { acceptedBy } from './accepted-by.js';
+import { onceClosed } from './answer.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
+import { searchBody } from './qido-body.js';
 
 const queryLevels: Record<QidoLevel, imaging.QueryLevel> = {
   study: imaging.QueryLevel.QUERY_LEVEL_STUDY,
@@ -18,19 +25,20 @@ const queryLevels: Record<QidoLevel, imaging.QueryLevel> = {
   instance: imaging.QueryLevel.QUERY_LEVEL_INSTANCE,
 };
 
+/** What the index has bulk data URIs begin with. */
+const bulkDataPath = '/dicom-web/';
 /** Attributes named in a header, which must not grow with the request. */
 const namedMax = 20;
-
-type JsonDataset = Record<string, { vr: string; Value?: unknown[] }>;
 
 /** QIDO-RS, PS3.18 10.6. */
 @Controller('dicom-web')
 @UseFilters(DicomwebErrorFilter)
 export class QidoController {
   constructor(
-    @Inject(STUDY_INDEX_READER) private readonly index: StudyIndexReader,
+    @Inject(SearchMatches) private readonly matches: SearchMatches,
     @Inject(SETTINGS) private readonly settings: DicomwebSettings,
     @Inject(PLATFORM_SETTINGS) private readonly platform: PlatformSettings,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   @Get('studies')
@@ -82,43 +90,93 @@ export class QidoController {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<void> {
-    if (!takesDicomJson(acceptedBy(request)))
-      throw new NotAcceptableError('search results are given as application/dicom+json');
+    const [choice] = datasetChoices(acceptedBy(request), true);
+    if (!choice)
+      throw new NotAcceptableError(
+        'search results are given as application/dicom+json, or as multipart/related; type="application/dicom+xml"',
+      );
     const parameters = new URL(request.url, 'http://localhost').searchParams;
     const query = readQuery(level, path, parameters, this.settings.CALLOSUM_QIDO_LIMIT_MAX);
-    const found: string[] = [];
-    const message = imaging.SearchRequest.fromPartial({
-      ...query,
-      level: queryLevels[level],
-      matches: [...query.matches],
-      includeTags: [...query.includeTags],
+    const isHead = request.method === 'HEAD';
+    const leave = this.matches.begin();
+    const ended = new AbortController();
+    onceClosed(reply, () => {
+      ended.abort();
+      leave();
     });
-    let unsupported: readonly string[] = [];
-    for await (const { dicomJson, unsupportedKeys } of this.index.search(message)) {
-      found.push(this.#withRetrieveUrl(dicomJson, level));
-      unsupported = unsupportedKeys;
+    try {
+      // HEAD has the status, for which one match is enough (RFC 9110 9.3.2).
+      const found = await this.matches.find(messageOf(query, isHead ? 1 : query.limit), ended.signal);
+      // Names and all else of patients: nobody keeps them for others, and nobody shows what has been hidden since.
+      void reply.header('vary', 'accept').header('cache-control', 'private, no-cache');
+      const warnings = isHead ? [] : warningsOf(query, found);
+      if (warnings.length > 0) void reply.header('warning', warnings.join(', '));
+      if (found.isEmpty || query.limit === 0) return void reply.code(204).send();
+      const site = baseUrlOf(request, this.platform.CALLOSUM_PUBLIC_URL);
+      const textOf = (row: imaging.SearchRow): string =>
+        withRetrieveUrl(
+          // The index knows paths below the site only; what is not absolute no client could open behind a prefix.
+          cutAtBulkDataUris(row.dicomJson, bulkDataPath).join(site),
+          `${site}/dicom-web/${pathOf(row, level)}`,
+        );
+      const { contentType, open } = searchBody(choice, textsOf(found.rows, textOf));
+      // How long the answer to GET is nobody knows who did not write it.
+      const body = isHead ? Readable.from([]) : await open();
+      void reply.type(contentType);
+      if (!Buffer.isBuffer(body)) {
+        onceClosed(reply, () => body.destroy());
+        finished(body, (error) => {
+          // The status has been sent: all that is left to do is to cut the connection, which Fastify does.
+          if (error && !ended.signal.aborted) this.logger.error({ err: error }, 'dicomweb.answer-cut');
+        });
+      }
+      void reply.send(body);
+    } catch (error) {
+      // Nobody waits for it.
+      if (ended.signal.aborted) return;
+      throw error;
     }
-    if (found.length === 0) return void reply.code(204).send();
-    const warnings = [
-      ...(found.length === query.limit
-        ? [`299 callosum "there may be more results; ask with offset=${query.offset + found.length}"`]
-        : []),
-      ...(unsupported.length > 0
-        ? [`299 callosum "not supported at this level, and left out: ${unsupported.slice(0, namedMax).join(', ')}"`]
-        : []),
-    ];
-    if (warnings.length > 0) void reply.header('warning', warnings.join(', '));
-    void reply.type('application/dicom+json').send(`[${found.join(',')}]`);
   }
+}
 
-  /** Retrieve URL (0008,1190), which only the server that answers knows (PS3.18 10.6.3.3). */
-  #withRetrieveUrl(json: string, level: QidoLevel): string {
-    const dataset = JSON.parse(json) as JsonDataset;
-    const uid = (tag: string): string => String(dataset[tag]?.Value?.[0] ?? '');
-    const study = `${this.platform.CALLOSUM_PUBLIC_URL}/dicom-web/studies/${uid('0020000D')}`;
-    const series = `${study}/series/${uid('0020000E')}`;
-    const url = level === 'study' ? study : level === 'series' ? series : `${series}/instances/${uid('00080018')}`;
-    dataset['00081190'] = { vr: 'UR', Value: [url] };
-    return JSON.stringify(dataset);
-  }
+const messageOf = (query: QidoQuery, limit: number): imaging.SearchRequest =>
+  imaging.SearchRequest.fromPartial({
+    level: queryLevels[query.level],
+    matches: [...query.matches],
+    includeTags: [...query.includeTags],
+    includeAll: query.includeAll,
+    limit,
+    offset: query.offset,
+    fuzzyMatching: query.fuzzyMatching,
+    emptyValueMatching: query.emptyValueMatching,
+  });
+
+/** PS3.18 8.3.4.4.1 would have the number of those that remain, for which all of them would have to be found. */
+const warningsOf = ({ offset, limit, notDone }: QidoQuery, found: Matches): string[] =>
+  [
+    ...(found.hasMore ? [`There are additional results that can be requested; ask with offset=${offset + limit}`] : []),
+    ...(found.unsupportedKeys.length > 0
+      ? [`not supported at this level, and left out: ${found.unsupportedKeys.slice(0, namedMax).join(', ')}`]
+      : []),
+    ...(found.notIndexed > 0 ? [`${found.notIndexed} instances of the study are stored and not found yet`] : []),
+    ...notDone,
+  ].map((text) => `299 callosum "${text}"`);
+
+/** A list of a list, and else one by one as they are found. */
+function textsOf(
+  rows: Matches['rows'],
+  textOf: (row: imaging.SearchRow) => string,
+): AsyncIterable<string> | readonly string[] {
+  if (!(Symbol.asyncIterator in rows)) return rows.map(textOf);
+  return (async function* () {
+    for await (const row of rows) yield textOf(row);
+  })();
+}
+
+/** The resource that a match is (PS3.18 10.1.1). */
+function pathOf({ studyInstanceUid, seriesInstanceUid, sopInstanceUid }: imaging.SearchRow, level: QidoLevel): string {
+  const study = `studies/${studyInstanceUid}`;
+  if (level === 'study') return study;
+  const series = `${study}/series/${seriesInstanceUid}`;
+  return level === 'series' ? series : `${series}/instances/${sopInstanceUid}`;
 }

@@ -1,3 +1,6 @@
+import { inertDocuments } from './viewer-documents.js';
+import { reportsAsText } from './viewer-reports.js';
+
 /** How people sign in at the viewer; undefined where nobody is asked who they are. */
 export interface ViewerSignIn {
   readonly issuer: string;
@@ -27,11 +30,14 @@ const signInConfig = ({ issuer, audience, clientId, scope }: ViewerSignIn): stri
 /**
  * OHIF's configuration (docs.ohif.org, "Configuration Files"): the DICOMweb of this very origin and nothing else. Every
  * path is relative to the origin, so the viewer asks no other host, but for the issuer that people sign in at.
+ * Thumbnails are drawn from frames (`wadors`): an image that the page names by its URL would be asked for without a token.
+ * A video is named so (`singlepart`): what OHIF 3.13.2 gets of one in another way it does not play.
+ * @param prefix path of the site without a slash at the end, '' or "/imaging"
  */
-export const viewerConfig = (signIn: ViewerSignIn | undefined): string => `window.config = {
-  routerBasename: '/viewer',
+export const viewerConfig = (prefix: string, signIn?: ViewerSignIn): string => `${inertDocuments}window.config = {
+  routerBasename: '${prefix}/viewer',
   ${signIn ? `oidc: ${signInConfig(signIn)},` : ''}
-  extensions: [],
+  extensions: [${reportsAsText}],
   modes: [],
   customizationService: {},
   showStudyList: true,
@@ -49,9 +55,9 @@ export const viewerConfig = (signIn: ViewerSignIn | undefined): string => `windo
       configuration: {
         friendlyName: 'Callosum',
         name: 'callosum',
-        wadoUriRoot: '/dicom-web',
-        qidoRoot: '/dicom-web',
-        wadoRoot: '/dicom-web',
+        wadoUriRoot: '${prefix}/dicom-web/wado',
+        qidoRoot: '${prefix}/dicom-web',
+        wadoRoot: '${prefix}/dicom-web',
         qidoSupportsIncludeField: true,
         imageRendering: 'wadors',
         thumbnailRendering: 'wadors',
@@ -59,7 +65,7 @@ export const viewerConfig = (signIn: ViewerSignIn | undefined): string => `windo
         supportsFuzzyMatching: true,
         supportsWildcard: true,
         staticWado: false,
-        singlepart: 'bulkdata',
+        singlepart: 'bulkdata,video',
         bulkDataURI: { enabled: true },
         omitQuotationForMultipartRequest: true,
       },

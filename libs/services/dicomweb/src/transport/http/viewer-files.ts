@@ -4,8 +4,6 @@ import { extname } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
-import { Injectable } from '@nestjs/common';
-
 import { hasPaths, withBase } from '../../domain/viewer-base.js';
 
 const compress = promisify(gzip);
@@ -27,9 +25,11 @@ interface Prepared {
  * each file is prepared once, when it is first asked for, and again only when it changes. Kept compressed, the whole
  * viewer takes about 20 MB.
  */
-@Injectable()
 export class ViewerFiles {
   readonly #prepared = new Map<string, Prepared>();
+
+  /** @param base path that they are served under, with a slash at both ends */
+  constructor(private readonly base: string) {}
 
   /** @throws when the file cannot be read */
   async prepare(path: string): Promise<ViewerFile> {
@@ -38,7 +38,7 @@ export class ViewerFiles {
     if (!hasPaths(extname(path))) return { etag: `"${digest(`${path} ${version}`)}"`, compressed: undefined };
     const known = this.#prepared.get(path);
     if (known?.version === version) return known.file;
-    const file = moved(path);
+    const file = moved(path, this.base);
     this.#prepared.set(path, { version, file });
     // A failure is not kept: the next request tries again.
     file.catch(() => this.#prepared.delete(path));
@@ -46,8 +46,8 @@ export class ViewerFiles {
   }
 }
 
-async function moved(path: string): Promise<ViewerFile> {
-  const bytes = withBase(await readFile(path), extname(path));
+async function moved(path: string, base: string): Promise<ViewerFile> {
+  const bytes = withBase(await readFile(path), extname(path), base);
   return { etag: `"${digest(bytes)}"`, compressed: await compress(bytes) };
 }
 

@@ -5,10 +5,11 @@ import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 
 import { oidcConfig } from '@callosum/auth';
-import { PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
+import { PLATFORM_SETTINGS, type PlatformSettings, prefixOf, SETTINGS } from '@callosum/runtime';
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import { evaluate } from '../../domain/etag.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { ViewerFiles } from './viewer-files.js';
 import { viewerConfig } from './viewer-config.js';
@@ -30,14 +31,17 @@ const types: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 };
 
-/** SharedArrayBuffer, which the viewer's decoders use, needs an isolated page; nothing may come from elsewhere. */
+/**
+ * SharedArrayBuffer, which the viewer's decoders use, needs an isolated page; nothing may come from elsewhere. Documents and
+ * videos are shown as objects that the page has made (blob:) of what it got.
+ */
 const headersFor = (issuer: string | undefined) => ({
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
   'cross-origin-resource-policy': 'same-origin',
   'content-security-policy':
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; " +
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' data: blob:" +
+    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'self' blob:; frame-src 'self' blob:; connect-src 'self' data: blob:" +
     // Discovery and token of the sign-in.
     (issuer === undefined ? '' : ` ${new URL(issuer).origin}`),
   'x-content-type-options': 'nosniff',
@@ -59,6 +63,7 @@ export class ViewerController {
     const oidc = oidcConfig(platform);
     this.#headers = headersFor(oidc?.issuer);
     this.#config = viewerConfig(
+      prefixOf(platform.CALLOSUM_PUBLIC_URL),
       oidc && {
         issuer: oidc.issuer,
         audience: oidc.audience,
@@ -86,7 +91,8 @@ export class ViewerController {
     );
     const { etag, compressed } = await this.files.prepare(file);
     void reply.header('etag', etag).header('vary', 'accept-encoding');
-    if (matches(request.headers['if-none-match'], etag)) return void reply.code(304).send();
+    if (evaluate({ 'if-none-match': request.headers['if-none-match'] }, etag) === 'not-modified')
+      return void reply.code(304).send();
     if (compressed === undefined) return void reply.send(createReadStream(file));
     if (!acceptsGzip(request.headers['accept-encoding']))
       return void reply.send(Readable.from([compressed]).pipe(createGunzip()));
@@ -104,10 +110,6 @@ export class ViewerController {
     return undefined;
   }
 }
-
-/** RFC 9110 13.1.2: compared weakly, so that the same file in another coding counts as the same. */
-const matches = (asked: string | undefined, etag: string): boolean =>
-  (asked ?? '').split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag);
 
 const acceptsGzip = (accepted: string | undefined): boolean =>
   (accepted ?? '').split(',').some((one) => /^\s*(gzip|\*)\s*(;\s*q=(0\.0*[1-9]\d*|1(\.0*)?)\s*)?$/i.test(one));

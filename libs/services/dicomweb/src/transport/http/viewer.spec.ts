@@ -2,12 +2,14 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import * as files from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { gunzipSync } from 'node:zlib';
 
-import { platformSettings } from '@callosum/runtime';
+import { platformSettings, prefixOf } from '@callosum/runtime';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
+import { viewerBase } from '../../domain/viewer-base.js';
 import { dicomwebSettings } from '../../settings.js';
 import { ViewerController } from './viewer.controller.js';
 import { ViewerFiles } from './viewer-files.js';
@@ -27,18 +29,29 @@ describe('the files of the viewer', () => {
     writeFileSync(join(folder, 'index.html'), '<script src="/app.js"></script>');
     writeFileSync(join(folder, 'app.0123456789abcdef.js'), bundle);
     writeFileSync(join(folder, 'image.png'), 'a picture');
-    const settings = dicomwebSettings.parse({ CALLOSUM_VIEWER_DIR: folder });
-    const controller = new ViewerController(settings, platformSettings.parse({}), new ViewerFiles());
-    http = fastify();
-    http.get('/viewer/*', async (request, reply) => {
+    http = serve('http://127.0.0.1:8080');
+  });
+
+  /** As the router hands requests on, the path of the site taken off. */
+  function serve(publicUrl: string): FastifyInstance {
+    const platform = platformSettings.parse({ CALLOSUM_PUBLIC_URL: publicUrl });
+    const files = new ViewerFiles(viewerBase(prefixOf(publicUrl)));
+    const controller = new ViewerController(dicomwebSettings.parse({ CALLOSUM_VIEWER_DIR: folder }), platform, files);
+    const app = fastify();
+    app.get('/viewer/*', async (request, reply) => {
       await controller.file(request, reply);
       return reply;
     });
-  });
+    return app;
+  }
   afterAll(async () => {
     await http.close();
     rmSync(folder, { recursive: true });
   });
+
+  /** What the configuration sets, read as a page reads it. */
+  const configured = (script: string, urls = { createObjectURL: (_: Blob) => '' }): unknown =>
+    runInNewContext(`${script}; window.config`, { window: {}, URL: urls, Blob });
 
   const get = (path: string, headers: Record<string, string> = {}) => http.inject({ url: `/viewer/${path}`, headers });
   const expected = bundle.replace('"/"', '"/viewer/"');
@@ -54,6 +67,101 @@ describe('the files of the viewer', () => {
       expect(answer.rawPayload.length).toBeLessThan(bundle.length / 20);
     }
     expect(files.readFile).toHaveBeenCalledTimes(1);
+  });
+
+  it('and its configuration name the path of a site that shares its host, and have other tags there', async () => {
+    const shared = serve('https://pacs.example/imaging/');
+    const get = (path: string) => shared.inject({ url: `/viewer/${path}` });
+    const script = await get('app.0123456789abcdef.js');
+    expect(script.payload).toBe(bundle.replace('"/"', '"/imaging/viewer/"'));
+    const own = await http.inject({ url: '/viewer/app.0123456789abcdef.js' });
+    expect(script.headers['etag']).not.toBe(own.headers['etag']);
+    const page = await get('index.html');
+    expect(page.payload).toContain('src="/imaging/viewer/app.js"');
+    const config = await get('app-config.js');
+    const { routerBasename, dataSources } = configured(config.payload) as {
+      readonly routerBasename: string;
+      readonly dataSources: readonly { readonly configuration: Readonly<Record<string, unknown>> }[];
+    };
+    expect(routerBasename).toBe('/imaging/viewer');
+    expect(dataSources.map(({ configuration: c }) => [c['qidoRoot'], c['wadoRoot'], c['wadoUriRoot']])).toEqual([
+      ['/imaging/dicom-web', '/imaging/dicom-web', '/imaging/dicom-web/wado'],
+    ]);
+    await shared.close();
+  });
+
+  it.each([
+    ['application/pdf', 'application/pdf'],
+    ['Application/PDF; version=1.7', 'application/pdf; version=1.7'],
+    ['text/javascript; charset=utf-8', 'text/javascript; charset=utf-8'],
+    ['image/png', 'image/png'],
+    ['video/mp4', 'video/mp4'],
+    ['', ''],
+    ['text/html', 'text/plain'],
+    ['TEXT/HTML; charset=utf-8', 'text/plain'],
+    ['application/xhtml+xml', 'text/plain'],
+    ['image/svg+xml', 'text/plain'],
+    ['text/xml', 'text/plain'],
+    ['application/pdf,text/html', 'text/plain'],
+    ['multipart/related', 'text/plain'],
+  ])('are configured to make no page of a document: what calls itself %j is an object of %j', async (type, made) => {
+    const types: string[] = [];
+    const urls = { createObjectURL: (blob: Blob) => `blob:${types.push(blob.type)}` };
+    configured((await get('app-config.js')).payload, urls);
+    expect(urls.createObjectURL(new Blob(['<script>alert(1)</script>'], { type }))).toBe('blob:1');
+    expect(types).toEqual([made]);
+  });
+
+  it('are configured to show as text what has no marks to draw, and nothing else', async () => {
+    interface DisplaySet {
+      readonly isImagingMeasurementReport: boolean;
+      readonly instance: object;
+      readonly instances: readonly object[];
+    }
+    interface Extension {
+      preRegistration(given: { readonly servicesManager: object }): void;
+    }
+    const config = await get('app-config.js');
+    const { extensions } = configured(config.payload) as {
+      readonly extensions: readonly Extension[];
+    };
+    let added: (event: { readonly displaySetsAdded: readonly DisplaySet[] }) => void = () => undefined;
+    const displaySetService = {
+      EVENTS: { DISPLAY_SETS_ADDED: 'added' },
+      subscribe: (_event: string, then: typeof added) => (added = then),
+    };
+    for (const one of extensions) one.preRegistration({ servicesManager: { services: { displaySetService } } });
+    const report = (content?: object): DisplaySet => {
+      const instance = { ContinuityOfContent: 'CONTINUOUS', ContentSequence: content };
+      return { isImagingMeasurementReport: true, instance, instances: [instance] };
+    };
+    const group = (...items: object[]): object => [
+      { ValueType: 'CONTAINER', ContinuityOfContent: 'CONTINUOUS', ContentSequence: items },
+    ];
+    const shown = [
+      report(group({ ValueType: 'NUM', ContentSequence: { ValueType: 'SCOORD' } })),
+      report(group({ ValueType: 'SCOORD3D' })),
+      report(group({ ValueType: 'NUM', ContentSequence: [{ ValueType: 'CODE' }] })),
+      report(),
+      { isImagingMeasurementReport: false, instance: {}, instances: [{}] },
+    ];
+    added({ displaySetsAdded: shown });
+    expect(shown.map(({ isImagingMeasurementReport: is }) => is)).toEqual([true, true, false, false, false]);
+    const continuity = shown.map(({ instances }) => JSON.stringify(instances).match(/CONTINUOUS|SEPARATE/g) ?? []);
+    expect(continuity).toEqual([
+      ['CONTINUOUS', 'CONTINUOUS'],
+      ['CONTINUOUS', 'CONTINUOUS'],
+      ['SEPARATE', 'SEPARATE'],
+      ['SEPARATE'],
+      [],
+    ]);
+  });
+
+  it('may show documents and play videos that the page has made, and nothing of another host', async () => {
+    const policy = String((await get('index.html')).headers['content-security-policy']);
+    for (const kind of ['img', 'media', 'object', 'frame'])
+      expect(policy).toMatch(new RegExp(`${kind}-src 'self'[^;]* blob:`));
+    expect(policy).not.toMatch(/https?:|\*/);
   });
 
   it('come without a coding for who does not take it', async () => {

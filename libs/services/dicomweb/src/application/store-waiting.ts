@@ -1,0 +1,235 @@
+import {
+  type BulkValue,
+  bulkReferencesOf,
+  type DicomJson,
+  ExplicitVRLittleEndian,
+  fromDicomJson,
+  imageAttributesOf,
+  imagePixel,
+  isBulkVr,
+  isEncapsulated,
+  nativeFrameBits,
+  parseDataset,
+  type Part10Parts,
+  syntaxOfCodeStream,
+  writeDataset,
+  writePart10,
+} from '@callosum/dicom';
+import { CallosumError, isUid } from '@callosum/kernel';
+
+import { UnusableMetadataError } from '../domain/errors/store.js';
+import { type BulkForm, documentPath, pixelDataPath } from '../domain/store-bulk-form.js';
+import type { SopReference } from './ports/intake.js';
+
+const imageTags: ReadonlySet<string> = new Set(
+  ['0002', '0004', '0006', '0008', '0010', '0011', '0100', '0101', '0103'].map((element) => `0028${element}`),
+);
+const tags = { sopClass: '00080016', sopInstance: '00080018', transferSyntax: '00020010', documentType: '00420012' };
+
+/** What the image attributes say of Pixel Data (PS3.3 C.7.6.3). */
+interface StatedPixels {
+  readonly frames: number;
+  /** Of all native frames. */
+  readonly nativeBytes: number;
+}
+
+/**
+ * A dataset of the DICOM JSON model as its text. It is read anew when it is written: text costs a tenth of the objects
+ * that it becomes, and a thousand instances may wait for their pixels.
+ * @param text in pieces, which may end within a character
+ * @throws {CallosumError} of kind `invalid` when it is none
+ */
+export function readDataset(text: readonly Uint8Array[]): DicomJson {
+  let json: unknown;
+  try {
+    const decoder = new TextDecoder('utf-8', { fatal: true });
+    const decoded = text.map((piece) => decoder.decode(piece, { stream: true })).join('');
+    json = JSON.parse(decoded + decoder.decode());
+  } catch {
+    // What the parser says quotes the text, which holds names.
+    throw new UnusableMetadataError('a dataset is no JSON text in UTF-8');
+  }
+  return fromDicomJson(json);
+}
+
+/** Which object a dataset is, where it says so. */
+export function sopReferenceOf(dataset: DicomJson): SopReference | undefined {
+  const [sopClassUid, sopInstanceUid] = [textIn(dataset, tags.sopClass), textIn(dataset, tags.sopInstance)];
+  return isUid(sopClassUid) && isUid(sopInstanceUid) ? { sopClassUid, sopInstanceUid } : undefined;
+}
+
+function textIn(dataset: DicomJson, tag: string): string {
+  const value = dataset[tag]?.Value?.[0];
+  return typeof value === 'string' ? value : '';
+}
+
+/** An instance of the metadata, and what of its bulk data has come. */
+export class WaitingInstance {
+  readonly named: SopReference | undefined;
+  /** Locations of values by their paths. */
+  readonly references: ReadonlyMap<string, string>;
+  readonly documentType: string;
+  /** Transfer Syntax UID (0002,0010) of the metadata; '' where it says none. */
+  private readonly statedSyntax: string;
+  /** Undefined where the image attributes are absent or impossible. */
+  #pixels: StatedPixels | undefined;
+  /** Image attributes that the metadata leaves to the code stream of the first frame. */
+  #derived: DicomJson = {};
+  /** Of the frames that came. */
+  transferSyntaxUid = ExplicitVRLittleEndian;
+  /** Nothing of it is stored: what still comes for it is let pass. */
+  failed = false;
+  /** What of the request's hold it takes. */
+  heldBytes = 0;
+  readonly #missing: Set<string>;
+  readonly #values = new Map<string, BulkValue>();
+  #frames: (readonly Uint8Array[])[] = [];
+  #text: readonly Uint8Array[];
+  /** What the text says, of an instance that waits for nothing: it is written at once. */
+  #whole: DicomJson | undefined;
+  readonly #vrs: ReadonlyMap<string, string>;
+
+  /**
+   * @param place in the answer
+   * @throws {CallosumError} of kind `invalid`
+   */
+  constructor(
+    readonly place: number,
+    text: readonly Uint8Array[],
+    dataset: DicomJson,
+  ) {
+    this.#text = text;
+    this.named = sopReferenceOf(dataset);
+    this.references = new Map(bulkReferencesOf(dataset).map(({ path, uri }) => [path, uri]));
+    this.documentType = this.references.has(documentPath) ? textIn(dataset, tags.documentType) : '';
+    this.statedSyntax = textIn(dataset, tags.transferSyntax);
+    const inline = dataset[pixelDataPath]?.InlineBinary;
+    this.#pixels = this.references.has(pixelDataPath) || inline !== undefined ? statedPixels(dataset) : undefined;
+    if (inline !== undefined) this.assertNative(inlineBytes(inline));
+    this.#missing = new Set(this.references.keys());
+    this.#vrs = new Map([...this.references.keys()].map((path) => [path, dataset[path]?.vr ?? '']));
+    this.#whole = this.isWhole ? dataset : undefined;
+  }
+
+  get isWhole(): boolean {
+    return this.#missing.size === 0;
+  }
+
+  isMissing(path: string): boolean {
+    return this.#missing.has(path);
+  }
+
+  /** Nothing more is taken for it, and nothing of it is held: it stays to be asked whether it failed. */
+  close(): void {
+    this.#missing.clear();
+    this.#values.clear();
+    this.#frames = [];
+    this.#text = [];
+    this.#whole = undefined;
+  }
+
+  /** True when the value is all that is missing, and may be written while it comes: it is no part of a sequence. */
+  isLast(path: string): boolean {
+    return this.#missing.size === 1 && this.#missing.has(path) && isBulkVr(this.vrOf(path));
+  }
+
+  /** VR of a value of the dataset itself; '' of one in an item. */
+  vrOf(path: string): string {
+    return this.#vrs.get(path) ?? '';
+  }
+
+  /** @throws {UnusableMetadataError} where the image attributes are absent or impossible */
+  get image(): StatedPixels {
+    if (!this.#pixels) throw new UnusableMetadataError('Pixel Data comes without the image attributes (PS3.3 C.7.6.3)');
+    return this.#pixels;
+  }
+
+  /**
+   * Native Pixel Data is as long as the image attributes say, but for the padding of an odd length.
+   * @throws {UnusableMetadataError} when it is not: compressed frames sent as octets, most often
+   */
+  assertNative(byteCount: number): void {
+    const { nativeBytes } = this.image;
+    if (byteCount !== nativeBytes && byteCount !== nativeBytes + (nativeBytes & 1))
+      throw new UnusableMetadataError('Pixel Data is of another length than the image attributes say');
+  }
+
+  /**
+   * The transfer syntax of Pixel Data: what the part says, else what the metadata says (0002,0010) where the media type
+   * allows it, else what the first frame is; all frames are of one.
+   * Image attributes that the metadata does not have are those of the first frame's code stream (PS3.18 10.5.1.4).
+   * @param head the first bytes of the part
+   * @throws {UnusableMetadataError} when a later frame is of another
+   */
+  decideSyntax(form: BulkForm | undefined, head: Uint8Array): void {
+    const syntaxes = form?.kind === 'frame' ? form.syntaxes : [ExplicitVRLittleEndian];
+    const [first = ExplicitVRLittleEndian] = syntaxes;
+    // A frame before this one has decided.
+    if (isEncapsulated(this.transferSyntaxUid)) {
+      if (syntaxes.includes(this.transferSyntaxUid)) return;
+      throw new UnusableMetadataError('frames of an instance are of several media types');
+    }
+    if (syntaxes.length === 1) this.transferSyntaxUid = first;
+    else if (syntaxes.includes(this.statedSyntax)) this.transferSyntaxUid = this.statedSyntax;
+    else this.transferSyntaxUid = syntaxOfCodeStream(head, syntaxes) ?? first;
+    if (this.#pixels || form?.kind !== 'frame') return;
+    this.#derived = imageAttributesOf(head) ?? {};
+    this.#pixels = statedPixels(this.#dataset());
+  }
+
+  /** True when the image attributes have to be found in the first frame. */
+  get lacksImage(): boolean {
+    return this.#pixels === undefined;
+  }
+
+  /** Parts that hold its Pixel Data: a video is one. @throws as `image` does */
+  framesWanted({ isVideo }: { readonly isVideo: boolean }): number {
+    const { frames } = this.image;
+    return isVideo ? 1 : frames;
+  }
+
+  put(path: string, pieces: readonly Uint8Array[]): void {
+    this.#values.set(path, { bytes: pieces });
+    this.#missing.delete(path);
+  }
+
+  /** @param framesWanted when so many have come, Pixel Data is whole */
+  putFrame(pieces: readonly Uint8Array[], framesWanted: number): void {
+    this.#frames.push(pieces);
+    if (this.#frames.length < framesWanted) return;
+    this.#values.set(pixelDataPath, { frames: this.#frames });
+    this.#missing.delete(pixelDataPath);
+  }
+
+  get framesHeld(): number {
+    return this.#frames.length;
+  }
+
+  /**
+   * The file, or the two parts of it around a value.
+   * @throws {DicomWriteError} when it is no dataset
+   */
+  file(around?: string): Part10Parts {
+    const { transferSyntaxUid } = this;
+    const options = { transferSyntaxUid, values: this.#values };
+    return writePart10(this.#dataset(), around === undefined ? options : { ...options, around });
+  }
+
+  #dataset(): DicomJson {
+    return { ...this.#derived, ...(this.#whole ?? readDataset(this.#text)) };
+  }
+}
+
+/** Bytes of base64 text (RFC 4648 4); what is none is refused when it is written. */
+const inlineBytes = (text: string): number => (text.length / 4) * 3 - (/=*$/.exec(text.slice(-2))?.[0].length ?? 0);
+
+function statedPixels(dataset: DicomJson): StatedPixels | undefined {
+  try {
+    const attributes = Object.fromEntries(Object.entries(dataset).filter(([tag]) => imageTags.has(tag)));
+    const image = imagePixel(parseDataset(writeDataset(attributes), ExplicitVRLittleEndian).dataset);
+    return { frames: image.frames, nativeBytes: Math.ceil((nativeFrameBits(image) * image.frames) / 8) };
+  } catch (error) {
+    if (error instanceof CallosumError) return undefined;
+    throw error;
+  }
+}

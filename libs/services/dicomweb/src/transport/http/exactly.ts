@@ -1,0 +1,44 @@
+import { Readable } from 'node:stream';
+
+/** A body that is longer or shorter than was said before it began. */
+export class WrongLengthError extends Error {
+  constructor(byteCount: number) {
+    super(`a body is not of the ${String(byteCount)} bytes that were said`);
+  }
+}
+
+/** Counts what comes of a body against the length that was said. */
+export class LengthSaid {
+  #left: number;
+
+  /** @param byteCount undefined where none was said: then any will do */
+  constructor(private readonly byteCount: number | undefined) {
+    this.#left = byteCount ?? Infinity;
+  }
+
+  /** @returns the piece @throws {WrongLengthError} when it is too much */
+  counted(piece: Uint8Array): Uint8Array {
+    this.#left -= piece.length;
+    if (this.#left < 0) throw new WrongLengthError(this.byteCount ?? 0);
+    return piece;
+  }
+
+  /** @throws {WrongLengthError} when there should have been more */
+  assertWhole(): void {
+    if (this.byteCount !== undefined && this.#left > 0) throw new WrongLengthError(this.byteCount);
+  }
+}
+
+/**
+ * Passes on a body whose length has been said (Content-Length). One byte more would be read as the beginning of the next
+ * answer of the connection, and one less waited for without end: both are cut.
+ * Thrown from it: WrongLengthError.
+ */
+export function exactly(body: Readable, byteCount: number): Readable {
+  const length = new LengthSaid(byteCount);
+  const all = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const piece of body as AsyncIterable<Uint8Array>) yield length.counted(piece);
+    length.assertWhole();
+  };
+  return Readable.from(all(), { objectMode: false }).once('close', () => body.destroy());
+}
