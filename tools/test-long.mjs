@@ -12,6 +12,7 @@ const areas = {
     suite: '',
     files: [
       'libs/standards/dicom/src/fuzz.spec.ts',
+      'libs/standards/dicom/src/render/fuzz.spec.ts',
       'libs/standards/dimse/src/fuzz.contract.spec.ts',
       'libs/services/dimse-ingest/src/fuzz.contract.spec.ts',
       'libs/services/dimse-ingest/src/fuzz-commands.contract.spec.ts',
@@ -29,6 +30,12 @@ const areas = {
     files: ['apps/e2e/src/chaos.spec.ts'],
     env: { CALLOSUM_KILLS: '200', CALLOSUM_OUTAGES: '3', CALLOSUM_OUTAGE_MS: '30000-60000', CALLOSUM_BROKERS: '3' },
   },
+  stow: {
+    suite: 'e2e',
+    files: ['apps/e2e/src/dicomweb-store-large.spec.ts'],
+    env: { CALLOSUM_STOW_MIB: '5120' },
+  },
+  pictures: { suite: 'e2e', files: ['apps/e2e/src/rendered-load.spec.ts'], env: { CALLOSUM_RENDERS: '256' } },
   upgrade: { suite: 'e2e', files: ['apps/e2e/src/upgrade.spec.ts'], env: {} },
 };
 

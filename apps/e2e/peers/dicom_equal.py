@@ -1,6 +1,8 @@
 """Judges with pydicom what came back over DICOMweb against the files that were sent.
 
   dicom_equal.py files SENT GOT           every file of SENT is in GOT, equal element by element
+  dicom_equal.py kept SENT GOT            the same of what WADO-RS gives as stored: Implicit VR and Big Endian come in
+                                          Explicit VR Little Endian (PS3.18 8.7.3.5.2)
   dicom_equal.py pixels SENT GOT          the same, but written in another syntax: pixels are compared decoded
   dicom_equal.py json SENT FILE BASE_URL  the same of DICOM JSON; bulk data is fetched from BASE_URL
   dicom_equal.py frames FILE GOT          GOT/1, GOT/2, ... are the frames of FILE as it is encoded
@@ -17,55 +19,15 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
-from pydicom.valuerep import DSdecimal, DSfloat
+from pydicom.filewriter import correct_ambiguous_vr
+
+from dicom_judge import Judge
 
 # Says how the text is encoded, which a rewritten object may do otherwise.
 CHARACTER_SET = 0x00080005
 PIXEL_DATA = 0x7FE00010
-
-
-class Judge:
-    def __init__(self) -> None:
-        self.instances = 0
-        self.elements = 0
-        self.private = 0
-        self.sequences = 0
-        self.differences: list[str] = []
-
-    def differs(self, where: str, what: str) -> None:
-        if len(self.differences) < 50:
-            self.differences.append(f"{where}: {what}")
-
-    def datasets(self, sent: Dataset, got: Dataset, where: str, skipped: set[int]) -> None:
-        sent_tags = {tag for tag in sent.keys() if tag.element != 0} - skipped
-        got_tags = {tag for tag in got.keys() if tag.element != 0} - skipped
-        for tag in sorted(sent_tags ^ got_tags):
-            self.differs(f"{where} {tag}", "missing" if tag in sent_tags else "added")
-        for tag in sorted(sent_tags & got_tags):
-            self.element(sent[tag], got[tag], f"{where} {tag}", skipped)
-
-    def element(self, sent, got, where: str, skipped: set[int]) -> None:
-        self.elements += 1
-        self.private += sent.tag.is_private
-        if sent.VR != got.VR:
-            self.differs(where, f"VR {sent.VR} became {got.VR}")
-        elif sent.VR == "SQ":
-            self.sequences += 1
-            if len(sent.value) != len(got.value):
-                self.differs(where, f"{len(sent.value)} items became {len(got.value)}")
-            for i, (one, other) in enumerate(zip(sent.value, got.value)):
-                self.datasets(one, other, f"{where}[{i}]", skipped)
-        elif plain(sent.value) != plain(got.value):
-            self.differs(where, f"the value ({sent.VR}) is another")
-
-
-def plain(value):
-    if isinstance(value, pydicom.multival.MultiValue):
-        return [plain(one) for one in value]
-    if isinstance(value, (DSfloat, DSdecimal)):
-        return float(value)
-    # An empty value is None, '' or b'' depending on where it was read from.
-    return None if value in ("", b"") else value
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+REWRITTEN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
 
 
 def read(folder: str) -> dict[str, Dataset]:
@@ -84,24 +46,48 @@ def pairs(judge: Judge, sent: dict[str, Dataset], got: dict[str, Dataset]):
             judge.differs(uid, "did not come back")
 
 
+def same(judge: Judge, uid: str, sent: Dataset, got: Dataset) -> None:
+    if sent.file_meta.TransferSyntaxUID != got.file_meta.TransferSyntaxUID:
+        judge.differs(uid, f"syntax became {got.file_meta.TransferSyntaxUID}")
+    judge.datasets(sent, got, uid, set())
+
+
+def rewritten(judge: Judge, uid: str, sent: Dataset, got: Dataset) -> None:
+    if got.file_meta.TransferSyntaxUID != EXPLICIT_LITTLE_ENDIAN:
+        judge.differs(uid, f"syntax is {got.file_meta.TransferSyntaxUID}")
+    if PIXEL_DATA in sent and not (sent.pixel_array == got.pixel_array).all():
+        judge.differs(uid, "the pixels are others")
+    judge.datasets(sent, got, uid, {CHARACTER_SET, PIXEL_DATA})
+
+
 def files(judge: Judge, sent_folder: str, got_folder: str) -> None:
     for uid, sent, got in pairs(judge, read(sent_folder), read(got_folder)):
-        if sent.file_meta.TransferSyntaxUID != got.file_meta.TransferSyntaxUID:
-            judge.differs(uid, f"syntax became {got.file_meta.TransferSyntaxUID}")
-        judge.datasets(sent, got, uid, set())
+        same(judge, uid, sent, got)
+
+
+def kept(judge: Judge, sent_folder: str, got_folder: str) -> None:
+    for uid, sent, got in pairs(judge, read(sent_folder), read(got_folder)):
+        if sent.file_meta.TransferSyntaxUID not in REWRITTEN:
+            same(judge, uid, sent, got)
+            continue
+        # Implicit VR says "US or SS" where the other object says which (PS3.5 A.1).
+        if sent.file_meta.TransferSyntaxUID.is_implicit_VR:
+            correct_ambiguous_vr(sent, True)
+        rewritten(judge, uid, sent, got)
 
 
 def pixels(judge: Judge, sent_folder: str, got_folder: str) -> None:
     for uid, sent, got in pairs(judge, read(sent_folder), read(got_folder)):
-        if got.file_meta.TransferSyntaxUID != "1.2.840.10008.1.2.1":
-            judge.differs(uid, f"syntax is {got.file_meta.TransferSyntaxUID}")
-        if not (sent.pixel_array == got.pixel_array).all():
-            judge.differs(uid, "the pixels are others")
-        judge.datasets(sent, got, uid, {CHARACTER_SET, PIXEL_DATA})
+        if PIXEL_DATA not in sent:
+            judge.differs(uid, "it was sent without pixels")
+        rewritten(judge, uid, sent, got)
 
 
 def json_model(judge: Judge, sent_folder: str, path: str, base_url: str) -> None:
-    def bulk(_tag: str, vr: str, uri: str):
+    def bulk(tag: str, vr: str, uri: str):
+        # Clients open it as it is: one without scheme and host is none to them.
+        if not uri.startswith(f"{base_url}/"):
+            judge.differs(tag, f"the bulk data URI does not begin with {base_url}/")
         request = urllib.request.Request(
             urllib.parse.urljoin(base_url, uri), headers={"Accept": "application/octet-stream; transfer-syntax=*"}
         )
@@ -125,5 +111,5 @@ def frames(judge: Judge, path: str, got_folder: str) -> None:
 
 
 judge = Judge()
-{"files": files, "pixels": pixels, "json": json_model, "frames": frames}[sys.argv[1]](judge, *sys.argv[2:])
+{"files": files, "kept": kept, "pixels": pixels, "json": json_model, "frames": frames}[sys.argv[1]](judge, *sys.argv[2:])
 print(json.dumps(vars(judge)))

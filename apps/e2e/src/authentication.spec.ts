@@ -12,6 +12,8 @@ import { type Finished, run, startGroup } from './harness/processes.js';
 import { smallPhantom, storescu, writeStudy } from './harness/studies.js';
 
 const audience = 'https://callosum.example/api';
+/** Origin of a viewer that the site serves by itself. */
+const elsewhere = 'https://viewer.example';
 const people = { 'dr-reader': ['dicom-reader'], 'dr-nobody': [] };
 const clients = [
   { clientId: 'pacs', secret: 'pacs-secret', roles: ['dicom-reader', 'dicom-writer'] },
@@ -66,6 +68,7 @@ describe('a site that asks everybody who they are', () => {
       // Reached from other machines: that is what the rest is for.
       CALLOSUM_DIMSE_HOST: '0.0.0.0',
       CALLOSUM_HTTP_HOST: '0.0.0.0',
+      CALLOSUM_CORS_ORIGINS: elsewhere,
     });
     system = await Callosum.start('authentication', { env: ports, worker: false, httpPort });
   });
@@ -101,6 +104,31 @@ describe('a site that asks everybody who they are', () => {
     };
     expect(statement.rest[0]?.security?.service?.[0]?.coding[0]?.code).toBe('OAuth');
     expect(statement.rest[0]?.security?.description).toContain(oidc.issuer);
+  });
+
+  it('lets a viewer of another origin ask, sign in and read, and tells it why when it may not', async () => {
+    const ask = (client: string | undefined, origin: string, init: RequestInit = {}): Promise<Response> =>
+      get(client, '/dicom-web/studies', { ...init, headers: { origin, ...init.headers } });
+    const allowed = (answer: Response): (string | number | null)[] => [
+      answer.status,
+      answer.headers.get('access-control-allow-origin'),
+    ];
+    const preflight = {
+      method: 'OPTIONS',
+      headers: { 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' },
+    };
+    const before = await ask(undefined, elsewhere, preflight);
+    expect(allowed(before)).toEqual([204, elsewhere]);
+    expect(before.headers.get('access-control-allow-headers')).toContain('authorization');
+    expect(allowed(await ask(undefined, elsewhere))).toEqual([401, elsewhere]);
+    expect(allowed(await ask('nobody', elsewhere))).toEqual([403, elsewhere]);
+    expect(allowed(await ask('pacs', elsewhere))).toEqual([204, elsewhere]);
+    // Another origin is told nothing: its preflight is no more than a question for capabilities, which are for everybody.
+    for (const client of [undefined, 'pacs'])
+      for (const init of [preflight, {}])
+        expect((await ask(client, 'https://evil.example', init)).headers.get('access-control-allow-origin')).toBeNull();
+    const refused = await get(undefined, '/dicom-web/studies/1.2.3', { method: 'DELETE' });
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS, POST']);
   });
 
   it('rejects an AE it does not know', async () => {

@@ -32,7 +32,7 @@ const to = (port: number, calledAet: string) => ({ host: '127.0.0.1', port, call
 /** Each file is kept, equal element by element. */
 async function expectKept(files: readonly string[]): Promise<void> {
   const sent = folderOf(files.map((file) => readFileSync(file)));
-  expect(await judge('files', sent, await keptOf(system, files))).toMatchObject({
+  expect(await judge('kept', sent, await keptOf(system, files))).toMatchObject({
     instances: files.length,
     differences: [],
   });

@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { parseFile, toDicomJson } from '@callosum/dicom';
 import { tinySeries } from '@callosum/phantom';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -167,8 +168,42 @@ describe('patient data in everything that is asked, sent and refused', () => {
     expect(await send('/dicom-web/studies', `multipart/related; boundary=${patientId}`, name)).toBeGreaterThanOrEqual(
       400,
     );
-    expect(await send('/dicom-web/studies', 'application/dicom+json', JSON.stringify(demographics))).toBe(415);
+    const related = `multipart/related; type="application/dicom"; boundary=x`;
+    expect(await send('/dicom-web/studies', related, `--x\r\nContent-Type: text/${patientId}\r\n\r\n${name}`)).toBe(
+      415,
+    );
     expect(await send(`/dicom-web/studies/${patientId}`, 'application/dicom', name)).toBeGreaterThanOrEqual(400);
+  });
+
+  it('travels by STOW-RS as metadata: taken, incomplete, malformed, and in addresses of bulk data', async () => {
+    const type = 'application/dicom+json';
+    const { '7FE00010': _pixels, ...json } = toDicomJson(parseFile(object('metadata').bytes).dataset, {
+      omitBulkData: true,
+    });
+    const uid = (salt: string) => ({ '00080018': { vr: 'UI', Value: [object(salt).sopInstanceUid] } });
+    const store = (...datasets: unknown[]) => send('/dicom-web/studies', type, JSON.stringify(datasets));
+    expect(await store(json)).toBe(200);
+    const wrong: readonly unknown[] = [
+      demographics,
+      { ...json, ...uid('names'), '00100010': { vr: 'PN', Value: [[name]] } },
+      { ...json, ...uid('vr'), '00100010': { vr: name, Value: [patientId] } },
+      { ...json, ...uid('number'), '00280010': { vr: 'US', Value: [patientId] } },
+      { ...json, ...uid('base64'), '00091010': { vr: 'OB', InlineBinary: name } },
+      { ...json, ...uid('address'), '7FE00010': { vr: 'OW', BulkDataURI: `http://elsewhere/${patientId}/${name}` } },
+      { ...json, '00080018': { vr: 'UI', Value: [patientId] } },
+      { ...json, '0020000D': { vr: 'UI', Value: [name] } },
+    ];
+    for (const one of wrong) expect(await store(one), JSON.stringify(one).slice(0, 200)).toBe(409);
+    expect(await store(json, ...wrong)).toBe(202);
+    const broken = JSON.stringify([{ ...json, ...uid('broken') }]);
+    expect(await send('/dicom-web/studies', type, broken.slice(0, broken.indexOf('Ottokarina') + 4))).toBe(400);
+    expect(await send('/dicom-web/studies', type, broken.replace('"Alphabetic"', `${name}`))).toBe(409);
+    expect(await send('/dicom-web/studies', type, JSON.stringify(name))).toBe(400);
+    const parts = [
+      `--x\r\nContent-Type: ${type}\r\n\r\n${broken}\r\n`,
+      `--x\r\nContent-Type: application/octet-stream\r\nContent-Location: ${patientId}/${name}\r\n\r\n${name}\r\n--x--\r\n`,
+    ];
+    expect(await send('/dicom-web/studies', `multipart/related; type="${type}"; boundary=x`, parts.join(''))).toBe(202);
   });
 
   it('travels through QIDO-RS and WADO-RS, found, not found and refused', async () => {
@@ -199,11 +234,13 @@ describe('patient data in everything that is asked, sent and refused', () => {
       `studies/${uid}/series/${patientId}/instances`,
       `studies/${uid}/series/1.2.3/instances/${encodeURIComponent(name)}/frames/1`,
       `studies/${uid}/rendered?window=${encodeURIComponent(name)}`,
-      `studies/${uid}/thumbnail?PatientID=${patientId}`,
+      `studies/${uid}/thumbnail?viewport=${patientId}`,
+      `wado?requestType=WADO&studyUID=${uid}&seriesUID=${patientId}&objectUID=${encodeURIComponent(name)}`,
       `${encodeURIComponent(name)}?PatientID=${patientId}`,
       `%zz/${patientId}`,
     ])
       expect(await ask(`/dicom-web/${path}`), path).toBeGreaterThanOrEqual(400);
+    expect(await ask(`/dicom-web/studies/${uid}/thumbnail?PatientID=${patientId}`)).toBe(200);
     expect(await ask(`/dicom-web/studies/${uid}`, { headers: { accept: `image/${patientId}` } })).toBe(406);
     expect(await ask(`/dicom-web/studies/${uid}/metadata`, accept)).toBe(200);
   });

@@ -1,111 +1,236 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 
 import { parseFile } from '@callosum/dicom';
-import type { Browser, Page } from 'playwright-core';
+import { tinyCt } from '@callosum/phantom';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { dismissWelcome, launchChromium, type Picture, pictureOf } from './harness/browser.js';
+import { launchChromium, type Picture } from './harness/browser.js';
 import { Callosum } from './harness/callosum.js';
-import { qido, textAt } from './harness/dicomweb.js';
+import { qido, stow, textAt } from './harness/dicomweb.js';
+import { filesOf, uidsOf } from './harness/equal.js';
 import { eventually, waitForReport } from './harness/fhir.js';
-import { root, testData } from './harness/paths.js';
+import { hostileStudy } from './harness/hostile-names.js';
+import { testData } from './harness/paths.js';
 import { smallPhantom, storescu, writeStudy } from './harness/studies.js';
-import { readdirSync, readFileSync } from 'node:fs';
+import { isSlice, Reader } from './harness/viewer.js';
 
-const pictures = join(root, 'test-results');
+const scrolled = 20;
 
-function keep(name: string, png: Buffer): void {
-  mkdirSync(pictures, { recursive: true });
-  writeFileSync(join(pictures, name), png);
-}
-
-describe('a radiologist opens the study', () => {
+describe('a radiologist reads studies', () => {
   let system: Callosum;
   let browser: Browser;
-  let page: Page;
-  let studyInstanceUid: string;
-  const requests: string[] = [];
-  const failures: string[] = [];
+  let reader: Reader;
+  let folder: string;
+  let ct: string;
 
   beforeAll(async () => {
     system = await Callosum.start('viewer');
-    const folder = testData('studies', 'ct-chest') ?? writeStudy(smallPhantom({ uidSalt: 'viewer' }));
+    folder = testData('studies', 'ct-chest') ?? writeStudy(smallPhantom({ uidSalt: 'viewer' }));
     const sent = await storescu(system, [folder]);
     expect(sent.code, sent.stderr).toBe(0);
-    const [name] = readdirSync(folder).filter((file) => file.endsWith('.dcm'));
-    studyInstanceUid = parseFile(readFileSync(join(folder, name ?? ''))).dataset.string('StudyInstanceUID') ?? '';
-    await waitForReport(system.httpUrl, studyInstanceUid);
+    ct = uidsOf(readFileSync(filesOf(folder)[0] ?? '')).study;
+    await waitForReport(system.httpUrl, ct);
     browser = await launchChromium();
-    const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
-    page = await context.newPage();
-    context.on('request', (request) => requests.push(request.url()));
-    context.on('response', (response) => {
-      if (response.status() >= 400) failures.push(`${response.status()} ${response.url()}`);
-    });
+    reader = await Reader.sit(browser, `${system.httpUrl}/viewer`);
   });
   afterAll(async () => {
     await browser.close();
     await system.stop();
   });
 
-  it('finds it in the list of studies', async () => {
-    const [study] = await qido(system.httpUrl, `studies?StudyInstanceUID=${studyInstanceUid}`);
+  /** Stores files, and waits until the viewer can find them. @returns the study of the first */
+  async function store(...objects: readonly Uint8Array[]): Promise<string> {
+    expect((await stow(system.httpUrl, objects)).status).toBe(200);
+    const { study } = uidsOf(objects[0] ?? new Uint8Array());
+    await eventually('the study in QIDO', 30_000, async () => {
+      const [found] = await qido(system.httpUrl, `studies?StudyInstanceUID=${study}`);
+      return Number(textAt(found, '00201208')) >= objects.length;
+    });
+    return study;
+  }
+  const result = (...parts: readonly string[]): Buffer => readFileSync(testData('results', ...parts) ?? '');
+
+  it('finds one in the list by the name they type', async () => {
+    const [study] = await qido(system.httpUrl, `studies?StudyInstanceUID=${ct}`);
     const name = study?.['00100010']?.Value?.[0] as { readonly Alphabetic?: string } | undefined;
     const [family = ''] = (name?.Alphabetic ?? '').split('^');
-    await page.goto(`${system.httpUrl}/viewer`, { waitUntil: 'load' });
-    await dismissWelcome(page);
-    await page.getByText(family).first().waitFor({ timeout: 60_000 });
-    keep('viewer-list.png', await page.screenshot());
+    const typed = family.slice(0, 4).toLowerCase();
+    const others = [1, 2, 3].map((n) =>
+      tinyCt({
+        StudyInstanceUID: `2.25.61${n}`,
+        SeriesInstanceUID: `2.25.62${n}`,
+        SOPInstanceUID: `2.25.63${n}`,
+        PatientName: `OTHER^${n}`,
+      }),
+    );
+    for (const { bytes } of others) await store(bytes);
+    await reader.list();
+    const { page } = reader;
+    await reader.reads('OTHER, 1');
+    const answered = page.waitForResponse((response) =>
+      decodeURIComponent(response.url()).includes(`PatientName=*${typed}*`),
+    );
+    await page.locator('input').first().click();
+    await page.keyboard.type(typed);
+    expect((await answered).status()).toBe(200);
+    await reader.reads('1-1 of 1');
+    await reader.reads(family);
+    expect(await page.getByText('OTHER, 1').count()).toBe(0);
+    await reader.keep('list');
+  });
+
+  it('finds those of two modalities that are ticked', async () => {
+    const uids = { StudyInstanceUID: '2.25.614', SeriesInstanceUID: '2.25.624', SOPInstanceUID: '2.25.634' };
+    await store(tinyCt({ ...uids, PatientName: 'OTHER^MAGNET', Modality: 'MR' }).bytes);
+    const answered = reader.page.waitForResponse((response) =>
+      decodeURIComponent(response.url()).includes('ModalitiesInStudy=CT,MR'),
+    );
+    // As the address is when both are.
+    await reader.list('?modalities=CT,MR');
+    expect((await answered).status()).toBe(200);
+    await reader.reads('OTHER, MAGNET');
+    await reader.reads('OTHER, 1');
   });
 
   let plain: Picture;
 
-  it('sees the CT drawn', async () => {
-    await page.goto(`${system.httpUrl}/viewer/viewer?StudyInstanceUIDs=${studyInstanceUid}`, { waitUntil: 'load' });
-    const viewport = page.locator('.cornerstone-canvas').first();
-    await viewport.waitFor({ timeout: 90_000 });
-    await dismissWelcome(page);
-    plain = await eventually('a drawn slice', 90_000, async () => {
-      const picture = await pictureOf(viewport);
-      // A slice is grey; the tour drawn over it, or its dimming, is not: then it is closed and looked at again.
-      if (picture.coloured >= 0.001) await dismissWelcome(page);
-      return picture.contrast > 15 && picture.coloured < 0.001 && picture;
-    });
-    keep('viewer-ct.png', await page.screenshot());
-    // Grey, as a CT is: colour later on comes from the overlay.
-    expect(plain.coloured).toBeLessThan(0.001);
+  it('sees the CT drawn, and scrolls through it', async () => {
+    await reader.open(ct);
+    plain = await reader.sees('a drawn slice', isSlice);
+    await reader.keep('ct');
+    const first = await eventually('the number of the slice', 30_000, () => reader.slice());
+    expect(first.of).toBe(filesOf(folder).length);
+    const pictures = new Set<string>();
+    for (let turn = 1; turn <= scrolled; turn++) {
+      await reader.scroll();
+      await eventually(`slice ${first.at + turn}`, 30_000, async () => (await reader.slice())?.at === first.at + turn);
+      pictures.add((await reader.viewport.screenshot()).toString('base64'));
+    }
+    // The number stands in the picture, too: what tells is that slices are drawn, and not what was there before.
+    expect(pictures.size).toBe(scrolled);
+    await reader.sees('a drawn slice after the last turn', isSlice);
+    // Each slice is asked for once, however often it is looked at.
+    const frames = reader.requests.filter((url) => url.includes('/frames/') && url.includes(ct));
+    expect(new Set(frames).size).toBe(frames.length);
   });
 
   it('sees the segmentation over it', async () => {
-    const seg = await eventually('the SEG in QIDO', 30_000, async () => {
-      const [series] = await qido(system.httpUrl, `studies/${studyInstanceUid}/series?Modality=SEG`);
-      return series;
+    await eventually('the SEG in QIDO', 30_000, async () => {
+      const found = await qido(system.httpUrl, `studies/${ct}/series?Modality=SEG`);
+      return found.length > 0;
     });
-    expect(textAt(seg, '00080060')).toBe('SEG');
-    const thumbnail = page.locator('[data-cy^="study-browser-thumbnail"]').filter({ hasText: 'SEG' }).first();
-    await thumbnail.waitFor({ timeout: 60_000 });
-    // The tour begins when images are there, and catches clicks.
-    await dismissWelcome(page);
-    await thumbnail.dblclick();
-    const viewport = page.locator('.cornerstone-canvas').first();
-    const overlaid = await eventually('a coloured overlay', 90_000, async () => {
-      const picture = await pictureOf(viewport);
-      return picture.coloured > 0.02 && picture;
-    }).catch(async (error: unknown) => {
-      keep('viewer-seg-failed.png', await page.screenshot());
-      throw error;
-    });
-    keep('viewer-seg.png', await page.screenshot());
+    await reader.open(ct);
+    plain = await reader.sees('a drawn slice', isSlice);
+    await reader.show('SEG');
+    const overlaid = await reader.sees('a coloured overlay', ({ coloured }) => coloured > 0.02);
+    await reader.keep('seg');
     expect(overlaid.png.equals(plain.png)).toBe(false);
     // The image is still there under it.
     expect(overlaid.contrast).toBeGreaterThan(15);
   });
 
+  it('reads what was measured without marks as text', async () => {
+    await reader.open(ct);
+    await reader.show('SR');
+    await reader.reads(/^Volume: *$/);
+    await reader.reads(/\d mL\b/);
+    await reader.keep('sr-volumes');
+  });
+
+  const results = testData('results');
+  describe.skipIf(results === undefined)('made by others', () => {
+    it('as text', async () => {
+      await reader.open(await store(result('pydicom', 'reportsi.dcm')));
+      await reader.show('SR');
+      for (const text of ['Document Title', 'Section Heading', 'Report Text']) await reader.reads(text);
+      await reader.keep('sr-text');
+    });
+
+    it('as marks on the image that was measured', async () => {
+      const report = result('highdicom-tests', 'sr_document.dcm');
+      // The image is not among the files: one of its name, with something to see.
+      const image = tinyCt({
+        StudyInstanceUID: uidsOf(report).study,
+        SeriesInstanceUID: '1.3.6.1.4.1.5962.1.3.1.1.20040119072730.12322',
+        SOPInstanceUID: '1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322',
+        PatientID: parseFile(report).dataset.string('PatientID'),
+        Rows: 128,
+        Columns: 128,
+        PixelData: new Uint8Array(Uint16Array.from({ length: 128 * 128 }, (_, i) => (i % 128) * 16).buffer),
+      });
+      await reader.open(await store(report, image.bytes));
+      await reader.show('SR');
+      await reader.reads(/1\.70 cm2/);
+      await reader.keep('sr-marks');
+    });
+
+    it('as contours (RTSTRUCT)', async () => {
+      const files = ['ct_1.dcm', 'ct_2.dcm', 'rt.dcm'].map((name) => result('rt-utils', name));
+      await reader.open(await store(...files));
+      await reader.sees('the phantom', isSlice);
+      await reader.show('RTSTRUCT');
+      await reader.page.getByText('Yes', { exact: true }).click({ timeout: 60_000 });
+      await reader.sees('coloured contours', ({ coloured }) => coloured > 0.0005);
+      await reader.keep('rtstruct');
+    });
+
+    it('as a document (PDF)', async () => {
+      const file = result('reference-highdicom', 'encapsulated-pdf.dcm');
+      await store(file);
+      await reader.open(uidsOf(file).study);
+      await reader.show('DOC');
+      const document = reader.page.locator('object[type="application/pdf"]');
+      await document.waitFor({ timeout: 60_000 });
+      expect(await document.getAttribute('data')).toMatch(/^blob:/);
+      await reader.keep('pdf');
+    });
+
+    it('as a video (H.264)', async () => {
+      const file = readFileSync(testData('codecs', 'video-h264-hp41.dcm') ?? '').toString('latin1');
+      // Of a camera, which OHIF takes for a video by its SOP class.
+      const [endoscopic, photographic] = ['1.2.840.10008.5.1.4.1.1.77.1.1.1', '1.2.840.10008.5.1.4.1.1.77.1.4.1'];
+      await reader.open(await store(Buffer.from(file.replaceAll(endoscopic, photographic), 'latin1')));
+      await reader.sees('a coloured picture of it', ({ coloured }) => coloured > 0.05);
+      await reader.keep('video');
+    });
+
+    it('beside each other: two studies by one link', async () => {
+      const other = uidsOf(result('rt-utils', 'ct_1.dcm')).study;
+      await reader.open(ct, other);
+      await reader.sees('a drawn slice', isSlice);
+      await reader.series('RTSTRUCT').waitFor({ timeout: 60_000 });
+      await reader.series('SEG').waitFor({ timeout: 60_000 });
+    });
+  });
+
+  it('runs nothing that is written in names, descriptions and reports', async () => {
+    const { study, objects } = hostileStudy();
+    await store(...objects);
+    const ran: string[] = [];
+    await reader.context.exposeFunction('__ran', (where: string) => void ran.push(where));
+    // As it was written, in the list, in the panel of the study and in the report.
+    await reader.list('?patientName=hostile');
+    await reader.reads(/HOSTILE <script>__ran/);
+    await reader.open(study);
+    await reader.show('javascript:');
+    await reader.reads(/Findings <img/);
+    await reader.keep('hostile');
+    for (const page of ['Page 1', 'Page 2']) {
+      await reader.show(page);
+      await reader.page.locator('object[type="application/pdf"][data^="blob:"]').waitFor({ timeout: 60_000 });
+      // Time to run, if it could: nothing tells that it does not.
+      await reader.page.waitForTimeout(2_000);
+      await reader.keep(`hostile-${page.toLowerCase().replace(' ', '-')}`);
+    }
+    expect(ran).toEqual([]);
+    expect(await reader.page.locator('#ran').count()).toBe(0);
+    expect(reader.requests.filter((url) => url.includes('/ran-'))).toEqual([]);
+  });
+
   it('asked no other host for anything, and this one only for what it has', () => {
-    const network = requests.filter((url) => !/^(data|blob|about):/.test(url));
-    expect(network.length).toBeGreaterThan(50);
-    expect(network.filter((url) => new URL(url).origin !== system.httpUrl)).toEqual([]);
-    expect(failures).toEqual([]);
+    expect(reader.requests.length).toBeGreaterThan(50);
+    expect(reader.elsewhere(system.httpUrl)).toEqual([]);
+    expect(reader.failures).toEqual([]);
   });
 });

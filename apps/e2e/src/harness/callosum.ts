@@ -64,6 +64,12 @@ export class Callosum {
     return this.#main !== undefined;
   }
 
+  /** Of the process with all services. @throws when it does not run */
+  get pid(): number {
+    if (!this.#main) throw new Error('it does not run');
+    return this.#main.pid;
+  }
+
   /** kill -9 of everything: services, database server, worker. */
   async killAll(): Promise<void> {
     const groups = [this.#main, this.#worker].filter((group) => group !== undefined);

@@ -27,6 +27,7 @@ export async function wadoParts(httpUrl: string, path: string, accept: string): 
   return multipartParts(type, Buffer.from(await response.arrayBuffer()));
 }
 
+/** But that what is stored in Implicit VR or Big Endian comes in Explicit VR Little Endian. */
 export const asStored = 'multipart/related; type="application/dicom"; transfer-syntax=*';
 
 /** Retrieves a study, series or instance, and writes what came as files into a new folder. */

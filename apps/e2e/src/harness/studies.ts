@@ -76,7 +76,7 @@ async function qido(url: string): Promise<DicomJson[]> {
 
 const value = (dataset: DicomJson, tag: string): string => String(dataset[tag]?.Value?.[0] ?? '');
 
-/** The PS3.10 file of one instance, by WADO-RS, in the transfer syntax it is kept in. */
+/** The PS3.10 file of one instance, by WADO-RS, in the transfer syntax it is kept in where that may leave. */
 export async function retrieve(httpUrl: string, studyInstanceUid: string, instance: WadoInstance): Promise<Uint8Array> {
   const path = `studies/${studyInstanceUid}/series/${instance.seriesInstanceUid}/instances/${instance.sopInstanceUid}`;
   const [part] = await wadoParts(httpUrl, path, asStored);
