@@ -22,6 +22,13 @@ const areas = {
     const print = (text) => void process.stdout.write(`${text}\n`);
     return benchDimse(resolve(process.env.CALLOSUM_DATA_DIR || '.callosum', 'bench'), args, print);
   },
+  dicomweb: async (args) => {
+    const { benchDicomweb } = await import('./stack/dist/index.js');
+    const { fetchViewer } = await import('./lib/viewer.mjs');
+    await fetchViewer();
+    const print = (text) => void process.stdout.write(`${text}\n`);
+    return benchDicomweb(resolve(process.env.CALLOSUM_DATA_DIR || '.callosum', 'bench'), args, print);
+  },
 };
 
 const [area, ...args] = process.argv.slice(2);

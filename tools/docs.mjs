@@ -1,5 +1,5 @@
 // Writes what comes from code: docs/reference/topics.md, docs/reference/settings.md, docs/reference/telemetry.md,
-// THIRD_PARTY_NOTICES.md, the tables of docs/conformance/dicom.md, and what deployments read of services and topics
+// THIRD_PARTY_NOTICES.md, the tables of docs/conformance/dicom.md and dicomweb.md, and what deployments read of services and topics
 // (tools/deploy/src/generated-files.ts).
 // `--check` changes nothing and fails when one is out of date, or when a link of any Markdown file leads nowhere.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { services } from '@callosum/all-in-one/services';
 import { attributes, logEvents, metricRegistry } from '@callosum/telemetry';
 import { workerSettings } from '@callosum/worker-sdk';
 
+import { withDicomwebTables } from './lib/conformance-dicomweb.mjs';
 import { withTables } from './lib/conformance.mjs';
 import { deadLinks } from './lib/links.mjs';
 
@@ -204,6 +205,8 @@ write('docs/reference/telemetry.md', telemetryPage());
 write('THIRD_PARTY_NOTICES.md', noticesPage());
 const statement = 'docs/conformance/dicom.md';
 write(statement, withTables(readFileSync(join(root, statement), 'utf8'), table));
+const webStatement = 'docs/conformance/dicomweb.md';
+write(webStatement, withDicomwebTables(readFileSync(join(root, webStatement), 'utf8'), table));
 for (const [path, text] of Object.entries(generatedFiles())) write(path, text);
 const dead = deadLinks(root);
 for (const line of dead) console.log(`leads nowhere: ${line}`);

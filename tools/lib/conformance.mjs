@@ -1,5 +1,4 @@
-// The tables of docs/conformance/dicom.md that come from code. In the document each stands between two comments,
-// `<!-- generated: NAME -->` and `<!-- end -->`; everything else of it is written by hand.
+// The tables of docs/conformance/dicom.md that come from code.
 import {
   dimseIngest,
   proposedContexts,
@@ -40,6 +39,7 @@ import {
 
 import { characterSets } from './conformance-character-sets.mjs';
 import { limits } from './conformance-limits.mjs';
+import { fillTables } from './generated-tables.mjs';
 import { madeObjects } from './made-objects.mjs';
 
 const yes = (is) => (is ? 'yes' : '');
@@ -263,18 +263,5 @@ const tables = {
   ),
 };
 
-/**
- * The document with its generated tables as they are now. Fails when a table has no place in it, or a place no table.
- * @param table (head, rows) → Markdown
- */
-export function withTables(document, table) {
-  const places = new Set();
-  const filled = document.replace(/(<!-- generated: ([a-z-]+) -->\n)[\s\S]*?(<!-- end -->)/g, (_, begin, name, end) => {
-    if (!tables[name]) throw new Error(`docs/conformance/dicom.md: there is no table ${name}`);
-    places.add(name);
-    return `${begin}\n${tables[name](table)}\n\n${end}`;
-  });
-  const missing = Object.keys(tables).filter((name) => !places.has(name));
-  if (missing.length > 0) throw new Error(`docs/conformance/dicom.md has no place for ${missing.join(', ')}`);
-  return filled;
-}
+/** The document with these tables as they are now. @param table (head, rows) → Markdown */
+export const withTables = (document, table) => fillTables('docs/conformance/dicom.md', document, tables, table);

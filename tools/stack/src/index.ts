@@ -10,4 +10,7 @@ export { runUpgrade, type UpgradeOptions, type UpgradeReport } from './upgrade/r
 export { benchMemory } from './bench/bench-memory.js';
 export { benchPipeline } from './bench/bench-pipeline.js';
 export { benchDimse } from './bench/dimse/bench-dimse.js';
+export { benchDicomweb } from './bench/dicomweb/bench-dicomweb.js';
 export { fillIndex } from './bench/dimse/fill-index.js';
+export { bytesOf, type LargeObject, largeObject, mebi } from './bench/large-objects.js';
+export { forgetPeak, peakOf } from './bench/peak-memory.js';

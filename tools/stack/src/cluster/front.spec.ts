@@ -51,6 +51,22 @@ describe('the front of a stack', () => {
     expect((await fetch(new URL('/api', base))).headers.get('x-host')).toBe(base.host);
   });
 
+  it('of a site with a path knows services below it and without it, and passes on what came', async () => {
+    const { port } = await service(named('viewer'));
+    const one = await Front.listen({
+      port: 0,
+      prefix: '/imaging',
+      services: () => [{ prefixes: ['/viewer'], port }],
+      pages: ({ url }, response) => url === '/' && response.end('the page') !== undefined,
+    });
+    opened.push(one);
+    const text = async (path: string) => (await fetch(one.url + path)).text();
+    expect(await text('/imaging/viewer/a?x=1')).toBe('viewer GET /imaging/viewer/a?x=1');
+    expect(await text('/viewer/a')).toBe('viewer GET /viewer/a');
+    expect([await text('/imaging'), await text('/imaging/'), await text('/')]).toEqual(Array(3).fill('the page'));
+    for (const path of ['/imaging/other', '/imagingx/viewer']) expect((await fetch(one.url + path)).status).toBe(404);
+  });
+
   it('holds no body: what is sent is there before its end, and so is what is answered', async () => {
     const { port } = await service((asked, response) => {
       response.writeHead(200, { 'content-type': 'application/octet-stream' });

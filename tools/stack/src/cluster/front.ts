@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, request as ask, type Server, type S
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+import { innerTarget } from '@callosum/runtime';
+
 /** A service's own HTTP port behind the front, and the paths that go there. */
 export interface Behind {
   readonly prefixes: readonly string[];
@@ -11,6 +13,8 @@ export interface Behind {
 export interface FrontOptions {
   /** On 127.0.0.1; 0 lets the system choose. */
   readonly port: number;
+  /** Path of the site's public URL without a slash at the end: passed on where it stands, as an Ingress does, and taken off there. */
+  readonly prefix?: string;
   /** Read at each request: services get their ports after the front has its own. */
   readonly services: () => readonly Behind[];
   /** Answers what no service claims; returns false to leave it at 404. */
@@ -36,13 +40,14 @@ export class Front {
   private constructor(
     private readonly server: Server,
     private readonly services: FrontOptions['services'],
+    private readonly prefix: string,
   ) {}
 
   /** @throws what `listen` throws when the port is taken */
-  static async listen({ port, services, pages }: FrontOptions): Promise<Front> {
+  static async listen({ port, services, pages, prefix = '' }: FrontOptions): Promise<Front> {
     // A large STOW over a slow line takes hours; each service has limits of its own.
     const server = createServer({ requestTimeout: 0 });
-    const front = new Front(server, services);
+    const front = new Front(server, services, prefix);
     server.on('request', (request: IncomingMessage, response: ServerResponse) => front.#pass(request, response, pages));
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       front.#upgrade(request, socket, head),
@@ -69,8 +74,16 @@ export class Front {
     });
   }
 
-  #behind(url = '/'): Behind | undefined {
-    const path = url.split('?', 1)[0] ?? '/';
+  /** As services and pages know what is asked for. */
+  #inner(url = '/'): string {
+    return innerTarget(url, this.prefix, (path) => this.#claiming(path) !== undefined);
+  }
+
+  #behind(url: string | undefined): Behind | undefined {
+    return this.#claiming(this.#inner(url).split('?', 1)[0] ?? '/');
+  }
+
+  #claiming(path: string): Behind | undefined {
     return this.services()
       .flatMap((service) => service.prefixes.map((prefix) => ({ prefix, service })))
       .filter(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
@@ -80,6 +93,7 @@ export class Front {
   #pass(request: IncomingMessage, response: ServerResponse, pages: FrontOptions['pages']): void {
     const behind = this.#behind(request.url);
     if (!behind) {
+      request.url = this.#inner(request.url);
       if (!pages?.(request, response)) refuse(response, 404, 'nothing is here');
       return;
     }
