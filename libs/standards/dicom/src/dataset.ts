@@ -1,3 +1,4 @@
+import { withoutEnd, withoutStart } from '@callosum/kernel';
 import { decodeText } from './charset.js';
 import { findTag, tagOf, type Tag } from './tags.js';
 import { isSingleText } from './vr.js';
@@ -117,14 +118,17 @@ export class DicomDataset implements Iterable<DicomElement> {
 }
 
 function parseDecimal(text: string): number {
-  return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  return /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN;
 }
+
+/** Spaces pad text and NUL pads UIDs (PS3.5 6.2); some writers take the other. */
+const padding = ' \0';
 
 /** Text values of an element, split at backslashes and trimmed as its VR says. */
 export function textValues(element: DicomElement, characterSet: string): string[] {
   const text = decodeText(element.value, element.vr, characterSet);
   if (isSingleText(element.vr)) {
-    const one = text.replace(/[ \0]+$/, '');
+    const one = withoutEnd(text, padding);
     return one.length === 0 ? [] : [one];
   }
   const values = text.split('\\').map((value) => trim(value, element.vr));
@@ -132,8 +136,8 @@ export function textValues(element: DicomElement, characterSet: string): string[
 }
 
 function trim(value: string, vr: string): string {
-  const end = value.replace(/[ \0]+$/, '');
-  return keepsLeadingSpace.has(vr) ? end : end.replace(/^[ \0]+/, '');
+  const end = withoutEnd(value, padding);
+  return keepsLeadingSpace.has(vr) ? end : withoutStart(end, padding);
 }
 
 /** Numbers of a binary element; AT as group × 65536 + element, 64-bit integers as bigint when a number would round. */

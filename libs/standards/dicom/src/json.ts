@@ -1,3 +1,4 @@
+import { withoutEnd } from '@callosum/kernel';
 import { DicomDataset, isTextVr, numericValues, textValues, type DicomElement } from './dataset.js';
 import { DicomParseError } from './errors.js';
 import type { Tag } from './tags.js';
@@ -132,7 +133,7 @@ export function personName(value: string): PersonName {
 
 /** A PN value of its component groups; empty groups at the end are dropped. */
 export function personNameText(name: PersonName): string {
-  return [name.Alphabetic ?? '', name.Ideographic ?? '', name.Phonetic ?? ''].join('=').replace(/=+$/, '');
+  return withoutEnd([name.Alphabetic ?? '', name.Ideographic ?? '', name.Phonetic ?? ''].join('='), '=');
 }
 
 /** Items in items deeper than this are refused, as in the parser. */

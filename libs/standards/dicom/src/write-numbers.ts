@@ -72,7 +72,8 @@ function attributeTag(tag: Tag, value: DicomJsonValue): Uint8Array {
 }
 
 function wide(tag: Tag, vr: 'SV' | 'UV', value: DicomJsonValue): Uint8Array {
-  if ((typeof value !== 'string' && typeof value !== 'number') || !/^-?\d+$/.test(String(value)))
+  // A sign and 20 digits hold every 64-bit integer; a longer one would take its time to be read.
+  if ((typeof value !== 'string' && typeof value !== 'number') || !/^-?\d{1,20}$/.test(String(value)))
     throw new DicomWriteError(`${tag} (${vr}) needs an integer`);
   const integer = BigInt(value);
   const limit = vr === 'SV' ? BigInt.asIntN(64, integer) : BigInt.asUintN(64, integer);

@@ -20,6 +20,11 @@ describe('identity of a study', () => {
     expect(studyIdentity([{ ...base, patientName: 'Miller^Anna' }]).digest).not.toBe(digest);
   });
 
+  it.each(['^', '=', ' '])('takes a name with a megabyte of %j in one look', { timeout: 20_000 }, (character) => {
+    const patientName = `A${character.repeat(1_000_000)}x`;
+    expect(studyIdentity([{ ...base, patientName }]).patientName).toBe(patientName);
+  });
+
   it.each<[keyof IdentityAttributes, string]>([
     ['patientId', 'P2'],
     ['patientId', ''],

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { foldText } from '@callosum/dicom';
 import { birthDateFromDicom, compareDemographics, genderFromDicom, nameWords, personFromDicom } from '@callosum/fhir';
+import { withoutEnd } from '@callosum/kernel';
 
 /**
  * What one source said about whose an instance is: Patient module attributes, decoded to Unicode, '' when absent.
@@ -56,17 +57,13 @@ export const patientDigest = (attributes: IdentityAttributes): string =>
 
 /** Case, diacritics, repeated spaces and empty trailing components carry no identity. */
 export function normaliseName(name: string): string {
-  return foldText(name)
+  const groups = foldText(name)
     .split('=')
-    .map((group) =>
-      group
-        .split('^')
-        .map((part) => part.trim().replace(/\s+/g, ' '))
-        .join('^')
-        .replace(/\^+$/, ''),
-    )
-    .join('=')
-    .replace(/=+$/, '');
+    .map((group) => {
+      const components = group.split('^').map((part) => part.trim().replace(/\s+/g, ' '));
+      return withoutEnd(components.join('^'), '^');
+    });
+  return withoutEnd(groups.join('='), '=');
 }
 
 function normalise(name: Name, value: string): string {

@@ -90,7 +90,7 @@ function uidCondition(tag: string, value: string): Condition {
 /** "007", "+7" and "7" are one number, "7.0" too. */
 function numberCondition(tag: string, value: string): Condition {
   const text = value.trim();
-  const number = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
+  const number = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isFinite(number)) throw new MalformedMatchError(tag, 'not a number');
   return { kind: 'number', value: number };
 }

@@ -1,4 +1,5 @@
 import { ProtocolError } from '../errors.js';
+import { textOf } from '../upper-layer/item-reader.js';
 import { AbortReason } from '../upper-layer/pdu.js';
 
 /** Command Field (0000,0100) of requests, PS3.7 annex E.1; a response has the highest bit set. */
@@ -170,7 +171,7 @@ function encodeValue(value: Value, vr: Vr): Buffer {
 
 function decodeValue(bytes: Buffer, vr: Vr): Value {
   if (vr === 'US') return readUint16(bytes);
-  if (vr !== 'AT') return bytes.toString('latin1').replace(/^ +|[\0 ]+$/g, '');
+  if (vr !== 'AT') return textOf(bytes);
   if (bytes.length % 4 !== 0) throw malformed('a tag is cut off');
   const tags: number[] = [];
   for (let at = 0; at < bytes.length; at += 4)

@@ -1,6 +1,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 import { transferSyntaxOf } from '@callosum/dicom';
+import { withoutEnd } from '@callosum/kernel';
 
 /** Failed SOP Instance UID List (0008,0058), VR UI. */
 const group = 0x0008;
@@ -53,7 +54,7 @@ export function decodeFailedUids(identifier: Buffer, transferSyntaxUid: string):
   const text = bytes.toString('latin1', from, Math.min(bytes.length, from + length));
   return text
     .split('\\')
-    .map((uid) => uid.replace(/[\0 ]+$/, ''))
+    .map((uid) => withoutEnd(uid, '\0 '))
     .filter((uid) => uid !== '');
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../errors.js';
 import { type AssociateAc, type AssociateRq, UserIdentityType, type UserInformation } from './associate.js';
 import { decodeAssociateAc, decodeAssociateRq, encodeAssociateAc, encodeAssociateRq } from './associate-codec.js';
+import { textOf } from './item-reader.js';
 import { pduHeaderBytes, PduType } from './pdu.js';
 
 const uid = fc.array(fc.nat(99_999), { minLength: 1, maxLength: 8 }).map((parts) => `1.2.${parts.join('.')}`);
@@ -152,6 +153,12 @@ describe('an association request and its answer', () => {
 
   it('with user information over its limit cannot be read', () => {
     expect(() => decodeAssociateRq(bodyWith({}), 19)).toThrow(/user information is too long/);
+  });
+
+  it('have titles and UIDs without padding, which are read in one look', { timeout: 20_000 }, () => {
+    expect(textOf(Buffer.from('  CT 1 \0 ', 'latin1'))).toBe('CT 1');
+    const long = `x${' '.repeat(1_000_000)}x`;
+    expect(textOf(Buffer.from(long, 'latin1'))).toBe(long);
   });
 
   it('pass over items and sub-items not known', () => {

@@ -1,3 +1,5 @@
+import { withoutEnd, withoutStart } from '@callosum/kernel';
+
 import { ProtocolError } from '../errors.js';
 import { AbortReason } from './pdu.js';
 
@@ -54,7 +56,7 @@ export class ItemReader {
 }
 
 /** UIDs are padded by nothing (PS3.8 annex F), AE titles by spaces; some peers pad both with NUL. */
-export const textOf = (bytes: Buffer): string => bytes.toString('latin1').replace(/^ +|[\0 ]+$/g, '');
+export const textOf = (bytes: Buffer): string => withoutStart(withoutEnd(bytes.toString('latin1'), '\0 '), ' ');
 
 export function malformedAssociate(why: string): ProtocolError {
   const message = `the association request or its answer cannot be read: ${why}`;
