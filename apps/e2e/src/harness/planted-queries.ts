@@ -48,6 +48,7 @@ export async function askForPatients(cluster: Cluster): Promise<number[]> {
   const writes: readonly (readonly [service: string, client: 'pacs' | 'ehr', path: string, type: string])[] = [
     ['dicomweb', 'pacs', '/dicom-web/studies', `multipart/related; boundary=${patientId}`],
     ['dicomweb', 'pacs', '/dicom-web/studies', 'application/dicom+json'],
+    ['dicomweb', 'pacs', '/dicom-web/studies', 'application/dicom+xml'],
     ['fhir-gateway', 'ehr', '/fhir/Patient/_search', 'application/x-www-form-urlencoded'],
     ['fhir-gateway', 'ehr', '/fhir/Patient', 'application/fhir+json'],
     ['fhir-gateway', 'ehr', '/fhir', 'application/fhir+json'],
