@@ -145,6 +145,38 @@ describe('transaction', () => {
     expect(stored.identifier[0]?.value).toBe(later);
   });
 
+  it('makes no version of what it finds as it would write it', async () => {
+    const whole = (value: number) => {
+      const builder = new TransactionBuilder();
+      const subject = builder.conditionalUpdate(patient('same-1', { meta: { tag: [{ code: 'kept' }] } }), {
+        identifier: 'urn:oid:1.2.3|same-1',
+      });
+      const volume = { ...observation(subject.reference), identifier: [{ value: 'same-1' }], valueInteger: value };
+      builder.conditionalUpdate(volume as Resource, { identifier: 'same-1' });
+      return builder.build();
+    };
+    const versions = (answer: Answer) => entries(answer).map(({ response }) => response?.etag);
+    const first = await post(whole(1));
+    const again = await post(whole(1));
+    const changed = await post(whole(2));
+    expect([first, again, changed].map(statuses)).toEqual([
+      ['201', '201'],
+      ['200', '200'],
+      ['200', '200'],
+    ]);
+    expect(versions(again)).toEqual(['W/"1"', 'W/"1"']);
+    expect(versions(changed)).toEqual(['W/"1"', 'W/"2"']);
+    expect(entries(again).map(({ response }) => response?.lastModified)).toEqual(
+      entries(first).map(({ response }) => response?.lastModified),
+    );
+    const { id = '' } = await read<Patient>(entries(first)[0]?.response?.location?.split('/_history')[0]);
+    expect(await total(`Patient/${id}/_history`)).toBe(1);
+    // What was deleted is there again, though it says what it said before.
+    await gateway.send('DELETE', `/Patient/${id}`);
+    const back = await gateway.send('PUT', `/Patient/${id}`, { ...patient('same-1'), id });
+    expect([back.status, (back.body as Patient).meta?.versionId]).toEqual([201, '3']);
+  });
+
   it('does all or nothing', async () => {
     const before = await total('Patient?_total=accurate');
     const bad: readonly BundleEntry[] = [
@@ -248,13 +280,15 @@ describe('transaction', () => {
   });
 
   it('never deadlocks on resources written in opposite order', async () => {
-    const put = (id: string): BundleEntry => ({
-      resource: { ...patient(id), id },
+    const put = (id: string, multipleBirthInteger: number): BundleEntry => ({
+      resource: { ...patient(id, { multipleBirthInteger }), id },
       request: { method: 'PUT', url: `Patient/${id}` },
     });
     const ids = Array.from({ length: 10 }, (_, n) => `dl-${n}`);
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, n) => post(bundle('transaction', ...(n % 2 ? ids : [...ids].reverse()).map(put)))),
+      Array.from({ length: 20 }, (_, n) =>
+        post(bundle('transaction', ...(n % 2 ? ids : [...ids].reverse()).map((id) => put(id, n)))),
+      ),
     );
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     expect((await read<Patient>('Patient/dl-0')).meta?.versionId).toBe('20');

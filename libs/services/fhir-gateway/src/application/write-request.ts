@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import type { Resource } from '@callosum/fhir';
 
 import type { Criteria } from '../domain/criteria.js';
@@ -71,6 +73,21 @@ export function checkVersion({ ifMatch, ifNoneMatch }: WriteRequest, current: St
   if (wanted === undefined) throw badRequest('If-Match needs the form W/"1"');
   if (!current?.resource || String(current.version) !== wanted)
     throw new FhirError(412, 'conflict', 'the resource has another version than If-Match asks for');
+}
+
+/**
+ * Whether an update would change nothing: then there is no new version of it (R4 http, 3.1.0.7 leaves that to the
+ * server). Who repeats a transaction after a crash does not make a history of it. References with a condition are not
+ * resolved here, and count as a change.
+ */
+export function saysTheSame(resource: Resource, current: StoredVersion): boolean {
+  return current.resource !== undefined && isDeepStrictEqual(content(resource), content(current.resource));
+}
+
+/** Without what a server assigns to a version of a resource. */
+function content({ id: _id, meta, ...rest }: Resource): unknown {
+  const { versionId: _versionId, lastUpdated: _lastUpdated, ...own } = meta ?? {};
+  return { ...rest, meta: own };
 }
 
 /** What makes two links the same: ids are case-sensitive (R4 datatypes, id), the hexadecimal digits of a UUID are not. */

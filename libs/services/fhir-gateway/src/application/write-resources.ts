@@ -20,6 +20,7 @@ import {
   claim,
   inEntry,
   linkResolver,
+  saysTheSame,
   type Target,
   type WriteRequest,
   type WriteResult,
@@ -193,13 +194,19 @@ export class WriteResources {
     const written = new Map<string, VersionToWrite>();
     const versions: VersionToWrite[] = [];
     for (const target of targets) {
+      const { write, current } = target;
       if (target.keep) continue;
-      const version = await inEntry(target.write.request.place, () =>
-        this.versionOf(target, now, (resource, fullUrl) => rewriteLinks(resource, (link) => resolve(link, fullUrl))),
+      const resource = await inEntry(write.request.place, () =>
+        linked(write.resource as Resource, (link) => resolve(link, write.request.fullUrl)),
       );
+      if (current && saysTheSame(resource, current)) {
+        results.set(write, { status: 200, version: current });
+        continue;
+      }
+      const version = this.versionOf(target, now, resource);
       versions.push(version);
       written.set(`${version.resourceType}/${version.id}`, version);
-      results.set(target.write, { status: target.current?.resource ? 200 : 201, version });
+      results.set(write, { status: current?.resource ? 200 : 201, version });
     }
     await writer.write(versions);
     await this.resolveConditionalReferences(writer, versions, targets, results);
@@ -210,21 +217,11 @@ export class WriteResources {
     }
   }
 
-  private versionOf(
-    target: Target,
-    now: Date,
-    rewrite: (resource: Resource, fullUrl: string | undefined) => Resource,
-  ): VersionToWrite {
-    const { write, id, current } = target;
-    const rewritten = rewrite(write.resource as Resource, write.request.fullUrl);
-    for (const reference of referencesIn(rewritten)) {
-      if (/^urn:uuid:/i.test(reference))
-        throw badRequest('a urn:uuid reference points to no entry of this transaction');
-    }
+  private versionOf({ write, id, current }: Target, now: Date, written: Resource): VersionToWrite {
     const version = (current?.version ?? 0) + 1;
     // A clock set back must not make a newer version look older.
     const lastUpdated = current && current.lastUpdated >= now ? new Date(current.lastUpdated.getTime() + 1) : now;
-    const { resourceType, id: _id, meta, ...rest } = rewritten as Resource & Record<string, unknown>;
+    const { resourceType, id: _id, meta, ...rest } = written as Resource & Record<string, unknown>;
     const resource = {
       resourceType,
       id,
@@ -277,4 +274,13 @@ export class WriteResources {
     if (!match) throw new FhirError(412, 'not-found', `a conditional reference to ${type} matches nothing`);
     return `${type}/${match.id}`;
   }
+}
+
+/** @throws {FhirError} 400 when a reference leads to no entry */
+function linked(resource: Resource, resolve: (link: string) => string | undefined): Resource {
+  const rewritten = rewriteLinks(resource, resolve);
+  for (const reference of referencesIn(rewritten)) {
+    if (/^urn:uuid:/i.test(reference)) throw badRequest('a urn:uuid reference points to no entry of this transaction');
+  }
+  return rewritten;
 }
