@@ -31,7 +31,7 @@ export interface StoreFigures {
 }
 
 /** Objects of the request before the one that counts: connections, statements and code are warm then. */
-const warmObjects = 20;
+const warmObjects = 400;
 /** How many times as fast as Orthanc a store is to be. */
 const wanted = 5;
 const objectBytes = 530_000;
