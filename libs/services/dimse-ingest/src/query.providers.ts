@@ -6,7 +6,6 @@ import type { Provider } from '@nestjs/common';
 import { QueryIndexGrpc } from './adapters/query-index-grpc.js';
 import { ShownInstances } from './adapters/shown-instances.js';
 import type { Destinations } from './application/destination-ports.js';
-import { FairTurns } from './application/fair-turns.js';
 import { FindMatches } from './application/find-matches.js';
 import type { ApplicationEntities, KeptObjects } from './application/ports.js';
 import { RetrieveInstances } from './application/retrieve-instances.js';
@@ -17,15 +16,12 @@ import { APPLICATION_ENTITIES, ARCHIVE_OBJECTS, DESTINATIONS } from './tokens.js
 import { QueryService } from './transport/dimse/query.service.js';
 import { RetrieveService } from './transport/dimse/retrieve.service.js';
 
-/** As many pages as study-index looks for at the same time. */
-const searchesAtOnce = 4;
-
 /** C-FIND, C-MOVE and C-GET. */
 export const queryProviders: Provider[] = [
   {
     provide: QueryService,
     useFactory: (client: StudyIndexClient, { CALLOSUM_DIMSE_AE: aet }: DimseIngestSettings) =>
-      new QueryService(new FindMatches(new QueryIndexGrpc(client), aet, new FairTurns(searchesAtOnce))),
+      new QueryService(new FindMatches(new QueryIndexGrpc(client), aet)),
     inject: [STUDY_INDEX, SETTINGS],
   },
   {

@@ -198,7 +198,7 @@ describe(`a search that finds ${studies} studies`, () => {
       const nobody = new AbortController();
       const broad = planSearch(searchRequest({ level: STUDY, matches: [{ tag: '00080062', value: '1.2.3' }] }));
       const looks = () => collect(search(store, broad, nobody.signal));
-      const ended = Promise.allSettled(Array.from({ length: 32 }, looks));
+      const ended = Promise.allSettled(Array.from({ length: 34 }, looks));
       await expect.poll(locked).toBe(2);
       await expect(looks()).rejects.toMatchObject({ kind: 'unavailable' });
       for (const [tag, value] of [

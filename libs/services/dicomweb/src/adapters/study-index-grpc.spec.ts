@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { KeptInstance } from '../application/ports/archive.js';
 import { BadRequestError, TooLargeError } from '../domain/errors/door.js';
+import { TooManySearchesError } from '../domain/errors/search.js';
 import { IndexUnavailableError, StudyIndexGrpc } from './study-index-grpc.js';
 
 const { signal } = new AbortController();
@@ -125,10 +126,11 @@ describe('the index', () => {
 
   it.each([
     [Status.UNAVAILABLE, '', IndexUnavailableError],
+    [Status.UNAVAILABLE, 'study-index.too-many-searches: come again', TooManySearchesError],
     [Status.INVALID_ARGUMENT, 'no UID', BadRequestError],
     [Status.DEADLINE_EXCEEDED, 'study-index.search-too-broad: narrow it', TooLargeError],
     [Status.DEADLINE_EXCEEDED, 'the network', IndexUnavailableError],
-  ])('that fails with status %i %s is told as what it is', async (code, details, error) => {
+  ] as const)('that fails with status %i %s is told as what it is', async (code, details, error) => {
     const index = indexOf({
       search: () => failing(code, details),
       readMetadata: () => failing(code, details),

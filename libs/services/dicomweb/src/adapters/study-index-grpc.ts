@@ -5,6 +5,7 @@ import { ClientError, Status } from 'nice-grpc';
 import type { ByteRange, KeptInstance, Selection } from '../application/ports/archive.js';
 import type { FoundRows, IndexedMetadata, LocatedFrames, StudyIndexReader } from '../application/ports/index.js';
 import { BadRequestError, TooLargeError } from '../domain/errors/door.js';
+import { TooManySearchesError } from '../domain/errors/search.js';
 import { IndexPresence } from './index-presence.js';
 import {
   awaitWithOlder,
@@ -147,6 +148,9 @@ export class StudyIndexGrpc implements StudyIndexReader {
     // A narrower search is answered; any other deadline is one of the network.
     if (error.code === Status.DEADLINE_EXCEEDED && error.details.startsWith('study-index.search-too-broad'))
       return new TooLargeError(error.details);
+    // It answers: others ask for as much as it looks for.
+    if (error.code === Status.UNAVAILABLE && error.details.startsWith('study-index.too-many-searches'))
+      return new TooManySearchesError({ cause: error });
     // The index names the attribute at fault, never its value.
     return error.code === Status.INVALID_ARGUMENT
       ? new BadRequestError(error.details)

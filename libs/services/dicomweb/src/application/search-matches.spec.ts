@@ -213,11 +213,13 @@ describe('a search within a study', () => {
 describe('searches at once', () => {
   it('are as many as may be, and those that ended count no more', () => {
     const { matches } = setUp({ rows: [] });
-    const [end] = [matches.begin(), matches.begin()];
-    expect(() => matches.begin()).toThrow(TooManySearchesError);
+    const [end] = [matches.begin('one'), matches.begin('two')];
+    expect(() => matches.begin('three')).toThrow(TooManySearchesError);
     end?.();
     end?.();
-    matches.begin();
-    expect(() => matches.begin()).toThrow(TooManySearchesError);
+    // Of one client half of them.
+    expect(() => matches.begin('two')).toThrow(TooManySearchesError);
+    matches.begin('three');
+    expect(() => matches.begin('one')).toThrow(TooManySearchesError);
   });
 });

@@ -41,6 +41,8 @@ const vainMax = 10_000;
 /** QIDO-RS (PS3.18 10.6) over the index, in bounded memory. */
 export class SearchMatches {
   #running = 0;
+  /** By who asks. */
+  readonly #runningOf = new Map<string, number>();
   #waiting = 0;
   /** Blobs that were waited for in vain, and until when that counts. */
   readonly #vain = new Map<string, number>();
@@ -51,14 +53,25 @@ export class SearchMatches {
     private readonly limits: SearchLimits,
   ) {}
 
-  /** One request more. @returns what ends it @throws {TooManySearchesError} */
-  begin(): () => void {
-    if (this.#running >= this.limits.requestsMax) throw new TooManySearchesError();
+  /**
+   * One request more. One client has half of all at most, and keeps nobody else out.
+   * @returns what ends it
+   * @throws {TooManySearchesError}
+   */
+  begin(asker: string): () => void {
+    const ofAsker = this.#runningOf.get(asker) ?? 0;
+    const { requestsMax } = this.limits;
+    if (this.#running >= requestsMax || ofAsker >= Math.ceil(requestsMax / 2)) throw new TooManySearchesError();
     this.#running++;
+    this.#runningOf.set(asker, ofAsker + 1);
     let running = true;
     return () => {
-      if (running) this.#running--;
+      if (!running) return;
       running = false;
+      this.#running--;
+      const others = (this.#runningOf.get(asker) ?? 0) - 1;
+      if (others > 0) this.#runningOf.set(asker, others);
+      else this.#runningOf.delete(asker);
     };
   }
 

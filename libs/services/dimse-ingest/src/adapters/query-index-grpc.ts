@@ -31,6 +31,7 @@ export class QueryIndexGrpc implements QueryIndex {
       fuzzyMatching: asked.fuzzyNames,
       combinedDatetime: asked.combinedDatetime,
       emptyValueMatching: asked.emptyValues,
+      asker: asked.asker ?? 'dimse-ingest',
     });
     try {
       for await (const { dicomJson, unsupportedKeys } of this.client.search(request, {

@@ -2,7 +2,6 @@ import type { DicomJson } from '@callosum/dicom';
 
 import type { FindNegotiation } from '../domain/query-negotiation.js';
 import { matchesOwn, readFind, type QueryRoot, tags } from '../domain/query-model.js';
-import type { FairTurns } from './fair-turns.js';
 import type { QueryIndex } from './query-ports.js';
 
 export interface FoundMatch {
@@ -20,8 +19,6 @@ export class FindMatches {
   constructor(
     private readonly index: QueryIndex,
     private readonly aet: string,
-    /** Of the index, by the AEs that ask: one that searches for long must not keep the others waiting. */
-    private readonly turns: FairTurns,
   ) {}
 
   /** @throws {IdentifierError} @throws {SearchTooBroadError} @throws {IndexUnavailableError} */
@@ -40,17 +37,9 @@ export class FindMatches {
         : {}),
     };
     if (!matchesOwn(identifier, own, matching.emptyValues)) return;
-    const found = this.index.search({ ...query, ...matching }, signal)[Symbol.asyncIterator]();
-    try {
-      for (;;) {
-        // Nobody has a turn while the one that asks reads what was found.
-        const giveBack = await this.turns.take(callingAet, signal);
-        const { done, value } = await found.next().finally(giveBack);
-        if (done) return;
-        yield { dataset: { ...value.dataset, ...own }, complete: value.unsupportedKeys.length === 0 };
-      }
-    } finally {
-      await found.return?.();
-    }
+    // The index has its turns go by who asks: turns of ours would have short searches wait for long ones.
+    const search = { ...query, ...matching, asker: `aet:${callingAet}` };
+    for await (const { dataset, unsupportedKeys } of this.index.search(search, signal))
+      yield { dataset: { ...dataset, ...own }, complete: unsupportedKeys.length === 0 };
   }
 }

@@ -10,7 +10,11 @@ export interface IndexMatch {
 }
 
 /** What is searched, and the meaning of its values beyond the baseline. */
-export type IndexSearch = FindIdentifier & Omit<FindNegotiation, 'relational'>;
+export type IndexSearch = FindIdentifier &
+  Omit<FindNegotiation, 'relational'> & {
+    /** Who asks, for whom turns are shared out; left out where it is this node itself. */
+    readonly asker?: string;
+  };
 
 /** A study, or part of it. */
 export interface StudyPart {

@@ -1,10 +1,9 @@
 import { dictionaryEntry, personName, type QueryKey as Key } from '@callosum/dicom';
-import { Turns } from '@callosum/kernel';
 import { type Kysely, sql } from 'kysely';
 
 import type { SearchPage, SearchPosition, SearchQuery, SearchStore } from '../application/search.js';
 import type { SearchRow } from '../application/search-answer.js';
-import { SearchTooBroadError, TooManyBroadSearchesError } from '../domain/errors.js';
+import { SearchTooBroadError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
 import { type Level, levelOfKey } from '../domain/keys.js';
 import { endedBy } from './ended-by.js';
@@ -12,6 +11,7 @@ import { isBroad } from './search-breadth.js';
 import { RareText } from './rare-text.js';
 import { conditionSql, isDecided } from './search-conditions.js';
 import { ofPatient, type Sql } from './search-fields.js';
+import { SearchTurns } from './search-turns.js';
 import { type At, orderOf, positionColumns, sectionsAfter } from './search-order.js';
 import type { StudyIndexTables } from './tables.js';
 
@@ -41,12 +41,16 @@ interface FoundRow {
   at_instance_number?: number | null;
 }
 
-/** Half of a pool's connections: however long searches look, indexing goes on. */
-const pagesAtOnceMax = 4;
-/** Of these so many may be of broad searches: who asks for one study or patient does not wait until they end. */
-const broadPagesAtOnceMax = 2;
-/** With those that wait. More would fill the doors, which hold a request each, and then nobody finds anything. */
-const broadMax = 32;
+const turnsLimits = {
+  /** Half of a pool's connections: however long searches look, indexing goes on. */
+  most: 4,
+  /** Who asks for one study or patient does not wait until broad ones end. */
+  broadMost: 2,
+  /** More would fill the doors, which hold a request each, and then nobody finds anything. */
+  broadWaitingMax: 32,
+  /** Twice what a statement may take: of those that one asker has, one ends before. */
+  waitMsMax: 60_000,
+};
 /** query_canceled: the statement timeout. */
 const statementCanceled = '57014';
 
@@ -54,12 +58,12 @@ type Db = Kysely<StudyIndexTables>;
 
 /** The search of the index in SQL; each page is a statement or a few of their own. */
 export class PostgresSearchStore implements SearchStore {
-  private readonly turns = new Turns(pagesAtOnceMax);
-  private readonly broadTurns = new Turns(broadPagesAtOnceMax);
-  private broad = 0;
   private readonly rareText = new RareText();
 
-  constructor(private readonly db: Kysely<StudyIndexTables>) {}
+  constructor(
+    private readonly db: Kysely<StudyIndexTables>,
+    private readonly turns = new SearchTurns(turnsLimits),
+  ) {}
 
   decides(key: Key): boolean {
     return isDecided(key);
@@ -89,19 +93,8 @@ export class PostgresSearchStore implements SearchStore {
       const last = isCut ? rows.at(-1) : undefined;
       return { rows: rows.map(toRow), waitedMs, ...(last && { next: positionOf(last) }) };
     };
-    const inTurn = (): Promise<SearchPage> => this.turns.run(work, signal);
-    return isBroad(query, offset) ? this.asBroad(inTurn, after === undefined, signal) : inTurn();
-  }
-
-  /** @param isFirst who has begun to be answered is answered to the end */
-  private async asBroad<T>(work: () => Promise<T>, isFirst: boolean, signal: AbortSignal | undefined): Promise<T> {
-    if (isFirst && this.broad >= broadMax) throw new TooManyBroadSearchesError();
-    this.broad++;
-    try {
-      return await this.broadTurns.run(work, signal);
-    } finally {
-      this.broad--;
-    }
+    const asker = { asker: query.asker ?? '', isBroad: isBroad(query, offset), isFirst: after === undefined };
+    return this.turns.run(asker, work, signal);
   }
 
   /** `isCut`: there may be more behind the last. */

@@ -28,6 +28,8 @@ export interface SearchPlan {
   /** Infinity when there is none. */
   readonly limit: number;
   readonly offset: number;
+  /** Who asks; '' for who does not say. */
+  readonly asker: string;
 }
 
 const levels: Partial<Record<imaging.QueryLevel, Level>> = {
@@ -80,6 +82,7 @@ export function planSearch(request: imaging.SearchRequest): SearchPlan {
     unsupported: [...unsupported],
     limit: request.limit === 0 ? Number.POSITIVE_INFINITY : request.limit,
     offset: request.offset,
+    asker: request.asker,
   };
 }
 

@@ -1,6 +1,6 @@
 import { matchesKeys, personName, type QueryKey as Key } from '@callosum/dicom';
 
-import { SearchTooBroadError } from '../domain/errors.js';
+import { SearchTooBroadError, TooManySearchesError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
 import { computed, type Level, levelOfKey } from '../domain/keys.js';
 import { answerOf, datasetOfLevel, type SearchRow } from './search-answer.js';
@@ -15,6 +15,8 @@ export interface SearchQuery {
   readonly withPatientCounts: boolean;
   /** At the patient's level: one row a patient, where all keys are decided there; else all studies of each, together. */
   readonly onePerPatient: boolean;
+  /** Who asks: turns are shared out by that. */
+  readonly asker?: string;
 }
 
 /** Rows in the order of the search; `next` goes on after the last of them, and is undefined when there are no more. */
@@ -34,7 +36,7 @@ export interface SearchStore {
   /**
    * @param signal ends the waiting and the looking, with its reason
    * @throws {SearchTooBroadError} when it takes longer than a statement may
-   * @throws {TooManyBroadSearchesError} when many others wait that take as long
+   * @throws {TooManySearchesError} when it waits for others for too long
    */
   page(
     query: SearchQuery,
@@ -50,6 +52,8 @@ const firstInstanceRows = 20;
 const pageCharactersMax = 2_000_000;
 /** So long a search may look without finding anything. A scan of a million studies takes less. */
 export const searchSilenceMsMax = 30_000;
+/** So long it may wait for others, page after page, without finding anything. */
+const waitedMsMax = 60_000;
 
 /**
  * All matches, newest study first (of patients: by Patient ID), in pages of their own transactions: nothing is held while
@@ -57,6 +61,7 @@ export const searchSilenceMsMax = 30_000;
  * meanwhile may be found or not.
  * @param signal ends the search, also within a page
  * @throws {SearchTooBroadError} when it would walk the archive
+ * @throws {TooManySearchesError} when others keep it from looking for as long
  */
 export async function* search(
   store: SearchStore,
@@ -74,6 +79,7 @@ export async function* search(
   let after: SearchPosition | undefined;
   let rowsMax = plan.level === 'instance' ? firstInstanceRows : pageRows[plan.level];
   let heardAt = performance.now();
+  let waitedForMs = 0;
   for (let isFirst = true; left > 0; isFirst = false) {
     signal?.throwIfAborted();
     if (performance.now() - heardAt > silenceMsMax) throw new SearchTooBroadError();
@@ -82,6 +88,7 @@ export async function* search(
     const { rows, next, waitedMs = 0 } = await store.page(query, { ...(after && { after }), limit, offset }, signal);
     // Its own looking counts, not that of others.
     heardAt += waitedMs;
+    waitedForMs += waitedMs;
     for (const row of rows) {
       if (!matchesRow(row, open)) continue;
       if (plan.level === 'patient') {
@@ -92,9 +99,11 @@ export async function* search(
       signal?.throwIfAborted();
       yield answerOf(row, plan);
       heardAt = performance.now();
+      waitedForMs = 0;
       if (--left <= 0) return;
     }
     if (!next) return;
+    if (waitedForMs > waitedMsMax) throw new TooManySearchesError();
     after = next;
     rowsMax = nextPageRows(plan.level, rowsMax, rows);
   }
@@ -123,6 +132,7 @@ function queryOf(plan: SearchPlan): Omit<SearchQuery, 'onePerPatient'> {
   return {
     level: plan.level,
     keys: plan.keys,
+    asker: plan.asker,
     // The time zone is what a date and time without one is read in.
     tags: plan.wantsAll ? 'all' : [...new Set([...plan.wanted.keys(), ...matched, '00080201'])],
     withSopClasses: plan.wanted.has(computed.sopClassesInStudy),

@@ -40,10 +40,10 @@ export class SearchTooBroadError extends CallosumError {
   }
 }
 
-/** Thrown when as many searches that may look at all there is wait as may: a narrower one is answered, and this one later. */
-export class TooManyBroadSearchesError extends CallosumError {
+/** Thrown when a search has waited for others for too long, or too many wait already: the same one is answered later. */
+export class TooManySearchesError extends CallosumError {
   constructor() {
-    super('study-index.too-many-broad-searches', 'unavailable', 'too many searches without a narrow key wait already');
+    super('study-index.too-many-searches', 'unavailable', 'too many others search: come again, or ask for less');
   }
 }
 

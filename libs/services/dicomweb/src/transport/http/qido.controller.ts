@@ -13,11 +13,14 @@ import { baseUrlOf } from '../../domain/base-url.js';
 import { NotAcceptableError } from '../../domain/errors/door.js';
 import { type QidoLevel, type QidoQuery, readQuery } from '../../domain/qido.js';
 import { withRetrieveUrl } from '../../domain/retrieve-url.js';
+import { sourceOf } from '../../domain/sender.js';
 import type { DicomwebSettings } from '../../settings.js';
+import { PRINCIPAL_OF } from '../../tokens.js';
 import { acceptedBy } from './accepted-by.js';
 import { onceClosed } from './answer.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 import { searchBody } from './qido-body.js';
+import type { PrincipalOf } from './stow.controller.js';
 
 const queryLevels: Record<QidoLevel, imaging.QueryLevel> = {
   study: imaging.QueryLevel.QUERY_LEVEL_STUDY,
@@ -39,6 +42,7 @@ export class QidoController {
     @Inject(SETTINGS) private readonly settings: DicomwebSettings,
     @Inject(PLATFORM_SETTINGS) private readonly platform: PlatformSettings,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(PRINCIPAL_OF) private readonly principalOf: PrincipalOf,
   ) {}
 
   @Get('studies')
@@ -98,7 +102,8 @@ export class QidoController {
     const parameters = new URL(request.url, 'http://localhost').searchParams;
     const query = readQuery(level, path, parameters, this.settings.CALLOSUM_QIDO_LIMIT_MAX);
     const isHead = request.method === 'HEAD';
-    const leave = this.matches.begin();
+    const asker = sourceOf({ principal: this.principalOf(request), named: undefined, address: request.ip });
+    const leave = this.matches.begin(asker);
     const ended = new AbortController();
     onceClosed(reply, () => {
       ended.abort();
@@ -106,7 +111,7 @@ export class QidoController {
     });
     try {
       // HEAD has the status, for which one match is enough (RFC 9110 9.3.2).
-      const found = await this.matches.find(messageOf(query, isHead ? 1 : query.limit), ended.signal);
+      const found = await this.matches.find(messageOf(query, isHead ? 1 : query.limit, asker), ended.signal);
       // Names and all else of patients: nobody keeps them for others, and nobody shows what has been hidden since.
       void reply.header('vary', 'accept').header('cache-control', 'private, no-cache');
       const warnings = isHead ? [] : warningsOf(query, found);
@@ -139,7 +144,7 @@ export class QidoController {
   }
 }
 
-const messageOf = (query: QidoQuery, limit: number): imaging.SearchRequest =>
+const messageOf = (query: QidoQuery, limit: number, asker: string): imaging.SearchRequest =>
   imaging.SearchRequest.fromPartial({
     level: queryLevels[query.level],
     matches: [...query.matches],
@@ -149,6 +154,7 @@ const messageOf = (query: QidoQuery, limit: number): imaging.SearchRequest =>
     offset: query.offset,
     fuzzyMatching: query.fuzzyMatching,
     emptyValueMatching: query.emptyValueMatching,
+    asker,
   });
 
 /** PS3.18 8.3.4.4.1 would have the number of those that remain, for which all of them would have to be found. */

@@ -48,7 +48,7 @@ describe('a QIDO-RS request', () => {
     const logger = createLogger('dicomweb-test', 'info', { write: () => undefined });
     const archive = { recentBlobs: () => Promise.resolve([]) };
     const controller = new QidoController(
-      new SearchMatches(index, archive, { requestsMax: 2, indexWaitMs: 100 }),
+      new SearchMatches(index, archive, { requestsMax: 4, indexWaitMs: 100 }),
       {
         get CALLOSUM_QIDO_LIMIT_MAX() {
           return limitMax;
@@ -60,6 +60,7 @@ describe('a QIDO-RS request', () => {
         },
       } as PlatformSettings,
       logger,
+      ({ headers }) => headers['x-principal'] as string | undefined,
     );
     const filter = new DicomwebErrorFilter(logger);
     http = fastify();
@@ -288,12 +289,31 @@ describe('a QIDO-RS request', () => {
       await gate;
       yield* [];
     };
-    const waiting = [http.inject('/dicom-web/studies'), http.inject('/dicom-web/studies')];
-    await expect.poll(() => asked.length).toBe(2);
-    const refused = await http.inject('/dicom-web/studies');
+    const as = (principal: string) => http.inject({ url: '/dicom-web/studies', headers: { 'x-principal': principal } });
+    const waiting = ['one', 'one', 'two', 'two'].map(as);
+    await expect.poll(() => asked.length).toBe(4);
+    const refused = await as('three');
     expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '5']);
     go();
-    expect((await Promise.all(waiting)).map(({ statusCode }) => statusCode)).toEqual([204, 204]);
+    expect((await Promise.all(waiting)).map(({ statusCode }) => statusCode)).toEqual([204, 204, 204, 204]);
+    expect((await http.inject('/dicom-web/studies')).statusCode).toBe(204);
+  });
+
+  it('is 503 when its client has half of all, and says to the index who asks', async () => {
+    let go = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    answer = async function* () {
+      await gate;
+      yield* [];
+    };
+    const first = [http.inject('/dicom-web/studies'), http.inject('/dicom-web/studies')];
+    await expect.poll(() => asked.length).toBe(2);
+    expect((await http.inject('/dicom-web/studies')).statusCode).toBe(503);
+    const other = http.inject({ url: '/dicom-web/studies', headers: { 'x-principal': 'other' } });
+    await expect.poll(() => asked.length).toBe(3);
+    go();
+    expect((await Promise.all([...first, other])).map(({ statusCode }) => statusCode)).toEqual([204, 204, 204]);
+    expect(asked.map(({ asker }) => asker)).toEqual(['address:127.0.0.1', 'address:127.0.0.1', 'principal:other']);
     expect((await http.inject('/dicom-web/studies')).statusCode).toBe(204);
   });
 

@@ -2,7 +2,6 @@ import { type Attributes, datasetOf, type DicomJson, encodeDataset, parseDataset
 import { type Answer, type Match, type ProposedContext, ScuAssociation } from '@callosum/dimse';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { FairTurns } from '../../application/fair-turns.js';
 import { FindMatches } from '../../application/find-matches.js';
 import { IdentifierError, IndexUnavailableError, SearchTooBroadError } from '../../domain/query-errors.js';
 import { explicitLe, matches, MemoryIndex } from '../../test-support/query.js';
@@ -16,7 +15,7 @@ let node: ServedServices;
 let association: ScuAssociation | undefined;
 beforeEach(async () => {
   index = new MemoryIndex();
-  node = await serveServices(new QueryService(new FindMatches(index, 'CALLOSUM', new FairTurns(2))));
+  node = await serveServices(new QueryService(new FindMatches(index, 'CALLOSUM')));
 });
 afterEach(async () => {
   association?.abort();
@@ -57,30 +56,27 @@ const study = (uid: string, more: Attributes = {}): DicomJson => datasetOf({ Stu
 const read = (match: Match | undefined) => parseDataset(match?.identifier ?? Buffer.alloc(0), explicitLe).dataset;
 
 describe('a C-FIND', () => {
-  it('that searches for long keeps none of another AE waiting', async () => {
+  it('that searches for long keeps none waiting, of its AE neither, and the index is told who asks', async () => {
     let looking = 0;
     let goOn: () => void = () => undefined;
     const long = new Promise<void>((resolve) => (goOn = resolve));
     index.answer = async function* () {
-      if (++looking === 1) await long;
+      if (++looking <= 3) await long;
       yield* matches(study('1.2'));
     };
     const identifier = identifierOf(everyStudy);
     const scus: ScuAssociation[] = [];
-    for (const callingAet of ['VIEWER', 'VIEWER', 'OTHER']) {
+    for (const callingAet of ['VIEWER', 'VIEWER', 'OTHER', 'VIEWER', 'THIRD']) {
       const to = { host: '127.0.0.1', port: node.port, calledAet: 'CALLOSUM', callingAet };
       scus.push(await ScuAssociation.open(to, [{ abstractSyntaxUid: studyRoot, transferSyntaxUids: [explicitLe] }]));
     }
-    const [one, two, other] = scus as [ScuAssociation, ScuAssociation, ScuAssociation];
-    const theirs = [find(one, identifier)];
-    await expect.poll(() => looking).toBe(1);
-    theirs.push(find(two, identifier));
-    await expect.poll(() => index.searches.length).toBe(2);
-    expect((await find(other, identifier)).final.status).toBe(0);
-    // The second one of the first AE has not begun.
-    expect(looking).toBe(2);
+    const theirs = scus.slice(0, 3).map((scu) => find(scu, identifier));
+    await expect.poll(() => looking).toBe(3);
+    for (const scu of scus.slice(3)) expect((await find(scu, identifier)).final.status).toBe(0);
     goOn();
     for (const { final } of await Promise.all(theirs)) expect(final.status).toBe(0);
+    const askers = index.searches.map(({ asker }) => asker).sort();
+    expect(askers).toEqual(['aet:OTHER', 'aet:THIRD', 'aet:VIEWER', 'aet:VIEWER', 'aet:VIEWER']);
     await Promise.all(scus.map((scu) => scu.release()));
   });
 

@@ -261,6 +261,11 @@ export interface SearchRequest {
    * dicom_json a message.
    */
   rowsPerMessage: number;
+  /**
+   * Who asks, in the words of the service that does ("aet:VIEWER"), so that nobody's searches keep those of others
+   * waiting. Nothing is logged of it. Empty: all that say nothing are one.
+   */
+  asker: string;
 }
 
 export interface SearchResponse {
@@ -2042,6 +2047,7 @@ function createBaseSearchRequest(): SearchRequest {
     combinedDatetime: false,
     emptyValueMatching: false,
     rowsPerMessage: 0,
+    asker: "",
   };
 }
 
@@ -2079,6 +2085,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     }
     if (message.rowsPerMessage !== 0) {
       writer.uint32(88).uint32(message.rowsPerMessage);
+    }
+    if (message.asker !== "") {
+      writer.uint32(98).string(message.asker);
     }
     return writer;
   },
@@ -2184,6 +2193,14 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             message.rowsPerMessage = reader.uint32();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.asker = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2239,6 +2256,7 @@ export const SearchRequest: MessageFns<SearchRequest> = {
         : isSet(object.rows_per_message)
         ? globalThis.Number(object.rows_per_message)
         : 0,
+      asker: isSet(object.asker) ? globalThis.String(object.asker) : "",
     };
   },
 
@@ -2277,6 +2295,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.rowsPerMessage !== 0) {
       obj.rowsPerMessage = Math.round(message.rowsPerMessage);
     }
+    if (message.asker !== "") {
+      obj.asker = message.asker;
+    }
     return obj;
   },
 
@@ -2296,6 +2317,7 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     message.combinedDatetime = object.combinedDatetime ?? false;
     message.emptyValueMatching = object.emptyValueMatching ?? false;
     message.rowsPerMessage = object.rowsPerMessage ?? 0;
+    message.asker = object.asker ?? "";
     return message;
   },
 };
