@@ -1,4 +1,5 @@
 import { buffer } from 'node:stream/consumers';
+import { deflateRawSync } from 'node:zlib';
 
 import {
   decodeFrames,
@@ -33,6 +34,12 @@ import type { ByteRange } from './ports/archive.js';
 
 const jpeg = '1.2.840.10008.1.2.4.50';
 const ranges = (...all: [number, number][]): ByteRange[] => all.map(([offset, length]) => ({ offset, length }));
+
+/** A frame, deflated by itself, behind an empty offset table. */
+const bitsIn = (frame: Uint8Array): Uint8Array[] => {
+  const deflated = deflateRawSync(frame);
+  return [new Uint8Array(0), new Uint8Array(Buffer.concat([deflated, Buffer.alloc(deflated.length % 2)]))];
+};
 
 describe('compressed frames', () => {
   const ct: Image = { rows: 8, columns: 8, frames: 1, bitsAllocated: 16, vr: 'OW', pixels: samples(128) };
@@ -194,6 +201,19 @@ describe('compressed frames', () => {
     expect((await read(readersOf(broken).frames, broken, [1], '*/*', tried)).asStored).toBe(true);
     expect(Math.max(...tried.held)).toBeGreaterThan(0);
     expect(tried.held.at(-1)).toBe(0);
+  });
+
+  it('of single bits hold the bytes that these become', async () => {
+    const deflatedFrames = '1.2.840.10008.1.2.8.1';
+    const file = fileOf(
+      { ...datasetOf({ ...ct, bitsAllocated: 1 }), '7FE00010': { vr: 'OB', fragments: bitsIn(samples(8)) } },
+      deflatedFrames,
+    );
+    const blob = new Blob(file, deflatedFrames);
+    const memory = memoryOf();
+    const chosen = await read(readersOf(blob).frames, blob, [1], octets, memory);
+    expect(await bytesOf(chosen)).toEqual([Buffer.from(samples(8))]);
+    expect(Math.max(...memory.held)).toBeGreaterThanOrEqual(4 * 64);
   });
 
   it('hold what their work takes, once where frames are of one size', async () => {

@@ -215,7 +215,9 @@ export class ReadFrames implements FrameSource {
 function memoryOf({ transferSyntaxUid, byteCount, image }: StoredFrame): number {
   if (isEncapsulated(transferSyntaxUid) && !isDecoded(transferSyntaxUid))
     throw new DicomTranscodeError('undecodable', `Pixels in ${transferSyntaxUid} are not decoded`);
-  return encodedCopies * byteCount + transcodedCopies * Math.ceil(nativeFrameBits(image) / 8);
+  // Single bits become bytes; chroma becomes as fine as luma.
+  const samples = Math.max(Math.ceil(nativeFrameBits(image) / 8), image.rows * image.columns * image.samplesPerPixel);
+  return encodedCopies * byteCount + transcodedCopies * samples;
 }
 
 /** Undefined when a frame cannot be had in a syntax without loss, or not be decoded. */

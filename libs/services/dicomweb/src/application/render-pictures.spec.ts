@@ -58,14 +58,30 @@ describe('the memory of pictures', () => {
       taken.push(byteCount);
       return take.call(memory, byteCount, signal);
     };
+    const answered = retrieves.begin();
+    expect((await picturesOf(memory, pixels).picture(opened, 1, form, answered)).length).toBeGreaterThan(50);
+    answered.end();
     const retrieve = retrieves.begin();
-    expect((await picturesOf(memory, pixels).picture(opened, 1, form, retrieve)).length).toBeGreaterThan(50);
     const broken = picturesOf(memory, () => Promise.resolve(new Uint8Array(3)));
     await expect(broken.picture(opened, 1, form, retrieve)).rejects.toMatchObject({ status: 406 });
     const away = picturesOf(memory, () => Promise.reject(new Error('away')));
     await expect(away.picture(opened, 1, form, retrieve)).rejects.toThrow('away');
     expect(taken).toEqual([one, one, one]);
     await expect(memory.take(one, AbortSignal.timeout(100))).resolves.toBeDefined();
+  });
+
+  it('is that of the file until the answer has ended, or its next picture is begun', async () => {
+    const memory = new ByteBudget(one);
+    const retrieve = retrieves.begin();
+    const pictures = picturesOf(memory, pixels, 100);
+    const { length } = await pictures.picture(opened, 1, form, retrieve);
+    // Were it given back, a client that takes its time would hold what nobody counts.
+    await expect(memory.take(one - length + 1, AbortSignal.timeout(50))).rejects.toThrow();
+    (await memory.take(one - length, AbortSignal.timeout(50)))();
+    await pictures.picture(opened, 1, form, retrieve);
+    await expect(pictures.picture(opened, 1, form, retrieves.begin())).rejects.toBeInstanceOf(MemoryTakenError);
+    retrieve.end();
+    await expect(memory.take(one, AbortSignal.timeout(50))).resolves.toBeDefined();
   });
 
   it('lets as many at once as it holds, and refuses who waits too long', async () => {

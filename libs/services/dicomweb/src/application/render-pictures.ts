@@ -28,6 +28,9 @@ export interface PictureForm extends RenderQuery {
  * their own: however many are asked for, others of the process have theirs.
  */
 export class RenderPictures {
+  /** Files that were made and may not have been sent yet, by the signal of their answer: what gives their bytes back. */
+  readonly #files = new WeakMap<AbortSignal, () => void>();
+
   /**
    * @param memory for frames while they are decoded, rendered and encoded
    * @param waitMs how long one waits for it
@@ -90,14 +93,31 @@ export class RenderPictures {
     { format, quality, viewport, window }: PictureForm,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
+    // One thing at a time: the picture before it has been taken by the client.
+    this.#files.get(signal)?.();
     const giveBack = await this.#take(image, frame, viewport, signal);
+    let left = 0;
     try {
       const options = { frameNumber: frame.number, ...(window ? { window } : {}), ...(viewport ? { viewport } : {}) };
       const picture = await renderInTurns(header, await decodedOf(frame, signal), options, signal);
-      return await encodePicture(picture, { format, ...(quality === undefined ? {} : { quality }) }, signal);
+      const file = await encodePicture(picture, { format, ...(quality === undefined ? {} : { quality }) }, signal);
+      left = signal.aborted ? 0 : file.length;
+      return file;
     } finally {
-      giveBack();
+      giveBack(left);
+      if (left > 0) this.#keep(signal, giveBack);
     }
+  }
+
+  /** A client that takes its time holds the file: its bytes count until the next one is begun, or the answer has ended. */
+  #keep(signal: AbortSignal, giveBack: () => void): void {
+    const letGo = (): void => {
+      signal.removeEventListener('abort', letGo);
+      this.#files.delete(signal);
+      giveBack();
+    };
+    this.#files.set(signal, letGo);
+    signal.addEventListener('abort', letGo);
   }
 
   async #take(
@@ -105,7 +125,7 @@ export class RenderPictures {
     { byteCount: storedBytes }: StoredFrame,
     viewport: RenderQuery['viewport'],
     signal: AbortSignal,
-  ): Promise<() => void> {
+  ): Promise<(left?: number) => void> {
     const { bytesMax } = this.memory;
     const byteCount = bytesFor(image, storedBytes, viewport);
     if (byteCount > bytesMax) {

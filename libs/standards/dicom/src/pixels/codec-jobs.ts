@@ -52,6 +52,13 @@ export interface PictureJob {
 
 export type CodecJob = DecodeJob | EncodeJob | PictureJob;
 
+/** What a thread is sent. */
+export interface CodecTask {
+  readonly job: CodecJob;
+  /** What the memory of the job's module has grown to for it and for those before it, as `memoryOf` reckons it. */
+  readonly memoryBytes: number;
+}
+
 export interface CodecResult {
   /** Samples, the code stream, or the file. */
   readonly bytes: Uint8Array;
@@ -84,7 +91,8 @@ export const moduleOf = (job: JobSize): CodecModule =>
 
 /** What a job's codec grows by. */
 export type JobSize =
-  | { readonly kind: 'decode' | 'encode'; readonly image: FrameSize }
+  | { readonly kind: 'decode'; readonly image: FrameSize; readonly encoded?: { readonly length: number } }
+  | { readonly kind: 'encode'; readonly image: FrameSize }
   | Pick<PictureJob, 'kind' | 'format' | 'columns' | 'rows' | 'channels'>;
 
 /** Bytes that the memory of the job's module grows to for a frame or a picture. */
@@ -95,8 +103,15 @@ export function memoryOf(job: JobSize): number {
   }
   const { rows, columns, samplesPerPixel, bitsAllocated } = job.image;
   const [narrow, wide] = bytesPerSample[job.kind];
-  return rows * columns * samplesPerPixel * (bitsAllocated > 8 ? wide : narrow);
+  const samples = rows * columns * samplesPerPixel;
+  // A code stream as long as noise is counted with the samples. One may be far longer, and say nothing by it.
+  const encodedBytes = job.kind === 'decode' ? (job.encoded?.length ?? 0) : 0;
+  const beyond = Math.max(0, encodedBytes - samples * Math.ceil(bitsAllocated / 8));
+  return samples * (bitsAllocated > 8 ? wide : narrow) + encodedCopies * beyond;
 }
+
+/** What the thread is given, and that in the memory of the module. */
+const encodedCopies = 2;
 
 /** What codecs of one process may hold together. The largest detectors have frames of some 50 million samples. */
 export const codecBytesMax = 800 * 1024 * 1024;

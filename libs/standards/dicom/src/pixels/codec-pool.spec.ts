@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { memoryOf, type PictureJob } from './codec-jobs.js';
+import { type DecodeJob, memoryOf, type PictureJob } from './codec-jobs.js';
 import { CodecPool } from './codec-pool.js';
 
 const picture = (side = 16, format: PictureJob['format'] = 'jpeg'): PictureJob => ({
@@ -104,5 +104,58 @@ describe("the codecs' threads", () => {
       code: 'dicom.transcode.unfit',
     });
     expect((await pool.run(picture(), undefined, { patient: true })).columns).toBe(16);
+  });
+});
+
+/** A decode job of ten by ten pixels. */
+const decode = (encoded: Uint8Array): DecodeJob => ({
+  kind: 'decode',
+  decoder: 'decodeJpeg',
+  image: {
+    rows: 10,
+    columns: 10,
+    samplesPerPixel: 1,
+    bitsAllocated: 8,
+    bitsStored: 8,
+    pixelRepresentation: 0,
+    planarConfiguration: 0,
+    photometricInterpretation: 'MONOCHROME2',
+  },
+  encoded,
+});
+
+/** A JPEG that says of itself that it has so many pixels: its frame header has rows and columns behind the precision. */
+async function jpegSaying(pool: CodecPool, side: number): Promise<Uint8Array> {
+  const { bytes } = await pool.run(picture(10));
+  const file = Buffer.from(bytes);
+  const at = file.indexOf('ffc0', 0, 'hex');
+  file.writeUInt16BE(side, at + 5);
+  file.writeUInt16BE(side, at + 7);
+  return new Uint8Array(file);
+}
+
+describe('a code stream that is not what was reckoned', () => {
+  it('counts for its length, where that is beyond what samples have', () => {
+    expect(memoryOf(decode(new Uint8Array(100)))).toBe(memoryOf(decode(new Uint8Array(10))));
+    expect(memoryOf(decode(new Uint8Array(1_000_100)))).toBe(memoryOf(decode(new Uint8Array(10))) + 2_000_000);
+  });
+
+  it('is stopped when it takes the memory of gigapixels, and costs its own job only', async () => {
+    const pool = new CodecPool({ threads: 1 });
+    // More than the codecs have from the start, less than they could grow to.
+    const bomb = await jpegSaying(pool, 25_000);
+    await expect(pool.run(decode(bomb))).rejects.toMatchObject({
+      code: 'dicom.pixel-data-broken',
+      message: expect.stringContaining('more memory than its frame may'),
+    });
+    expect(pool.memoryBytes).toBe(0);
+    expect((await pool.run(decode(await jpegSaying(pool, 10)))).columns).toBe(10);
+  });
+
+  it('ends its thread when it is of another size', async () => {
+    const pool = new CodecPool({ threads: 1 });
+    const other = await jpegSaying(pool, 16);
+    await expect(pool.run(decode(other))).rejects.toMatchObject({ code: 'dicom.pixel-data-broken' });
+    expect(pool.memoryBytes).toBe(0);
   });
 });

@@ -7,6 +7,7 @@ import {
   type CodecModule,
   type CodecReply,
   type CodecResult,
+  type CodecTask,
   memoryOf,
   moduleOf,
   tooLarge,
@@ -77,7 +78,8 @@ export class CodecPool {
 
   /**
    * One frame, first come, first served but for the patient.
-   * Thrown when the code stream is broken, takes longer than a minute, or brings the codec down: DicomPixelError, of a
+   * Thrown when the code stream is broken, takes longer than a minute or more memory than was reckoned, or brings the codec
+   * down: DicomPixelError, of a
    * frame or picture to be encoded DicomTranscodeError, and so is one whose codec would need more memory than all may have;
    * when too much waits already: DicomCodecsBusyError; when the signal says so before a thread has begun: its reason.
    */
@@ -236,7 +238,8 @@ export class CodecPool {
     worker.on('message', onMessage).on('error', onFailure).on('exit', onExit);
     worker.ref();
     const taken = job.kind === 'decode' ? job.encoded : job.samples;
-    worker.postMessage(job, [taken.buffer as ArrayBuffer]);
+    const task: CodecTask = { job, memoryBytes: thread.grown[moduleOf(job)] };
+    worker.postMessage(task, [taken.buffer as ArrayBuffer]);
   }
 }
 

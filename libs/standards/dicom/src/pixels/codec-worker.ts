@@ -3,20 +3,57 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { parentPort } from 'node:worker_threads';
 import dcmjsCodecs from 'dcmjs-codecs';
-import type { CodecJob, CodecReply, DecodeJob, EncodeJob, PictureJob } from './codec-jobs.js';
+import type { CodecReply, CodecTask, DecodeJob, EncodeJob, PictureJob } from './codec-jobs.js';
 
 const { NativeCodecs, Context } = dcmjsCodecs;
-const initialized = NativeCodecs.initializeAsync({});
+const initialized = initialize();
 
-parentPort?.on('message', (job: CodecJob) => {
-  void run(job).then((reply) => {
+parentPort?.on('message', (task: CodecTask) => {
+  void run(task).then((reply) => {
     parentPort?.postMessage(reply, 'bytes' in reply ? [reply.bytes.buffer as ArrayBuffer] : []);
   });
 });
 
-async function run(job: CodecJob): Promise<CodecReply> {
+/** What the memory of the codecs may be at most, for the job at hand. */
+let memoryBytesMax = Infinity;
+/** The codecs' memory before any job. */
+let memoryBytesMin = 0;
+/** What was reckoned is what is resident: gaps between what is in use come beside, and are not. */
+const gaps = 2;
+
+/**
+ * Compiles the codecs, with an eye on their memory. A code stream says in a few bytes that it is gigabytes, and not all say
+ * it where a header is looked at before (JPEG XL, a JP2 with several): the codec would take them, up to 2 GiB a thread.
+ * Memory that has grown has no pages yet, so who is stopped then has taken none of it. What is thrown leaves the module as it
+ * is, somewhere in the middle: the thread ends with its job.
+ */
+async function initialize(): Promise<void> {
+  const { instantiate } = WebAssembly;
+  WebAssembly.instantiate = async (binary, imports) => {
+    let memory: WebAssembly.Memory | undefined;
+    const onGrowth = (): void => {
+      const grownTo = memory?.buffer.byteLength ?? 0;
+      if (grownTo > memoryBytesMax) throw new Error('it takes more memory than its frame may');
+    };
+    const made = await instantiate(binary, {
+      ...imports,
+      env: { ...imports['env'], emscripten_notify_memory_growth: onGrowth },
+    });
+    ({ memory } = made.instance.exports);
+    memoryBytesMin = memory.buffer.byteLength;
+    return made;
+  };
+  try {
+    await NativeCodecs.initializeAsync({});
+  } finally {
+    WebAssembly.instantiate = instantiate;
+  }
+}
+
+async function run({ job, memoryBytes }: CodecTask): Promise<CodecReply> {
   try {
     await initialized;
+    memoryBytesMax = memoryBytesMin + gaps * memoryBytes;
     switch (job.kind) {
       case 'decode':
         return decode(job);
@@ -38,7 +75,13 @@ function decode({ decoder, image, encoded }: Omit<DecodeJob, 'kind'>): CodecRepl
   const decoded = NativeCodecs[decoder](context, decoder === 'decodeJpeg' ? { convertColorspaceToRgb: false } : {});
   const bytes = decoded.getDecodedBuffer();
   if (!bytes) return { error: 'the codec gave no samples' };
-  return { bytes: new Uint8Array(bytes), columns: decoded.getWidth() ?? 0, rows: decoded.getHeight() ?? 0 };
+  const [columns, rows] = [decoded.getWidth() ?? 0, decoded.getHeight() ?? 0];
+  const byteCount = image.rows * image.columns * image.samplesPerPixel * Math.ceil(image.bitsAllocated / 8);
+  // Some codecs repeat the size they were told, and give what the stream has. The memory of a larger one is not what was
+  // reckoned, and samples cut out of it would be another image: the thread must not live on with it.
+  if (columns !== image.columns || rows !== image.rows || bytes.length > byteCount)
+    return { error: 'it is not of the size the dataset states' };
+  return { bytes: new Uint8Array(bytes), columns, rows };
 }
 
 /** Encodes, decodes again and compares: what leaves here is lossless, whatever the encoder made of the samples. */

@@ -32,3 +32,18 @@ describe('the colours of a JPEG', () => {
     expect(stream?.colour).toBe(colour);
   });
 });
+
+describe('a header', () => {
+  it('is read past markers that have no length', () => {
+    expect(readCodeStream(jpeg([0xff, 0x01, 0xff, 0xd3], frame(0xc0)))).toMatchObject({ columns: 3, rows: 2 });
+  });
+
+  it('is not looked for in hundreds of megabytes', () => {
+    const fill = (byteCount: number): Uint8Array => {
+      const head = Uint8Array.from([0xff, 0xd8]);
+      return Buffer.concat([head, new Uint8Array(byteCount).fill(0xff), jpeg(frame(0xc0)).subarray(2)]);
+    };
+    expect(readCodeStream(fill(1024 * 1024))).toMatchObject({ columns: 3, rows: 2 });
+    expect(readCodeStream(fill(3 * 1024 * 1024))).toBeUndefined();
+  });
+});

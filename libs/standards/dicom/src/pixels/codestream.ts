@@ -17,20 +17,27 @@ export interface CodeStream {
  * Reads the header of a code stream: JPEG (ITU-T T.81 B.2), JPEG-LS (T.87 C.2), JPEG 2000 and HTJ2K (T.800 A.5, A.6),
  * these also inside a JP2 file.
  * @param encoded its first bytes; headers end within a few KiB
- * @returns undefined when it is none of them, or the bytes end before the header says enough
+ * @returns undefined when it is none of them, or the bytes end before the header says enough, or it is longer than any
  */
 export function readCodeStream(encoded: Uint8Array): CodeStream | undefined {
-  const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  const head = encoded.subarray(0, headBytesMax);
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   if (view.byteLength < 12) return undefined;
   try {
     if (view.getUint16(0) === 0xffd8) return readJpeg(view);
-    const start = view.getUint32(0) === 0xff4fff51 ? 0 : jp2CodeStream(encoded);
+    const start = view.getUint32(0) === 0xff4fff51 ? 0 : jp2CodeStream(head);
     return start === undefined ? undefined : readJpeg2000(view, start);
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
 }
+
+/**
+ * Profiles and thumbnails of writers included. What follows may be hundreds of megabytes, of which each byte could pass for
+ * a marker or fill: nobody else would have a turn while it is read.
+ */
+const headBytesMax = 2 * 1024 * 1024;
 
 /** True where a code stream of any of these, or of JPEG XL, may begin: 0xFF and one marker, or a file signature. */
 export function startsCodeStream(bytes: Uint8Array): boolean {
@@ -55,6 +62,8 @@ function readJpeg(view: DataView): CodeStream | undefined {
     // Any number of fill bytes may stand before a marker.
     while (view.getUint8(at) === 0xff) at++;
     const code = view.getUint8(at++);
+    // Markers that stand alone have no length (T.81 B.1.1.3, Table B.1: TEM, RSTm).
+    if (code === 0x01 || (code >= 0xd0 && code <= 0xd7)) continue;
     const length = view.getUint16(at);
     if (baselineToProgressive.has(code) || lossless.has(code) || code === jpegLsFrame) {
       marker = code;

@@ -71,6 +71,20 @@ describe('a large frame is decoded while others of the process have their turn',
     expect(turns).toBeGreaterThan(1);
   });
 
+  it('also where RLE says nothing for long', async () => {
+    const encoded = Buffer.alloc(64 + 32 * 1024 * 1024 + 2, 128);
+    encoded.fill(0, 0, 64);
+    encoded.writeUInt32LE(1, 0);
+    encoded.writeUInt32LE(64, 4);
+    encoded.set([257 - 128, 7], encoded.length - 2);
+    const row = { ...image, rows: 1, columns: 128 };
+    const [{ samples }, turns] = await turnsBeside(
+      decodeEncodedFrame('1.2.840.10008.1.2.5', new Uint8Array(encoded), row),
+    );
+    expect(Buffer.from(samples.buffer).equals(Buffer.alloc(128, 7))).toBe(true);
+    expect(turns).toBeGreaterThan(1);
+  });
+
   it('and ends when nobody waits for it', async () => {
     const gone = new AbortController();
     const work = decodeEncodedFrame('1.2.840.10008.1.2.5', inRuns(7), image, gone.signal);

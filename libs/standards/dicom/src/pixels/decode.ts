@@ -138,29 +138,20 @@ export async function decodeEncodedFrame(
   signal?: AbortSignal,
   turn?: CodecTurn,
 ): Promise<DecodedFrame> {
-  const size = Math.ceil((image.rows * image.columns * image.samplesPerPixel * image.bitsAllocated) / 8);
   switch (transferSyntaxUid) {
     case '1.2.840.10008.1.2.5':
       return decoded(image, samplesOf(await inTurns(decodeRleFrame(encoded, image), signal), image));
+    // Each frame is by itself what it would be in native Pixel Data: its bits begin anew, its chroma may be subsampled.
     case '1.2.840.10008.1.2.1.98':
-      if (encoded.length < size) throw broken('A frame is shorter than its samples');
-      return inTurns(frameByPixel(encoded.subarray(0, size), image), signal);
+      return inTurns(decodeNativeFrame(encoded, image), signal);
     case '1.2.840.10008.1.2.8.1':
-      return inTurns(inflatedFrame(await inflateFrame(encoded, size), image), signal);
+      return inTurns(decodeNativeFrame(await inflateFrame(encoded, nativeBytes(image)), image), signal);
     default:
-      return decodeWithWasm(transferSyntaxUid, encoded, image, size, signal, turn);
+      return decodeWithWasm(transferSyntaxUid, encoded, image, signal, turn);
   }
 }
 
-function* inflatedFrame(bytes: Uint8Array, image: ImagePixel): Steps<DecodedFrame> {
-  // Each frame is its own stream, so bits start anew in it.
-  if (image.bitsAllocated === 1) return decoded(image, yield* unpackBits(bytes, image, 1));
-  return yield* frameByPixel(bytes, image);
-}
-
-function* frameByPixel(bytes: Uint8Array, image: ImagePixel): Steps<DecodedFrame> {
-  return decoded(image, yield* byPixel(samplesOf(bytes, image), image, image.planarConfiguration));
-}
+const nativeBytes = (image: ImagePixel): number => Math.ceil(nativeFrameBits(image) / 8);
 
 /** Deflated Image Frame Compression (PS3.5 A.4.13): a raw DEFLATE stream, padded to an even length. In a thread of libuv. */
 async function inflateFrame(encoded: Uint8Array, size: number): Promise<Uint8Array> {
@@ -177,10 +168,10 @@ async function decodeWithWasm(
   transferSyntaxUid: string,
   encoded: Uint8Array,
   image: ImagePixel,
-  size: number,
   signal: AbortSignal | undefined,
   turn: CodecTurn | undefined,
 ): Promise<DecodedFrame> {
+  const size = Math.ceil((image.rows * image.columns * image.samplesPerPixel * image.bitsAllocated) / 8);
   const decoder = decoders[transferSyntaxUid];
   if (!decoder) throw unsupported(transferSyntaxUid);
   const stream = readCodeStream(encoded);

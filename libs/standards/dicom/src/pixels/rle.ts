@@ -28,8 +28,10 @@ export function* decodeRleFrame(encoded: Uint8Array, image: ImagePixel): Steps<U
   return out;
 }
 
-/** Bytes unpacked in a step. */
+/** Bytes read and unpacked in a step. */
 const stepBytes = 48 * 1024;
+/** A control byte of -128 says nothing (PS3.5 G.3.2). */
+const noOperation = 128;
 
 /** PackBits (PS3.5 G.3.2) into every `stride`-th byte. */
 function* unpackSegment(
@@ -44,15 +46,17 @@ function* unpackSegment(
   let step = stepBytes;
   while (written < count && at < segment.length) {
     const control = segment[at++] ?? 0;
-    if (control === 128) continue;
-    const isRun = control > 128;
-    const length = Math.min(isRun ? 257 - control : control + 1, count - written);
-    if (!isRun && at + length > segment.length) break;
-    for (let i = 0; i < length; i++) out[first + (written + i) * stride] = segment[isRun ? at : at + i] ?? 0;
-    at += isRun ? 1 : control + 1;
-    written += length;
-    if (written < step) continue;
-    step = written + stepBytes;
+    if (control !== noOperation) {
+      const isRun = control > noOperation;
+      const length = Math.min(isRun ? 257 - control : control + 1, count - written);
+      if (!isRun && at + length > segment.length) break;
+      for (let i = 0; i < length; i++) out[first + (written + i) * stride] = segment[isRun ? at : at + i] ?? 0;
+      at += isRun ? 1 : control + 1;
+      written += length;
+    }
+    // Bytes that make nothing take their time too.
+    if (at + written < step) continue;
+    step = at + written + stepBytes;
     yield;
   }
   if (written < count) throw broken('An RLE segment is shorter than its plane');

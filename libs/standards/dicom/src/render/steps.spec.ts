@@ -3,6 +3,7 @@ import { parseFile, decodeFrames, renderFrame, renderInTurns } from '../index.js
 import { imageFile } from '../../test-support/pictures.js';
 import { noise } from '../../test-support/objects.js';
 import { allAtOnce, inSteps, inTurns, type Steps } from './steps.js';
+import { scaledInSteps } from './viewport.js';
 
 function* countTo(steps: number, work: (step: number) => void): Steps<string> {
   for (let step = 0; step < steps; step++) {
@@ -54,6 +55,23 @@ describe('work in steps', () => {
     );
     await expect(work).rejects.toThrow('gone');
     expect(steps).toBe(3);
+  });
+});
+
+describe('a picture of one pixel', () => {
+  it('is scaled in many steps, however few its rows are', () => {
+    const side = 1000;
+    const picture = { kind: 'gray8', columns: side, rows: side, samples: new Uint8Array(side * side).fill(9) } as const;
+    const scaling = scaledInSteps(picture, { width: 1, height: 1 });
+    let steps = 0;
+    for (let step = scaling.next(); ; step = scaling.next()) {
+      if (step.done === true) {
+        expect([...step.value.samples]).toEqual([9]);
+        break;
+      }
+      steps++;
+    }
+    expect(steps).toBeGreaterThan(10);
   });
 });
 

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 export type Steps<T> = Generator<undefined, T, undefined>;
 
 /** Samples of a step: less than a millisecond. Of a multiple of two and three, so that no pixel is cut. */
-const stepSamples = 48 * 1024;
+export const stepSamples = 48 * 1024;
 /** Others wait no longer than this, and a step more, for whoever takes its turns. */
 const turnMs = 4;
 

@@ -1,7 +1,7 @@
 import { DicomRenderError } from './errors.js';
 import { channelsOf, type Picture } from './picture.js';
 import { resampleAxis, type AxisSamples } from './resample.js';
-import { allAtOnce, type Steps } from './steps.js';
+import { allAtOnce, stepSamples, type Steps } from './steps.js';
 
 /** The `viewport` parameter of a request (PS3.18 8.3.5.1.3): vw, vh, sx, sy, sw and sh. */
 export interface Viewport {
@@ -41,7 +41,7 @@ export function scaleToViewport<P extends Picture>(picture: P, viewport: Viewpor
   return allAtOnce(scaledInSteps(picture, viewport));
 }
 
-/** The same, row after row of the result. */
+/** The same, in steps of some rows. */
 export function* scaledInSteps<P extends Picture>(picture: P, viewport: Viewport): Steps<P> {
   const { width, height, region = {} } = viewport;
   if (![width, height].every((side) => Number.isInteger(side) && side > 0))
@@ -72,18 +72,26 @@ function spanOf(at = 0, length: number | undefined, size: number): Span {
   return { start, length: end - start, isFlipped: length !== undefined && length < 0 };
 }
 
-/** Row after row: source rows are mixed to a line, as wide as the region, and its pixels to those of the row. */
+/**
+ * Row after row: source rows are mixed to a line, as wide as the region, and its pixels to those of the row. Of a very small
+ * picture one row is made of very many: others have their turn between those, too.
+ */
 function* resampled(picture: Picture, x: AxisSamples, y: AxisSamples): Steps<Uint8Array> {
   const channels = channelsOf(picture);
   const line = new Float64Array((x.end - x.first) * channels);
   const width = x.count * channels;
   const out = new Uint8Array(width * y.count);
+  let mixed = 0;
   for (let row = 0; row < y.count; row++) {
     line.fill(0);
     const [from = 0, to = 0] = y.starts.subarray(row, row + 2);
     for (let tap = from; tap < to; tap++) {
       const source = (y.firsts[row] ?? 0) + tap - from;
       addRow(line, picture.samples, (source * picture.columns + x.first) * channels, y.weights[tap] ?? 0);
+      mixed += line.length;
+      if (mixed < stepSamples) continue;
+      mixed = 0;
+      yield;
     }
     mixLine(line, x, channels, out.subarray(row * width, (row + 1) * width));
     yield;

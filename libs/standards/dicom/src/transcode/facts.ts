@@ -1,7 +1,7 @@
 import { DicomDataset, type DicomElement } from '../dataset.js';
 import { DicomTranscodeError } from '../errors.js';
 import { toLittleEndian } from '../parse/byte-order.js';
-import { imagePixel, type ImagePixel } from '../pixels/layout.js';
+import { imagePixel, type ImagePixel, nativeFrameBits } from '../pixels/layout.js';
 import type { TransferSyntax } from '../transfer-syntax.js';
 import { vrOf, type Tag } from '../tags.js';
 import type { ByteStream } from './byte-stream.js';
@@ -48,15 +48,20 @@ export interface IconFacts {
 
 /** Headers of code streams end within this, application data of writers included. */
 const firstFrameBytes = 64 * 1024;
-/** PS3.3 C.7.6.1.1.6 wants 64 × 64 or so; vendors have up to 256 × 256. */
+/** PS3.3 C.7.6.1.1.6 wants 64 × 64 or so; vendors have up to 256 × 256. As it is stored, and decoded. */
 const iconBytesMax = 4 * 1024 * 1024;
+/** All icons of an object, stored and decoded: one for each of some hundred frames. They are held until they are written. */
+const iconsBytesMax = 32 * 1024 * 1024;
 
 const noted: ReadonlySet<Tag> = new Set([
   ...['00080016', '00080018', '00280002', '00280004', '00280006', '00280008', '00280010', '00280011', '00280100'],
   ...['00280101', '00280102', '00280103', '00282110', '00282114', '7FE00001', '7FE00002'],
 ]);
+const offsetTables: ReadonlySet<Tag> = new Set(['7FE00001', '7FE00002']);
 /** Offset tables of four million frames. */
-const notedBytesMax = 32 * 1024 * 1024;
+const tableBytesMax = 32 * 1024 * 1024;
+/** Of all else that is noted, at each of the levels around: numbers and names. */
+const notedBytesMax = 1024;
 
 /**
  * Reads an object up to its Pixel Data, holding only what transcoding depends on.
@@ -81,6 +86,7 @@ class FactsReader {
   readonly #notes: Map<Tag, DicomElement>[] = [new Map()];
   readonly #positions: number[] = [0];
   readonly #icons = new Map<number, IconFacts>();
+  #iconsBytes = 0;
   #pixels: PixelFacts | undefined;
 
   constructor(
@@ -126,7 +132,8 @@ class FactsReader {
     }
     const notes = this.#notes.at(-1);
     // The first of repeated elements counts, as for the parser.
-    if (!notes || !noted.has(tag) || notes.has(tag) || length > notedBytesMax) return;
+    const most = isTop && offsetTables.has(tag) ? tableBytesMax : notedBytesMax;
+    if (!notes || !noted.has(tag) || notes.has(tag) || length > most) return;
     const value = new Uint8Array(await stream.read(length));
     notes.set(tag, {
       tag,
@@ -158,25 +165,35 @@ class FactsReader {
     };
   }
 
+  #countIcon(byteCount: number): void {
+    this.#iconsBytes += byteCount;
+    if (byteCount > iconBytesMax || this.#iconsBytes > iconsBytesMax) throw noIcon();
+  }
+
   async #onIcon(): Promise<void> {
     const dataset = this.#dataset();
+    const image = imagePixel(dataset);
     const parts: Uint8Array[] = [];
     let isTable = true;
     let byteCount = 0;
+    this.#countIcon(Math.ceil(nativeFrameBits(image) / 8));
     for await (const item of this.walker.fragments(iconBytesMax)) {
       if (!isTable) parts.push(new Uint8Array(item));
       if (!isTable) byteCount += item.length;
       isTable = false;
-      if (byteCount > iconBytesMax)
-        throw new DicomTranscodeError('too-large', 'Compressed pixels inside a sequence are larger than any icon');
+      if (byteCount > iconBytesMax) throw noIcon();
     }
+    this.#countIcon(byteCount);
     this.#icons.set(this.#positions.at(-1) ?? 0, {
-      image: imagePixel(dataset),
+      image,
       hasPlanarConfiguration: dataset.has('00280006'),
       encoded: new Uint8Array(Buffer.concat(parts)),
     });
   }
 }
+
+const noIcon = (): DicomTranscodeError =>
+  new DicomTranscodeError('too-large', 'Compressed pixels inside sequences are larger than any icons');
 
 /** The start of the first fragment after the Basic Offset Table, without passing it. */
 async function firstBytes(stream: ByteStream): Promise<Uint8Array> {

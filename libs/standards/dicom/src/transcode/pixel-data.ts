@@ -1,3 +1,4 @@
+import { DicomPixelError } from '../errors.js';
 import { codecPool } from '../pixels/codec-pool.js';
 import { samplesAs } from '../pixels/colour.js';
 import { decodeEncodedFrame } from '../pixels/decode.js';
@@ -71,7 +72,31 @@ export async function* encodedPixels(work: PixelWork, native?: NativeValue): Asy
 }
 
 function fragmentFrames({ walker, pixels, fromUid, limits }: PixelWork): AsyncGenerator<Uint8Array> {
-  return encodedFrames(walker.fragments(limits.encodedFrameBytesMax), pixels, fromUid, limits.encodedFrameBytesMax);
+  const bytesMax = encodedBytesMax(pixels.image, limits);
+  return encodedFrames(fragments(walker, pixels.image.frames, bytesMax), pixels, fromUid, bytesMax);
+}
+
+/** Headers, profiles and thumbnails of writers, beside the samples. */
+const beside = 256 * 1024;
+/** Of noise a code stream is somewhat longer than its samples, whatever the codec. */
+const noiseGrowth = 2;
+
+/**
+ * The longest code stream of a frame. What a frame may take is counted by its samples: one of a few pixels in hundreds of
+ * megabytes would be held without.
+ */
+export const encodedBytesMax = (image: ImagePixel, { encodedFrameBytesMax }: TranscodeLimits): number =>
+  Math.min(encodedFrameBytesMax, noiseGrowth * Math.ceil(nativeFrameBits(image) / 8) + beside);
+
+/** Items of Pixel Data, the Basic Offset Table first, whose length the number of frames says (PS3.5 A.4). */
+async function* fragments(walker: DatasetWalker, frames: number, bytesMax: number): AsyncGenerator<Uint8Array> {
+  let most = Math.max(bytesMax, 4 * frames);
+  for (let length = await walker.nextFragment(); length !== undefined; length = await walker.nextFragment()) {
+    if (length > most)
+      throw new DicomPixelError('dicom.pixel-data-broken', `A fragment is longer than ${String(most)} bytes`);
+    yield await walker.stream.read(length);
+    most = bytesMax;
+  }
 }
 
 /** Bytes after the last frame are padding, and left. Swapped before they are cut: a frame may end inside a word. */
@@ -88,9 +113,13 @@ async function decoded({ pixels, image, fromUid, signal }: PixelWork, frame: Uin
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }
 
+/** Bytes of a frame's samples once decoded: single bits have become bytes, chroma is as fine as luma. */
+const sampleBytes = (image: ImagePixel): number =>
+  Math.max(Math.ceil(nativeFrameBits(image) / 8), image.rows * image.columns * image.samplesPerPixel);
+
 /** Frames begun before the first is done: enough to keep the threads busy, as many as may be held. */
 function framesAhead({ image, limits }: Pick<PixelWork, 'image' | 'limits'>): number {
-  const held = Math.floor(limits.framesInWorkBytesMax / Math.ceil(nativeFrameBits(image) / 8));
+  const held = Math.floor(limits.framesInWorkBytesMax / sampleBytes(image));
   return Math.max(1, Math.min(codecPool.threads + 1, held));
 }
 
@@ -99,4 +128,4 @@ const copiesOfOne = 2;
 
 /** Bytes that frames take at most while they are worked on, beside what codecs hold in their threads. */
 export const frameWorkBytes = (image: ImagePixel, limits: TranscodeLimits): number =>
-  (Math.min(image.frames, framesAhead({ image, limits })) + copiesOfOne) * Math.ceil(nativeFrameBits(image) / 8);
+  (Math.min(image.frames, framesAhead({ image, limits })) + copiesOfOne) * sampleBytes(image);
