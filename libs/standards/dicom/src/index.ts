@@ -27,6 +27,7 @@ export * from './parse/loop-turns.js';
 export * from './parse/parse.js';
 export * from './parse/read-header.js';
 export * from './json.js';
+export * from './json-parse.js';
 export * from './json-slots.js';
 export * from './json-text.js';
 export * from './json-to-part10.js';

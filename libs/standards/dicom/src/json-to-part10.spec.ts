@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import {
+  atOnce,
   bulkReferencesOf,
   type BulkValue,
   type DicomJson,
@@ -40,13 +41,13 @@ const values = new Map<string, BulkValue>([
 const explicit = { transferSyntaxUid: ExplicitVRLittleEndian };
 
 function fileOf(dataset: DicomJson, options: Part10Options): { readonly before: Buffer; readonly after: Buffer } {
-  const { before, after } = writePart10(dataset, options);
+  const { before, after } = atOnce(writePart10(dataset, options));
   return { before: Buffer.concat([...before]), after: Buffer.concat([...after]) };
 }
 
 describe('a dataset of the DICOM JSON model with bulk values', () => {
   it('names them as they are named where it is made', () => {
-    expect(bulkReferencesOf(image)).toEqual([
+    expect(atOnce(bulkReferencesOf(image))).toEqual([
       { path: '54000100/0/54001010', uri: 'waveform' },
       { path: '7FE00010', uri: 'pixels' },
       { path: 'FFFCFFFC', uri: 'padding' },
@@ -96,7 +97,7 @@ describe('a dataset of the DICOM JSON model with bulk values', () => {
     const long = Buffer.alloc(200_000, 7);
     const pieces = [long.subarray(0, 70_001), long.subarray(70_001, 70_002), long.subarray(70_002)];
     const withPixels = (value: BulkValue) => ({ ...explicit, values: new Map([...values, ['7FE00010', value]]) });
-    const { before } = writePart10(image, withPixels({ bytes: pieces }));
+    const { before } = atOnce(writePart10(image, withPixels({ bytes: pieces })));
     const written = [...before];
     expect(Buffer.concat(written).equals(fileOf(image, withPixels({ bytes: long })).before)).toBe(true);
     expect(written.filter((piece) => piece.buffer === long.buffer).map(({ length }) => length)).toEqual([
@@ -165,7 +166,8 @@ describe('a dataset of the DICOM JSON model with bulk values', () => {
   });
 
   it('refuses a sequence that stands elsewhere', () => {
-    expect(() => bulkReferencesOf({ ...ids, '00081140': { vr: 'SQ', BulkDataURI: 'items' } })).toThrow(DicomWriteError);
+    const dataset = { ...ids, '00081140': { vr: 'SQ', BulkDataURI: 'items' } };
+    expect(() => atOnce(bulkReferencesOf(dataset))).toThrow(DicomWriteError);
   });
 
   it('refuses a value whose length cannot be written', () => {

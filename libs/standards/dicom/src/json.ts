@@ -1,6 +1,7 @@
 import { withoutEnd } from '@callosum/kernel';
 import { DicomDataset, isTextVr, numericValues, textValues, type DicomElement } from './dataset.js';
 import { DicomParseError } from './errors.js';
+import { atOnce, StepCount, type Steps } from './parse/loop-turns.js';
 import type { Tag } from './tags.js';
 import { bulkVrs } from './vr.js';
 
@@ -144,13 +145,26 @@ const jsonDepthMax = 64;
  * `writeFile` takes the result once bulk data URIs have been replaced by `bytes`.
  * Thrown when it is no such dataset: DicomParseError.
  */
-export function fromDicomJson(json: unknown, depth = 0): DicomJson {
+export const fromDicomJson = (json: unknown): DicomJson => atOnce(dicomJsonSteps(json));
+
+/** The same in steps, for what may be long. */
+export const dicomJsonSteps = (json: unknown): Steps<DicomJson> => datasetOfJson(json, 0, new StepCount());
+
+function* datasetOfJson(json: unknown, depth: number, count: StepCount): Steps<DicomJson> {
   if (!isRecord(json) || depth > jsonDepthMax)
     throw notDicomJson(depth > jsonDepthMax ? 'nested too deep' : 'a dataset is no object');
   const dataset: DicomJson = {};
-  for (const [tag, attribute] of Object.entries(json)) {
+  for (const tag of Object.keys(json)) {
     if (!/^[0-9A-Fa-f]{8}$/.test(tag)) throw notDicomJson('a member is no tag');
-    dataset[tag.toUpperCase()] = attributeOf(tag, attribute, depth);
+    const { vr, values, ...binary } = attributeOf(tag, json[tag]);
+    let element: DicomJsonElement = { vr, ...binary };
+    if (values && vr === 'SQ') {
+      const items: DicomJson[] = [];
+      for (const item of values) items.push(item === null ? {} : yield* datasetOfJson(item, depth + 1, count));
+      element = { vr, Value: items };
+    } else if (values) element = { vr, Value: values.map((value) => valueFromJson(tag, vr, value)) };
+    dataset[tag.toUpperCase()] = element;
+    if (count.isDue(1 + (values?.length ?? 0))) yield;
   }
   return dataset;
 }
@@ -160,7 +174,11 @@ const notDicomJson = (why: string): DicomParseError =>
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function attributeOf(tag: string, attribute: unknown, depth: number): DicomJsonElement {
+interface JsonAttribute extends Pick<DicomJsonElement, 'vr' | 'BulkDataURI' | 'InlineBinary'> {
+  readonly values?: readonly unknown[];
+}
+
+function attributeOf(tag: string, attribute: unknown): JsonAttribute {
   if (!isRecord(attribute)) throw notDicomJson(`${tag} is no object`);
   const { vr, Value: values, BulkDataURI: uri, InlineBinary: inline } = attribute;
   if (typeof vr !== 'string' || !/^[A-Z]{2}$/.test(vr)) throw notDicomJson(`${tag} has no VR`);
@@ -168,11 +186,10 @@ function attributeOf(tag: string, attribute: unknown, depth: number): DicomJsonE
   if (typeof inline === 'string') return { vr, InlineBinary: inline };
   if (values === undefined) return { vr };
   if (!Array.isArray(values)) throw notDicomJson(`${tag} has a Value that is no array`);
-  return { vr, Value: values.map((value: unknown) => valueFromJson(tag, vr, value, depth)) };
+  return { vr, values };
 }
 
-function valueFromJson(tag: string, vr: string, value: unknown, depth: number): DicomJsonValue {
-  if (vr === 'SQ') return value === null ? {} : fromDicomJson(value, depth + 1);
+function valueFromJson(tag: string, vr: string, value: unknown): DicomJsonValue {
   if (value === null || typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value)))
     return value;
   if (vr !== 'PN' || !isRecord(value)) throw notDicomJson(`${tag} (${vr}) has a value of another type`);

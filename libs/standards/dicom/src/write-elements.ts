@@ -55,7 +55,7 @@ function pushElement(tag: Tag, element: DicomJsonElement, encoding: ElementEncod
   if (element.fragments) {
     if (encoding.implicitVr || encoding.bigEndian)
       throw new DicomWriteError(`${tag} has fragments, which stand in Explicit VR Little Endian (PS3.5 A.4)`);
-    parts.push(head(tag, 'OB', 0xffffffff, encoding));
+    parts.push(elementHead(tag, 'OB', 0xffffffff, encoding));
     for (const fragment of element.fragments) {
       const pieces = piecesOf(fragment);
       const byteCount = total(pieces);
@@ -74,7 +74,7 @@ function pushElement(tag: Tag, element: DicomJsonElement, encoding: ElementEncod
       inner.push(itemHead(0xfffee000, total(body), encoding.bigEndian));
       pushAll(inner, body);
     }
-    parts.push(head(tag, 'SQ', total(inner), encoding));
+    parts.push(elementHead(tag, 'SQ', total(inner), encoding));
     pushAll(parts, inner);
     return;
   }
@@ -85,7 +85,7 @@ function pushElement(tag: Tag, element: DicomJsonElement, encoding: ElementEncod
   if (!encoding.implicitVr && !longFormVrs.has(element.vr) && length > 0xffff) {
     throw new DicomWriteError(`${tag} (${element.vr}) is longer than 65534 bytes`);
   }
-  parts.push(head(tag, element.vr, length, encoding));
+  parts.push(elementHead(tag, element.vr, length, encoding));
   pushAll(parts, value);
   pushPadding(parts, byteCount, isText ? 0x20 : 0);
 }
@@ -101,14 +101,19 @@ function asItem(tag: Tag, item: DicomJsonValue): DicomJson {
   return item as DicomJson;
 }
 
-const total = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+export const total = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
 const nothing = new Uint8Array(0);
 
 function pushPadding(parts: Uint8Array[], length: number, byte: number): void {
   if ((length & 1) === 1) parts.push(Uint8Array.of(byte));
 }
 
-function head(tag: Tag, vr: string, length: number, { implicitVr, bigEndian }: ElementEncoding): Uint8Array {
+export function elementHead(
+  tag: Tag,
+  vr: string,
+  length: number,
+  { implicitVr, bigEndian }: ElementEncoding,
+): Uint8Array {
   const isLong = !implicitVr && longFormVrs.has(vr);
   const bytes = new Uint8Array(isLong ? 12 : 8);
   const view = new DataView(bytes.buffer);
@@ -125,7 +130,7 @@ function head(tag: Tag, vr: string, length: number, { implicitVr, bigEndian }: E
   return bytes;
 }
 
-function itemHead(tag: number, length: number, bigEndian: boolean): Uint8Array {
+export function itemHead(tag: number, length: number, bigEndian: boolean): Uint8Array {
   const bytes = new Uint8Array(8);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, tag >>> 16, !bigEndian);
@@ -134,7 +139,7 @@ function itemHead(tag: number, length: number, bigEndian: boolean): Uint8Array {
   return bytes;
 }
 
-function valuePieces(tag: Tag, element: DicomJsonElement, encoding: ElementEncoding): readonly Uint8Array[] {
+export function valuePieces(tag: Tag, element: DicomJsonElement, encoding: ElementEncoding): readonly Uint8Array[] {
   const { vr, pieces } = element;
   if (!pieces) return [valueBytes(tag, element, encoding)];
   // A word may lie in two of them.

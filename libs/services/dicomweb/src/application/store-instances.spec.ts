@@ -25,7 +25,10 @@ function object(uid: string, { sopClassUid = ct, transferSyntaxUid = explicit, t
     ...{ '00080016': ui(sopClassUid), '00080018': ui(uid), '0020000D': ui('1.2.3'), '0020000E': ui('1.2.3.4') },
     '00104000': { vr: 'LT', Value: [text] },
   };
-  return Buffer.concat([...writePart10(dataset, { transferSyntaxUid }).before]);
+  const steps = writePart10(dataset, { transferSyntaxUid });
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return Buffer.concat([...step.value.before]);
 }
 
 const part = (bytes: Uint8Array | string, type = 'application/dicom'): SentPart => ({

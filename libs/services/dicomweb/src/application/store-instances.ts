@@ -8,9 +8,10 @@ import { type MultipartLimits, type MultipartPart, MultipartReader } from '../do
 import { refuseEncoded } from '../domain/store-coding.js';
 import { failureReasons, storeResponse } from '../domain/store-response.js';
 import type { IntakeContext, ObjectIntake, ObjectWriter } from './ports/intake.js';
+import { DatasetTurns, type MetadataLimits } from './store-datasets.js';
 import { HeldMemory } from './store-held.js';
 import { CommitLine, CommitTurns } from './store-line.js';
-import { type MetadataLimits, MetadataStore } from './store-metadata.js';
+import { MetadataStore } from './store-metadata.js';
 
 export interface StoreRequest {
   readonly contentType: string;
@@ -53,6 +54,7 @@ const namedNow = (type: string | undefined): string | undefined => (type === 'ap
 export class StoreInstances {
   readonly #turns: CommitTurns;
   readonly #memory: HeldMemory;
+  readonly #datasets = new DatasetTurns();
   #running = 0;
 
   /** @param tell hears of a defect in a request that is answered all the same */
@@ -168,7 +170,8 @@ export class StoreInstances {
     line: CommitLine,
     read: (metadata: MetadataStore) => Promise<void>,
   ): Promise<void> {
-    const metadata = new MetadataStore(this.intake, line, context, this.limits.metadata, this.#memory);
+    const { metadata: limits } = this.limits;
+    const metadata = new MetadataStore(this.intake, line, context, limits, this.#memory, this.#datasets);
     let why: unknown = new UnusableMetadataError('bulk data of the instance is missing');
     try {
       await read(metadata);

@@ -99,6 +99,26 @@ describe('what metadata may cost', () => {
     expect(turns).toBeGreaterThan(9);
   });
 
+  it('gives others turns within one dataset, while it is read and while it is written', async () => {
+    const { '7FE00010': _pixels, ...json } = ct('1.1').json;
+    const items = { vr: 'SQ', Value: Array.from({ length: 25_000 }, () => ({})) };
+    let turns = 0;
+    let isOver = false;
+    const others = (): void => {
+      turns++;
+      if (!isOver) setImmediate(others);
+    };
+    const text = Buffer.from(JSON.stringify({ ...json, '00081140': items }));
+    const body = (async function* () {
+      yield text;
+    })();
+    setImmediate(others);
+    const answer = await new Tried().post(body, 'application/dicom+json');
+    isOver = true;
+    expect(answer.status).toBe(200);
+    expect(turns).toBeGreaterThan(5);
+  });
+
   it('a dataset that is larger than what may wait is refused while it comes, and what others hold is said', async () => {
     const text = JSON.stringify([{ '00104000': { vr: 'LT', Value: ['x'.repeat(50_000)] } }]);
     const part = { headers: { 'Content-Type': 'application/dicom+json' }, bytes: text };

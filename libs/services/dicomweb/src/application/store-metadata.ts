@@ -1,25 +1,25 @@
-import { loopTurns } from '@callosum/dicom';
+import { loopTurns, type Part10Parts } from '@callosum/dicom';
 
 import { TooLargeError } from '../domain/errors/door.js';
 import { UnusableMetadataError } from '../domain/errors/store.js';
 import type { MultipartPart } from '../domain/multipart-reader.js';
-import { type BulkForm, bulkFormOf, normalUri, pixelDataPath, usableUri } from '../domain/store-bulk-form.js';
+import { type BulkForm, bulkFormOf, normalUri, pixelDataPath } from '../domain/store-bulk-form.js';
 import { refuseEncoded } from '../domain/store-coding.js';
-import { JsonDatasetSplitter, type JsonLimits } from '../domain/store-json-splitter.js';
+import { JsonDatasetSplitter } from '../domain/store-json-splitter.js';
 import type { IntakeContext, ObjectIntake, SopReference } from './ports/intake.js';
+import {
+  bytesOf,
+  type DatasetTurns,
+  locationsOf,
+  type MetadataLimits,
+  type ReadInstance,
+  readInstance,
+} from './store-datasets.js';
 import { type Held, HeldBytes, type HeldMemory, heldOf, RequestHold } from './store-held.js';
 import type { CommitLine } from './store-line.js';
 import { asBody, begunWith, declaredLength, WatchedBody } from './store-part.js';
 import { openedWith, StreamedInstance } from './store-streamed.js';
-import { readDataset, sopReferenceOf, WaitingInstance } from './store-waiting.js';
-
-export interface MetadataLimits {
-  readonly json: JsonLimits;
-  /** Datasets of one request. */
-  readonly instancesMax: number;
-  /** Bytes of metadata and bulk data that wait in one request. */
-  readonly heldBytesMax: number;
-}
+import type { WaitingInstance } from './store-waiting.js';
 
 /** One value of one instance. */
 interface Target {
@@ -29,13 +29,8 @@ interface Target {
 
 /** What tells of which transfer syntax a code stream is; its size may stand behind a profile and a preview. */
 const codeStreamHeadBytes = { ofSyntax: 4 * 1024, ofImage: 256 * 1024 };
-/** Text that is read and written without a break: some 20 ms, unless one dataset has more. */
+/** Text of short datasets that is read and written without a break: some 20 ms. */
 const turnBytes = 64 * 1024;
-/** Memory of a target beside its path and location. */
-const targetBytes = 256;
-/** Memory of an instance that has some, beside its text. */
-const instanceBytes = 1024;
-
 /**
  * Instances as metadata and bulk data (PS3.18 10.5.1.4, 8.6.1): datasets of the DICOM JSON model, then parts that their
  * bulk data URIs name by Content-Location; frames of compressed Pixel Data come each in a part, in order, under one
@@ -59,6 +54,7 @@ export class MetadataStore {
     private readonly context: IntakeContext,
     private readonly limits: MetadataLimits,
     memory: HeldMemory,
+    private readonly datasets: DatasetTurns,
   ) {
     this.#hold = new RequestHold(memory, limits.heldBytesMax);
   }
@@ -126,34 +122,31 @@ export class MetadataStore {
 
   async #dataset({ pieces, heldBytes }: Held): Promise<void> {
     const place = this.line.place();
-    let named: SopReference | undefined;
-    let instance: WaitingInstance;
+    const found: { named?: SopReference } = {};
+    let read: ReadInstance;
     try {
-      const dataset = readDataset(pieces);
-      named = sopReferenceOf(dataset);
-      instance = new WaitingInstance(place, pieces, dataset);
+      read = await this.datasets.run(() => readInstance(place, pieces, found));
     } catch (error) {
       this.#hold.give(heldBytes);
-      this.line.fail(place, error, named);
+      this.line.fail(place, error, found.named);
       return;
     }
+    const { instance, parts } = read;
     instance.heldBytes = heldBytes;
+    instance.textBytes = heldBytes;
     try {
-      this.#await(instance);
-      if (instance.isWhole) await this.#store(instance);
+      await this.#await(instance);
+      if (parts) await this.#store(instance, parts);
     } catch (error) {
       await this.#fail(instance, error);
     }
   }
 
-  #await(instance: WaitingInstance): void {
+  async #await(instance: WaitingInstance): Promise<void> {
     this.#waiting.add(instance);
-    const locations = [...instance.references].map(([path, uri]) => [path, usableUri(uri)] as const);
+    const locations = await locationsOf(instance);
     if (locations.length === 0) return;
-    const referenceBytes = locations.reduce(
-      (sum, [path, uri]) => sum + path.length + uri.length + targetBytes,
-      instanceBytes,
-    );
+    const referenceBytes = bytesOf(locations);
     this.#hold.take(referenceBytes);
     this.#referenceBytes += referenceBytes;
     for (const [path, uri] of locations) {
@@ -214,7 +207,9 @@ export class MetadataStore {
   }
 
   async #begin(instance: WaitingInstance, path: string): Promise<StreamedInstance> {
-    this.#streamed = await StreamedInstance.begin(instance, path, () => this.intake.begin(this.context));
+    const parts = await this.datasets.run(() => instance.file(path));
+    this.#holdFor(instance, parts);
+    this.#streamed = await StreamedInstance.begin(instance, path, parts, () => this.intake.begin(this.context));
     return this.#streamed;
   }
 
@@ -254,7 +249,7 @@ export class MetadataStore {
     }
   }
 
-  /** Of several instances with one value each fails by itself: one that is on its way already does not. */
+  /** Of several instances with one value each fails by itself. */
   async #orFail(instance: WaitingInstance, step: () => void | Promise<void>): Promise<void> {
     if (instance.failed) return;
     try {
@@ -265,10 +260,21 @@ export class MetadataStore {
   }
 
   /** One that is whole in memory. */
-  async #store(instance: WaitingInstance): Promise<void> {
-    const writer = await openedWith(() => this.intake.begin(this.context), instance.file().before);
+  async #store(instance: WaitingInstance, written?: Part10Parts): Promise<void> {
+    const parts = written ?? (await this.datasets.run(() => instance.file()));
+    this.#holdFor(instance, parts);
+    const writer = await openedWith(() => this.intake.begin(this.context), parts.before);
     this.#forget(instance);
     await this.line.commit(instance.place, writer);
+  }
+
+  /** What was made of the text is held in its place, however long the archive takes. */
+  #holdFor(instance: WaitingInstance, { heldBytes }: Part10Parts): void {
+    const textBytes = instance.letTextGo();
+    instance.heldBytes -= textBytes;
+    this.#hold.give(textBytes);
+    this.#hold.take(heldBytes);
+    instance.heldBytes += heldBytes;
   }
 
   async #commit({ instance, written }: StreamedInstance): Promise<void> {

@@ -1,4 +1,4 @@
-import { encapsulatedEnd, encapsulatedHead, fragmentHead, valueHead } from '@callosum/dicom';
+import { encapsulatedEnd, encapsulatedHead, fragmentHead, type Part10Parts, valueHead } from '@callosum/dicom';
 
 import { UnusableMetadataError } from '../domain/errors/store.js';
 import type { ObjectWriter } from './ports/intake.js';
@@ -11,17 +11,21 @@ export class StreamedInstance {
   private constructor(
     readonly instance: WaitingInstance,
     private readonly path: string,
-    private readonly after: Iterable<Uint8Array>,
+    private readonly after: readonly Uint8Array[],
     private readonly writer: ObjectWriter,
   ) {}
 
   /**
    * Writes what stands before the value.
    * @param path a value of the dataset itself
-   * @throws {DicomWriteError} before anything is opened
+   * @param parts of the file, around it
    */
-  static async begin(instance: WaitingInstance, path: string, open: () => ObjectWriter): Promise<StreamedInstance> {
-    const { before, after } = instance.file(path);
+  static async begin(
+    instance: WaitingInstance,
+    path: string,
+    { before, after }: Part10Parts,
+    open: () => ObjectWriter,
+  ): Promise<StreamedInstance> {
     const writer = await openedWith(open, before);
     return new StreamedInstance(instance, path, after, writer);
   }

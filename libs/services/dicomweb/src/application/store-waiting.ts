@@ -1,16 +1,18 @@
 import {
+  type BulkReference,
   type BulkValue,
-  bulkReferencesOf,
   type DicomJson,
+  dicomJsonSteps,
   ExplicitVRLittleEndian,
-  fromDicomJson,
   imageAttributesOf,
   imagePixel,
   isBulkVr,
   isEncapsulated,
   nativeFrameBits,
   parseDataset,
+  parseJson,
   type Part10Parts,
+  type Steps,
   syntaxOfCodeStream,
   writeDataset,
   writePart10,
@@ -39,17 +41,8 @@ interface StatedPixels {
  * @param text in pieces, which may end within a character
  * @throws {CallosumError} of kind `invalid` when it is none
  */
-export function readDataset(text: readonly Uint8Array[]): DicomJson {
-  let json: unknown;
-  try {
-    const decoder = new TextDecoder('utf-8', { fatal: true });
-    const decoded = text.map((piece) => decoder.decode(piece, { stream: true })).join('');
-    json = JSON.parse(decoded + decoder.decode());
-  } catch {
-    // What the parser says quotes the text, which holds names.
-    throw new UnusableMetadataError('a dataset is no JSON text in UTF-8');
-  }
-  return fromDicomJson(json);
+export function* readDataset(text: readonly Uint8Array[]): Steps<DicomJson> {
+  return yield* dicomJsonSteps(yield* parseJson(text));
 }
 
 /** Which object a dataset is, where it says so. */
@@ -79,36 +72,40 @@ export class WaitingInstance {
   transferSyntaxUid = ExplicitVRLittleEndian;
   /** Nothing of it is stored: what still comes for it is let pass. */
   failed = false;
-  /** What of the request's hold it takes. */
+  /** What of the request's hold it takes, and of that its text. */
   heldBytes = 0;
+  textBytes = 0;
   readonly #missing: Set<string>;
   readonly #values = new Map<string, BulkValue>();
   #frames: (readonly Uint8Array[])[] = [];
   #text: readonly Uint8Array[];
-  /** What the text says, of an instance that waits for nothing: it is written at once. */
-  #whole: DicomJson | undefined;
+  /** The image attributes that the metadata has. */
+  readonly #image: DicomJson;
   readonly #vrs: ReadonlyMap<string, string>;
 
   /**
    * @param place in the answer
+   * @param references of the dataset
    * @throws {CallosumError} of kind `invalid`
    */
   constructor(
     readonly place: number,
     text: readonly Uint8Array[],
     dataset: DicomJson,
+    references: readonly BulkReference[],
   ) {
     this.#text = text;
     this.named = sopReferenceOf(dataset);
-    this.references = new Map(bulkReferencesOf(dataset).map(({ path, uri }) => [path, uri]));
+    this.references = new Map(references.map(({ path, uri }) => [path, uri]));
     this.documentType = this.references.has(documentPath) ? textIn(dataset, tags.documentType) : '';
     this.statedSyntax = textIn(dataset, tags.transferSyntax);
     const inline = dataset[pixelDataPath]?.InlineBinary;
-    this.#pixels = this.references.has(pixelDataPath) || inline !== undefined ? statedPixels(dataset) : undefined;
+    const isImage = this.references.has(pixelDataPath) || inline !== undefined;
+    this.#image = isImage ? imageAttributes(dataset) : {};
+    this.#pixels = isImage ? statedPixels(this.#image) : undefined;
     if (inline !== undefined) this.assertNative(inlineBytes(inline));
     this.#missing = new Set(this.references.keys());
     this.#vrs = new Map([...this.references.keys()].map((path) => [path, dataset[path]?.vr ?? '']));
-    this.#whole = this.isWhole ? dataset : undefined;
   }
 
   get isWhole(): boolean {
@@ -125,7 +122,14 @@ export class WaitingInstance {
     this.#values.clear();
     this.#frames = [];
     this.#text = [];
-    this.#whole = undefined;
+  }
+
+  /** What it will be was made of its text. @returns what that took of the hold */
+  letTextGo(): number {
+    const { textBytes } = this;
+    this.#text = [];
+    this.textBytes = 0;
+    return textBytes;
   }
 
   /** True when the value is all that is missing, and may be written while it comes: it is no part of a sequence. */
@@ -174,7 +178,7 @@ export class WaitingInstance {
     else this.transferSyntaxUid = syntaxOfCodeStream(head, syntaxes) ?? first;
     if (this.#pixels || form?.kind !== 'frame') return;
     this.#derived = imageAttributesOf(head) ?? {};
-    this.#pixels = statedPixels(this.#dataset());
+    this.#pixels = statedPixels({ ...this.#derived, ...this.#image });
   }
 
   /** True when the image attributes have to be found in the first frame. */
@@ -207,25 +211,33 @@ export class WaitingInstance {
 
   /**
    * The file, or the two parts of it around a value.
+   * @param dataset what the text says, where it was read just now
    * @throws {DicomWriteError} when it is no dataset
    */
-  file(around?: string): Part10Parts {
+  *file(around?: string, dataset?: DicomJson): Steps<Part10Parts> {
     const { transferSyntaxUid } = this;
     const options = { transferSyntaxUid, values: this.#values };
-    return writePart10(this.#dataset(), around === undefined ? options : { ...options, around });
-  }
-
-  #dataset(): DicomJson {
-    return { ...this.#derived, ...(this.#whole ?? readDataset(this.#text)) };
+    const stated = dataset ?? (yield* readDataset(this.#text));
+    for (const [tag, element] of Object.entries(this.#derived)) stated[tag] ??= element;
+    return yield* writePart10(stated, around === undefined ? options : { ...options, around });
   }
 }
 
 /** Bytes of base64 text (RFC 4648 4); what is none is refused when it is written. */
 const inlineBytes = (text: string): number => (text.length / 4) * 3 - (/=*$/.exec(text.slice(-2))?.[0].length ?? 0);
 
-function statedPixels(dataset: DicomJson): StatedPixels | undefined {
+function imageAttributes(dataset: DicomJson): DicomJson {
+  const found: DicomJson = {};
+  for (const tag of imageTags) {
+    const element = dataset[tag];
+    if (element) found[tag] = element;
+  }
+  return found;
+}
+
+/** @param attributes of the image, and no others */
+function statedPixels(attributes: DicomJson): StatedPixels | undefined {
   try {
-    const attributes = Object.fromEntries(Object.entries(dataset).filter(([tag]) => imageTags.has(tag)));
     const image = imagePixel(parseDataset(writeDataset(attributes), ExplicitVRLittleEndian).dataset);
     return { frames: image.frames, nativeBytes: Math.ceil((nativeFrameBits(image) * image.frames) / 8) };
   } catch (error) {

@@ -25,3 +25,36 @@ export class LoopTurns {
 
 /** Of this process. */
 export const loopTurns = new LoopTurns();
+
+/** Work that stops now and then, so that others have a turn before it goes on. */
+export type Steps<T> = Generator<undefined, T, undefined>;
+
+/** All of it without a break: for what is known to be short. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const next = steps.next();
+    if (next.done === true) return next.value;
+  }
+}
+
+/** All of it, with turns of others wherever it stops. */
+export async function inTurns<T>(steps: Steps<T>): Promise<T> {
+  for (;;) {
+    const next = steps.next();
+    if (next.done === true) return next.value;
+    await loopTurns.next();
+  }
+}
+
+/** Counts what is done without a break. */
+export class StepCount {
+  #steps = 0;
+
+  /** @returns true when it is time to stop for others */
+  isDue(steps = 1): boolean {
+    this.#steps += steps;
+    if (this.#steps < stepsOfTurn) return false;
+    this.#steps = 0;
+    return true;
+  }
+}
