@@ -11,6 +11,7 @@ Authentication, in one place: values.auth to the settings of the services, and t
 - { name: CALLOSUM_AUTH_ROLE_PREFIX, value: {{ $auth.oidc.rolePrefix | quote }} }
 {{- end }}
 - { name: CALLOSUM_AUTH_VIEWER_CLIENT_ID, value: {{ $auth.oidc.viewerClientId | quote }} }
+- { name: CALLOSUM_AUTH_VIEWER_SCOPE, value: {{ $auth.oidc.viewerScope | quote }} }
 - { name: CALLOSUM_AUTH_SERVICE_KEYS_FILE, value: /etc/callosum/service-keys/keys.json }
 {{- if $auth.clientSecret }}
 - { name: CALLOSUM_AUTH_CLIENT_ID, valueFrom: { secretKeyRef: { name: {{ $auth.clientSecret }}, key: client-id } } }

@@ -93,6 +93,7 @@ describe('the chart', () => {
     ['the same in depth', ['components.dicomweb.resources.limits.memry=1Gi'], 'memry'],
     ['services of several pods without authentication', ['auth.enabled=false'], '/auth/enabled'],
     ['an issuer that anybody could answer for', ['auth.oidc.issuer=http://id.example.org'], '/auth/oidc/issuer'],
+    ['a sign-in that is none of OpenID Connect', ['auth.oidc.viewerScope=profile'], '/auth/oidc/viewerScope'],
     ['the tag latest', ['image.tag=latest'], '/image/tag'],
     ['a worker of the tag latest', ['workers.w.image=x:latest', 'workers.w.model=w'], '/workers/w'],
     ['no memory limit', ['components.dicomweb.resources.limits=null'], 'limits'],
@@ -440,6 +441,18 @@ describe('what people reach', () => {
       );
     expect(told([])).toEqual([]);
     expect(told(named)).toEqual(['dicomweb https://viewer.example.org,https://ai.example.org:8443']);
+  });
+
+  it('asks for the scopes that the issuer gives the audience or refresh tokens by', () => {
+    const scope = '--set-string=auth.oidc.viewerScope=openid api://callosum/read offline_access';
+    const told = workloadsOf(objectsOf(render(variants['external'] ?? [], [scope]))).flatMap(({ component, pod }) =>
+      pod.containers.flatMap(({ env = [] }) =>
+        env
+          .filter(({ name }) => component === 'dicomweb' && name === 'CALLOSUM_AUTH_VIEWER_SCOPE')
+          .map(({ value }) => value),
+      ),
+    );
+    expect(told).toEqual(['openid api://callosum/read offline_access']);
   });
 
   it('is the same where no policies are wanted', () => {

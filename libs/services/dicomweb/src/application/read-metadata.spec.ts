@@ -10,6 +10,7 @@ import type { KeptInstance, KeptInstances } from './ports/archive.js';
 import type { IndexedMetadata, StudyIndexReader } from './ports/index.js';
 import type { RetrieveMemory } from './ports/memory.js';
 import { ReadMetadata } from './read-metadata.js';
+import { WaitedInVain } from './waited-in-vain.js';
 
 const memory: RetrieveMemory = {
   bytesMax: 1_000_000,
@@ -96,6 +97,20 @@ describe('metadata of what is stored', () => {
     expect(first).toMatchObject({ of: '1' });
     expect(second).toMatchObject({ '00080018': { vr: 'UI', Value: [ct.sopInstanceUid] } });
     expect(reads()).toBe(1);
+  });
+
+  it('is not waited for again where that was in vain a moment ago: what nobody can index costs one reader the time', async () => {
+    const { index, waits } = indexOf(['1'], []);
+    let now = 0;
+    const metadata = new ReadMetadata(keptOf('1', ct.sopInstanceUid), index, 2_000, new WaitedInVain(() => now));
+    const read = async () => texts(metadata.read(await metadata.locate(selection), 'https://x', memory));
+    expect(await read()).toHaveLength(2);
+    now = 9_999;
+    expect(await read()).toHaveLength(2);
+    expect(waits).toHaveLength(1);
+    now = 10_000;
+    expect(await read()).toHaveLength(2);
+    expect(waits).toHaveLength(2);
   });
 
   it('is not waited for where the setting says so', async () => {

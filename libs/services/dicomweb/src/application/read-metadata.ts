@@ -7,6 +7,7 @@ import type { KeptInstance, KeptInstances, Selection } from './ports/archive.js'
 import type { StudyIndexReader } from './ports/index.js';
 import type { RetrieveMemory } from './ports/memory.js';
 import { withHeader } from './stored-file.js';
+import { WaitedInVain } from './waited-in-vain.js';
 
 /** Blobs that the index is asked to wait for at once. Of more that are missing the first are waited for. */
 const awaitedMax = 10_000;
@@ -35,6 +36,7 @@ export class ReadMetadata {
     private readonly index: StudyIndexReader,
     /** Milliseconds. */
     private readonly indexWaitMs: number,
+    private readonly vain = new WaitedInVain(),
   ) {}
 
   /** What there is to be described. @throws {NotFoundError} */
@@ -92,9 +94,14 @@ export class ReadMetadata {
     { signal }: RetrieveMemory,
   ): Promise<boolean> {
     if (this.indexWaitMs === 0) return false;
-    const awaited = [...wanted.values()].slice(0, awaitedMax).map(({ blobKey }) => blobKey);
+    const awaited = [...wanted.values()]
+      .map(({ blobKey }) => blobKey)
+      .filter((blobKey) => !this.vain.has(blobKey))
+      .slice(0, awaitedMax);
+    if (awaited.length === 0) return false;
     try {
       const missing = await this.index.awaitIndexed(studyInstanceUid, awaited, this.indexWaitMs, signal);
+      this.vain.remember(missing);
       return missing.size < awaited.length;
     } catch (error) {
       if (isIndexAway(error)) return false;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { chooseCoding, type ContentCoding, contentCodingOf } from './encoding.js';
+import { chooseCoding, type ContentCoding, contentCodingOf, takesCoding } from './encoding.js';
 import { NotAcceptableError } from './errors/door.js';
 
 describe('chooseCoding (RFC 9110 12.5.3), of what is had in gzip or, less gladly, br', () => {
@@ -93,5 +93,20 @@ describe('chooseCoding (RFC 9110 12.5.3), of what is had in gzip or, less gladly
       }),
       { seed: 54, numRuns: 2000 },
     );
+  });
+});
+
+describe('takesCoding, of what is sent without one to who takes none', () => {
+  it.each([
+    ['gzip', true],
+    ['*', true],
+    ['br;q=0, gzip;q=0.1', true],
+    ['gzip;q=0, *', false],
+    ['*;q=0', false],
+    ['br', false],
+    ['', false],
+    [undefined, false],
+  ])('%j: %j', (header, takes) => {
+    expect(takesCoding(header, 'gzip')).toBe(takes);
   });
 });

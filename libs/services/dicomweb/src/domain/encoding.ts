@@ -22,6 +22,10 @@ export function chooseCoding(header: string | undefined, offered: readonly Conte
   return best.coding;
 }
 
+/** Whether what cannot be refused (a page, a script) may be sent in a coding: where it is named, or all are by "*". */
+export const takesCoding = (header: string | undefined, coding: ContentCoding): boolean =>
+  weightOf(coding, weightsOf(header ?? '')) > 0;
+
 /** Of metadata: of equal weight gzip is taken, which is made of what is deflated already. */
 export const contentCodingOf = (header: string | undefined): ContentCoding => chooseCoding(header, ['gzip', 'br']);
 

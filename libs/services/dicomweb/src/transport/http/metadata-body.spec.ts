@@ -117,6 +117,15 @@ it.each([
   for (const length of lengths.slice(0, -1)) expect(length).toBeGreaterThanOrEqual(64 * 1024);
 });
 
+it('in br remember little: the encoder is held for as long as its client takes (RFC 7932 9.1)', async () => {
+  const many = Array.from({ length: 3_000 }, (_, i) => `Doe^${String(i)}`);
+  const bytes = await buffer(await metadataBody(json, () => datasets(...many), memoryOf()).open('br'));
+  // WBITS: of the first byte four bits, xxx1, say 18 to 24, and 0 says 16.
+  const [first = 0] = bytes;
+  expect(first & 1).toBe(1);
+  expect(17 + ((first >> 1) & 7)).toBeLessThanOrEqual(18);
+});
+
 describe('metadata as XML', () => {
   const long = `Doe^${'x'.repeat(100_000)}`;
   const held = async (choice: DatasetChoice, of: readonly string[], bytesMax?: number): Promise<readonly number[]> => {

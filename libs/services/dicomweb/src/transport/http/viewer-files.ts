@@ -9,7 +9,7 @@ import { hasPaths, withBase } from '../../domain/viewer-base.js';
 const compress = promisify(gzip);
 
 export interface ViewerFile {
-  /** Strong validator (RFC 9110 8.8.3) of the representation without content coding. */
+  /** Weak where the file is sent with a content coding and without (RFC 9110 8.8.3.3). */
   readonly etag: string;
   /** gzip of the file with its paths moved; undefined where the file is sent as it lies. */
   readonly compressed: Buffer | undefined;
@@ -48,7 +48,7 @@ export class ViewerFiles {
 
 async function moved(path: string, base: string): Promise<ViewerFile> {
   const bytes = withBase(await readFile(path), extname(path), base);
-  return { etag: `"${digest(bytes)}"`, compressed: await compress(bytes) };
+  return { etag: `W/"${digest(bytes)}"`, compressed: await compress(bytes) };
 }
 
 const digest = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex').slice(0, 32);

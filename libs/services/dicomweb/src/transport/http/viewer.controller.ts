@@ -9,6 +9,7 @@ import { PLATFORM_SETTINGS, type PlatformSettings, prefixOf, SETTINGS } from '@c
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import { takesCoding } from '../../domain/encoding.js';
 import { evaluate } from '../../domain/etag.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { ViewerFiles } from './viewer-files.js';
@@ -94,7 +95,7 @@ export class ViewerController {
     if (evaluate({ 'if-none-match': request.headers['if-none-match'] }, etag) === 'not-modified')
       return void reply.code(304).send();
     if (compressed === undefined) return void reply.send(createReadStream(file));
-    if (!acceptsGzip(request.headers['accept-encoding']))
+    if (!takesCoding(request.headers['accept-encoding'], 'gzip'))
       return void reply.send(Readable.from([compressed]).pipe(createGunzip()));
     void reply.header('content-encoding', 'gzip').send(compressed);
   }
@@ -110,9 +111,6 @@ export class ViewerController {
     return undefined;
   }
 }
-
-const acceptsGzip = (accepted: string | undefined): boolean =>
-  (accepted ?? '').split(',').some((one) => /^\s*(gzip|\*)\s*(;\s*q=(0\.0*[1-9]\d*|1(\.0*)?)\s*)?$/i.test(one));
 
 function decode(path: string): string {
   try {

@@ -96,7 +96,10 @@ describe('the files of the viewer', () => {
     ['text/javascript; charset=utf-8', 'text/javascript; charset=utf-8'],
     ['image/png', 'image/png'],
     ['video/mp4', 'video/mp4'],
-    ['', ''],
+    ['', 'application/octet-stream'],
+    // A Blob of it has none.
+    ['text/html\u00e9', 'application/octet-stream'],
+    [' ', 'application/octet-stream'],
     ['text/html', 'text/plain'],
     ['TEXT/HTML; charset=utf-8', 'text/plain'],
     ['application/xhtml+xml', 'text/plain'],
@@ -165,17 +168,22 @@ describe('the files of the viewer', () => {
   });
 
   it('come without a coding for who does not take it', async () => {
-    for (const accepted of ['', 'identity', 'gzip;q=0', 'br']) {
+    for (const accepted of ['', 'identity', 'gzip;q=0', 'br', 'gzip;q=0, *']) {
       const answer = await get('app.0123456789abcdef.js', { 'accept-encoding': accepted });
       expect([answer.headers['content-encoding'], answer.payload === expected]).toEqual([undefined, true]);
     }
+  });
+
+  it('have a strong tag only where all who ask get the same bytes (RFC 9110 8.8.3.3)', async () => {
+    expect((await get('app.0123456789abcdef.js')).headers['etag']).toMatch(/^W\/"/);
+    expect((await get('image.png')).headers['etag']).toMatch(/^"/);
   });
 
   it('are not sent again to who has them, and are when they changed', async () => {
     for (const path of ['index.html', 'image.png']) {
       const first = await get(path);
       const etag = String(first.headers['etag']);
-      expect((await get(path, { 'if-none-match': `"other", W/${etag}` })).statusCode).toBe(304);
+      expect((await get(path, { 'if-none-match': `"other", W/${etag.replace(/^W\//, '')}` })).statusCode).toBe(304);
       writeFileSync(join(folder, path), `changed ${path} src="/a"`);
       utimesSync(join(folder, path), new Date(), new Date(Date.now() + 5_000));
       const second = await get(path, { 'if-none-match': etag });
