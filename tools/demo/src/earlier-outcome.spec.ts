@@ -8,7 +8,7 @@ import { earlierOutcome } from './earlier-outcome.js';
 const logOf = (...facts: LogEvent[]): EventLog =>
   ({
     subscribe: async ({ topics: asked, handler }) => {
-      for (const fact of facts) if (asked.includes(fact.topic)) await handlerOf(handler, facts)(fact);
+      for (const fact of facts) if (asked.includes(fact.topic)) await handlerOf(handler, facts)([fact]);
       return { close: () => Promise.resolve() };
     },
   }) as Partial<EventLog> as EventLog;

@@ -12,10 +12,10 @@ const study = { studyInstanceUid: uid, files: ['a', 'b', 'c'], seriesCount: 1, d
 /** A log in memory: what it holds, and who listens. */
 class Log {
   readonly kept: LogEvent[] = [];
-  readonly #handlers: ((event: LogEvent) => Promise<void>)[] = [];
+  readonly #handlers: ((event: LogEvent) => Promise<number>)[] = [];
 
   subscribe = async ({ from, handler }: SubscriptionOptions): ReturnType<EventLog['subscribe']> => {
-    const handle = (event: LogEvent): Promise<void> => handlerOf(handler, [event])(event);
+    const handle = (event: LogEvent): Promise<number> => handlerOf(handler, [event])([event]);
     if (from === 'earliest') for (const event of this.kept) await handle(event);
     this.#handlers.push(handle);
     return { close: () => Promise.resolve() } as never;

@@ -4,7 +4,7 @@ import { errorCode } from '@callosum/kernel';
 import { isTransient, Patience, type Backoff } from './backoff.js';
 import { countEvent } from './metrics.js';
 import { behindParkedCode, PartitionLostError } from './errors.js';
-import type { EventHandler, EventPlace, FetchHandler } from './event-log.js';
+import type { EventHandler, EventPlace, FetchHandler, RunHandler } from './event-log.js';
 import type { LogEvent } from './event.js';
 import type { ParkedStore } from './parked.js';
 
@@ -18,6 +18,16 @@ export interface ConsumerPolicyOptions {
   readonly onParked?: (event: LogEvent, errorCode: string, error: unknown, retried: boolean) => void;
   /** Told when an event was handled that had found something away: it answers again. */
   readonly onRecovered?: (errorCode: string) => void;
+}
+
+export interface RunPolicyOptions extends ConsumerPolicyOptions {
+  /** Facts of one key whose work may be done at once; one by one where it is left out. */
+  readonly together?: {
+    /** How many of these facts, from the first: 1 where it has to be done by itself. */
+    readonly countOf: (events: readonly LogEvent[]) => number;
+    /** Does the work of all of them, or rejects: then each is done by itself, those too that are done already. */
+    readonly dispatch: (events: readonly LogEvent[], lost?: AbortSignal) => Promise<void>;
+  };
 }
 
 /** Facts that were fetched together: one look for parked facts does for all of them. */
@@ -49,12 +59,39 @@ export function withPolicy(options: ConsumerPolicyOptions): EventHandler {
  * or it is lost: what is parked meanwhile is parked here, and remembered. A key that is no longer parked is found out
  * under its lock, by `parkBehind`.
  */
-export function withPolicyPerFetch(options: ConsumerPolicyOptions): FetchHandler {
-  return {
-    ofFetched: (events) => {
-      const fetched = new ParkedOfFetch(options, events);
-      return (event, lost) => handle(options, fetched, event, lost);
-    },
+export function withPolicyPerFetch(options: RunPolicyOptions): FetchHandler {
+  return { ofFetched: (events) => runs(options, new ParkedOfFetch(options, events)) };
+}
+
+/**
+ * What fails together is handled again one by one, each with its own patience: a run only ever saves work, and what becomes
+ * of a fact is decided as if it had come alone.
+ */
+function runs(options: RunPolicyOptions, fetched: Fetched): RunHandler {
+  const { group, together } = options;
+  const alone = new Set<string>();
+  return async (events, lost) => {
+    const [first] = events;
+    if (!first) return 0;
+    const count = together && !alone.has(first.id) ? together.countOf(events) : 1;
+    if (together && count > 1 && !(await fetched.mayHold(first))) {
+      const run = events.slice(0, count);
+      const startedAt = performance.now();
+      try {
+        await together.dispatch(run, lost);
+        for (const event of run) countEvent(group, event, 'handled', startedAt);
+        return count;
+      } catch {
+        if (lost?.aborted) throw new PartitionLostError(first.topic);
+        for (const event of run) {
+          countEvent(group, event, 'retried', startedAt);
+          alone.add(event.id);
+        }
+      }
+    }
+    alone.delete(first.id);
+    await handle(options, fetched, first, lost);
+    return 1;
   };
 }
 

@@ -312,10 +312,12 @@ function contract(target: () => LogTarget): void {
         ofFetched: (fetched) => {
           if (fetched.some(ours)) fetches += 1;
           const keys = new Set(fetched.map(({ topic: name, key }) => `${name} ${key}`));
-          return (event) => {
-            if (!keys.has(`${event.topic} ${event.key}`)) return Promise.reject(new Error('of another fetch'));
-            if (ours(event)) handled.push(revisionOf(event));
-            return Promise.resolve();
+          return (events) => {
+            if (events.some((event) => !keys.has(`${event.topic} ${event.key}`)))
+              return Promise.reject(new Error('of another fetch'));
+            const [event] = events;
+            if (event && ours(event)) handled.push(revisionOf(event));
+            return Promise.resolve(1);
           };
         },
       },
@@ -325,6 +327,38 @@ function contract(target: () => LogTarget): void {
     expect(handled).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
     expect(fetches).toBeLessThan(10);
     await subscription.close();
+  });
+
+  it('offers what follows in a partition, goes on behind what was taken of it, and offers it again where that failed', async () => {
+    const { prefix, group } = scope();
+    const { log } = open();
+    const taken: number[][] = [];
+    let failures = 1;
+    const options = { group, topics: [topic.name], from: 'earliest', onCrash: () => undefined } as const;
+    const subscription = await log.subscribe({
+      ...options,
+      handler: {
+        ofFetched: () => (events) => {
+          const others = events.findIndex(({ key }) => !key.startsWith(prefix));
+          if (others === 0) return Promise.resolve(1);
+          const ours = events.slice(0, others < 0 ? 3 : Math.min(others, 3));
+          if (ours.length === 3 && failures-- > 0) return Promise.reject(new Error('once'));
+          taken.push(ours.map(revisionOf));
+          return Promise.resolve(ours.length);
+        },
+      },
+    });
+    await log.append(Array.from({ length: 8 }, (_, i) => fact(`${prefix}k`, i + 1)));
+    await until('8 events', () => taken.flat().length >= 8);
+    expect(taken.flat()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(Math.max(...taken.map(({ length }) => length))).toBe(3);
+    expect(failures, 'one of them failed').toBeLessThan(1);
+    await subscription.close();
+    // Behind all that was taken, and not behind the first of each.
+    const { events } = await collect(log, group, prefix);
+    await log.append([fact(`${prefix}k`, 9)]);
+    await until('the next', () => events.length > 0);
+    expect(events.map(revisionOf)).toEqual([9]);
   });
 
   it('gives every group every event, and shares the partitions among the members of one', async () => {

@@ -11,6 +11,16 @@ import type { LogEvent } from './event.js';
  */
 export type EventHandler = (event: LogEvent, lost?: AbortSignal) => Promise<void>;
 
+/**
+ * Handles the first of these events of one partition, in their order: one at least, and as many more as may be handled with
+ * it. Of those resolving and rejecting mean what they mean for one.
+ * @returns how many
+ */
+export type RunHandler = (events: readonly LogEvent[], lost?: AbortSignal) => Promise<number>;
+
+/** Events that are offered to a handler at once: it has the partition for as long as it takes them. */
+export const runEventsMax = 32;
+
 /** What an event is ordered by: facts of one key within a topic. */
 export type EventPlace = Pick<LogEvent, 'topic' | 'key'>;
 
@@ -19,12 +29,19 @@ export type EventPlace = Pick<LogEvent, 'topic' | 'key'>;
  * each may be asked once for all. Events of one fetch may be handled some at a time, and some not at all.
  */
 export interface FetchHandler {
-  ofFetched(events: readonly EventPlace[]): EventHandler;
+  ofFetched(events: readonly EventPlace[]): RunHandler;
 }
 
 /** The handler of events that were fetched together. */
-export const handlerOf = (handler: EventHandler | FetchHandler, fetched: readonly EventPlace[]): EventHandler =>
-  typeof handler === 'function' ? handler : handler.ofFetched(fetched);
+export const handlerOf = (handler: EventHandler | FetchHandler, fetched: readonly EventPlace[]): RunHandler =>
+  typeof handler === 'function' ? oneByOne(handler) : handler.ofFetched(fetched);
+
+const oneByOne =
+  (handler: EventHandler): RunHandler =>
+  async ([event], lost) => {
+    if (event) await handler(event, lost);
+    return 1;
+  };
 
 export interface SubscriptionOptions {
   /** Consumer group: members of one group share the partitions. */

@@ -19,6 +19,19 @@ export const Inbox = {
     return numAffectedRows === 1n;
   },
 
+  /** The same of several at once. @returns ids of those whose effect is not committed yet */
+  async onceOf(
+    trx: SqlTransaction,
+    group: string,
+    events: readonly Pick<LogEvent, 'id'>[],
+  ): Promise<ReadonlySet<string>> {
+    const { rows } = await sql<{ event_id: string }>`
+      insert into inbox (consumer_group, event_id)
+      select ${group}, id from unnest(${events.map(({ id }) => id)}::text[]) as one (id)
+      on conflict do nothing returning event_id`.execute(trx);
+    return new Set(rows.map(({ event_id }) => event_id));
+  },
+
   /** Removes rows older than any topic's retention. @returns rows removed */
   async prune(db: QueryExecutorProvider, days: number = inboxRetentionDays): Promise<number> {
     for (let removed = 0; ;) {

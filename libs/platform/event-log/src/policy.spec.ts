@@ -7,7 +7,8 @@ import { withPolicy, withPolicyPerFetch } from './consumer.js';
 import { fromMessage, toMessage } from './kafka/headers.js';
 import { topicConfigs } from './kafka/topics.js';
 import { partitionOf } from './partition.js';
-import { fact, topic } from './test-support/collect.js';
+import type { LogEvent } from './event.js';
+import { fact, revisionOf, topic } from './test-support/collect.js';
 
 const seed = 20261122;
 
@@ -205,10 +206,10 @@ describe('withPolicyPerFetch', () => {
     const dispatch = ({ key }: { key: string }): Promise<void> => Promise.resolve(void handled.push(key));
     const policy = withPolicyPerFetch({ group: 'g', parked: store(asked) as never, dispatch });
     const handler = policy.ofFetched(places);
-    for (const event of places) await handler(event);
+    for (const event of places) await handler([event]);
     expect(handled).toEqual(['k', 'l', 'k']);
     expect(asked).toEqual(['held k l']);
-    await policy.ofFetched(places)(fact('k', 3));
+    await policy.ofFetched(places)([fact('k', 3)]);
     expect(asked, 'of the next fetch anew').toEqual(['held k l', 'held k l']);
   });
 
@@ -218,7 +219,7 @@ describe('withPolicyPerFetch', () => {
     const dispatch = ({ key }: { key: string }): Promise<void> =>
       key === 'k' ? Promise.reject(new CallosumError('a.b', 'invalid', 'x')) : Promise.resolve(void handled.push(key));
     const handler = withPolicyPerFetch({ group: 'g', parked: store(asked) as never, dispatch }).ofFetched(places);
-    for (const event of places) await handler(event);
+    for (const event of places) await handler([event]);
     expect(asked).toEqual(['held k l', 'park k', 'behind k']);
     expect(handled).toEqual(['l']);
   });
@@ -231,11 +232,57 @@ describe('withPolicyPerFetch', () => {
     const handled: string[] = [];
     const dispatch = ({ key }: { key: string }): Promise<void> => Promise.resolve(void handled.push(key));
     const handler = withPolicyPerFetch({ group: 'g', parked: parked as never, dispatch }).ofFetched(places);
-    await expect(handler(fact('k', 1))).rejects.toThrow('away');
+    await expect(handler([fact('k', 1)])).rejects.toThrow('away');
     expect(handled).toEqual([]);
     parked.held = held;
-    await handler(fact('k', 1));
+    await handler([fact('k', 1)]);
     expect(handled).toEqual(['k']);
+  });
+
+  /** Takes up to three facts together, of which the revisions in `broken` cannot be handled. */
+  function takingThree(asked: string[], broken: ReadonlySet<number> = new Set()) {
+    const done: number[][] = [];
+    const handle = (events: readonly LogEvent[]): Promise<void> => {
+      const revisions = events.map(revisionOf);
+      if (revisions.some((revision) => broken.has(revision)))
+        return Promise.reject(new CallosumError('a.b', 'invalid', 'x'));
+      done.push(revisions);
+      return Promise.resolve();
+    };
+    const options = {
+      group: 'g',
+      parked: store(asked) as never,
+      dispatch: (event: LogEvent) => handle([event]),
+      together: { countOf: (events: readonly LogEvent[]) => Math.min(3, events.length), dispatch: handle },
+    };
+    const events = Array.from({ length: 7 }, (_, at) => fact('k', at + 1));
+    const handler = withPolicyPerFetch(options).ofFetched(events);
+    const all = async (lost?: AbortSignal): Promise<void> => {
+      for (let at = 0; at < events.length;) at += await handler(events.slice(at), lost);
+    };
+    return { done, all };
+  }
+
+  it('has facts handled together that may be, and says how many were', async () => {
+    const { done, all } = takingThree([]);
+    await all();
+    expect(done).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
+  });
+
+  it('has each handled by itself where they fail together, and parks the one at fault with what comes behind it', async () => {
+    const asked: string[] = [];
+    const { done, all } = takingThree(asked, new Set([5]));
+    await all();
+    expect(done).toEqual([[1, 2, 3], [4]]);
+    expect(asked).toEqual(['held k', 'park k', 'behind k', 'behind k']);
+  });
+
+  it('decides nothing about facts that failed together once the partition is another member’s', async () => {
+    const asked: string[] = [];
+    const { done, all } = takingThree(asked, new Set([2]));
+    await expect(all(AbortSignal.abort())).rejects.toMatchObject({ code: 'event-log.partition-lost' });
+    expect(done).toEqual([]);
+    expect(asked).toEqual(['held k']);
   });
 });
 

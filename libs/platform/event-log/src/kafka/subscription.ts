@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 
-import { type EventHandler, handlerOf, type Subscription, type SubscriptionOptions } from '../event-log.js';
+import { handlerOf, type RunHandler, runEventsMax, type Subscription, type SubscriptionOptions } from '../event-log.js';
 import { committer } from './committer.js';
 import { fromMessage, keyOf } from './headers.js';
 import { Membership, RejoinError } from './membership.js';
@@ -206,11 +206,14 @@ export class KafkaSubscription implements Subscription {
     const fetched = messages.map((message) => ({ topic, key: keyOf(topic, partition, message) }));
     const handler = handlerOf(this.options.handler, fetched);
     try {
-      for (const message of messages) {
+      for (let handled = 0; handled < messages.length;) {
         if (membership.ending || !payload.isRunning() || payload.isStale()) break;
-        if (!(await this.#handle(payload, membership, message, handler))) break;
-        payload.resolveOffset(message.offset);
-        await commit.later(message.offset);
+        const next = messages.slice(handled, handled + runEventsMax);
+        const last = next[(await this.#handle(payload, membership, next, handler)) - 1];
+        if (!last) break;
+        handled = messages.indexOf(last, handled) + 1;
+        payload.resolveOffset(last.offset);
+        await commit.later(last.offset);
         await this.#beat(payload, membership);
       }
     } finally {
@@ -219,26 +222,27 @@ export class KafkaSubscription implements Subscription {
     if (membership.ending && !this.#closing) throw new RejoinError();
   }
 
-  /** @returns false when the handler rejected, or was abandoned: the event stays next for whoever has the partition */
+  /** @returns how many; 0 when the handler rejected, or was abandoned: they stay next for whoever has the partition */
   async #handle(
     { batch, ...payload }: EachBatchPayload,
     membership: Membership,
-    message: KafkaMessage,
-    handler: EventHandler,
-  ): Promise<boolean> {
+    messages: readonly KafkaMessage[],
+    handler: RunHandler,
+  ): Promise<number> {
     const place = `${batch.topic}/${batch.partition}`;
     // A handler that takes some seconds must not cost the membership.
     const beating = setInterval(() => void this.#beat(payload, membership), this.#heartbeatMs);
     try {
-      if (!(await membership.outlasts(Promise.resolve(this.#abandoned.get(place))))) return false;
-      const work = handler(fromMessage(batch.topic, batch.partition, message), membership.signal);
-      if (await membership.outlasts(work)) return true;
+      if (!(await membership.outlasts(Promise.resolve(this.#abandoned.get(place))))) return 0;
+      const events = messages.map((message) => fromMessage(batch.topic, batch.partition, message));
+      const work = handler(events, membership.signal);
+      if (await membership.outlasts(work)) return await work;
       this.#abandon(place, work);
-      return false;
+      return 0;
     } catch (error) {
       this.parts.onError(error);
       await sleep(failurePauseMs);
-      return false;
+      return 0;
     } finally {
       clearInterval(beating);
     }

@@ -25,6 +25,7 @@ import {
   OutboxRelay,
   ParkedStore,
   PostgresOutbox,
+  together,
   type LogEvent,
 } from '../index.js';
 
@@ -42,6 +43,8 @@ afterAll(() => sdk.shutdown());
 class Script {
   readonly failures = new Map<number, { error: Error; times: number }>();
   readonly handled: number[] = [];
+  /** Revisions that came together. */
+  readonly runs: number[][] = [];
   readonly seen: {
     message: imaging.StudyUpdated;
     event: LogEvent;
@@ -95,7 +98,29 @@ interface Service {
   close(): Promise<void>;
 }
 
-async function startService(target: LogTarget): Promise<Service> {
+/** The same for facts of one key and flow together: what the script does with the last of them it does with all. */
+@Controller()
+class TogetherController {
+  constructor(@Inject(Script) private readonly script: Script) {}
+
+  @EventPattern<string>(topics.studyUpdated.name, together)
+  async updated(
+    @Payload() messages: readonly imaging.StudyUpdated[],
+    @Ctx() { events }: EventLogContext,
+  ): Promise<void> {
+    if (!events.every(({ key }) => key.startsWith(this.script.prefix))) return;
+    this.script.runs.push(messages.map(({ revision }) => revision));
+    for (const [at, message] of messages.entries()) {
+      const event = events[at];
+      if (event) await this.script.run(message, event);
+    }
+  }
+}
+
+async function startService(
+  target: LogTarget,
+  controller: new (script: Script) => object = StudyController,
+): Promise<Service> {
   const group = `group-${newId()}`;
   const prefix = `${newId()}-`;
   const log = openLog(target);
@@ -118,7 +143,7 @@ async function startService(target: LogTarget): Promise<Service> {
     },
     backoff: { waitMs: 80, initialMs: 20, capMs: 50 },
   });
-  const app = await startNest([StudyController], [{ provide: Script, useValue: script }], transport);
+  const app = await startNest([controller], [{ provide: Script, useValue: script }], transport);
   const close = async (): Promise<void> => {
     await app.close();
     await relay.close();
@@ -252,6 +277,49 @@ function handlers(target: () => LogTarget): void {
     expect(new Set(ids)).toEqual(new Set([...facts.map(({ id }) => id), ...ids.slice(-2)]));
     await sleep(200);
     expect(other.events).toHaveLength(7);
+    await service.close();
+  });
+
+  it('gets facts of one key and flow together, each in its own trace, and the last is the cause of what follows', async () => {
+    const service = await startService(target(), TogetherController);
+    const { prefix, script, log } = service;
+    const [one, other] = [newId(), newId()];
+    const traces = ['a', 'b'].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+    const facts = [1, 2, 3, 4].map((revision) =>
+      fact(`${prefix}k`, revision, {
+        correlationId: revision < 4 ? one : other,
+        ...(traces[revision - 1] ? { traceparent: traces[revision - 1] } : {}),
+      }),
+    );
+    await log.log.append(facts);
+    await until('all', () => script.handled.length === 4);
+    expect(script.handled).toEqual([1, 2, 3, 4]);
+    expect(script.runs).toEqual([[1, 2, 3], [4]]);
+    expect(script.seen.map(({ current }) => current?.id)).toEqual([2, 2, 2, 3].map((at) => facts[at]?.id));
+    for (const [at, digit] of ['a', 'b'].entries()) {
+      const found = spans.getFinishedSpans().find((span) => span.attributes['messaging.message.id'] === facts[at]?.id);
+      expect(found?.spanContext().traceId).toBe(digit.repeat(32));
+      expect(found?.attributes['messaging.batch.message_count']).toBe(3);
+    }
+    await service.close();
+  });
+
+  it('gets them one by one where they fail together: the effect of each is made once, and one that is broken is parked', async () => {
+    const service = await startService(target(), TogetherController);
+    const { prefix, script, log, parked, group } = service;
+    const flow = { correlationId: newId() };
+    script.failures.set(2, { error: new Broken('unavailable'), times: 1 });
+    const facts = [1, 2, 3].map((revision) => fact(`${prefix}k`, revision, flow));
+    script.failures.set(4, { error: new Broken('invalid'), times: 2 });
+    await log.log.append([...facts, fact(`${prefix}k`, 4, flow), fact(`${prefix}l`, 5, flow)]);
+    await until('all but the broken one', () => script.handled.includes(3) && script.handled.includes(5));
+    await until('that parked', async () => (await parked.list(group)).length === 1);
+    const ids = facts.map(({ id }) => id);
+    const { rows } = await sql`select event_id from effects where event_id = any(${ids}::text[])`.execute(
+      script.database.db,
+    );
+    expect(rows).toHaveLength(3);
+    expect((await parked.list(group)).map(({ errorCode }) => errorCode)).toEqual(['test.invalid']);
     await service.close();
   });
 

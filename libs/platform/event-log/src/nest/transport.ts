@@ -10,7 +10,7 @@ import {
   type MicroserviceOptions,
   type NestMicroservice,
 } from '@nestjs/microservices';
-import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
+import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import { isObservable, lastValueFrom, type Observable } from 'rxjs';
 
 import type { Backoff } from '../backoff.js';
@@ -25,12 +25,24 @@ import type { ParkedKey, ParkedStore, ReplayOptions, ReplayOutcome } from '../pa
 import { Replayer, type ReplayerEvents, type ReplayerTuning } from '../replayer.js';
 import { EventErrorFilter } from './filter.js';
 
-/** The second argument of an event handler; the first is the decoded message. */
-export class EventLogContext extends BaseRpcContext<[LogEvent]> {
+/** The second argument of an event handler; the first is the decoded message, or a list of them (`together`). */
+export class EventLogContext extends BaseRpcContext<[LogEvent, ...LogEvent[]]> {
   get event(): LogEvent {
     return this.args[0];
   }
+
+  /** As many as the handler was given messages. */
+  get events(): readonly LogEvent[] {
+    return this.args;
+  }
 }
+
+/**
+ * Extras of an `@EventPattern` whose handler takes facts of one key and one flow together, as lists of messages and of
+ * `context.events`, one at least. When it rejects each comes again in a list of its own, those too whose effect it has
+ * committed: the inbox tells.
+ */
+export const together = { together: true } as const;
 
 export interface EventLogTransportOptions {
   readonly log: EventLog;
@@ -73,14 +85,19 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
   }
 
   /** @throws {HandlerSetupError} for an uncatalogued topic, a second handler, or a handler that answers */
-  override addHandler(pattern: unknown, callback: MessageHandler, isEventHandler = false): void {
+  override addHandler(
+    pattern: unknown,
+    callback: MessageHandler,
+    isEventHandler = false,
+    extras: Record<string, unknown> = {},
+  ): void {
     const name = typeof pattern === 'string' ? pattern : JSON.stringify(pattern);
     if (!isEventHandler) throw new HandlerSetupError(`${name} is no @EventPattern: the event log carries no requests`);
     const topic = (this.#options.catalogue ?? topicByName)(name);
     if (!topic) throw new HandlerSetupError(`topic ${name} has a handler but is in no catalogue`);
     if (this.#topics.has(name)) throw new HandlerSetupError(`topic ${name} has two handlers`);
     this.#topics.set(name, topic);
-    super.addHandler(name, callback, true);
+    super.addHandler(name, callback, true, extras);
   }
 
   listen(callback: (error?: unknown) => void): void {
@@ -129,7 +146,11 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
       handler: withPolicyPerFetch({
         group,
         parked,
-        dispatch: (event) => this.#handle(event),
+        dispatch: (event) => this.#handle([event]),
+        together: {
+          countOf: (events) => this.#togetherOf(events),
+          dispatch: (events) => this.#handle(events),
+        },
         onRecovered: (code) => replayer.recovered(code),
         ...(onParked ? { onParked } : {}),
         ...(backoff ? { backoff } : {}),
@@ -146,7 +167,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
   async #handleAgain(event: LogEvent): Promise<void> {
     const startedAt = performance.now();
     try {
-      await this.#handle(event);
+      await this.#handle([event]);
     } catch (error) {
       countEvent(this.#options.group, event, 'replay-failed', startedAt);
       throw error;
@@ -154,8 +175,31 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
     countEvent(this.#options.group, event, 'replayed', startedAt);
   }
 
-  /** One attempt at one event, in its trace and as the cause of what it adds to an outbox. */
-  #handle(event: LogEvent): Promise<void> {
+  /** Facts of the first one's key and flow, so that what follows from them has one cause and one trace. */
+  #togetherOf(events: readonly LogEvent[]): number {
+    const [first] = events;
+    if (!first || !this.#takesMany(first.topic)) return 1;
+    const other = events.findIndex(
+      ({ topic, key, correlationId }) =>
+        topic !== first.topic || key !== first.key || correlationId !== first.correlationId,
+    );
+    return other < 0 ? events.length : other;
+  }
+
+  #takesMany(topic: string): boolean {
+    return this.messageHandlers.get(topic)?.extras?.['together'] === true;
+  }
+
+  /** One attempt at one event, or at some together, each in its trace; the last is the cause of what is added to an outbox. */
+  #handle(events: readonly LogEvent[]): Promise<void> {
+    const spans = events.map((event) => this.#spanOf(event, events.length));
+    const [span, cause] = [spans.at(-1), events.at(-1)];
+    if (!span || !cause) return Promise.resolve();
+    const inTrace = trace.setSpan(contextOf(cause.traceparent), span);
+    return context.with(inTrace, () => inSpans(spans, () => whileHandling(cause, () => this.#call(events))));
+  }
+
+  #spanOf(event: LogEvent, count: number): Span {
     const attributes = {
       'messaging.system': 'callosum',
       'messaging.operation.type': 'process',
@@ -163,21 +207,25 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
       'messaging.consumer.group.name': this.#options.group,
       'messaging.message.id': event.id,
       'messaging.message.conversation_id': event.correlationId,
+      ...(count > 1 ? { 'messaging.batch.message_count': count } : {}),
       'callosum.topic': event.topic,
       'callosum.group': this.#options.group,
     };
-    const parent = contextOf(event.traceparent);
-    return tracer.startActiveSpan(`process ${event.topic}`, { kind: SpanKind.CONSUMER, attributes }, parent, (span) =>
-      inSpan(span, () => whileHandling(event, () => this.#call(event))),
-    );
+    const options = { kind: SpanKind.CONSUMER, attributes };
+    return tracer.startSpan(`process ${event.topic}`, options, contextOf(event.traceparent));
   }
 
-  async #call(event: LogEvent): Promise<void> {
-    const topic = this.#topics.get(event.topic);
-    const handler = this.messageHandlers.get(event.topic);
-    if (!topic || !handler || event.type !== topic.type) throw new UnknownEventTypeError(event.topic);
-    const message = decodeEvent(topic, event);
-    const result: unknown = await handler(message, new EventLogContext([event]));
+  async #call(events: readonly LogEvent[]): Promise<void> {
+    const [first, ...others] = events;
+    const topic = first && this.#topics.get(first.topic);
+    const handler = first && this.messageHandlers.get(first.topic);
+    if (!first || !topic || !handler) throw new UnknownEventTypeError(first?.topic ?? '');
+    const messages = events.map((event) => {
+      if (event.type !== topic.type) throw new UnknownEventTypeError(event.topic);
+      return decodeEvent(topic, event);
+    });
+    const payload = this.#takesMany(first.topic) ? messages : messages[0];
+    const result: unknown = await handler(payload, new EventLogContext([first, ...others]));
     if (isObservable(result)) await lastValueFrom(result as Observable<unknown>, { defaultValue: undefined });
   }
 }
@@ -198,14 +246,14 @@ export function connectEventLog(app: INestApplication, transport: EventLogTransp
   transport.markConnected();
 }
 
-async function inSpan(span: Span, work: () => Promise<void>): Promise<void> {
+async function inSpans(spans: readonly Span[], work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
     // The code only: messages of libraries may quote what they choke on.
-    span.setStatus({ code: SpanStatusCode.ERROR, message: errorCode(error) });
+    for (const span of spans) span.setStatus({ code: SpanStatusCode.ERROR, message: errorCode(error) });
     throw error;
   } finally {
-    span.end();
+    for (const span of spans) span.end();
   }
 }

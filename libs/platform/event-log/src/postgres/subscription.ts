@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTransientDatabaseError } from '@callosum/database';
 import { newId } from '@callosum/kernel';
 
-import { type EventHandler, handlerOf, type Subscription, type SubscriptionOptions } from '../event-log.js';
+import { handlerOf, type RunHandler, runEventsMax, type Subscription, type SubscriptionOptions } from '../event-log.js';
 import { toEvent } from '../rows.js';
 import type { SqlDatabase } from '../sql.js';
 import { Waker } from '../waker.js';
@@ -195,7 +195,7 @@ export class PostgresSubscription implements Subscription {
     return taken;
   }
 
-  #dispatch(lane: Lane, batch: readonly LoggedRow[], handler: EventHandler): void {
+  #dispatch(lane: Lane, batch: readonly LoggedRow[], handler: RunHandler): void {
     lane.busy = true;
     this.#free--;
     this.#buffered += batch.length;
@@ -217,7 +217,7 @@ export class PostgresSubscription implements Subscription {
     this.#running.add(work);
   }
 
-  async #handle(lane: Lane, batch: readonly LoggedRow[], handler: EventHandler): Promise<void> {
+  async #handle(lane: Lane, batch: readonly LoggedRow[], handler: RunHandler): Promise<void> {
     const before = { xid: lane.xid, position: lane.position };
     let committed = before;
     let committedAt = Date.now();
@@ -233,11 +233,14 @@ export class PostgresSubscription implements Subscription {
       committedAt = Date.now();
     };
     try {
-      for (const row of batch) {
+      const events = batch.map(toEvent);
+      for (let handled = 0; handled < batch.length;) {
         if (this.#stopping || lane.releasing || Date.now() >= lane.leaseUntil) break;
-        await handler(toEvent(row), lane.lost.signal);
-        lane.xid = row.xid;
-        lane.position = row.position;
+        handled += await handler(events.slice(handled, handled + runEventsMax), lane.lost.signal);
+        const last = batch[handled - 1];
+        if (!last) break;
+        lane.xid = last.xid;
+        lane.position = last.position;
         if (Date.now() - committedAt > commitEveryMs) await commit();
       }
     } finally {

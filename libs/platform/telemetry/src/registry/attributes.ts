@@ -46,6 +46,7 @@ export const attributes = {
   'http.request.method': 'HTTP method',
   'http.response.status_code': 'HTTP status code',
   'http.route': 'Template of the route, never the path',
+  'messaging.batch.message_count': 'Events that were handled together',
   'messaging.consumer.group.name': 'Consumer group',
   'messaging.destination.name': 'Topic',
   'messaging.message.conversation_id': 'Correlation id of the event',
