@@ -25,6 +25,18 @@ export class PostgresFactStore implements FactStore {
     });
   }
 
+  onceOf<F extends Fact, K, V>(
+    facts: readonly F[],
+    work: (index: IndexTransaction, fresh: readonly F[]) => Promise<ReadonlyMap<K, V>>,
+  ): Promise<ReadonlyMap<K, V>> {
+    return this.database.db.transaction().execute(async (trx) => {
+      const ids = await Inbox.onceOf(trx, group, facts);
+      const fresh = facts.filter(({ id }) => ids.has(id));
+      if (fresh.length === 0) return new Map<K, V>();
+      return work(new PostgresIndexTransaction(trx, this.outbox, this.clock, fresh.at(-1)), fresh);
+    });
+  }
+
   released(fact: Fact, release: Release): Promise<void> {
     return this.database.db.transaction().execute(async (trx) => {
       if (await Inbox.once(trx, group, fact)) await recordRelease(trx, release, this.releasedQuietPeriodMs);

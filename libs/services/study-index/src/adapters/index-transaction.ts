@@ -17,11 +17,12 @@ import { putFrames } from './frame-pages.js';
 import { jsonColumn } from './json-column.js';
 import { storedPieces } from './stored-pieces.js';
 import { asContention } from './patients.js';
+import { findInstances } from './found-instances.js';
 import { cleanIdentity, emptyStudy, patientRow } from './rows.js';
 import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
 import type { StudyIndexTables } from './tables.js';
-import { deleteInstances, isWithheld, receiveWithheld, recordWithholding } from './withheld.js';
+import { deleteInstances, receiveWithheld, recordWithholding, withheldOf } from './withheld.js';
 
 /** Where the event being handled came from: the completion that follows belongs to its trace. */
 export interface Provenance {
@@ -116,20 +117,11 @@ export class PostgresIndexTransaction implements IndexTransaction {
   }
 
   async findInstance(sopInstanceUid: string): Promise<IndexedInstance | undefined> {
-    const row = await this.trx
-      .selectFrom('instance')
-      .select(['study_instance_uid', 'series_instance_uid', 'instance_revision', 'blob_sha256', 'issued_by_callosum'])
-      .where('sop_instance_uid', '=', sopInstanceUid)
-      .executeTakeFirst();
-    return (
-      row && {
-        studyInstanceUid: row.study_instance_uid,
-        seriesInstanceUid: row.series_instance_uid,
-        instanceRevision: row.instance_revision,
-        sha256: row.blob_sha256,
-        issuedByCallosum: row.issued_by_callosum,
-      }
-    );
+    return (await this.findInstances([sopInstanceUid])).get(sopInstanceUid);
+  }
+
+  findInstances(sopInstanceUids: readonly string[]): Promise<ReadonlyMap<string, IndexedInstance>> {
+    return findInstances(this.trx, sopInstanceUids);
   }
 
   async putInstance(record: InstanceRecord): Promise<void> {
@@ -180,8 +172,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
     await putFrames(this.trx, record);
   }
 
-  isWithheld(studyInstanceUid: string, sopInstanceUid: string): Promise<boolean> {
-    return isWithheld(this.trx, studyInstanceUid, sopInstanceUid);
+  withheldOf(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<ReadonlySet<string>> {
+    return withheldOf(this.trx, studyInstanceUid, sopInstanceUids);
   }
 
   recordWithholding(withholding: Withholding, withheld: boolean): Promise<readonly string[]> {

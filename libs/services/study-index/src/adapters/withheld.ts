@@ -6,14 +6,19 @@ import type { StudyIndexTables } from './tables.js';
 
 type Db = Kysely<StudyIndexTables>;
 
-export async function isWithheld(db: Db, studyInstanceUid: string, sopInstanceUid: string): Promise<boolean> {
-  const row = await db
+export async function withheldOf(
+  db: Db,
+  studyInstanceUid: string,
+  sopInstanceUids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await db
     .selectFrom('withheld_instance')
-    .select('withheld')
+    .select('sop_instance_uid')
     .where('study_instance_uid', '=', studyInstanceUid)
-    .where('sop_instance_uid', '=', sopInstanceUid)
-    .executeTakeFirst();
-  return row?.withheld === true;
+    .where('sop_instance_uid', '=', sql<string>`any(${[...sopInstanceUids]}::text[])`)
+    .where('withheld', '=', true)
+    .execute();
+  return new Set(rows.map(({ sop_instance_uid }) => sop_instance_uid));
 }
 
 export async function recordWithholding(

@@ -21,6 +21,8 @@ export interface IndexTransaction extends Statements, Withholdings {
   /** Locks these studies until the transaction ends, making rows for unknown ones. */
   lockStudies(uids: readonly string[], first?: InstanceRecord): Promise<ReadonlyMap<string, StudyProgress>>;
   findInstance(sopInstanceUid: string): Promise<IndexedInstance | undefined>;
+  /** By SOP Instance UID those of them that are indexed. */
+  findInstances(sopInstanceUids: readonly string[]): Promise<ReadonlyMap<string, IndexedInstance>>;
   putInstance(record: InstanceRecord): Promise<void>;
   deleteInstance(sopInstanceUid: string): Promise<void>;
   /** Counts and attributes of a series again; its row goes with its last instance. */
@@ -75,7 +77,7 @@ export async function indexInstance(
     throw new IndexContentionError(record.sopInstanceUid);
   }
   // Whichever of the two facts came first, its storing or its hiding.
-  if (await transaction.isWithheld(record.studyInstanceUid, record.sopInstanceUid)) {
+  if ((await transaction.withheldOf(record.studyInstanceUid, [record.sopInstanceUid])).size > 0) {
     await transaction.receiveWithheld(record);
     return 'withheld';
   }
@@ -110,7 +112,8 @@ export async function removeInstance(
   }
 }
 
-const isUnchanged = (before: IndexedInstance | undefined, record: InstanceRecord): boolean =>
+/** The same bytes where they were: only its rows are written again. */
+export const isUnchanged = (before: IndexedInstance | undefined, record: InstanceRecord): boolean =>
   before !== undefined && before.sha256 === record.blob.sha256 && !moved(before, record);
 
 const moved = (before: IndexedInstance, record: InstanceRecord): boolean =>

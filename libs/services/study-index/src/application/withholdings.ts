@@ -23,8 +23,8 @@ export interface ShownInstances {
 
 /** What the index knows of tombstones, in the transaction of the index and behind the lock of the study. */
 export interface Withholdings {
-  /** True while a tombstone withholds the instance. */
-  isWithheld(studyInstanceUid: string, sopInstanceUid: string): Promise<boolean>;
+  /** Those of these instances that a tombstone withholds. */
+  withheldOf(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Takes up what a tombstone says. @returns UIDs of which nothing newer was known */
   recordWithholding(withholding: Withholding, withheld: boolean): Promise<readonly string[]>;
   /** Takes note that an instance came, and is not indexed because it is withheld. */

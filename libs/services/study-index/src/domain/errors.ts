@@ -75,3 +75,10 @@ export class MalformedEventFieldError extends CallosumError {
     super('study-index.malformed-event', 'invalid', `${field} is missing`);
   }
 }
+
+/** Thrown where instances cannot be indexed in one go: they come again, one by one. */
+export class NotTogetherError extends CallosumError {
+  constructor(why: string) {
+    super('study-index.not-together', 'conflict', `these instances are indexed one by one: ${why}`);
+  }
+}

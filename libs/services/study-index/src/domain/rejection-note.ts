@@ -1,8 +1,12 @@
-import type { DicomJson, InstanceRecord } from './instance.js';
+import type { DicomJson, InstanceRecord, StoredInstance } from './instance.js';
 import { jsonText } from './instance.js';
 
 /** Key Object Selection Document Storage (PS3.3 A.35.4). */
 const keyObjectSelection = '1.2.840.10008.5.1.4.1.1.88.59';
+
+/** True of what may reject other instances. */
+export const maySpeakOfOthers = ({ sopClassUid }: Pick<StoredInstance, 'sopClassUid'>): boolean =>
+  sopClassUid === keyObjectSelection;
 
 /**
  * Document titles that reject what they reference (PS3.16 CID 7011; IHE RAD TF-3 4.66): for quality, for patient safety,

@@ -1,5 +1,5 @@
 import { imaging, topics } from '@callosum/contracts';
-import { EventLogContext, type LogEvent } from '@callosum/event-log';
+import { EventLogContext, type LogEvent, together } from '@callosum/event-log';
 import { CLOCK, LOGGER } from '@callosum/runtime';
 import type { Clock } from '@callosum/kernel';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
@@ -7,10 +7,10 @@ import { Controller, Inject } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 
 import type { Fact, FactStore } from '../application/facts.js';
-import { indexInstance } from '../application/index-instance.js';
+import { IndexFacts, type StoredFact } from '../application/index-facts.js';
 import type { JudgeRejected } from '../application/judge-rejected.js';
 import type { ObeyNote } from '../application/obey-note.js';
-import { type BlobReader, headerBytesOf, type HeaderMemory, readShown } from '../application/read-instance.js';
+import { type BlobReader, headerBytesOf, type HeaderMemory } from '../application/read-instance.js';
 import { recordProcedureStep } from '../application/statements.js';
 import { countWithheld } from '../application/withhold.js';
 import type { ShownInstances } from '../application/withholdings.js';
@@ -23,47 +23,52 @@ import { BLOBS, FACTS, HEADER_MEMORY, JUDGE_REJECTED, OBEY_NOTE, QUIET_PERIODS }
 /** Facts of the archive and of senders. */
 @Controller()
 export class ImagingEvents {
+  readonly #stored: IndexFacts;
+
   constructor(
     @Inject(FACTS) private readonly facts: FactStore,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
-    @Inject(BLOBS) private readonly blobs: BlobReader & ShownInstances,
-    @Inject(QUIET_PERIODS) private readonly periods: QuietPeriods,
-    @Inject(OBEY_NOTE) private readonly obeyNote: ObeyNote,
+    @Inject(BLOBS) blobs: BlobReader & ShownInstances,
+    @Inject(QUIET_PERIODS) periods: QuietPeriods,
+    @Inject(OBEY_NOTE) obeyNote: ObeyNote,
     @Inject(JUDGE_REJECTED) private readonly judgeRejected: JudgeRejected,
     @Inject(HEADER_MEMORY) private readonly memory: HeaderMemory,
-  ) {}
-
-  /** The header is read before the transaction begins: no lock waits for the object store. */
-  @EventPattern<string>(topics.instanceStored.name)
-  async instanceStored(@Payload() message: imaging.InstanceStored, @Ctx() context: EventLogContext): Promise<void> {
-    // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows. Or withheld.
-    if (message.withheld) {
-      const withheld = storedInstanceOf(message);
-      await this.memory.hold(headerBytesOf(withheld), () => this.judgeRejected(withheld));
-      await this.facts.once(factOf(context.event), (index) => countWithheld(index, message));
-      return;
-    }
-    if (!message.current) return;
-    const stored = storedInstanceOf(message);
-    // What is read is held until it is written.
-    await this.memory.hold(headerBytesOf(stored), () => this.#index(stored, message.revisionFloor, context.event));
+  ) {
+    this.#stored = new IndexFacts({
+      ...{ facts, blobs, periods, obeyNote, memory },
+      onGone: ({ sopInstanceUid: sop, studyInstanceUid: study }) => log.debug({ sop, study }, 'instance.gone'),
+      onIndexed: ({ sopInstanceUid: sop, studyInstanceUid: study }, outcome) =>
+        log.debug({ sop, study, outcome }, 'instance.indexed'),
+    });
   }
 
-  async #index(stored: StoredInstance, revisionFloor: number, event: LogEvent): Promise<void> {
-    const record = await readShown(this.blobs, stored);
-    if (!record) {
-      this.log.debug({ sop: stored.sopInstanceUid, study: stored.studyInstanceUid }, 'instance.gone');
-      return;
+  /** What others store of a study comes in runs, and is indexed together. */
+  @EventPattern<string>(topics.instanceStored.name, together)
+  async instancesStored(
+    @Payload() messages: readonly imaging.InstanceStored[],
+    @Ctx() { events }: EventLogContext,
+  ): Promise<void> {
+    const run: StoredFact[] = [];
+    const indexed = (): Promise<void> => this.#stored.index(run.splice(0));
+    for (const [at, message] of messages.entries()) {
+      const event = events[at];
+      if (!event) continue;
+      // Other pixels under a known UID (rule 2): kept in the archive, the first stays what the index shows. Or withheld.
+      if (message.withheld) {
+        await indexed();
+        await this.#withheld(message, event);
+      } else if (message.current) {
+        run.push({ fact: factOf(event), stored: storedInstanceOf(message), revisionFloor: message.revisionFloor });
+      }
     }
-    await this.obeyNote(record);
-    const outcome = await this.facts.once(factOf(event), (index) =>
-      indexInstance(index, record, this.periods, revisionFloor),
-    );
-    this.log.debug(
-      { sop: record.sopInstanceUid, study: record.studyInstanceUid, outcome: outcome ?? 'known' },
-      'instance.indexed',
-    );
+    await indexed();
+  }
+
+  async #withheld(message: imaging.InstanceStored, event: LogEvent): Promise<void> {
+    const withheld = storedInstanceOf(message);
+    await this.memory.hold(headerBytesOf(withheld), () => this.judgeRejected(withheld));
+    await this.facts.once(factOf(event), (index) => countWithheld(index, message));
   }
 
   @EventPattern<string>(topics.associationReleased.name)
