@@ -3,20 +3,13 @@ import { createPeerClients, type StudyIndexClient } from '@callosum/runtime';
 import { ClientError, createServer, Status } from 'nice-grpc';
 import { describe, expect, it } from 'vitest';
 
-import type { KeptInstance } from '../application/ports/archive.js';
+import { keptInstance } from '../test-support/kept.js';
 import { IndexPresence, IndexUnavailableError } from './index-presence.js';
 import { StudyIndexGrpc } from './study-index-grpc.js';
 
 const { signal } = new AbortController();
 const times = { firstMs: 20, nextMs: 40, silentMs: 1_000 };
-const kept: KeptInstance = {
-  studyInstanceUid: '1.2',
-  seriesInstanceUid: '1.3',
-  sopInstanceUid: '1.4',
-  transferSyntaxUid: '1.2.840.10008.1.2.1',
-  blobKey: 'new',
-  byteCount: 1_000,
-};
+const kept = keptInstance({ blobKey: 'new' });
 /** Never says anything, and does not even end when it is told to. */
 const silent = (): AsyncIterable<never> => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) });
 async function* stream<T>(...messages: readonly T[]): AsyncGenerator<T> {

@@ -4,20 +4,13 @@ import type { StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 import { describe, expect, it } from 'vitest';
 
-import type { KeptInstance } from '../application/ports/archive.js';
 import { BadRequestError, TooLargeError } from '../domain/errors/door.js';
 import { TooManySearchesError } from '../domain/errors/search.js';
+import { keptInstance } from '../test-support/kept.js';
 import { IndexUnavailableError, StudyIndexGrpc } from './study-index-grpc.js';
 
 const { signal } = new AbortController();
-const kept: KeptInstance = {
-  studyInstanceUid: '1.2',
-  seriesInstanceUid: '1.3',
-  sopInstanceUid: '1.4',
-  transferSyntaxUid: '1.2.840.10008.1.2.1',
-  blobKey: 'new',
-  byteCount: 1_000,
-};
+const kept = keptInstance({ blobKey: 'new' });
 
 async function* stream<T>(...messages: readonly T[]): AsyncGenerator<T> {
   await Promise.resolve();

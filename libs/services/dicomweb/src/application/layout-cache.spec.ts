@@ -1,23 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
+import { greyBytes } from '../test-support/kept.js';
 import { type EncapsulatedLayout, LayoutCache, type NativeLayout } from './layout-cache.js';
 
-const native: NativeLayout = {
-  encapsulated: false,
-  image: {
-    rows: 1,
-    columns: 1,
-    frames: 1,
-    samplesPerPixel: 1,
-    bitsAllocated: 8,
-    bitsStored: 8,
-    pixelRepresentation: 0,
-    planarConfiguration: 0,
-    photometricInterpretation: 'MONOCHROME2',
-  },
-  offset: 7,
-  wordBytes: 1,
-};
+const native: NativeLayout = { encapsulated: false, image: greyBytes(1, 1), offset: 7, wordBytes: 1 };
 const framesOf = (...numbers: number[]): EncapsulatedLayout => ({
   encapsulated: true,
   frames: new Map(numbers.map((number) => [number, [{ offset: number, length: 1 }]])),

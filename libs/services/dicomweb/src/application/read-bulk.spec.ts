@@ -22,6 +22,7 @@ import {
   type Image,
   indexOf,
   inSyntax,
+  locatedFragments,
   memoryOf,
   readersOf,
   samples,
@@ -236,13 +237,7 @@ describe('Pixel Data of more frames than are listed', () => {
     const many = datasetOf({ ...image, frames: 65_537 });
     const fragments = [new Uint8Array(0), samples(50)];
     const blob = new Blob(fileOf({ ...many, '7FE00010': { vr: 'OB', fragments } }, JPEGLSLossless), JPEGLSLossless);
-    const index = indexOf({
-      image: undefined,
-      encapsulated: true,
-      nativeOffset: 0,
-      nativeFrameBytes: 0,
-      frames: [[{ offset: 0, length: 1 }]],
-    });
+    const index = indexOf(locatedFragments([[{ offset: 0, length: 1 }]]));
     const choices = frameChoices(readAccept('*/*', undefined), JPEGLSLossless, false);
     const { bulk } = readersOf(blob, index);
     await expect(bulk.pixelData(blob.instance, '7FE00010', choices, memoryOf())).rejects.toBeInstanceOf(TooLargeError);
@@ -255,7 +250,7 @@ describe('Pixel Data of very many frames', () => {
     const count = 10_000;
     const blob = new Blob(samples(count), RLELossless);
     const frames = Array.from({ length: count }, (_, offset) => [{ offset, length: 1 }]);
-    const index = indexOf({ image: undefined, encapsulated: true, nativeOffset: 0, nativeFrameBytes: 0, frames });
+    const index = indexOf(locatedFragments(frames));
     const asStored = 'multipart/related; type="image/dicom-rle"; transfer-syntax=*';
     const choices = frameChoices(readAccept(asStored, undefined), RLELossless, false);
     const { bulk } = readersOf(blob, index);

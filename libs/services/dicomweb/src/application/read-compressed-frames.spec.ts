@@ -26,6 +26,7 @@ import {
   type Image,
   indexOf,
   inSyntax,
+  locatedFragments,
   memoryOf,
   readersOf,
   samples,
@@ -49,13 +50,7 @@ describe('compressed frames', () => {
     const blob = new Blob(Buffer.from('a header frame one frame two'), jpeg);
     const nowhere = ranges([4 * 1024 ** 3, 5]);
     const found = [ranges([9, 6], [15, 3]), ranges([19, 9]), nowhere];
-    const index = indexOf({
-      image: undefined,
-      encapsulated: true,
-      nativeOffset: 0,
-      nativeFrameBytes: 0,
-      frames: found,
-    });
+    const index = indexOf(locatedFragments(found));
     const { frames } = readersOf(blob, index);
     const chosen = await read(frames, blob, [2, 1], asStored);
     expect(chosen.choice).toMatchObject({ mediaType: 'image/jpeg', transferSyntaxUid: jpeg });
@@ -69,13 +64,7 @@ describe('compressed frames', () => {
   it('are located some ahead, and asked for again only past those', async () => {
     const found = Array.from({ length: 100 }, (_, i) => ranges([i * 10, 10]));
     const blob = new Blob(samples(1_000), jpeg);
-    const index = indexOf({
-      image: undefined,
-      encapsulated: true,
-      nativeOffset: 0,
-      nativeFrameBytes: 0,
-      frames: found,
-    });
+    const index = indexOf(locatedFragments(found));
     const { frames } = readersOf(blob, index);
     for (let number = 1; number <= 100; number++)
       expect(await bytesOf(await read(frames, blob, [number], asStored))).toEqual([
@@ -163,13 +152,7 @@ describe('compressed frames', () => {
       [JPEGLSLossless, 64 * 1024 * 1024],
     ] as const) {
       const blob = new Blob(header, uid, { byteCount: 3 * gibibyte });
-      const index = indexOf({
-        image: undefined,
-        encapsulated: true,
-        nativeOffset: 0,
-        nativeFrameBytes: 0,
-        frames: [ranges([header.length, length])],
-      });
+      const index = indexOf(locatedFragments([ranges([header.length, length])]));
       const { frames } = readersOf(blob, index);
       const chosen = await read(frames, blob, [1], '*/*');
       expect([chosen.choice.transferSyntaxUid, chosen.asStored, chosen.first.byteCount]).toEqual([uid, true, length]);

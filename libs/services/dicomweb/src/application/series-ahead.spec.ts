@@ -1,36 +1,28 @@
 import { describe, expect, it } from 'vitest';
 
-import { Blob, datasetOf, fileOf, memoryOf, readersOf, samples } from '../test-support/kept.js';
+import {
+  Blob,
+  datasetOf,
+  fileOf,
+  greyBytes,
+  keptInstance,
+  memoryOf,
+  readersOf,
+  samples,
+} from '../test-support/kept.js';
 import type { KeptInstance } from './ports/archive.js';
 import type { LocatedFrames } from './ports/index.js';
 import type { SeriesFrame, SeriesFrames } from './ports/pixels.js';
 import { SeriesAhead } from './series-ahead.js';
 
 const located: LocatedFrames = {
-  image: {
-    rows: 4,
-    columns: 4,
-    frames: 1,
-    samplesPerPixel: 1,
-    bitsAllocated: 8,
-    bitsStored: 8,
-    pixelRepresentation: 0,
-    planarConfiguration: 0,
-    photometricInterpretation: 'MONOCHROME2',
-  },
+  image: greyBytes(4, 4),
   encapsulated: false,
   nativeOffset: 5,
   nativeFrameBytes: 16,
   frames: [],
 };
-const instanceIn = (seriesInstanceUid: string): KeptInstance => ({
-  studyInstanceUid: '1.2',
-  seriesInstanceUid,
-  sopInstanceUid: '1.4',
-  transferSyntaxUid: '1.2.840.10008.1.2.1',
-  blobKey: 'blob',
-  byteCount: 100,
-});
+const instanceIn = (seriesInstanceUid: string): KeptInstance => keptInstance({ seriesInstanceUid });
 
 /** Answers each question when it is told to. */
 function seriesOf(frames: readonly SeriesFrame[], fails = false) {

@@ -1,6 +1,5 @@
-import { bulkReferencesOf, inTurns, loopTurns, type Part10Parts, type Steps } from '@callosum/dicom';
+import { bulkReferencesOf, inTurns, type Part10Parts, type Steps } from '@callosum/dicom';
 
-import { usableUri } from '../domain/store-bulk-form.js';
 import type { JsonLimits } from '../domain/store-json-splitter.js';
 import type { SopReference } from './ports/intake.js';
 import { readDataset, sopReferenceOf, WaitingInstance } from './store-waiting.js';
@@ -53,23 +52,3 @@ export function* readInstance(
   const instance = new WaitingInstance(place, text, dataset, yield* bulkReferencesOf(dataset));
   return { instance, parts: instance.isWhole ? yield* instance.file(undefined, dataset) : undefined };
 }
-
-/** References that are looked at without a break: a URI takes some microseconds, a long one tens of them. */
-const locationsOfTurn = 256;
-
-/** Paths of values with their locations, as they compare equal. @throws {UnusableMetadataError} for one that is too long */
-export async function locationsOf({ references }: WaitingInstance): Promise<(readonly [string, string])[]> {
-  const locations: (readonly [string, string])[] = [];
-  for (const [path, uri] of references) {
-    locations.push([path, usableUri(uri)]);
-    if (locations.length % locationsOfTurn === 0) await loopTurns.next();
-  }
-  return locations;
-}
-
-/** Memory of a location beside its path and URI, and of an instance that has some, beside its text. */
-const memoryOf = { location: 256, instance: 1024 };
-
-/** Memory of all locations of an instance. */
-export const bytesOf = (locations: readonly (readonly [string, string])[]): number =>
-  locations.reduce((sum, [path, uri]) => sum + path.length + uri.length + memoryOf.location, memoryOf.instance);

@@ -52,6 +52,34 @@ describe('what metadata may cost', () => {
     expect((await tried.send(parts)).status).toBe(200);
   });
 
+  it('what is made of a dataset counts in place of its text for as long as the archive takes', async () => {
+    const tried = new Tried({ heldBytesMax: 20_000 });
+    const comments = 'x'.repeat(10_000);
+    const inline = (uid: string): DicomJson => ({
+      ...ct(uid, 2).json,
+      '7FE00010': { vr: 'OW', InlineBinary: 'AAAAAAAAAAA=' },
+      '00104000': { vr: 'LT', Value: [comments] },
+    });
+    let goOn: () => void = () => undefined;
+    let written = 0;
+    const paused = new Promise<void>((resolve) => (goOn = resolve));
+    const begin = tried.intake.begin.bind(tried.intake);
+    tried.intake.begin = (context) => {
+      const writer = begin(context);
+      return {
+        ...writer,
+        write: (bytes) => (written++ === 0 ? paused : Promise.resolve()).then(() => writer.write(bytes)),
+      };
+    };
+    const first = tried.send([metadata(inline('1.1'))]);
+    await expect.poll(() => written).toBe(1);
+    // Its text alone is not too much: the blocks of the first are there beside it.
+    await expect(tried.send([metadata(inline('1.2'))])).rejects.toBeInstanceOf(StoreMemoryTakenError);
+    goOn();
+    expect((await first).status).toBe(200);
+    expect((await tried.send([metadata(inline('1.2'))])).status).toBe(200);
+  });
+
   it.each([
     ['cut off', '[{"00080018":{"vr":"UI"', BadRequestError],
     ['no array of datasets', '"[]"', BadRequestError],

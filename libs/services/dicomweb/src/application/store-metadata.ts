@@ -3,34 +3,23 @@ import { loopTurns, type Part10Parts } from '@callosum/dicom';
 import { TooLargeError } from '../domain/errors/door.js';
 import { UnusableMetadataError } from '../domain/errors/store.js';
 import type { MultipartPart } from '../domain/multipart-reader.js';
-import { type BulkForm, bulkFormOf, normalUri, pixelDataPath } from '../domain/store-bulk-form.js';
+import { type BulkForm, bulkFormOf, pixelDataPath } from '../domain/store-bulk-form.js';
 import { refuseEncoded } from '../domain/store-coding.js';
 import { JsonDatasetSplitter } from '../domain/store-json-splitter.js';
 import type { IntakeContext, ObjectIntake, SopReference } from './ports/intake.js';
-import {
-  bytesOf,
-  type DatasetTurns,
-  locationsOf,
-  type MetadataLimits,
-  type ReadInstance,
-  readInstance,
-} from './store-datasets.js';
+import { type DatasetTurns, type MetadataLimits, type ReadInstance, readInstance } from './store-datasets.js';
 import { type Held, HeldBytes, type HeldMemory, heldOf, RequestHold } from './store-held.js';
 import type { CommitLine } from './store-line.js';
 import { asBody, begunWith, declaredLength, WatchedBody } from './store-part.js';
 import { openedWith, StreamedInstance } from './store-streamed.js';
+import { BulkTargets, type Target } from './store-targets.js';
 import type { WaitingInstance } from './store-waiting.js';
-
-/** One value of one instance. */
-interface Target {
-  readonly instance: WaitingInstance;
-  readonly path: string;
-}
 
 /** What tells of which transfer syntax a code stream is; its size may stand behind a profile and a preview. */
 const codeStreamHeadBytes = { ofSyntax: 4 * 1024, ofImage: 256 * 1024 };
 /** Text of short datasets that is read and written without a break: some 20 ms. */
 const turnBytes = 64 * 1024;
+
 /**
  * Instances as metadata and bulk data (PS3.18 10.5.1.4, 8.6.1): datasets of the DICOM JSON model, then parts that their
  * bulk data URIs name by Content-Location; frames of compressed Pixel Data come each in a part, in order, under one
@@ -40,9 +29,7 @@ const turnBytes = 64 * 1024;
  */
 export class MetadataStore {
   readonly #hold: RequestHold;
-  readonly #targets = new Map<string, Target[]>();
-  /** What the targets take, which are known until the request ends. */
-  #referenceBytes = 0;
+  readonly #targets: BulkTargets;
   #datasets = 0;
   readonly #waiting = new Set<WaitingInstance>();
   /** The instance that is being written while its frames come. */
@@ -57,6 +44,7 @@ export class MetadataStore {
     private readonly datasets: DatasetTurns,
   ) {
     this.#hold = new RequestHold(memory, limits.heldBytesMax);
+    this.#targets = new BulkTargets(this.#hold);
   }
 
   /**
@@ -95,7 +83,7 @@ export class MetadataStore {
 
   /** A part with bulk data. @throws {BadRequestError} {TooLargeError} when the body is broken */
   async bulk({ headers, body }: MultipartPart): Promise<void> {
-    const targets = this.#named(headers.get('content-location'));
+    const targets = this.#targets.named(headers.get('content-location'));
     const missing = targets.filter(({ instance, path }) => !instance.failed && instance.isMissing(path));
     if (missing.length === 0) {
       // Of an instance that failed nothing more is said.
@@ -116,8 +104,7 @@ export class MetadataStore {
   /** After the last part, or when the request is broken: what is not whole fails with this error. */
   async end(why: unknown): Promise<void> {
     for (const instance of [...this.#waiting]) await this.#fail(instance, why);
-    this.#hold.give(this.#referenceBytes);
-    this.#referenceBytes = 0;
+    this.#targets.forget();
   }
 
   async #dataset({ pieces, heldBytes }: Held): Promise<void> {
@@ -135,31 +122,12 @@ export class MetadataStore {
     instance.heldBytes = heldBytes;
     instance.textBytes = heldBytes;
     try {
-      await this.#await(instance);
+      this.#waiting.add(instance);
+      await this.#targets.add(instance);
       if (parts) await this.#store(instance, parts);
     } catch (error) {
       await this.#fail(instance, error);
     }
-  }
-
-  async #await(instance: WaitingInstance): Promise<void> {
-    this.#waiting.add(instance);
-    const locations = await locationsOf(instance);
-    if (locations.length === 0) return;
-    const referenceBytes = bytesOf(locations);
-    this.#hold.take(referenceBytes);
-    this.#referenceBytes += referenceBytes;
-    for (const [path, uri] of locations) {
-      const targets = this.#targets.get(uri) ?? [];
-      targets.push({ instance, path });
-      this.#targets.set(uri, targets);
-    }
-  }
-
-  /** None for a location that is too long: nothing can have it. */
-  #named(location: string | undefined): readonly Target[] {
-    const uri = location === undefined ? undefined : normalUri(location);
-    return (uri === undefined ? undefined : this.#targets.get(uri)) ?? [];
   }
 
   async #take(targets: readonly Target[], headers: MultipartPart['headers'], body: WatchedBody): Promise<void> {

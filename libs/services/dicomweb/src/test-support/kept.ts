@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import {
   type DicomJson,
   ExplicitVRLittleEndian,
+  type ImagePixel,
   implementationClassUid,
   parseFile,
   toDicomJson,
@@ -61,6 +62,39 @@ export class Blob implements KeptInstances {
 function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 64 * 1024) yield bytes.subarray(at, at + 64 * 1024);
 }
+
+/** An instance of an archive that nothing is told of but what is said. */
+export const keptInstance = (more: Partial<KeptInstance> = {}): KeptInstance => ({
+  studyInstanceUid: '1.2',
+  seriesInstanceUid: '1.3',
+  sopInstanceUid: '1.4',
+  transferSyntaxUid: ExplicitVRLittleEndian,
+  blobKey: 'blob',
+  byteCount: 1_000,
+  ...more,
+});
+
+/** One grey frame of bytes, as its header says it. */
+export const greyBytes = (rows: number, columns: number): ImagePixel => ({
+  rows,
+  columns,
+  frames: 1,
+  samplesPerPixel: 1,
+  bitsAllocated: 8,
+  bitsStored: 8,
+  pixelRepresentation: 0,
+  planarConfiguration: 0,
+  photometricInterpretation: 'MONOCHROME2',
+});
+
+/** What the index knows of encapsulated frames: where each of them lies. */
+export const locatedFragments = (frames: LocatedFrames['frames']): LocatedFrames => ({
+  image: undefined,
+  encapsulated: true,
+  nativeOffset: 0,
+  nativeFrameBytes: 0,
+  frames,
+});
 
 /** A study-index that knows one blob, or none; `asked` are the numbers of each question. */
 export function indexOf(located: LocatedFrames | undefined, blobKey = 'blob') {

@@ -72,6 +72,17 @@ export function objectOf({ sop, series = '1.3', frames = [[0, 50, 100]], attribu
   });
 }
 
+/** An image of three frames that differ. */
+export const multiFrame = (sop: string): Uint8Array =>
+  objectOf({
+    sop,
+    frames: [
+      [0, 12, 20],
+      [0, 50, 100],
+      [100, 50, 0],
+    ],
+  });
+
 /** A PDF in an object, or what says it is one. */
 export const documentOf = (sop: string, document: Uint8Array, attributes: Attributes = {}): Uint8Array =>
   objectOf({

@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
 import { ByteBudget } from '@callosum/archive';
-import { ExplicitVRLittleEndian } from '@callosum/dicom';
 import { deflatePiece } from '@callosum/gzip';
 import { ObjectStoreUnavailableError } from '@callosum/object-store';
 import { tinyCt } from '@callosum/phantom';
@@ -21,7 +20,7 @@ import type { StudyIndexReader } from '../../application/ports/index.js';
 import { ReadInstances } from '../../application/read-instances.js';
 import { ReadMetadata } from '../../application/read-metadata.js';
 import { Retrieves } from '../../application/retrieves.js';
-import { readersOf } from '../../test-support/kept.js';
+import { keptInstance, readersOf } from '../../test-support/kept.js';
 import { Answers } from './answer.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 import { FramesController } from './frames.controller.js';
@@ -29,14 +28,7 @@ import { InstancesController } from './instances.controller.js';
 import { MetadataController } from './metadata.controller.js';
 
 const requestsMax = 2;
-const instance: KeptInstance = {
-  studyInstanceUid: '1.2',
-  seriesInstanceUid: '1.3',
-  sopInstanceUid: '1.4',
-  transferSyntaxUid: ExplicitVRLittleEndian,
-  blobKey: 'blob',
-  byteCount: 64 * 1024 * 1024,
-};
+const instance = keptInstance({ byteCount: 64 * 1024 * 1024 });
 
 /** More than sockets take, in pieces that are made when they are asked for. */
 const endless = (): Readable =>

@@ -1,7 +1,15 @@
 import { multipartParts } from '@callosum/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { documentOf, levelsOf, mp4Stream, objectOf, Pictures, videoOf } from '../../test-support/pictures.js';
+import {
+  documentOf,
+  levelsOf,
+  mp4Stream,
+  multiFrame,
+  objectOf,
+  Pictures,
+  videoOf,
+} from '../../test-support/pictures.js';
 
 const series = '/studies/1.2/series/1.3';
 const png = { accept: 'image/png' };
@@ -16,18 +24,7 @@ describe('rendered resources', () => {
 
   beforeEach(() => {
     pictures = new Pictures({ CALLOSUM_RENDERED_PARTS_MAX: '4' });
-    pictures.store(
-      objectOf({ sop: '1.4' }),
-      objectOf({
-        sop: '1.5',
-        frames: [
-          [0, 12, 20],
-          [0, 50, 100],
-          [100, 50, 0],
-        ],
-      }),
-      objectOf({ sop: '1.6', pixels: false }),
-    );
+    pictures.store(objectOf({ sop: '1.4' }), multiFrame('1.5'), objectOf({ sop: '1.6', pixels: false }));
   });
   afterEach(async () => {
     // Whatever happened: all memory has been given back.

@@ -14,10 +14,9 @@ import { multipartParts } from '@callosum/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import type { KeptInstances } from '../../application/ports/archive.js';
-import type { LocatedFrames } from '../../application/ports/index.js';
 import { retrieveResources } from '../../conformance/resources-retrieve.js';
 import { parseMediaTypes } from '../../domain/media-type.js';
-import { Blob, indexOf } from '../../test-support/kept.js';
+import { Blob, indexOf, locatedFragments } from '../../test-support/kept.js';
 import { type Got, type Served, serveRetrieves } from '../../test-support/serve.js';
 
 const ct = tinyCt();
@@ -128,13 +127,7 @@ function storedAs(type: string): [Blob, object] {
   const uid = syntaxesOfType[type];
   if (uid === undefined) return [new Blob(ct.bytes), {}];
   expect(transferSyntaxOf(uid).encapsulated).toBe(true);
-  const located: LocatedFrames = {
-    image: undefined,
-    encapsulated: true,
-    nativeOffset: 0,
-    nativeFrameBytes: 0,
-    frames: [[{ offset: 10, length: 90 }]],
-  };
+  const located = locatedFragments([[{ offset: 10, length: 90 }]]);
   return [new Blob(Buffer.alloc(200), uid), { index: indexOf(located) }];
 }
 

@@ -2,7 +2,7 @@ import { ExplicitVRLittleEndian, parseFile, RLELossless } from '@callosum/dicom'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { inSyntax } from '../../test-support/kept.js';
-import { documentOf, levelsOf, objectOf, Pictures } from '../../test-support/pictures.js';
+import { documentOf, levelsOf, multiFrame, objectOf, Pictures } from '../../test-support/pictures.js';
 
 const uri = (sop: string, more = ''): string => `?requestType=WADO&studyUID=1.2&seriesUID=1.3&objectUID=${sop}${more}`;
 const png = '&contentType=image%2Fpng';
@@ -14,14 +14,7 @@ describe('WADO-URI', () => {
     pictures = new Pictures();
     pictures.store(
       image,
-      objectOf({
-        sop: '1.5',
-        frames: [
-          [0, 12, 20],
-          [0, 50, 100],
-          [100, 50, 0],
-        ],
-      }),
+      multiFrame('1.5'),
       objectOf({ sop: '1.6', pixels: false }),
       documentOf('1.7', Buffer.from('%PDF-1.7')),
     );
