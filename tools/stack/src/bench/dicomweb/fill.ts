@@ -1,5 +1,4 @@
-import type { DatabaseConfig } from '@callosum/database';
-import pg from 'pg';
+import { fillTables, type IndexDatabase } from '../fill.js';
 
 const batchRows = 50_000;
 const fillMsMax = 1_800_000;
@@ -13,31 +12,19 @@ const studiesOfFamily = 21;
 /** The study of that number, from 0. */
 export const studyInstanceUidOf = (n: number): string => `2.25.71${String(n).padStart(20, '0')}`;
 
-/**
- * Writes studies of one series and one instance straight into study-index's tables, which are empty, as it would have
- * indexed them: what is measured is how they are found. There are no blobs behind them. All of it is made by PostgreSQL.
- */
-export async function fillStudies(
-  { host, port, user, password, database }: Pick<DatabaseConfig, 'host' | 'port' | 'user' | 'password' | 'database'>,
-  studies: number,
-): Promise<void> {
-  const client = new pg.Client({ host, port, user, password, database, statement_timeout: fillMsMax });
-  await client.connect();
-  try {
-    // What is flushed is filled again anyway when it is lost.
-    await client.query('set search_path to study_index; set synchronous_commit to off');
-    for (let from = 0; from < studies; from += batchRows) {
-      const rows = rowsOf(from, Math.min(studies, from + batchRows) - 1, studies);
-      await client.query('begin');
-      for (const insert of inserts) await client.query(insert(rows));
-      await client.query('commit');
-    }
-    // Indexes as a running archive has them: nothing of GIN is left to be put in its place.
-    await client.query('vacuum (analyze) patient, study, series, instance');
-  } finally {
-    await client.end();
-  }
-}
+/** Fills tables that are empty. All of it is made by PostgreSQL. */
+export const fillStudies = (database: IndexDatabase, studies: number): Promise<void> =>
+  fillTables(database, {
+    studies,
+    batchRows,
+    statementMsMax: fillMsMax,
+    // What is lost is filled again anyway.
+    isFlushed: false,
+    inserts: (first, last) => {
+      const rows = rowsOf(first, last, studies);
+      return inserts.map((insert) => [insert(rows)]);
+    },
+  });
 
 /** 65 parts of names, so that beginnings, middles and ends of them are shared as people's are; three make a family name. */
 const syllables =

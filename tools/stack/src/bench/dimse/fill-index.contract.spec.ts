@@ -1,11 +1,8 @@
-import { services } from '@callosum/all-in-one/services';
-import { connect, migrate } from '@callosum/database';
-import { eventTablesMigrations } from '@callosum/event-log';
 import { orSkip, startPostgres, type TestPostgres } from '@callosum/testing';
-import { preparePlatform } from '@callosum/runtime';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { emptyIndex } from '../index-tables.js';
 import { fillIndex } from './fill-index.js';
 import { studyOf, studyQueries } from './studies.js';
 
@@ -17,20 +14,8 @@ describe.skipIf(postgres.missing !== undefined)('studies written straight into t
   let client: pg.Client | undefined;
 
   beforeAll(async () => {
-    const definitions = services.filter(({ name }) => name === 'study-index');
-    const passwordOf = (role: string): string => `password of ${role}`;
-    await preparePlatform({ admin, definitions, passwordOf, eventLogInPostgres: true });
-    for (const { schema, migrations } of definitions) {
-      const role = { ...admin, user: schema, password: passwordOf(schema) };
-      const database = connect<never>(role, schema, () => undefined);
-      await migrate(database.db, schema, { ...eventTablesMigrations, ...migrations });
-      await database.close();
-    }
+    client = await emptyIndex(admin);
     await fillIndex(admin, studies);
-    const { host, port, user, password, database } = admin;
-    client = new pg.Client({ host, port, user, password, database });
-    await client.connect();
-    await client.query('set search_path to study_index');
   });
   afterAll(async () => {
     await client?.end();

@@ -1,38 +1,24 @@
-import type { DatabaseConfig } from '@callosum/database';
 import { type DicomJson, levelOfTag } from '@callosum/dicom';
-import pg from 'pg';
 
+import { fillTables, type IndexDatabase } from '../fill.js';
 import { attributesOf, studyDescription, studyOf } from './studies.js';
 
 const batchRows = 5_000;
 const fillMsMax = 600_000;
 const digest = (kind: string, key: string): string => `bench ${kind} ${key}`;
 
-/**
- * Writes studies of one series and one instance straight into study-index's tables, as it would have indexed them: what is
- * measured is how they are found. There are no blobs behind them.
- */
-export async function fillIndex(
-  { host, port, user, password, database }: Pick<DatabaseConfig, 'host' | 'port' | 'user' | 'password' | 'database'>,
-  studies: number,
-): Promise<void> {
-  const client = new pg.Client({ host, port, user, password, database, statement_timeout: fillMsMax });
-  await client.connect();
-  try {
-    await client.query('set search_path to study_index');
-    for (let from = 0; from < studies; from += batchRows) {
-      const rows = Array.from({ length: Math.min(batchRows, studies - from) }, (_, i) => rowOf(from + i));
-      const parameter = [JSON.stringify(rows)];
-      await client.query('begin');
-      for (const text of [insertPatients, insertStudies, insertSeries, insertInstances])
-        await client.query(text, parameter);
-      await client.query('commit');
-    }
-    await client.query('vacuum (analyze) patient, study, series, instance');
-  } finally {
-    await client.end();
-  }
-}
+export const fillIndex = (database: IndexDatabase, studies: number): Promise<void> =>
+  fillTables(database, {
+    studies,
+    batchRows,
+    statementMsMax: fillMsMax,
+    isFlushed: true,
+    inserts: (first, last) => {
+      const rows = Array.from({ length: last - first + 1 }, (_, i) => rowOf(first + i));
+      const parameters = [JSON.stringify(rows)];
+      return [insertPatients, insertStudies, insertSeries, insertInstances].map((text) => [text, parameters]);
+    },
+  });
 
 function rowOf(n: number) {
   const study = studyOf(n);

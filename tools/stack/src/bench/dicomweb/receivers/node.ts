@@ -11,8 +11,8 @@ import pg from 'pg';
 
 import { type Child, startChild } from '../../../cluster/process.js';
 import { waitReady } from '../../../cluster/readiness.js';
+import type { Places } from '../../command-line.js';
 import { type BenchDatabase, startDatabase } from '../../dimse/receivers/postgres.js';
-import type { Places } from '../options.js';
 import type { Receiver } from '../receiver.js';
 
 export interface RunningNode extends Receiver {

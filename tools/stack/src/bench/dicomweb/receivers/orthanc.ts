@@ -4,8 +4,8 @@ import { join } from 'node:path';
 
 import { freePort, orthancDicomweb, startProcess } from '@callosum/testing';
 
+import type { Places } from '../../command-line.js';
 import { orthancEnv } from '../../dimse/receivers/orthanc.js';
-import type { Places } from '../options.js';
 import type { Receiver } from '../receiver.js';
 
 const readyTimeoutMs = 60_000;
