@@ -20,6 +20,7 @@ import {
   valueHead,
   writePart10,
 } from './index.js';
+import { frameHeader, jpegOf, segment } from '../test-support/jpeg.js';
 
 const ids: DicomJson = {
   '00080016': { vr: 'UI', Value: ['1.2.840.10008.5.1.4.1.1.7'] },
@@ -177,14 +178,14 @@ describe('a dataset of the DICOM JSON model with bulk values', () => {
   });
 });
 
+/** A scan header of one component, and two bytes of a scan (ITU-T T.81 B.2.3). */
+const scanOf = (predictor: number): number[] => [...segment(0xda, 1, 1, 0, predictor, 63, 0), 0, 0];
+
 describe('syntaxOfCodeStream', () => {
   const jpeg = ['1.2.840.10008.1.2.4.70', '1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.51', '1.2.840.10008.1.2.4.57'];
   /** SOI, a frame header of one component, a scan header (ITU-T T.81 B.2.2, B.2.3). */
   const stream = (marker: number, precision: number, predictor = 0): Uint8Array =>
-    Buffer.from([
-      ...[0xff, 0xd8, 0xff, marker, 0, 11, precision, 0, 8, 0, 8, 1, 1, 0x11, 0],
-      ...[0xff, 0xda, 0, 8, 1, 1, 0, predictor, 63, 0, 0, 0],
-    ]);
+    jpegOf(frameHeader(marker, { precision, rows: 8, columns: 8, sampling: [0x11] }), scanOf(predictor));
 
   it.each([
     ['baseline', stream(0xc0, 8), '50'],
@@ -211,13 +212,7 @@ describe('imageAttributesOf', () => {
     precision: number,
     sampling: readonly number[],
     before: readonly number[] = [],
-  ): Uint8Array =>
-    Buffer.from([
-      ...[0xff, 0xd8, ...before],
-      ...[0xff, marker, 0, 8 + 3 * sampling.length, precision, 0, 16, 0, 32, sampling.length],
-      ...sampling.flatMap((factors, i) => [i + 1, factors, 0]),
-      ...[0xff, 0xda, 0, 8, 1, 1, 0, 1, 63, 0, 0, 0],
-    ]);
+  ): Uint8Array => jpegOf(before, frameHeader(marker, { precision, rows: 16, columns: 32, sampling }), scanOf(1));
   /** SOC, SIZ, COD (ITU-T T.800 A.5.1, A.6.1), SOT. */
   const jpeg2000 = (
     components: number,

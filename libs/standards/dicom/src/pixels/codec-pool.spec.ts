@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type DecodeJob, memoryOf, type PictureJob } from './codec-jobs.js';
 import { CodecPool } from './codec-pool.js';
+import { greyBytes } from '../../test-support/stored-frames.js';
 
 const picture = (side = 16, format: PictureJob['format'] = 'jpeg'): PictureJob => ({
   kind: 'picture',
@@ -111,16 +112,7 @@ describe("the codecs' threads", () => {
 const decode = (encoded: Uint8Array): DecodeJob => ({
   kind: 'decode',
   decoder: 'decodeJpeg',
-  image: {
-    rows: 10,
-    columns: 10,
-    samplesPerPixel: 1,
-    bitsAllocated: 8,
-    bitsStored: 8,
-    pixelRepresentation: 0,
-    planarConfiguration: 0,
-    photometricInterpretation: 'MONOCHROME2',
-  },
+  image: { ...greyBytes, rows: 10, columns: 10 },
   encoded,
 });
 

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { readCodeStream } from './codestream.js';
+import { frameHeader, jpegOf, segment } from '../../test-support/jpeg.js';
 
-const segment = (marker: number, ...data: readonly number[]): number[] => [0xff, marker, 0, data.length + 2, ...data];
 const text = (letters: string): number[] => [...Buffer.from(letters, 'latin1')];
 const jfif = segment(0xe0, ...text('JFIF'), 0, 1, 2, 0, 0, 1, 0, 1, 0, 0);
 const adobe = (transform: number): number[] => segment(0xee, ...text('Adobe'), 0, 100, 0, 0, 0, 0, transform);
 const frame = (marker: number, components = 3): number[] =>
-  segment(marker, 8, 0, 2, 0, 3, components, ...Array.from({ length: components }, (_, i) => [i + 1, 0x11, 0]).flat());
+  frameHeader(marker, { rows: 2, columns: 3, sampling: Array.from({ length: components }, () => 0x11) });
 const scan = segment(0xda, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0);
-const jpeg = (...parts: readonly number[][]): Uint8Array => Uint8Array.from([0xff, 0xd8, ...parts.flat(), ...scan]);
+const jpeg = (...parts: readonly number[][]): Uint8Array => jpegOf(...parts, scan);
 
 describe('the colours of a JPEG', () => {
   it.each<[name: string, parts: number[][], colour: string | undefined]>([

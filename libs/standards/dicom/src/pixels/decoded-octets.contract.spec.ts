@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { MissingPrerequisite, orSkip, testDataPath } from '@callosum/testing';
+import { testDataPath } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   ExplicitVRLittleEndian,
@@ -15,17 +15,12 @@ import {
   RLELossless,
   transcodeFrame,
 } from '../index.js';
+import { dcmtk } from '../../test-support/dcmtk.js';
 import { fileOf, imageElements, noise } from '../../test-support/objects.js';
 import { python } from '../../test-support/pydicom-render.js';
 import { storedFrames } from '../../test-support/stored-frames.js';
 
 const run = promisify(execFile);
-const dcmtk = await orSkip(async () => {
-  await run('dcmdjpeg', ['--version']).catch(() => {
-    throw new MissingPrerequisite('DCMTK is not installed', 'apt-get install dcmtk');
-  });
-  return 'dcmdjpeg';
-});
 
 const jpegExtended = '1.2.840.10008.1.2.4.51';
 /** What pydicom decodes by Pillow, pyjpegls and itself; DCMTK decodes JPEG Extended for it. */

@@ -1,18 +1,9 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { decodeEncodedFrame, type ImagePixel } from '../index.js';
+import { greyBytes } from '../../test-support/stored-frames.js';
 
-const image: ImagePixel = {
-  rows: 2,
-  columns: 6,
-  frames: 1,
-  samplesPerPixel: 1,
-  bitsAllocated: 8,
-  bitsStored: 8,
-  pixelRepresentation: 0,
-  planarConfiguration: 0,
-  photometricInterpretation: 'MONOCHROME2',
-};
+const image: ImagePixel = { ...greyBytes, rows: 2, columns: 6, frames: 1 };
 const bits = { ...image, bitsAllocated: 1, bitsStored: 1 };
 const subsampled = { ...image, rows: 1, columns: 2, samplesPerPixel: 3, photometricInterpretation: 'YBR_FULL_422' };
 const byPlane = { ...image, rows: 1, columns: 2, samplesPerPixel: 3, planarConfiguration: 1 };

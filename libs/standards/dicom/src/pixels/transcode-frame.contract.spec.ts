@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { MissingPrerequisite, orSkip, testDataPath } from '@callosum/testing';
+import { testDataPath } from '@callosum/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   decodeFrames,
@@ -16,17 +16,12 @@ import {
   type ImagePixel,
   type ParsedFile,
 } from '../index.js';
+import { dcmtk } from '../../test-support/dcmtk.js';
 import { fileOf, imageElements } from '../../test-support/objects.js';
 import { python } from '../../test-support/pydicom-render.js';
 import { storedFrames } from '../../test-support/stored-frames.js';
 
 const run = promisify(execFile);
-const dcmtk = await orSkip(async () => {
-  await run('dcmdjpeg', ['--version']).catch(() => {
-    throw new MissingPrerequisite('DCMTK is not installed', 'apt-get install dcmtk');
-  });
-  return 'dcmdjpeg';
-});
 
 /** Of each kind of samples and of each stored syntax, those that every lossless one can hold. */
 const sources = [

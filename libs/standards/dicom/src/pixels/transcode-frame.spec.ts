@@ -21,20 +21,10 @@ import {
   type StoredFrame,
 } from '../index.js';
 import { noise } from '../../test-support/objects.js';
-import { storedFrames } from '../../test-support/stored-frames.js';
+import { greyBytes, storedFrames } from '../../test-support/stored-frames.js';
 import { words } from '../../test-support/pictures.js';
 
-const grey: ImagePixel = {
-  rows: 1,
-  columns: 3,
-  frames: 1,
-  samplesPerPixel: 1,
-  bitsAllocated: 16,
-  bitsStored: 16,
-  pixelRepresentation: 0,
-  planarConfiguration: 0,
-  photometricInterpretation: 'MONOCHROME2',
-};
+const grey: ImagePixel = { ...greyBytes, rows: 1, columns: 3, frames: 1, bitsAllocated: 16, bitsStored: 16 };
 const colour: ImagePixel = {
   ...grey,
   rows: 4,

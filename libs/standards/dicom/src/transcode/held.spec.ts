@@ -1,34 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import { type DicomJson, ExplicitVRLittleEndian, RLELossless, transcode } from '../index.js';
-import { fileOf, imageElements, noise, sourceOf, transcoded } from '../../test-support/objects.js';
+import { fileOf, imageElements, type ImageOptions, noise, sourceOf, transcoded } from '../../test-support/objects.js';
+import { rleFrameOf } from '../../test-support/stored-frames.js';
 
 /** One RLE frame of 4 × 6 words: two segments of literals, and as many bytes behind them. */
 function rleFrame(behind: number): Uint8Array {
   const literal = Buffer.concat([Uint8Array.of(23), noise(24)]);
-  const header = Buffer.alloc(64);
-  header.writeUInt32LE(2, 0);
-  header.writeUInt32LE(64, 4);
-  header.writeUInt32LE(64 + literal.length, 8);
-  return new Uint8Array(Buffer.concat([header, literal, literal, Buffer.alloc(behind)]));
+  return rleFrameOf(literal, Buffer.concat([literal, Buffer.alloc(behind)]));
 }
 
-const pixels = (frame: Uint8Array): DicomJson => ({
-  ...imageElements(),
+const inFragment = (frame: Uint8Array, image?: ImageOptions): DicomJson => ({
+  ...imageElements(image),
   '7FE00010': { vr: 'OB', fragments: [new Uint8Array(0), frame] },
 });
 const icons = (count: number, side: number): DicomJson => {
-  const icon = {
-    ...imageElements({ bits: 8, rows: side, columns: side }),
-    '7FE00010': { vr: 'OB', fragments: [new Uint8Array(0), new Uint8Array(64)] },
-  };
-  return { ...pixels(rleFrame(0)), '00880200': { vr: 'SQ', Value: Array.from({ length: count }, () => icon) } };
+  const icon = inFragment(new Uint8Array(64), { bits: 8, rows: side, columns: side });
+  return { ...inFragment(rleFrame(0)), '00880200': { vr: 'SQ', Value: Array.from({ length: count }, () => icon) } };
 };
 
 describe('what is held of an object while it is transcoded', () => {
   it('is no code stream that is far longer than its frame could make it', async () => {
-    const enough = await transcoded(fileOf(pixels(rleFrame(200 * 1024)), RLELossless), ExplicitVRLittleEndian);
+    const enough = await transcoded(fileOf(inFragment(rleFrame(200 * 1024)), RLELossless), ExplicitVRLittleEndian);
     expect(enough.length).toBeLessThan(10_000);
-    const long = fileOf(pixels(rleFrame(300 * 1024)), RLELossless);
+    const long = fileOf(inFragment(rleFrame(300 * 1024)), RLELossless);
     await expect(transcoded(long, ExplicitVRLittleEndian)).rejects.toMatchObject({ code: 'dicom.pixel-data-broken' });
   });
 

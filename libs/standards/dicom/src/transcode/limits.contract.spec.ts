@@ -16,6 +16,7 @@ import {
 import { type CodecImage, type CodecJob, memoryOf } from '../pixels/codec-jobs.js';
 import { CodecPool } from '../pixels/codec-pool.js';
 import { fileOf, imageElements, noise, transcoded } from '../../test-support/objects.js';
+import { greyBytes } from '../../test-support/stored-frames.js';
 
 const compressed = [RLELossless, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless];
 
@@ -123,16 +124,7 @@ describe('memory', () => {
 });
 
 describe('the codec threads', () => {
-  const image: CodecImage = {
-    rows: 512,
-    columns: 512,
-    samplesPerPixel: 1,
-    bitsAllocated: 16,
-    bitsStored: 16,
-    pixelRepresentation: 0,
-    planarConfiguration: 0,
-    photometricInterpretation: 'MONOCHROME2',
-  };
+  const image: CodecImage = { ...greyBytes, rows: 512, columns: 512, bitsAllocated: 16, bitsStored: 16 };
   const encode = () =>
     ({ kind: 'encode', encoder: 'encodeJpeg2000', decoder: 'decodeJpeg2000', image, samples: noise(524_288) }) as const;
   const broken = () => ({ kind: 'decode', decoder: 'decodeJpeg2000', image, encoded: noise(10_000) }) as const;
