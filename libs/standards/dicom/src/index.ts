@@ -32,6 +32,7 @@ export * from './json-slots.js';
 export * from './json-text.js';
 export * from './json-to-part10.js';
 export * from './json-to-part10-image.js';
+export * from './json-to-part10-options.js';
 export * from './json-to-part10-syntax.js';
 export * from './xml.js';
 export * from './attributes.js';

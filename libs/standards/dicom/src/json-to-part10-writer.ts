@@ -1,7 +1,7 @@
 import type { ByteBlocks } from './byte-blocks.js';
 import { DicomWriteError } from './errors.js';
 import type { DicomJson, DicomJsonElement, DicomJsonValue, PersonName } from './json.js';
-import type { BulkValue, Part10Options } from './json-to-part10.js';
+import type { BulkValue, Part10Options } from './json-to-part10-options.js';
 import { StepCount, type Steps } from './parse/loop-turns.js';
 import type { Tag } from './tags.js';
 import { allVrs, bulkVrs, longFormVrs, textVrs } from './vr.js';

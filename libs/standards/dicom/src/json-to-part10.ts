@@ -2,7 +2,8 @@ import { isUid } from '@callosum/kernel';
 import { ByteBlocks } from './byte-blocks.js';
 import { DicomWriteError } from './errors.js';
 import { implementationClassUid, implementationVersionName } from './implementation.js';
-import type { BytePieces, DicomJson } from './json.js';
+import type { DicomJson } from './json.js';
+import type { Part10Options } from './json-to-part10-options.js';
 import { CheckedWriter, isAsciiText, itemOf } from './json-to-part10-writer.js';
 import { StepCount, type Steps } from './parse/loop-turns.js';
 import type { Tag } from './tags.js';
@@ -15,17 +16,6 @@ export interface BulkReference {
   readonly path: string;
   /** As the dataset has it, absolute or not. */
   readonly uri: string;
-}
-
-/** What came for a reference: the bytes of the value in little-endian order, or encapsulated frames, one fragment each. */
-export type BulkValue = { readonly bytes: BytePieces } | { readonly frames: readonly BytePieces[] };
-
-export interface Part10Options {
-  readonly transferSyntaxUid: string;
-  /** By path. Where a reference has none, `DicomWriteError`. */
-  readonly values?: ReadonlyMap<string, BulkValue>;
-  /** An element of the dataset itself that is left out, since its value is written between the two parts. */
-  readonly around?: Tag;
 }
 
 export interface Part10Parts {
