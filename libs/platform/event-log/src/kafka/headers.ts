@@ -58,7 +58,7 @@ const idOf = (topic: string, partition: number, { headers, offset }: KafkaMessag
   headerText(headers, 'ce_id') ?? `${topic}/${partition}/${offset}`;
 
 /** What a record is ordered by: its key, or where it has none its id. */
-export const keyOf = (topic: string, partition: number, message: KafkaMessage): string =>
+const keyOf = (topic: string, partition: number, message: KafkaMessage): string =>
   text(message.key) || idOf(topic, partition, message);
 
 function headerText(headers: IHeaders | undefined, name: string): string | undefined {

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
+import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
 
+import type { LogEvent } from '../event.js';
 import { handlerOf, type RunHandler, runEventsMax, type Subscription, type SubscriptionOptions } from '../event-log.js';
 import { committer } from './committer.js';
-import { fromMessage, keyOf } from './headers.js';
+import { fromMessage } from './headers.js';
 import { Membership, RejoinError } from './membership.js';
 import { SilenceWatch } from './silence-watch.js';
 
@@ -203,15 +204,16 @@ export class KafkaSubscription implements Subscription {
     const membership = this.#membership;
     const commit = committer(payload, membership);
     const { topic, partition, messages } = payload.batch;
-    const fetched = messages.map((message) => ({ topic, key: keyOf(topic, partition, message) }));
-    const handler = handlerOf(this.options.handler, fetched);
+    const events = messages.map((message) => fromMessage(topic, partition, message));
+    const handler = handlerOf(this.options.handler, events);
     try {
-      for (let handled = 0; handled < messages.length;) {
+      for (let handled = 0; handled < events.length;) {
         if (membership.ending || !payload.isRunning() || payload.isStale()) break;
-        const next = messages.slice(handled, handled + runEventsMax);
-        const last = next[(await this.#handle(payload, membership, next, handler)) - 1];
+        const next = events.slice(handled, handled + runEventsMax);
+        const count = await this.#handle(payload, membership, next, handler);
+        const last = count > 0 ? messages[handled + count - 1] : undefined;
         if (!last) break;
-        handled = messages.indexOf(last, handled) + 1;
+        handled += count;
         payload.resolveOffset(last.offset);
         await commit.later(last.offset);
         await this.#beat(payload, membership);
@@ -226,7 +228,7 @@ export class KafkaSubscription implements Subscription {
   async #handle(
     { batch, ...payload }: EachBatchPayload,
     membership: Membership,
-    messages: readonly KafkaMessage[],
+    events: readonly LogEvent[],
     handler: RunHandler,
   ): Promise<number> {
     const place = `${batch.topic}/${batch.partition}`;
@@ -234,7 +236,6 @@ export class KafkaSubscription implements Subscription {
     const beating = setInterval(() => void this.#beat(payload, membership), this.#heartbeatMs);
     try {
       if (!(await membership.outlasts(Promise.resolve(this.#abandoned.get(place))))) return 0;
-      const events = messages.map((message) => fromMessage(batch.topic, batch.partition, message));
       const work = handler(events, membership.signal);
       if (await membership.outlasts(work)) return await work;
       this.#abandon(place, work);
