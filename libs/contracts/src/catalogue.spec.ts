@@ -35,7 +35,7 @@ const produces = (service: ServiceName, key: string): boolean =>
   added(files(service)).has(key) || (archiveAdds.has(key) && stores(service));
 
 const handlers = (service: ServiceName): string[] =>
-  [...code(service).matchAll(/@EventPattern(?:<[^>]*>)?\(([^)]*)\)/g)].map((match) => (match[1] ?? '').trim());
+  [...code(service).matchAll(/@EventPattern(?:<[^>]*>)?\(([^),]*)/g)].map((match) => (match[1] ?? '').trim());
 
 const entries = Object.entries(topics);
 
