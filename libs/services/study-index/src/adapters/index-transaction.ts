@@ -18,6 +18,7 @@ import { jsonColumn } from './json-column.js';
 import { storedPieces } from './stored-pieces.js';
 import { asContention } from './patients.js';
 import { findInstances } from './found-instances.js';
+import { identityVersions } from './identity-versions.js';
 import { cleanIdentity, emptyStudy, patientRow } from './rows.js';
 import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
@@ -196,30 +197,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
     return refreshSeries(this.trx, studyInstanceUid, seriesInstanceUid, this.force);
   }
 
-  async identityVersions(studyInstanceUid: string): Promise<readonly IdentityAttributes[]> {
-    const versions = (issued: boolean) =>
-      this.trx
-        .selectFrom('instance as i')
-        .innerJoin('patient as p', 'p.patient_digest', 'i.patient_digest')
-        .where('i.study_instance_uid', '=', studyInstanceUid)
-        .where('i.issued_by_callosum', '=', issued)
-        .groupBy('p.patient_digest')
-        .selectAll('p')
-        .orderBy((eb) => eb.fn.min('i.stored_at'))
-        // As the instance that stands for the study is chosen: the first account is its own.
-        .orderBy(sql`(array_agg(i.sop_instance_uid order by i.stored_at, i.sop_instance_uid))[1]`)
-        .execute();
-    const source = await versions(false);
-    const rows = source.length > 0 ? source : await versions(true);
-    return rows.map((row) => ({
-      patientId: row.patient_id,
-      issuerOfPatientId: row.issuer_of_patient_id,
-      issuerUniversalEntityId: row.issuer_universal_entity_id,
-      issuerUniversalEntityIdType: row.issuer_universal_entity_id_type,
-      patientName: row.patient_name,
-      patientBirthDate: row.patient_birth_date,
-      patientSex: row.patient_sex,
-    }));
+  identityVersions(studyInstanceUid: string): Promise<readonly IdentityAttributes[]> {
+    return identityVersions(this.trx, studyInstanceUid);
   }
 
   async saveStudy(
