@@ -80,6 +80,31 @@ describe('what metadata may cost', () => {
     expect((await tried.send([metadata(inline('1.2'))])).status).toBe(200);
   });
 
+  it('datasets of two requests are objects one after the other, however long the first takes', async () => {
+    const tried = new Tried();
+    const opened: string[] = [];
+    const begin = tried.intake.begin.bind(tried.intake);
+    tried.intake.begin = (context) => {
+      opened.push(context.source);
+      return begin(context);
+    };
+    const { '7FE00010': _pixels, ...json } = ct('1.1').json;
+    const send = (source: string, items: number) => {
+      const many = { vr: 'SQ', Value: Array.from({ length: items }, () => ({})) };
+      const text = Buffer.from(JSON.stringify({ ...json, '00081140': many }));
+      const body = (async function* () {
+        await Promise.resolve();
+        yield text;
+      })();
+      const request = { contentType: 'application/dicom+json', contentEncoding: '', studyInstanceUid: undefined };
+      return tried.stores.store({ ...request, source, body, baseUrl: 'http://here/dicom-web' });
+    };
+    const answers = await Promise.all([send('of many turns', 25_000), send('of none', 1)]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    // Side by side the short one would be written first.
+    expect(opened).toEqual(['of many turns', 'of none']);
+  });
+
   it.each([
     ['cut off', '[{"00080018":{"vr":"UI"', BadRequestError],
     ['no array of datasets', '"[]"', BadRequestError],
