@@ -33,7 +33,10 @@ export const findAnswers = stated({
     status: QueryStatus.PendingOptionalKeysUnsupported,
     when: 'A match, and some keys were not matched by',
   },
-  indexAway: { status: QueryStatus.OutOfResources, when: 'The index cannot answer now' },
+  indexAway: {
+    status: QueryStatus.OutOfResources,
+    when: 'The index cannot answer now, or the query waited for others for a minute, or too many like it wait already',
+  },
   tooBroad: { status: QueryStatus.OutOfResources, when: 'The query finds nothing for 30 s' },
   wrongIdentifier: {
     status: QueryStatus.IdentifierDoesNotMatchSopClass,
