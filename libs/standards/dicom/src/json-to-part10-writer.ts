@@ -40,6 +40,7 @@ class AsciiSearch {
   constructor(private readonly options: Part10Options) {}
 
   *isAscii(dataset: DicomJson, path: string, isTop: boolean): Steps<boolean> {
+    if (this.#count.isDue()) yield;
     for (const tag of Object.keys(dataset)) {
       const { vr = '', Value: values = [], BulkDataURI: uri } = dataset[tag] ?? {};
       if (this.#count.isDue(1 + values.length)) yield;
@@ -96,6 +97,7 @@ export class CheckedWriter {
     isWanted: ((tag: Tag) => boolean) | undefined,
     out: ByteBlocks,
   ): Steps<void> {
+    if (this.#count.isDue()) yield;
     const isTop = isWanted !== undefined;
     const tags = Object.keys(dataset).filter((tag) => isWritten(tag, isTop) && isWanted?.(tag) !== false);
     const saysUnicode = isTop && !this.isAsciiText && isWanted(characterSetTag);

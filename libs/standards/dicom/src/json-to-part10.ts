@@ -34,6 +34,8 @@ export function* bulkReferencesOf(dataset: DicomJson): Steps<BulkReference[]> {
 }
 
 function* findReferences(dataset: DicomJson, path: string, found: BulkReference[], count: StepCount): Steps<void> {
+  // An item without elements is a step too, here and wherever datasets are gone through.
+  if (count.isDue()) yield;
   for (const tag of Object.keys(dataset)) {
     if (count.isDue()) yield;
     const { vr = '', BulkDataURI: uri, Value: values = [] } = dataset[tag] ?? {};

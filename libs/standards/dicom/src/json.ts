@@ -153,6 +153,8 @@ export const dicomJsonSteps = (json: unknown): Steps<DicomJson> => datasetOfJson
 function* datasetOfJson(json: unknown, depth: number, count: StepCount): Steps<DicomJson> {
   if (!isRecord(json) || depth > jsonDepthMax)
     throw notDicomJson(depth > jsonDepthMax ? 'nested too deep' : 'a dataset is no object');
+  // An item without elements is a step too.
+  if (count.isDue()) yield;
   const dataset: DicomJson = {};
   for (const tag of Object.keys(json)) {
     if (!/^[0-9A-Fa-f]{8}$/.test(tag)) throw notDicomJson('a member is no tag');
