@@ -14,10 +14,14 @@ const study = {
   attributes: {},
 };
 
-/** A store whose pages are these, one after the other, without an end. */
+/** A search that is not ended looks on without a turn of anybody else: no timeout of a test would end it. */
+const pagesMax = 20;
+
+/** A store whose pages are these, one after the other, again and again. */
 function pagesOf(pages: readonly Omit<SearchPage, 'next'>[]) {
   let asked = 0;
   const page: SearchStore['page'] = () => {
+    if (asked === pagesMax) return Promise.reject(new Error('the search goes on and on'));
     const next = pages[asked++ % pages.length];
     return Promise.resolve({ rows: [], ...next, next: { at: asked } });
   };
