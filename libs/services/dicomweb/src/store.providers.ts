@@ -28,8 +28,8 @@ export const storeProviders: Provider[] = [
 const jsonDepthMax = 4 * 64;
 /**
  * Commas and openings of objects and arrays in one dataset: two an element that is empty, four one with a value, some 100 a
- * frame of functional groups. So many are 100,000 elements at most, some 100 MB of objects, of which there are one dataset's
- * of the process at a time.
+ * frame of functional groups. So many are 100,000 items at most, some 30 MB of objects, of which there are one dataset's of
+ * the process at a time.
  */
 const jsonValuesMax = 200_000;
 
