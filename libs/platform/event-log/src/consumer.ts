@@ -70,6 +70,8 @@ export function withPolicyPerFetch(options: RunPolicyOptions): FetchHandler {
 function runs(options: RunPolicyOptions, fetched: Fetched): RunHandler {
   const { group, together } = options;
   const alone = new Set<string>();
+  /** What a run found away, until one of its facts is handled by itself. */
+  let away: string | undefined;
   return async (events, lost) => {
     const [first] = events;
     if (!first) return 0;
@@ -81,8 +83,10 @@ function runs(options: RunPolicyOptions, fetched: Fetched): RunHandler {
         await together.dispatch(run, lost);
         for (const event of run) countEvent(group, event, 'handled', startedAt);
         return count;
-      } catch {
+      } catch (error) {
+        // The spans of the run have the code; who is at fault is found, and told, one by one.
         if (lost?.aborted) throw new PartitionLostError(first.topic);
+        if (isTransient(error)) away = errorCode(error);
         for (const event of run) {
           countEvent(group, event, 'retried', startedAt);
           alone.add(event.id);
@@ -90,7 +94,9 @@ function runs(options: RunPolicyOptions, fetched: Fetched): RunHandler {
       }
     }
     alone.delete(first.id);
-    await handle(options, fetched, first, lost);
+    const wasAway = away;
+    away = undefined;
+    await handle(options, fetched, first, lost, wasAway);
     return 1;
   };
 }
@@ -100,6 +106,7 @@ async function handle(
   fetched: Fetched,
   event: LogEvent,
   lost: AbortSignal | undefined,
+  awayBefore?: string,
 ): Promise<void> {
   const { group, parked, dispatch, backoff, onParked, onRecovered } = options;
   const stillOurs = (): void => {
@@ -112,7 +119,7 @@ async function handle(
     return;
   }
   const patience = new Patience(backoff);
-  let away: string | undefined;
+  let away = awayBefore;
   for (;;) {
     const startedAt = performance.now();
     try {

@@ -277,6 +277,26 @@ describe('withPolicyPerFetch', () => {
     expect(asked).toEqual(['held k', 'park k', 'behind k', 'behind k']);
   });
 
+  it('tells that what was away for a run answers again, once one of its facts is handled', async () => {
+    const recovered: string[] = [];
+    const handled: number[] = [];
+    const handler = withPolicyPerFetch({
+      group: 'g',
+      parked: store([]) as never,
+      onRecovered: (code) => void recovered.push(code),
+      dispatch: (event) => Promise.resolve(void handled.push(revisionOf(event))),
+      together: {
+        countOf: ({ length }) => length,
+        dispatch: () => Promise.reject(new CallosumError('a.away', 'unavailable', 'x')),
+      },
+    }).ofFetched(places);
+    const events = [fact('k', 1), fact('k', 2)];
+    expect(await handler(events)).toBe(1);
+    expect(await handler(events.slice(1))).toBe(1);
+    expect(handled).toEqual([1, 2]);
+    expect(recovered).toEqual(['a.away']);
+  });
+
   it('decides nothing about facts that failed together once the partition is another member’s', async () => {
     const asked: string[] = [];
     const { done, all } = takingThree(asked, new Set([2]));
