@@ -4,6 +4,7 @@ import { isUid } from '@callosum/kernel';
 import { TooManySearchesError } from '../domain/errors/search.js';
 import type { FoundRows, StudyIndexReader } from './ports/index.js';
 import type { RecentBlobs } from './ports/recent.js';
+import { WaitedInVain } from './waited-in-vain.js';
 
 export interface SearchLimits {
   /** Requests at once: each holds what is found until it is known whether there is more. */
@@ -33,10 +34,6 @@ const recentMs = 15 * 60_000;
 const awaitedMax = 1_000;
 /** Requests that wait at once: each asks the index again and again, on connections that indexing needs. More look once. */
 const waitingMax = 32;
-/** What was waited for in vain is only looked for, for so long: one object that nobody can index holds up no viewer. */
-const vainMs = 10_000;
-/** Blobs of which that is remembered; of more none is. */
-const vainMax = 10_000;
 
 /** QIDO-RS (PS3.18 10.6) over the index, in bounded memory. */
 export class SearchMatches {
@@ -44,8 +41,8 @@ export class SearchMatches {
   /** By who asks. */
   readonly #runningOf = new Map<string, number>();
   #waiting = 0;
-  /** Blobs that were waited for in vain, and until when that counts. */
-  readonly #vain = new Map<string, number>();
+  /** These are only looked for. */
+  readonly #vain = new WaitedInVain();
 
   constructor(
     private readonly index: StudyIndexReader,
@@ -125,29 +122,21 @@ export class SearchMatches {
     const study = studyOf(request);
     if (study === undefined || this.limits.indexWaitMs === 0) return 0;
     const blobKeys = await this.archive.recentBlobs(study, recentMs, awaitedMax);
-    const now = performance.now();
-    const isVain = (key: string): boolean => (this.#vain.get(key) ?? 0) > now;
-    const awaited = blobKeys.filter((key) => !isVain(key));
+    const vain = new Set(blobKeys.filter((key) => this.#vain.has(key)));
+    const awaited = blobKeys.filter((key) => !vain.has(key));
     let notIndexed = 0;
-    if (awaited.length < blobKeys.length)
-      notIndexed += (await this.index.awaitIndexed(study, blobKeys.filter(isVain), 0, signal)).size;
+    if (vain.size > 0) notIndexed += (await this.index.awaitIndexed(study, [...vain], 0, signal)).size;
     if (awaited.length === 0) return notIndexed;
     const isOneTooMany = this.#waiting >= waitingMax;
     this.#waiting++;
     try {
       const waitMs = isOneTooMany ? 0 : this.limits.indexWaitMs;
       const missing = await this.index.awaitIndexed(study, awaited, waitMs, signal);
-      if (!isOneTooMany) this.#remember(missing);
+      if (!isOneTooMany) this.#vain.remember(missing);
       return notIndexed + missing.size;
     } finally {
       this.#waiting--;
     }
-  }
-
-  #remember(missing: ReadonlySet<string>): void {
-    const now = performance.now();
-    for (const [key, until] of this.#vain) if (until <= now) this.#vain.delete(key);
-    for (const key of missing) if (this.#vain.size < vainMax) this.#vain.set(key, now + vainMs);
   }
 }
 

@@ -7,6 +7,15 @@ import { rowOf, useQidoDoor } from '../../test-support/qido-door.js';
 
 describe('a QIDO-RS request among others, or of a client that takes its time,', () => {
   const door = useQidoDoor();
+  /** The index finds nothing, and says so when what this gives is called. */
+  const nothingUntil = (): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    door.answer = async function* () {
+      await promise;
+      yield* [];
+    };
+    return () => resolve(undefined);
+  };
 
   it('whose client has gone is not searched on', async () => {
     let given = 0;
@@ -94,12 +103,7 @@ describe('a QIDO-RS request among others, or of a client that takes its time,', 
   });
 
   it('is 503 when as many search as may, until one of them ends', async () => {
-    let go = (): void => undefined;
-    const gate = new Promise<void>((resolve) => (go = resolve));
-    door.answer = async function* () {
-      await gate;
-      yield* [];
-    };
+    const go = nothingUntil();
     const as = (principal: string) =>
       door.http.inject({ url: '/dicom-web/studies', headers: { 'x-principal': principal } });
     const waiting = ['one', 'one', 'two', 'two'].map(as);
@@ -112,12 +116,7 @@ describe('a QIDO-RS request among others, or of a client that takes its time,', 
   });
 
   it('is 503 when its client has half of all, and says to the index who asks', async () => {
-    let go = (): void => undefined;
-    const gate = new Promise<void>((resolve) => (go = resolve));
-    door.answer = async function* () {
-      await gate;
-      yield* [];
-    };
+    const go = nothingUntil();
     const first = [door.http.inject('/dicom-web/studies'), door.http.inject('/dicom-web/studies')];
     await expect.poll(() => door.asked.length).toBe(2);
     expect((await door.http.inject('/dicom-web/studies')).statusCode).toBe(503);
