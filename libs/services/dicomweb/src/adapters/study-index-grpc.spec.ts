@@ -122,6 +122,7 @@ describe('the index', () => {
     [Status.UNAVAILABLE, 'study-index.too-many-searches: come again', TooManySearchesError],
     [Status.INVALID_ARGUMENT, 'no UID', BadRequestError],
     [Status.DEADLINE_EXCEEDED, 'study-index.search-too-broad: narrow it', TooLargeError],
+    [Status.INVALID_ARGUMENT, 'study-index.answer-too-large: ask for less', TooLargeError],
     [Status.DEADLINE_EXCEEDED, 'the network', IndexUnavailableError],
   ] as const)('that fails with status %i %s is told as what it is', async (code, details, error) => {
     const index = indexOf({

@@ -148,6 +148,9 @@ export class StudyIndexGrpc implements StudyIndexReader {
     // A narrower search is answered; any other deadline is one of the network.
     if (error.code === Status.DEADLINE_EXCEEDED && error.details.startsWith('study-index.search-too-broad'))
       return new TooLargeError(error.details);
+    // So is one that asks for fewer attributes.
+    if (error.code === Status.INVALID_ARGUMENT && error.details.startsWith('study-index.answer-too-large'))
+      return new TooLargeError(error.details);
     // It answers: others ask for as much as it looks for.
     if (error.code === Status.UNAVAILABLE && error.details.startsWith('study-index.too-many-searches'))
       return new TooManySearchesError({ cause: error });

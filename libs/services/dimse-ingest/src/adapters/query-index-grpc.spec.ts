@@ -1,7 +1,9 @@
 import type { imaging } from '@callosum/contracts';
 import type { StudyIndexClient } from '@callosum/runtime';
+import { ClientError, Status } from 'nice-grpc';
 import { describe, expect, it } from 'vitest';
 
+import { IdentifierError, IndexUnavailableError, MatchTooLargeError } from '../domain/query-errors.js';
 import { QueryIndexGrpc } from './query-index-grpc.js';
 
 describe('what a retrieve asks of the index', () => {
@@ -33,5 +35,23 @@ describe('what a retrieve asks of the index', () => {
         blobKey: 'k',
       },
     ]);
+  });
+});
+
+describe('what a C-FIND asks of the index', () => {
+  it.each([
+    [Status.INVALID_ARGUMENT, 'study-index.answer-too-large: ask for less', MatchTooLargeError],
+    [Status.INVALID_ARGUMENT, 'dicom.malformed-match: match on 00080020', IdentifierError],
+    [Status.RESOURCE_EXHAUSTED, '', IndexUnavailableError],
+  ] as const)('that fails with status %i %s is told as what it is', async (code, details, error) => {
+    const client = {
+      async *search() {
+        yield* await Promise.resolve([]);
+        throw new ClientError('/callosum.imaging.v1.StudyIndexService/Search', code, details);
+      },
+    } as unknown as StudyIndexClient;
+    const asked = { level: 'STUDY', keys: [], fuzzyNames: false, combinedDatetime: false, emptyValues: false } as const;
+    const found = new QueryIndexGrpc(client).search(asked, new AbortController().signal);
+    await expect(found.next()).rejects.toBeInstanceOf(error);
   });
 });

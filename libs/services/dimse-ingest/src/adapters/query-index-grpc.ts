@@ -4,7 +4,12 @@ import type { StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
 import type { IndexMatch, IndexSearch, LocatedInstance, QueryIndex, StudyPart } from '../application/query-ports.js';
-import { IdentifierError, IndexUnavailableError, SearchTooBroadError } from '../domain/query-errors.js';
+import {
+  IdentifierError,
+  IndexUnavailableError,
+  MatchTooLargeError,
+  SearchTooBroadError,
+} from '../domain/query-errors.js';
 import type { QueryLevel } from '../domain/query-model.js';
 
 /** A peer reads 100,000 matches as slowly as it likes; its association's own timers say when it is gone. */
@@ -69,6 +74,8 @@ function translated(error: unknown): unknown {
   const { code, details } = error;
   if (code === Status.DEADLINE_EXCEEDED && details.startsWith('study-index.search-too-broad'))
     return new SearchTooBroadError({ cause: error });
+  if (code === Status.INVALID_ARGUMENT && details.startsWith('study-index.answer-too-large'))
+    return new MatchTooLargeError({ cause: error });
   if (code !== Status.INVALID_ARGUMENT) return new IndexUnavailableError({ cause: error });
   const tag = /\bmatch on ([0-9A-F]{8})/.exec(details)?.[1];
   return new IdentifierError(`${tag ?? 'a key'} cannot be matched`, tag === undefined ? [] : [tag], { cause: error });

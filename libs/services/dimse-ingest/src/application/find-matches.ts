@@ -21,7 +21,7 @@ export class FindMatches {
     private readonly aet: string,
   ) {}
 
-  /** @throws {IdentifierError} @throws {SearchTooBroadError} @throws {IndexUnavailableError} */
+  /** @throws {IdentifierError} @throws {SearchTooBroadError} @throws {MatchTooLargeError} @throws {IndexUnavailableError} */
   async *execute(
     identifier: DicomJson,
     root: QueryRoot,

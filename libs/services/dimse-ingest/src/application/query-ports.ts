@@ -39,7 +39,7 @@ export interface LocatedInstance {
  * @throws {IndexUnavailableError} @throws {IdentifierError} a value that cannot be read
  */
 export interface QueryIndex {
-  /** @throws {SearchTooBroadError} */
+  /** @throws {SearchTooBroadError} @throws {MatchTooLargeError} */
   search(search: IndexSearch, signal: AbortSignal): AsyncIterable<IndexMatch>;
   /** Current instances, in their order; none of what is not known. */
   instances(part: StudyPart, signal: AbortSignal): AsyncIterable<LocatedInstance>;

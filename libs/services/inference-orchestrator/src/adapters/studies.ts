@@ -5,7 +5,7 @@ import type { StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
 import type { LocatedInstance, Studies } from '../application/ports.js';
-import { StudyNotIndexedError, StudyUnavailableError } from '../domain/errors.js';
+import { StudyNotIndexedError, StudyTooLargeError, StudyUnavailableError } from '../domain/errors.js';
 import type { IndexedStudy } from '../domain/selection.js';
 
 /** study-index over gRPC. */
@@ -48,7 +48,7 @@ export class GrpcStudies implements Studies {
         });
       }
     } catch (error) {
-      throw new StudyUnavailableError(studyInstanceUid, { cause: error });
+      throw unreadable(studyInstanceUid, error);
     }
     return located;
   }
@@ -62,7 +62,7 @@ export class GrpcStudies implements Studies {
         digests.set(sopInstanceUid, contentDigest(JSON.parse(dicomJson) as DicomJson));
       }
     } catch (error) {
-      throw new StudyUnavailableError(studyInstanceUid, { cause: error });
+      throw unreadable(studyInstanceUid, error);
     }
     return digests;
   }
@@ -96,8 +96,14 @@ function contentDigest(metadata: DicomJson): string {
   return createHash('sha256').update(JSON.stringify(read)).digest('hex');
 }
 
-function peerError(studyInstanceUid: string, cause: unknown): Error {
-  return cause instanceof ClientError && cause.code === Status.NOT_FOUND
+const peerError = (studyInstanceUid: string, cause: unknown): Error =>
+  cause instanceof ClientError && cause.code === Status.NOT_FOUND
     ? new StudyNotIndexedError(studyInstanceUid)
+    : unreadable(studyInstanceUid, cause);
+
+const unreadable = (studyInstanceUid: string, cause: unknown): Error =>
+  cause instanceof ClientError &&
+  cause.code === Status.INVALID_ARGUMENT &&
+  cause.details.startsWith('study-index.answer-too-large')
+    ? new StudyTooLargeError(studyInstanceUid, { cause })
     : new StudyUnavailableError(studyInstanceUid, { cause });
-}

@@ -49,9 +49,9 @@ export interface LocatedInstance {
 
 /** What study-index says. */
 export interface Studies {
-  /** @throws {StudyUnavailableError} @throws {StudyNotIndexedError} */
+  /** @throws {StudyUnavailableError} @throws {StudyNotIndexedError} @throws {StudyTooLargeError} */
   study(studyInstanceUid: string): Promise<IndexedStudy>;
-  /** Current source instances of a series. @throws {StudyUnavailableError} */
+  /** Current source instances of a series. @throws {StudyUnavailableError} @throws {StudyTooLargeError} */
   locate(studyInstanceUid: string, seriesInstanceUid: string): Promise<readonly LocatedInstance[]>;
 }
 

@@ -88,6 +88,13 @@ export class StudyUnavailableError extends CallosumError {
   }
 }
 
+/** Thrown when the index has more of a study than one message holds: another try gives the same. */
+export class StudyTooLargeError extends CallosumError {
+  constructor(studyInstanceUid: string, options?: { cause?: unknown }) {
+    super('inference.study-too-large', 'invalid', `study ${studyInstanceUid} is too large to be considered`, options);
+  }
+}
+
 /** Thrown when somebody asks about a study the index does not know. */
 export class StudyNotIndexedError extends CallosumError {
   constructor(studyInstanceUid: string) {

@@ -9,7 +9,7 @@ import { considerStudy } from '../application/consider-study.js';
 import type { Artifacts, Attempts, JobQueries, LabelMaps, Models, Origin, Studies } from '../application/ports.js';
 import type { CompletedStudy, Scheduling } from '../application/scheduling-ports.js';
 import type { Manifest } from '../domain/manifest.js';
-import { StudyNotIndexedError } from '../domain/errors.js';
+import { StudyNotIndexedError, StudyTooLargeError } from '../domain/errors.js';
 import {
   ARTIFACTS,
   ATTEMPTS,
@@ -112,7 +112,8 @@ export class UpkeepLoop implements OnApplicationBootstrap, BeforeApplicationShut
     const options = { traceparent, attributes: { 'callosum.study': studyInstanceUid, 'callosum.revision': revision } };
     await withSpan(service, 'schedule jobs', options, async () => {
       const study = await this.studies.study(studyInstanceUid).catch((error: unknown) => {
-        if (error instanceof StudyNotIndexedError) return undefined;
+        // One that nobody can read holds up none of the others.
+        if (error instanceof StudyNotIndexedError || error instanceof StudyTooLargeError) return undefined;
         throw error;
       });
       if (!study || study.revision > revision) return;

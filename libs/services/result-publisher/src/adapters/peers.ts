@@ -4,7 +4,12 @@ import { identity, type imaging } from '@callosum/contracts';
 import type { IdentityClient, StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
-import { LinkNotCurrentError, PeerUnavailableError, StudyNotIndexedError } from '../application/errors.js';
+import {
+  LinkNotCurrentError,
+  PeerUnavailableError,
+  StudyNotIndexedError,
+  StudyTooLargeError,
+} from '../application/errors.js';
 import type {
   ClaimedPublication,
   LeasePurpose,
@@ -23,7 +28,7 @@ export class GrpcStudyReader implements StudyReader {
   async study(studyInstanceUid: string): Promise<StudyContents> {
     const { study } = await this.client.getStudy({ studyInstanceUid }).catch((error: unknown) => {
       if (statusOf(error) === Status.NOT_FOUND) throw new StudyNotIndexedError(studyInstanceUid);
-      throw peerError('study-index', error);
+      throw indexError(studyInstanceUid, error);
     });
     if (!study) throw new StudyNotIndexedError(studyInstanceUid);
     return contentsOf(study);
@@ -38,11 +43,19 @@ export class GrpcStudyReader implements StudyReader {
     } catch (error) {
       // None of them is current: withheld, or the index is being rebuilt. The archive knows which.
       if (statusOf(error) === Status.NOT_FOUND) return new Map();
-      throw peerError('study-index', error);
+      throw indexError(studyInstanceUid, error);
     }
     return found;
   }
 }
+
+/** What does not fit into a message never will. */
+const indexError = (studyInstanceUid: string, cause: unknown): Error =>
+  cause instanceof ClientError &&
+  cause.code === Status.INVALID_ARGUMENT &&
+  cause.details.startsWith('study-index.answer-too-large')
+    ? new StudyTooLargeError(studyInstanceUid, { cause })
+    : peerError('study-index', cause);
 
 /** What a publication says of a study and no more: its digest must not change with where a blob lies. */
 function contentsOf(study: imaging.Study): StudyContents {

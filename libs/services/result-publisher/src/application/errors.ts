@@ -7,6 +7,13 @@ export class StudyNotIndexedError extends CallosumError {
   }
 }
 
+/** Thrown when study-index has more of the study than one message holds: another try gives the same. */
+export class StudyTooLargeError extends CallosumError {
+  constructor(studyInstanceUid: string, options?: { cause?: unknown }) {
+    super('results.study-too-large', 'invalid', `study ${studyInstanceUid} is too large to be published`, options);
+  }
+}
+
 /** Thrown when the decision a publication was to stand under is no longer the study's link; a new decision starts it again. */
 export class LinkNotCurrentError extends CallosumError {
   constructor(studyInstanceUid: string) {

@@ -9,7 +9,7 @@ import type { StudyContents } from '../domain/study-contents.js';
 
 /** Reads what study-index knows of current instances. */
 export interface StudyReader {
-  /** @throws {StudyNotIndexedError} while the study is not indexed */
+  /** @throws {StudyNotIndexedError} while the study is not indexed @throws {StudyTooLargeError} */
   study(studyInstanceUid: string): Promise<StudyContents>;
   /** Metadata of a series' current instances in DICOM JSON, by SOPInstanceUID. */
   instances(studyInstanceUid: string, seriesInstanceUid: string): Promise<ReadonlyMap<string, Dataset>>;

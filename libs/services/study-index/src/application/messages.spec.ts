@@ -80,6 +80,14 @@ describe('matches by message', () => {
     expect(row?.dicomJson.match(/[0-9A-F]{8}/g)).toEqual(['00080018', '0020000D', '10000010']);
   });
 
+  it('are refused where one of them fits into no message', async () => {
+    const mebibyte = 1024 * kibibyte;
+    const fits = await collect(searchMessages(each([dataset('1', 'x'.repeat(62 * mebibyte))]), 10));
+    expect(fits).toHaveLength(1);
+    const tooLarge = searchMessages(each([dataset('1'), dataset('2', 'ü'.repeat(32 * mebibyte))]), 10);
+    await expect(collect(tooLarge)).rejects.toMatchObject({ code: 'study-index.answer-too-large', kind: 'invalid' });
+  });
+
   it('of a level above have no UIDs of those below', async () => {
     const [[row] = []] = await collect(searchMessages(each([{ '0020000D': { vr: 'UI', Value: ['1'] } }]), 10));
     expect(row).toMatchObject({ studyInstanceUid: '1', seriesInstanceUid: '', sopInstanceUid: '' });

@@ -1,11 +1,14 @@
 import type { imaging } from '@callosum/contracts';
 import { dicomJsonText } from '@callosum/dicom';
 
+import { AnswerTooLargeError } from '../domain/errors.js';
 import { type DicomJson, type FrameFragments, jsonText } from '../domain/instance.js';
 import type { LocatedObject } from './queries.js';
 
 /** A message is no larger, but for one row that alone is: many small ones cost more than they carry. */
 const messageBytesMax = 256 * 1024;
+/** Readers take 64 MiB, of which a mebibyte is left to what stands beside a text. */
+const readableBytesMax = 63 * 1024 * 1024;
 /** Frames of one request. */
 export const framesMax = 4_096;
 /** Marks before fields, and a piece's numbers. */
@@ -23,7 +26,27 @@ export async function* metadataMessages(
   for await (const batch of batches(fragments, Number.POSITIVE_INFINITY, sizeOf)) yield { fragments: batch };
 }
 
-/** Matches of a search by message, in their order. @param rowsMax rows in one of them, from 1 */
+/**
+ * The size of an answer, or of a text that is most of one. What is too large fails at its reader, to whom that looks as if
+ * the index did not answer, however often it asks.
+ * @throws {AnswerTooLargeError}
+ */
+export function readable(bytes: number): number {
+  if (bytes > readableBytesMax) throw new AnswerTooLargeError();
+  return bytes;
+}
+
+/** @throws {AnswerTooLargeError} */
+export function readableText(text: string): string {
+  readable(Buffer.byteLength(text));
+  return text;
+}
+
+/**
+ * Matches of a search by message, in their order.
+ * @param rowsMax rows in one of them, from 1
+ * @throws {AnswerTooLargeError} for a match that fits into none
+ */
 export async function* searchMessages(
   datasets: AsyncIterable<DicomJson>,
   rowsMax: number,
@@ -31,7 +54,7 @@ export async function* searchMessages(
   const rows = async function* (): AsyncGenerator<imaging.SearchRow> {
     for await (const dataset of datasets) yield rowOf(dataset);
   };
-  yield* batches(rows(), rowsMax, ({ dicomJson }) => Buffer.byteLength(dicomJson));
+  yield* batches(rows(), rowsMax, ({ dicomJson }) => readable(Buffer.byteLength(dicomJson)));
 }
 
 /** UIDs of the resource that a dataset describes, beside its text. */

@@ -11,6 +11,7 @@ import type { FrameFragments } from '../domain/instance.js';
 import { piecesOf } from '../domain/metadata-text.js';
 import { StudyIndexGrpc } from './study-index.grpc.js';
 
+const studyLevel = imaging.QueryLevel.QUERY_LEVEL_STUDY;
 const [study, series] = ['1.2.840.1', '1.2.840.2'];
 const all: FrameFragments[] = Array.from({ length: 10_000 }, (_, i) => [[2 ** 33 + i, i + 1]] as const);
 const object = (
@@ -39,6 +40,8 @@ const object = (
       : [all.slice(0, 4_096), all.slice(4_096, 8_192), all.slice(8_192)],
   ...more,
 });
+/** More than a client takes in one message. */
+const large = 'x'.repeat(64 * 1024 * 1024);
 const text = (uid: string): string =>
   `{"00080018":{"vr":"UI","Value":["${uid}"]},"7FE00010":{"vr":"OW","BulkDataURI":"/dicom-web/x"}}`;
 
@@ -66,8 +69,16 @@ describe('what the index answers over gRPC', () => {
       Promise.resolve(sopInstanceUid === '1.2.840.9' ? undefined : object(sopInstanceUid, numbers)),
     singleFrames: () =>
       Promise.resolve([object('1.2.840.4'), object('1.2.840.5', [], { image: undefined, layout: null, frames: [] })]),
+    study: (studyInstanceUid) =>
+      Promise.resolve(imaging.Study.fromPartial({ studyInstanceUid, series: [{ seriesDescription: large }] })),
+    metadata: async function* () {
+      await Promise.resolve();
+      yield imaging.StreamMetadataResponse.fromPartial({ dicomJson: large });
+    },
     unindexed: (_study, keys) => Promise.resolve(missing.shift() ?? keys),
   };
+  /** What all studies say of themselves. */
+  let description: string;
   /** Three studies. */
   const searches: SearchStore = {
     decides: () => true,
@@ -81,7 +92,10 @@ describe('what the index answers over gRPC', () => {
             modalities: [],
             seriesCount: 1,
             instanceCount: 1,
-            attributes: { '0020000D': { vr: 'UI', Value: [uid] } },
+            attributes: {
+              '00081030': { vr: 'LO', Value: [description] },
+              '0020000D': { vr: 'UI', Value: [uid] },
+            },
           },
         })),
       }),
@@ -104,6 +118,7 @@ describe('what the index answers over gRPC', () => {
   beforeEach(() => {
     withheld = new Set();
     missing = [];
+    description = '';
   });
   const client = () => createClient(imaging.StudyIndexServiceDefinition, channel);
   const collect = async <T>(all: AsyncIterable<T>): Promise<T[]> => {
@@ -194,5 +209,17 @@ describe('what the index answers over gRPC', () => {
     expect(single.map(({ dicomJson }) => dicomJson)).toEqual(
       batched.flatMap(({ rows }) => rows.map(({ dicomJson }) => dicomJson)),
     );
+  });
+  it.each<[string, () => Promise<unknown>]>([
+    ['a match among rows', () => collect(client().search({ level: studyLevel, rowsPerMessage: 2 }))],
+    ['a match', () => collect(client().search({ level: studyLevel }))],
+    ['metadata', () => collect(client().streamMetadata({ studyInstanceUid: study }))],
+    ['a study', () => client().getStudy({ studyInstanceUid: study })],
+  ])('is refused where %s would be more than its reader takes: that looks as if nobody answered', async (_, ask) => {
+    description = large;
+    await expect(ask()).rejects.toMatchObject({
+      code: Status.INVALID_ARGUMENT,
+      details: expect.stringMatching(/^study-index\.answer-too-large: /) as string,
+    });
   });
 });

@@ -5,7 +5,14 @@ import { ServerError, Status } from 'nice-grpc';
 
 import { awaitedMax, awaitedMsMax, awaitIndexed } from '../application/await-indexed.js';
 import { type WithheldAmong, withoutWithheld } from '../application/locate-shown.js';
-import { frameMessages, framesMax, metadataMessages, searchMessages } from '../application/messages.js';
+import {
+  frameMessages,
+  framesMax,
+  metadataMessages,
+  readable,
+  readableText,
+  searchMessages,
+} from '../application/messages.js';
 import type { IndexQueries, InstanceScope, LocatedObject } from '../application/queries.js';
 import type { Reindex } from '../application/reindex.js';
 import { planSearch } from '../application/search-plan.js';
@@ -25,7 +32,9 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
   ) {}
 
   async getStudy(request: imaging.GetStudyRequest) {
-    return { study: await this.queries.study(uid(request.studyInstanceUid, 'study_instance_uid')) };
+    const study = await this.queries.study(uid(request.studyInstanceUid, 'study_instance_uid'));
+    readable(imaging.Study.encode(study).finish().length);
+    return { study };
   }
 
   async getDemographics(request: imaging.GetDemographicsRequest) {
@@ -43,7 +52,7 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
       if (request.rowsPerMessage > 0) {
         for await (const rows of searchMessages(datasets, request.rowsPerMessage)) yield { rows, unsupportedKeys };
       } else {
-        for await (const dataset of datasets) yield { dicomJson: dicomJsonText(dataset), unsupportedKeys };
+        for await (const dataset of datasets) yield { dicomJson: readableText(dicomJsonText(dataset)), unsupportedKeys };
       }
     } catch (error) {
       // The one error of ours that is about time: gRPC has a status of its own for it.
@@ -54,7 +63,10 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
   }
 
   async *streamMetadata(request: imaging.StreamMetadataRequest) {
-    yield* found(this.queries.metadata(scopeOf(request)), request);
+    for await (const metadata of found(this.queries.metadata(scopeOf(request)), request)) {
+      readable(Buffer.byteLength(metadata.dicomJson));
+      yield metadata;
+    }
   }
 
   async *locateInstances(request: imaging.LocateInstancesRequest) {

@@ -3,7 +3,12 @@ import { type Answer, type Match, type ProposedContext, ScuAssociation } from '@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { FindMatches } from '../../application/find-matches.js';
-import { IdentifierError, IndexUnavailableError, SearchTooBroadError } from '../../domain/query-errors.js';
+import {
+  IdentifierError,
+  IndexUnavailableError,
+  MatchTooLargeError,
+  SearchTooBroadError,
+} from '../../domain/query-errors.js';
 import { explicitLe, matches, MemoryIndex } from '../../test-support/query.js';
 import { serveServices, type ServedServices } from '../../test-support/serve-services.js';
 import { QueryService } from './query.service.js';
@@ -161,6 +166,12 @@ describe('a C-FIND', () => {
   it.each<[string, Error, number, Partial<Answer>]>([
     ['too broad', new SearchTooBroadError(), 0xa700, {}],
     ['without the index', new IndexUnavailableError(), 0xa700, { comment: 'dimse-ingest.index-unavailable' }],
+    [
+      'with a match that is too large',
+      new MatchTooLargeError(),
+      0xc000,
+      { comment: 'a match is larger than 63 MiB: ask for fewer attributes' },
+    ],
     ['that cannot be matched', new IdentifierError('no date', ['00080020']), 0xa900, { offendingElements: [0x80020] }],
   ])('%s is refused', async (_, error, status, details) => {
     index.answer = async function* () {

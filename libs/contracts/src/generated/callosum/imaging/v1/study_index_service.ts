@@ -4869,6 +4869,7 @@ export const StudyIndexServiceDefinition = {
      * Matching of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4): one DICOM JSON dataset a message, newest study first
      * (patients by their Patient ID). Streams without a limit of rows, in its reader's time, and holds nothing meanwhile.
      * DEADLINE_EXCEEDED "study-index.search-too-broad" when it would walk the archive without finding anything.
+     * INVALID_ARGUMENT "study-index.answer-too-large" for a match above 63 MiB; GetStudy and StreamMetadata say the same.
      */
     search: {
       name: "Search",
@@ -4953,6 +4954,7 @@ export interface StudyIndexServiceImplementation<CallContextExt = {}> {
    * Matching of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4): one DICOM JSON dataset a message, newest study first
    * (patients by their Patient ID). Streams without a limit of rows, in its reader's time, and holds nothing meanwhile.
    * DEADLINE_EXCEEDED "study-index.search-too-broad" when it would walk the archive without finding anything.
+   * INVALID_ARGUMENT "study-index.answer-too-large" for a match above 63 MiB; GetStudy and StreamMetadata say the same.
    */
   search(
     request: SearchRequest,
@@ -5008,6 +5010,7 @@ export interface StudyIndexServiceClient<CallOptionsExt = {}> {
    * Matching of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4): one DICOM JSON dataset a message, newest study first
    * (patients by their Patient ID). Streams without a limit of rows, in its reader's time, and holds nothing meanwhile.
    * DEADLINE_EXCEEDED "study-index.search-too-broad" when it would walk the archive without finding anything.
+   * INVALID_ARGUMENT "study-index.answer-too-large" for a match above 63 MiB; GetStudy and StreamMetadata say the same.
    */
   search(request: DeepPartial<SearchRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<SearchResponse>;
   /** DICOM JSON metadata of current instances without bulk data, in instance order. */
