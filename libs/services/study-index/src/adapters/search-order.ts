@@ -24,6 +24,23 @@ export const positionColumns: Readonly<Record<Level, Sql>> = {
   instance: sql`st.study_date as at_date, se.series_number as at_series_number, i.instance_number as at_instance_number`,
 };
 
+/** What a row is found again by, and its place in the order. */
+export const placeColumns: Readonly<Record<Level, Sql>> = {
+  patient: sql`st.study_instance_uid, st.patient_id, st.issuer_of_patient_id, ${positionColumns.patient}`,
+  study: sql`st.study_instance_uid, ${positionColumns.study}`,
+  series: sql`st.study_instance_uid, se.series_instance_uid, ${positionColumns.series}`,
+  instance: sql`st.study_instance_uid, se.series_instance_uid, i.sop_instance_uid, ${positionColumns.instance}`,
+};
+const studyPlace = sql`page.at_date desc nulls last, page.study_instance_uid`;
+const seriesPlace = sql`${studyPlace}, page.at_series_number nulls last, page.series_instance_uid`;
+/** The order of a level's rows, of these columns of a page. */
+export const placeOrderOf: Readonly<Record<Level, Sql>> = {
+  patient: sql`page.patient_id, page.issuer_of_patient_id, ${studyPlace}`,
+  study: studyPlace,
+  series: seriesPlace,
+  instance: sql`${seriesPlace}, page.at_instance_number nulls last, page.sop_instance_uid`,
+};
+
 /** Sort keys of the last row of a page. */
 export interface At extends SearchPosition {
   readonly patient: string;

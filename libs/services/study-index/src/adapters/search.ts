@@ -1,18 +1,19 @@
-import { dictionaryEntry, personName, type QueryKey as Key } from '@callosum/dicom';
+import { personName, type QueryKey as Key } from '@callosum/dicom';
 import { type Kysely, sql } from 'kysely';
 
 import type { SearchPage, SearchPosition, SearchQuery, SearchStore } from '../application/search.js';
 import type { SearchRow } from '../application/search-answer.js';
 import { SearchTooBroadError } from '../domain/errors.js';
 import type { DicomJson } from '../domain/instance.js';
-import { type Level, levelOfKey } from '../domain/keys.js';
+import type { Level } from '../domain/keys.js';
 import { endedBy } from './ended-by.js';
 import { isBroad } from './search-breadth.js';
 import { RareText } from './rare-text.js';
 import { conditionSql, isDecided } from './search-conditions.js';
 import { ofPatient, type Sql } from './search-fields.js';
 import { SearchTurns } from './search-turns.js';
-import { type At, orderOf, positionColumns, sectionsAfter } from './search-order.js';
+import { type At, orderOf, placeColumns, placeOrderOf, positionColumns, sectionsAfter } from './search-order.js';
+import { bytesOf, pageBytesMax } from './search-size.js';
 import type { StudyIndexTables } from './tables.js';
 
 interface FoundRow {
@@ -111,17 +112,21 @@ export class PostgresSearchStore implements SearchStore {
       query.level === 'patient' && query.onePerPatient
         ? sql`distinct on (st.patient_id, st.issuer_of_patient_id)`
         : sql``;
-    const select = <T>(columns: Sql, rowsMax: number): Promise<readonly T[]> =>
-      sql<T>`${mark}
-        select ${distinct} ${columns} from ${tablesOf[query.level]}
-        where ${sql.join(conditions, sql` and `)}
-        order by ${orderOf[query.level]}
-        limit ${rowsMax} offset ${offset}`
-        .execute(db)
-        .then(({ rows }) => rows);
-    const rowsMax = mayBeLarge(query) ? fitting(await select<{ bytes: number }>(sizeColumn, limit), limit) : limit;
-    const rows = rowsMax === 0 ? [] : await select<FoundRow>(columnsOf(query), rowsMax);
-    return { rows, isCut: rows.length >= rowsMax && rowsMax > 0 };
+    const page = sql`select ${distinct} ${placeColumns[query.level]}, ${bytesOf(query)} as bytes
+      from ${tablesOf[query.level]}
+      where ${sql.join(conditions, sql` and `)}
+      order by ${orderOf[query.level]}
+      limit ${limit} offset ${offset}`;
+    // Sizes are known without what they are the sizes of, which is read of the rows that fit.
+    const { rows } = await sql<FoundRow & { page_rows: number }>`${mark}
+      select ${columnsOf(query)}, page_rows from (
+        select page.*, row_number() over w as place, sum(bytes) over w as bytes_so_far,
+          (count(*) over ())::integer as page_rows
+        from (${page}) as page window w as (order by ${placeOrderOf[query.level]})) as sized
+      ${placedTables[query.level]}
+      where place = 1 or bytes_so_far <= ${pageBytesMax} order by place`.execute(db);
+    const found = rows[0]?.page_rows ?? 0;
+    return { rows, isCut: found >= limit || rows.length < found };
   }
 }
 
@@ -129,27 +134,6 @@ export class PostgresSearchStore implements SearchStore {
 function asTooBroad(error: unknown): never {
   if ((error as { code?: unknown } | null)?.code === statementCanceled) throw new SearchTooBroadError({ cause: error });
   throw error;
-}
-
-/** Bytes of the metadata of a page as PostgreSQL keeps it, which is deflated to a tenth or so: some 2 MB of JSON. */
-const keptBytesMax = 200_000;
-/** Read without what it is the size of. */
-const sizeColumn = sql`pg_column_size(i.metadata) as bytes`;
-
-/** Whether what is asked for of instances may be megabytes of each: all of an enhanced object, or a sequence of it. */
-function mayBeLarge({ level, tags }: SearchQuery): boolean {
-  if (level !== 'instance') return false;
-  if (tags === 'all') return true;
-  const ofInstance = tags.filter((tag) => levelOfKey(tag) === 'instance');
-  return ofInstance.some((tag) => ['SQ', 'UT', 'UC', 'UN', 'OB', 'OW'].includes(dictionaryEntry(tag)?.vr ?? 'UN'));
-}
-
-/** So many of the next rows as may be in memory at once: one at least, 0 when there are none. */
-function fitting(next: readonly { readonly bytes: number }[], limit: number): number {
-  let sum = 0;
-  const tooMany = next.findIndex(({ bytes }, at) => (sum += bytes) > keptBytesMax && at > 0);
-  // As many as were asked for where all fit: then it is not said that there are more.
-  return tooMany < 0 ? (next.length === 0 ? 0 : limit) : tooMany;
 }
 
 /** Where each patient is one row, the patient's other rows do not come after it. */
@@ -167,6 +151,21 @@ const tablesOf: Readonly<Record<Level, Sql>> = {
   study: sql`study st`,
   series: seriesTables,
   instance: sql`${seriesTables} join instance i using (study_instance_uid, series_instance_uid)`,
+};
+/**
+ * The rows again that a page has places of. Each is looked up by itself: a join could be one that reads a table from end to
+ * end.
+ */
+const placedStudy = sql`cross join lateral (select * from study
+  where study_instance_uid = sized.study_instance_uid limit 1) as st`;
+const placedSeries = sql`${placedStudy} cross join lateral (select * from series
+  where study_instance_uid = sized.study_instance_uid and series_instance_uid = sized.series_instance_uid limit 1) as se`;
+const placedTables: Readonly<Record<Level, Sql>> = {
+  patient: placedStudy,
+  study: placedStudy,
+  series: placedSeries,
+  instance: sql`${placedSeries} cross join lateral (select * from instance
+    where sop_instance_uid = sized.sop_instance_uid limit 1) as i`,
 };
 
 function columnsOf({ level, tags, withSopClasses, withPatientCounts }: SearchQuery): Sql {
