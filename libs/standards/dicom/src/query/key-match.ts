@@ -6,9 +6,10 @@ import {
   personNameText,
 } from '../json.js';
 import type { Tag } from '../tags.js';
-import { type Condition, matchesWildcard } from './match.js';
+import type { Condition } from './match.js';
 import { matchesName, nameWords } from './match-name.js';
 import { dateKey, type Range, readDateTime, readOffset, timeKey } from './match-time.js';
+import { matchesWildcard } from './wildcard.js';
 
 /** One key of a query: an attribute, on the way to it the sequences whose items hold it, and what it has to be. */
 export interface Key {

@@ -111,31 +111,3 @@ function nameCondition(value: string, fuzzy: boolean): Condition | undefined {
   const groups = nameGroups(value).map((group) => (group.length === 0 ? undefined : group));
   return groups.every((group) => group === undefined) ? undefined : { kind: 'name', groups };
 }
-
-/**
- * True when `text` is what the pattern describes: `*` any characters, `?` any one. Takes time in proportion to both
- * lengths at the worst, whatever the pattern.
- */
-export function matchesWildcard(pattern: string, text: string): boolean {
-  const wanted = [...pattern];
-  const given = [...text];
-  let at = 0;
-  let star = -1;
-  let starAt = 0;
-  let i = 0;
-  while (i < given.length) {
-    const one = wanted[at];
-    if (one === '*') {
-      star = at++;
-      starAt = i;
-    } else if (one === '?' || (one !== undefined && one === given[i])) {
-      at++;
-      i++;
-    } else if (star >= 0) {
-      at = star + 1;
-      i = ++starAt;
-    } else return false;
-  }
-  while (wanted[at] === '*') at++;
-  return at === wanted.length;
-}
