@@ -149,6 +149,20 @@ describe('the index', () => {
     expect(asked[0]?.rowsPerMessage).toBeGreaterThan(1);
     expect(asked[0]?.limit).toBe(7);
   });
+
+  it('says of which keys it knows nothing where it finds nothing, too', async () => {
+    const asked: imaging.SearchRequest[] = [];
+    const index = indexOf({
+      search: (request: imaging.SearchRequest) => {
+        asked.push(request);
+        return stream({ dicomJson: '', rows: [], unsupportedKeys: ['00091001'] });
+      },
+    });
+    expect(await collect(index.search(imaging.SearchRequest.fromPartial({}), signal))).toEqual([
+      { rows: [], unsupportedKeys: ['00091001'] },
+    ]);
+    expect(asked[0]?.answerWithoutRows).toBe(true);
+  });
 });
 
 describe('an index of the version before', () => {

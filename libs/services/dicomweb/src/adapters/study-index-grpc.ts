@@ -125,9 +125,10 @@ export class StudyIndexGrpc implements StudyIndexReader {
 
   async *search(request: imaging.SearchRequest, signal: AbortSignal): AsyncGenerator<FoundRows> {
     try {
-      const messages = this.client.search({ ...request, rowsPerMessage }, { deadline: streamDeadlineMs, signal });
+      const asked = { ...request, rowsPerMessage, answerWithoutRows: true };
+      const messages = this.client.search(asked, { deadline: streamDeadlineMs, signal });
       for await (const { dicomJson, rows, unsupportedKeys } of messages)
-        yield { rows: rows.length > 0 ? rows : [rowOfOlder(dicomJson)], unsupportedKeys };
+        yield { rows: dicomJson === '' ? rows : [rowOfOlder(dicomJson)], unsupportedKeys };
     } catch (error) {
       throw this.#translate(error);
     }

@@ -79,12 +79,13 @@ describe('what the index answers over gRPC', () => {
   };
   /** What all studies say of themselves. */
   let description: string;
-  /** Three studies. */
+  /** Studies. */
+  let studies: string[];
   const searches: SearchStore = {
     decides: () => true,
     page: () =>
       Promise.resolve({
-        rows: ['1', '2', '3'].map((uid) => ({
+        rows: studies.map((uid) => ({
           study: {
             studyInstanceUid: uid,
             patientKey: '',
@@ -119,6 +120,7 @@ describe('what the index answers over gRPC', () => {
     withheld = new Set();
     missing = [];
     description = '';
+    studies = ['1', '2', '3'];
   });
   const client = () => createClient(imaging.StudyIndexServiceDefinition, channel);
   const collect = async <T>(all: AsyncIterable<T>): Promise<T[]> => {
@@ -210,6 +212,18 @@ describe('what the index answers over gRPC', () => {
       batched.flatMap(({ rows }) => rows.map(({ dicomJson }) => dicomJson)),
     );
   });
+  it('are the keys that were left out where nothing is found, for who asks for that', async () => {
+    studies = [];
+    const matches = [{ tag: '00091001', value: 'x' }];
+    const request = { level: studyLevel, matches, rowsPerMessage: 2 };
+    const answers = await collect(client().search({ ...request, answerWithoutRows: true }));
+    expect(answers).toEqual([{ dicomJson: '', rows: [], unsupportedKeys: ['00091001'] }]);
+    // A version before takes each answer for a row.
+    expect(await collect(client().search(request))).toEqual([]);
+    studies = ['1'];
+    expect(await collect(client().search({ ...request, answerWithoutRows: true }))).toHaveLength(1);
+  });
+
   it.each<[string, () => Promise<unknown>]>([
     ['a match among rows', () => collect(client().search({ level: studyLevel, rowsPerMessage: 2 }))],
     ['a match', () => collect(client().search({ level: studyLevel }))],

@@ -50,7 +50,12 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
     const datasets = search(this.searches, plan, context?.signal);
     try {
       if (request.rowsPerMessage > 0) {
-        for await (const rows of searchMessages(datasets, request.rowsPerMessage)) yield { rows, unsupportedKeys };
+        let isEmpty = true;
+        for await (const rows of searchMessages(datasets, request.rowsPerMessage)) {
+          isEmpty = false;
+          yield { rows, unsupportedKeys };
+        }
+        if (isEmpty && request.answerWithoutRows) yield { rows: [], unsupportedKeys };
       } else {
         for await (const dataset of datasets) yield { dicomJson: readableText(dicomJsonText(dataset)), unsupportedKeys };
       }

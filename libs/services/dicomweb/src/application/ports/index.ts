@@ -55,6 +55,7 @@ export interface StudyIndexReader {
 }
 
 export interface FoundRows {
+  /** None where nothing is found and keys are to be told. */
   readonly rows: readonly imaging.SearchRow[];
   /** Keys that were not matched or are not returned; the same in each batch. */
   readonly unsupportedKeys: readonly string[];

@@ -266,6 +266,8 @@ export interface SearchRequest {
    * waiting. Nothing is logged of it. Empty: all that say nothing are one.
    */
   asker: string;
+  /** Where nothing is found there is one answer without a row, for its unsupported_keys. With rows_per_message. */
+  answerWithoutRows: boolean;
 }
 
 export interface SearchResponse {
@@ -2048,6 +2050,7 @@ function createBaseSearchRequest(): SearchRequest {
     emptyValueMatching: false,
     rowsPerMessage: 0,
     asker: "",
+    answerWithoutRows: false,
   };
 }
 
@@ -2088,6 +2091,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     }
     if (message.asker !== "") {
       writer.uint32(98).string(message.asker);
+    }
+    if (message.answerWithoutRows !== false) {
+      writer.uint32(104).bool(message.answerWithoutRows);
     }
     return writer;
   },
@@ -2201,6 +2207,14 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             message.asker = reader.string();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.answerWithoutRows = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2257,6 +2271,11 @@ export const SearchRequest: MessageFns<SearchRequest> = {
         ? globalThis.Number(object.rows_per_message)
         : 0,
       asker: isSet(object.asker) ? globalThis.String(object.asker) : "",
+      answerWithoutRows: isSet(object.answerWithoutRows)
+        ? globalThis.Boolean(object.answerWithoutRows)
+        : isSet(object.answer_without_rows)
+        ? globalThis.Boolean(object.answer_without_rows)
+        : false,
     };
   },
 
@@ -2298,6 +2317,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.asker !== "") {
       obj.asker = message.asker;
     }
+    if (message.answerWithoutRows !== false) {
+      obj.answerWithoutRows = message.answerWithoutRows;
+    }
     return obj;
   },
 
@@ -2318,6 +2340,7 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     message.emptyValueMatching = object.emptyValueMatching ?? false;
     message.rowsPerMessage = object.rowsPerMessage ?? 0;
     message.asker = object.asker ?? "";
+    message.answerWithoutRows = object.answerWithoutRows ?? false;
     return message;
   },
 };
