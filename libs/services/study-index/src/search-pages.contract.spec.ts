@@ -18,8 +18,8 @@ describe('a page of a search', () => {
   beforeAll(async () => {
     await send(slice('s', 'a', 1));
     const text = (tag: string, vr: string) => sql`jsonb_build_object(${sql.lit(tag)}, jsonb_build_object(
-      'vr', ${sql.lit(vr)}, 'Value', jsonb_build_array((select string_agg(md5(random()::text || n), '')
-        from generate_series(1, ${sql.lit(textCharacters / 32)})))))`;
+      'vr', ${sql.lit(vr)}, 'Value', jsonb_build_array((select string_agg(md5(part || '/' || n), '')
+        from generate_series(1, ${sql.lit(textCharacters / 32)}) as part))))`;
     await sql`insert into study select r.* from study st, generate_series(1, ${sql.lit(large + small)}) as n,
       lateral jsonb_populate_record(st, jsonb_build_object('study_instance_uid', '2.25.' || 1000 + n,
         'patient_id', 'P' || 1000 + n, 'attributes', st.attributes || case when n % 26 > 0 then '{}'::jsonb

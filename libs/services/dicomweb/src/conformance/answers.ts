@@ -46,7 +46,7 @@ export const statedAnswers: readonly StatedAnswer[] = [
   {
     status: 413,
     code: 'dicomweb.too-large',
-    when: 'a limit of the settings is passed; a search that has found nothing after 30 s and would walk the archive; more frames of an object than are given at once, or an object of which frames cannot be told apart',
+    when: 'a limit of the settings is passed; a search that has found nothing after 30 s and would walk the archive; a match or metadata of more than 63 MiB; more frames of an object than are given at once, or an object of which frames cannot be told apart',
   },
   {
     status: 415,

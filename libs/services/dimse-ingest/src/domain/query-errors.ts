@@ -22,7 +22,12 @@ export class SearchTooBroadError extends CallosumError {
 /** Thrown when a match is more than the index may send: the same query ends the same way. */
 export class MatchTooLargeError extends CallosumError {
   constructor(options?: { cause?: unknown }) {
-    super('dimse-ingest.match-too-large', 'invalid', 'a match is larger than 63 MiB: ask for fewer attributes', options);
+    super(
+      'dimse-ingest.match-too-large',
+      'invalid',
+      'a match is larger than 63 MiB: ask for fewer attributes',
+      options,
+    );
   }
 }
 

@@ -50,7 +50,11 @@ export class TooManySearchesError extends CallosumError {
 /** Thrown when one message would be more than its reader takes: the same request ends the same way. */
 export class AnswerTooLargeError extends CallosumError {
   constructor() {
-    super('study-index.answer-too-large', 'invalid', 'more than 63 MiB in one message: ask for fewer attributes, or less');
+    super(
+      'study-index.answer-too-large',
+      'invalid',
+      'more than 63 MiB in one message: ask for fewer attributes, or less',
+    );
   }
 }
 

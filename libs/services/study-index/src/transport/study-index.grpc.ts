@@ -57,7 +57,8 @@ export class StudyIndexGrpc implements imaging.StudyIndexServiceImplementation {
         }
         if (isEmpty && request.answerWithoutRows) yield { rows: [], unsupportedKeys };
       } else {
-        for await (const dataset of datasets) yield { dicomJson: readableText(dicomJsonText(dataset)), unsupportedKeys };
+        for await (const dataset of datasets)
+          yield { dicomJson: readableText(dicomJsonText(dataset)), unsupportedKeys };
       }
     } catch (error) {
       // The one error of ours that is about time: gRPC has a status of its own for it.

@@ -22,7 +22,8 @@ describe('wildcards', () => {
   });
 
   it('describe what a regular expression of the same meaning does', () => {
-    const characters = (...of: string[]) => fc.array(fc.constantFrom(...of), { maxLength: 8 }).map((all) => all.join(''));
+    const characters = (...of: string[]) =>
+      fc.array(fc.constantFrom(...of), { maxLength: 8 }).map((all) => all.join(''));
     fc.assert(
       fc.property(characters('a', 'b', '𠂉', '*', '?'), characters('a', 'b', '𠂉'), (pattern, text) => {
         const same = new RegExp(`^${pattern.replaceAll('*', '.*').replaceAll('?', '.')}$`, 'u');
