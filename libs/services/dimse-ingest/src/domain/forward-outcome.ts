@@ -64,7 +64,10 @@ export interface Standing {
    * Of this instance: it was never refused; the destination took another one since it was; or it took none since.
    */
   readonly since: 'never' | 'passed' | 'again';
-  /** Instances refused, or failed with a vague answer, since the destination took one; without this one unless it was among them. */
+  /**
+   * Instances refused, or failed by a vague answer, since the destination took one; without this one unless it was among
+   * those refused.
+   */
   readonly refused: number;
 }
 

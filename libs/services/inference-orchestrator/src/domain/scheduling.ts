@@ -53,14 +53,15 @@ export function holdFor(
 export interface SchedulingDecision {
   /** Ids of jobs that a changed input, or a newer version, replaces. */
   readonly supersede: readonly string[];
-  /** Ids of failed jobs that a changed input takes out of account: should their input be as it was again, it is read. */
+  /** Ids of failed jobs that a changed input takes out of account: is it as it was again, another one reads it. */
   readonly setAside: readonly string[];
   readonly schedule: boolean;
 }
 
 /**
  * One job per study, model and input. An unchanged input schedules none, whatever became of its job; a changed one
- * replaces jobs that have no result yet, those too that failed while their images were away. A job nobody has taken goes to the version that registered last.
+ * replaces jobs that have no result yet, those too that failed, unless for their input: that may be as it was again. A job
+ * nobody has taken goes to the version that registered last.
  * @param inputDigest of what the model would read now; undefined when no series matches any more
  */
 export function decideJobs(
