@@ -245,18 +245,21 @@ describe('a destination that refuses instances', () => {
   it.each([
     ['cannot understand any', 0xc000, 0],
     ['cannot process any', 0x0110, 4],
-  ])('and %s for hours keeps what is behind the first sixteen, and gets it when it is back', async (_, status, counted) => {
-    answer = () => status;
-    await add('A', 1, 30);
-    await add('B', 1, 10);
-    await runUntil(9 * hour);
-    expect(await of('failed')).toHaveLength(16);
-    expect((await of('waiting')).map(({ attempts }) => attempts)).toEqual(Array.from({ length: 24 }, () => counted));
-    expect(tries.filter(({ at }) => at >= 8 * hour).length).toBeLessThanOrEqual(36);
-    answer = () => 0;
-    await runUntil(9 * hour + 16 * minute);
-    expect(await of('sent')).toHaveLength(24);
-  });
+  ])(
+    'and %s for hours keeps what is behind the first sixteen, and gets it when it is back',
+    async (_, status, counted) => {
+      answer = () => status;
+      await add('A', 1, 30);
+      await add('B', 1, 10);
+      await runUntil(9 * hour);
+      expect(await of('failed')).toHaveLength(16);
+      expect((await of('waiting')).map(({ attempts }) => attempts)).toEqual(Array.from({ length: 24 }, () => counted));
+      expect(tries.filter(({ at }) => at >= 8 * hour).length).toBeLessThanOrEqual(36);
+      answer = () => 0;
+      await runUntil(9 * hour + 16 * minute);
+      expect(await of('sent')).toHaveLength(24);
+    },
+  );
 
   it('cannot understand three at the head of ten: they fail at once, by themselves', async () => {
     answer = (uid) => (numberOf(uid) <= 3 ? 0xc000 : 0);

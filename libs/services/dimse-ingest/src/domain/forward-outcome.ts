@@ -11,11 +11,7 @@ import { CallosumError, errorCode } from '@callosum/kernel';
 /** What becomes of one instance after an attempt to send it. */
 export type ForwardOutcome =
   /** The destination has it. */
-  | { readonly end: 'sent' }
-  | FailedOutcome
-  | LaterOutcome
-  | AwayOutcome
-  | RefusedOutcome;
+  { readonly end: 'sent' } | FailedOutcome | LaterOutcome | AwayOutcome | RefusedOutcome;
 
 /** Sending it again gives the same: it is kept for a person. */
 export interface FailedOutcome {

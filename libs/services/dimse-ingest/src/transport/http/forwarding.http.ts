@@ -50,11 +50,7 @@ export class ForwardingHttp {
   }
 
   @Put('forwarding-rules/:id')
-  async replace(
-    @Param('id') id: string,
-    @Body() body: unknown,
-    @CallerPrincipal() { subject }: Principal = anonymous,
-  ) {
+  async replace(@Param('id') id: string, @Body() body: unknown, @CallerPrincipal() { subject }: Principal = anonymous) {
     const rule = await this.rules.replace(id, parsed(forwardingRuleInput, body ?? {}));
     this.log.info({ rule: rule.id, aet: rule.destination, by: subject }, 'forward.rule-changed');
     return rule;
@@ -76,11 +72,7 @@ export class ForwardingHttp {
   /** A person mended what was wrong: the destination is tried at once, and with it what had failed. */
   @Post('queues/:aet/retry')
   @HttpCode(200)
-  async retry(
-    @Param('aet') aet: string,
-    @Body() body: unknown,
-    @CallerPrincipal() { subject }: Principal = anonymous,
-  ) {
+  async retry(@Param('aet') aet: string, @Body() body: unknown, @CallerPrincipal() { subject }: Principal = anonymous) {
     const instances = await this.queue.retry(aeTitle(aet), parsed(retryRequest, body ?? {}).code);
     this.log.info({ aet, instances, by: subject }, 'forward.retried');
     return { destination: aet, instances };
