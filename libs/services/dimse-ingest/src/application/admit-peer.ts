@@ -21,7 +21,14 @@ export interface Admitted {
   /** The user it named was checked, and believed. */
   readonly identityAccepted: boolean;
 }
-export type Admission = Admitted | { readonly admitted: false; readonly why: PeerRefusal | IdentityRefusal };
+export type PlaceRefusal = 'associations-max' | 'ae-associations-max';
+/** A place among the associations that are open or being decided. */
+export interface Place {
+  readonly leave: () => void;
+}
+export type Admission =
+  | (Admitted & { readonly place: Place })
+  | { readonly admitted: false; readonly why: PeerRefusal | PlaceRefusal | IdentityRefusal };
 
 /** From the least to the most a peer had right: of several entries the best one says why. */
 const refusals: readonly PeerRefusal[] = ['unknown-aet', 'wrong-address', 'tls-required', 'wrong-certificate'];
@@ -39,18 +46,38 @@ export class AdmitPeer {
     private readonly identities?: CheckUserIdentity,
   ) {}
 
-  async execute(caller: Caller): Promise<Admission> {
+  /**
+   * @param enter takes a place for it, which it has from before its user is looked at: that takes time, and an AE has no more
+   * associations waiting for it than it may have open. Who is not admitted has left it.
+   */
+  async execute(
+    caller: Caller,
+    enter: (entity: ApplicationEntity | undefined) => Place | PlaceRefusal,
+  ): Promise<Admission> {
     const entity = await this.#entityOf(caller);
     if (typeof entity === 'string') return { admitted: false, why: entity };
-    const verdict = await this.identities?.execute(caller.userIdentity, entity, caller.tls !== undefined);
-    if (verdict && 'why' in verdict) return { admitted: false, why: verdict.why };
+    const place = enter(entity);
+    if (typeof place === 'string') return { admitted: false, why: place };
+    const verdict = await this.#identify(caller, entity).catch((error: unknown) => {
+      place.leave();
+      throw error;
+    });
+    if (verdict && 'why' in verdict) {
+      place.leave();
+      return { admitted: false, why: verdict.why };
+    }
     const may = both(entity?.may, verdict?.may);
     return {
       admitted: true,
+      place,
       identityAccepted: verdict?.accepted === true,
       ...(entity ? { entity } : {}),
       ...(may ? { may } : {}),
     };
+  }
+
+  async #identify({ callingAet, userIdentity, tls }: Caller, entity: ApplicationEntity | undefined) {
+    return this.identities?.execute({ callingAet, userIdentity, secure: tls !== undefined }, entity);
   }
 
   /** Whether an association that was let in would be now, with the same rights. Its user is not asked for again. */

@@ -26,10 +26,11 @@ const identity = (type: number, primary: string, secondary = ''): UserIdentity =
   primary: Buffer.from(primary),
   secondary: Buffer.from(secondary),
 });
+const callingAet = 'CT1';
 const check = (
   user: UserIdentity | undefined,
   { policy = 'optional' as IdentityPolicy, secure = true, inClear = false } = {},
-) => new CheckUserIdentity(policy, tokens, inClear).execute(user, entity, secure);
+) => new CheckUserIdentity(policy, tokens, inClear).execute({ callingAet, userIdentity: user, secure }, entity);
 
 const { Username, UsernameAndPasscode, Jwt, Kerberos, Saml } = UserIdentityType;
 
@@ -66,11 +67,26 @@ describe('a user', () => {
     expect(await check(undefined, { policy: 'required' })).toEqual({ why: 'user-missing' });
     const optional = new CheckUserIdentity('optional', tokens, false);
     const { aet, host } = entity;
-    expect(await optional.execute(undefined, { aet, host }, true)).toEqual({ accepted: false });
-    expect(await optional.execute(undefined, { aet, host, users: [] }, true)).toEqual({ accepted: false });
-    expect(await optional.execute(undefined, undefined, true)).toEqual({ accepted: false });
+    const nobody = { callingAet, secure: true };
+    expect(await optional.execute(nobody, { aet, host })).toEqual({ accepted: false });
+    expect(await optional.execute(nobody, { aet, host, users: [] })).toEqual({ accepted: false });
+    expect(await optional.execute(nobody, undefined)).toEqual({ accepted: false });
     const required = new CheckUserIdentity('required', tokens, false);
-    expect(await required.execute(undefined, { aet, host }, true)).toEqual({ why: 'user-missing' });
+    expect(await required.execute(nobody, { aet, host })).toEqual({ why: 'user-missing' });
     expect(await check(identity(Saml, '<a/>'), { policy: 'ignored' })).toEqual({ accepted: false });
+  });
+
+  it('of one AE with many wrong passcodes keeps no other AE waiting for all of them', async () => {
+    const node = new CheckUserIdentity('optional', tokens, false);
+    const ended: string[] = [];
+    const claim = async (callingAet: string, passcode: string) => {
+      const userIdentity = identity(UsernameAndPasscode, 'zoë', passcode);
+      await node.execute({ callingAet, userIdentity, secure: true }, entity);
+      ended.push(callingAet);
+    };
+    const many = Array.from({ length: 8 }, () => claim('MANY', 'wrong'));
+    await Promise.all([...many, claim('OTHER', 'geheim')]);
+    // Behind the one that is being checked, and perhaps the one that was next by then.
+    expect(ended.indexOf('OTHER')).toBeLessThan(3);
   });
 });

@@ -5,6 +5,7 @@ import { type ApplicationEntity, namesUsers } from '../domain/application-entity
 import { isPasscode, nobodysHash } from '../domain/passcode.js';
 import type { Permission } from '../domain/permission.js';
 import type { TokenPermissions } from './entity-ports.js';
+import { FairTurns } from './fair-turns.js';
 
 /** `optional`: one that is sent must be good, and an AE whose entry names users calls with one. */
 export type IdentityPolicy = 'ignored' | 'optional' | 'required';
@@ -24,13 +25,26 @@ export type IdentityVerdict =
 
 const refused = (why: IdentityRefusal): IdentityVerdict => ({ why });
 
+/** Who names a user, and how. */
+export interface IdentityClaim {
+  readonly callingAet: string;
+  /** Absent where nobody is named. */
+  readonly userIdentity?: UserIdentity | undefined;
+  /** It came over TLS. */
+  readonly secure: boolean;
+}
+
 /**
  * User Identity Negotiation (PS3.7 D.3.3.7): a user name, a name and passcode, or a JSON web token. Names and passcodes
  * are those of the AE's entry; a user with a passcode is not believed by name alone. Kerberos tickets and SAML
  * assertions are refused, not passed over: whoever sends one means to be checked.
  */
 export class CheckUserIdentity {
-  #checking: Promise<unknown> = Promise.resolve();
+  /**
+   * Checking is slow on purpose, and shares Node's few threads with the writing of objects: it gets one of them. An AE that
+   * tries many passcodes waits behind itself.
+   */
+  readonly #turns = new FairTurns(1);
 
   /** @param inClear passcodes and tokens are taken without TLS, too */
   constructor(
@@ -40,9 +54,8 @@ export class CheckUserIdentity {
   ) {}
 
   async execute(
-    identity: UserIdentity | undefined,
+    { callingAet, userIdentity: identity, secure }: IdentityClaim,
     entity: ApplicationEntity | undefined,
-    secure: boolean,
   ): Promise<IdentityVerdict> {
     if (this.policy === 'ignored') return { accepted: false };
     const isNeeded = this.policy === 'required' || namesUsers(entity);
@@ -52,7 +65,7 @@ export class CheckUserIdentity {
     const known = type === UserIdentityType.UsernameAndPasscode || type === UserIdentityType.Jwt;
     if (!known) return refused('user-kind-not-supported');
     if (!secure && !this.inClear) return refused('user-in-clear');
-    return type === UserIdentityType.Jwt ? this.#bearer(identity) : this.#withPasscode(identity, entity);
+    return type === UserIdentityType.Jwt ? this.#bearer(identity) : this.#withPasscode(callingAet, identity, entity);
   }
 
   #named(identity: UserIdentity, entity: ApplicationEntity | undefined): IdentityVerdict {
@@ -60,17 +73,14 @@ export class CheckUserIdentity {
     return user && user.passcodeHash === undefined ? { accepted: true } : refused('user-unknown');
   }
 
-  async #withPasscode(identity: UserIdentity, entity: ApplicationEntity | undefined): Promise<IdentityVerdict> {
+  async #withPasscode(
+    callingAet: string,
+    identity: UserIdentity,
+    entity: ApplicationEntity | undefined,
+  ): Promise<IdentityVerdict> {
     const hash = userOf(identity, entity)?.passcodeHash;
-    const good = await this.#oneAtATime(() => isPasscode(textOf(identity.secondary), hash ?? nobodysHash));
+    const good = await this.#turns.run(callingAet, () => isPasscode(textOf(identity.secondary), hash ?? nobodysHash));
     return good && hash !== undefined ? { accepted: true } : refused('user-unknown');
-  }
-
-  /** Checking is slow on purpose, and shares Node's few threads with the writing of objects: it gets one of them. */
-  #oneAtATime<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#checking.then(work);
-    this.#checking = result.catch(() => undefined);
-    return result;
   }
 
   async #bearer({ primary }: UserIdentity): Promise<IdentityVerdict> {

@@ -142,15 +142,13 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
       return this.#rejected(association, calledAetNotRecognized, 'called-aet');
     if (!isAeTitle(callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
-    const admission = await this.admitPeer.execute(association);
+    const admission = await this.admitPeer.execute(association, (entity) => this.#limits.enter(callingAet, entity));
     // Refusals of the title and the address are the same: who guesses titles learns none. The log tells them apart.
     if (!admission.admitted) {
       const { why } = admission;
       return this.#rejected(association, rejectionOf(why), why, why !== 'unknown-aet');
     }
-    const place = this.#limits.enter(callingAet, admission.entity);
-    if (typeof place === 'string') return this.#rejected(association, localLimitExceeded, place, true);
-    return this.#open(association, admission, place.leave);
+    return this.#open(association, admission, admission.place.leave);
   }
 
   #open(info: AssociationInfo, admitted: Admitted, leave: () => void): AssociationAcceptance {
