@@ -121,7 +121,8 @@ describe('a C-FIND', () => {
     index.answer = () => matches(...names.map((PatientName, i) => study(`1.${i}`, { PatientName })));
     const scu = await open();
     for (const [characterSet, taken] of [
-      ['', ['ISO_IR 192', 'ISO_IR 192', 'ISO_IR 192', 'ISO_IR 192']],
+      // Who names none may be of the time before Unicode.
+      ['', ['ISO_IR 100', 'ISO_IR 192', 'ISO_IR 192', 'ISO_IR 192']],
       ['ISO_IR 100', ['ISO_IR 100', 'ISO_IR 192', 'ISO_IR 192', 'ISO_IR 192']],
       ['ISO_IR 144', ['ISO_IR 192', 'ISO_IR 144', 'ISO_IR 192', 'ISO_IR 192']],
       ['\\ISO 2022 IR 87', ['ISO_IR 192', 'ISO 2022 IR 87', '\\ISO 2022 IR 87', 'ISO_IR 192']],
