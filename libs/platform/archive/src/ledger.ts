@@ -183,7 +183,12 @@ export class Ledger {
     for (let at = 0; at < sopInstanceUids.length; at += askedAtOnce) {
       const rows = await this.db
         .selectFrom('intake')
-        .select(['sop_instance_uid as sopInstanceUid', 'sop_class_uid as sopClassUid', 'blob_key as blobKey', 'current'])
+        .select([
+          'sop_instance_uid as sopInstanceUid',
+          'sop_class_uid as sopClassUid',
+          'blob_key as blobKey',
+          'current',
+        ])
         .where('site', '=', this.site)
         .where('sop_instance_uid', 'in', sopInstanceUids.slice(at, at + askedAtOnce))
         .where('withheld', '=', false)
