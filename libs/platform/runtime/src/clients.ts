@@ -1,7 +1,7 @@
 import { type Authenticator, type Caller, internalChannelCredentials, provesItself } from '@callosum/auth';
 import { identity, imaging } from '@callosum/contracts';
 import { grpcClientMiddleware } from '@callosum/telemetry';
-import { type Channel, type Client, createChannel, createClientFactory } from 'nice-grpc';
+import { type Channel, type Client, ClientError, createChannel, createClientFactory, Status } from 'nice-grpc';
 import { deadlineMiddleware, type DeadlineOptions } from 'nice-grpc-client-middleware-deadline';
 
 export type StudyIndexClient = Client<imaging.StudyIndexServiceDefinition, DeadlineOptions>;
@@ -17,6 +17,12 @@ export interface PeerClients {
 const deadlineMs = 30_000;
 /** A study's geometry (10,000 instances at about 1 KiB) fits; larger answers are streams. */
 const messageBytesMax = 64 * 1024 * 1024;
+
+/** Whether study-index refused an answer that would have been larger than that: the same question ends the same way. */
+export const isAnswerTooLarge = (error: unknown): boolean =>
+  error instanceof ClientError &&
+  error.code === Status.INVALID_ARGUMENT &&
+  error.details.startsWith('study-index.answer-too-large');
 
 /** Clients of the other services. Channels connect when first used and reconnect by themselves. */
 export function createPeerClients(

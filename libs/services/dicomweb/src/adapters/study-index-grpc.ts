@@ -1,5 +1,5 @@
 import { imaging } from '@callosum/contracts';
-import type { StudyIndexClient } from '@callosum/runtime';
+import { isAnswerTooLarge, type StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
 import type { ByteRange, KeptInstance, Selection } from '../application/ports/archive.js';
@@ -150,8 +150,7 @@ export class StudyIndexGrpc implements StudyIndexReader {
     if (error.code === Status.DEADLINE_EXCEEDED && error.details.startsWith('study-index.search-too-broad'))
       return new TooLargeError(error.details);
     // So is one that asks for fewer attributes.
-    if (error.code === Status.INVALID_ARGUMENT && error.details.startsWith('study-index.answer-too-large'))
-      return new TooLargeError(error.details);
+    if (isAnswerTooLarge(error)) return new TooLargeError(error.details);
     // It answers: others ask for as much as it looks for.
     if (error.code === Status.UNAVAILABLE && error.details.startsWith('study-index.too-many-searches'))
       return new TooManySearchesError({ cause: error });

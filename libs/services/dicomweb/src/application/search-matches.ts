@@ -102,7 +102,8 @@ export class SearchMatches {
     }
     const said = { isEmpty: held.length === 0 || limit === 0, unsupportedKeys, notIndexed };
     if (ended) return { rows: held.slice(0, limit), hasMore: held.length > limit, ...said };
-    return { rows: following(held, batches, limit), hasMore: await this.#isMore(request, signal), ...said };
+    const hasMore = held.length > limit || (await this.#isMore(request, signal));
+    return { rows: following(held, batches, limit), hasMore, ...said };
   }
 
   /** Whether something matches behind the last that is answered, which has to be said before the first is sent. */

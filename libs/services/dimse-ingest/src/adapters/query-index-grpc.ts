@@ -1,6 +1,6 @@
 import { imaging } from '@callosum/contracts';
 import { fromDicomJson } from '@callosum/dicom';
-import type { StudyIndexClient } from '@callosum/runtime';
+import { isAnswerTooLarge, type StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
 import type { IndexMatch, IndexSearch, LocatedInstance, QueryIndex, StudyPart } from '../application/query-ports.js';
@@ -74,8 +74,7 @@ function translated(error: unknown): unknown {
   const { code, details } = error;
   if (code === Status.DEADLINE_EXCEEDED && details.startsWith('study-index.search-too-broad'))
     return new SearchTooBroadError({ cause: error });
-  if (code === Status.INVALID_ARGUMENT && details.startsWith('study-index.answer-too-large'))
-    return new MatchTooLargeError({ cause: error });
+  if (isAnswerTooLarge(error)) return new MatchTooLargeError({ cause: error });
   if (code !== Status.INVALID_ARGUMENT) return new IndexUnavailableError({ cause: error });
   const tag = /\bmatch on ([0-9A-F]{8})/.exec(details)?.[1];
   return new IdentifierError(`${tag ?? 'a key'} cannot be matched`, tag === undefined ? [] : [tag], { cause: error });

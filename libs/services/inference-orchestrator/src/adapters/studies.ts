@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { type DicomJson, levelOfTag } from '@callosum/dicom';
-import type { StudyIndexClient } from '@callosum/runtime';
+import { isAnswerTooLarge, type StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
 import type { LocatedInstance, Studies } from '../application/ports.js';
@@ -96,14 +96,10 @@ function contentDigest(metadata: DicomJson): string {
   return createHash('sha256').update(JSON.stringify(read)).digest('hex');
 }
 
-const peerError = (studyInstanceUid: string, cause: unknown): Error =>
-  cause instanceof ClientError && cause.code === Status.NOT_FOUND
-    ? new StudyNotIndexedError(studyInstanceUid)
-    : unreadable(studyInstanceUid, cause);
-
-const unreadable = (studyInstanceUid: string, cause: unknown): Error =>
-  cause instanceof ClientError &&
-  cause.code === Status.INVALID_ARGUMENT &&
-  cause.details.startsWith('study-index.answer-too-large')
+function peerError(studyInstanceUid: string, cause: unknown): Error {
+  if (cause instanceof ClientError && cause.code === Status.NOT_FOUND)
+    return new StudyNotIndexedError(studyInstanceUid);
+  return isAnswerTooLarge(cause)
     ? new StudyTooLargeError(studyInstanceUid, { cause })
     : new StudyUnavailableError(studyInstanceUid, { cause });
+}

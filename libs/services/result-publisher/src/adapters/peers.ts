@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { identity, type imaging } from '@callosum/contracts';
-import type { IdentityClient, StudyIndexClient } from '@callosum/runtime';
+import { type IdentityClient, isAnswerTooLarge, type StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
 
 import {
@@ -51,11 +51,7 @@ export class GrpcStudyReader implements StudyReader {
 
 /** What does not fit into a message never will. */
 const indexError = (studyInstanceUid: string, cause: unknown): Error =>
-  cause instanceof ClientError &&
-  cause.code === Status.INVALID_ARGUMENT &&
-  cause.details.startsWith('study-index.answer-too-large')
-    ? new StudyTooLargeError(studyInstanceUid, { cause })
-    : peerError('study-index', cause);
+  isAnswerTooLarge(cause) ? new StudyTooLargeError(studyInstanceUid, { cause }) : peerError('study-index', cause);
 
 /** What a publication says of a study and no more: its digest must not change with where a blob lies. */
 function contentsOf(study: imaging.Study): StudyContents {
