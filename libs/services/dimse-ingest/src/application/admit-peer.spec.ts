@@ -11,12 +11,12 @@ import { AdmitPeer, type Caller } from './admit-peer.js';
 
 /** Hosts are addresses here: what networks and names are is for NetworkAddresses. */
 const addresses = { isAt: (host: string, remote: string) => Promise.resolve(host === remote) };
-const admit = (entities: readonly ApplicationEntity[], caller: Partial<Caller>) =>
-  new AdmitPeer(new EntityList(entities), addresses).execute({
-    callingAet: 'CT1',
-    remoteAddress: '10.0.0.1',
-    ...caller,
-  });
+const admit = async (entities: readonly ApplicationEntity[], changes: Partial<Caller>) => {
+  const caller = { callingAet: 'CT1', remoteAddress: '10.0.0.1', ...changes };
+  const peers = new AdmitPeer(new EntityList(entities), addresses);
+  const peer = await peers.recognize(caller);
+  return 'why' in peer ? { admitted: false, ...peer } : peers.believe(caller, peer.entity);
+};
 const secure = (changes: Partial<EntityTls> = {}): EntityTls => ({ required: true, call: true, ...changes });
 
 let authority: TestAuthority;

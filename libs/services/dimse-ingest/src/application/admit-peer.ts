@@ -21,7 +21,9 @@ export interface Admitted {
   /** The user it named was checked, and believed. */
   readonly identityAccepted: boolean;
 }
-export type Admission = Admitted | { readonly admitted: false; readonly why: PeerRefusal | IdentityRefusal };
+/** Which entry lets a peer come as far as its user; none where everybody may call. */
+export type Recognition = { readonly entity?: ApplicationEntity } | { readonly why: PeerRefusal };
+export type Admission = Admitted | { readonly admitted: false; readonly why: IdentityRefusal };
 
 /** From the least to the most a peer had right: of several entries the best one says why. */
 const refusals: readonly PeerRefusal[] = ['unknown-aet', 'wrong-address', 'tls-required', 'wrong-certificate'];
@@ -39,10 +41,21 @@ export class AdmitPeer {
     private readonly identities?: CheckUserIdentity,
   ) {}
 
-  async execute(caller: Caller): Promise<Admission> {
+  /** Who calls, by what costs us nothing to look at. */
+  async recognize(caller: Caller): Promise<Recognition> {
     const entity = await this.#entityOf(caller);
-    if (typeof entity === 'string') return { admitted: false, why: entity };
-    const verdict = await this.identities?.execute(caller.userIdentity, entity, caller.tls !== undefined);
+    if (typeof entity === 'string') return { why: entity };
+    return entity ? { entity } : {};
+  }
+
+  /**
+   * Whether its user is believed. That may take a while: who asks has given the AE one of its places first.
+   * @param gone the peer is not there any more: its reason is thrown
+   */
+  async believe(caller: Caller, entity: ApplicationEntity | undefined, gone?: AbortSignal): Promise<Admission> {
+    const { callingAet, userIdentity, tls } = caller;
+    const source = { callingAet, secure: tls !== undefined, ...(gone ? { gone } : {}) };
+    const verdict = await this.identities?.execute(userIdentity, entity, source);
     if (verdict && 'why' in verdict) return { admitted: false, why: verdict.why };
     const may = both(entity?.may, verdict?.may);
     return {

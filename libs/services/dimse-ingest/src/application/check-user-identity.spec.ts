@@ -29,7 +29,7 @@ const identity = (type: number, primary: string, secondary = ''): UserIdentity =
 const check = (
   user: UserIdentity | undefined,
   { policy = 'optional' as IdentityPolicy, secure = true, inClear = false } = {},
-) => new CheckUserIdentity(policy, tokens, inClear).execute(user, entity, secure);
+) => new CheckUserIdentity(policy, tokens, inClear).execute(user, entity, { callingAet: 'CT1', secure });
 
 const { Username, UsernameAndPasscode, Jwt, Kerberos, Saml } = UserIdentityType;
 
@@ -64,13 +64,45 @@ describe('a user', () => {
   it('must be named where that is required or the entry has users, and is not looked at where it is ignored', async () => {
     expect(await check(undefined)).toEqual({ why: 'user-missing' });
     expect(await check(undefined, { policy: 'required' })).toEqual({ why: 'user-missing' });
+    const source = { callingAet: 'CT1', secure: true };
     const optional = new CheckUserIdentity('optional', tokens, false);
     const { aet, host } = entity;
-    expect(await optional.execute(undefined, { aet, host }, true)).toEqual({ accepted: false });
-    expect(await optional.execute(undefined, { aet, host, users: [] }, true)).toEqual({ accepted: false });
-    expect(await optional.execute(undefined, undefined, true)).toEqual({ accepted: false });
+    expect(await optional.execute(undefined, { aet, host }, source)).toEqual({ accepted: false });
+    expect(await optional.execute(undefined, { aet, host, users: [] }, source)).toEqual({ accepted: false });
+    expect(await optional.execute(undefined, undefined, source)).toEqual({ accepted: false });
     const required = new CheckUserIdentity('required', tokens, false);
-    expect(await required.execute(undefined, { aet, host }, true)).toEqual({ why: 'user-missing' });
+    expect(await required.execute(undefined, { aet, host }, source)).toEqual({ why: 'user-missing' });
     expect(await check(identity(Saml, '<a/>'), { policy: 'ignored' })).toEqual({ accepted: false });
+  });
+});
+
+describe('checking passcodes', () => {
+  const wrong = identity(UsernameAndPasscode, 'zoë', 'Geheim');
+
+  it('goes by turns: who tries many holds up nobody else', async () => {
+    const identities = new CheckUserIdentity('optional', tokens, false);
+    let checked = 0;
+    const tries = Array.from({ length: 10 }, async () => {
+      await identities.execute(wrong, entity, { callingAet: 'CT1', secure: true });
+      checked++;
+    });
+    const other = { callingAet: 'MR1', secure: true };
+    expect(await identities.execute(identity(UsernameAndPasscode, 'zoë', 'geheim'), entity, other)).toEqual({
+      accepted: true,
+    });
+    // The one that was going on.
+    expect(checked).toBeLessThanOrEqual(1);
+    await Promise.all(tries);
+  });
+
+  it('is given up for who has gone', async () => {
+    const identities = new CheckUserIdentity('optional', tokens, false);
+    const peer = new AbortController();
+    const source = { callingAet: 'CT1', secure: true };
+    const first = identities.execute(wrong, entity, source);
+    const tries = Array.from({ length: 3 }, () => identities.execute(wrong, entity, { ...source, gone: peer.signal }));
+    peer.abort(new Error('gone'));
+    for (const one of tries) await expect(one).rejects.toThrow('gone');
+    expect(await first).toEqual({ why: 'user-unknown' });
   });
 });

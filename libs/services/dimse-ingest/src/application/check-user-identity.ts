@@ -5,6 +5,7 @@ import { type ApplicationEntity, namesUsers } from '../domain/application-entity
 import { isPasscode, nobodysHash } from '../domain/passcode.js';
 import type { Permission } from '../domain/permission.js';
 import type { TokenPermissions } from './entity-ports.js';
+import { FairTurns } from './fair-turns.js';
 
 /** `optional`: one that is sent must be good, and an AE whose entry names users calls with one. */
 export type IdentityPolicy = 'ignored' | 'optional' | 'required';
@@ -22,6 +23,14 @@ export type IdentityVerdict =
       readonly may?: readonly Permission[];
     };
 
+/** Whose user it is, and how it came. */
+export interface IdentitySource {
+  readonly callingAet: string;
+  readonly secure: boolean;
+  /** Ends the waiting for a turn, with its reason. */
+  readonly gone?: AbortSignal;
+}
+
 const refused = (why: IdentityRefusal): IdentityVerdict => ({ why });
 
 /**
@@ -30,7 +39,8 @@ const refused = (why: IdentityRefusal): IdentityVerdict => ({ why });
  * assertions are refused, not passed over: whoever sends one means to be checked.
  */
 export class CheckUserIdentity {
-  #checking: Promise<unknown> = Promise.resolve();
+  /** Checking is slow on purpose, and shares Node's few threads with the writing of objects: it gets one of them. */
+  readonly #turns = new FairTurns(1);
 
   /** @param inClear passcodes and tokens are taken without TLS, too */
   constructor(
@@ -42,7 +52,7 @@ export class CheckUserIdentity {
   async execute(
     identity: UserIdentity | undefined,
     entity: ApplicationEntity | undefined,
-    secure: boolean,
+    source: IdentitySource,
   ): Promise<IdentityVerdict> {
     if (this.policy === 'ignored') return { accepted: false };
     const isNeeded = this.policy === 'required' || namesUsers(entity);
@@ -51,8 +61,8 @@ export class CheckUserIdentity {
     if (type === UserIdentityType.Username) return this.#named(identity, entity);
     const known = type === UserIdentityType.UsernameAndPasscode || type === UserIdentityType.Jwt;
     if (!known) return refused('user-kind-not-supported');
-    if (!secure && !this.inClear) return refused('user-in-clear');
-    return type === UserIdentityType.Jwt ? this.#bearer(identity) : this.#withPasscode(identity, entity);
+    if (!source.secure && !this.inClear) return refused('user-in-clear');
+    return type === UserIdentityType.Jwt ? this.#bearer(identity) : this.#withPasscode(identity, entity, source);
   }
 
   #named(identity: UserIdentity, entity: ApplicationEntity | undefined): IdentityVerdict {
@@ -60,17 +70,15 @@ export class CheckUserIdentity {
     return user && user.passcodeHash === undefined ? { accepted: true } : refused('user-unknown');
   }
 
-  async #withPasscode(identity: UserIdentity, entity: ApplicationEntity | undefined): Promise<IdentityVerdict> {
+  async #withPasscode(
+    identity: UserIdentity,
+    entity: ApplicationEntity | undefined,
+    { callingAet, gone }: IdentitySource,
+  ): Promise<IdentityVerdict> {
     const hash = userOf(identity, entity)?.passcodeHash;
-    const good = await this.#oneAtATime(() => isPasscode(textOf(identity.secondary), hash ?? nobodysHash));
+    const work = (): Promise<boolean> => isPasscode(textOf(identity.secondary), hash ?? nobodysHash);
+    const good = await this.#turns.run(callingAet, work, gone);
     return good && hash !== undefined ? { accepted: true } : refused('user-unknown');
-  }
-
-  /** Checking is slow on purpose, and shares Node's few threads with the writing of objects: it gets one of them. */
-  #oneAtATime<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#checking.then(work);
-    this.#checking = result.catch(() => undefined);
-    return result;
   }
 
   async #bearer({ primary }: UserIdentity): Promise<IdentityVerdict> {

@@ -106,7 +106,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     return {
       host: this.settings.CALLOSUM_DIMSE_HOST,
       port,
-      onAssociation: (association) => this.#accept(association),
+      onAssociation: (association, gone) => this.#accept(association, gone),
       onRejected: (association, rejection) => void this.#refusedByLimit(association, rejection),
       onBadConnection: (remoteAddress, code) => {
         this.logger.debug({ remoteAddress, code }, 'assoc.none');
@@ -137,20 +137,27 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     return (this.#closing ??= Promise.all(open.map((server) => server.close(this.drain.remainingMs))));
   }
 
-  async #accept(association: AssociationInfo): Promise<AssociationDecision> {
+  async #accept(association: AssociationInfo, gone: AbortSignal): Promise<AssociationDecision> {
     const { callingAet } = association;
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
       return this.#rejected(association, calledAetNotRecognized, 'called-aet');
     if (!isAeTitle(callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
-    const admission = await this.admitPeer.execute(association);
+    const peer = await this.admitPeer.recognize(association);
     // Refusals of the title and the address are the same: who guesses titles learns none. The log tells them apart.
-    if (!admission.admitted) {
-      const { why } = admission;
-      return this.#rejected(association, rejectionOf(why), why, why !== 'unknown-aet');
-    }
-    const place = this.#limits.enter(callingAet, admission.entity);
+    if ('why' in peer) return this.#rejected(association, rejectionOf(peer.why), peer.why, peer.why !== 'unknown-aet');
+    gone.throwIfAborted();
+    // Before its user is checked, which takes a while: no AE has more checks going on than it has places.
+    const place = this.#limits.enter(callingAet, peer.entity);
     if (typeof place === 'string') return this.#rejected(association, localLimitExceeded, place, true);
-    return this.#open(association, admission, place.leave);
+    try {
+      const admission = await this.admitPeer.believe(association, peer.entity, gone);
+      if (admission.admitted) return this.#open(association, admission, place.leave);
+      place.leave();
+      return this.#rejected(association, rejectionOf(admission.why), admission.why, true);
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
   }
 
   #open(info: AssociationInfo, admitted: Admitted, leave: () => void): AssociationAcceptance {

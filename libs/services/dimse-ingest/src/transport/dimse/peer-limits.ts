@@ -42,7 +42,7 @@ export class PeerLimits {
     private readonly aeAssociationsMax: number,
   ) {}
 
-  /** A place for one association; `leave` gives it back. */
+  /** A place for one association; `leave` gives it back, and does nothing when called again. */
   enter(aet: string, entity: ApplicationEntity | undefined): PlaceRefusal | { leave: () => void } {
     const peer = this.#peers.get(aet) ?? { pace: new Pace(), associations: 0 };
     if (this.#associations >= this.associationsMax) return 'associations-max';
@@ -50,8 +50,11 @@ export class PeerLimits {
     this.#peers.set(aet, peer);
     peer.associations++;
     this.#associations++;
+    let left = false;
     return {
       leave: () => {
+        if (left) return;
+        left = true;
         this.#associations--;
         peer.associations--;
         this.#forget();
