@@ -31,7 +31,7 @@ it('an AE that tries passcodes takes no more than its own places: another comes 
   const identity = (passcode: string) => ({ userIdentity: { username: 'technician', passcode } });
   const answers = new Set<unknown>();
   let done = false;
-  const tries = Array.from({ length: 12 }, async () => {
+  const tries = Array.from({ length: 8 }, async () => {
     while (!done) answers.add(await answered(identity('wrong')));
   });
   // Its place is taken by one, and that one is being looked at.
