@@ -7,7 +7,7 @@ import { encodeFailedUids } from './failed-uids.js';
 import type { Answer, RetrieveAnswer, SubOperationCounts, SubOperationSender } from './handler.js';
 import { requestStore } from './request-store.js';
 import { identifierRefusal, queryOf } from './serve-find.js';
-import { answerTo, isCanceled, refusalOf, type Serving, statusFields } from './serving.js';
+import { answerTo, refusalOf, type Serving, statusFields } from './serving.js';
 
 type Progress = AsyncIterable<SubOperationCounts, RetrieveAnswer>;
 const none: SubOperationCounts = { remaining: 0, completed: 0, failed: 0, warning: 0 };
@@ -77,10 +77,9 @@ async function respondFinally(request: IncomingRequest, exchange: Exchange, answ
 
 /**
  * By C-CANCEL, or by A-RELEASE-RQ before the response, after which no sub-operation begins: what was left out, or could
- * not even be counted, must not end in Success.
+ * not even be counted, must not end in Success. One that comes after the last of them has terminated nothing.
  */
 function isStopped(request: IncomingRequest, { remaining, completed, failed, warning }: SubOperationCounts): boolean {
-  if (isCanceled(request)) return true;
   return request.signal.aborted && (remaining > 0 || completed + failed + warning === 0);
 }
 
