@@ -57,5 +57,3 @@ export function refusalOf({ context }: IncomingRequest, handled: boolean): Answe
   if (!context.weAre.scp) return { status: operationAnswers.otherRole.status };
   return handled ? undefined : { status: operationAnswers.unserved.status };
 }
-
-export const isCanceled = ({ signal }: IncomingRequest): boolean => signal.aborted && signal.reason === canceled;
