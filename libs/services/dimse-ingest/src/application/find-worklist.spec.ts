@@ -14,7 +14,8 @@ const worklist = (
   orders: Orders,
   ordersMax = 1_000,
   onLeftOut: (order: string) => void = () => undefined,
-): FindWorklist => new FindWorklist({ orders, site, clock: systemClock, ordersMax, turns: new FairTurns(2), onLeftOut });
+): FindWorklist =>
+  new FindWorklist({ orders, site, clock: systemClock, ordersMax, turns: new FairTurns(2), onLeftOut });
 const query = readWorklistQuery(datasetOf({ AccessionNumber: '', PatientID: 'MRN-1' }));
 
 /** Pages of two orders, without end. */

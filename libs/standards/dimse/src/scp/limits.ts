@@ -50,7 +50,7 @@ export const scpLimits: ScpLimits = Object.freeze({
   // Each holds at most about 1 MiB of buffers: 128 MiB in the worst case. What is being stored is its storage's to bound.
   associationsMax: 128,
   newcomersMax: 128,
-  // Behind a load balancer all peers may have the same address, and all come back at once: a TLS handshake is some round trips.
+  // Behind a load balancer all peers may have the same address, and come back at once: a TLS handshake takes a while.
   newcomersPerAddressMax: 64,
   handshakeMs: 10_000,
   artimMs: 15_000,

@@ -45,7 +45,8 @@ function dueStart(authored: ScheduledStart, now: string, { days, from = '', to }
   const date = ends.reduce((first, end) => (end < first ? end : first));
   if (date > authored.date) return { date, time: '' };
   // Later on its own day it is as due as it was.
-  return { date: authored.date, time: from > authored.date + authored.time ? '' : authored.time };
+  const isLater = from.startsWith(authored.date) && from > authored.date + authored.time;
+  return isLater ? { date: authored.date, time: '' } : authored;
 }
 
 /** The day it is on the clock that an order is written by. */
