@@ -160,6 +160,8 @@ describe('a radiologist reads studies', () => {
         PixelData: new Uint8Array(Uint16Array.from({ length: 128 * 128 }, (_, i) => (i % 128) * 16).buffer),
       });
       await reader.open(await store(report, image.bytes));
+      // Marks that come while the image is still to be drawn are not drawn by OHIF before something else changes.
+      await reader.sees('the image that was measured', isSlice);
       await reader.show('SR');
       await reader.reads(/1\.70 cm2/);
       await reader.keep('sr-marks');

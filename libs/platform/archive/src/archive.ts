@@ -11,6 +11,7 @@ import { newBlobKey } from './blob-key.js';
 import { ByteBudget } from './byte-budget.js';
 import { tellConflict } from './conflicts.js';
 import { Deposit } from './deposit.js';
+import { durableClasses } from './durable-classes.js';
 import { Eraser } from './eraser.js';
 import { GroupCommit } from './group-commit.js';
 import { ConflictRefusedError } from './errors.js';
@@ -143,10 +144,11 @@ export class Archive {
 
   /**
    * SOP classes under which instances are durable, by SOP Instance UID; current or not, what is kept is kept. One of which
-   * nothing is kept, or that is withheld, is absent. @throws {ArchiveUnavailableError}
+   * nothing is kept, whose bytes are gone, or that is withheld, is absent. @throws {ArchiveUnavailableError}
    */
   keptClasses(sopInstanceUids: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
-    return available(this.#ledger.keptClasses(sopInstanceUids));
+    const classes = async () => durableClasses(this.#store, await this.#ledger.keptCopies(sopInstanceUids));
+    return available(classes());
   }
 
   /** What is kept of a study, in numbers; undefined when nothing is. @throws {ArchiveUnavailableError} */

@@ -99,6 +99,19 @@ describe.skipIf(postgres.missing)(`what the archive refuses${postgres.missing ? 
     ],
     ['an object whose UID is none', 'archive.missing-uid', () => patched(10, 0x2e)],
   ];
+  it('promises no instance whose bytes are gone, until they come again', async () => {
+    const [one, two] = [newUid(), newUid()];
+    for (const sop of [one, two]) await archive.store(ct(sop), intake);
+    const kept = async () => [...(await archive.keptClasses([one, two])).keys()].sort();
+    expect(await kept()).toEqual([one, two].sort());
+    const { rows: lost } = await sql<{ key: string }>`select blob_key as key from intake
+      where sop_instance_uid = ${one}`.execute(open.database.db);
+    await new FileObjectStore({ root, diskFreeBytesMin: 0 }).delete(lost[0]?.key ?? '');
+    expect(await kept()).toEqual([two]);
+    expect((await archive.store(ct(one), intake)).status).toBe('stored');
+    expect(await kept()).toEqual([one, two].sort());
+  });
+
   it.each(malformed)('%s leaves neither blob nor row', async (_, code, bytes) => {
     const before = await rows();
     const files = await filesIn(root);

@@ -13,6 +13,14 @@ export interface TombstoneScope {
 }
 
 /**
+ * Of several objects of a UID in a study the current one decides in which series the instance is: a tombstone names it by
+ * its UID, and a copy beside it, in another series as well, goes with it and with nothing else.
+ */
+const standsAlone = sql<boolean>`not exists (select 1 from intake shown where shown.site = intake.site
+  and shown.sop_instance_uid = intake.sop_instance_uid and shown.study_instance_uid = intake.study_instance_uid
+  and shown.current and shown.erased_at is null)`;
+
+/**
  * Instances of which bytes are kept under a scope, hidden or not; those too that lie there as a conflict with another
  * study, which shows them under their UID.
  */
@@ -34,7 +42,7 @@ export async function keptIn(
     return sopInstanceUid === undefined ? ofSeries : ofSeries.where('sop_instance_uid', '=', sopInstanceUid);
   };
   // Each by its own index: asked for together, every row of the site would be read.
-  return rows(true).union(rows(false)).execute();
+  return rows(true).union(rows(false).where(standsAlone)).execute();
 }
 
 /** Whether bytes of a study are there that were to go: they could not be deleted, or not yet. */

@@ -2,6 +2,7 @@ import { topics } from '@callosum/contracts';
 import type { Outbox, OutboxContext } from '@callosum/event-log';
 import type { Insertable, Kysely, Selectable, Transaction } from 'kysely';
 
+import type { KeptCopy } from './durable-classes.js';
 import { knownUids } from './known-uids.js';
 import { isNamed, ledgerRow, withhold } from './ledger-rows.js';
 import type { LedgerEntry, PendingRow, Revision } from './pending-row.js';
@@ -176,24 +177,26 @@ export class Ledger {
       .execute();
   }
 
-  /** SOP classes under which instances are kept, current or not. What a tombstone withholds is not: its bytes may go. */
-  async keptClasses(sopInstanceUids: readonly string[]): Promise<Map<string, Set<string>>> {
-    const classes = new Map<string, Set<string>>();
+  /** Objects of instances that are kept, current or not. What a tombstone withholds is not: its bytes may go. */
+  async keptCopies(sopInstanceUids: readonly string[]): Promise<KeptCopy[]> {
+    const copies: KeptCopy[] = [];
     for (let at = 0; at < sopInstanceUids.length; at += askedAtOnce) {
       const rows = await this.db
         .selectFrom('intake')
-        .select(['sop_instance_uid', 'sop_class_uid'])
+        .select([
+          'sop_instance_uid as sopInstanceUid',
+          'sop_class_uid as sopClassUid',
+          'blob_key as blobKey',
+          'current',
+        ])
         .where('site', '=', this.site)
         .where('sop_instance_uid', 'in', sopInstanceUids.slice(at, at + askedAtOnce))
         .where('withheld', '=', false)
         .where('erased_at', 'is', null)
         .execute();
-      for (const row of rows) {
-        const known = classes.get(row.sop_instance_uid) ?? new Set<string>();
-        classes.set(row.sop_instance_uid, known.add(row.sop_class_uid));
-      }
+      copies.push(...rows);
     }
-    return classes;
+    return copies;
   }
 
   kept(sopInstanceUid: string): Promise<LedgerEntry[]> {

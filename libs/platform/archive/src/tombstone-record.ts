@@ -140,7 +140,8 @@ async function settleInstances(
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     on conflict (site, study_instance_uid, sop_instance_uid) do update
-    set sequence = excluded.sequence, withheld = excluded.withheld, reason = excluded.reason, erased = false,
+    set sequence = excluded.sequence, series_instance_uid = excluded.series_instance_uid,
+      withheld = excluded.withheld, reason = excluded.reason, erased = false,
       admits_again = excluded.admits_again and (not w.withheld or w.admits_again),
       erase_at = case when not excluded.withheld then null when w.withheld then least(w.erase_at, excluded.erase_at)
         else excluded.erase_at end,

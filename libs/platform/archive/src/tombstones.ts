@@ -49,7 +49,7 @@ export interface Hide extends Decided {
 
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
-/** How often a scope is read again that grows while it is hidden. */
+/** How often a scope is read again that changes while it is hidden. */
 const attemptsMax = 20;
 
 /** A mark this young may belong to a transaction that has not ended: who wrote it records it. */
@@ -76,17 +76,18 @@ export class Tombstones {
       const instances = await this.#kept(scope);
       if (instances.length === 0) throw new NothingKeptError();
       const named = new Set(instances.map(({ sopInstanceUid }) => sopInstanceUid));
-      const look = { grew: false };
+      const look = { changed: false };
       const isWhole: Stands = async (trx) => {
         const now = await keptIn(trx, this.parts.site, scope);
-        look.grew = now.some(({ sopInstanceUid }) => !named.has(sopInstanceUid));
-        return !look.grew;
+        const distinct = new Set(now.map(({ sopInstanceUid }) => sopInstanceUid));
+        look.changed = distinct.size !== named.size || [...distinct].some((uid) => !named.has(uid));
+        return !look.changed;
       };
       try {
         return await this.#hide(scope.studyInstanceUid, instances, hide, isWhole);
       } catch (error) {
-        // Something came between the look and the lock: it is of the scope too.
-        if (!look.grew || attempt >= attemptsMax) throw error;
+        // Between the look and the lock something came, which is of the scope too, or another series shows it now.
+        if (!look.changed || attempt >= attemptsMax) throw error;
       }
     }
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { ArchiveUnavailableError } from '@callosum/archive';
 import { connect, type Database, migrate } from '@callosum/database';
 import { AssociationAbortedError } from '@callosum/dimse';
 import { eventTablesMigrations } from '@callosum/event-log';
@@ -127,6 +128,38 @@ describe('commitments', () => {
       database.db,
     );
     expect(rows).toEqual([{ attempts: 1, error_code: 'dimse.association-aborted' }]);
+  });
+
+  it('one that the archive cannot judge now waits, behind the others, and nothing is said of it', async () => {
+    await take('1.1');
+    await take('1.2');
+    const told: string[] = [];
+    const channel = {
+      report: ({ transactionUid }: { readonly transactionUid: string }) =>
+        Promise.resolve(void told.push(transactionUid)),
+      close: () => Promise.resolve(),
+    };
+    let asked = 0;
+    const kept = {
+      classesOf: () =>
+        asked++ === 0
+          ? Promise.reject(new ArchiveUnavailableError('the object store does not answer'))
+          : Promise.resolve(new Map([['1.9.1', new Set(['1.2.1'])]])),
+    };
+    const reports = new ReportCommitments(commitments, kept, { open: () => Promise.resolve(channel) }, 'CALLOSUM');
+    for (let turn = 0; turn < 2; turn++) {
+      const claim = await commitments.claim(60_000);
+      if (!claim) throw new Error('nothing was due');
+      await reports.toRequestor(claim, () => undefined);
+      // Its pause is over.
+      await sql`update commitment_requestor set next_attempt_at = now()`.execute(database.db);
+    }
+    expect(told).toEqual(['1.2']);
+    const { rows } = await sql`
+      select attempts, error_code from commitment where transaction_uid = '1.1' and due_at > now()`.execute(
+      database.db,
+    );
+    expect(rows).toEqual([{ attempts: 1, error_code: 'archive.unavailable' }]);
   });
 
   it('are told again when they are asked for again, and are duplicates with other instances', async () => {

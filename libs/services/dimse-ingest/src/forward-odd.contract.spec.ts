@@ -140,6 +140,7 @@ describe('a destination that refuses instances', () => {
   it.each([
     ['refuses with A700', (): number => 0xa700, 'A700', 10],
     ['refuses with 0213', (): number => 0x0213, '0213', 10],
+    ['refuses with 0124', (): number => 0x0124, '0124', 10],
     ['is silent at', silence, 'dimse.no-response', 180],
     ['ends its association at', broken, 'dimse.association-aborted', 180],
   ])('that %s three at the head of ten takes the seven at once; the three fail', async (_, refuse, code, minutes) => {
@@ -226,6 +227,7 @@ describe('a destination that refuses instances', () => {
   it.each([
     ['refuses all', 30, (): number => 0xa700, 36],
     ['refuses the only one', 1, (): number => 0xa700, 36],
+    ['lets nobody store', 30, (): number => 0x0124, 36],
     ['is silent at all', 30, silence, 8],
     ['ends every association', 30, broken, 8],
   ])('and %s for hours gets all when it is back, and no attempt has counted', async (_, count, refuse, hourMax) => {
@@ -238,6 +240,42 @@ describe('a destination that refuses instances', () => {
     answer = () => 0;
     await runUntil(9 * hour + 16 * minute);
     expect(await of('sent')).toHaveLength(count);
+  });
+
+  it.each([
+    ['cannot understand any', 0xc000, 0],
+    ['cannot process any', 0x0110, 4],
+  ])(
+    'and %s for hours keeps what is behind the first sixteen, and gets it when it is back',
+    async (_, status, counted) => {
+      answer = () => status;
+      await add('A', 1, 30);
+      await add('B', 1, 10);
+      await runUntil(9 * hour);
+      expect(await of('failed')).toHaveLength(16);
+      expect((await of('waiting')).map(({ attempts }) => attempts)).toEqual(Array.from({ length: 24 }, () => counted));
+      expect(tries.filter(({ at }) => at >= 8 * hour).length).toBeLessThanOrEqual(36);
+      answer = () => 0;
+      await runUntil(9 * hour + 16 * minute);
+      expect(await of('sent')).toHaveLength(24);
+    },
+  );
+
+  it('cannot understand three at the head of ten: they fail at once, by themselves', async () => {
+    answer = (uid) => (numberOf(uid) <= 3 ? 0xc000 : 0);
+    await add('A', 1, 10);
+    await runUntil(1_000);
+    expect((await of('failed')).map(({ uid }) => numberOf(uid))).toEqual([1, 2, 3]);
+    expect(await of('sent')).toHaveLength(7);
+  });
+
+  it('cannot understand forty at the head: what is behind them comes within a minute, and all forty fail', async () => {
+    answer = (uid) => (numberOf(uid) <= 40 ? 0xc000 : 0);
+    await add('A', 1, 60);
+    await runUntil(10 * minute);
+    expect(await of('sent')).toHaveLength(20);
+    expect(lastSentAt()).toBeLessThan(minute);
+    expect(await of('failed')).toHaveLength(40);
   });
 
   it('is full, takes some and is full again: nothing fails by that', async () => {

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { fresh } from './test-support/fixtures.js';
 import { stepUid, until } from './test-support/orchestrator.js';
 import { orchestrator, registered, useOrchestrator } from './test-support/use-orchestrator.js';
+import type { WorkerForTests } from './test-support/worker.js';
 
 /** One for each test: a job that is left over goes to whoever serves its model next. */
 const early = ['starts-early', 'starts-early-too'] as const;
@@ -33,6 +34,15 @@ const jobsOf = (study: string) =>
     .where('study_instance_uid', '=', study)
     .orderBy('scheduled_at')
     .execute();
+/** A job that nothing holds was made after all others, and was offered; what `one` was offered until then has come. */
+async function afterAnotherJob(one: WorkerForTests): Promise<void> {
+  const { model, bytes } = fresh('unheld');
+  const other = await registered(model);
+  await orchestrator.complete(bytes);
+  await other.takeOffer();
+  one.heartbeat();
+  await one.take('heartbeatAck');
+}
 /** A model that has just come has been offered all it will be of what completed before. */
 const caughtUp = () =>
   until('the end of the backfill', async () => {
@@ -64,8 +74,8 @@ describe('a job on a study whose procedure step was discontinued', () => {
     expect(await jobsOf(study)).toMatchObject([{ state: 'queued', held_reason: 'procedure-step-discontinued' }]);
     const answer = await orchestrator.get(`/api/inference/jobs?study=${study}`);
     expect(answer.body).toMatchObject({ jobs: [{ jobId, heldReason: 'procedure-step-discontinued' }] });
-    // A worker with a free slot that looks for work, and finds none.
-    one.heartbeat();
+    // A worker with a free slot that looks for work, and finds none: a job that came later has been offered meanwhile.
+    await afterAnotherJob(one);
     expect(one.received.filter(({ $case }) => $case === 'offer')).toEqual([]);
     expect(await orchestrator.post(`/api/inference/jobs/${jobId}/release`)).toMatchObject({ status: 200 });
     expect((await one.takeOffer()).jobId).toBe(jobId);

@@ -21,12 +21,15 @@ class FakeIndex {
   readonly waits: { study: string; keys: readonly string[]; waitMs: number }[] = [];
   open = 0;
   taken = 0;
+  /** Searches that were not read to their end. */
+  brokenOff = 0;
 
   constructor(private readonly index: Index) {}
 
   async *search(request: imaging.SearchRequest) {
     this.searches.push(request);
     this.open++;
+    let isWhole = false;
     try {
       const all = this.index.rows.slice(request.offset, request.offset + request.limit);
       for (let at = 0; at < all.length; at += 2) {
@@ -35,7 +38,9 @@ class FakeIndex {
         this.taken += rows.length;
         yield { rows, unsupportedKeys: ['00091001'] };
       }
+      isWhole = true;
     } finally {
+      if (!isWhole) this.brokenOff++;
       this.open--;
     }
   }
@@ -87,7 +92,7 @@ describe('a search', () => {
     expect(found).toMatchObject({ isEmpty: count === 0, hasMore, notIndexed: 0 });
     expect(Array.isArray(found.rows)).toBe(true);
     expect(found.unsupportedKeys).toEqual(count === 0 ? [] : ['00091001']);
-    expect([fake.searches.length, fake.open]).toEqual([1, 0]);
+    expect([fake.searches.length, fake.open, fake.brokenOff]).toEqual([1, 0, 0]);
   });
 
   it.each([
@@ -103,7 +108,7 @@ describe('a search', () => {
     // Two batches are more than is held.
     expect(fake.taken).toBeLessThanOrEqual(4 + 1);
     expect((await textsOf(found)).map((text) => text.trimEnd())).toEqual(short(Math.min(count, limit)));
-    expect(fake.open).toBe(0);
+    expect([fake.open, fake.brokenOff]).toEqual([0, 0]);
     expect(fake.searches[1]).toMatchObject({
       offset: limit,
       limit: 1,

@@ -87,7 +87,8 @@ export class SearchMatches {
     let unsupportedKeys: readonly string[] = [];
     let characters = 0;
     let ended = false;
-    while (held.length <= limit && characters <= heldCharactersMax) {
+    // To its end, though all be there: a question that is broken off costs a reset, and a connection takes some dozens a second.
+    while (characters <= heldCharactersMax) {
       const batch = await batches.next();
       if (batch.done === true) {
         ended = true;
@@ -100,10 +101,7 @@ export class SearchMatches {
       }
     }
     const said = { isEmpty: held.length === 0 || limit === 0, unsupportedKeys, notIndexed };
-    if (ended || held.length > limit) {
-      if (!ended) await batches.return?.();
-      return { rows: held.slice(0, limit), hasMore: held.length > limit, ...said };
-    }
+    if (ended) return { rows: held.slice(0, limit), hasMore: held.length > limit, ...said };
     return { rows: following(held, batches, limit), hasMore: await this.#isMore(request, signal), ...said };
   }
 
@@ -112,9 +110,10 @@ export class SearchMatches {
     const behind = { offset: request.offset + request.limit, limit: 1 };
     // Of what is found nothing is needed.
     const nothing = { includeAll: false, includeTags: [], onlyRequested: true };
+    let isMore = false;
     for await (const { rows } of this.index.search({ ...request, ...behind, ...nothing }, signal))
-      if (rows.length > 0) return true;
-    return false;
+      isMore ||= rows.length > 0;
+    return isMore;
   }
 
   /** @returns how many instances are not indexed after that */
@@ -155,8 +154,8 @@ async function* following(
   limit: number,
 ): AsyncGenerator<imaging.SearchRow> {
   try {
-    yield* held;
-    for (let left = limit - held.length; left > 0;) {
+    yield* held.slice(0, limit);
+    for (let left = Math.max(0, limit - held.length); ;) {
       const batch = await batches.next();
       if (batch.done === true) return;
       const rows = batch.value.rows.slice(0, left);

@@ -14,7 +14,7 @@ export interface ForwardDestinationTable {
   failures: Generated<number>;
   /** In a row that it was reached and did not take an instance. */
   refusals: Generated<number>;
-  /** Different instances among those. */
+  /** Different instances among those, and those that failed by a vague answer. */
   refused: Generated<number>;
   /** In a row that it was left alone after them. */
   visits: Generated<number>;

@@ -178,6 +178,12 @@ export class PostgresForwardQueue implements ForwardQueue {
     return rows[0] ?? { since: 'never', refused: 0 };
   }
 
+  async destinationFailed(destination: string): Promise<void> {
+    await sql`update forward_destination set refused = refused + 1 where destination = ${destination}`.execute(
+      this.database.db,
+    );
+  }
+
   async destinationRefused(destination: string, { code, again }: RefusedOutcome): Promise<number> {
     // It is reached: when it is not, that begins anew.
     const { rows } = await sql<{ visits: number }>`

@@ -3,19 +3,23 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 
 import { TestAuthority } from '@callosum/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { EntityList } from '../adapters/entity-list.js';
 import type { ApplicationEntity, EntityTls } from '../domain/application-entity.js';
 import { AdmitPeer, type Caller } from './admit-peer.js';
+import type { CheckUserIdentity, IdentityClaim, IdentityVerdict } from './check-user-identity.js';
 
 /** Hosts are addresses here: what networks and names are is for NetworkAddresses. */
 const addresses = { isAt: (host: string, remote: string) => Promise.resolve(host === remote) };
-const admit = async (entities: readonly ApplicationEntity[], changes: Partial<Caller>) => {
-  const caller = { callingAet: 'CT1', remoteAddress: '10.0.0.1', ...changes };
+const ct1: Caller = { callingAet: 'CT1', remoteAddress: '10.0.0.1' };
+const place = { leave: () => undefined };
+const admit = async (entities: readonly ApplicationEntity[], caller: Partial<Caller>) => {
   const peers = new AdmitPeer(new EntityList(entities), addresses);
-  const peer = await peers.recognize(caller);
-  return 'why' in peer ? { admitted: false, ...peer } : peers.believe(caller, peer.entity);
+  const admission = await peers.execute({ ...ct1, ...caller }, () => place);
+  if (!admission.admitted) return admission;
+  const { place: _, ...admitted } = admission;
+  return admitted;
 };
 const secure = (changes: Partial<EntityTls> = {}): EntityTls => ({ required: true, call: true, ...changes });
 
@@ -91,5 +95,72 @@ describe('a certificate', () => {
 
   it('with a wildcard is not that of each name under it', () => {
     expect(isCertificateOf(other, { dnsName: 'ct1.radiology.example' })).toBe(false);
+  });
+});
+
+describe('the place of an association', () => {
+  const entity: ApplicationEntity = { aet: 'CT1', host: '10.0.0.1', port: 104 };
+  const identities = (verdict: Promise<IdentityVerdict>) => {
+    const asked: string[] = [];
+    const execute = ({ callingAet }: IdentityClaim) => {
+      asked.push(callingAet);
+      return verdict;
+    };
+    return { asked, execute } as unknown as CheckUserIdentity & { asked: string[] };
+  };
+  const taking = () => {
+    const places = { entered: 0, left: 0 };
+    const enter = () => {
+      places.entered++;
+      return { leave: () => places.left++ };
+    };
+    return { places, enter };
+  };
+
+  it('is taken before its user is looked at, and is none of one whom nobody knows', async () => {
+    const { places, enter } = taking();
+    const never = identities(new Promise(() => undefined));
+    const peers = new AdmitPeer(new EntityList([entity]), addresses, never);
+    void peers.execute(ct1, enter);
+    await vi.waitFor(() => expect(never.asked).toEqual(['CT1']));
+    expect(places).toEqual({ entered: 1, left: 0 });
+    await peers.execute({ ...ct1, remoteAddress: '10.0.0.2' }, enter);
+    expect(places.entered).toBe(1);
+  });
+
+  it('is refused without a look at the user where there is none', async () => {
+    const unasked = identities(Promise.resolve({ accepted: true }));
+    const peers = new AdmitPeer(new EntityList([entity]), addresses, unasked);
+    expect(await peers.execute(ct1, () => 'ae-associations-max')).toEqual({
+      admitted: false,
+      why: 'ae-associations-max',
+    });
+    expect(unasked.asked).toEqual([]);
+  });
+
+  it.each<[string, Promise<IdentityVerdict>, number]>([
+    ['is kept by one who is believed', Promise.resolve({ accepted: true }), 0],
+    ['is left by one who is not', Promise.resolve({ why: 'user-unknown' }), 1],
+  ])('%s', async (_, verdict, left) => {
+    const { places, enter } = taking();
+    await new AdmitPeer(new EntityList([entity]), addresses, identities(verdict)).execute(ct1, enter);
+    expect(places).toEqual({ entered: 1, left });
+  });
+
+  it('is not taken by one who has gone before it was known', async () => {
+    const { places, enter } = taking();
+    const peers = new AdmitPeer(new EntityList([entity]), addresses);
+    const gone = AbortSignal.abort(new Error('gone'));
+    await expect(peers.execute(ct1, enter, gone)).rejects.toThrow('gone');
+    expect(places.entered).toBe(0);
+  });
+
+  it('is left where looking fails', async () => {
+    const { places, enter } = taking();
+    const failing = identities(Promise.reject(new Error('no thread')));
+    await expect(new AdmitPeer(new EntityList([entity]), addresses, failing).execute(ct1, enter)).rejects.toThrow(
+      'no thread',
+    );
+    expect(places).toEqual({ entered: 1, left: 1 });
   });
 });

@@ -21,9 +21,14 @@ export interface Admitted {
   /** The user it named was checked, and believed. */
   readonly identityAccepted: boolean;
 }
-/** Which entry lets a peer come as far as its user; none where everybody may call. */
-export type Recognition = { readonly entity?: ApplicationEntity } | { readonly why: PeerRefusal };
-export type Admission = Admitted | { readonly admitted: false; readonly why: IdentityRefusal };
+export type PlaceRefusal = 'associations-max' | 'ae-associations-max';
+/** A place among the associations that are open or being decided. */
+export interface Place {
+  readonly leave: () => void;
+}
+export type Admission =
+  | (Admitted & { readonly place: Place })
+  | { readonly admitted: false; readonly why: PeerRefusal | PlaceRefusal | IdentityRefusal };
 
 /** From the least to the most a peer had right: of several entries the best one says why. */
 const refusals: readonly PeerRefusal[] = ['unknown-aet', 'wrong-address', 'tls-required', 'wrong-certificate'];
@@ -41,29 +46,45 @@ export class AdmitPeer {
     private readonly identities?: CheckUserIdentity,
   ) {}
 
-  /** Who calls, by what costs us nothing to look at. */
-  async recognize(caller: Caller): Promise<Recognition> {
-    const entity = await this.#entityOf(caller);
-    if (typeof entity === 'string') return { why: entity };
-    return entity ? { entity } : {};
-  }
-
   /**
-   * Whether its user is believed. That may take a while: who asks has given the AE one of its places first.
-   * @param gone the peer is not there any more: its reason is thrown
+   * @param enter takes a place for it, which it has from before its user is looked at: that takes time, and an AE has no more
+   * associations waiting for it than it may have open. Who is not admitted has left it.
+   * @param gone the caller does not wait any more: its reason is thrown
    */
-  async believe(caller: Caller, entity: ApplicationEntity | undefined, gone?: AbortSignal): Promise<Admission> {
-    const { callingAet, userIdentity, tls } = caller;
-    const source = { callingAet, secure: tls !== undefined, ...(gone ? { gone } : {}) };
-    const verdict = await this.identities?.execute(userIdentity, entity, source);
-    if (verdict && 'why' in verdict) return { admitted: false, why: verdict.why };
+  async execute(
+    caller: Caller,
+    enter: (entity: ApplicationEntity | undefined) => Place | PlaceRefusal,
+    gone?: AbortSignal,
+  ): Promise<Admission> {
+    const entity = await this.#entityOf(caller);
+    if (typeof entity === 'string') return { admitted: false, why: entity };
+    gone?.throwIfAborted();
+    const place = enter(entity);
+    if (typeof place === 'string') return { admitted: false, why: place };
+    const verdict = await this.#identify(caller, entity, gone).catch((error: unknown) => {
+      place.leave();
+      throw error;
+    });
+    if (verdict && 'why' in verdict) {
+      place.leave();
+      return { admitted: false, why: verdict.why };
+    }
     const may = both(entity?.may, verdict?.may);
     return {
       admitted: true,
+      place,
       identityAccepted: verdict?.accepted === true,
       ...(entity ? { entity } : {}),
       ...(may ? { may } : {}),
     };
+  }
+
+  async #identify(
+    { callingAet, userIdentity, tls }: Caller,
+    entity: ApplicationEntity | undefined,
+    gone: AbortSignal | undefined,
+  ) {
+    return this.identities?.execute({ callingAet, userIdentity, secure: tls !== undefined, gone }, entity);
   }
 
   /** Whether an association that was let in would be now, with the same rights. Its user is not asked for again. */

@@ -23,15 +23,18 @@ export type IdentityVerdict =
       readonly may?: readonly Permission[];
     };
 
-/** Whose user it is, and how it came. */
-export interface IdentitySource {
-  readonly callingAet: string;
-  readonly secure: boolean;
-  /** Ends the waiting for a turn, with its reason. */
-  readonly gone?: AbortSignal;
-}
-
 const refused = (why: IdentityRefusal): IdentityVerdict => ({ why });
+
+/** Who names a user, and how. */
+export interface IdentityClaim {
+  readonly callingAet: string;
+  /** Absent where nobody is named. */
+  readonly userIdentity?: UserIdentity | undefined;
+  /** It came over TLS. */
+  readonly secure: boolean;
+  /** Nobody waits for the verdict any more: its reason is thrown while a turn is waited for. */
+  readonly gone?: AbortSignal | undefined;
+}
 
 /**
  * User Identity Negotiation (PS3.7 D.3.3.7): a user name, a name and passcode, or a JSON web token. Names and passcodes
@@ -39,7 +42,10 @@ const refused = (why: IdentityRefusal): IdentityVerdict => ({ why });
  * assertions are refused, not passed over: whoever sends one means to be checked.
  */
 export class CheckUserIdentity {
-  /** Checking is slow on purpose, and shares Node's few threads with the writing of objects: it gets one of them. */
+  /**
+   * Checking is slow on purpose, and shares Node's few threads with the writing of objects: it gets one of them. An AE that
+   * tries many passcodes waits behind itself.
+   */
   readonly #turns = new FairTurns(1);
 
   /** @param inClear passcodes and tokens are taken without TLS, too */
@@ -49,11 +55,8 @@ export class CheckUserIdentity {
     private readonly inClear: boolean,
   ) {}
 
-  async execute(
-    identity: UserIdentity | undefined,
-    entity: ApplicationEntity | undefined,
-    source: IdentitySource,
-  ): Promise<IdentityVerdict> {
+  async execute(claim: IdentityClaim, entity: ApplicationEntity | undefined): Promise<IdentityVerdict> {
+    const { userIdentity: identity, secure } = claim;
     if (this.policy === 'ignored') return { accepted: false };
     const isNeeded = this.policy === 'required' || namesUsers(entity);
     if (!identity) return isNeeded ? refused('user-missing') : { accepted: false };
@@ -61,8 +64,8 @@ export class CheckUserIdentity {
     if (type === UserIdentityType.Username) return this.#named(identity, entity);
     const known = type === UserIdentityType.UsernameAndPasscode || type === UserIdentityType.Jwt;
     if (!known) return refused('user-kind-not-supported');
-    if (!source.secure && !this.inClear) return refused('user-in-clear');
-    return type === UserIdentityType.Jwt ? this.#bearer(identity) : this.#withPasscode(identity, entity, source);
+    if (!secure && !this.inClear) return refused('user-in-clear');
+    return type === UserIdentityType.Jwt ? this.#bearer(identity) : this.#withPasscode(identity, entity, claim);
   }
 
   #named(identity: UserIdentity, entity: ApplicationEntity | undefined): IdentityVerdict {
@@ -73,7 +76,7 @@ export class CheckUserIdentity {
   async #withPasscode(
     identity: UserIdentity,
     entity: ApplicationEntity | undefined,
-    { callingAet, gone }: IdentitySource,
+    { callingAet, gone }: IdentityClaim,
   ): Promise<IdentityVerdict> {
     const hash = userOf(identity, entity)?.passcodeHash;
     const work = (): Promise<boolean> => isPasscode(textOf(identity.secondary), hash ?? nobodysHash);

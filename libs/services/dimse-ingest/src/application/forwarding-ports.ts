@@ -120,6 +120,8 @@ export interface ForwardQueue {
   giveBack(batch: ForwardBatch, items: readonly ForwardItem[]): Promise<void>;
   /** What is known when the destination did not take an item. */
   standing(batch: ForwardBatch, item: ForwardItem): Promise<Standing>;
+  /** An instance failed by a vague answer: it counts among those that the destination did not take in a row. */
+  destinationFailed(destination: string): Promise<void>;
   /** The destination did not take an instance, and may take none. @returns how many this visit tries */
   destinationRefused(destination: string, refused: RefusedOutcome): Promise<number>;
   /**

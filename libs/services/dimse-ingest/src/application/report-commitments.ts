@@ -41,8 +41,8 @@ export class ReportCommitments {
 
   /**
    * Reports all that is due to a claimed requestor on one association of ours. A refused report delays no other, and one
-   * at which the requestor breaks off, or falls silent, goes behind the others; a requestor that cannot be reached is left
-   * alone for a while, with all of its.
+   * at which the requestor breaks off or falls silent, or that cannot be judged now, goes behind the others; a requestor
+   * that cannot be reached is left alone for a while, with all of its.
    * @returns why it could not be reached, when it could not
    */
   async toRequestor(claim: ClaimedRequestor, told: (outcome: ReportOutcome) => void): Promise<unknown> {
@@ -54,7 +54,10 @@ export class ReportCommitments {
         current = during = undefined;
         current = await this.commitments.next(claim, claimLeaseMs);
         if (!current) break;
+        // An archive that cannot judge this one now may judge the next.
+        during = current;
         const report = await this.#judge(current);
+        during = undefined;
         channel ??= await this.requestors.open(claim.aet);
         during = current;
         await this.#send(claim, channel, current, report, told);

@@ -40,13 +40,15 @@ function harness(
   }: { later?: ForwardItem[][]; since?: Standing['since']; tries?: number } = {},
 ) {
   const told: string[] = [];
+  let refused = 0;
   const batch: ForwardBatch = { destination: 'PACS', fence: 7, items };
   const further = later.map((items): ForwardBatch => ({ ...batch, items }));
   const queue = {
     claim: () => Promise.resolve(batch),
     next: () => Promise.resolve(further.shift()),
     release: () => Promise.resolve(void told.push('released')),
-    standing: () => Promise.resolve({ since, refused: 0 }),
+    standing: () => Promise.resolve({ since, refused }),
+    destinationFailed: () => Promise.resolve(void refused++),
     destinationRefused: (_: string, { code }: { code: string }) => {
       told.push(`refused ${code}`);
       return Promise.resolve(tries);
@@ -126,6 +128,23 @@ describe('what waits for a destination', () => {
     expect(performance.now() - startedAt).toBeGreaterThan(140);
     expect(waits[0]).toBeGreaterThan(100);
     expect(told.slice(-2)).toEqual(['left', 'released']);
+  });
+
+  it('does not fail one after the other where the destination takes none of many, whatever it says', async () => {
+    const items = Array.from({ length: 20 }, (_, index) => item(index + 1));
+    const { run, told } = harness(() => Promise.resolve(0xc000), {}, items);
+    await run();
+    expect(told).toEqual([
+      ...items.slice(0, 16).map(({ id }) => `${id} failed C000`),
+      ...['17 later 30000 at no cost', 'refused C000', 'refusing C000', 'back 18,19,20', 'left', 'released'],
+    ]);
+  });
+
+  it('tells that the destination took one after each that failed', async () => {
+    const odd = ({ sopInstanceUid }: OutgoingObject) => Promise.resolve(sopInstanceUid === '1.2.2' ? 0xc000 : 0);
+    const { run, told } = harness(odd);
+    await run();
+    expect(told.slice(0, 5)).toEqual(['answered', '1 sent', '2 failed C000', 'answered', '3 sent']);
   });
 
   it('is held against the one that a destination has no room for while it takes others, at the fifth time', async () => {

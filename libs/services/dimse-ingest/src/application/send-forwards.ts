@@ -10,6 +10,7 @@ import {
   type ForwardOutcome,
   judge,
   type RefusedOutcome,
+  unlessAll,
   withdrawnCode,
 } from '../domain/forward-outcome.js';
 import { UncallableEntityError } from '../domain/forwarding-errors.js';
@@ -169,7 +170,7 @@ export class SendForwards {
         await this.#record(batch, item, end);
         left.shift();
         // What it takes after this tells that it takes others.
-        if ('refusal' in end && end.refusal) answered = false;
+        if (('refusal' in end && end.refusal) || ('isVague' in end && end.isVague)) answered = false;
         if (end.end === 'away')
           return end.refusal ? await this.#refused(aet, end, stint) : await this.#away(aet, end.code);
       }
@@ -218,8 +219,14 @@ export class SendForwards {
   }
 
   async #judged(batch: ForwardBatch, item: ForwardItem, outcome: ForwardOutcome): Promise<ForwardOutcome> {
-    if (outcome.end !== 'away' || !outcome.refusal) return outcome;
-    return judge(outcome, item.attempts, await this.parts.queue.standing(batch, item));
+    const { queue } = this.parts;
+    if (outcome.end === 'away' && outcome.refusal)
+      return judge(outcome, item.attempts, await queue.standing(batch, item));
+    if (outcome.end !== 'failed' || !outcome.isVague) return outcome;
+    const standing = await queue.standing(batch, item);
+    const judged = unlessAll(outcome, item.attempts, standing);
+    if (judged.end === 'failed' && standing.since !== 'again') await queue.destinationFailed(batch.destination);
+    return judged;
   }
 
   /** A correction may come from a sender that no rule names: its destinations are those of what it corrects. */

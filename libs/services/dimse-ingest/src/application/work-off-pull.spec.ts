@@ -9,6 +9,7 @@ import { datasetOf } from '@callosum/dicom';
 import { CallosumError } from '@callosum/kernel';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import type { CallableEntity } from '../domain/application-entity.js';
 import type { AnnounceRelease } from './announce-release.js';
 import type { ClaimedPull, Pulls, PullSource, PullStanding, PullStudy } from './pull-ports.js';
 import type { PulledObject } from './pulled-objects.js';
@@ -181,6 +182,20 @@ describe('a pull', () => {
     };
     const late = harness({ find }, {}, undefined, { attempts: 9, awayMs: 1_001, gave: false });
     expect(await late.workOff.execute(claim, never)).toMatchObject({ end: 'failed' });
+  });
+
+  it('waits in the same way for a source whose entry was taken out, and goes on when it is put back', async () => {
+    let entity: CallableEntity | undefined;
+    const entities = { named: () => Promise.resolve([]), callable: () => Promise.resolve(entity) };
+    const { workOff, told } = harness({ find: matches('1.2.1') }, { entities });
+    const code = 'dimse-ingest.uncallable-entity';
+    expect(await workOff.execute(claim, never)).toMatchObject({ end: 'delayed', code });
+    entity = { aet: 'PACS', host: '127.0.0.1', port: 104 };
+    expect(await workOff.execute(claim, never)).toEqual({ end: 'ended' });
+    expect(told).toEqual([`later ${code}`, 'found 1', '1.2.1 completed', 'end']);
+    entity = undefined;
+    const late = harness({}, { entities }, undefined, { attempts: 9, awayMs: 1_001, gave: false });
+    expect(await late.workOff.execute(claim, never)).toEqual({ end: 'failed', code });
   });
 
   it('brings the others and then fails a study at which its source breaks off, by itself', async () => {

@@ -37,6 +37,15 @@ const retrieveWords: Readonly<Record<StudyEnd['end'], string>> = {
   hopeless: 'The pull has failed: the source does not know us',
 };
 
+/** What `unlessAll` makes of them. */
+const unlessAllWords =
+  ', unless it took none of more than sixteen different ones in a row: then it is left alone, as where it has no room';
+
+function forwarded(status: number): string {
+  const after = afterAnswer(status, 0);
+  return after.end === 'failed' && after.isVague ? forwardWords.failed + unlessAllWords : forwardWords[after.end];
+}
+
 function grouped(statuses: readonly number[], behaviourOf: (status: number) => string): StatedBehaviour[] {
   return [...Map.groupBy(statuses, behaviourOf)].map(([behaviour, of]) => ({ statuses: of, behaviour }));
 }
@@ -78,7 +87,7 @@ export const statedBehaviour = {
     isStored(status) ? 'The test is told as passed' : 'The test is told as failed, with the status',
   ),
   'move-objects': grouped(storeStatuses, subOperation),
-  forwarding: grouped(storeStatuses, (status) => forwardWords[afterAnswer(status, 0).end]),
+  forwarding: grouped(storeStatuses, forwarded),
   find: [
     { statuses: [0xff00, 0xff01], behaviour: 'The study is noted, up to CALLOSUM_PULL_STUDIES_MAX' },
     { statuses: [0x0000], behaviour: 'What was noted is retrieved' },

@@ -22,7 +22,7 @@ export interface Commitment {
 export const commitmentFailures = {
   notKept: {
     reason: FailureReason.NoSuchObjectInstance,
-    when: 'No such object is kept, or it is hidden by a rejection note, retention or a person: whether its bytes are still there or erased',
+    when: 'No such object is kept, its bytes are not in the object store any more, or it is hidden by a rejection note, retention or a person: whether its bytes are still there or erased',
   },
   otherClass: { reason: FailureReason.ClassInstanceConflict, when: 'It is kept under another SOP class' },
   duplicateTransaction: {

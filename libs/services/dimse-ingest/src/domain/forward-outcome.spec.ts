@@ -15,6 +15,7 @@ import {
   placeAfter,
   type Standing,
   triesAfter,
+  unlessAll,
 } from './forward-outcome.js';
 
 describe('what becomes of an instance that was sent', () => {
@@ -27,7 +28,7 @@ describe('what becomes of an instance that was sent', () => {
     [0x0110, 'later'],
     [0xa900, 'failed'],
     [0xc123, 'failed'],
-    [0x0124, 'failed'],
+    [0x0124, 'away'],
     [0x0122, 'failed'],
   ])('status %i: %s', (status, end) => {
     expect(afterAnswer(status, 0).end).toBe(end);
@@ -36,7 +37,7 @@ describe('what becomes of an instance that was sent', () => {
   it('a processing failure is tried again with growing pauses, five times', () => {
     const pauses = [0, 1, 2, 3].map((attempts) => afterAnswer(0x0110, attempts));
     expect(pauses).toMatchObject([30_000, 60_000, 120_000, 240_000].map((delayMs) => ({ end: 'later', delayMs })));
-    expect(afterAnswer(0x0110, 4)).toEqual({ end: 'failed', code: '0110' });
+    expect(afterAnswer(0x0110, 4)).toEqual({ end: 'failed', code: '0110', isVague: true });
   });
 
   it('a destination that is not reached costs the instance nothing', () => {
@@ -95,6 +96,19 @@ describe('what becomes of an instance that was sent', () => {
         expect(judged(outcome, 4, { since, refused: 17 })).toMatchObject({ end: 'away', attempted: false });
         expect(judged(outcome, 4, { since, refused: 15 }).end).toBe(since === 'never' ? 'away' : 'failed');
       }
+  });
+
+  it('fails by an answer that may be to all, unless more are answered so than can be odd', () => {
+    const failed = { end: 'failed', code: 'C123', isVague: true } as const;
+    expect(afterAnswer(0xc123, 0)).toEqual(failed);
+    expect(afterAnswer(0xa900, 0)).toEqual({ end: 'failed', code: 'A900' });
+    const after = (since: Standing['since'], refused: number) => unlessAll(failed, 1, { since, refused });
+    for (const since of ['never', 'passed'] as const) {
+      expect(after(since, 15)).toEqual(failed);
+      expect(after(since, 16)).toMatchObject({ end: 'away', code: 'C123', refusal: 'answer', attempted: false });
+    }
+    expect(after('again', 16)).toEqual(failed);
+    expect(after('again', 17)).toMatchObject({ end: 'away', attempted: false, again: true, delayMs: 60_000 });
   });
 
   it('what cannot be given in a syntax the destination takes is for a person, an outage of ours is not', () => {

@@ -11,12 +11,15 @@ import { CallosumError, errorCode } from '@callosum/kernel';
 /** What becomes of one instance after an attempt to send it. */
 export type ForwardOutcome =
   /** The destination has it. */
-  | { readonly end: 'sent' }
-  /** Sending it again gives the same: it is kept for a person. */
-  | { readonly end: 'failed'; readonly code: string }
-  | LaterOutcome
-  | AwayOutcome
-  | RefusedOutcome;
+  { readonly end: 'sent' } | FailedOutcome | LaterOutcome | AwayOutcome | RefusedOutcome;
+
+/** Sending it again gives the same: it is kept for a person. */
+export interface FailedOutcome {
+  readonly end: 'failed';
+  readonly code: string;
+  /** The answer may be to this instance or to all: see `unlessAll`. */
+  readonly isVague?: true;
+}
 
 /** It is tried again after a pause of its own; the others of the destination go on. */
 export interface LaterOutcome {
@@ -57,7 +60,10 @@ export interface Standing {
    * Of this instance: it was never refused; the destination took another one since it was; or it took none since.
    */
   readonly since: 'never' | 'passed' | 'again';
-  /** Instances refused since the destination took one, without this one unless it was among them. */
+  /**
+   * Instances refused, or failed by a vague answer, since the destination took one; without this one unless it was among
+   * those refused.
+   */
   readonly refused: number;
 }
 
@@ -78,12 +84,18 @@ const silences: readonly string[] = ['dimse.no-response', 'dimse.stalled'];
 export function afterAnswer(status: number, attempts: number): ForwardOutcome {
   const code = statusText(status);
   if (isStored(status)) return { end: 'sent' };
-  // Out of resources: no instance is taken now, unless there is no room for such as this one only.
-  if ((status & 0xff00) === 0xa700 || status === 0x0213) return refused(code, 'answer', attempts);
+  // Out of resources: no instance is taken now, unless there is no room for such as this one only. Not authorized: what the
+  // peer's settings say of us, and of this one only where it takes others.
+  if ((status & 0xff00) === 0xa700 || status === 0x0213 || status === 0x0124) return refused(code, 'answer', attempts);
   // Processing failure, and a message id in use: many peers say the first for anything that may pass.
-  if (status === 0x0110 || status === 0x0210) return later(code, attempts);
-  return { end: 'failed', code };
+  if (status === 0x0110 || status === 0x0210) return vague(later(code, attempts));
+  const failed = { end: 'failed', code } as const;
+  // "Cannot understand" is what a peer says, too, whose database is away.
+  return (status & 0xf000) === 0xc000 ? vague(failed) : failed;
 }
+
+const vague = (outcome: LaterOutcome | FailedOutcome): LaterOutcome | FailedOutcome =>
+  outcome.end === 'failed' ? { ...outcome, isVague: true } : outcome;
 
 /** @param isOutage tells errors of libraries that say a dependency of ours is away */
 export function afterError(
@@ -128,7 +140,7 @@ export const judge = (
   outcome: RefusedOutcome,
   attempts: number,
   { since, refused: among }: Standing,
-): LaterOutcome | RefusedOutcome | { readonly end: 'failed'; readonly code: string } => {
+): LaterOutcome | RefusedOutcome | FailedOutcome => {
   const { code, refusal, delayMs } = outcome;
   const again = since === 'again';
   const inRow = again ? among : among + 1;
@@ -140,10 +152,24 @@ export const judge = (
   return { ...outcome, again, attempted: true };
 };
 
+/**
+ * What fails by a vague answer fails, unless the destination took none of more than sixteen different ones: then it takes
+ * none, whatever it says, and is one that refuses.
+ */
+export const unlessAll = (
+  outcome: FailedOutcome,
+  attempts: number,
+  { since, refused: among }: Standing,
+): FailedOutcome | RefusedOutcome => {
+  const again = since === 'again';
+  const inRow = again ? among : among + 1;
+  return inRow > oddMax ? { ...refused(outcome.code, 'answer', attempts), again } : outcome;
+};
+
 const silenceOf = (error: unknown): string | undefined =>
   error instanceof AssociationAbortedError ? silences.find((code) => code === error.abortCode) : undefined;
 
-const later = (code: string, attempts: number): ForwardOutcome =>
+const later = (code: string, attempts: number): LaterOutcome | FailedOutcome =>
   attempts + 1 >= attemptsMax
     ? { end: 'failed', code }
     : { end: 'later', code, delayMs: retryMsOf(attempts), attempted: true };

@@ -9,6 +9,8 @@ import {
 } from '@callosum/dimse';
 import { CallosumError, errorCode } from '@callosum/kernel';
 
+import { UncallableEntityError } from './forwarding-errors.js';
+
 /** What becomes of one study after its C-MOVE or C-GET. */
 export type StudyEnd =
   | { readonly end: 'completed' }
@@ -87,6 +89,7 @@ export type PullEnd = { readonly code: string; readonly again: boolean };
 export function afterPullError(error: unknown, isOutage: (error: unknown) => boolean): PullEnd {
   const code = errorCode(error);
   if (error instanceof AssociationRejectedError) return { code, again: error.result === 2 };
-  if (isOutage(error)) return { code, again: true };
+  // An entry that was taken out may be put back: until then its source is away, as one that forwarding sends to.
+  if (isOutage(error) || error instanceof UncallableEntityError) return { code, again: true };
   return { code, again: error instanceof CallosumError && error.kind === 'unavailable' };
 }

@@ -36,7 +36,7 @@ export const isRelationalRetrieve = (asked: readonly ExtendedNegotiation[], sopC
   agreedOn(asked, sopClassUid, retrieveFields)[0] === 1;
 
 function agreedOn(asked: readonly ExtendedNegotiation[], sopClassUid: string, fields: readonly number[]): Uint8Array {
-  // Of several about one SOP class the last one counts, as it is the one that is answered.
+  // Of several for one SOP class the last, which is the one that is answered.
   const question = asked.findLast((one) => one.sopClassUid === sopClassUid);
   return (question && answer(question.information, fields)) ?? Uint8Array.of();
 }

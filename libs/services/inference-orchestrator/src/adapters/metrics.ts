@@ -7,7 +7,7 @@ const secondsFrom = (time: Date | undefined): number => (time ? Math.max(0, Date
 
 export const jobMetrics = {
   claimed(job: Job): void {
-    if (job.attempts === 1) record('callosum.inference.wait', secondsFrom(job.scheduledAt), modelOf(job));
+    if (job.fencingToken === 1n) record('callosum.inference.wait', secondsFrom(job.scheduledAt), modelOf(job));
   },
   completed(job: Job): void {
     record('callosum.inference.run', secondsFrom(job.attemptStartedAt), modelOf(job));

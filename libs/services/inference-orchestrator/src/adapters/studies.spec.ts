@@ -29,6 +29,8 @@ describe('a study of the index', () => {
   it('with metadata that fit into no message is not asked for again', async () => {
     const studies = failing(Status.INVALID_ARGUMENT, 'study-index.answer-too-large: ask for less');
     await expect(studies.locate(studyInstanceUid, '1.2.840.2')).rejects.toMatchObject({ retriable: false });
+    const hidden = failing(Status.NOT_FOUND, '').locate(studyInstanceUid, '1.2.840.2');
+    await expect(hidden).rejects.toBeInstanceOf(StudyNotIndexedError);
     const away = failing(Status.UNAVAILABLE, '').locate(studyInstanceUid, '1.2.840.2');
     await expect(away).rejects.toMatchObject({ retriable: true });
   });

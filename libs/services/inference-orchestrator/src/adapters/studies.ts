@@ -48,7 +48,7 @@ export class GrpcStudies implements Studies {
         });
       }
     } catch (error) {
-      throw unreadable(studyInstanceUid, error);
+      throw peerError(studyInstanceUid, error);
     }
     return located;
   }
@@ -62,7 +62,7 @@ export class GrpcStudies implements Studies {
         digests.set(sopInstanceUid, contentDigest(JSON.parse(dicomJson) as DicomJson));
       }
     } catch (error) {
-      throw unreadable(studyInstanceUid, error);
+      throw peerError(studyInstanceUid, error);
     }
     return digests;
   }

@@ -23,8 +23,9 @@ export async function considerStudy(
   for (const manifest of models) {
     const { input } = selectInput(study, manifest);
     const { modelId, version } = manifest.model;
-    const { supersede, schedule } = decideJobs(await jobs.existing(modelId), input?.inputDigest, version);
+    const { supersede, setAside, schedule } = decideJobs(await jobs.existing(modelId), input?.inputDigest, version);
     for (const id of supersede) await jobs.supersede(id);
+    if (setAside.length > 0) await jobs.setAside(setAside);
     supersededIds.push(...supersede);
     if (schedule && input) jobIds.push(await jobs.schedule(manifest, input, revision));
   }

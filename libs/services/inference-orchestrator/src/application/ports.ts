@@ -51,7 +51,7 @@ export interface LocatedInstance {
 export interface Studies {
   /** @throws {StudyUnavailableError} @throws {StudyNotIndexedError} @throws {StudyTooLargeError} */
   study(studyInstanceUid: string): Promise<IndexedStudy>;
-  /** Current source instances of a series. @throws {StudyUnavailableError} @throws {StudyTooLargeError} */
+  /** Current source instances of a series. @throws as `study` does, also where the index shows nothing of the series */
   locate(studyInstanceUid: string, seriesInstanceUid: string): Promise<readonly LocatedInstance[]>;
 }
 

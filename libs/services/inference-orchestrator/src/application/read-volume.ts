@@ -13,7 +13,7 @@ import {
   type VolumeHeader,
 } from '@callosum/dicom';
 
-import { InputChangedError, InputUnusableError } from '../domain/errors.js';
+import { InputChangedError, InputUnusableError, StudyNotIndexedError } from '../domain/errors.js';
 import type { Manifest } from '../domain/manifest.js';
 import { inputDigest } from '../domain/selection.js';
 import type { Blobs, Job, LocatedInstance, Studies } from './ports.js';
@@ -41,7 +41,7 @@ export type VolumePart =
  */
 export async function* readVolume(dependencies: ReadVolumeDependencies, job: Job): AsyncGenerator<VolumePart> {
   const { studies, blobs } = dependencies;
-  const instances = inSliceOrder(job, await studies.locate(job.studyInstanceUid, job.seriesInstanceUid));
+  const instances = inSliceOrder(job, await locate(studies, job));
   try {
     const headers = await readHeaders(blobs, instances);
     const { header, order } = planVolume(headers);
@@ -60,6 +60,14 @@ export async function* readVolume(dependencies: ReadVolumeDependencies, job: Job
 
 const isUnusable = (error: unknown): error is Error =>
   error instanceof DicomParseError || error instanceof DicomPixelError || error instanceof GeometryError;
+
+/** None of a series that the index does not show: it may be hidden as a whole, or be indexed anew. */
+function locate(studies: Studies, { studyInstanceUid, seriesInstanceUid }: Job): Promise<readonly LocatedInstance[]> {
+  return studies.locate(studyInstanceUid, seriesInstanceUid).catch((error: unknown) => {
+    if (error instanceof StudyNotIndexedError) return [];
+    throw error;
+  });
+}
 
 /** The very images the job was scheduled with, in the order it was scheduled with. */
 function inSliceOrder(job: Job, located: readonly LocatedInstance[]): LocatedInstance[] {

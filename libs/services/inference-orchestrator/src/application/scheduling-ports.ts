@@ -79,6 +79,8 @@ export interface StudyJobs {
   existing(modelId: string): Promise<readonly ExistingJob[]>;
   schedule(manifest: Manifest, input: SelectedInput, studyRevision: number): Promise<string>;
   supersede(jobId: string): Promise<void>;
+  /** Failed jobs that count no longer; nothing is told of them, for they were told to have failed. */
+  setAside(jobIds: readonly string[]): Promise<void>;
 }
 
 /** Complete studies the models were decided for. */

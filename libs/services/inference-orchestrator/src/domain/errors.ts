@@ -39,7 +39,7 @@ export class InputUnusableError extends CallosumError {
   }
 }
 
-/** Thrown when the index shows other bytes for the job's instances than it was scheduled with: a newer job is on its way. */
+/** Thrown when the index does not show what the job was scheduled with: a newer job is on its way, or images are hidden. */
 export class InputChangedError extends CallosumError {
   constructor(jobId: string) {
     super('inference.input-changed', 'conflict', `the input of job ${jobId} has changed since it was scheduled`);

@@ -170,7 +170,15 @@ describe('which jobs follow', () => {
       { supersede: ['j'], schedule: false },
     ],
   ])('%s', (_name, existing, digest, version, decision) => {
-    expect(decideJobs(existing, digest, version)).toEqual(decision);
+    expect(decideJobs(existing, digest, version)).toEqual({ ...decision, setAside: [] });
+  });
+
+  it('none for an input that is as it was, unless its job failed for another reason and another input came between', () => {
+    const failed = job({ state: 'failed' });
+    expect(decideJobs([failed], 'b', '1')).toEqual({ supersede: [], setAside: ['j'], schedule: true });
+    expect(decideJobs([failed], undefined, '1')).toEqual({ supersede: [], setAside: ['j'], schedule: false });
+    const ofInput = job({ state: 'failed', failedForInput: true });
+    expect(decideJobs([ofInput], 'b', '1')).toEqual({ supersede: [], setAside: [], schedule: true });
   });
 });
 
@@ -224,6 +232,15 @@ describe('an attempt', () => {
     expect(afterAttempt('lease-expired', 3, 3)).toEqual({ state: 'failed', reason: 'ATTEMPTS_EXHAUSTED' });
     expect(afterAttempt('invalid-result', 3, 3)).toEqual({ state: 'failed', reason: 'INVALID_RESULT' });
     expect(afterAttempt('input-unusable', 1, 3)).toEqual({ state: 'failed', reason: 'INPUT_UNUSABLE' });
+  });
+
+  it('does not count where it found other images, so long as the revision that changed them may be on its way', () => {
+    const after = (uncounted: number, attempts = 1) => afterAttempt('input-changed', attempts, 3, uncounted);
+    expect(after(0)).toEqual({ state: 'queued', retryAfterMs: 1_000, isUncounted: true });
+    expect(after(0, 3)).toEqual({ state: 'queued', retryAfterMs: 1_000, isUncounted: true });
+    expect(after(31)).toEqual({ state: 'queued', retryAfterMs: 60_000, isUncounted: true });
+    expect(after(32)).toEqual({ state: 'queued', retryAfterMs: 1_000 });
+    expect(after(32, 3)).toEqual({ state: 'failed', reason: 'ATTEMPTS_EXHAUSTED' });
   });
 
   it('may take what the model says, never more than the site allows', () => {

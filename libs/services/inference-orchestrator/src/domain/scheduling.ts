@@ -4,6 +4,8 @@ export interface ExistingJob {
   readonly state: 'queued' | 'running' | 'completed' | 'failed';
   readonly modelVersion: string;
   readonly inputDigest: string;
+  /** Of a failed one: it could not have been done with this input. Others may fail for what was so at that time only. */
+  readonly failedForInput?: boolean;
 }
 
 /** Why a job is offered to nobody until it is released. */
@@ -51,12 +53,15 @@ export function holdFor(
 export interface SchedulingDecision {
   /** Ids of jobs that a changed input, or a newer version, replaces. */
   readonly supersede: readonly string[];
+  /** Ids of failed jobs that a changed input takes out of account: is it as it was again, another one reads it. */
+  readonly setAside: readonly string[];
   readonly schedule: boolean;
 }
 
 /**
  * One job per study, model and input. An unchanged input schedules none, whatever became of its job; a changed one
- * replaces jobs that have no result yet. A job nobody has taken goes to the version that registered last.
+ * replaces jobs that have no result yet, those too that failed, unless for their input: that may be as it was again. A job
+ * nobody has taken goes to the version that registered last.
  * @param inputDigest of what the model would read now; undefined when no series matches any more
  */
 export function decideJobs(
@@ -68,7 +73,10 @@ export function decideJobs(
     job.inputDigest !== inputDigest
       ? job.state === 'queued' || job.state === 'running'
       : job.state === 'queued' && job.modelVersion !== modelVersion;
+  const isSetAside = (job: ExistingJob): boolean =>
+    job.inputDigest !== inputDigest && job.state === 'failed' && !job.failedForInput;
   const supersede = existing.filter(isOutdated).map(({ id }) => id);
+  const setAside = existing.filter(isSetAside).map(({ id }) => id);
   const answered = existing.some((job) => job.inputDigest === inputDigest && !isOutdated(job));
-  return { supersede, schedule: inputDigest !== undefined && !answered };
+  return { supersede, setAside, schedule: inputDigest !== undefined && !answered };
 }

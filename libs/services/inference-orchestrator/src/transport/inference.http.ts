@@ -1,6 +1,7 @@
+import { anonymous, type Principal } from '@callosum/auth';
 import { isUid, isUuid } from '@callosum/kernel';
 import type { Waker } from '@callosum/event-log';
-import { LOGGER } from '@callosum/runtime';
+import { CallerPrincipal, LOGGER } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 
@@ -38,10 +39,10 @@ export class InferenceHttp {
   /** A person decides that a held job runs: the examination is of use although it was broken off. */
   @Post('jobs/:jobId/release')
   @HttpCode(200)
-  async release(@Param('jobId') jobId: string) {
+  async release(@Param('jobId') jobId: string, @CallerPrincipal() { subject }: Principal = anonymous) {
     if (!isUuid(jobId) || !(await this.jobs.release(jobId))) throw new JobNotHeldError();
     this.waker.wake();
-    this.log.info({ job: jobId }, 'job.released');
+    this.log.info({ job: jobId, by: subject }, 'job.released');
     return { jobId };
   }
 }

@@ -8,7 +8,8 @@ import type { Blobs, Job, Studies } from '../application/ports.js';
 import { attemptsOfVendor } from '../application/attempts-of-vendor.js';
 import { readVolume, type VolumePart } from '../application/read-volume.js';
 import { writeLabelMap } from '../application/write-label-map.js';
-import { InputUnusableError, LabelMapMismatchError } from '../domain/errors.js';
+import type { AttemptFailure } from '../domain/attempt.js';
+import { InputChangedError, InputUnusableError, LabelMapMismatchError } from '../domain/errors.js';
 import { service } from '../tokens.js';
 import { Offering } from './offering.js';
 import { Transfers } from './transfers.js';
@@ -87,7 +88,8 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
         yield { part: toPart(part) };
       }
     } catch (error) {
-      if (error instanceof InputUnusableError) await this.refuseInput(job, error);
+      if (error instanceof InputUnusableError) await this.end(job, 'input-unusable', error);
+      if (error instanceof InputChangedError) await this.end(job, 'input-changed', error);
       throw error;
     }
   }
@@ -115,10 +117,11 @@ export class WorkerGrpc implements worker.WorkerServiceImplementation<WorkerCont
     return { ...this.with_, attempts: attemptsOfVendor(this.with_.attempts, caller?.vendor) };
   }
 
-  private async refuseInput({ id, fencingToken, traceparent }: Job, error: InputUnusableError): Promise<void> {
-    const options = { traceparent, attributes: { 'callosum.job': id, 'callosum.failure': 'input-unusable' } };
+  /** Not left to the worker, who cannot tell what is wrong with the input. */
+  private async end({ id, fencingToken, traceparent }: Job, failure: AttemptFailure, error: Error): Promise<void> {
+    const options = { traceparent, attributes: { 'callosum.job': id, 'callosum.failure': failure } };
     await withSpan(service, 'end attempt', options, () =>
-      this.with_.attempts.fail({ jobId: id, fencingToken }, 'input-unusable', { ours: error.message }),
+      this.with_.attempts.fail({ jobId: id, fencingToken }, failure, { ours: error.message }),
     );
     this.with_.waker.wake();
   }

@@ -273,6 +273,33 @@ describe('C-GET', () => {
     expect(outcome.counts.remaining + outcome.counts.completed).toBe(5);
   });
 
+  it('canceled when all has been sent ends with what was done: nothing was stopped', async () => {
+    const controller = new AbortController();
+    const isCanceled = new Promise<void>((resolve) => controller.signal.addEventListener('abort', () => resolve()));
+    const association = await associate(
+      {
+        async *get(request, sender) {
+          const answer = yield* getHandler(objects)(request, sender);
+          // As a C-MOVE waits for its destination to be released.
+          await isCanceled;
+          await until(() => request.signal.aborted);
+          return answer;
+        },
+      },
+      [proposed(studyRootGet), ctAsProvider],
+    );
+    let count = 0;
+    const outcome = await association.get(association.contextFor(studyRootGet), identifier('x'), {
+      signal: controller.signal,
+      store: async ({ dataset: bytes }) => {
+        await buffer(bytes);
+        if (++count === 5) setTimeout(() => controller.abort(), 20);
+        return { status: 0 };
+      },
+    });
+    expect(outcome).toMatchObject({ status: 0, counts: { completed: 5 } });
+  });
+
   it('that a requestor leaves in the middle fails for its handler, and leaves nothing', async () => {
     let failure: unknown;
     const association = await associate(

@@ -77,7 +77,7 @@ async function respondFinally(request: IncomingRequest, exchange: Exchange, answ
 
 /**
  * By C-CANCEL, or by A-RELEASE-RQ before the response, after which no sub-operation begins: what was left out, or could
- * not even be counted, must not end in Success. One that comes after the last of them has terminated nothing.
+ * not even be counted, must not end in Success. Where all of them had ended before, nothing was stopped (PS3.4 C.4.2.1.5).
  */
 function isStopped(request: IncomingRequest, { remaining, completed, failed, warning }: SubOperationCounts): boolean {
   return request.signal.aborted && (remaining > 0 || completed + failed + warning === 0);

@@ -142,22 +142,17 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
       return this.#rejected(association, calledAetNotRecognized, 'called-aet');
     if (!isAeTitle(callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
-    const peer = await this.admitPeer.recognize(association);
+    const admission = await this.admitPeer.execute(
+      association,
+      (entity) => this.#limits.enter(callingAet, entity),
+      gone,
+    );
     // Refusals of the title and the address are the same: who guesses titles learns none. The log tells them apart.
-    if ('why' in peer) return this.#rejected(association, rejectionOf(peer.why), peer.why, peer.why !== 'unknown-aet');
-    gone.throwIfAborted();
-    // Before its user is checked, which takes a while: no AE has more checks going on than it has places.
-    const place = this.#limits.enter(callingAet, peer.entity);
-    if (typeof place === 'string') return this.#rejected(association, localLimitExceeded, place, true);
-    try {
-      const admission = await this.admitPeer.believe(association, peer.entity, gone);
-      if (admission.admitted) return this.#open(association, admission, place.leave);
-      place.leave();
-      return this.#rejected(association, rejectionOf(admission.why), admission.why, true);
-    } catch (error) {
-      place.leave();
-      throw error;
+    if (!admission.admitted) {
+      const { why } = admission;
+      return this.#rejected(association, rejectionOf(why), why, why !== 'unknown-aet');
     }
+    return this.#open(association, admission, admission.place.leave);
   }
 
   #open(info: AssociationInfo, admitted: Admitted, leave: () => void): AssociationAcceptance {

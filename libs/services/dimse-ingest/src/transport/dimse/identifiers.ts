@@ -32,12 +32,12 @@ export function readIdentifier(bytes: Buffer, transferSyntaxUid: string, unreada
 }
 
 /**
- * A match in the character set of the request, where that has all characters, else in Latin 1, which old peers read,
- * else in UTF-8 (PS3.4 section C.4.1.1.3.2).
+ * A match in the character set of the request, where that has all characters, else in UTF-8 (PS3.4 section C.4.1.1.3.2). Who
+ * names none may be of the time before Unicode, and reads Latin 1 more likely.
  * A stored value that its VR cannot hold is left empty: one bad object must not make the others unfindable.
  */
 export function encodeMatch(dataset: DicomJson, transferSyntaxUid: string, characterSet: string): Buffer {
-  const options = { transferSyntaxUid, characterSets: [characterSet, 'ISO_IR 100'] };
+  const options = { transferSyntaxUid, characterSets: characterSet === '' ? ['', 'ISO_IR 100'] : [characterSet] };
   try {
     return asBuffer(encodeDataset(dataset, options).bytes);
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Place, PlaceRefusal } from '../../application/admit-peer.js';
 import type { ApplicationEntity } from '../../domain/application-entity.js';
 
 /** A peer that was quiet may catch up on this much at once. */
@@ -29,8 +30,6 @@ interface Peer {
   associations: number;
 }
 
-export type PlaceRefusal = 'associations-max' | 'ae-associations-max';
-
 /** Associations and rates of this replica, by AE title. What is known of an AE is forgotten when its last association has ended and its rate is paid for. */
 export class PeerLimits {
   readonly #peers = new Map<string, Peer>();
@@ -42,19 +41,16 @@ export class PeerLimits {
     private readonly aeAssociationsMax: number,
   ) {}
 
-  /** A place for one association; `leave` gives it back, and does nothing when called again. */
-  enter(aet: string, entity: ApplicationEntity | undefined): PlaceRefusal | { leave: () => void } {
+  /** A place for one association; `leave` gives it back. */
+  enter(aet: string, entity: ApplicationEntity | undefined): Place | PlaceRefusal {
     const peer = this.#peers.get(aet) ?? { pace: new Pace(), associations: 0 };
     if (this.#associations >= this.associationsMax) return 'associations-max';
     if (peer.associations >= (entity?.associationsMax ?? this.aeAssociationsMax)) return 'ae-associations-max';
     this.#peers.set(aet, peer);
     peer.associations++;
     this.#associations++;
-    let left = false;
     return {
       leave: () => {
-        if (left) return;
-        left = true;
         this.#associations--;
         peer.associations--;
         this.#forget();

@@ -1,4 +1,5 @@
-import { LOGGER } from '@callosum/runtime';
+import { anonymous, type Principal } from '@callosum/auth';
+import { CallerPrincipal, LOGGER } from '@callosum/runtime';
 import type { Logger } from '@callosum/telemetry';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common';
 import { z } from 'zod';
@@ -42,25 +43,25 @@ export class ForwardingHttp {
 
   /** What is stored from now on is sent on by it; what is here already is not. */
   @Post('forwarding-rules')
-  async create(@Body() body: unknown) {
+  async create(@Body() body: unknown, @CallerPrincipal() { subject }: Principal = anonymous) {
     const rule = await this.rules.create(parsed(forwardingRuleInput, body ?? {}));
-    this.log.info({ rule: rule.id, aet: rule.destination }, 'forward.rule-changed');
+    this.log.info({ rule: rule.id, aet: rule.destination, by: subject }, 'forward.rule-changed');
     return rule;
   }
 
   @Put('forwarding-rules/:id')
-  async replace(@Param('id') id: string, @Body() body: unknown) {
+  async replace(@Param('id') id: string, @Body() body: unknown, @CallerPrincipal() { subject }: Principal = anonymous) {
     const rule = await this.rules.replace(id, parsed(forwardingRuleInput, body ?? {}));
-    this.log.info({ rule: rule.id, aet: rule.destination }, 'forward.rule-changed');
+    this.log.info({ rule: rule.id, aet: rule.destination, by: subject }, 'forward.rule-changed');
     return rule;
   }
 
   /** What waits by it is still sent. */
   @Delete('forwarding-rules/:id')
   @HttpCode(204)
-  async remove(@Param('id') id: string) {
+  async remove(@Param('id') id: string, @CallerPrincipal() { subject }: Principal = anonymous) {
     await this.rules.remove(id);
-    this.log.info({ rule: id }, 'forward.rule-changed');
+    this.log.info({ rule: id, by: subject }, 'forward.rule-changed');
   }
 
   @Get('queues')
@@ -71,19 +72,23 @@ export class ForwardingHttp {
   /** A person mended what was wrong: the destination is tried at once, and with it what had failed. */
   @Post('queues/:aet/retry')
   @HttpCode(200)
-  async retry(@Param('aet') aet: string, @Body() body: unknown) {
+  async retry(@Param('aet') aet: string, @Body() body: unknown, @CallerPrincipal() { subject }: Principal = anonymous) {
     const instances = await this.queue.retry(aeTitle(aet), parsed(retryRequest, body ?? {}).code);
-    this.log.info({ aet, instances }, 'forward.retried');
+    this.log.info({ aet, instances, by: subject }, 'forward.retried');
     return { destination: aet, instances };
   }
 
   /** A person gives up what waits for a destination or failed there. */
   @Delete('queues/:aet')
   @HttpCode(200)
-  async drop(@Param('aet') aet: string, @Query() query: unknown) {
+  async drop(
+    @Param('aet') aet: string,
+    @Query() query: unknown,
+    @CallerPrincipal() { subject }: Principal = anonymous,
+  ) {
     const { state } = parsed(dropRequest, query);
     const instances = await this.queue.drop(aeTitle(aet), state);
-    this.log.warn({ aet, state, instances }, 'forward.dropped');
+    this.log.warn({ aet, state, instances, by: subject }, 'forward.dropped');
     return { destination: aet, instances };
   }
 }

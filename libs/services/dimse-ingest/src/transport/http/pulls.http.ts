@@ -106,9 +106,9 @@ export class PullsHttp {
 
   /** What came stays; the source is told to stop. One that has ended stays as it is. */
   @Delete(':id')
-  async cancel(@Param('id') id: string) {
+  async cancel(@Param('id') id: string, @CallerPrincipal() { subject }: Principal = anonymous) {
     if (!isUuid(id)) throw new UnknownPullError();
-    if (await this.pulls.cancel(id)) this.log.info({ pull: id }, 'pull.cancelled');
+    if (await this.pulls.cancel(id)) this.log.info({ pull: id, by: subject }, 'pull.cancelled');
     return this.one(id);
   }
 }

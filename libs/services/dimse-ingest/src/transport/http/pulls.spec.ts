@@ -1,3 +1,4 @@
+import type { Principal } from '@callosum/auth';
 import type { Logger } from '@callosum/telemetry';
 import type { FastifyReply } from 'fastify';
 import { describe, expect, it } from 'vitest';
@@ -11,10 +12,11 @@ const entities: ApplicationEntities = {
   named: () => Promise.resolve([]),
   callable: (aet) => Promise.resolve(aet === 'PACS' ? { aet, host: '127.0.0.1', port: 104 } : undefined),
 };
+const operator: Principal = { kind: 'bearer', subject: 'user-7', roles: new Set(['operator']) };
 const reply = { code: () => reply, header: () => reply } as unknown as FastifyReply;
 
 describe('/api/dimse/pulls', () => {
-  it('logs who is asked and which pull it is, nothing of the patient', async () => {
+  it('logs who is asked, which pull it is and who cancelled it, nothing of the patient', async () => {
     const lines: unknown[] = [];
     const logger = { info: (...line: unknown[]) => lines.push(line) } as unknown as Logger;
     const asked: PullRequest[] = [];
@@ -34,10 +36,10 @@ describe('/api/dimse/pulls', () => {
       asksFor: { patientId: 'SECRET-1', studyDateFrom: '2026-01-02' },
     });
     expect(asked[0]?.selector).toMatchObject({ patientId: 'SECRET-1', studyDateFrom: '20260102' });
-    await http.cancel(id);
+    await http.cancel(id, operator);
     expect(lines).toEqual([
       [{ pull: id, aet: 'PACS' }, 'pull.requested'],
-      [{ pull: id }, 'pull.cancelled'],
+      [{ pull: id, by: 'user-7' }, 'pull.cancelled'],
     ]);
     const bad = http.request({ source: 'PACS', patientId: 'SECRET*1' }, undefined, reply);
     await expect(bad).rejects.toThrow(/^not usable: patientId$/);

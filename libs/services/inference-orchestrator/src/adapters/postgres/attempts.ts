@@ -148,10 +148,11 @@ export class PostgresAttempts implements Attempts {
     const ended = await this.database.db.transaction().execute(async (trx) => {
       const job = await lockRunning(trx, held, failure);
       if (!job) return undefined;
-      const after = afterAttempt(failure, job.attempts, this.limits.attemptsMax);
+      const after = afterAttempt(failure, job.attempts, this.limits.attemptsMax, uncountedOf(job));
       if (after.state === 'queued') {
         await sql`update job set state = 'queued', next_attempt_at = now() + ${seconds(after.retryAfterMs)},
-          lease_until = null, error_code = ${failure} where id = ${job.id}`.execute(trx);
+          lease_until = null, error_code = ${failure}, attempts = attempts - ${after.isUncounted ? 1 : 0}
+          where id = ${job.id}`.execute(trx);
         await handOver(trx, job);
         return { job, after };
       }
@@ -202,6 +203,9 @@ async function lockRunning(trx: Transaction<Tables>, held: HeldJob, failure: Att
   if (isExpiry && expiry(lease, row.now) === undefined) return undefined;
   return findJob(trx, held.jobId);
 }
+
+/** Each offer has a token of its own, and all count as attempts but those that were given back. */
+const uncountedOf = ({ fencingToken, attempts }: Job): number => Number(fencingToken) - attempts;
 
 const origin = ({ correlationId, causationId }: Job) => ({
   ...(correlationId ? { correlationId } : {}),

@@ -56,6 +56,10 @@ function toJob(row: Selectable<JobTable> & { readonly manifest: object }): Job {
   };
 }
 
+const failuresOfInput: ReadonlySet<string | null> = new Set<AttemptFailure>(['input-unusable', 'invalid-result']);
+/** Of a failed job: whether another try with the same input gives the same. */
+export const isOfInput = (errorCode: string | null): boolean => failuresOfInput.has(errorCode);
+
 export const inputOf = (job: Job): inference.JobInput => ({
   studyInstanceUid: job.studyInstanceUid,
   studyRevision: job.studyRevision,

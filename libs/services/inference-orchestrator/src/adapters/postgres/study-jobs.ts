@@ -8,7 +8,7 @@ import type { StudyJobs } from '../../application/scheduling-ports.js';
 import type { Manifest } from '../../domain/manifest.js';
 import type { ExistingJob, HeldReason } from '../../domain/scheduling.js';
 import type { SelectedInput } from '../../domain/selection.js';
-import { findJob, jobFailed } from './jobs.js';
+import { findJob, isOfInput, jobFailed } from './jobs.js';
 import { currentModels } from './models.js';
 import type { Tables } from './tables.js';
 
@@ -34,7 +34,7 @@ export class PostgresStudyJobs implements StudyJobs {
   async existing(modelId: string): Promise<readonly ExistingJob[]> {
     const rows = await this.trx
       .selectFrom('job')
-      .select(['id', 'state', 'model_version', 'input_digest'])
+      .select(['id', 'state', 'model_version', 'input_digest', 'error_code'])
       .where('study_instance_uid', '=', this.studyInstanceUid)
       .where('model_id', '=', modelId)
       .where('state', '<>', 'superseded')
@@ -45,6 +45,7 @@ export class PostgresStudyJobs implements StudyJobs {
       state: row.state as ExistingJob['state'],
       modelVersion: row.model_version,
       inputDigest: row.input_digest,
+      failedForInput: isOfInput(row.error_code),
     }));
   }
 
@@ -97,6 +98,10 @@ export class PostgresStudyJobs implements StudyJobs {
     if (!job) return;
     const ours = 'the input the model would read has changed, or a newer version of the model takes it';
     await this.tell(topics.jobFailed, jobFailed(job, 'SUPERSEDED', { ours }, this.clock.now()));
+  }
+
+  async setAside(jobIds: readonly string[]): Promise<void> {
+    await this.trx.updateTable('job').set({ state: 'superseded' }).where('id', 'in', jobIds).execute();
   }
 
   private tell<M>(topic: Topic<M>, message: M): Promise<void> {
