@@ -21,7 +21,10 @@ const areas = {
   },
   search: {
     suite: 'contract',
-    files: ['libs/services/study-index/src/search-stream.contract.spec.ts'],
+    files: [
+      'libs/services/study-index/src/search-stream.contract.spec.ts',
+      'libs/services/dimse-ingest/src/find-stream.contract.spec.ts',
+    ],
     env: { CALLOSUM_SEARCH_STUDIES: '100000' },
   },
   kill: { suite: 'e2e', files: ['apps/e2e/src/kill.spec.ts'], env: { CALLOSUM_KILLS: '50' } },

@@ -10,6 +10,8 @@ const limitNames = {
   identifierBytesMax: 'any other dataset, bytes',
   bufferedBytesMax: 'bytes held for a slow reader of an association',
   associationsMax: 'associations at the same time',
+  newcomersMax: 'connections without an association at the same time',
+  newcomersPerAddressMax: 'of them, those of one address',
   handshakeMs: 'TLS handshake, ms',
   artimMs: 'ARTIM timer, ms',
   idleTimeoutMs: "the peer's silence inside an association, ms",

@@ -171,6 +171,13 @@ describe("a modality's day", () => {
     expect((await worklist(asked, { ...today, '00400002': element('DA', 'x') })).statuses).toEqual([0xa900]);
   });
 
+  it('has an order that nobody dated as long as nobody ends it', async () => {
+    const [now, then] = [0, 3].map((days) => new Date(Date.now() - days * 86_400_000).toISOString());
+    await order(['ACC-OPEN', { occurrenceDateTime: undefined, authoredOn: then }]);
+    const due = { ...today, '00400002': element('DA', now?.replace(/-|T.*/g, '')) };
+    expect((await worklist(asked, due)).items.map(([, item]) => text(item, '00080050'))).toContain('ACC-OPEN');
+  });
+
   it('goes on with what it does: its step ends, and the study is complete at once; its images are committed to', async () => {
     const { items } = await worklist(
       { ...asked, '0020000D': element('UI'), '00080050': element('SH', 'ACC-TODAY') },

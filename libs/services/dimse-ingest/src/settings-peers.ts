@@ -102,6 +102,17 @@ export const peerSettings = {
     .describe(
       'Associations of one AE title at the same time, where its entry has no `associationsMax`; one more is rejected as transient (2/3/2)',
     ),
+  CALLOSUM_DIMSE_NEWCOMERS_MAX: wholeNumber(16, 10_000)
+    .default(scpLimits.newcomersMax)
+    .describe(
+      'Connections without an association at the same time, of each port, TLS handshakes among them; where one more comes, the one that waits longest is cut',
+    ),
+  // Half of all by default.
+  CALLOSUM_DIMSE_ADDRESS_NEWCOMERS_MAX: wholeNumber(8, 10_000)
+    .default(scpLimits.newcomersPerAddressMax)
+    .describe(
+      'Of them, those of one address. Where a load balancer or NAT gives all peers the same one, as many as may come back at once, and all of them',
+    ),
   CALLOSUM_DIMSE_IDLE_TIMEOUT_MS: wholeNumber(1_000, hourMs)
     .default(scpLimits.idleTimeoutMs)
     .describe('An association whose peer is silent for this long is aborted, in milliseconds'),
@@ -144,6 +155,8 @@ type PeerSettings = z.output<z.ZodObject<typeof peerSettings>>;
 /** What one peer may make us hold. */
 export const limitsOf = (settings: PeerSettings): Partial<ScpLimits> => ({
   associationsMax: settings.CALLOSUM_DIMSE_ASSOCIATIONS_MAX,
+  newcomersMax: settings.CALLOSUM_DIMSE_NEWCOMERS_MAX,
+  newcomersPerAddressMax: settings.CALLOSUM_DIMSE_ADDRESS_NEWCOMERS_MAX,
   idleTimeoutMs: settings.CALLOSUM_DIMSE_IDLE_TIMEOUT_MS,
   messageTimeoutMs: settings.CALLOSUM_DIMSE_MESSAGE_TIMEOUT_MS,
   artimMs: settings.CALLOSUM_DIMSE_ARTIM_TIMEOUT_MS,

@@ -59,6 +59,11 @@ export const worklistSettings = {
     .describe(
       "IANA time zone that the modalities' clocks keep; the start of a step is told on that clock. Not set: on the clock of the offset each order is written with",
     ),
+  CALLOSUM_WORKLIST_UNDATED_DAYS: wholeNumber(0, 366)
+    .default(14)
+    .describe(
+      'An active order without an occurrence is due each day from its authoring until the record says that it is ended, and for so many days at most; 0: on the day of its authoring alone. The FHIR server has to know the modifier `:missing`',
+    ),
   CALLOSUM_WORKLIST_ORDERS_MAX: wholeNumber(100, 100_000)
     .default(5_000)
     .describe('Orders one worklist query may read; one that would read more ends with A700'),

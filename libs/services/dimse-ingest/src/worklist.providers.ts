@@ -1,7 +1,7 @@
 import type { Authenticator } from '@callosum/auth';
 import { FhirClient } from '@callosum/fhir';
-import { errorCode } from '@callosum/kernel';
-import { AUTHENTICATOR, LOGGER, PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
+import { type Clock, errorCode } from '@callosum/kernel';
+import { AUTHENTICATOR, CLOCK, LOGGER, PLATFORM_SETTINGS, type PlatformSettings, SETTINGS } from '@callosum/runtime';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import type { Provider } from '@nestjs/common';
 
@@ -30,6 +30,7 @@ export const worklistProviders: Provider[] = [
       { CALLOSUM_FHIR_URL, CALLOSUM_SITE: site }: PlatformSettings,
       { fhirToken: accessToken }: Authenticator,
       logger: Logger,
+      clock: Clock,
     ) => {
       const fhir = new FhirClient({
         baseUrl: CALLOSUM_FHIR_URL,
@@ -37,20 +38,22 @@ export const worklistProviders: Provider[] = [
         headers: traceHeaders,
         ...(accessToken ? { accessToken } : {}),
       });
-      const { CALLOSUM_WORKLIST_TIME_ZONE: timeZone } = settings;
+      const { CALLOSUM_WORKLIST_TIME_ZONE: timeZone, CALLOSUM_WORKLIST_UNDATED_DAYS: undatedDays } = settings;
       return new FindWorklist({
-        orders: new FhirOrders(fhir, CALLOSUM_FHIR_URL, settings.CALLOSUM_WORKLIST_CATEGORIES),
+        orders: new FhirOrders(fhir, CALLOSUM_FHIR_URL, settings.CALLOSUM_WORKLIST_CATEGORIES, undatedDays),
         site: {
           site,
+          undatedDays,
           stations: new Map(Object.entries(settings.CALLOSUM_WORKLIST_STATIONS)),
           ...(timeZone === undefined ? {} : { timeZone }),
         },
+        clock,
         ordersMax: settings.CALLOSUM_WORKLIST_ORDERS_MAX,
         turns: new FairTurns(pagesAtOnce),
         onLeftOut: (order, error) => logger.warn({ order, code: errorCode(error) }, 'worklist.order-left-out'),
       });
     },
-    inject: [SETTINGS, PLATFORM_SETTINGS, AUTHENTICATOR, LOGGER],
+    inject: [SETTINGS, PLATFORM_SETTINGS, AUTHENTICATOR, LOGGER, CLOCK],
   },
   WorklistService,
 ];

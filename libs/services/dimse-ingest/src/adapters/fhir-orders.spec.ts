@@ -74,14 +74,32 @@ describe('a dated question', () => {
     server = await startOrderServer([patient, timing], (url) => {
       if (url.pathname.endsWith('/ServiceRequest')) asked.push(url.searchParams);
     });
-    const orders = new FhirOrders(new FhirClient({ baseUrl: server.url }), server.url, ['system|imaging']);
+    const orders = new FhirOrders(new FhirClient({ baseUrl: server.url }), server.url, ['system|imaging'], 14);
     const ids: (string | undefined)[] = [];
     const day = { from: '2026-11-26', to: '2026-11-26' };
     for await (const page of orders.search(day, new AbortController().signal))
       ids.push(...page.map((one) => one.order.id));
     expect(ids).toEqual(['sr1']);
-    expect(asked.map((params) => params.getAll('authored'))).toEqual([[], ['ge2026-11-26', 'le2026-11-26']]);
-    expect(asked.map((params) => params.has('occurrence:missing'))).toEqual([false, false]);
+    expect(asked.map((params) => params.getAll('authored'))).toEqual([
+      [],
+      ['ge2026-11-26', 'le2026-11-26'],
+      ['ge2026-11-12', 'le2026-11-26'],
+    ]);
+    // Those with a date that were written on so many days are too many to look through.
+    expect(asked.map((params) => params.get('occurrence:missing'))).toEqual([null, null, 'true']);
+  });
+
+  it('is not about days before where it has no beginning, or an order without a date has its own day alone', async () => {
+    const asked: URLSearchParams[] = [];
+    server = await startOrderServer([], (url) => asked.push(url.searchParams));
+    const search = async (narrowing: OrderNarrowing, undatedDays: number): Promise<void> => {
+      const fhir = new FhirClient({ baseUrl: server?.url ?? '' });
+      const orders = new FhirOrders(fhir, server?.url ?? '', ['system|imaging'], undatedDays);
+      for await (const page of orders.search(narrowing, new AbortController().signal)) expect(page).toEqual([]);
+    };
+    await search({ to: '2026-11-26' }, 14);
+    await search({ from: '2026-11-26' }, 0);
+    expect(asked.map((params) => params.getAll('authored'))).toEqual([[], ['le2026-11-26'], [], ['ge2026-11-26']]);
   });
 });
 

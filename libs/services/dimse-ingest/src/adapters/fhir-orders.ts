@@ -33,11 +33,13 @@ export class FhirOrders implements Orders {
   /**
    * @param base the server's own, as `fhir` addresses it
    * @param categories tokens of ServiceRequest.category that are imaging: "system|code"
+   * @param undatedDays how long after its authoring an order without an occurrence is looked for
    */
   constructor(
     private readonly fhir: FhirClient,
     base: string,
     private readonly categories: readonly string[],
+    private readonly undatedDays = 0,
   ) {
     this.base = base.replace(/\/+$/, '');
     this.merged = new MergedPatients(fhir, this.base, (ids, signal) => this.read<Patient>('Patient', ids, signal));
@@ -56,12 +58,18 @@ export class FhirOrders implements Orders {
         ? []
         : ([['identifier', escapeValue(narrowing.accessionNumber)]] as const)),
     ];
-    const isDated = narrowing.from !== undefined || narrowing.to !== undefined;
+    const { from, to } = narrowing;
+    const isDated = from !== undefined || to !== undefined;
     const given = new Set<string>();
     yield* this.pages([...common, ...between('occurrence', narrowing)], given, signal);
     // An order nobody gave a date counts from when it was written: the search above found it where no date was asked for.
     // Not by `occurrence:missing`: a timing that says how often and not when is an occurrence without a date.
     if (isDated) yield* this.pages([...common, ...between('authored', narrowing)], given, signal);
+    if (from === undefined || this.undatedDays === 0) return;
+    // It is due until it is ended. Those written before are asked for by what they lack: with a date they are too many.
+    const before = { from: daysBefore(from, this.undatedDays), to: from };
+    const undated: Pairs = [['occurrence:missing', 'true'], ...between('authored', before)];
+    yield* this.pages([...common, ...undated], given, signal);
   }
 
   /** @param given ids of orders that were given already: they are left out */
@@ -140,6 +148,12 @@ export class FhirOrders implements Orders {
     if (parsed?.resourceType !== resourceType) return undefined;
     return parsed.base === undefined || parsed.base === this.base ? parsed.id : undefined;
   }
+}
+
+function daysBefore(date: string, days: number): string {
+  const at = new Date(`${date}T00:00:00Z`);
+  at.setUTCDate(at.getUTCDate() - days);
+  return at.toISOString().slice(0, 10);
 }
 
 function between(parameter: string, { from, to }: OrderNarrowing): Pairs {

@@ -147,6 +147,14 @@ describe('the place of an association', () => {
     expect(places).toEqual({ entered: 1, left });
   });
 
+  it('is not taken by one who has gone before it was known', async () => {
+    const { places, enter } = taking();
+    const peers = new AdmitPeer(new EntityList([entity]), addresses);
+    const gone = AbortSignal.abort(new Error('gone'));
+    await expect(peers.execute(ct1, enter, gone)).rejects.toThrow('gone');
+    expect(places.entered).toBe(0);
+  });
+
   it('is left where looking fails', async () => {
     const { places, enter } = taking();
     const failing = identities(Promise.reject(new Error('no thread')));

@@ -49,16 +49,19 @@ export class AdmitPeer {
   /**
    * @param enter takes a place for it, which it has from before its user is looked at: that takes time, and an AE has no more
    * associations waiting for it than it may have open. Who is not admitted has left it.
+   * @param gone the caller does not wait any more: its reason is thrown
    */
   async execute(
     caller: Caller,
     enter: (entity: ApplicationEntity | undefined) => Place | PlaceRefusal,
+    gone?: AbortSignal,
   ): Promise<Admission> {
     const entity = await this.#entityOf(caller);
     if (typeof entity === 'string') return { admitted: false, why: entity };
+    gone?.throwIfAborted();
     const place = enter(entity);
     if (typeof place === 'string') return { admitted: false, why: place };
-    const verdict = await this.#identify(caller, entity).catch((error: unknown) => {
+    const verdict = await this.#identify(caller, entity, gone).catch((error: unknown) => {
       place.leave();
       throw error;
     });
@@ -76,8 +79,12 @@ export class AdmitPeer {
     };
   }
 
-  async #identify({ callingAet, userIdentity, tls }: Caller, entity: ApplicationEntity | undefined) {
-    return this.identities?.execute({ callingAet, userIdentity, secure: tls !== undefined }, entity);
+  async #identify(
+    { callingAet, userIdentity, tls }: Caller,
+    entity: ApplicationEntity | undefined,
+    gone: AbortSignal | undefined,
+  ) {
+    return this.identities?.execute({ callingAet, userIdentity, secure: tls !== undefined, gone }, entity);
   }
 
   /** Whether an association that was let in would be now, with the same rights. Its user is not asked for again. */

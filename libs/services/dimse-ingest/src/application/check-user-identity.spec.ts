@@ -76,6 +76,19 @@ describe('a user', () => {
     expect(await check(identity(Saml, '<a/>'), { policy: 'ignored' })).toEqual({ accepted: false });
   });
 
+  it('who has gone before the turn of the passcode is not looked at', async () => {
+    const node = new CheckUserIdentity('optional', tokens, false);
+    const peer = new AbortController();
+    const userIdentity = identity(UsernameAndPasscode, 'zoë', 'Geheim');
+    const first = node.execute({ callingAet, userIdentity, secure: true }, entity);
+    const waiting = { callingAet, userIdentity, secure: true, gone: peer.signal };
+    const others = Array.from({ length: 3 }, () => node.execute(waiting, entity));
+    peer.abort(new Error('gone'));
+    const ends = await Promise.allSettled(others);
+    expect(ends.map(({ status }) => status)).toEqual(Array(3).fill('rejected'));
+    expect(await first).toEqual({ why: 'user-unknown' });
+  });
+
   it('of one AE with many wrong passcodes keeps no other AE waiting for all of them', async () => {
     const node = new CheckUserIdentity('optional', tokens, false);
     const ended: string[] = [];

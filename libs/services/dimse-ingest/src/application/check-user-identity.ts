@@ -32,6 +32,8 @@ export interface IdentityClaim {
   readonly userIdentity?: UserIdentity | undefined;
   /** It came over TLS. */
   readonly secure: boolean;
+  /** Nobody waits for the verdict any more: its reason is thrown while a turn is waited for. */
+  readonly gone?: AbortSignal | undefined;
 }
 
 /**
@@ -53,10 +55,8 @@ export class CheckUserIdentity {
     private readonly inClear: boolean,
   ) {}
 
-  async execute(
-    { callingAet, userIdentity: identity, secure }: IdentityClaim,
-    entity: ApplicationEntity | undefined,
-  ): Promise<IdentityVerdict> {
+  async execute(claim: IdentityClaim, entity: ApplicationEntity | undefined): Promise<IdentityVerdict> {
+    const { userIdentity: identity, secure } = claim;
     if (this.policy === 'ignored') return { accepted: false };
     const isNeeded = this.policy === 'required' || namesUsers(entity);
     if (!identity) return isNeeded ? refused('user-missing') : { accepted: false };
@@ -65,7 +65,7 @@ export class CheckUserIdentity {
     const known = type === UserIdentityType.UsernameAndPasscode || type === UserIdentityType.Jwt;
     if (!known) return refused('user-kind-not-supported');
     if (!secure && !this.inClear) return refused('user-in-clear');
-    return type === UserIdentityType.Jwt ? this.#bearer(identity) : this.#withPasscode(callingAet, identity, entity);
+    return type === UserIdentityType.Jwt ? this.#bearer(identity) : this.#withPasscode(identity, entity, claim);
   }
 
   #named(identity: UserIdentity, entity: ApplicationEntity | undefined): IdentityVerdict {
@@ -74,12 +74,13 @@ export class CheckUserIdentity {
   }
 
   async #withPasscode(
-    callingAet: string,
     identity: UserIdentity,
     entity: ApplicationEntity | undefined,
+    { callingAet, gone }: IdentityClaim,
   ): Promise<IdentityVerdict> {
     const hash = userOf(identity, entity)?.passcodeHash;
-    const good = await this.#turns.run(callingAet, () => isPasscode(textOf(identity.secondary), hash ?? nobodysHash));
+    const work = (): Promise<boolean> => isPasscode(textOf(identity.secondary), hash ?? nobodysHash);
+    const good = await this.#turns.run(callingAet, work, gone);
     return good && hash !== undefined ? { accepted: true } : refused('user-unknown');
   }
 

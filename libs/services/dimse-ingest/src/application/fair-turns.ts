@@ -42,9 +42,9 @@ export class FairTurns {
     }
   }
 
-  /** Runs `work` in a turn of its own. */
-  async run<T>(party: string, work: () => Promise<T>): Promise<T> {
-    const giveBack = await this.take(party);
+  /** Runs `work` in a turn of its own. @param signal as of `take` */
+  async run<T>(party: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const giveBack = await this.take(party, signal);
     try {
       return await work();
     } finally {

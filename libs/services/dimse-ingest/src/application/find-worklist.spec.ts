@@ -1,4 +1,5 @@
-import { datasetOf, tagOf } from '@callosum/dicom';
+import { datasetOf, type DicomJson, tagOf } from '@callosum/dicom';
+import { systemClock } from '@callosum/kernel';
 import { describe, expect, it } from 'vitest';
 
 import { readWorklistQuery } from '../domain/worklist/worklist-query.js';
@@ -13,7 +14,8 @@ const worklist = (
   orders: Orders,
   ordersMax = 1_000,
   onLeftOut: (order: string) => void = () => undefined,
-): FindWorklist => new FindWorklist({ orders, site, ordersMax, turns: new FairTurns(2), onLeftOut });
+): FindWorklist =>
+  new FindWorklist({ orders, site, clock: systemClock, ordersMax, turns: new FairTurns(2), onLeftOut });
 const query = readWorklistQuery(datasetOf({ AccessionNumber: '', PatientID: 'MRN-1' }));
 
 /** Pages of two orders, without end. */
@@ -36,6 +38,36 @@ describe('a worklist', () => {
     expect(value?.item).toMatchObject({ [tagOf('AccessionNumber')]: { Value: ['ACC-77'] } });
     await items.return();
     expect(orders.pages).toBe(1);
+  });
+
+  it('has an order that nobody dated from its authoring to today, with the day that was asked for', async () => {
+    const undated = imagingOrder({ authoredOn: '2026-11-26T23:50:00+01:00' });
+    delete undated.order.occurrenceDateTime;
+    const orders = {
+      search: async function* () {
+        yield await Promise.resolve([undated]);
+      },
+    };
+    const clock = { now: () => new Date('2026-11-28T09:00:00Z') };
+    const parts = { orders, clock, ordersMax: 10, turns: new FairTurns(2), onLeftOut: () => undefined };
+    const list = new FindWorklist({ ...parts, site: { ...site, undatedDays: 14 } });
+    const found = async (date: string): Promise<unknown> => {
+      const step = { ScheduledProcedureStepStartDate: date };
+      const asked = readWorklistQuery(datasetOf({ ScheduledProcedureStepSequence: [step] }));
+      const { value } = await list.execute(asked, caller()).next();
+      const [answer] = (value?.item[tagOf('ScheduledProcedureStepSequence')]?.Value ?? []) as DicomJson[];
+      return answer?.[tagOf('ScheduledProcedureStepStartDate')]?.Value?.[0];
+    };
+    const days = ['20261125', '20261126', '20261127', '20261128', '20261129', '20261120-20261127', ''];
+    expect(await Promise.all(days.map(found))).toEqual([
+      undefined,
+      '20261126',
+      '20261127',
+      '20261128',
+      undefined,
+      '20261127',
+      '20261128',
+    ]);
   });
 
   it('that would read too many orders ends, whatever of them matches', async () => {

@@ -1,7 +1,9 @@
 import type { DicomJson } from '@callosum/dicom';
+import type { Clock } from '@callosum/kernel';
 
 import { WorklistTooLargeError } from '../domain/worklist/errors.js';
 import type { ImagingOrder, WorklistSite } from '../domain/worklist/order.js';
+import type { Due } from '../domain/worklist/order-time.js';
 import { worklistItem } from '../domain/worklist/worklist-item.js';
 import { answerOf, type WorklistQuery } from '../domain/worklist/worklist-query.js';
 import type { FairTurns } from './fair-turns.js';
@@ -16,6 +18,7 @@ export interface WorklistMatch {
 export interface WorklistParts {
   readonly orders: Orders;
   readonly site: WorklistSite;
+  readonly clock: Clock;
   /** That one query reads: a modality asks for a day. */
   readonly ordersMax: number;
   /** Of the record, by the AEs that ask: it takes what the EHR writes, too. */
@@ -33,7 +36,8 @@ export class FindWorklist {
     query: WorklistQuery,
     { callingAet, signal }: { readonly callingAet: string; readonly signal: AbortSignal },
   ): AsyncGenerator<WorklistMatch, void> {
-    const { orders, ordersMax, turns } = this.parts;
+    const { orders, site, clock, ordersMax, turns } = this.parts;
+    const due: Due = { at: clock.now(), days: site.undatedDays ?? 0, ...query.start };
     let read = 0;
     const pages = orders.search(query.narrowing, signal)[Symbol.asyncIterator]();
     try {
@@ -45,7 +49,7 @@ export class FindWorklist {
         read += page.length;
         if (read > ordersMax) throw new WorklistTooLargeError(ordersMax);
         for (const order of page) {
-          const item = this.#answer(order, query);
+          const item = this.#answer(order, query, due);
           if (item) yield { orderId: order.order.id, item };
         }
       }
@@ -58,9 +62,9 @@ export class FindWorklist {
     this.parts.onLeftOut(orderId, error);
   }
 
-  #answer(order: ImagingOrder, query: WorklistQuery): DicomJson | undefined {
+  #answer(order: ImagingOrder, query: WorklistQuery, due: Due): DicomJson | undefined {
     try {
-      return answerOf(worklistItem(order, this.parts.site), query);
+      return answerOf(worklistItem(order, this.parts.site, due), query);
     } catch (error) {
       this.leaveOut(order.order.id, error);
       return undefined;

@@ -15,6 +15,10 @@ export interface ScpLimits {
   /** Dataset bytes of one association held for readers that are slower than the sender. */
   readonly bufferedBytesMax: number;
   readonly associationsMax: number;
+  /** Connections without an association, beside those with one: who asks, and one too many until it has closed. */
+  readonly newcomersMax: number;
+  /** Of one address. */
+  readonly newcomersPerAddressMax: number;
   /** A TLS connection until its handshake is done. */
   readonly handshakeMs: number;
   /** Connection until A-ASSOCIATE-RQ, and end of association until the peer closes (the ARTIM timer of PS3.8). */
@@ -45,6 +49,9 @@ export const scpLimits: ScpLimits = Object.freeze({
   bufferedBytesMax: 256 * 1024,
   // Each holds at most about 1 MiB of buffers: 128 MiB in the worst case. What is being stored is its storage's to bound.
   associationsMax: 128,
+  newcomersMax: 128,
+  // Behind a load balancer all peers may have the same address, and come back at once: a TLS handshake takes a while.
+  newcomersPerAddressMax: 64,
   handshakeMs: 10_000,
   artimMs: 15_000,
   // Modalities pause between images of one association; two minutes is what most senders wait themselves.

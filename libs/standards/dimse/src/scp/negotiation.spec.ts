@@ -188,12 +188,14 @@ describe('extended negotiation', () => {
     await until(() => provider.ends.length === 1);
   });
 
-  it('is answered once for each SOP class, however often it is asked about', () => {
-    const asked = { sopClassUid: studyRootFind, information: Buffer.of(1) };
+  it('is answered once for each SOP class, however often it is asked about: as it is asked last', () => {
     const user = {
       roles: [],
       commonExtendedNegotiation: [],
-      extendedNegotiation: Array.from({ length: 2_000 }, () => asked),
+      extendedNegotiation: Array.from({ length: 2_000 }, (_, index) => ({
+        sopClassUid: studyRootFind,
+        information: Buffer.of(index === 1_999 ? 1 : 0),
+      })),
       pduBytesMax: 0,
       implementationClassUid: '',
       implementationVersionName: '',
@@ -201,7 +203,9 @@ describe('extended negotiation', () => {
     const contexts = [{ id: 1, abstractSyntaxUid: studyRootFind, transferSyntaxUids: ['1.2.840.10008.1.2'] }];
     const request = { protocolVersion: 1, calledAet: '', callingAet: '', applicationContextUid: '', contexts, user };
     const policy = openPolicy([], { answerExtended: (_uid, information) => information });
-    expect(negotiate(request, policy).user.extendedNegotiation).toHaveLength(1);
+    expect(negotiate(request, policy).user.extendedNegotiation).toEqual([
+      { sopClassUid: studyRootFind, information: Buffer.of(1) },
+    ]);
   });
 
   const privateClass = '1.2.826.0.1.3680043.9.9999.1';

@@ -1,3 +1,5 @@
+import type { ScpLimits } from './limits.js';
+
 /** A connection that may have no association: not yet, or no more. */
 export interface Newcomer {
   readonly address: string;
@@ -7,11 +9,6 @@ export interface Newcomer {
   readonly turnAway: () => void;
 }
 
-/** Connections without an association, beside those with one: room for one too many to be told so and not just cut. */
-const waitingMax = 32;
-/** Of one address. Behind a load balancer all peers may have the same one. */
-const waitingPerAddressMax = 16;
-
 /**
  * Who has connected and has no association. They are few, for each costs us a socket and nobody knows who they are.
  * Where there is no room the one that waits longest goes, not the one that comes: a peer asks for its association at
@@ -19,6 +16,8 @@ const waitingPerAddressMax = 16;
  */
 export class Newcomers {
   readonly #all = new Set<Newcomer>();
+
+  constructor(private readonly limits: Pick<ScpLimits, 'newcomersMax' | 'newcomersPerAddressMax'>) {}
 
   /** Call what it returns when the connection is closed. */
   add(newcomer: Newcomer): () => void {
@@ -30,9 +29,9 @@ export class Newcomers {
   #makeRoom(address: string): void {
     const waiting = [...this.#all].filter(({ waits }) => waits());
     const neighbours = waiting.filter((other) => other.address === address);
-    const crowd = neighbours.length >= waitingPerAddressMax ? neighbours : waiting;
+    const crowd = neighbours.length >= this.limits.newcomersPerAddressMax ? neighbours : waiting;
     const [oldest] = crowd;
-    if (!oldest || (crowd === waiting && waiting.length < waitingMax)) return;
+    if (!oldest || (crowd === waiting && waiting.length < this.limits.newcomersMax)) return;
     this.#all.delete(oldest);
     oldest.turnAway();
   }

@@ -41,6 +41,8 @@ export class ScpConnection implements TransportUser {
   #info: AssociationInfo | undefined;
   /** What is decided about the request; the connection is held meanwhile. */
   #deciding: Promise<void> | undefined;
+  /** Aborts when the connection ends before there is an association. */
+  readonly #gone = new AbortController();
   #handler: AssociationHandler | undefined;
   #exchange: Exchange | undefined;
   #end: AssociationEnd | undefined;
@@ -87,6 +89,10 @@ export class ScpConnection implements TransportUser {
     return this.#deciding !== undefined;
   }
 
+  get deciding(): boolean {
+    return this.held;
+  }
+
   get working(): boolean {
     return false;
   }
@@ -120,6 +126,8 @@ export class ScpConnection implements TransportUser {
     const info = associationInfo(randomUUID(), this.socket, request);
     this.#info = info;
     this.#deciding = this.#decide(request, info).catch((error: unknown) => {
+      // Nobody is there any more to be decided about.
+      if (this.#gone.signal.aborted && error === this.#gone.signal.reason) return;
       this.options.onError(error);
       this.#abort(errorCode(error));
     });
@@ -148,7 +156,7 @@ export class ScpConnection implements TransportUser {
     const { pduBytesMax } = request.user;
     if (pduBytesMax !== 0 && pduBytesMax < peerPduBytesMin) return this.#refuse(info, rejectedWithoutReason);
     if (!this.admit()) return this.#refuse(info, localLimitExceeded);
-    const decision = await this.options.onAssociation(info);
+    const decision = await this.options.onAssociation(info, this.#gone.signal);
     if ('reason' in decision) return this.#reject(decision);
     this.#handler = decision.handler;
     if (!this.#end) this.#accept(request, decision);
@@ -226,6 +234,7 @@ export class ScpConnection implements TransportUser {
   #finish(end: AssociationEnd, peerCloses = false): void {
     if (this.#end) return;
     this.#end = end;
+    this.#gone.abort();
     this.#transport.ignore();
     if (!peerCloses) this.socket.end();
     if (!this.socket.destroyed) {

@@ -62,8 +62,14 @@ export interface ScpServerOptions {
    * settings it was made with; its `setSecureContext` changes certificates for connections to come.
    */
   readonly server?: Server;
-  /** Decides on each A-ASSOCIATE-RQ before anything is accepted. */
-  readonly onAssociation: (association: AssociationInfo) => AssociationDecision | Promise<AssociationDecision>;
+  /**
+   * Decides on each A-ASSOCIATE-RQ before anything is accepted. `gone` aborts when the peer does not wait for it any
+   * more; its reason may be thrown.
+   */
+  readonly onAssociation: (
+    association: AssociationInfo,
+    gone: AbortSignal,
+  ) => AssociationDecision | Promise<AssociationDecision>;
   /** Told of associations refused by a limit here, before `onAssociation`. */
   readonly onRejected?: (association: AssociationInfo, rejection: AssociationRejection) => void;
   /** Told of connections that end without an association (garbage, silence, a PDU too long), by a stable code. */

@@ -26,7 +26,7 @@ export async function createScpServer(options: ScpServerOptions): Promise<ScpSer
   const connections = new Map<ScpConnection, Promise<void>>();
   const handshakes = new Map<string, Socket>();
   // Node's own limit of connections would turn away whoever comes last: a peer, after those that keep silent.
-  const newcomers = new Newcomers();
+  const newcomers = new Newcomers(limits);
   const server = options.server ?? createServer({ noDelay: true });
   const admit = (): boolean =>
     [...connections.keys()].filter((other) => other.associated).length <= limits.associationsMax;

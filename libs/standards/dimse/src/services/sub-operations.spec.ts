@@ -70,6 +70,11 @@ async function next(peer: RawPeer, commandField: number): Promise<Buffer> {
   }
 }
 
+/** Move Destination (0000,0600). */
+const destination = Buffer.concat([Buffer.from([0, 0, 0, 6, 4, 0, 0, 0]), Buffer.from('DEST')]);
+const stopped = ({ signal }: { signal: AbortSignal }): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+
 const noResponse = [{ how: 'aborted', by: 'us', code: 'dimse.no-response' }];
 
 describe('a workstation in the middle of its C-GET that', () => {
@@ -141,8 +146,6 @@ describe('a requestor that releases before the response', () => {
   });
 
   it('of its C-MOVE or C-FIND is not told that all is done where nothing was found yet', async () => {
-    const stopped = ({ signal }: { signal: AbortSignal }): Promise<void> =>
-      new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
     const handler: RequestHandler = {
       async *move(request) {
         await stopped(request);
@@ -153,8 +156,6 @@ describe('a requestor that releases before the response', () => {
       },
     };
     provider = await startProvider({}, undefined, { handler, policy: openPolicy([]) });
-    /** Move Destination (0000,0600). */
-    const destination = Buffer.concat([Buffer.from([0, 0, 0, 6, 4, 0, 0, 0]), Buffer.from('DEST')]);
     const services = [
       [studyRootMove, commandSet(0x0021, 1, [destination, withDataset]), 0x8021],
       [studyRootFind, commandSet(0x0020, 1, [withDataset]), 0x8020],
@@ -169,5 +170,35 @@ describe('a requestor that releases before the response', () => {
       const final = peer.received.find((pDataTf) => commandFieldOf(pDataTf) === response);
       expect(final && statusOf(final)).toBe(0xfe00);
     }
+  });
+});
+
+describe('a C-CANCEL', () => {
+  it.each([
+    ['after the last object is too late', { remaining: 0, completed: 2, failed: 0, warning: 0 }, 0x0000],
+    ['after the last of which some failed is too late', { remaining: 0, completed: 1, failed: 1, warning: 0 }, 0xb000],
+    ['after the last of which all failed is too late', { remaining: 0, completed: 0, failed: 2, warning: 0 }, 0xa702],
+    ['with objects left ends it', { remaining: 1, completed: 1, failed: 0, warning: 0 }, 0xfe00],
+    ['before they were counted ends it', { remaining: 0, completed: 0, failed: 0, warning: 0 }, 0xfe00],
+  ])('%s', async (_when, counts, status) => {
+    const handler: RequestHandler = {
+      async *move(request) {
+        // As when the destination answers the end of its association late.
+        yield counts;
+        await stopped(request);
+        return { counts };
+      },
+    };
+    provider = await startProvider({}, undefined, { handler, policy: openPolicy([]) });
+    const peer = await RawPeer.connect(provider.port);
+    peers.push(peer);
+    const context = { id: 3, abstractSyntax: studyRootMove, transferSyntaxes: [explicitVrLittleEndian] };
+    peer.send(associateRq({ contexts: [context] }));
+    await peer.next(2);
+    const command = commandSet(0x0021, 1, [destination, withDataset]);
+    peer.send(pData(pdv(3, Command.last, command)), pData(pdv(3, Data.last, identifier('x'))));
+    expect(statusOf(await next(peer, 0x8021))).toBe(0xff00);
+    peer.send(pData(pdv(3, Command.last, cancelCommand(1))));
+    expect(statusOf(await next(peer, 0x8021))).toBe(status);
   });
 });

@@ -60,6 +60,11 @@ export class PduParser {
     return this.#offset < this.#chunk.length;
   }
 
+  /** Type of the PDU that comes or is under way; undefined while nothing of it is there. */
+  get nextType(): number | undefined {
+    return this.#type ?? (this.#partial ?? this.#chunk.subarray(this.#offset))[0];
+  }
+
   /** Takes the next piece; the one before must have been parsed to its end. */
   push(chunk: Buffer): void {
     this.#chunk = this.hasBytes ? Buffer.concat([this.#chunk.subarray(this.#offset), chunk]) : chunk;

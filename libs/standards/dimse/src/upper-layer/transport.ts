@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 
+import { PduType } from './pdu.js';
 import { PduParser, type PduLimits, type PduSink } from './pdu-parser.js';
 import { Watch } from './watch.js';
 
@@ -9,6 +10,8 @@ export interface TransportUser extends PduSink {
   readonly held: boolean;
   /** True while the peer has nothing to send before we have done something. */
   readonly working: boolean;
+  /** True while it is `held` and the peer has to wait for us: all that is looked at is that it goes (PS3.8 Sta3). */
+  readonly deciding?: boolean;
   /** A ProtocolError of the parser, or what `pdu` or `value` threw. */
   failed(error: unknown): void;
   /** The peer let us wait too long, by a stable code. */
@@ -86,16 +89,21 @@ export class Transport {
     if (this.#running || this.#ended) return;
     this.#running = true;
     try {
-      while (!this.#user.held && !this.#ended && this.#parser.step());
+      while (this.#mayGoOn && !this.#ended && this.#parser.step());
     } catch (error) {
       this.#user.failed(error);
     } finally {
       this.#running = false;
     }
     if (this.#ended) return;
-    if (this.#user.held) this.socket.pause();
+    // A socket that is paused does not say that the peer has closed it.
+    if (this.#user.held && (!this.#user.deciding || this.#parser.hasBytes)) this.socket.pause();
     else if (this.socket.isPaused()) this.socket.resume();
     this.#wait();
+  }
+
+  get #mayGoOn(): boolean {
+    return !this.#user.held || (this.#user.deciding === true && this.#parser.nextType === PduType.Abort);
   }
 
   /** Nothing the peer sends is looked at any more; it is thrown away until the connection is closed. */

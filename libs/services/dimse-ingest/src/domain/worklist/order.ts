@@ -13,6 +13,8 @@ export interface WorklistSite {
   readonly site: string;
   /** IANA name of the zone that modalities keep their clocks in; each order's own offset when absent. */
   readonly timeZone?: string;
+  /** How long after its authoring an order that nobody dated is due; on that day alone when absent. */
+  readonly undatedDays?: number;
   /** AE titles of stations by modality, for orders that name none. */
   readonly stations: ReadonlyMap<string, readonly string[]>;
 }

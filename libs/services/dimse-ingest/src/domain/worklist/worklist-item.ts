@@ -4,7 +4,7 @@ import { dateToDicom, genderToDicom, humanNamesToDicom, type Reference, type Ser
 import { type ImagingOrder, shortText, type WorklistSite } from './order.js';
 import { codeItems, conceptText, modalityOf, priorityOf } from './order-codes.js';
 import { aeTitleSystem, orderIdentifiers, patientIdAttributes } from './order-identifiers.js';
-import { scheduledStart } from './order-time.js';
+import { type Due, type ScheduledStart, scheduledStart } from './order-time.js';
 
 /** An AE title (PS3.5 6.2). */
 const aeTitle = /^(?! *$)[\x20-\x5b\x5d-\x7e]{1,16}$/;
@@ -15,8 +15,9 @@ const personText = (name: string | undefined): string => shortText(name, 64).rep
 /**
  * An order as an item of the Modality Worklist (PS3.4 annex K): one requested procedure with one scheduled step. What
  * the order does not say is empty.
+ * @param due an order that nobody dated starts on the day it was written when absent
  */
-export function worklistItem({ order, patient, requester }: ImagingOrder, site: WorklistSite): DicomJson {
+export function worklistItem({ order, patient, requester }: ImagingOrder, site: WorklistSite, due?: Due): DicomJson {
   const ids = orderIdentifiers(order, site.site);
   const physician = (requester && humanNamesToDicom(requester.name)) || personText(order.requester?.display);
   const description = shortText(conceptText(order.code), 64);
@@ -37,19 +38,28 @@ export function worklistItem({ order, patient, requester }: ImagingOrder, site: 
     ReasonForTheRequestedProcedure: shortText(conceptText(reason), 64),
     PlacerOrderNumberImagingServiceRequest: ids.placerOrderNumber,
     FillerOrderNumberImagingServiceRequest: ids.fillerOrderNumber,
-    ScheduledProcedureStepSequence: [scheduledStep(order, site, ids.requestedProcedureId, description)],
+    ScheduledProcedureStepSequence: [
+      scheduledStep(order, site, {
+        start: scheduledStart(order, site.timeZone, due),
+        stepId: ids.requestedProcedureId,
+        description,
+      }),
+    ],
   });
 }
 
-function scheduledStep(order: ServiceRequest, site: WorklistSite, stepId: string, description: string): Attributes {
+function scheduledStep(
+  order: ServiceRequest,
+  site: WorklistSite,
+  { start, stepId, description }: { start: ScheduledStart; stepId: string; description: string },
+): Attributes {
   const modality = modalityOf(order);
-  const { date, time } = scheduledStart(order, site.timeZone);
   const performers = order.performer ?? [];
   return {
     Modality: modality,
     ScheduledStationAETitle: stationsOf(performers, modality, site),
-    ScheduledProcedureStepStartDate: date,
-    ScheduledProcedureStepStartTime: time,
+    ScheduledProcedureStepStartDate: start.date,
+    ScheduledProcedureStepStartTime: start.time,
     ScheduledPerformingPhysicianName: personText(displayOf(performers, 'Practitioner')),
     ScheduledProcedureStepDescription: description,
     ScheduledProtocolCodeSequence: codeItems(order.code),

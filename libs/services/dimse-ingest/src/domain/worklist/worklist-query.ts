@@ -31,6 +31,8 @@ export interface WorklistQuery {
   readonly wanted: Wanted;
   /** A key has a value that is not matched by: matches say so (FF01). */
   readonly hasUnsupportedKeys: boolean;
+  /** When steps start that are asked for: dates, or moments where a time is asked for, too. */
+  readonly start: { readonly from?: string; readonly to?: string };
   readonly narrowing: OrderNarrowing;
 }
 
@@ -75,8 +77,10 @@ export function readWorklistQuery(identifier: DicomJson): WorklistQuery {
     if (condition) keys.push({ path, condition });
     else hasUnsupportedKeys ||= form === undefined;
   }
+  const combined = combinedMoments(keys);
   return {
-    keys: combinedMoments(keys),
+    keys: combined,
+    start: startOf(combined),
     wanted: wantedOf(asked.map(({ path }) => path)),
     hasUnsupportedKeys,
     narrowing: narrowingOf(keys),
@@ -94,13 +98,19 @@ export function answerOf(item: DicomJson, { keys, wanted }: WorklistQuery): Dico
   return inTagOrder(answer);
 }
 
+function startOf(keys: readonly QueryKey[]): WorklistQuery['start'] {
+  const start = keys.find(({ path }) => path[0] === steps && path.at(-1) === startDate)?.condition;
+  if (start?.kind !== 'date' && start?.kind !== 'moment') return {};
+  const { from, to } = start;
+  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+}
+
 function narrowingOf(keys: readonly QueryKey[]): OrderNarrowing {
   const single = (tag: Tag): string | undefined => {
     const condition = keys.find(({ path }) => path.length === 1 && path[0] === tag)?.condition;
     return condition?.kind === 'equal' && condition.values.length === 1 ? condition.values[0] : undefined;
   };
-  const start = keys.find(({ path }) => path[0] === steps && path.at(-1) === startDate)?.condition;
-  const { from, to } = start?.kind === 'date' ? start : {};
+  const { from, to } = startOf(keys);
   const [patientIdentifier, accessionNumber] = [single(patientId), single(accession)];
   return {
     ...(patientIdentifier === undefined ? {} : { patientIdentifier }),

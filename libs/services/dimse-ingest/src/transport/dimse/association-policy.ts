@@ -12,7 +12,7 @@ import type { DimseIngestSettings } from '../../settings.js';
 import { acceptanceOf } from './acceptance.js';
 import type { DimseService } from './dimse-service.js';
 
-/** Neither 1 nor 2, nor a token: nothing is to be said to a user that was believed (PS3.7 D.3.3.7.2). */
+/** What a user that was believed is told (PS3.7 table D.3-15): nothing; of a token, too, as this node issues none. */
 const believed = new Uint8Array(0);
 
 /** What is accepted of the association of an admitted peer: by the node's settings, its entry, and its user. */

@@ -106,7 +106,7 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     return {
       host: this.settings.CALLOSUM_DIMSE_HOST,
       port,
-      onAssociation: (association) => this.#accept(association),
+      onAssociation: (association, gone) => this.#accept(association, gone),
       onRejected: (association, rejection) => void this.#refusedByLimit(association, rejection),
       onBadConnection: (remoteAddress, code) => {
         this.logger.debug({ remoteAddress, code }, 'assoc.none');
@@ -137,12 +137,16 @@ export class DimseListener implements OnApplicationBootstrap, BeforeApplicationS
     return (this.#closing ??= Promise.all(open.map((server) => server.close(this.drain.remainingMs))));
   }
 
-  async #accept(association: AssociationInfo): Promise<AssociationDecision> {
+  async #accept(association: AssociationInfo, gone: AbortSignal): Promise<AssociationDecision> {
     const { callingAet } = association;
     if (association.calledAet !== this.settings.CALLOSUM_DIMSE_AE)
       return this.#rejected(association, calledAetNotRecognized, 'called-aet');
     if (!isAeTitle(callingAet)) return this.#rejected(association, callingAetNotRecognized, 'no-ae-title');
-    const admission = await this.admitPeer.execute(association, (entity) => this.#limits.enter(callingAet, entity));
+    const admission = await this.admitPeer.execute(
+      association,
+      (entity) => this.#limits.enter(callingAet, entity),
+      gone,
+    );
     // Refusals of the title and the address are the same: who guesses titles learns none. The log tells them apart.
     if (!admission.admitted) {
       const { why } = admission;

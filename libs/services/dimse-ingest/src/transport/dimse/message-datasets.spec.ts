@@ -1,5 +1,6 @@
 import { DicomParseError, datasetOf, encodeDataset } from '@callosum/dicom';
 import type { NormalizedRequest } from '@callosum/dimse';
+import { systemClock } from '@callosum/kernel';
 import { describe, expect, it } from 'vitest';
 
 import { FairTurns } from '../../application/fair-turns.js';
@@ -23,7 +24,8 @@ describe('a dataset that inflates to more than a message may have', () => {
   it('is no query of the worklist', async () => {
     const orders = { search: async function* () {} };
     const site = { site: 'default', stations: new Map<string, string[]>() };
-    const parts = { orders, site, ordersMax: 10, turns: new FairTurns(2), onLeftOut: () => undefined };
+    const limits = { ordersMax: 10, turns: new FairTurns(2) };
+    const parts = { orders, site, clock: systemClock, ...limits, onLeftOut: () => undefined };
     const { find } = new WorklistService(new FindWorklist(parts)).open({ info: { callingAet: 'CT1' } } as never);
     const ask = (identifier: Buffer) => {
       const { signal } = new AbortController();
