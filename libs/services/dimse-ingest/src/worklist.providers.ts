@@ -40,7 +40,10 @@ export const worklistProviders: Provider[] = [
       });
       const { CALLOSUM_WORKLIST_TIME_ZONE: timeZone, CALLOSUM_WORKLIST_UNDATED_DAYS: undatedDays } = settings;
       return new FindWorklist({
-        orders: new FhirOrders(fhir, CALLOSUM_FHIR_URL, settings.CALLOSUM_WORKLIST_CATEGORIES, undatedDays),
+        orders: new FhirOrders(fhir, CALLOSUM_FHIR_URL, settings.CALLOSUM_WORKLIST_CATEGORIES, {
+          days: undatedDays,
+          onRefused: (error) => logger.warn({ code: errorCode(error), err: error }, 'worklist.undated-refused'),
+        }),
         site: {
           site,
           undatedDays,

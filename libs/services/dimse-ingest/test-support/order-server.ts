@@ -7,14 +7,18 @@ export interface OrderServer {
   close(): Promise<void>;
 }
 
-/** A FHIR server that answers every search with all it has of the type: what is asked for is decided by the asker, too. */
+/**
+ * A FHIR server that answers every search with all it has of the type: what is asked for is decided by the asker, too.
+ * @param asked says the status that a search is refused with, if any
+ */
 export async function startOrderServer(
   resources: readonly { readonly resourceType: string }[],
-  asked: (url: URL) => void = () => undefined,
+  asked: (url: URL) => unknown = () => undefined,
 ): Promise<OrderServer> {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://here');
-    asked(url);
+    const refused = asked(url);
+    if (typeof refused === 'number' && refused >= 400) return void response.writeHead(refused).end();
     const type = url.pathname.split('/').at(-1);
     const entry = resources.filter(({ resourceType }) => resourceType === type).map((resource) => ({ resource }));
     response.writeHead(200, { 'content-type': 'application/fhir+json' });

@@ -9,6 +9,8 @@ import { FhirOrders } from './fhir-orders.js';
 let server: OrderServer | undefined;
 afterEach(() => server?.close());
 
+const undatedFor = (days: number, onRefused: () => void = () => undefined) => ({ days, onRefused });
+
 /** Asks a server that has so many patients of the identifier for their orders. */
 async function ordersOf(patients: number): Promise<number> {
   const people = Array.from({ length: patients }, (_, i) => ({ ...patient, id: `p${i}` }));
@@ -74,7 +76,12 @@ describe('a dated question', () => {
     server = await startOrderServer([patient, timing], (url) => {
       if (url.pathname.endsWith('/ServiceRequest')) asked.push(url.searchParams);
     });
-    const orders = new FhirOrders(new FhirClient({ baseUrl: server.url }), server.url, ['system|imaging'], 14);
+    const orders = new FhirOrders(
+      new FhirClient({ baseUrl: server.url }),
+      server.url,
+      ['system|imaging'],
+      undatedFor(14),
+    );
     const ids: (string | undefined)[] = [];
     const day = { from: '2026-11-26', to: '2026-11-26' };
     for await (const page of orders.search(day, new AbortController().signal))
@@ -94,12 +101,45 @@ describe('a dated question', () => {
     server = await startOrderServer([], (url) => asked.push(url.searchParams));
     const search = async (narrowing: OrderNarrowing, undatedDays: number): Promise<void> => {
       const fhir = new FhirClient({ baseUrl: server?.url ?? '' });
-      const orders = new FhirOrders(fhir, server?.url ?? '', ['system|imaging'], undatedDays);
+      const orders = new FhirOrders(fhir, server?.url ?? '', ['system|imaging'], undatedFor(undatedDays));
       for await (const page of orders.search(narrowing, new AbortController().signal)) expect(page).toEqual([]);
     };
     await search({ to: '2026-11-26' }, 14);
     await search({ from: '2026-11-26' }, 0);
     expect(asked.map((params) => params.getAll('authored'))).toEqual([[], ['le2026-11-26'], [], ['ge2026-11-26']]);
+  });
+});
+
+describe('a server that answers no `:missing`', () => {
+  const day = { from: '2026-11-26', to: '2026-11-26' };
+  const search = async (orders: FhirOrders): Promise<number> => {
+    let found = 0;
+    for await (const page of orders.search(day, new AbortController().signal)) found += page.length;
+    return found;
+  };
+  const refusing = async (status: number, onRefused: () => void, asked: URL[] = []): Promise<FhirOrders> => {
+    server = await startOrderServer([patient, order()], (url) => {
+      asked.push(url);
+      return url.searchParams.has('occurrence:missing') ? status : undefined;
+    });
+    const fhir = new FhirClient({ baseUrl: server.url });
+    return new FhirOrders(fhir, server.url, ['system|imaging'], undatedFor(14, onRefused));
+  };
+
+  it.each([400, 405, 501])('by %s gives what it has, and is asked so again after an hour', async (status) => {
+    let refused = 0;
+    const asked: URL[] = [];
+    const orders = await refusing(status, () => refused++, asked);
+    expect([await search(orders), await search(orders)]).toEqual([1, 1]);
+    expect(refused).toBe(1);
+    expect(asked.filter(({ searchParams }) => searchParams.has('occurrence:missing'))).toHaveLength(1);
+  });
+
+  it('as it is busy has not answered: the list is not told as whole', async () => {
+    let refused = 0;
+    const orders = await refusing(503, () => refused++);
+    await expect(search(orders)).rejects.toMatchObject({ kind: 'unavailable' });
+    expect(refused).toBe(0);
   });
 });
 

@@ -1,6 +1,7 @@
 import {
   escapeValue,
   type FhirClient,
+  FhirRequestError,
   parseReference,
   type Patient,
   type Practitioner,
@@ -25,21 +26,32 @@ const intents = ['order', 'original-order', 'reflex-order', 'filler-order', 'ins
 type WithId<T> = T & { id: string };
 type Pairs = Extract<SearchParams, readonly unknown[]>;
 
+/** How orders without an occurrence are looked for beyond the day they were written. */
+export interface UndatedOrders {
+  /** So long after its authoring. */
+  readonly days: number;
+  /** The server answers no `:missing`, as HAPI does unless it is told to: it is asked again after an hour. */
+  readonly onRefused: (error: FhirRequestError) => void;
+}
+
+const askedAgainMs = 3_600_000;
+
 /** ServiceRequests of the FHIR server: active orders of the site's imaging categories. */
 export class FhirOrders implements Orders {
   private readonly base: string;
   private readonly merged: MergedPatients;
+  private undatedAskedFrom = 0;
 
   /**
    * @param base the server's own, as `fhir` addresses it
    * @param categories tokens of ServiceRequest.category that are imaging: "system|code"
-   * @param undatedDays how long after its authoring an order without an occurrence is looked for
+   * @param undated on the day of their authoring alone when absent
    */
   constructor(
     private readonly fhir: FhirClient,
     base: string,
     private readonly categories: readonly string[],
-    private readonly undatedDays = 0,
+    private readonly undated: UndatedOrders = { days: 0, onRefused: () => undefined },
   ) {
     this.base = base.replace(/\/+$/, '');
     this.merged = new MergedPatients(fhir, this.base, (ids, signal) => this.read<Patient>('Patient', ids, signal));
@@ -65,11 +77,31 @@ export class FhirOrders implements Orders {
     // An order nobody gave a date counts from when it was written: the search above found it where no date was asked for.
     // Not by `occurrence:missing`: a timing that says how often and not when is an occurrence without a date.
     if (isDated) yield* this.pages([...common, ...between('authored', narrowing)], given, signal);
-    if (from === undefined || this.undatedDays === 0) return;
-    // It is due until it is ended. Those written before are asked for by what they lack: with a date they are too many.
-    const before = { from: daysBefore(from, this.undatedDays), to: from };
-    const undated: Pairs = [['occurrence:missing', 'true'], ...between('authored', before)];
-    yield* this.pages([...common, ...undated], given, signal);
+    if (from !== undefined) yield* this.overdue(from, common, given, signal);
+  }
+
+  /** Undated orders written before: due until they are ended. Asked for by what they lack: with a date they are too many. */
+  private async *overdue(
+    from: string,
+    common: Pairs,
+    given: Set<string>,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly ImagingOrder[]> {
+    const { days, onRefused } = this.undated;
+    if (days === 0 || Date.now() < this.undatedAskedFrom) return;
+    const written = between('authored', { from: daysBefore(from, days), to: from });
+    let isAnswered = false;
+    try {
+      for await (const page of this.pages([...common, ['occurrence:missing', 'true'], ...written], given, signal)) {
+        isAnswered = true;
+        yield page;
+      }
+    } catch (error) {
+      // A worklist without them is one a modality can work with, and the one there was before.
+      if (isAnswered || !(error instanceof FhirRequestError) || error.kind !== 'invalid') throw error;
+      this.undatedAskedFrom = Date.now() + askedAgainMs;
+      onRefused(error);
+    }
   }
 
   /** @param given ids of orders that were given already: they are left out */
