@@ -156,7 +156,9 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     await remove();
     // It takes note of a deletion only when that is done.
     await archive.tombstones.hideResults(study, [own, late], 'result-publisher');
-    expect(await archive.tombstones.hideResults(study, [own, late], 'result-publisher')).toMatchObject({ instances: 0 });
+    expect(await archive.tombstones.hideResults(study, [own, late], 'result-publisher')).toMatchObject({
+      instances: 0,
+    });
     expect(await restore()).toMatchObject({ instances: 1 });
     expect(await shown()).toEqual([other]);
     await publish(own);

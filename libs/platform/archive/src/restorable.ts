@@ -7,9 +7,9 @@ import type { WithheldInstance } from './tombstone-marks.js';
 /** What a restore, or a note that is taken back, does with what is hidden of a scope. */
 export interface Restorable {
   /** Shown again. */
-  readonly instances: readonly WithheldInstance[];
+  readonly instances: WithheldInstance[];
   /** Hidden still, by what others said: what was said beside it is taken back. */
-  readonly remaining: readonly WithheldInstance[];
+  readonly remaining: WithheldInstance[];
   /** Anything is hidden, whatever is done with it. */
   readonly isHidden: boolean;
 }
