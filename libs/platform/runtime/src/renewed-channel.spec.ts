@@ -1,5 +1,5 @@
 import { imaging } from '@callosum/contracts';
-import { Metadata as GrpcMetadata, type StatusObject } from '@grpc/grpc-js';
+import { Metadata, status, type StatusObject } from '@grpc/grpc-js';
 import { type Channel, createServer, type Server, Status } from 'nice-grpc';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -110,7 +110,7 @@ describe('calls of services to each other', () => {
 });
 
 describe('a channel that goes on over new connections', () => {
-  const opened: { closed: number; readonly ends: ((code: Status) => void)[] }[] = [];
+  const opened: { closed: number; readonly ends: ((code: status) => void)[] }[] = [];
   const asked = ['/method', Infinity, null, null, null] as const;
   const nothing = { onReceiveMetadata: () => undefined, onReceiveMessage: () => undefined };
   let channel: Channel;
@@ -118,29 +118,29 @@ describe('a channel that goes on over new connections', () => {
   beforeEach(() => {
     opened.splice(0);
     channel = renewedChannel(() => {
-      const connection = { closed: 0, ends: [] as ((code: Status) => void)[] };
+      const connection = { closed: 0, ends: [] as ((code: status) => void)[] };
       opened.push(connection);
       const createCall = () => ({
-        start: (metadata: GrpcMetadata, { onReceiveStatus }: { onReceiveStatus(ended: StatusObject): void }) =>
+        start: (metadata: Metadata, { onReceiveStatus }: { onReceiveStatus(ended: StatusObject): void }) =>
           void connection.ends.push((code) => onReceiveStatus({ code, details: '', metadata })),
       });
       return { createCall, close: () => void connection.closed++ } as unknown as Channel;
     });
   });
   /** @returns what it ended with */
-  const call = (): Status[] => {
-    const codes: Status[] = [];
+  const call = (): status[] => {
+    const codes: status[] = [];
     const onReceiveStatus = ({ code }: StatusObject): void => void codes.push(code);
-    channel.createCall(...asked).start(new GrpcMetadata(), { ...nothing, onReceiveStatus });
+    channel.createCall(...asked).start(new Metadata(), { ...nothing, onReceiveStatus });
     return codes;
   };
-  const end = (connection: number, code: Status): void => opened[connection]?.ends.pop()?.(code);
+  const end = (connection: number, code: status): void => opened[connection]?.ends.pop()?.(code);
 
   it('leaves one on which 500 calls are open or were broken off, and closes it when its last call ends', () => {
     const codes = call();
     for (let n = 0; n < 499; n++) {
       call();
-      end(0, n % 2 === 0 ? Status.CANCELLED : Status.RESOURCE_EXHAUSTED);
+      end(0, n % 2 === 0 ? status.CANCELLED : status.RESOURCE_EXHAUSTED);
     }
     expect(opened).toHaveLength(1);
     call();
@@ -148,15 +148,15 @@ describe('a channel that goes on over new connections', () => {
       [1, 0],
       [1, 0],
     ]);
-    end(0, Status.OK);
-    expect(codes).toEqual([Status.OK]);
+    end(0, status.OK);
+    expect(codes).toEqual([status.OK]);
     expect(opened.map(({ closed }) => closed)).toEqual([1, 0]);
   });
 
   it('closes one on which no call is open when it leaves it', () => {
     for (let n = 0; n < 500; n++) {
       call();
-      end(0, Status.CANCELLED);
+      end(0, status.CANCELLED);
     }
     expect(opened.map(({ closed }) => closed)).toEqual([0]);
     call();
@@ -166,7 +166,7 @@ describe('a channel that goes on over new connections', () => {
   it('stays on one whose calls its server ends, whatever it says', () => {
     for (let n = 0; n < 2_000; n++) {
       call();
-      end(0, n % 2 === 0 ? Status.OK : Status.NOT_FOUND);
+      end(0, n % 2 === 0 ? status.OK : status.NOT_FOUND);
     }
     expect(opened).toHaveLength(1);
   });
@@ -176,7 +176,7 @@ describe('a channel that goes on over new connections', () => {
     channel.close();
     expect(opened.map(({ closed }) => closed)).toEqual([1, 1]);
     for (let n = 0; n < 500; n++) call();
-    end(0, Status.CANCELLED);
+    end(0, status.CANCELLED);
     expect(opened.map(({ closed }) => closed)).toEqual([1, 1]);
   });
 });
