@@ -28,20 +28,30 @@ describe('calls of services to each other', () => {
     [begun, ended] = [0, 0];
     const { promise, resolve } = Promise.withResolvers<undefined>();
     goOn = () => resolve(undefined);
-    const untilBrokenOff = async (signal: AbortSignal): Promise<void> => {
-      begun++;
+    const withoutEnd = async (signal: AbortSignal): Promise<void> => {
+      if (signal.aborted) return;
       await new Promise<void>((stop) => signal.addEventListener('abort', () => stop(), { once: true }));
-      ended++;
     };
     const implementation: Partial<imaging.StudyIndexServiceImplementation> = {
       search: async function* ({ asker }, { signal, peer }) {
         peers.add(peer);
-        yield answer;
-        if (asker === 'long') await promise;
-        if (asker === 'endless') await untilBrokenOff(signal);
+        if (asker !== 'endless') {
+          yield answer;
+          if (asker === 'long') await promise;
+          return;
+        }
+        begun++;
+        try {
+          yield answer;
+          await withoutEnd(signal);
+        } finally {
+          ended++;
+        }
       },
       awaitIndexed: async (_request, { signal }) => {
-        await untilBrokenOff(signal);
+        begun++;
+        await withoutEnd(signal);
+        ended++;
         return {};
       },
     };
