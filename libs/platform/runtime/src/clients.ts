@@ -4,6 +4,8 @@ import { grpcClientMiddleware } from '@callosum/telemetry';
 import { type Channel, type Client, ClientError, createChannel, createClientFactory, Status } from 'nice-grpc';
 import { deadlineMiddleware, type DeadlineOptions } from 'nice-grpc-client-middleware-deadline';
 
+import { renewedChannel } from './renewed-channel.js';
+
 export type StudyIndexClient = Client<imaging.StudyIndexServiceDefinition, DeadlineOptions>;
 export type IdentityClient = Client<identity.IdentityServiceDefinition, DeadlineOptions>;
 
@@ -35,14 +37,19 @@ export function createPeerClients(
   const open = (address: string): Channel => {
     // nice-grpc takes what follows a single-slash scheme for a host and appends a port.
     const credentials = authenticator && internalChannelCredentials(authenticator, address);
-    const channel = createChannel(address.replace(/^unix:(?!\/\/)/, 'unix://'), credentials, {
-      'grpc.max_receive_message_length': messageBytesMax,
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 5_000,
-      // Where packets are dropped nobody says that a peer has gone: asked while a call runs, and connected anew.
-      'grpc.keepalive_time_ms': 60_000,
-      'grpc.keepalive_timeout_ms': 20_000,
-    });
+    const target = address.replace(/^unix:(?!\/\/)/, 'unix://');
+    const channel = renewedChannel(() =>
+      createChannel(target, credentials, {
+        'grpc.max_receive_message_length': messageBytesMax,
+        'grpc.initial_reconnect_backoff_ms': 100,
+        'grpc.max_reconnect_backoff_ms': 5_000,
+        // Where packets are dropped nobody says that a peer has gone: asked while a call runs, and connected anew.
+        'grpc.keepalive_time_ms': 60_000,
+        'grpc.keepalive_timeout_ms': 20_000,
+        // Otherwise channels to one address share a connection.
+        'grpc.use_local_subchannel_pool': 1,
+      }),
+    );
     channels.push(channel);
     return channel;
   };

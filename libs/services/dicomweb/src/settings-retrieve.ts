@@ -7,7 +7,7 @@ export const retrieveSettings = {
   CALLOSUM_WADO_REQUESTS_MAX: wholeNumber(1, 10_000)
     .default(256)
     .describe(
-      'Retrieves at the same time, half of them at most of pictures (rendered resources, thumbnails, WADO-URI); one more is answered 503 with Retry-After',
+      'Retrieves at the same time, half of them at most of pictures (rendered resources, thumbnails, WADO-URI), and half of all and of pictures of one person or client that signed in; one more is answered 503 with Retry-After',
     ),
   CALLOSUM_WADO_BYTES_MAX: wholeNumber(16 * mebibyte, Number.MAX_SAFE_INTEGER)
     .default(384 * mebibyte)

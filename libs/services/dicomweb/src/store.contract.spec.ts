@@ -61,6 +61,7 @@ describe.skipIf(postgres.missing)(
         ),
         studyInstanceUid: undefined,
         source: 'test',
+        asker: undefined,
         baseUrl: 'http://here/dicom-web',
       });
     const objects = (salt: string): Uint8Array[] => tinySeries({ salt, slices: 64 }).map(({ bytes }) => bytes);

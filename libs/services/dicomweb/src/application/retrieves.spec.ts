@@ -112,6 +112,23 @@ describe('a retrieve whose answer has ended', () => {
     await all.begin().hold(bytesMax);
   });
 
+  it('of one who asks leaves half of all to others, and half of those for pictures', async () => {
+    const eight = new Retrieves(budget, { requestsMax: 8, memoryWaitMs: 200 });
+    const pictures = [eight.begin('pictures', 'one'), eight.begin('pictures', 'one')];
+    expect(() => eight.begin('pictures', 'one')).toThrow(TooManyRetrievesError);
+    const others = [eight.begin('stored', 'one'), eight.begin('stored', 'one')];
+    expect(() => eight.begin('stored', 'one')).toThrow(TooManyRetrievesError);
+    for (const kind of ['pictures', 'pictures', 'stored', 'stored'] as const) others.push(eight.begin(kind, 'two'));
+    expect(() => eight.begin('stored', 'three')).toThrow(TooManyRetrievesError);
+    pictures.pop()?.end();
+    // What was refused took none of the places.
+    expect(() => eight.begin('pictures', 'two')).toThrow(TooManyRetrievesError);
+    eight.begin('pictures', 'three').end();
+    for (const one of [...pictures, ...others]) one.end();
+    const all = Array.from({ length: 8 }, () => eight.begin());
+    for (const one of all) one.end();
+  });
+
   describe('is not worked for any more', () => {
     const { bytes, studyInstanceUid, seriesInstanceUid, sopInstanceUid } = tinyCt();
     const instance: KeptInstance = {

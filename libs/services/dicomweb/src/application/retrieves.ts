@@ -1,4 +1,5 @@
 import { MemoryTakenError, RetrieveEndedError, TooManyRetrievesError } from '../domain/errors/retrieve.js';
+import { Places } from './places.js';
 import type { MemoryBudget, RetrieveMemory } from './ports/memory.js';
 
 export interface RetrieveLimits {
@@ -13,25 +14,30 @@ export type RetrieveKind = 'stored' | 'pictures';
 
 /** All retrieves under way in this process. */
 export class Retrieves {
-  #running = 0;
-  #ofPictures = 0;
+  readonly #places: Places;
+  readonly #pictures: Places;
 
   constructor(
     private readonly memory: MemoryBudget,
     private readonly limits: RetrieveLimits,
-  ) {}
+  ) {
+    this.#places = new Places(limits.requestsMax);
+    this.#pictures = new Places(Math.ceil(limits.requestsMax / 2));
+  }
 
-  /** Its `end` must be called when the answer has ended, however. @throws {TooManyRetrievesError} */
-  begin(kind: RetrieveKind = 'stored'): Retrieve {
-    const { requestsMax, memoryWaitMs } = this.limits;
-    const isFull = kind === 'pictures' && this.#ofPictures >= Math.ceil(requestsMax / 2);
-    if (isFull || this.#running >= requestsMax) throw new TooManyRetrievesError();
-    const count = (by: 1 | -1): void => {
-      this.#running += by;
-      if (kind === 'pictures') this.#ofPictures += by;
-    };
-    count(1);
-    return new Retrieve(this.memory, memoryWaitMs, () => count(-1));
+  /**
+   * Its `end` must be called when the answer has ended, however.
+   * @param asker as of {@link Places}, of those for pictures too
+   * @throws {TooManyRetrievesError}
+   */
+  begin(kind: RetrieveKind = 'stored', asker?: string): Retrieve {
+    const places = [this.#places.take(asker), ...(kind === 'pictures' ? [this.#pictures.take(asker)] : [])];
+    const leave = (): void => places.forEach((place) => place?.());
+    if (places.includes(undefined)) {
+      leave();
+      throw new TooManyRetrievesError();
+    }
+    return new Retrieve(this.memory, this.limits.memoryWaitMs, leave);
   }
 }
 

@@ -2,6 +2,7 @@ import type { imaging } from '@callosum/contracts';
 import { isUid } from '@callosum/kernel';
 
 import { TooManySearchesError } from '../domain/errors/search.js';
+import { Places } from './places.js';
 import type { FoundRows, StudyIndexReader } from './ports/index.js';
 import type { RecentBlobs } from './ports/recent.js';
 import { WaitedInVain } from './waited-in-vain.js';
@@ -37,9 +38,7 @@ const waitingMax = 32;
 
 /** QIDO-RS (PS3.18 10.6) over the index, in bounded memory. */
 export class SearchMatches {
-  #running = 0;
-  /** By who asks. */
-  readonly #runningOf = new Map<string, number>();
+  readonly #places: Places;
   #waiting = 0;
   /** These are only looked for. */
   readonly #vain = new WaitedInVain();
@@ -48,28 +47,20 @@ export class SearchMatches {
     private readonly index: StudyIndexReader,
     private readonly archive: RecentBlobs,
     private readonly limits: SearchLimits,
-  ) {}
+  ) {
+    this.#places = new Places(limits.requestsMax);
+  }
 
   /**
-   * One request more. One client has half of all at most, and keeps nobody else out.
+   * One request more.
+   * @param asker as of {@link Places}
    * @returns what ends it
    * @throws {TooManySearchesError}
    */
-  begin(asker: string): () => void {
-    const ofAsker = this.#runningOf.get(asker) ?? 0;
-    const { requestsMax } = this.limits;
-    if (this.#running >= requestsMax || ofAsker >= Math.ceil(requestsMax / 2)) throw new TooManySearchesError();
-    this.#running++;
-    this.#runningOf.set(asker, ofAsker + 1);
-    let running = true;
-    return () => {
-      if (!running) return;
-      running = false;
-      this.#running--;
-      const others = (this.#runningOf.get(asker) ?? 0) - 1;
-      if (others > 0) this.#runningOf.set(asker, others);
-      else this.#runningOf.delete(asker);
-    };
+  begin(asker: string | undefined): () => void {
+    const leave = this.#places.take(asker);
+    if (!leave) throw new TooManySearchesError();
+    return leave;
   }
 
   /**

@@ -7,6 +7,7 @@ import { type MediaType, parseMediaTypes } from '../domain/media-type.js';
 import { type MultipartLimits, type MultipartPart, MultipartReader } from '../domain/multipart-reader.js';
 import { refuseEncoded } from '../domain/store-coding.js';
 import { failureReasons, storeResponse } from '../domain/store-response.js';
+import { Places } from './places.js';
 import type { IntakeContext, ObjectIntake, ObjectWriter } from './ports/intake.js';
 import { DatasetTurns, type MetadataLimits } from './store-datasets.js';
 import { HeldMemory } from './store-held.js';
@@ -22,6 +23,8 @@ export interface StoreRequest {
   /** From the path: every object must belong to it. */
   readonly studyInstanceUid: string | undefined;
   readonly source: string;
+  /** Who sends it, as of {@link Places}. */
+  readonly asker: string | undefined;
   /** Base of Retrieve URLs, "https://host/dicom-web". */
   readonly baseUrl: string;
 }
@@ -55,7 +58,7 @@ export class StoreInstances {
   readonly #turns: CommitTurns;
   readonly #memory: HeldMemory;
   readonly #datasets = new DatasetTurns();
-  #running = 0;
+  readonly #places: Places;
 
   /** @param tell hears of a defect in a request that is answered all the same */
   constructor(
@@ -65,6 +68,7 @@ export class StoreInstances {
   ) {
     this.#turns = new CommitTurns(sharedRequests * (limits.commitsMax - 1));
     this.#memory = new HeldMemory(limits.heldBytesMax);
+    this.#places = new Places(limits.requestsMax);
   }
 
   /**
@@ -72,12 +76,12 @@ export class StoreInstances {
    *   nothing of it was stored; what was stored before a request broke stays stored, and the answer says so
    */
   async store(request: StoreRequest): Promise<StoreAnswer> {
-    if (this.#running >= this.limits.requestsMax) throw new TooManyStoresError();
-    this.#running++;
+    const leave = this.#places.take(request.asker);
+    if (!leave) throw new TooManyStoresError();
     try {
       return await this.#store(request);
     } finally {
-      this.#running--;
+      leave();
     }
   }
 

@@ -97,7 +97,7 @@ describe('what metadata may cost', () => {
         yield text;
       })();
       const request = { contentType: 'application/dicom+json', contentEncoding: '', studyInstanceUid: undefined };
-      return tried.stores.store({ ...request, source, body, baseUrl: 'http://here/dicom-web' });
+      return tried.stores.store({ ...request, source, asker: undefined, body, baseUrl: 'http://here/dicom-web' });
     };
     const answers = await Promise.all([send('of many turns', 25_000), send('of none', 1)]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);

@@ -62,17 +62,17 @@ export const statedAnswers: readonly StatedAnswer[] = [
   {
     status: 503,
     code: 'dicomweb.too-many-searches',
-    when: 'as many requests search as may at once (`Retry-After`)',
+    when: 'as many requests search as may at once, or half as many of one person or client (`Retry-After`)',
   },
   {
     status: 503,
     code: 'dicomweb.too-many-stores',
-    when: 'as many requests store as may at once (`Retry-After`)',
+    when: 'as many requests store as may at once, or half as many of one person or client (`Retry-After`)',
   },
   {
     status: 503,
     code: 'dicomweb.too-many-retrieves',
-    when: 'as many requests retrieve as may at once, or half as many ask for pictures (`Retry-After`)',
+    when: 'as many requests retrieve as may at once, or half as many ask for pictures; half as many of either of one person or client (`Retry-After`)',
   },
   {
     status: 503,

@@ -49,7 +49,7 @@ export class Tried {
   }
 
   post(body: AsyncIterable<Uint8Array>, contentType: string): Promise<StoreAnswer> {
-    const request = { contentType, contentEncoding: '', studyInstanceUid: undefined, source: 'test' };
+    const request = { contentType, contentEncoding: '', studyInstanceUid: undefined, source: 'test', asker: undefined };
     return this.stores.store({ ...request, body, baseUrl: 'http://here/dicom-web' });
   }
 

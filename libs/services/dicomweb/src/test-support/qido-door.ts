@@ -10,6 +10,7 @@ import { SearchMatches } from '../application/search-matches.js';
 import type { DicomwebSettings } from '../settings.js';
 import { DicomwebErrorFilter } from '../transport/http/dicomweb-error.filter.js';
 import { QidoController } from '../transport/http/qido.controller.js';
+import { type Guard, guardByHeaders } from './guard.js';
 
 /** QIDO-RS at `/dicom-web/studies`, four requests at once, before an index that answers as the spec says. */
 export interface QidoDoor {
@@ -36,8 +37,8 @@ export const studies = (count: number, unsupportedKeys: string[] = []) =>
     await Promise.resolve();
   };
 
-/** One for each test of the file that calls it. The header `x-principal` says who asks. */
-export function useQidoDoor(): QidoDoor {
+/** One for each test of the file that calls it. */
+export function useQidoDoor(guard: Guard = guardByHeaders): QidoDoor {
   const door = {} as QidoDoor;
   beforeEach(() => {
     door.asked = [];
@@ -64,10 +65,10 @@ export function useQidoDoor(): QidoDoor {
         },
       } as PlatformSettings,
       logger,
-      ({ headers }) => headers['x-principal'] as string | undefined,
     );
     const filter = new DicomwebErrorFilter(logger);
     door.http = fastify();
+    door.http.addHook('onRequest', guard);
     door.http.get('/dicom-web/studies', async (request, reply) => {
       const host = { switchToHttp: () => ({ getResponse: () => reply }) } as unknown as ArgumentsHost;
       await controller.studies(request, reply).catch((error: unknown) => filter.catch(error, host));

@@ -20,6 +20,7 @@ import { FramesController } from '../transport/http/frames.controller.js';
 import { InstancesController } from '../transport/http/instances.controller.js';
 import { MetadataController } from '../transport/http/metadata.controller.js';
 import type { ResourcePath } from '../transport/http/resource-path.js';
+import { type Guard, guardByHeaders } from './guard.js';
 import { indexOf, readersOf } from './kept.js';
 
 export interface Got {
@@ -43,6 +44,7 @@ export interface ServeOptions {
   readonly index?: Partial<StudyIndexReader>;
   readonly requestsMax?: number;
   readonly bytesMax?: number;
+  readonly guard?: Guard;
 }
 
 const unknowing: StudyIndexReader = {
@@ -57,7 +59,7 @@ const unknowing: StudyIndexReader = {
 /** WADO-RS of this archive, by its controllers, under the paths that PS3.18 10.4 has. */
 export async function serveRetrieves(
   kept: KeptInstances,
-  { index = {}, requestsMax = 2, bytesMax = 1_000_000 }: ServeOptions = {},
+  { index = {}, requestsMax = 2, bytesMax = 1_000_000, guard = guardByHeaders }: ServeOptions = {},
 ): Promise<Served> {
   const logged: string[] = [];
   const logger = createLogger('dicomweb-test', 'info', { write: (line: string) => void logged.push(line) });
@@ -71,6 +73,7 @@ export async function serveRetrieves(
   const ofBulkData = new BulkDataController(frames, bulk, answers, platform);
   const filter = new DicomwebErrorFilter(logger);
   const http = fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: 16_384 } });
+  http.addHook('onRequest', guard);
   const serve = (
     template: string,
     handle: (asked: FastifyRequest, reply: FastifyReply, path: Required<ResourcePath>) => Promise<void>,

@@ -1,6 +1,6 @@
 import { CallosumError } from '@callosum/kernel';
 
-/** Thrown when as many requests retrieve as may at once (503). */
+/** Thrown when as many requests retrieve as may at once, in all or of one who asks (503). */
 export class TooManyRetrievesError extends CallosumError {
   constructor() {
     super('dicomweb.too-many-retrieves', 'unavailable', 'too many requests retrieve at once');

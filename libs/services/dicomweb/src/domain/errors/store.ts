@@ -9,7 +9,7 @@ export class UnsupportedMediaTypeError extends StatusError {
   }
 }
 
-/** Thrown when as many requests store as may at once (503): the sender keeps what it has and comes again. */
+/** Thrown when as many requests store as may at once, in all or of one who sends (503): the sender keeps what it has and comes again. */
 export class TooManyStoresError extends CallosumError {
   constructor() {
     super('dicomweb.too-many-stores', 'unavailable', 'too many requests store at once');

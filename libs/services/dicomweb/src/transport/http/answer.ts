@@ -9,6 +9,7 @@ import { type Retrieve, type RetrieveKind, Retrieves } from '../../application/r
 import { type AnswerPlan, planAnswer } from '../../domain/answer-plan.js';
 import { evaluate } from '../../domain/etag.js';
 import type { BytePart } from '../../domain/range.js';
+import { askerOf } from './asker.js';
 import { exactly } from './exactly.js';
 
 /** What a retrieve answers. */
@@ -53,7 +54,7 @@ export class Answers {
     prepare: (retrieve: Retrieve) => Promise<Answer>,
     kind?: RetrieveKind,
   ): Promise<void> {
-    const retrieve = this.retrieves.begin(kind);
+    const retrieve = this.retrieves.begin(kind, askerOf(request));
     onceClosed(reply, () => retrieve.end());
     const workEnded = retrieve.work();
     try {

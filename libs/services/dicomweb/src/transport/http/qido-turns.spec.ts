@@ -102,29 +102,59 @@ describe('a QIDO-RS request among others, or of a client that takes its time,', 
     expect(bytes).toBeGreaterThan(200_000_000);
   });
 
+  /** A person at an application, or an application by itself. */
+  const as = (client: string, subject = client) =>
+    door.http.inject({ url: '/dicom-web/studies', headers: { 'x-client': client, 'x-subject': subject } });
+  const statuses = async (all: ReturnType<typeof as>[]): Promise<number[]> =>
+    (await Promise.all(all)).map(({ statusCode }) => statusCode);
+
   it('is 503 when as many search as may, until one of them ends', async () => {
     const go = nothingUntil();
-    const as = (principal: string) =>
-      door.http.inject({ url: '/dicom-web/studies', headers: { 'x-principal': principal } });
-    const waiting = ['one', 'one', 'two', 'two'].map(as);
+    const waiting = ['one', 'one', 'two', 'two'].map((client) => as(client));
     await expect.poll(() => door.asked.length).toBe(4);
     const refused = await as('three');
     expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '5']);
     go();
-    expect((await Promise.all(waiting)).map(({ statusCode }) => statusCode)).toEqual([204, 204, 204, 204]);
-    expect((await door.http.inject('/dicom-web/studies')).statusCode).toBe(204);
+    expect(await statuses(waiting)).toEqual([204, 204, 204, 204]);
+    expect((await as('three')).statusCode).toBe(204);
   });
 
-  it('is 503 when its client has half of all, and says to the index who asks', async () => {
+  it('is 503 when who asks has half of all, and says to the index who that is, by no name', async () => {
     const go = nothingUntil();
-    const first = [door.http.inject('/dicom-web/studies'), door.http.inject('/dicom-web/studies')];
+    const waiting = [as('one'), as('one')];
     await expect.poll(() => door.asked.length).toBe(2);
-    expect((await door.http.inject('/dicom-web/studies')).statusCode).toBe(503);
-    const other = door.http.inject({ url: '/dicom-web/studies', headers: { 'x-principal': 'other' } });
+    const refused = await as('one');
+    expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '5']);
+    waiting.push(as('other'));
     await expect.poll(() => door.asked.length).toBe(3);
     go();
-    expect((await Promise.all([...first, other])).map(({ statusCode }) => statusCode)).toEqual([204, 204, 204]);
-    expect(door.asked.map(({ asker }) => asker)).toEqual(['address:127.0.0.1', 'address:127.0.0.1', 'principal:other']);
-    expect((await door.http.inject('/dicom-web/studies')).statusCode).toBe(204);
+    expect(await statuses(waiting)).toEqual([204, 204, 204]);
+    const [one, two, other] = door.asked.map(({ asker }) => asker);
+    expect(two).toBe(one);
+    expect(other).not.toBe(one);
+    for (const asker of [one, other]) expect(asker).toMatch(/^principal:[\w-]{43}$/);
+    expect((await as('one')).statusCode).toBe(204);
+  });
+
+  it('of a person leaves places to others at the same application', async () => {
+    const go = nothingUntil();
+    const waiting = [as('viewer', 'dr-a'), as('viewer', 'dr-a')];
+    await expect.poll(() => door.asked.length).toBe(2);
+    expect((await as('viewer', 'dr-a')).statusCode).toBe(503);
+    waiting.push(as('viewer', 'dr-b'));
+    await expect.poll(() => door.asked.length).toBe(3);
+    expect(new Set(door.asked.map(({ asker }) => asker)).size).toBe(2);
+    go();
+    expect(await statuses(waiting)).toEqual([204, 204, 204]);
+  });
+
+  it('may have all places where nobody is asked for a token', async () => {
+    const go = nothingUntil();
+    const waiting = Array.from({ length: 4 }, () => door.http.inject('/dicom-web/studies'));
+    await expect.poll(() => door.asked.length).toBe(4);
+    expect((await door.http.inject('/dicom-web/studies')).statusCode).toBe(503);
+    go();
+    expect(await statuses(waiting)).toEqual([204, 204, 204, 204]);
+    expect(new Set(door.asked.map(({ asker }) => asker))).toEqual(new Set(['']));
   });
 });

@@ -26,7 +26,6 @@ describe('a QIDO-RS request that finds nothing', () => {
       { CALLOSUM_QIDO_LIMIT_MAX: 10 } as DicomwebSettings,
       { CALLOSUM_PUBLIC_URL: 'http://here/' } as PlatformSettings,
       createLogger('dicomweb-test', 'info', { write: () => undefined }),
-      () => undefined,
     );
     http = fastify();
     http.get('/dicom-web/studies', async (request, reply) => {

@@ -13,14 +13,12 @@ import { baseUrlOf } from '../../domain/base-url.js';
 import { NotAcceptableError } from '../../domain/errors/door.js';
 import { type QidoLevel, type QidoQuery, readQuery } from '../../domain/qido.js';
 import { withRetrieveUrl } from '../../domain/retrieve-url.js';
-import { sourceOf } from '../../domain/sender.js';
 import type { DicomwebSettings } from '../../settings.js';
-import { PRINCIPAL_OF } from '../../tokens.js';
 import { acceptedBy } from './accepted-by.js';
 import { onceClosed } from './answer.js';
+import { askerOf } from './asker.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 import { searchBody } from './qido-body.js';
-import type { PrincipalOf } from './stow.controller.js';
 
 const queryLevels: Record<QidoLevel, imaging.QueryLevel> = {
   study: imaging.QueryLevel.QUERY_LEVEL_STUDY,
@@ -42,7 +40,6 @@ export class QidoController {
     @Inject(SETTINGS) private readonly settings: DicomwebSettings,
     @Inject(PLATFORM_SETTINGS) private readonly platform: PlatformSettings,
     @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(PRINCIPAL_OF) private readonly principalOf: PrincipalOf,
   ) {}
 
   @Get('studies')
@@ -102,7 +99,7 @@ export class QidoController {
     const parameters = new URL(request.url, 'http://localhost').searchParams;
     const query = readQuery(level, path, parameters, this.settings.CALLOSUM_QIDO_LIMIT_MAX);
     const isHead = request.method === 'HEAD';
-    const asker = sourceOf({ principal: this.principalOf(request), named: undefined, address: request.ip });
+    const asker = askerOf(request);
     const leave = this.matches.begin(asker);
     const ended = new AbortController();
     onceClosed(reply, () => {
@@ -144,7 +141,7 @@ export class QidoController {
   }
 }
 
-const messageOf = (query: QidoQuery, limit: number, asker: string): imaging.SearchRequest =>
+const messageOf = (query: QidoQuery, limit: number, asker = ''): imaging.SearchRequest =>
   imaging.SearchRequest.fromPartial({
     level: queryLevels[query.level],
     matches: [...query.matches],

@@ -10,6 +10,7 @@ import { sourceOf } from '../../domain/sender.js';
 import { type StoreAnswer, StoreInstances } from '../../application/store-instances.js';
 import { BODY_BOUNDS, PRINCIPAL_OF } from '../../tokens.js';
 import { acceptedBy } from './accepted-by.js';
+import { askerOf } from './asker.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
 import { type BodyBounds, RequestBody } from './request-body.js';
 import { answersBefore, sendWhole } from './send-whole.js';
@@ -62,6 +63,7 @@ export class StowController {
         body,
         studyInstanceUid,
         source,
+        asker: askerOf(request),
         baseUrl: `${baseUrlOf(request, this.settings.CALLOSUM_PUBLIC_URL)}/dicom-web`,
       });
       return { ...answer, mediaType };
