@@ -1,5 +1,5 @@
-import type { PlatformSettings } from '@callosum/runtime';
 import { tinyCt } from '@callosum/phantom';
+import type { PlatformSettings } from '@callosum/runtime';
 import fastify from 'fastify';
 import { expect, it } from 'vitest';
 
