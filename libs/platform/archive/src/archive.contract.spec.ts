@@ -275,7 +275,9 @@ for (const { name, missing, open } of stores) {
         [1, true],
         [2, false],
       ]);
-      expect((await archive.store(ct(uid, 2), intake)).status).toBe('duplicate');
+      const again = { status: 'duplicate', duplicateOf: 'conflicting-pixels' };
+      expect(await archive.store(ct(uid, 2), intake)).toMatchObject(again);
+      expect(await archive.store(ct(uid, 1), intake)).not.toHaveProperty('duplicateOf');
       // Also once the first was corrected: other pixels never become current by being sent again, the first's do.
       await archive.store(ct(uid, 1, { PatientID: 'CORRECTED' }), intake);
       expect((await archive.store(ct(uid, 2), intake)).status).toBe('duplicate');

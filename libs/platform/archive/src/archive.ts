@@ -258,7 +258,7 @@ export class Archive {
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid } = written;
     const fields = { sopInstanceUid, studyInstanceUid, source: intake.source };
     const conflicts = intake.origin === 'callosum' ? 'keep' : this.#conflicts;
-    const status = await this.#deposit.settle(row, conflicts).catch(async (error: unknown) => {
+    const deposited = await this.#deposit.settle(row, conflicts).catch(async (error: unknown) => {
       if (error instanceof ConflictRefusedError) {
         await this.#store.delete(written.blob.key).catch(() => undefined);
         tellConflict(this.#logger, error.conflict, { ...fields, refused: true });
@@ -266,8 +266,8 @@ export class Archive {
       throw error;
     });
     // What the sender hears does not depend on it: a copy that stays is the sweeper's.
-    if (status === 'duplicate') await this.#store.delete(written.blob.key).catch(() => undefined);
-    tellConflict(this.#logger, status, fields);
-    return { status, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid };
+    if (deposited.status === 'duplicate') await this.#store.delete(written.blob.key).catch(() => undefined);
+    tellConflict(this.#logger, deposited.status, fields);
+    return { ...deposited, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid };
   }
 }

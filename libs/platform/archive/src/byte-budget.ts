@@ -1,15 +1,33 @@
 interface Waiting {
   readonly byteCount: number;
+  /** When it came. */
+  readonly since: number;
   readonly go: () => void;
 }
 
-/** Memory that several share: who wants more than is free waits for its turn, in the order they came. */
+export interface Overtaking {
+  /** How long one that waits may be overtaken by smaller ones, in milliseconds; 0 for not at all. */
+  readonly overtakenMs: number;
+  readonly now?: () => number;
+}
+
+/**
+ * Memory that several share: who wants more than is free waits for its turn, in the order they came. One that wants much
+ * may be overtaken for a while by those behind it that there is room for; nobody who has waited for longer is.
+ */
 export class ByteBudget {
   readonly #queue: Waiting[] = [];
+  readonly #overtakenMs: number;
+  readonly #now: () => number;
   #free: number;
 
-  constructor(readonly bytesMax: number) {
+  constructor(
+    readonly bytesMax: number,
+    { overtakenMs, now = () => performance.now() }: Overtaking = { overtakenMs: 0 },
+  ) {
     this.#free = bytesMax;
+    this.#overtakenMs = overtakenMs;
+    this.#now = now;
   }
 
   /** Runs `work` while it may hold `byteCount` bytes. One that wants more than there is at all waits for all of it. */
@@ -43,6 +61,7 @@ export class ByteBudget {
       signal?.throwIfAborted();
       const waiting: Waiting = {
         byteCount,
+        since: this.#now(),
         go: () => {
           signal?.removeEventListener('abort', giveUp);
           resolve();
@@ -60,12 +79,21 @@ export class ByteBudget {
     });
   }
 
-  /** Strictly in turn: a large object is not starved by small ones. */
+  /** In turn. The first has waited longest: while it may be overtaken so may all that wait before another. */
   #serve(): void {
-    for (let next = this.#queue[0]; next && next.byteCount <= this.#free; next = this.#queue[0]) {
-      this.#queue.shift();
-      this.#free -= next.byteCount;
-      next.go();
+    for (let at = 0; at < this.#queue.length; ) {
+      const waiting = this.#queue[at];
+      if (waiting && waiting.byteCount <= this.#free) {
+        this.#queue.splice(at, 1);
+        this.#free -= waiting.byteCount;
+        waiting.go();
+      } else if (this.#isOvertaken()) at++;
+      else return;
     }
+  }
+
+  #isOvertaken(): boolean {
+    const [first] = this.#queue;
+    return first !== undefined && this.#now() - first.since < this.#overtakenMs;
   }
 }

@@ -1,7 +1,8 @@
 import { count, type Logger } from '@callosum/telemetry';
 
 /** What a person must look at: two different objects claim one SOPInstanceUID. */
-export const isConflict = (status: string): status is 'conflicting-pixels' | 'conflicting-study' =>
+export type Conflict = 'conflicting-pixels' | 'conflicting-study';
+export const isConflict = (status: string): status is Conflict =>
   status === 'conflicting-pixels' || status === 'conflicting-study';
 
 /** Tells people of an object that was kept beside the first of its UID: an error in the log, and a number to alert on. */

@@ -1,6 +1,6 @@
 import { type ObjectStore, ObjectExistsError, ObjectNotFoundError } from '@callosum/object-store';
 
-import { isConflict } from './conflicts.js';
+import { type Conflict, isConflict } from './conflicts.js';
 import { ConflictRefusedError } from './errors.js';
 import type { GroupCommit } from './group-commit.js';
 import { admits } from './known-uids.js';
@@ -12,6 +12,12 @@ import type { Tombstones } from './tombstones.js';
 
 /** `stored` also when a recovery was faster and wrote the row of this very blob. */
 export type DepositStatus = 'stored' | 'duplicate' | 'correction' | 'conflicting-pixels' | 'conflicting-study';
+
+export interface Deposited {
+  readonly status: DepositStatus;
+  /** Of a duplicate: what it equals is not shown, but kept as this. */
+  readonly duplicateOf?: Conflict;
+}
 
 interface Judging {
   /** Rows whose blobs are not there. */
@@ -31,8 +37,8 @@ export class Deposit {
   ) {}
 
   /** @throws {ConflictRefusedError} where conflicts are refused */
-  async settle(row: PendingRow, conflicts: 'keep' | 'refuse'): Promise<DepositStatus> {
-    return (await this.commits.add(row)) ? 'stored' : this.decide(row, undefined, conflicts);
+  async settle(row: PendingRow, conflicts: 'keep' | 'refuse'): Promise<Deposited> {
+    return (await this.commits.add(row)) ? { status: 'stored' } : this.decide(row, undefined, conflicts);
   }
 
   /**
@@ -45,7 +51,7 @@ export class Deposit {
     row: PendingRow,
     comesAfter?: (entry: LedgerEntry) => boolean,
     conflicts: 'keep' | 'refuse' = 'keep',
-  ): Promise<DepositStatus> {
+  ): Promise<Deposited> {
     const { written } = row;
     const gone = new Set<number>();
     for (;;) {
@@ -61,19 +67,20 @@ export class Deposit {
       const verdict = await this.#judge(row, kept, { gone, mayComeAgain, comesAfter });
       if (verdict === 'missing') continue;
       if (!verdict) {
-        if (await this.commits.add(row)) return 'stored';
+        if (await this.commits.add(row)) return { status: 'stored' };
         continue;
       }
       if (verdict.decision === 'duplicate') {
-        if (verdict.of.blob_key === written.blob.key) return 'stored';
+        if (verdict.of.blob_key === written.blob.key) return { status: 'stored' };
         if (await this.#isMissing(verdict.of, gone)) continue;
-        if ((await this.ledger.withholding(row))?.sequence === tombstone?.sequence) return 'duplicate';
+        if ((await this.ledger.withholding(row))?.sequence === tombstone?.sequence) return duplicateOf(verdict.of);
         continue;
       }
       if (conflicts === 'refuse' && isConflict(verdict.decision)) throw new ConflictRefusedError(verdict.decision);
       const { digests, ...revision } = verdict;
       await this.#mark(written.blob.key, revision.revision);
-      if (await this.ledger.insertRevision(row, revision, digests, tombstone?.sequence)) return revision.decision;
+      if (await this.ledger.insertRevision(row, revision, digests, tombstone?.sequence))
+        return { status: revision.decision };
     }
   }
 
@@ -123,6 +130,9 @@ export class Deposit {
     }
   }
 }
+
+const duplicateOf = ({ current, decision }: LedgerEntry): Deposited =>
+  !current && isConflict(decision) ? { status: 'duplicate', duplicateOf: decision } : { status: 'duplicate' };
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
   await Promise.resolve();

@@ -8,7 +8,7 @@ import type { Logger } from '@callosum/telemetry';
 import { ArrivalOrder } from './arrival-order.js';
 import { type BlobMark, dayOf, readBlobKey } from './blob-key.js';
 import { tellConflict } from './conflicts.js';
-import type { Deposit, DepositStatus } from './deposit.js';
+import type { Deposit, Deposited } from './deposit.js';
 import { MissingUidError, TruncatedObjectError } from './errors.js';
 import { describeBlob, type WrittenInstance } from './instance-bytes.js';
 import type { Ledger } from './ledger.js';
@@ -164,9 +164,9 @@ export class Reconciliation {
     let recovered = 0;
     for (const one of found) {
       const uid = one.written.sopInstanceUid;
-      const status: DepositStatus =
+      const { status }: Deposited =
         firsts.get(uid) === one && !known.has(uid)
-          ? 'stored'
+          ? { status: 'stored' }
           : await deposit.decide(rowOf(one, revisionFloor), (entry) => order.isAfter(one.mark, entry));
       if (status !== 'duplicate') recovered++;
       tellConflict(logger, status, {

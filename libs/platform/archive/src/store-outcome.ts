@@ -1,4 +1,4 @@
-import type { DepositStatus } from './deposit.js';
+import type { Deposited } from './deposit.js';
 import type { Expected, InstanceUids, SopReference } from './instance-bytes.js';
 
 /**
@@ -10,8 +10,7 @@ import type { Expected, InstanceUids, SopReference } from './instance-bytes.js';
  * - `conflicting-pixels`: other pixels: kept, the first stays current, a person should look
  * - `conflicting-study`: of another Study or Series: the same
  */
-export interface StoreOutcome extends InstanceUids {
-  readonly status: DepositStatus;
+export interface StoreOutcome extends InstanceUids, Deposited {
   readonly transferSyntaxUid: string;
 }
 

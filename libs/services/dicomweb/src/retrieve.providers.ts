@@ -29,6 +29,8 @@ export const retrieveControllers: Type[] = [
 
 /** Less than what a silent connection is given: who waits for memory is answered. */
 const memoryWaitMs = 60_000;
+/** Long headers wait for most of the memory: for so long frames and short ones pass, which leaves the most of their wait. */
+const overtakenMs = 15_000;
 
 /** Where the frames of some 50,000 objects lie: those that people look at. */
 const layoutBytesMax = 64 * 1024 * 1024;
@@ -40,7 +42,7 @@ export const retrieveProviders: Provider[] = [
     provide: Retrieves,
     inject: [SETTINGS],
     useFactory: (settings: DicomwebSettings) =>
-      new Retrieves(new ByteBudget(settings.CALLOSUM_WADO_BYTES_MAX), {
+      new Retrieves(new ByteBudget(settings.CALLOSUM_WADO_BYTES_MAX, { overtakenMs }), {
         requestsMax: settings.CALLOSUM_WADO_REQUESTS_MAX,
         memoryWaitMs,
       }),

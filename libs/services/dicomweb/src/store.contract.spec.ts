@@ -113,6 +113,27 @@ describe.skipIf(postgres.missing)(
       ]);
     });
 
+    it('says of a conflict that it is one, and nowhere to be retrieved, however often it is sent', async () => {
+      const uids = { StudyInstanceUID: '1.2.3', SeriesInstanceUID: '1.2.3.4', SOPInstanceUID: '1.2.3.4.7' };
+      const first = tinyCt(uids).bytes;
+      const conflicts = [
+        [tinyCt(uids, 7).bytes, 0xb0c0],
+        [tinyCt({ ...uids, StudyInstanceUID: '1.2.4' }).bytes, 0xb0c1],
+      ] as const;
+      expect((await send([first])).status).toBe(200);
+      for (const [bytes, reason] of [...conflicts, ...conflicts]) {
+        const { status, dataset } = await send([bytes]);
+        expect([status, dataset['00081190']]).toEqual([202, { vr: 'UR' }]);
+        expect(dataset['00081199']?.Value).toMatchObject([
+          { '00081190': { vr: 'UR' }, '00081196': { Value: [reason] } },
+        ]);
+      }
+      const { status, dataset } = await send([first]);
+      expect([status, dataset['00081190']?.Value]).toEqual([200, ['http://here/dicom-web/studies/1.2.3']]);
+      const { rows } = await database.pool.query("select 1 from intake where sop_instance_uid = '1.2.3.4.7'");
+      expect(rows).toHaveLength(3);
+    });
+
     it('leaves nothing of what it refuses', async () => {
       const before = blobs();
       const verification = tinyCt({ SOPClassUID: '1.2.840.10008.1.1' }).bytes;

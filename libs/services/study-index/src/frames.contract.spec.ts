@@ -56,6 +56,26 @@ describe('where frames are', () => {
     expect(blobs.get(located?.blobKey ?? '')?.subarray(begin, begin + 32)).toEqual(Buffer.alloc(32, 2));
   });
 
+  it('is nowhere of a value that is shorter than its frames: behind it are other elements', async () => {
+    const padding = { DataSetTrailingPadding: new Uint8Array(64) };
+    await send(slice('s', 'a', 1, { NumberOfFrames: 3, PixelData: new Uint8Array(64), ...padding }));
+    await send(slice('s', 'a', 2, { PixelData: new Uint8Array(30), ...padding }));
+    await send(slice('s', 'a', 3, { PixelData: new Uint8Array(32), ...padding }));
+    const nowhere = { encapsulated: false, nativeOffset: 0n, nativeFrameBytes: 0n, image: { rows: 4 } };
+    expect(await frames(uid('s/a'), uid('s/a/1'), [3])).toMatchObject([nowhere]);
+    expect(await frames(uid('s/a'), '')).toMatchObject([nowhere, { nativeFrameBytes: 32n }]);
+  });
+
+  it('is nowhere of a native object that a version before has indexed, until it is indexed again', async () => {
+    await send(slice('s', 'a', 1));
+    const said = async () => (await frames(uid('s/a'), uid('s/a/1'), [1]))[0]?.nativeFrameBytes;
+    expect(await said()).toBe(32n);
+    await sql`update instance set pixel_data = pixel_data - 'nativeByteCount'`.execute(database.db);
+    expect(await said()).toBe(0n);
+    for await (const _ of reindex().run(0));
+    expect(await said()).toBe(32n);
+  });
+
   it('is said without a look at the metadata, which may be megabytes, but for a row of a version before', async () => {
     await send(slice('s', 'a', 1, { NumberOfFrames: 1, PlanarConfiguration: 0 }));
     await send(slice('s', 'a', 2, { NumberOfFrames: 2, PixelData: new Uint8Array(64) }));

@@ -21,8 +21,12 @@ export class ArchiveInstances implements KeptInstances, ObjectIntake {
     return {
       write: (bytes) => writer.write(bytes),
       sopInstance: () => writer.sopInstance(),
-      commit: () =>
-        writer.commit({ ...(studyInstanceUid === undefined ? {} : { studyInstanceUid }), assert: assertStored }),
+      commit: async () => {
+        const announced = studyInstanceUid === undefined ? {} : { studyInstanceUid };
+        const outcome = await writer.commit({ ...announced, assert: assertStored });
+        // What is kept as a conflict is one however often it is sent, to who asks where it is.
+        return { ...outcome, status: outcome.duplicateOf ?? outcome.status };
+      },
       abort: () => writer.abort(),
     };
   }

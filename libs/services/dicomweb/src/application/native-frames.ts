@@ -67,7 +67,7 @@ export function nativeFrames(
 function spanIn(instance: KeptInstance, layout: NativeLayout, number: number): NativeSpan {
   const frameBits = nativeFrameBits(layout.image);
   const span = nativeSpan(number, frameBits, layout.wordBytes);
-  // The index does not say where the value ends: no frame of it is behind the blob.
+  // The index says that all frames are in the value, but not where it ends; one of a version before had not looked.
   const valueBytes = layout.byteCount ?? instance.byteCount - layout.offset;
   if (number * frameBits > valueBytes * 8) throw new NotFoundError(`frame ${String(number)}`);
   // The last word may be cut short where the value's length is no multiple of it.

@@ -100,6 +100,16 @@ describe('native frames', () => {
     expect(await bytesOf(await read(frames, blob, [3]))).toHaveLength(1);
   });
 
+  it('are none in what stands behind the value, which the index does not say to be frames', async () => {
+    const image = { ...(images['16 bits'] as Image), frames: 4 };
+    const padding = { FFFCFFFC: { vr: 'OB', bytes: new Uint8Array(64) } };
+    const blob = new Blob(fileOf({ ...datasetOf(image), ...padding }));
+    const { frames } = readersOf(blob, indexOf({ ...located(blob), nativeOffset: 0, nativeFrameBytes: 0 }));
+    for (let again = 0; again < 2; again++)
+      await expect(read(frames, blob, [4])).rejects.toBeInstanceOf(NotFoundError);
+    expect(await bytesOf(await read(frames, blob, [3]))).toEqual([framesOf(image)[2]]);
+  });
+
   it('of which the index says that they lie nowhere are looked for in the object', async () => {
     const image = images['16 bits'] as Image;
     const blob = new Blob(fileOf(datasetOf(image)));

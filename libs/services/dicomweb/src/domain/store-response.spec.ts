@@ -42,12 +42,14 @@ describe('storeResponse', () => {
     expect(dataset['0008119A']).toBeUndefined();
   });
 
-  it('names no study when the objects are of several', () => {
+  it('names no study when the objects are of several, or none is kept', () => {
     const { dataset } = storeResponse(
       [{ stored: reference('1.4') }, { stored: reference('1.5', 'stored', '1.9') }],
       base,
     );
-    expect(dataset['00081190']).toBeUndefined();
+    expect(dataset['00081190']).toEqual({ vr: 'UR' });
+    const failed = [{ failureReason: failureReasons.cannotUnderstand }];
+    expect(storeResponse(failed, base).dataset['00081190']).toEqual({ vr: 'UR' });
   });
 
   it('is 202 when some failed, with their reasons', () => {
@@ -90,6 +92,20 @@ describe('storeResponse', () => {
     expect(status).toBe(202);
     expect(dataset['00081199']?.Value).toMatchObject([{ '00081196': { vr: 'US', Value: [reason] } }]);
   });
+
+  it.each(['conflicting-pixels', 'conflicting-study'] as const)(
+    'gives no URL to retrieve %s by: there is the first of its UID, or nothing',
+    (conflict) => {
+      const kept = { stored: reference('1.4', conflict, '1.9') };
+      const alone = storeResponse([kept], base).dataset;
+      expect(alone['00081190']).toEqual({ vr: 'UR' });
+      expect(alone['00081199']?.Value).toMatchObject([{ '00081155': { Value: ['1.4'] }, '00081190': { vr: 'UR' } }]);
+      expect(JSON.stringify(alone)).not.toContain(base);
+      const beside = storeResponse([kept, { stored: reference('1.5') }], base).dataset;
+      expect(beside['00081190']).toEqual({ vr: 'UR', Value: [`${base}/studies/1.2`] });
+      expect(JSON.stringify(beside)).not.toContain('studies/1.9');
+    },
+  );
 
   it('is 200 without a warning for a correction', () => {
     expect(storeResponse([{ stored: reference('1.4', 'correction') }], base).status).toBe(200);

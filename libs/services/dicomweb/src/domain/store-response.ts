@@ -67,10 +67,11 @@ export function storeResponse(
     reason === undefined ? [] : [{ reason, failed }],
   );
   const dataset: DicomJson = {};
-  const studies = new Set(stored.map(({ studyInstanceUid }) => studyInstanceUid));
+  const studies = new Set(stored.filter(isRetrieved).map(({ studyInstanceUid }) => studyInstanceUid));
   const [study] = studies;
-  if (study !== undefined && studies.size === 1)
-    dataset[tagOf('RetrieveURL')] = { vr: 'UR', Value: [`${baseUrl}/studies/${study}`] };
+  dataset[tagOf('RetrieveURL')] = retrieveUrl(
+    study !== undefined && studies.size === 1 ? `${baseUrl}/studies/${study}` : undefined,
+  );
   if (stored.length > 0)
     dataset[tagOf('ReferencedSOPSequence')] = { vr: 'SQ', Value: stored.map((one) => reference(one, baseUrl)) };
   // PS3.18 10.5.3.2 and Table I.2-1: Failed SOP Sequence names the SOP Instances that failed (both UIDs are Type 1 there);
@@ -81,6 +82,14 @@ export function storeResponse(
   const reasons = failures.map(({ reason }) => reason);
   return { status: statusOf(stored, reasons), dataset };
 }
+
+/** An object that is kept beside the first of its UID is nowhere to be retrieved: its URL would be the first one's, or none. */
+const isRetrieved = ({ status }: StoredReference): boolean =>
+  status !== 'conflicting-pixels' && status !== 'conflicting-study';
+
+/** Type 2: empty where there is no one place. */
+const retrieveUrl = (url: string | undefined): DicomJson[string] =>
+  url === undefined ? { vr: 'UR' } : { vr: 'UR', Value: [url] };
 
 function failure({ reason, failed }: { reason: number; failed: StoreResult['failed'] }): DicomJson {
   return {
@@ -100,7 +109,7 @@ function reference(one: StoredReference, baseUrl: string): DicomJson {
   return {
     [tagOf('ReferencedSOPClassUID')]: { vr: 'UI', Value: [one.sopClassUid] },
     [tagOf('ReferencedSOPInstanceUID')]: { vr: 'UI', Value: [one.sopInstanceUid] },
-    [tagOf('RetrieveURL')]: { vr: 'UR', Value: [url] },
+    [tagOf('RetrieveURL')]: retrieveUrl(isRetrieved(one) ? url : undefined),
     ...(warningReason === undefined ? {} : { [tagOf('WarningReason')]: { vr: 'US', Value: [warningReason] } }),
   };
 }

@@ -103,6 +103,15 @@ describe('frames by message', () => {
     layout: { encapsulated: true, nativeOffset: 0, nativeFrameBytes: 0 },
     frames: lists.map((offsets) => offsets.map((offset) => (offset < 0 ? [] : [[offset, 10]]))),
   });
+  const grey = {
+    ...{ rows: 4, columns: 4, frames: 2, samplesPerPixel: 1, bitsAllocated: 16, bitsStored: 16 },
+    ...{ pixelRepresentation: 0, planarConfiguration: 0, photometricInterpretation: 'MONOCHROME2' },
+  };
+  const native = (nativeByteCount: number | undefined): LocatedObject => {
+    const known = nativeByteCount === undefined ? {} : { nativeByteCount };
+    const layout = { encapsulated: false, nativeOffset: 900, nativeFrameBytes: 32, ...known };
+    return { ...object(), image: grey, layout };
+  };
 
   it('are a list each, in its order; one that is not there has no fragments', () => {
     const messages = [...frameMessages(object([40, 0, -1], [2 ** 40]))];
@@ -114,10 +123,26 @@ describe('frames by message', () => {
   });
 
   it('of native pixels are where the first begins, and how long each is', () => {
-    const native = { ...object(), layout: { encapsulated: false, nativeOffset: 900, nativeFrameBytes: 32 } };
-    expect([...frameMessages(native)]).toMatchObject([
+    expect([...frameMessages(native(64))]).toMatchObject([
       { encapsulated: false, nativeOffset: 900n, nativeFrameBytes: 32n, frames: [] },
     ]);
+  });
+
+  it.each([
+    ['is shorter than its frames: other elements are behind it', native(62)],
+    ['has a length that a version before did not say', native(undefined)],
+    ['is of no image', { ...native(64), image: undefined }],
+  ])('of a native value that %s are nowhere', (_, of) => {
+    expect([...frameMessages(of)]).toMatchObject([{ nativeOffset: 0n, nativeFrameBytes: 0n, frames: [] }]);
+  });
+
+  it('of single bits are in a value that ends in the last byte of the last', () => {
+    const bits = (nativeByteCount: number): LocatedObject => {
+      const image = { ...grey, rows: 3, columns: 3, bitsAllocated: 1, bitsStored: 1, frames: 3 };
+      return { ...native(nativeByteCount), image };
+    };
+    expect([...frameMessages(bits(4))][0]?.nativeOffset).toBe(900n);
+    expect([...frameMessages(bits(3))][0]?.nativeOffset).toBe(0n);
   });
 
   it('of pixels that are no ranges are nowhere', () => {

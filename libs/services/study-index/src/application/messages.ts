@@ -1,5 +1,5 @@
 import type { imaging } from '@callosum/contracts';
-import { dicomJsonText } from '@callosum/dicom';
+import { dicomJsonText, nativeFrameBits } from '@callosum/dicom';
 
 import { AnswerTooLargeError } from '../domain/errors.js';
 import { type DicomJson, type FrameFragments, jsonText } from '../domain/instance.js';
@@ -67,7 +67,7 @@ const rowOf = (dataset: DicomJson): imaging.SearchRow => ({
 
 /** Where the frames of an object are: a list of them a message, and one message where there is none. */
 export function* frameMessages(object: LocatedObject): Generator<imaging.LocateFramesResponse> {
-  const { layout } = object;
+  const layout = isKnown(object) ? object.layout : null;
   const message = (frames: readonly FrameFragments[]): imaging.LocateFramesResponse => ({
     sopInstanceUid: object.sopInstanceUid,
     blobKey: object.blobKey,
@@ -86,6 +86,16 @@ export function* frameMessages(object: LocatedObject): Generator<imaging.LocateF
     yield message(frames);
   }
   if (isFirst) yield message([]);
+}
+
+/**
+ * Whether frames lie where the layout says. Of native ones that is so when the value is known to hold all of them: behind
+ * its end are other elements, and who reads a frame there would take those for pixels. Else the object's header is asked.
+ */
+function isKnown({ image, layout }: LocatedObject): boolean {
+  if (!layout || layout.encapsulated) return true;
+  if (!image || layout.nativeByteCount === undefined) return false;
+  return image.frames * nativeFrameBits(image) <= layout.nativeByteCount * 8;
 }
 
 async function* batches<T>(rows: AsyncIterable<T>, rowsMax: number, bytesOf: (row: T) => number): AsyncGenerator<T[]> {

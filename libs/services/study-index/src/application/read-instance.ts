@@ -82,7 +82,9 @@ async function locateFrames(header: ParsedHeader, read: RangeReader): Promise<St
     const frames = layout.frames.map((fragments) =>
       fragments.map(({ offset, byteCount }) => [offset, byteCount] as const),
     );
-    return { encapsulated, nativeOffset, nativeFrameBytes, frames };
+    const { byteCount } = header.pixelData;
+    const native = byteCount === undefined ? {} : { nativeByteCount: byteCount };
+    return { encapsulated, nativeOffset, nativeFrameBytes, ...native, frames };
   } catch (error) {
     if (error instanceof DicomPixelError) return null;
     throw error;

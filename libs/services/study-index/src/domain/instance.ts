@@ -16,6 +16,8 @@ export interface StoredPixelLayout {
   readonly encapsulated: boolean;
   readonly nativeOffset: number;
   readonly nativeFrameBytes: number;
+  /** Of native ones: bytes of the value, which may be fewer than its frames have. Rows of versions before do not say it. */
+  readonly nativeByteCount?: number;
   /** Of encapsulated ones. */
   readonly frames: readonly FrameFragments[];
 }

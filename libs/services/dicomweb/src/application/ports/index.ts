@@ -20,7 +20,7 @@ export interface LocatedFrames {
   readonly encapsulated: boolean;
   /** Of native pixels: the first byte of the first frame. */
   readonly nativeOffset: number;
-  /** Bytes of a native frame; 0 where frames are no ranges of the blob. */
+  /** Bytes of a native frame; 0 where frames are no ranges of the blob, or are not known all to be in the value. */
   readonly nativeFrameBytes: number;
   /** Of encapsulated pixels: fragments of each frame asked for, in that order; none of one that is not there. */
   readonly frames: readonly (readonly ByteRange[])[];

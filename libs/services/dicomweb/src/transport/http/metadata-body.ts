@@ -1,13 +1,13 @@
 import { pipeline, Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { constants, createBrotliCompress, createGzip } from 'node:zlib';
 
-import { type DicomJson, toDicomXml } from '@callosum/dicom';
-import { type GzipPart, gzipMember, inflated, isLiteral } from '@callosum/gzip';
+import { type GzipPart, gzipMember, inflated } from '@callosum/gzip';
 
 import type { RetrieveMemory } from '../../application/ports/memory.js';
 import type { DatasetChoice } from '../../domain/accept.js';
 import type { ContentCoding } from '../../domain/encoding.js';
+import { inLargePieces } from './large-pieces.js';
+import { xmlOf } from './metadata-xml.js';
 import { type BodyPart, multipartBody } from './multipart-body.js';
 
 /** One dataset after the other, each the text of its DICOM JSON in parts. */
@@ -73,42 +73,6 @@ function jsonIn(coding: ContentCoding, datasets: Datasets): Readable {
 async function* xmlParts(read: () => Datasets, memory: RetrieveMemory): AsyncGenerator<BodyPart> {
   for await (const dataset of read())
     yield { contentType: 'application/dicom+xml', open: () => xmlOf(dataset, memory) };
-}
-
-const pieceBytesMin = 64 * 1024;
-
-/** Commas, addresses and datasets of some KiB as pieces that are worth a turn of the streams and a write to the socket. */
-async function* inLargePieces(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let some: Uint8Array[] = [];
-  let byteCount = 0;
-  for await (const piece of pieces) {
-    some.push(piece);
-    byteCount += piece.length;
-    if (byteCount < pieceBytesMin) continue;
-    yield some.length === 1 ? piece : Buffer.concat(some, byteCount);
-    some = [];
-    byteCount = 0;
-  }
-  if (byteCount > 0) yield Buffer.concat(some, byteCount);
-}
-
-function* utf8(texts: Iterable<string>): Generator<Uint8Array> {
-  for (const text of texts) yield Buffer.from(text);
-}
-
-/** Text of a dataset that nobody waits for: most have some KiB. */
-const uncountedBytes = 64 * 1024;
-/** What a byte of the JSON of a dataset takes at most: its text as bytes and characters, and what it is parsed to. */
-const parsedGrowth = 8;
-
-/** The XML of one dataset (PS3.19 A.1), which is held while it is written. @throws {MemoryTakenError} {RetrieveEndedError} */
-async function xmlOf(dataset: readonly GzipPart[], memory: RetrieveMemory): Promise<Readable> {
-  const byteCount = dataset.reduce((sum, part) => sum + (isLiteral(part) ? part.length : part.byteCount), 0);
-  await memory.hold(byteCount > uncountedBytes ? Math.min(byteCount * parsedGrowth, memory.bytesMax) : 0);
-  const text = await buffer(inflated(dataset));
-  // Text of our own: the index or this service has just written it.
-  const json = JSON.parse(text.toString()) as DicomJson;
-  return Readable.from(inLargePieces(utf8(toDicomXml(json))), { objectMode: false });
 }
 
 /** As small as gzip, at about its speed; the default of zlib (11) is for what is compressed once. */

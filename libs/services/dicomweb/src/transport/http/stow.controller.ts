@@ -1,4 +1,4 @@
-import { type DicomJson, toDicomXml } from '@callosum/dicom';
+import { type DicomJson, dicomJsonText, toDicomXml } from '@callosum/dicom';
 import { PLATFORM_SETTINGS, type PlatformSettings } from '@callosum/runtime';
 import { Controller, Inject, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -80,4 +80,4 @@ export class StowController {
 }
 
 const bytesOf = (dataset: DicomJson, mediaType: DatasetChoice['mediaType']): Buffer =>
-  Buffer.from(mediaType === 'application/dicom+xml' ? [...toDicomXml(dataset)].join('') : JSON.stringify(dataset));
+  Buffer.from(mediaType === 'application/dicom+xml' ? [...toDicomXml(dataset)].join('') : dicomJsonText(dataset));
