@@ -26,6 +26,7 @@ export * from './parse/limits.js';
 export * from './parse/loop-turns.js';
 export * from './parse/parse.js';
 export * from './parse/read-header.js';
+export * from './parse/read-items.js';
 export * from './json.js';
 export * from './json-parse.js';
 export * from './json-slots.js';
