@@ -36,6 +36,7 @@ export * from './json-to-part10-image.js';
 export * from './json-to-part10-options.js';
 export * from './json-to-part10-syntax.js';
 export * from './xml.js';
+export { type LongDataset, longDataset } from './long/long-dataset.js';
 export * from './attributes.js';
 export * from './attribute-levels.js';
 export * from './write.js';

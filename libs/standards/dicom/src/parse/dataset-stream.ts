@@ -1,11 +1,12 @@
 import type { RangeReader } from '../pixels/layout.js';
 import { ByteStream } from '../transcode/byte-stream.js';
 import { headBytesMax } from '../transcode/head.js';
-import { inflated } from '../transcode/source.js';
+import { fileMetaOf, inflated } from '../transcode/source.js';
 import { DatasetWalker } from '../transcode/walker.js';
-import type { TransferSyntax } from '../transfer-syntax.js';
+import { transferSyntaxOf, type TransferSyntax } from '../transfer-syntax.js';
 import { actualEncoding } from './actual-encoding.js';
 import { defaultParseLimits } from './limits.js';
+import { headerPrefixBytes } from './parse.js';
 import { RangedBytes } from './ranged-bytes.js';
 
 /** A PS3.10 file whose dataset is read by ranges. */
@@ -15,6 +16,20 @@ export interface RangedFile {
   readonly datasetOffset: number;
   readonly read: RangeReader;
   readonly fileBytes: number;
+}
+
+/** The longest File Meta Information; real ones stay below 1 KiB. */
+const metaBytesMax = 1024 * 1024;
+
+/** A file of which the first bytes are read. Thrown when it is no DICOM file: DicomParseError. What `read` throws passes. */
+export async function rangedFile(read: RangeReader, fileBytes: number): Promise<RangedFile> {
+  for (let wanted = headerPrefixBytes; ; wanted *= 4) {
+    const bytes = await read(0, Math.min(wanted, fileBytes));
+    const meta = fileMetaOf(bytes, bytes.length < fileBytes && wanted < metaBytesMax);
+    if (!meta) continue;
+    const { fileMeta, datasetOffset } = meta;
+    return { transferSyntax: transferSyntaxOf(fileMeta.transferSyntaxUid), datasetOffset, read, fileBytes };
+  }
 }
 
 /** A dataset about to be walked. */

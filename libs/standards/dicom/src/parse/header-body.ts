@@ -73,6 +73,17 @@ export class HeaderBody {
     }
   }
 
+  /**
+   * The element whose event has just come, of a walk of which nobody keeps more than that.
+   * @param depth of the dataset that it is in; 0 is the top level
+   * Errors as `dataset`.
+   */
+  async one(event: DatasetEvent, characterSet: string, depth: number): Promise<DicomElement | undefined> {
+    this.#topBytes = 0;
+    this.#sequenceBytes = 0;
+    return this.#element(event, characterSet, depth);
+  }
+
   async #item(characterSet: string): Promise<DicomDataset> {
     // Whoever takes it has let go of the one before, or counts it.
     this.#sequenceBytes = 0;

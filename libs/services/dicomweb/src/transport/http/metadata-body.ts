@@ -3,15 +3,16 @@ import { buffer } from 'node:stream/consumers';
 import { constants, createBrotliCompress, createGzip } from 'node:zlib';
 
 import { type DicomJson, toDicomXml } from '@callosum/dicom';
-import { type GzipPart, gzipMember, inflated, isLiteral } from '@callosum/gzip';
+import { deflatePiece, type GzipPart, gzipMember, inflated, isLiteral } from '@callosum/gzip';
 
 import type { RetrieveMemory } from '../../application/ports/memory.js';
+import { isLong, type MetadataDataset } from '../../application/read-metadata.js';
 import type { DatasetChoice } from '../../domain/accept.js';
 import type { ContentCoding } from '../../domain/encoding.js';
 import { type BodyPart, multipartBody } from './multipart-body.js';
 
-/** One dataset after the other, each the text of its DICOM JSON in parts. */
-type Datasets = AsyncGenerator<readonly GzipPart[], void>;
+/** One dataset after the other. */
+type Datasets = AsyncGenerator<MetadataDataset, void>;
 
 export interface MetadataBody {
   readonly contentType: string;
@@ -53,11 +54,13 @@ async function begun(datasets: Datasets): Promise<Datasets> {
   })();
 }
 
-async function* jsonArray(datasets: Datasets): AsyncGenerator<GzipPart> {
+/** @param asGzip what is not deflated yet is to be, since it would be sent as it is */
+async function* jsonArray(datasets: Datasets, asGzip: boolean): AsyncGenerator<GzipPart> {
   let before = '[';
   for await (const dataset of datasets) {
     yield before;
-    yield* dataset;
+    if (!isLong(dataset)) yield* dataset;
+    else for await (const text of dataset.json()) yield asGzip ? deflatePiece(text) : text;
     before = ',';
   }
   yield before === '[' ? '[]' : ']';
@@ -65,7 +68,7 @@ async function* jsonArray(datasets: Datasets): AsyncGenerator<GzipPart> {
 
 /** One gzip member of the pieces as they are, or what they inflate to. */
 function jsonIn(coding: ContentCoding, datasets: Datasets): Readable {
-  const text = jsonArray(datasets);
+  const text = jsonArray(datasets, coding === 'gzip');
   if (coding === 'gzip') return Readable.from(gzipMember(text), { objectMode: false });
   return compressed(Readable.from(inLargePieces(inflated(text)), { objectMode: false }), coding);
 }
@@ -92,8 +95,8 @@ async function* inLargePieces(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8
   if (byteCount > 0) yield Buffer.concat(some, byteCount);
 }
 
-function* utf8(texts: Iterable<string>): Generator<Uint8Array> {
-  for (const text of texts) yield Buffer.from(text);
+async function* utf8(texts: Iterable<string> | AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const text of texts) yield Buffer.from(text);
 }
 
 /** Text of a dataset that nobody waits for: most have some KiB. */
@@ -101,8 +104,12 @@ const uncountedBytes = 64 * 1024;
 /** What a byte of the JSON of a dataset takes at most: its text as bytes and characters, and what it is parsed to. */
 const parsedGrowth = 8;
 
-/** The XML of one dataset (PS3.19 A.1), which is held while it is written. @throws {MemoryTakenError} {RetrieveEndedError} */
-async function xmlOf(dataset: readonly GzipPart[], memory: RetrieveMemory): Promise<Readable> {
+/**
+ * The XML of one dataset (PS3.19 A.1), which is held while it is written, but for one that is too long to be.
+ * @throws {MemoryTakenError} {RetrieveEndedError}
+ */
+async function xmlOf(dataset: MetadataDataset, memory: RetrieveMemory): Promise<Readable> {
+  if (isLong(dataset)) return Readable.from(inLargePieces(utf8(dataset.xml())), { objectMode: false });
   const byteCount = dataset.reduce((sum, part) => sum + (isLiteral(part) ? part.length : part.byteCount), 0);
   await memory.hold(byteCount > uncountedBytes ? Math.min(byteCount * parsedGrowth, memory.bytesMax) : 0);
   const text = await buffer(inflated(dataset));
