@@ -41,7 +41,7 @@ describe('metadata in pieces', () => {
     const streamed = await collect(grpc().streamMetadata(scope()));
     const messages = await collect(grpc().readMetadata(scope()));
     const fragments = messages.flatMap((message) => message.fragments);
-    expect(fragments.map(({ pieces: _, ...names }) => names)).toEqual(
+    expect(fragments.map(({ pieces: _, isPartial: _partial, ...names }) => names)).toEqual(
       streamed.map(({ dicomJson: _, ...names }) => names),
     );
     const texts = await Promise.all(fragments.map(textOf));
@@ -131,6 +131,23 @@ describe('metadata in pieces', () => {
       database.db,
     );
     expect(rows).toEqual([{ same: true }]);
+  });
+
+  it('say of a row of before that functional groups are missing, by what else it has', async () => {
+    await send(slice('s', 'a', 1));
+    const partial = async (frames: number, ...tags: readonly string[]): Promise<boolean[]> => {
+      const groups = Object.fromEntries(tags.map((tag) => [tag, { vr: 'SQ' }]));
+      const more = JSON.stringify({ '00280008': { vr: 'IS', Value: [frames] }, ...groups });
+      await sql`update instance set metadata = metadata - '52009229' - '52009230' || ${more}::jsonb,
+        metadata_pieces = null, metadata_pieces_blob = null, image_pixel = null`.execute(database.db);
+      // The second time with the pieces that were kept the first time.
+      const read = async () => (await collect(grpc().readMetadata(scope()))).flatMap(({ fragments }) => fragments);
+      return [...(await read()), ...(await read())].map(({ isPartial }) => isPartial);
+    };
+    expect(await partial(24_000, '52009229')).toEqual([true, true]);
+    expect(await partial(24_000, '52009229', '52009230')).toEqual([false, false]);
+    expect(await partial(24_000)).toEqual([false, false]);
+    expect(await partial(400, '52009229')).toEqual([false, false]);
   });
 
   it('of many instances come in pages and messages, each once', async () => {

@@ -62,6 +62,10 @@ export function toDicomJson(dataset: DicomDataset, options: ToDicomJsonOptions =
   return json;
 }
 
+/** True where a header has sequences that were not loaded, which `toDicomJson` leaves out: `longDataset` has them. */
+export const lacksSequences = (dataset: DicomDataset): boolean =>
+  [...dataset].some(({ vr, notLoaded }) => vr === 'SQ' && notLoaded === true);
+
 function elementToJson(
   element: DicomElement,
   characterSet: string,

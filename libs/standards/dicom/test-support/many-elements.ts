@@ -13,7 +13,7 @@ function head(tag: number, vr: string, length: number): Buffer {
   return bytes;
 }
 
-const text = (tag: number, vr: string, value: string): Buffer =>
+export const text = (tag: number, vr: string, value: string): Buffer =>
   Buffer.concat([head(tag, vr, value.length), Buffer.from(value, 'latin1')]);
 
 function delimiter(number: number, length: number): Buffer {
@@ -22,9 +22,9 @@ function delimiter(number: number, length: number): Buffer {
   bytes.writeUInt32LE(length, 4);
   return bytes;
 }
-const item = (...content: Buffer[]): Buffer =>
+export const item = (...content: Buffer[]): Buffer =>
   Buffer.concat([delimiter(0xe000, undefinedLength), ...content, delimiter(0xe00d, 0)]);
-const sequence = (tag: number, ...items: Buffer[]): Buffer =>
+export const sequence = (tag: number, ...items: Buffer[]): Buffer =>
   Buffer.concat([head(tag, 'SQ', undefinedLength), ...items, delimiter(0xe0dd, 0)]);
 
 /** Functional groups of one tile of a TILED_SPARSE slide image (PS3.3 C.8.12.14). */
@@ -46,6 +46,24 @@ const repeated = (bytes: Buffer, count: number): Buffer => Buffer.alloc(bytes.le
 /** Per-Frame Functional Groups Sequence of so many tiles. */
 export const framesOf = (count: number): Buffer =>
   Buffer.concat([head(0x52009230, 'SQ', undefinedLength), repeated(frame, count), delimiter(0xe0dd, 0)]);
+
+/** Functional groups of a frame of a dynamic enhanced PET: a window, and a rescale of its own (PS3.3 C.7.6.16.2.9). */
+export const rescaled = (slope: number): Buffer =>
+  Buffer.concat([
+    sequence(0x00289132, item(text(0x00281050, 'DS', '50'), text(0x00281051, 'DS', '101 '))),
+    sequence(
+      0x00289145,
+      item(
+        text(0x00281052, 'DS', '0 '),
+        text(0x00281053, 'DS', slope.toFixed(6)),
+        text(0x00281054, 'LO', 'US'),
+      ),
+    ),
+  ]);
+
+/** Per-Frame Functional Groups Sequence of so many frames, each with a slope of its own below 10. */
+export const rescaledFramesOf = (count: number, slopeOf: (number: number) => number): Buffer =>
+  sequence(0x52009230, ...Array.from({ length: count }, (_, i) => item(rescaled(slopeOf(i + 1)))));
 
 /** A private sequence of so many items that hold nothing. */
 export const emptyItems = (count: number): Buffer =>

@@ -3,10 +3,12 @@ import { Readable } from 'node:stream';
 import {
   type DicomDataset,
   type DicomElement,
+  DicomParseError,
   ExplicitVRLittleEndian,
   isEncapsulated,
   type ParsedHeader,
   type RangeReader,
+  readItems,
   wordBytesOf,
 } from '@callosum/dicom';
 
@@ -61,7 +63,7 @@ export class ReadBulk {
   /** Any attribute but the pixels. @throws {NotFoundError} {MemoryTakenError} {RetrieveEndedError} */
   async value(instance: KeptInstance, steps: readonly string[], memory: RetrieveMemory): Promise<PixelBody> {
     const found = await withHeader(this.kept, instance, memory, async (header, read) => {
-      const element = elementAt(header.dataset, steps);
+      const element = await elementAt(header, read, instance.byteCount, steps);
       if (!element || element.items) throw new NotFoundError('the attribute');
       const { notLoaded, range, value, vr } = element;
       const fragments = element.fragments?.slice(1) ?? (await iconFragments(element, read));
@@ -204,8 +206,30 @@ async function* nothing(): AsyncGenerator<never> {}
 const cut = (value: Uint8Array, part: { readonly first: number; readonly last: number } | undefined): Uint8Array =>
   part ? value.subarray(part.first, part.last + 1) : value;
 
-/** Tags and item numbers, as `toDicomJson` names a value. */
-function elementAt(of: DicomDataset, steps: readonly string[]): DicomElement | undefined {
+/**
+ * Tags and item numbers, as `toDicomJson` names a value. An item of a sequence that the header was read without is read.
+ * @throws {TooLargeError} where it is too long to be
+ */
+async function elementAt(
+  header: ParsedHeader,
+  read: RangeReader,
+  fileBytes: number,
+  steps: readonly string[],
+): Promise<DicomElement | undefined> {
+  const [tag = '', number, ...inItem] = steps;
+  if (number === undefined || header.dataset.element(tag)?.notLoaded !== true) return elementIn(header.dataset, steps);
+  try {
+    const wanted = new Map([[tag, new Set([Number(number)])]]);
+    for await (const { item } of readItems(header, read, fileBytes, wanted)) return elementIn(item, inItem);
+    return undefined;
+  } catch (error) {
+    if (error instanceof DicomParseError)
+      throw new TooLargeError('the item with the value is too long: retrieve the instance');
+    throw error;
+  }
+}
+
+function elementIn(of: DicomDataset, steps: readonly string[]): DicomElement | undefined {
   let dataset: DicomDataset | undefined = of;
   for (let step = 0; step + 2 < steps.length; step += 2)
     dataset = dataset?.sequence(steps[step] ?? '')[Number(steps[step + 1])];

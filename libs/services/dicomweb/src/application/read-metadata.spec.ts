@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-import { deflatePiece, type GzipPart, inflated } from '@callosum/gzip';
+import { deflatePiece, inflated } from '@callosum/gzip';
 import { tinyCt } from '@callosum/phantom';
 import { describe, expect, it } from 'vitest';
 
@@ -9,7 +9,7 @@ import { NotFoundError } from '../domain/errors/door.js';
 import type { KeptInstance, KeptInstances } from './ports/archive.js';
 import type { IndexedMetadata, StudyIndexReader } from './ports/index.js';
 import type { RetrieveMemory } from './ports/memory.js';
-import { ReadMetadata } from './read-metadata.js';
+import { isLong, type MetadataDataset, ReadMetadata } from './read-metadata.js';
 import { WaitedInVain } from './waited-in-vain.js';
 
 const memory: RetrieveMemory = {
@@ -60,11 +60,11 @@ function indexOf(known: readonly string[], late: readonly string[]) {
   return { index, waits, reads: () => reads };
 }
 
-const texts = async (datasets: AsyncIterable<readonly GzipPart[]>): Promise<Record<string, unknown>[]> => {
+const texts = async (datasets: AsyncIterable<MetadataDataset>): Promise<Record<string, unknown>[]> => {
   const all: Record<string, unknown>[] = [];
-  for await (const parts of datasets) {
+  for await (const dataset of datasets) {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of inflated(parts)) chunks.push(chunk);
+    for await (const chunk of inflated(isLong(dataset) ? dataset.json() : dataset)) chunks.push(chunk);
     all.push(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>);
   }
   return all;

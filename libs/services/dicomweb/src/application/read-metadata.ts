@@ -1,12 +1,20 @@
-import { dicomJsonText, toDicomJson } from '@callosum/dicom';
+import {
+  DicomParseError,
+  dicomJsonText,
+  lacksSequences,
+  longDataset,
+  type LongDataset,
+  toDicomJson,
+} from '@callosum/dicom';
 import type { DeflatedPiece, GzipPart } from '@callosum/gzip';
 
 import { NotFoundError } from '../domain/errors/door.js';
+import { BrokenObjectError } from '../domain/errors/retrieve.js';
 import { isIndexAway } from './index-away.js';
 import type { KeptInstance, KeptInstances, Selection } from './ports/archive.js';
 import type { StudyIndexReader } from './ports/index.js';
 import type { RetrieveMemory } from './ports/memory.js';
-import { withHeader } from './stored-file.js';
+import { rangeReader, withHeader } from './stored-file.js';
 import { WaitedInVain } from './waited-in-vain.js';
 
 /** Blobs that the index is asked to wait for at once. Of more that are missing the first are waited for. */
@@ -19,6 +27,14 @@ const withoutIndexMax = 5_000;
 const uncountedChars = 64 * 1024;
 /** A character in memory, and in UTF-8 as it is sent. */
 const charBytes = 4;
+
+/** What the writing of a dataset that is not held takes: ranges of its object, and text that waits for the client. */
+const longBytes = 4 * 1024 * 1024;
+
+/** A dataset of the DICOM JSON model: its text in parts, or one that is written as its client takes it. */
+export type MetadataDataset = readonly GzipPart[] | LongDataset;
+
+export const isLong = (dataset: MetadataDataset): dataset is LongDataset => 'json' in dataset;
 
 export interface LocatedSelection {
   readonly selection: Selection;
@@ -48,7 +64,7 @@ export class ReadMetadata {
 
   /**
    * One dataset of the DICOM JSON model after the other (PS3.18 F.2): text in UTF-8, in parts, deflated where the index
-   * has it so.
+   * has it so. One with sequences that are too long for the index and for a header is written from its object (docs/adr/0080).
    * @param baseUrl what Bulk Data URIs begin with, without a slash at its end
    * @throws {MemoryTakenError} {RetrieveEndedError}
    */
@@ -56,12 +72,12 @@ export class ReadMetadata {
     { selection, instances }: LocatedSelection,
     baseUrl: string,
     memory: RetrieveMemory,
-  ): AsyncGenerator<readonly GzipPart[]> {
+  ): AsyncGenerator<MetadataDataset> {
     const wanted = new Map(instances.map((instance) => [instance.sopInstanceUid, instance]));
     const answers = yield* this.#indexed(selection, wanted, baseUrl, memory);
     if (answers && wanted.size > 0 && (await this.#waitFor(selection, wanted, memory)))
       yield* this.#indexed(selection, wanted, baseUrl, memory);
-    for (const instance of wanted.values()) yield [await this.#fromBlob(instance, baseUrl, memory)];
+    for (const instance of wanted.values()) yield await this.#fromBlob(instance, baseUrl, memory);
   }
 
   /**
@@ -72,13 +88,15 @@ export class ReadMetadata {
     selection: Selection,
     wanted: Map<string, KeptInstance>,
     baseUrl: string,
-    { signal }: RetrieveMemory,
-  ): AsyncGenerator<readonly GzipPart[], boolean> {
+    memory: RetrieveMemory,
+  ): AsyncGenerator<MetadataDataset, boolean> {
     try {
-      for await (const { sopInstanceUid, blobKey, pieces } of this.index.metadata(selection, signal)) {
+      for await (const { sopInstanceUid, blobKey, pieces, isPartial } of this.index.metadata(selection, memory.signal)) {
+        const instance = wanted.get(sopInstanceUid);
         // The dataset of a blob that a correction has replaced is not what the archive holds now.
-        if (wanted.get(sopInstanceUid)?.blobKey === blobKey && wanted.delete(sopInstanceUid))
-          yield withBase(pieces, baseUrl);
+        if (instance?.blobKey !== blobKey) continue;
+        wanted.delete(sopInstanceUid);
+        yield isPartial === true ? await this.#long(instance, baseUrl, memory) : withBase(pieces, baseUrl);
       }
       return true;
     } catch (error) {
@@ -110,15 +128,45 @@ export class ReadMetadata {
   }
 
   /** What stands before Pixel Data, as the index reads it. */
-  async #fromBlob(instance: KeptInstance, baseUrl: string, memory: RetrieveMemory): Promise<string> {
-    const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = instance;
-    const base = `${baseUrl}/dicom-web/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances/${sopInstanceUid}/bulkdata`;
+  async #fromBlob(instance: KeptInstance, baseUrl: string, memory: RetrieveMemory): Promise<MetadataDataset> {
     const text = await withHeader(this.kept, instance, memory, ({ dataset }) =>
-      dicomJsonText(toDicomJson(dataset, { bulkDataUri: (path) => `${base}/${path}` })),
+      lacksSequences(dataset) ? undefined : dicomJsonText(toDicomJson(dataset, uris(instance, baseUrl))),
     );
+    if (text === undefined) return this.#long(instance, baseUrl, memory);
     // Until the next one is asked for, which is when the client has taken this one.
     if (text.length > uncountedChars) await memory.hold(Math.min(text.length * charBytes, memory.bytesMax));
-    return text;
+    return [text];
+  }
+
+  async #long(instance: KeptInstance, baseUrl: string, memory: RetrieveMemory): Promise<LongDataset> {
+    const read = rangeReader(this.kept, instance, memory.signal);
+    await memory.hold(Math.min(longBytes, memory.bytesMax));
+    try {
+      const dataset = await longDataset(read, instance.byteCount, uris(instance, baseUrl));
+      return { json: () => counted(dataset.json(), memory), xml: () => counted(dataset.xml(), memory) };
+    } catch (error) {
+      throw error instanceof DicomParseError ? new BrokenObjectError(instance.sopInstanceUid, error) : error;
+    }
+  }
+}
+
+const uris = ({ studyInstanceUid, seriesInstanceUid, sopInstanceUid }: KeptInstance, baseUrl: string) => {
+  const base = `${baseUrl}/dicom-web/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances/${sopInstanceUid}/bulkdata`;
+  return { bulkDataUri: (path: string): string => `${base}/${path}` };
+};
+
+/** One that is much longer than others holds more while it waits to be taken. */
+async function* counted(texts: AsyncIterable<string>, memory: RetrieveMemory): AsyncGenerator<string> {
+  let held = longBytes;
+  try {
+    for await (const text of texts) {
+      const wanted = text.length * charBytes <= longBytes / 2 ? longBytes : longBytes + text.length * charBytes;
+      if (wanted !== held) await memory.hold(Math.min(wanted, memory.bytesMax));
+      held = wanted;
+      yield text;
+    }
+  } finally {
+    if (!memory.signal.aborted) await memory.hold(0);
   }
 }
 

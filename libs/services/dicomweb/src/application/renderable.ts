@@ -88,7 +88,7 @@ export async function renderableOf(
     image,
     isMultiFrame: dataset.has('NumberOfFrames'),
     frames,
-    header: await renderingAttributes(header, read, frames),
+    header: await renderingAttributes(header, read, instance.byteCount, frames),
     hasBurnedInText: dataset.string('BurnedInAnnotation') === 'YES',
   };
 }

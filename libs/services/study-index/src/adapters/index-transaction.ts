@@ -146,7 +146,7 @@ export class PostgresIndexTransaction implements IndexTransaction {
       image: jsonColumn(record.image),
       pixel_data: jsonColumn(record.pixelData),
       metadata: jsonColumn(record.metadata),
-      metadata_pieces: storedPieces(record.pieces),
+      metadata_pieces: storedPieces(record.pieces, record.isPartial),
       metadata_pieces_blob: record.blob.key,
       image_pixel: jsonColumn(imagePixelOf(record.metadata)),
       seen_at: sql<Date>`now()`,

@@ -18,10 +18,20 @@ const isOfItsBlob = sql`metadata_pieces_blob is not distinct from blob_key`;
 const arePiecesOfIt = sql`(${isOfItsBlob}
   and get_byte(substring(metadata_pieces from 1 for 1), 0) = ${sql.lit(piecesVersion)})`;
 
+/**
+ * Rows of before say nothing of sequences that are left out. Of an enhanced object of so many frames these are the
+ * functional groups of each: where only those that all frames share are there, who asks is to look into the blob. Metadata
+ * that are long have them, and are not unpacked for it.
+ */
+const lacksFunctionalGroups = sql`(bytes_of_metadata < 100000 and
+  case when image_pixel is null then metadata #>> '{00280008,Value,0}' else image_pixel ->> 'frames' end ~ '^[0-9]{4,7}$'
+  and metadata ? '52009229' and not metadata ? '52009230')`;
+
 interface FragmentRow extends InstancePosition {
   readonly blob_key: string;
   readonly pieces: Buffer | null;
   readonly text: string | null;
+  readonly lacks_groups: boolean | null;
 }
 
 /** What was made of a row that had none. */
@@ -29,6 +39,7 @@ interface MadePieces {
   readonly sopInstanceUid: string;
   readonly blobKey: string;
   readonly pieces: readonly DeflatedPiece[];
+  readonly isPartial: boolean;
 }
 
 /**
@@ -43,13 +54,13 @@ export async function* fragmentsOf(
   const pages = pagesOf((after) => {
     const page = inInstanceOrder(db, scope, after)
       .select(['series_instance_uid', 'sop_instance_uid', 'instance_number', 'blob_key'])
-      .select(['metadata', 'metadata_pieces', 'metadata_pieces_blob'])
+      .select(['metadata', 'metadata_pieces', 'metadata_pieces_blob', 'image_pixel'])
       .select(sql<number>`pg_column_size(case when ${isOfItsBlob} then metadata_pieces end)`.as('bytes_of_pieces'))
       .select(sql<number>`pg_column_size(metadata)`.as('bytes_of_metadata'))
       .limit(pageRows);
     const columns = sql`series_instance_uid, sop_instance_uid, instance_number, blob_key,
       case when ${arePiecesOfIt} then metadata_pieces end as pieces,
-      case when ${arePiecesOfIt} then null else metadata::text end as text`;
+      case when ${arePiecesOfIt} then null else metadata::text end as text, ${lacksFunctionalGroups} as lacks_groups`;
     return fittingPage<FragmentRow>(db, page, {
       columns,
       bytes: sql`coalesce(bytes_of_pieces, bytes_of_metadata)`,
@@ -59,10 +70,15 @@ export async function* fragmentsOf(
   for await (const rows of pages) {
     const made: MadePieces[] = [];
     for (const row of rows) {
-      const pieces = row.pieces ? readPieces(row.pieces) : piecesOf(row.text ?? '{}');
-      const names = { sopInstanceUid: row.sop_instance_uid, blobKey: row.blob_key };
-      if (!row.pieces) made.push({ ...names, pieces });
-      yield { ...names, seriesInstanceUid: row.series_instance_uid, pieces: [...pieces] };
+      const stored = row.pieces ? readPieces(row.pieces) : { pieces: piecesOf(row.text ?? '{}'), isPartial: false };
+      const fragment = {
+        sopInstanceUid: row.sop_instance_uid,
+        blobKey: row.blob_key,
+        pieces: [...stored.pieces],
+        isPartial: stored.isPartial || row.lacks_groups === true,
+      };
+      if (!row.pieces) made.push(fragment);
+      yield { ...fragment, seriesInstanceUid: row.series_instance_uid };
     }
     // Where they cannot be kept they are made again: nobody is told.
     await keepPieces(db, made).catch(() => undefined);
@@ -79,7 +95,7 @@ async function keepPieces(db: Kysely<StudyIndexTables>, made: readonly MadePiece
     with free as (
       select i.sop_instance_uid, m.pieces from instance i
       join unnest(${made.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
-        ${made.map(({ blobKey }) => blobKey)}::text[], ${made.map(({ pieces }) => storedPieces(pieces))}::bytea[])
+        ${made.map(({ blobKey }) => blobKey)}::text[], ${made.map(({ pieces, isPartial }) => storedPieces(pieces, isPartial))}::bytea[])
         as m (sop_instance_uid, blob_key, pieces)
         on i.sop_instance_uid = m.sop_instance_uid and i.blob_key = m.blob_key
       for update of i skip locked)

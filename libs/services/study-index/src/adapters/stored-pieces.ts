@@ -4,13 +4,15 @@ import type { DeflatedPiece } from '@callosum/gzip';
 /** How the text is made. A newer one is another number: rows of the older are made anew when they are asked for. */
 export const piecesVersion = 1;
 
-/** A row's pieces: the version, and a MetadataFragment that has nothing but pieces. */
-export const storedPieces = (pieces: readonly DeflatedPiece[]): Buffer =>
+/** What a row has of a MetadataFragment. */
+export type PiecesOfRow = Pick<imaging.MetadataFragment, 'pieces' | 'isPartial'>;
+
+/** A row's pieces: the version, and a MetadataFragment that has nothing else. */
+export const storedPieces = (pieces: readonly DeflatedPiece[], isPartial: boolean): Buffer =>
   Buffer.concat([
     Uint8Array.of(piecesVersion),
-    imaging.MetadataFragment.encode(imaging.MetadataFragment.fromPartial({ pieces: [...pieces] })).finish(),
+    imaging.MetadataFragment.encode(imaging.MetadataFragment.fromPartial({ pieces: [...pieces], isPartial })).finish(),
   ]);
 
 /** @param stored by `storedPieces`, of this version */
-export const readPieces = (stored: Uint8Array): imaging.DeflatedPiece[] =>
-  imaging.MetadataFragment.decode(stored.subarray(1)).pieces;
+export const readPieces = (stored: Uint8Array): PiecesOfRow => imaging.MetadataFragment.decode(stored.subarray(1));

@@ -24,6 +24,7 @@ describe('metadata by message', () => {
     sopInstanceUid,
     blobKey: `default/${sopInstanceUid}`,
     pieces: [{ deflated: new Uint8Array(bytes), crc32: 0, byteCount: bytes }],
+    isPartial: false,
   });
   const uidsOf = ({ fragments }: imaging.ReadMetadataResponse): string[] =>
     fragments.map(({ sopInstanceUid }) => sopInstanceUid);

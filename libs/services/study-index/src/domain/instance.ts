@@ -46,6 +46,8 @@ export interface InstanceRecord extends StoredInstance {
   readonly metadata: DicomJson;
   /** The same as text, deflated. */
   readonly pieces: readonly DeflatedPiece[];
+  /** Sequences are left out of it, which would have taken too much memory. */
+  readonly isPartial: boolean;
 }
 
 /** The first value of an attribute as text; '' when absent. A Person Name gives its component groups joined by '='. */

@@ -2,6 +2,7 @@ import {
   type DicomDataset,
   instanceGeometry,
   isKnownCharacterSet,
+  lacksSequences,
   type ParsedHeader,
   toDicomJson,
 } from '@callosum/dicom';
@@ -33,6 +34,7 @@ export function recordOf(
     metadata,
     // Here and not when the row is written: nobody waits for the study meanwhile.
     pieces: piecesOf(metadataText(metadata)),
+    isPartial: lacksSequences(dataset),
   };
 }
 

@@ -62,6 +62,7 @@ describe('what the index answers over gRPC', () => {
           sopInstanceUid: uid,
           blobKey: `default/${uid}`,
           pieces: piecesOf(text(uid)),
+          isPartial: false,
         };
       }
     },

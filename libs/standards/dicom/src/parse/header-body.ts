@@ -54,6 +54,46 @@ export class HeaderBody {
     return this.#dataset('', 0);
   }
 
+  /**
+   * Items of the sequence of the top level that the walk has just entered. Others are passed over, and what is behind the
+   * last of them is not looked at.
+   * @param numbers from 0
+   * Thrown when one of them takes more than `headerMemory` has for all sequences: DicomParseError. Errors as `dataset`.
+   */
+  async *items(
+    numbers: ReadonlySet<number>,
+    characterSet: string,
+  ): AsyncGenerator<readonly [number: number, item: DicomDataset]> {
+    const last = Math.max(...numbers);
+    for (let number = 0; number <= last; number++) {
+      const event = await this.walker.next();
+      if (event?.kind !== 'item') return;
+      if (numbers.has(number)) yield [number, await this.#item(characterSet)];
+      else await this.walker.leave();
+    }
+  }
+
+  /**
+   * The element whose event has just come, of a walk of which nobody keeps more than that.
+   * @param depth of the dataset that it is in; 0 is the top level
+   * Errors as `dataset`.
+   */
+  async one(event: DatasetEvent, characterSet: string, depth: number): Promise<DicomElement | undefined> {
+    this.#topBytes = 0;
+    this.#sequenceBytes = 0;
+    return this.#element(event, characterSet, depth);
+  }
+
+  async #item(characterSet: string): Promise<DicomDataset> {
+    // Whoever takes it has let go of the one before, or counts it.
+    this.#sequenceBytes = 0;
+    try {
+      return await this.#dataset(characterSet, 1);
+    } catch (error) {
+      throw error instanceof TooMuchOfSequence ? new DicomParseError('An item has too many elements') : error;
+    }
+  }
+
   async #dataset(inheritedCharacterSet: string, depth: number): Promise<DicomDataset> {
     const elements = new Map<Tag, DicomElement>();
     let characterSet = inheritedCharacterSet;

@@ -3,11 +3,10 @@ import { DicomParseError, TooManyElementsError } from '../errors.js';
 import type { Tag } from '../tags.js';
 import type { RangeReader } from '../pixels/layout.js';
 import { ByteStream, truncated } from '../transcode/byte-stream.js';
-import { headBytesMax, itemTag, readItemHead, sequenceDelimiter } from '../transcode/head.js';
-import { fileMetaOf, inflated } from '../transcode/source.js';
-import { DatasetWalker } from '../transcode/walker.js';
+import { itemTag, readItemHead, sequenceDelimiter } from '../transcode/head.js';
+import { fileMetaOf } from '../transcode/source.js';
 import { transferSyntaxOf } from '../transfer-syntax.js';
-import { actualEncoding } from './actual-encoding.js';
+import { type RangedFile, walkedDataset } from './dataset-stream.js';
 import type { FileMeta } from './file-meta.js';
 import { HeaderBody } from './header-body.js';
 import { defaultParseLimits, parsedElementsMax } from './limits.js';
@@ -50,10 +49,11 @@ export async function readHeader(
     const isLast = isWhole || bytes.length >= parsedPrefixBytesMax;
     const meta = fileMetaOf(bytes, !isLast);
     if (!meta) continue;
-    const file = { ...meta, read: withPrefix(bytes, read), fileBytes, only };
-    if (transferSyntaxOf(meta.fileMeta.transferSyntaxUid).deflated) return readDeflated(file, toTheEnd);
+    const transferSyntax = transferSyntaxOf(meta.fileMeta.transferSyntaxUid);
+    const file = { ...meta, transferSyntax, read: withPrefix(bytes, read), fileBytes, only };
+    if (transferSyntax.deflated) return walked(file, toTheEnd);
     const header = parsed(bytes, isWhole);
-    if (header === 'too-many' || (header === 'need-more' && isLast)) return readLong(file);
+    if (header === 'too-many' || (header === 'need-more' && isLast)) return walked(file, false);
     if (header !== 'need-more') return only ? withOnly(header, only) : header;
   }
 }
@@ -96,11 +96,8 @@ export async function encapsulationEnds(read: RangeReader, offset: number, fileB
   }
 }
 
-interface OpenFile {
+interface OpenFile extends RangedFile {
   readonly fileMeta: FileMeta;
-  readonly datasetOffset: number;
-  readonly read: RangeReader;
-  readonly fileBytes: number;
   readonly only: ReadonlySet<Tag> | undefined;
 }
 
@@ -109,26 +106,19 @@ const withPrefix =
   (offset, byteCount) =>
     offset < prefix.length ? Promise.resolve(prefix.subarray(offset, offset + byteCount)) : read(offset, byteCount);
 
-async function readLong(file: OpenFile): Promise<ParsedHeader> {
-  const bytes = new RangedBytes(file.read, file.datasetOffset, file.fileBytes);
-  const stream = new ByteStream(bytes, undefined, bytes);
+/** @param toTheEnd of what is deflated: inflates all of it, to see that it is whole */
+async function walked(file: OpenFile, toTheEnd: boolean): Promise<ParsedHeader> {
+  const { fileMeta, transferSyntax, datasetOffset, only } = file;
+  const { walker, offset, close } = await walkedDataset(file);
   try {
-    return await walked(file, stream, file.datasetOffset);
-  } finally {
-    await stream.close();
-  }
-}
-
-async function readDeflated(file: OpenFile, toTheEnd: boolean): Promise<ParsedHeader> {
-  const raw = new ByteStream(new RangedBytes(file.read, file.datasetOffset, file.fileBytes));
-  const stream = new ByteStream(inflated(raw, defaultParseLimits.inflatedBytesMax));
-  try {
-    const header = await walked(file, stream, 0);
-    if (toTheEnd) await expectWhole(stream, header);
+    const body = new HeaderBody(walker, offset, defaultParseLimits, only);
+    const dataset = await body.dataset();
+    if (dataset.size === 0) throw new DicomParseError('No dataset follows File Meta Information');
+    const header = { fileMeta, transferSyntax, dataset, datasetOffset, pixelData: body.pixelData };
+    if (transferSyntax.deflated && toTheEnd) await expectWhole(walker.stream, header);
     return header;
   } finally {
-    await stream.close();
-    await raw.close();
+    await close();
   }
 }
 
@@ -136,20 +126,4 @@ async function readDeflated(file: OpenFile, toTheEnd: boolean): Promise<ParsedHe
 async function expectWhole(stream: ByteStream, { pixelData }: ParsedHeader): Promise<void> {
   for await (const _ of stream.rest());
   if (pixelData?.byteCount !== undefined && pixelData.offset + pixelData.byteCount > stream.position) throw truncated();
-}
-
-async function walked(
-  { fileMeta, datasetOffset, only }: OpenFile,
-  stream: ByteStream,
-  base: number,
-): Promise<ParsedHeader> {
-  const transferSyntax = transferSyntaxOf(fileMeta.transferSyntaxUid);
-  await stream.fill(headBytesMax);
-  const stated = { implicitVr: transferSyntax.implicitVr, bigEndian: transferSyntax.bigEndian };
-  const encoding = actualEncoding(stream.peek(headBytesMax), 0, stated);
-  const walker = new DatasetWalker(stream, encoding, false, defaultParseLimits);
-  const body = new HeaderBody(walker, base, defaultParseLimits, only);
-  const dataset = await body.dataset();
-  if (dataset.size === 0) throw new DicomParseError('No dataset follows File Meta Information');
-  return { fileMeta, transferSyntax, dataset, datasetOffset, pixelData: body.pixelData };
 }

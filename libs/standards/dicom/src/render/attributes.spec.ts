@@ -49,7 +49,7 @@ const longHeader = {
 async function renderedByRanges(file: Uint8Array, frameNumber = 1): Promise<number[]> {
   const counted = reader(file);
   const header = await readHeader(counted.read, file.length);
-  const facts = await renderingAttributes(header, counted.read, [frameNumber]);
+  const facts = await renderingAttributes(header, counted.read, file.length, [frameNumber]);
   const [frame] = await decodeFrames(parseFile(file), { frameNumbers: [frameNumber] });
   if (!frame) throw new Error('one frame');
   return [...renderFrame(facts, frame, { frameNumber }).samples];
@@ -74,7 +74,7 @@ describe('the attributes of rendering', () => {
   it('are few, and none of them is a part of what was read', async () => {
     const file = imageFile(longHeader);
     const { read } = reader(file);
-    const { dataset } = await renderingAttributes(await readHeader(read, file.length), read, [1]);
+    const { dataset } = await renderingAttributes(await readHeader(read, file.length), read, file.length, [1]);
     expect(dataset.has('TextValue')).toBe(false);
     expect(dataset.has('SOPInstanceUID')).toBe(false);
     for (const { value } of dataset) expect(value.buffer.byteLength).toBe(value.byteLength);
@@ -104,9 +104,9 @@ describe('the attributes of rendering', () => {
     const counted = reader(file);
     const header = await readHeader(counted.read, file.length);
     const all = Array.from({ length: frames }, (_, i) => i + 1);
-    await expect(renderingAttributes(header, counted.read, all)).rejects.toMatchObject({ problem: 'too-large' });
+    await expect(renderingAttributes(header, counted.read, file.length, all)).rejects.toMatchObject({ problem: 'too-large' });
     counted.byteCount = 0;
-    const { dataset } = await renderingAttributes(header, counted.read, [7]);
+    const { dataset } = await renderingAttributes(header, counted.read, file.length, [7]);
     // Of one frame one table, though its sequence has two.
     const item = dataset.sequence('PerFrameFunctionalGroupsSequence')[6]?.sequence('FrameVOILUTSequence')[0];
     expect(item?.sequence('VOILUTSequence').map((one) => one.bytes('LUTData')?.length)).toEqual([table.length]);
@@ -129,7 +129,7 @@ describe('the attributes of rendering', () => {
       expect(await renderedByRanges(file, frameNumber)).toEqual(await renderedWhole(file, frameNumber));
     expect(await renderedByRanges(file, 2)).not.toEqual(await renderedByRanges(file, 1));
     const { read } = reader(file);
-    const { dataset } = await renderingAttributes(await readHeader(read, file.length), read, [2]);
+    const { dataset } = await renderingAttributes(await readHeader(read, file.length), read, file.length, [2]);
     const items = dataset.sequence('PerFrameFunctionalGroupsSequence');
     expect(items.map((item) => item.size)).toEqual([0, 1]);
   });

@@ -37,7 +37,7 @@ async function casesOf(name: string, path: string): Promise<Case[]> {
     frames.map(async (frame, i) => {
       const frameNumber = numbers[i] ?? 1;
       // As it is served: by what is kept of a header.
-      const header = await renderingAttributes(file, read, [frameNumber]);
+      const header = await renderingAttributes(file, read, file.bytes.length, [frameNumber]);
       return {
         name: `${name} ${String(frameNumber)}`,
         picture: renderFrame(header, frame, { frameNumber }),

@@ -120,6 +120,34 @@ export class DatasetWalker {
     }
   }
 
+  /** Passes over what is left of the innermost item or sequence, whose end no event tells then. Errors as `next`. */
+  async leave(): Promise<void> {
+    const level = this.#stack.length;
+    const { end } = this.#top;
+    if (end === Infinity) {
+      while (this.#stack.length >= level && (await this.next()));
+      return;
+    }
+    await this.#skipPending();
+    await this.stream.skip(Math.max(0, end - this.stream.position));
+    this.#stack.pop();
+  }
+
+  /**
+   * After an 'element' event of VR UN: its value is read as the sequence that somebody did not know (PS3.5 6.2.2 note 2),
+   * as after a 'sequence' event. False where it is none, and nothing of it is taken.
+   */
+  async enterUnknown(): Promise<boolean> {
+    await this.stream.fill(4);
+    const [a, b, c, d] = this.stream.peek(4);
+    const length = this.#pendingEnd - this.stream.position;
+    if (length < 8 || a !== 0xfe || b !== 0xff || c !== 0x00 || d !== 0xe0) return false;
+    const { signed } = this.#top;
+    this.#stack.push({ isSequence: true, end: this.#pendingEnd, encoding: insideUnknown, signed });
+    this.#pendingEnd = 0;
+    return true;
+  }
+
   async #skipPending(): Promise<void> {
     const left = this.#pendingEnd - this.stream.position;
     if (left > 0) await this.stream.skip(left);

@@ -1,10 +1,12 @@
 import { buffer } from 'node:stream/consumers';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
+import type { DicomJson, LongDataset } from '@callosum/dicom';
 import { deflatePiece, type GzipPart } from '@callosum/gzip';
 import { multipartParts } from '@callosum/testing';
 import { describe, expect, it } from 'vitest';
 
+import type { MetadataDataset } from '../../application/read-metadata.js';
 import type { DatasetChoice } from '../../domain/accept.js';
 import type { ContentCoding } from '../../domain/encoding.js';
 import { memoryOf } from '../../test-support/kept.js';
@@ -67,6 +69,50 @@ describe.each(codings)('metadata in %s', (coding, decoded) => {
     const { contentType, open } = metadataBody(oneInXml, () => datasets(...names.slice(0, 1)), memoryOf());
     expect(contentType).toBe('application/dicom+xml');
     expect(decoded(await buffer(await open(coding))).toString()).toBe(documents[0]);
+  });
+});
+
+describe('metadata of which one dataset is written as it is taken', () => {
+  /** As it would be of an object. */
+  const long = (name: string): LongDataset => ({
+    json: async function* () {
+      yield* await Promise.resolve([`{"00100010":{"vr":"PN","Value":[{"Alphabetic":"${name}"}]}`, '}']);
+    },
+    xml: async function* () {
+      yield* await Promise.resolve(['<?xml version="1.0"?>', `<NativeDicomModel>${name}</NativeDicomModel>`]);
+    },
+  });
+  async function* both(): AsyncGenerator<MetadataDataset> {
+    yield await Promise.resolve(long('Long^One'));
+    yield datasetOf('Doe^Jane');
+  }
+
+  it.each(codings)('are whole, in %s', async (coding, decoded) => {
+    const memory = memoryOf();
+    const array = metadataBody(json, both, memory);
+    const parsed = JSON.parse(decoded(await buffer(await array.open(coding))).toString()) as DicomJson[];
+    expect(parsed.map((dataset) => dataset['00100010']?.Value)).toEqual([
+      [{ Alphabetic: 'Long^One' }],
+      [{ Alphabetic: 'Doe^Jane' }],
+    ]);
+    const { contentType, open } = metadataBody(xml, both, memory);
+    const parts = multipartParts(contentType, decoded(await buffer(await open(coding))));
+    expect(parts.map(({ bytes }) => bytes.toString())).toEqual([
+      '<?xml version="1.0"?><NativeDicomModel>Long^One</NativeDicomModel>',
+      documents[0],
+    ]);
+    const one = metadataBody(oneInXml, both, memory);
+    expect(decoded(await buffer(await one.open(coding))).toString()).toContain('Long^One');
+  });
+
+  it('are deflated as gzip, though nobody had deflated them', async () => {
+    const text = 'x'.repeat(100_000);
+    async function* one(): AsyncGenerator<MetadataDataset> {
+      yield await Promise.resolve(long(text));
+    }
+    const bytes = await buffer(await metadataBody(json, one, memoryOf()).open('gzip'));
+    expect(bytes.length).toBeLessThan(2_000);
+    expect(gunzipSync(bytes).toString()).toContain(text);
   });
 });
 

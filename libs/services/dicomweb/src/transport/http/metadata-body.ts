@@ -1,17 +1,18 @@
 import { pipeline, Readable } from 'node:stream';
 import { constants, createBrotliCompress, createGzip } from 'node:zlib';
 
-import { type GzipPart, gzipMember, inflated } from '@callosum/gzip';
+import { deflatePiece, type GzipPart, gzipMember, inflated } from '@callosum/gzip';
 
 import type { RetrieveMemory } from '../../application/ports/memory.js';
+import { isLong, type MetadataDataset } from '../../application/read-metadata.js';
 import type { DatasetChoice } from '../../domain/accept.js';
 import type { ContentCoding } from '../../domain/encoding.js';
 import { inLargePieces } from './large-pieces.js';
 import { xmlOf } from './metadata-xml.js';
 import { type BodyPart, multipartBody } from './multipart-body.js';
 
-/** One dataset after the other, each the text of its DICOM JSON in parts. */
-type Datasets = AsyncGenerator<readonly GzipPart[], void>;
+/** One dataset after the other. */
+type Datasets = AsyncGenerator<MetadataDataset, void>;
 
 export interface MetadataBody {
   readonly contentType: string;
@@ -53,11 +54,13 @@ async function begun(datasets: Datasets): Promise<Datasets> {
   })();
 }
 
-async function* jsonArray(datasets: Datasets): AsyncGenerator<GzipPart> {
+/** @param asGzip what is not deflated yet is to be, since it would be sent as it is */
+async function* jsonArray(datasets: Datasets, asGzip: boolean): AsyncGenerator<GzipPart> {
   let before = '[';
   for await (const dataset of datasets) {
     yield before;
-    yield* dataset;
+    if (!isLong(dataset)) yield* dataset;
+    else for await (const text of dataset.json()) yield asGzip ? deflatePiece(text) : text;
     before = ',';
   }
   yield before === '[' ? '[]' : ']';
@@ -65,7 +68,7 @@ async function* jsonArray(datasets: Datasets): AsyncGenerator<GzipPart> {
 
 /** One gzip member of the pieces as they are, or what they inflate to. */
 function jsonIn(coding: ContentCoding, datasets: Datasets): Readable {
-  const text = jsonArray(datasets);
+  const text = jsonArray(datasets, coding === 'gzip');
   if (coding === 'gzip') return Readable.from(gzipMember(text), { objectMode: false });
   return compressed(Readable.from(inLargePieces(inflated(text)), { objectMode: false }), coding);
 }

@@ -7,6 +7,7 @@ import { type DicomJson, toDicomXml } from '@callosum/dicom';
 import { type DeflatedPiece, type GzipPart, inflated, isLiteral } from '@callosum/gzip';
 
 import type { RetrieveMemory } from '../../application/ports/memory.js';
+import { isLong, type MetadataDataset } from '../../application/read-metadata.js';
 import { inLargePieces } from './large-pieces.js';
 
 /** Text of a dataset that nobody waits for: most have some KiB. */
@@ -16,10 +17,12 @@ const parsedGrowth = 8;
 
 /**
  * The XML of one dataset (PS3.19 A.1). A long one is written at once and kept deflated, as some twentieth of its text: what
- * it is written from is held while that takes, and not until a client has taken it, which may never be.
+ * it is written from is held while that takes, and not until a client has taken it, which may never be. One that is too
+ * long for that is written as it is taken, from its object.
  * @throws {MemoryTakenError} {RetrieveEndedError}
  */
-export async function xmlOf(dataset: readonly GzipPart[], memory: RetrieveMemory): Promise<Readable> {
+export async function xmlOf(dataset: MetadataDataset, memory: RetrieveMemory): Promise<Readable> {
+  if (isLong(dataset)) return Readable.from(inLargePieces(utf8(dataset.xml())), { objectMode: false });
   const byteCount = dataset.reduce((sum, part) => sum + (isLiteral(part) ? part.length : part.byteCount), 0);
   if (byteCount <= uncountedBytes) {
     await memory.hold(0);
@@ -65,6 +68,6 @@ function keptBytesOf(part: GzipPart): number {
   return isLiteral(part) ? part.length : part.deflated.length;
 }
 
-function* utf8(texts: Iterable<string>): Generator<Uint8Array> {
-  for (const text of texts) yield Buffer.from(text);
+async function* utf8(texts: Iterable<string> | AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const text of texts) yield Buffer.from(text);
 }

@@ -16,7 +16,7 @@ import type { BodyPart } from './multipart-body.js';
 export const vary = 'accept';
 
 /** Another one when the same frames give other pictures than before: who has the old ones must not keep them. */
-const renderer = 'pictures 1';
+const renderer = 'pictures 2';
 
 /** The query of a request. */
 export const queryOf = (request: FastifyRequest): URLSearchParams =>

@@ -331,6 +331,8 @@ export interface MetadataFragment {
   /** The blob it was read from: after a correction the archive may already hold a newer one. */
   blobKey: string;
   pieces: DeflatedPiece[];
+  /** Sequences that would have taken too much memory are left out of it; the blob has them. */
+  isPartial: boolean;
 }
 
 export interface DeflatedPiece {
@@ -3018,7 +3020,7 @@ export const ReadMetadataResponse: MessageFns<ReadMetadataResponse> = {
 };
 
 function createBaseMetadataFragment(): MetadataFragment {
-  return { seriesInstanceUid: "", sopInstanceUid: "", blobKey: "", pieces: [] };
+  return { seriesInstanceUid: "", sopInstanceUid: "", blobKey: "", pieces: [], isPartial: false };
 }
 
 export const MetadataFragment: MessageFns<MetadataFragment> = {
@@ -3034,6 +3036,9 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     }
     for (const v of message.pieces) {
       DeflatedPiece.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.isPartial !== false) {
+      writer.uint32(40).bool(message.isPartial);
     }
     return writer;
   },
@@ -3083,6 +3088,14 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
             message.pieces.push(DeflatedPiece.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.isPartial = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3113,6 +3126,11 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
         ? globalThis.String(object.blob_key)
         : "",
       pieces: globalThis.Array.isArray(object?.pieces) ? object.pieces.map((e: any) => DeflatedPiece.fromJSON(e)) : [],
+      isPartial: isSet(object.isPartial)
+        ? globalThis.Boolean(object.isPartial)
+        : isSet(object.is_partial)
+        ? globalThis.Boolean(object.is_partial)
+        : false,
     };
   },
 
@@ -3130,6 +3148,9 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     if (message.pieces?.length) {
       obj.pieces = message.pieces.map((e) => DeflatedPiece.toJSON(e));
     }
+    if (message.isPartial !== false) {
+      obj.isPartial = message.isPartial;
+    }
     return obj;
   },
 
@@ -3142,6 +3163,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     message.sopInstanceUid = object.sopInstanceUid ?? "";
     message.blobKey = object.blobKey ?? "";
     message.pieces = object.pieces?.map((e) => DeflatedPiece.fromPartial(e)) || [];
+    message.isPartial = object.isPartial ?? false;
     return message;
   },
 };

@@ -1,0 +1,94 @@
+import { buffer } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
+
+import { type Attributes, datasetOf, type DicomJson, parseFile, toDicomJson, writeFile } from '@callosum/dicom';
+import { deflatePiece } from '@callosum/gzip';
+import { describe, expect, it } from 'vitest';
+
+import { Blob, memoryOf, readersOf } from '../test-support/kept.js';
+import type { IndexedMetadata, StudyIndexReader } from './ports/index.js';
+import { stepsOf } from './read-bulk.js';
+import { isLong, type MetadataDataset, ReadMetadata } from './read-metadata.js';
+
+const frames = 24_000;
+const icon = new Uint8Array(2_000).fill(9);
+const groups = Array.from({ length: frames }, (_, i) => ({
+  FrameContentSequence: [{ DimensionIndexValues: [1, i + 1], FrameAcquisitionNumber: i + 1 }],
+  PlanePositionSequence: [{ ImagePositionPatient: [0, 0, i] }],
+  ...(i === 8_999 ? { IconImageSequence: [{ RedPaletteColorLookupTableData: icon }] } : {}),
+}));
+const attributes: Attributes = {
+  SOPClassUID: '1.2.840.10008.5.1.4.1.1.4.1',
+  SOPInstanceUID: '1.4',
+  StudyInstanceUID: '1.2',
+  SeriesInstanceUID: '1.3',
+  PatientName: 'Nobody^Test',
+  NumberOfFrames: frames,
+  PerFrameFunctionalGroupsSequence: groups,
+};
+const file = writeFile(datasetOf(attributes, { RedPaletteColorLookupTableData: 'OW' }), {
+  implementationClassUid: '1.2.3',
+});
+const blob = new Blob(file, undefined, { studyInstanceUid: '1.2', seriesInstanceUid: '1.3', sopInstanceUid: '1.4' });
+const kept = {
+  locate: () => Promise.resolve([blob.instance]),
+  open: (...asked: Parameters<Blob['open']>): Promise<Readable> => blob.open(...asked),
+};
+const base = 'https://pacs.example/dicom-web/studies/1.2/series/1.3/instances/1.4/bulkdata';
+const expected = toDicomJson(parseFile(file).dataset, { bulkDataUri: (path) => `${base}/${path}` });
+
+/** The index knows the instance, and says this of it. */
+const indexOf = (more: Partial<IndexedMetadata>): StudyIndexReader =>
+  ({
+    metadata: async function* () {
+      const { sopInstanceUid, blobKey } = blob.instance;
+      yield await Promise.resolve({ sopInstanceUid, blobKey, pieces: [deflatePiece('{"of":"the index"}')], ...more });
+    },
+    awaitIndexed: () => Promise.resolve(new Set<string>()),
+  }) as unknown as StudyIndexReader;
+
+async function datasetsOf(index: StudyIndexReader, memory = memoryOf()): Promise<MetadataDataset[]> {
+  const metadata = new ReadMetadata(kept, index, 0);
+  const all: MetadataDataset[] = [];
+  const located = await metadata.locate({ studyInstanceUid: '1.2' });
+  for await (const dataset of metadata.read(located, 'https://pacs.example', memory)) all.push(dataset);
+  return all;
+}
+
+describe('metadata of an object whose functional groups are too many to be indexed', () => {
+  it('have all of them, and are written in little memory as they are taken', async () => {
+    const memory = memoryOf();
+    const [dataset] = await datasetsOf(indexOf({ isPartial: true }), memory);
+    if (!dataset || !isLong(dataset)) throw new Error('not written from the object');
+    const json = JSON.parse((await buffer(Readable.from(dataset.json()))).toString()) as DicomJson;
+    expect(json).toEqual(JSON.parse(JSON.stringify(expected)));
+    expect(Math.max(...memory.held)).toBeLessThan(8 * 1024 * 1024);
+    expect(memory.held.at(-1)).toBe(0);
+    const xml = (await buffer(Readable.from(dataset.xml()))).toString();
+    expect(xml.match(/keyword="FrameContentSequence"/g)).toHaveLength(frames);
+  });
+
+  it('are those of the index where it says that they are whole', async () => {
+    for (const isPartial of [false, undefined])
+      expect((await datasetsOf(indexOf(isPartial === undefined ? {} : { isPartial }))).some(isLong)).toBe(false);
+  });
+
+  it('are written so too where the index does not know the object yet', async () => {
+    const [dataset] = await datasetsOf(indexOf({ blobKey: 'another' }));
+    if (!dataset || !isLong(dataset)) throw new Error('not written from the object');
+    expect((await buffer(Readable.from(dataset.json()))).toString()).toContain('"52009230":{"vr":"SQ","Value":[');
+  });
+
+  it('name bulk data that can be had', async () => {
+    const path = '52009230/8999/00880200/0/00281201';
+    const uri = (expected['52009230']?.Value?.[8_999] as DicomJson | undefined)?.['00880200']?.Value?.[0] as
+      | DicomJson
+      | undefined;
+    expect(uri?.['00281201']?.BulkDataURI).toBe(`${base}/${path}`);
+    const { bulk } = readersOf(kept);
+    const value = await bulk.value(blob.instance, stepsOf(path), memoryOf());
+    expect(await buffer(await value.open())).toEqual(Buffer.from(icon));
+    for (const absent of ['52009230/24000/00880200/0/00281201', '52009230/0/00880200/0/00281201'])
+      await expect(bulk.value(blob.instance, stepsOf(absent), memoryOf())).rejects.toMatchObject({ kind: 'not-found' });
+  });
+});
