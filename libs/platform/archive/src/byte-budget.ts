@@ -81,7 +81,7 @@ export class ByteBudget {
 
   /** In turn. The first has waited longest: while it may be overtaken so may all that wait before another. */
   #serve(): void {
-    for (let at = 0; at < this.#queue.length; ) {
+    for (let at = 0; at < this.#queue.length;) {
       const waiting = this.#queue[at];
       if (waiting && waiting.byteCount <= this.#free) {
         this.#queue.splice(at, 1);

@@ -105,8 +105,7 @@ describe('native frames', () => {
     const padding = { FFFCFFFC: { vr: 'OB', bytes: new Uint8Array(64) } };
     const blob = new Blob(fileOf({ ...datasetOf(image), ...padding }));
     const { frames } = readersOf(blob, indexOf({ ...located(blob), nativeOffset: 0, nativeFrameBytes: 0 }));
-    for (let again = 0; again < 2; again++)
-      await expect(read(frames, blob, [4])).rejects.toBeInstanceOf(NotFoundError);
+    for (let again = 0; again < 2; again++) await expect(read(frames, blob, [4])).rejects.toBeInstanceOf(NotFoundError);
     expect(await bytesOf(await read(frames, blob, [3]))).toEqual([framesOf(image)[2]]);
   });
 
