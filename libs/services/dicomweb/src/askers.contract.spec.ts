@@ -58,8 +58,7 @@ describe('people and clients that signed in', () => {
       await until;
       yield* [];
     };
-    const search = async (person: string) =>
-      door.http.inject({ url: '/dicom-web/studies', headers: await as(person) });
+    const search = async (person: string) => door.http.inject({ url: '/dicom-web/studies', headers: await as(person) });
     const waiting = [search('dr-a'), search('dr-a')];
     await expect.poll(() => door.asked.length).toBe(2);
     const refused = await search('dr-a');
@@ -79,14 +78,20 @@ describe('people and clients that signed in', () => {
       accept: 'multipart/related; type="application/dicom"; transfer-syntax=*',
       ...(await as(person)),
     });
-    const unread = [await askUnread(studyPath, await asStored('dr-a')), await askUnread(studyPath, await asStored('dr-a'))];
+    const unread = [
+      await askUnread(studyPath, await asStored('dr-a')),
+      await askUnread(studyPath, await asStored('dr-a')),
+    ];
     expect(unread.map(({ statusCode }) => statusCode)).toEqual([200, 200]);
     const instance = `${studyPath}/series/${ct.seriesInstanceUid}/instances/${ct.sopInstanceUid}`;
     for (const path of [studyPath, `${studyPath}/metadata`, instance, `${instance}/frames/1`]) {
       const refused = await ask(path, await as('dr-a'));
       expect([refused.status, refused.headers['retry-after']], path).toEqual([503, '5']);
     }
-    const others = [await askUnread(studyPath, await asStored('dr-b')), await askUnread(studyPath, await asStored('dr-c'))];
+    const others = [
+      await askUnread(studyPath, await asStored('dr-b')),
+      await askUnread(studyPath, await asStored('dr-c')),
+    ];
     expect(others.map(({ statusCode }) => statusCode)).toEqual([200, 200]);
     expect((await ask(studyPath, await as('dr-d'))).status).toBe(503);
     others[0]?.destroy();
@@ -128,7 +133,9 @@ describe('people and clients that signed in', () => {
     afterAll(() => http.close());
 
     /** An upload that goes on when its `end` is called. */
-    const begin = (headers: { authorization: string }): { sent: ClientRequest; status: Promise<number | undefined> } => {
+    const begin = (headers: {
+      authorization: string;
+    }): { sent: ClientRequest; status: Promise<number | undefined> } => {
       const sent = request(url, { method: 'POST', headers: { 'content-type': 'application/dicom', ...headers } });
       sent.write(ct.bytes.subarray(0, 200));
       const status = (once(sent, 'response') as Promise<[IncomingMessage]>).then(([{ statusCode }]) => statusCode);

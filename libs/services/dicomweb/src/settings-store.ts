@@ -6,7 +6,9 @@ const mebibyte = 1024 * 1024;
 export const storeSettings = {
   CALLOSUM_STOW_REQUESTS_MAX: wholeNumber(1, 1_000)
     .default(128)
-    .describe('STOW-RS requests at the same time, half of them at most of one person or client that signed in; one more is answered 503 with Retry-After'),
+    .describe(
+      'STOW-RS requests at the same time, half of them at most of one person or client that signed in; one more is answered 503 with Retry-After',
+    ),
   CALLOSUM_STOW_REQUEST_BYTES_MAX: wholeNumber(mebibyte, Number.MAX_SAFE_INTEGER)
     .default(64 * 1024 * mebibyte)
     .describe('Largest STOW-RS request; parts are streamed, so this bounds disk, not memory'),

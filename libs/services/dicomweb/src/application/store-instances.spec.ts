@@ -46,7 +46,14 @@ class Tried {
   }
 
   send(body: AsyncIterable<Uint8Array>, contentType = 'multipart/related; type="application/dicom"; boundary=b') {
-    const request = { contentType, contentEncoding: '', body, studyInstanceUid: undefined, source: 'test', asker: undefined };
+    const request = {
+      contentType,
+      contentEncoding: '',
+      body,
+      studyInstanceUid: undefined,
+      source: 'test',
+      asker: undefined,
+    };
     return this.stores.store({ ...request, baseUrl: 'http://here/dicom-web' });
   }
 
