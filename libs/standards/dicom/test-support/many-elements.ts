@@ -53,11 +53,7 @@ export const rescaled = (slope: number): Buffer =>
     sequence(0x00289132, item(text(0x00281050, 'DS', '50'), text(0x00281051, 'DS', '101 '))),
     sequence(
       0x00289145,
-      item(
-        text(0x00281052, 'DS', '0 '),
-        text(0x00281053, 'DS', slope.toFixed(6)),
-        text(0x00281054, 'LO', 'US'),
-      ),
+      item(text(0x00281052, 'DS', '0 '), text(0x00281053, 'DS', slope.toFixed(6)), text(0x00281054, 'LO', 'US')),
     ),
   ]);
 

@@ -82,8 +82,7 @@ describe('metadata of an object whose functional groups are too many to be index
   it('name bulk data that can be had', async () => {
     const path = '52009230/8999/00880200/0/00281201';
     const uri = (expected['52009230']?.Value?.[8_999] as DicomJson | undefined)?.['00880200']?.Value?.[0] as
-      | DicomJson
-      | undefined;
+      DicomJson | undefined;
     expect(uri?.['00281201']?.BulkDataURI).toBe(`${base}/${path}`);
     const { bulk } = readersOf(kept);
     const value = await bulk.value(blob.instance, stepsOf(path), memoryOf());

@@ -91,7 +91,10 @@ export class ReadMetadata {
     memory: RetrieveMemory,
   ): AsyncGenerator<MetadataDataset, boolean> {
     try {
-      for await (const { sopInstanceUid, blobKey, pieces, isPartial } of this.index.metadata(selection, memory.signal)) {
+      for await (const { sopInstanceUid, blobKey, pieces, isPartial } of this.index.metadata(
+        selection,
+        memory.signal,
+      )) {
         const instance = wanted.get(sopInstanceUid);
         // The dataset of a blob that a correction has replaced is not what the archive holds now.
         if (instance?.blobKey !== blobKey) continue;

@@ -46,11 +46,7 @@ export async function longDataset(
   };
 }
 
-async function* written(
-  file: RangedFile,
-  options: ToDicomJsonOptions,
-  writer: DatasetWriter,
-): AsyncGenerator<string> {
+async function* written(file: RangedFile, options: ToDicomJsonOptions, writer: DatasetWriter): AsyncGenerator<string> {
   /** Of each sequence around the walk: where in the instance it is, and how many items of it have come. */
   const around: { readonly path: string; items: number }[] = [];
   const pathIn = (): string => {

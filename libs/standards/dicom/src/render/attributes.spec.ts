@@ -104,7 +104,9 @@ describe('the attributes of rendering', () => {
     const counted = reader(file);
     const header = await readHeader(counted.read, file.length);
     const all = Array.from({ length: frames }, (_, i) => i + 1);
-    await expect(renderingAttributes(header, counted.read, file.length, all)).rejects.toMatchObject({ problem: 'too-large' });
+    await expect(renderingAttributes(header, counted.read, file.length, all)).rejects.toMatchObject({
+      problem: 'too-large',
+    });
     counted.byteCount = 0;
     const { dataset } = await renderingAttributes(header, counted.read, file.length, [7]);
     // Of one frame one table, though its sequence has two.

@@ -75,7 +75,8 @@ export async function renderingAttributes(
   for (const element of header.dataset) {
     const { tag } = element;
     if (!renderingTags.has(tag)) continue;
-    if (isLeftSequence(element)) left.set(tag, new Set(tag === perFrame ? frameNumbers.map((number) => number - 1) : [0]));
+    if (isLeftSequence(element))
+      left.set(tag, new Set(tag === perFrame ? frameNumbers.map((number) => number - 1) : [0]));
     else elements.set(tag, await (tag === perFrame ? copies.ofFrames(element, frameNumbers) : copies.of(element)));
   }
   // With holes for the frames between them: there may be a million.

@@ -126,7 +126,11 @@ describe('functional groups that are too many for a header', () => {
   });
 
   it('of one frame that alone are too many are refused, and not passed over', async () => {
-    const groups = sequence(0x52009230, item(rescaled(0.5)), item(Buffer.concat([rescaled(0.5), emptyElements(220_000)])));
+    const groups = sequence(
+      0x52009230,
+      item(rescaled(0.5)),
+      item(Buffer.concat([rescaled(0.5), emptyElements(220_000)])),
+    );
     const { rendered } = await opened(fileWith(groups));
     expectRescaled(await rendered(1), 0.5);
     await expect(rendered(2)).rejects.toThrow(DicomParseError);
