@@ -2,9 +2,9 @@ import { type Kysely, sql } from 'kysely';
 
 import { admits } from './known-uids.js';
 import type { PendingRow } from './pending-row.js';
-import { isWithdrawn } from './restorable.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
+import { isWithdrawn } from './tombstone-tables.js';
 
 /** A study, one of its series, or one instance of it. */
 export interface TombstoneScope {

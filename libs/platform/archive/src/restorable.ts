@@ -3,6 +3,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { TombstoneScope } from './kept-scope.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
+import { isRejected, isWithdrawn, rejectingNote } from './tombstone-tables.js';
 
 /** What a restore, or a note that is taken back, does with what is hidden of a scope. */
 export interface Restorable {
@@ -13,12 +14,6 @@ export interface Restorable {
   /** Anything is hidden, whatever is done with it. */
   readonly isHidden: boolean;
 }
-
-// Of the row `w`. Its reason too: a replica of the version before writes no more, nor do rows that are older.
-export const isRejected = sql<boolean>`(w.rejected or w.reason = 'rejection-note')`;
-export const isWithdrawn = sql<boolean>`(w.withdrawn or w.reason = 'result-withdrawn')`;
-/** The one note that rejected it; null for several, or where nobody knows. */
-export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
 
 interface Said {
   readonly reason: RawBuilder<string>;

@@ -1,5 +1,5 @@
 import type { Outbox } from '@callosum/event-log';
-import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 
 import { SequenceTakenError, TombstonesChangedError } from './errors.js';
 import type { ArchiveTables } from './tables.js';

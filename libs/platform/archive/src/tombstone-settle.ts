@@ -1,8 +1,9 @@
 import { sql, type Transaction } from 'kysely';
 
-import { isRejected, isWithdrawn, rejectingNote, saidAlone } from './restorable.js';
+import { saidAlone } from './restorable.js';
 import type { ArchiveTables } from './tables.js';
 import type { TombstoneMark } from './tombstone-marks.js';
+import { isRejected, isWithdrawn, rejectingNote } from './tombstone-tables.js';
 
 /**
  * What a tombstone says of instances and of the ledger's rows. Of what is hidden already it adds up: an instance may come

@@ -1,8 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 
-import { isRejected } from './restorable.js';
 import type { ArchiveTables } from './tables.js';
-import type { TombstoneEffect, TombstoneReason } from './tombstone-tables.js';
+import { isRejected, type TombstoneEffect, type TombstoneReason } from './tombstone-tables.js';
 
 /** One decision about a study. */
 export interface TombstoneEntry {

@@ -51,6 +51,12 @@ export interface WithheldRow {
   readonly withdrawn: ColumnType<boolean, boolean | undefined, boolean>;
 }
 
+// Of the row `w`. Its reason too: a replica of the version before writes no more, nor do rows that are older.
+export const isRejected = sql<boolean>`(w.rejected or w.reason = 'rejection-note')`;
+export const isWithdrawn = sql<boolean>`(w.withdrawn or w.reason = 'result-withdrawn')`;
+/** The one note that rejected it; null for several, or where nobody knows. */
+export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
+
 /** Studies of which nothing may be erased. */
 export interface LegalHoldRow {
   readonly site: string;
