@@ -19,11 +19,12 @@ const axial = phantom.instances.filter(({ seriesInstanceUid }) => seriesInstance
 interface Status {
   readonly shown: number;
   readonly hidden: number;
+  readonly rejected: number;
   readonly erased: number;
   readonly legalHold?: { readonly actor: string };
 }
 
-/** A study is published, rejected for patient safety, restored by a person, deleted and held for a court. */
+/** A study is published, rejected for patient safety, deleted by mistake, restored, deleted again and held for a court. */
 describe('what a site lets go of', () => {
   let system: Callosum;
   let reportId: string;
@@ -88,8 +89,35 @@ describe('what a site lets go of', () => {
     expect(await keptCount(system, uid)).toBe(phantom.instances.length + 3);
   });
 
-  it('a person takes it back: the images are there again, and so is the same report', async () => {
-    expect(await api('POST', `${uid}/restore`)).toMatchObject({ status: 200, body: { hidden: 0 } });
+  it('a study that somebody deletes by mistake comes back without what the note hid', async () => {
+    // Nothing of it is due to be erased in between.
+    expect((await api('PUT', `${uid}/legal-hold`)).status).toBe(200);
+    expect(await api('DELETE', uid)).toMatchObject({ status: 200, body: { shown: 0, rejected: axial.length } });
+    await eventually('nothing of the study is found', 30_000, async () => (await shown()).length === 0);
+    expect(await api('POST', `${uid}/restore`)).toMatchObject({
+      status: 200,
+      body: { shown: phantom.instances.length - axial.length + 1, hidden: axial.length + 2, rejected: axial.length },
+    });
+    const modalities = await eventually('the others are found again', 30_000, async () => {
+      const now = await shown();
+      return now.length === phantom.instances.length - axial.length + 1 && now;
+    });
+    expect(modalities).toContain('KO');
+    for (const modality of ['SEG', 'SR']) expect(modalities).not.toContain(modality);
+    expect(await retrieved()).toBe(404);
+    await report('entered-in-error');
+    // Nobody but the note hides them now, and nobody named them.
+    expect((await api('POST', `${uid}/restore`)).status).toBe(409);
+    expect((await api('POST', `${uid}/series/${phantom.axialSeriesUid}/restore`)).status).toBe(409);
+    expect((await api('DELETE', `${uid}/legal-hold`)).status).toBe(200);
+  });
+
+  it('a person takes the note back by name: the images are there again, and so is the same report', async () => {
+    expect((await api('POST', `${uid}/restore?reason=person`)).status).toBe(400);
+    expect(await api('POST', `${uid}/restore?reason=rejected`)).toMatchObject({
+      status: 200,
+      body: { hidden: 0, rejected: 0 },
+    });
     await report('preliminary');
     expect(await retrieved()).toBe(200);
     expect(await reportsOf(system.httpUrl, uid)).toHaveLength(1);

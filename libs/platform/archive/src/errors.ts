@@ -63,6 +63,17 @@ export class NothingKeptError extends CallosumError {
   }
 }
 
+/** Thrown when all that is hidden of a scope stays hidden unless it is named: nothing else hides it. */
+export class RejectedError extends CallosumError {
+  constructor() {
+    super(
+      'archive.rejected',
+      'conflict',
+      'a rejection note hides it, or it is a result that was withdrawn with its images: ask for reason=rejected, or for one instance',
+    );
+  }
+}
+
 /** Thrown when the tombstones of a study are not those any more that a request was made on (RFC 9110 13.1.1). */
 export class TombstonesChangedError extends CallosumError {
   constructor() {

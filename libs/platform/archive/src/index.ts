@@ -12,4 +12,4 @@ export type { TombstoneEntry, TombstoneStatus } from './tombstone-status.js';
 export type { TombstoneEffect, TombstoneReason } from './tombstone-tables.js';
 export type { TombstoneScope } from './kept-scope.js';
 export type { Recorded } from './mark-and-record.js';
-export type { Decided, Hide, Tombstones } from './tombstones.js';
+export type { Decided, Hide, Restore, Tombstones } from './tombstones.js';

@@ -4,6 +4,7 @@ import { admits } from './known-uids.js';
 import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
+import { isWithdrawn } from './tombstone-tables.js';
 
 /** A study, one of its series, or one instance of it. */
 export interface TombstoneScope {
@@ -54,40 +55,20 @@ export async function isGoing(db: Kysely<ArchiveTables>, site: string, studyInst
   return rows.length > 0;
 }
 
-/** Instances of a scope that are hidden, received or not. @param note only those that this rejection note alone hides */
-export function hiddenIn(
-  db: Kysely<ArchiveTables>,
-  site: string,
-  { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: TombstoneScope,
-  note?: string,
-): Promise<WithheldInstance[]> {
-  let query = db
-    .selectFrom('withheld_instance')
-    .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
-    .where('site', '=', site)
-    .where('study_instance_uid', '=', studyInstanceUid)
-    .where('withheld', '=', true);
-  if (seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', seriesInstanceUid);
-  if (sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', sopInstanceUid);
-  if (note !== undefined) query = query.where('note', '=', note);
-  return query.execute();
-}
-
-/** Objects of a study that Callosum made and that are shown. */
-export function shownResultsOf(
+/** Objects of a study that Callosum made, keeps and did not withdraw yet, whoever else hides them. */
+export async function resultsOf(
   db: Kysely<ArchiveTables>,
   site: string,
   studyInstanceUid: string,
 ): Promise<WithheldInstance[]> {
-  return db
-    .selectFrom('intake')
-    .select(['series_instance_uid as seriesInstanceUid', 'sop_instance_uid as sopInstanceUid'])
-    .where('site', '=', site)
-    .where('study_instance_uid', '=', studyInstanceUid)
-    .where('current', '=', true)
-    .where('issued_by_callosum', '=', true)
-    .where('withheld', '=', false)
-    .execute();
+  const { rows } = await sql<WithheldInstance>`
+    select i.series_instance_uid as "seriesInstanceUid", i.sop_instance_uid as "sopInstanceUid" from intake i
+    where i.site = ${site} and i.study_instance_uid = ${studyInstanceUid} and i.current and i.issued_by_callosum
+      and i.erased_at is null
+      and not exists (select 1 from withheld_instance w where w.site = i.site
+        and w.study_instance_uid = i.study_instance_uid and w.sop_instance_uid = i.sop_instance_uid
+        and w.withheld and ${isWithdrawn})`.execute(db);
+  return rows;
 }
 
 /** What it was decided on that the retention of a study is over. */

@@ -18,6 +18,8 @@ const markSchema = z.object({
   /** Obeyed once for each cause. */
   cause: z.string().optional(),
   instances: z.array(instance),
+  /** Of what is taken back: instances that stay hidden, since others hide them too. The version before passes over it. */
+  remaining: z.array(instance).optional(),
   admitsAgain: z.boolean(),
   eraseAt: z.string().nullable(),
   recordedAt: z.string(),

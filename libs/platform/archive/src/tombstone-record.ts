@@ -1,11 +1,12 @@
 import type { Outbox } from '@callosum/event-log';
-import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 
 import { SequenceTakenError, TombstonesChangedError } from './errors.js';
 import type { ArchiveTables } from './tables.js';
 import { tellTombstone } from './tombstone-facts.js';
 import { ownStudy } from './tombstone-lock.js';
 import type { TombstoneMark } from './tombstone-marks.js';
+import { settleInstances } from './tombstone-settle.js';
 
 export interface RecordParts {
   readonly db: Kysely<ArchiveTables>;
@@ -69,7 +70,9 @@ export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: 
     if (!inserted) return undefined;
     if (effect === 'held' || effect === 'released') await settleHold(trx, site, studyInstanceUid);
     else await settleInstances(trx, site, mark, sequence);
-    await tellTombstone(trx, outbox, { ...mark, sequence });
+    // What stays hidden is nobody's news.
+    const isTold = effect === 'held' || effect === 'released' || mark.instances.length > 0;
+    if (isTold) await tellTombstone(trx, outbox, { ...mark, sequence });
     return sequence;
   });
 }
@@ -121,39 +124,6 @@ async function sequenceOf(
   if (place.expected !== undefined && place.expected !== last) throw new TombstonesChangedError();
   if (place.exact && last >= marked) throw new SequenceTakenError();
   return Math.max(marked, last + 1);
-}
-
-async function settleInstances(
-  trx: Transaction<ArchiveTables>,
-  site: string,
-  { studyInstanceUid, effect, reason, actor, instances, admitsAgain, eraseAt }: TombstoneMark,
-  sequence: number,
-): Promise<void> {
-  const note = effect === 'hidden' && reason === 'rejection-note' ? actor : null;
-  // What several say of an instance while it is hidden adds up: it may come again only where all of them allow it, and
-  // its bytes go at the first of their times.
-  await sql`
-    insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
-      withheld, reason, admits_again, erase_at, note)
-    select ${site}, ${studyInstanceUid}, one.sop, one.series, ${sequence}::bigint, ${effect === 'hidden'}::boolean,
-      ${reason}, ${admitsAgain}::boolean, ${eraseAt}::timestamptz, ${note}::text
-    from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
-      ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
-    on conflict (site, study_instance_uid, sop_instance_uid) do update
-    set sequence = excluded.sequence, series_instance_uid = excluded.series_instance_uid,
-      withheld = excluded.withheld, reason = excluded.reason, erased = false,
-      admits_again = excluded.admits_again and (not w.withheld or w.admits_again),
-      erase_at = case when not excluded.withheld then null when w.withheld then least(w.erase_at, excluded.erase_at)
-        else excluded.erase_at end,
-      note = case when not w.withheld or w.note = excluded.note then excluded.note end
-    where w.sequence < excluded.sequence`.execute(trx);
-  await sql`
-    update intake set withheld = w.withheld from withheld_instance w
-    where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid}
-      and w.sop_instance_uid = any(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[])
-      and intake.site = w.site and intake.sop_instance_uid = w.sop_instance_uid
-      and intake.study_instance_uid = w.study_instance_uid and intake.erased_at is null
-      and intake.withheld <> w.withheld`.execute(trx);
 }
 
 /** The last word about a legal hold holds. */

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 
 import type { ArchiveTables } from './tables.js';
-import type { TombstoneEffect, TombstoneReason } from './tombstone-tables.js';
+import { isRejected, type TombstoneEffect, type TombstoneReason } from './tombstone-tables.js';
 
 /** One decision about a study. */
 export interface TombstoneEntry {
@@ -24,6 +24,8 @@ export interface TombstoneStatus {
   readonly shown: number;
   /** Received instances that are hidden and kept. */
   readonly hidden: number;
+  /** Those of the hidden ones that a note rejected: no restore shows them that does not name them. */
+  readonly rejected: number;
   readonly erased: number;
   /** When the first of the hidden ones is erased, unless a legal hold keeps it; undefined when none is to be. */
   readonly eraseAt: Date | undefined;
@@ -53,9 +55,10 @@ export async function statusOf(
     .where('site', '=', site)
     .where('study_instance_uid', '=', studyInstanceUid)
     .executeTakeFirst();
-  const { rows } = await sql<{ shown: number; hidden: number; erased: number; eraseAt: Date | null }>`
+  const { rows } = await sql<{ shown: number; hidden: number; rejected: number; erased: number; eraseAt: Date | null }>`
     select count(*) filter (where not i.withheld)::float8 as shown,
       count(*) filter (where i.withheld and i.erased_at is null)::float8 as hidden,
+      count(*) filter (where i.withheld and i.erased_at is null and ${isRejected})::float8 as rejected,
       count(*) filter (where i.erased_at is not null)::float8 as erased,
       min(w.erase_at) filter (where i.withheld and i.erased_at is null) as "eraseAt"
     from intake i left join withheld_instance w
@@ -67,6 +70,7 @@ export async function statusOf(
     legalHold: hold,
     shown: counts?.shown ?? 0,
     hidden: counts?.hidden ?? 0,
+    rejected: counts?.rejected ?? 0,
     erased: counts?.erased ?? 0,
     eraseAt: counts?.eraseAt ?? undefined,
     tombstones: tombstones.map((row) => ({

@@ -43,7 +43,19 @@ export interface WithheldRow {
   readonly erased: ColumnType<boolean, boolean | undefined, boolean>;
   /** The rejection note that alone hides it: it may take that back. Null where others do, or nobody knows. */
   readonly note: ColumnType<string | null, string | null | undefined, string | null>;
+  /** Rejected by a note, whoever else hides it: shown again only by who names it. */
+  readonly rejected: ColumnType<boolean, boolean | undefined, boolean>;
+  /** The one note that rejected it; null for several. */
+  readonly rejecting_note: ColumnType<string | null, string | null | undefined, string | null>;
+  /** Withdrawn by Callosum with its images, whoever else hides it: Callosum publishes it again. */
+  readonly withdrawn: ColumnType<boolean, boolean | undefined, boolean>;
 }
+
+// Of the row `w`. Its reason too: a replica of the version before writes no more, nor do rows that are older.
+export const isRejected = sql<boolean>`(w.rejected or w.reason = 'rejection-note')`;
+export const isWithdrawn = sql<boolean>`(w.withdrawn or w.reason = 'result-withdrawn')`;
+/** The one note that rejected it; null for several, or where nobody knows. */
+export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
 
 /** Studies of which nothing may be erased. */
 export interface LegalHoldRow {
@@ -112,6 +124,12 @@ async function createHidingNotes(db: Kysely<unknown>): Promise<void> {
   await sql`alter table withheld_instance add column note text`.execute(db);
 }
 
+/** Rows of before say it by their reason, as far as it is known. */
+async function createRejections(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table withheld_instance add column rejected boolean not null default false,
+    add column rejecting_note text, add column withdrawn boolean not null default false`.execute(db);
+}
+
 export const tombstoneMigrations: Migrations = {
   '0003-tombstones': { up: createTombstones },
   '0004-withheld-instances': addIndexes({
@@ -133,4 +151,5 @@ export const tombstoneMigrations: Migrations = {
     table: 'intake',
     on: '(site, study_instance_uid) where not current',
   }),
+  '0010-rejections': { up: createRejections },
 };

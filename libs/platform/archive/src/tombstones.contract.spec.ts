@@ -116,7 +116,7 @@ describe.skipIf(postgres.missing)(`tombstones${postgres.missing ? ` (${postgres.
     expect(await shown()).toEqual([]);
     expect(await archive.tombstones.status(study)).toMatchObject({ hidden: 2, eraseAt: undefined });
     // Once for each note, also after somebody decided otherwise.
-    await archive.tombstones.restore({ studyInstanceUid: study }, { actor: 'subject-1' });
+    await archive.tombstones.restore({ studyInstanceUid: study }, { actor: 'subject-1', rejected: true });
     expect(await archive.tombstones.hideInstances(study, [ref(early)], hide)).toMatchObject({ instances: 0 });
     expect(await shown()).toEqual([early, late].sort());
   });

@@ -1,15 +1,14 @@
 import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
-import { NothingKeptError, TombstonesChangedError } from './errors.js';
+import { NothingKeptError, RejectedError, TombstonesChangedError } from './errors.js';
 import {
-  hiddenIn,
   isGoing,
   keptIn,
   mayAllComeAgain,
   mayLetGo,
+  resultsOf,
   type RetentionOver,
-  shownResultsOf,
   type TombstoneScope,
 } from './kept-scope.js';
 import {
@@ -22,6 +21,7 @@ import {
 } from './mark-and-record.js';
 import type { PendingRow } from './pending-row.js';
 import { Readmissions } from './readmissions.js';
+import { hiddenIn, isNothing, isSame, rejectedBy } from './restorable.js';
 import type { TombstoneMark, WithheldInstance } from './tombstone-marks.js';
 import type { Stands } from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks, studiesUndecided } from './tombstone-replay.js';
@@ -47,9 +47,14 @@ export interface Hide extends Decided {
   readonly eraseAfterMs: number | null;
 }
 
+export interface Restore extends Decided {
+  /** Also what a note rejected and what Callosum withdrew; who names one instance means it whatever hides it. */
+  readonly rejected?: boolean | undefined;
+}
+
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
-/** How often a scope is read again that changes while it is hidden. */
+/** How often a scope is read again that changes while it is decided on. */
 const attemptsMax = 20;
 
 /** A mark this young may belong to a transaction that has not ended: who wrote it records it. */
@@ -72,24 +77,18 @@ export class Tombstones {
 
   /** Hides what the archive keeps of a scope now. @throws {NothingKeptError} @throws {TombstonesChangedError} */
   async hide(scope: TombstoneScope, hide: Hide): Promise<Recorded> {
-    for (let attempt = 1; ; attempt++) {
+    return whileItChanges(async (look) => {
       const instances = await this.#kept(scope);
       if (instances.length === 0) throw new NothingKeptError();
       const named = new Set(instances.map(({ sopInstanceUid }) => sopInstanceUid));
-      const look = { changed: false };
       const isWhole: Stands = async (trx) => {
         const now = await keptIn(trx, this.parts.site, scope);
         const distinct = new Set(now.map(({ sopInstanceUid }) => sopInstanceUid));
         look.changed = distinct.size !== named.size || [...distinct].some((uid) => !named.has(uid));
         return !look.changed;
       };
-      try {
-        return await this.#hide(scope.studyInstanceUid, instances, hide, isWhole);
-      } catch (error) {
-        // Between the look and the lock something came, which is of the scope too, or another series shows it now.
-        if (!look.changed || attempt >= attemptsMax) throw error;
-      }
-    }
+      return this.#hide(scope.studyInstanceUid, instances, hide, isWhole);
+    });
   }
 
   /**
@@ -139,39 +138,54 @@ export class Tombstones {
     return markAndRecord(this.parts, mark, { kind: 'last', expected: expectedSequence, stands });
   }
 
-  /** Hides objects that Callosum made, by their UIDs; those that are not shown, or not kept, are passed over. */
+  /** Withdraws objects that Callosum made, by their UIDs; those that are withdrawn already, or not kept, are passed over. */
   async hideResults(studyInstanceUid: string, sopInstanceUids: readonly string[], actor: string): Promise<Recorded> {
     const wanted = new Set(sopInstanceUids);
-    const shown = await available(shownResultsOf(this.parts.db, this.parts.site, studyInstanceUid));
-    const kept = shown.filter((one) => wanted.has(one.sopInstanceUid));
+    const results = await available(resultsOf(this.parts.db, this.parts.site, studyInstanceUid));
+    const kept = results.filter((one) => wanted.has(one.sopInstanceUid));
     return this.#hide(studyInstanceUid, kept, { reason: 'result-withdrawn', eraseAfterMs: null, actor });
   }
 
   /**
-   * Shows again what is hidden of a scope, for whatever reason. What is erased stays gone, and may be received again.
-   * @throws {NothingKeptError} when nothing of it is hidden @throws {TombstonesChangedError}
+   * Shows again what persons and retention hid of a scope. What a note rejected stays hidden unless it is named, and what
+   * Callosum withdrew with its images until it is published again: of those only what else hides them is taken back. What
+   * is erased stays gone, and may be received again.
+   * @throws {NothingKeptError} when nothing of it is hidden @throws {RejectedError} @throws {TombstonesChangedError}
    */
-  async restore(scope: TombstoneScope, { actor, expectedSequence }: Decided): Promise<Recorded> {
-    const instances = await available(hiddenIn(this.parts.db, this.parts.site, scope));
-    if (instances.length === 0) throw new NothingKeptError();
-    const mark = { ...this.#mark(scope.studyInstanceUid, 'restored', 'person', actor), instances };
-    return markAndRecord(this.parts, mark, { kind: 'last', expected: expectedSequence });
+  async restore(scope: TombstoneScope, { actor, expectedSequence, rejected }: Restore): Promise<Recorded> {
+    const { db, site } = this.parts;
+    const all = rejected ?? scope.sopInstanceUid !== undefined;
+    return whileItChanges(async (look) => {
+      const found = await available(hiddenIn(db, site, scope, all));
+      if (!found.isHidden) throw new NothingKeptError();
+      if (isNothing(found)) throw new RejectedError();
+      // A note may have come that rejects what is to be shown.
+      const stands: Stands = async (trx) => {
+        look.changed = !isSame(found, await hiddenIn(trx, site, scope, all));
+        return !look.changed;
+      };
+      const { instances, remaining } = found;
+      const mark = { ...this.#mark(scope.studyInstanceUid, 'restored', 'person', actor), instances, remaining };
+      return markAndRecord(this.parts, mark, { kind: 'last', expected: expectedSequence, stands });
+    });
   }
 
-  /** Takes back what a rejection note alone said of instances that turned out to be none of its own. */
+  /**
+   * Takes back what a rejection note said of instances that turned out to be none of its own. What others hide too stays
+   * hidden, and is not rejected any more.
+   */
   async unreject(
     studyInstanceUid: string,
     note: string,
     isWrong: (sopInstanceUid: string) => boolean,
   ): Promise<Recorded> {
     const { db, site } = this.parts;
-    const ofNote = async (from: typeof db) =>
-      (await hiddenIn(from, site, { studyInstanceUid }, note)).filter(({ sopInstanceUid }) => isWrong(sopInstanceUid));
-    const instances = await available(ofNote(db));
-    if (instances.length === 0) return nothingRecorded;
-    const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', note), instances };
+    const found = await available(rejectedBy(db, site, studyInstanceUid, note, isWrong));
+    if (isNothing(found)) return nothingRecorded;
+    const { instances, remaining } = found;
+    const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', note), instances, remaining };
     // Behind the lock: a person may have hidden one of them too.
-    const stands: Stands = async (trx) => (await ofNote(trx)).length === instances.length;
+    const stands: Stands = async (trx) => isSame(found, await rejectedBy(trx, site, studyInstanceUid, note, isWrong));
     return markAndRecord(this.parts, mark, { kind: 'last', stands });
   }
 
@@ -266,5 +280,17 @@ export class Tombstones {
     const recordedAt = this.parts.clock.now().toISOString();
     const nothing = { instances: [], admitsAgain: false, eraseAt: null };
     return { studyInstanceUid, effect, reason, actor, recordedAt, ...nothing };
+  }
+}
+
+/** Decides again where a scope changed between the look and the lock: something came, or somebody said something of it. */
+async function whileItChanges<T>(decide: (look: { changed: boolean }) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const look = { changed: false };
+    try {
+      return await decide(look);
+    } catch (error) {
+      if (!look.changed || attempt >= attemptsMax) throw error;
+    }
   }
 }

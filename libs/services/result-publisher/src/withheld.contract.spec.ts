@@ -95,6 +95,19 @@ describe('a published result whose images are withheld', () => {
     expect(await kept.tombstones.withheldAmong(study, own)).toEqual(new Set());
     expect(await listed()).toEqual([...source, ...own].toSorted());
   });
+
+  it('is published again too where somebody deleted its SEG and SR with them, and restores the study', async () => {
+    await publishWhole();
+    const own = [...archive.stored];
+    const person = { reason: 'person', eraseAfterMs: null, actor: 'somebody' } as const;
+    await kept.tombstones.hide({ studyInstanceUid: study }, person);
+    await withhold([...source, ...own]);
+    expect(await kept.tombstones.withheldAmong(study, own)).toEqual(new Set(own));
+    await restore();
+    expect(await one<DiagnosticReport>('DiagnosticReport')).toMatchObject({ status: 'preliminary' });
+    expect(await kept.tombstones.withheldAmong(study, own)).toEqual(new Set());
+    expect(await listed()).toEqual([...source, ...own].toSorted());
+  });
 });
 
 describe('a result that comes when its images are withheld already', () => {

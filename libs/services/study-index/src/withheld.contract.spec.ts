@@ -148,6 +148,19 @@ describe('instances that a tombstone withholds', () => {
     expect(await changes()).toEqual(['created 1', 'completed 1']);
   });
 
+  it('stay hidden where a restore does not name them, and are not missing, until one does', async () => {
+    const [one, two] = [await kept('a', 1), await kept('a', 2)];
+    await hide(of(1, one));
+    await hide(of(2, one, two));
+    expect(await restore(of(3, two), two)).toBe(1);
+    expect(await shown()).toEqual(uidsOf(two));
+    await tellStep(uid('s'), stated);
+    await complete();
+    expect((await changes()).at(-1)).toMatch(/^completed/);
+    expect(await restore(of(4, one), one)).toBe(1);
+    expect(await shown()).toEqual(uidsOf(one, two));
+  });
+
   it('are missing as long as they never came, whatever names them', async () => {
     const one = await kept('a', 1);
     const never = { ...one, sopInstanceUid: uid('s/a/2') };

@@ -23,11 +23,12 @@ import {
   Post,
   PreconditionFailedException,
   Put,
+  Query,
   Res,
 } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-import { MalformedUidError, PreconditionError } from '../domain/errors.js';
+import { MalformedRequestError, MalformedUidError, PreconditionError } from '../domain/errors.js';
 import { erasureGraceMs } from '../settings-tombstones.js';
 import type { StudyIndexSettings } from '../settings.js';
 
@@ -81,12 +82,23 @@ export class TombstonesHttp {
     );
   }
 
-  /** Shows again what is hidden, for whatever reason it is. @returns 404 when nothing of it is hidden */
+  /**
+   * Shows again what persons and retention hid. What a note rejected, or Callosum withdrew, is to be named: as one instance,
+   * or by `reason=rejected`.
+   * @returns 404 when nothing of it is hidden, 409 when nobody else hides it
+   */
   @Post([`${study}/restore`, `${series}/restore`, `${instance}/restore`])
   @HttpCode(200)
-  async restore(@Asked() decision: Decision, @Res({ passthrough: true }) reply: FastifyReply): Promise<Answer> {
+  async restore(
+    @Asked() decision: Decision,
+    @Query('reason') reason: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Answer> {
+    if (reason !== undefined && reason !== 'rejected')
+      throw new MalformedRequestError('reason is "rejected", or is not given');
+    const named = reason === 'rejected' ? { rejected: true } : {};
     return this.#done('restored', decision, reply, (tombstones, { scope, decided }) =>
-      tombstones.restore(scope, decided),
+      tombstones.restore(scope, { ...decided, ...named }),
     );
   }
 
@@ -152,6 +164,7 @@ const toJson = (studyInstanceUid: string, status: TombstoneStatus) => ({
   studyInstanceUid,
   shown: status.shown,
   hidden: status.hidden,
+  rejected: status.rejected,
   erased: status.erased,
   ...(status.eraseAt ? { eraseAt: status.eraseAt.toISOString() } : {}),
   ...(status.legalHold

@@ -1,0 +1,96 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+
+import type { TombstoneScope } from './kept-scope.js';
+import type { ArchiveTables } from './tables.js';
+import type { WithheldInstance } from './tombstone-marks.js';
+import { isRejected, isWithdrawn, rejectingNote } from './tombstone-tables.js';
+
+/** What a restore, or a note that is taken back, does with what is hidden of a scope. */
+export interface Restorable {
+  /** Shown again. */
+  readonly instances: WithheldInstance[];
+  /** Hidden still, by what others said: what was said beside it is taken back. */
+  readonly remaining: WithheldInstance[];
+  /** Anything is hidden, whatever is done with it. */
+  readonly isHidden: boolean;
+}
+
+interface Said {
+  readonly reason: RawBuilder<string>;
+  readonly note: RawBuilder<string | null>;
+  readonly admitsAgain: RawBuilder<boolean>;
+}
+
+/** What is said of the row `w`, which is rejected or withdrawn, once nobody else hides it. */
+export const saidAlone: Said = {
+  reason: sql<string>`case when ${isRejected} then 'rejection-note' else 'result-withdrawn' end`,
+  note: sql<string | null>`case when ${isRejected} and not ${isWithdrawn} then ${rejectingNote} end`,
+  admitsAgain: sql<boolean>`(w.admits_again or not ${isRejected})`,
+};
+
+const saysMore = sql<boolean>`(w.reason, w.note, w.admits_again, w.erase_at) is distinct from
+  (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz)`;
+
+interface Row extends WithheldInstance {
+  /** It is shown again. */
+  readonly shown: boolean;
+  /** It stays hidden, and something of what hides it is taken back. */
+  readonly changed: boolean;
+}
+
+/**
+ * Instances of a scope that are hidden, received or not.
+ * @param all also what a note rejected and what Callosum withdrew, which stay hidden otherwise
+ */
+export async function hiddenIn(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: TombstoneScope,
+  all: boolean,
+): Promise<Restorable> {
+  const ofSeries = seriesInstanceUid === undefined ? sql`true` : sql`w.series_instance_uid = ${seriesInstanceUid}`;
+  const ofInstance = sopInstanceUid === undefined ? sql`true` : sql`w.sop_instance_uid = ${sopInstanceUid}`;
+  const stays = all ? sql`false` : sql`(${isRejected} or ${isWithdrawn})`;
+  const { rows } = await sql<Row>`
+    select w.series_instance_uid as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
+      not ${stays} as shown, ${stays} and ${saysMore} as changed
+    from withheld_instance w
+    where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
+      and ${ofSeries} and ${ofInstance} order by w.sop_instance_uid`.execute(db);
+  return restorableOf(rows);
+}
+
+/** Instances of a study that this one note rejected: shown again where it alone hides them. */
+export async function rejectedBy(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  studyInstanceUid: string,
+  note: string,
+  isWrong: (sopInstanceUid: string) => boolean,
+): Promise<Restorable> {
+  const { rows } = await sql<Row>`
+    select w.series_instance_uid as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
+      w.note is not null as shown, w.note is null as changed
+    from withheld_instance w
+    where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
+      and ${isRejected} and ${rejectingNote} = ${note} order by w.sop_instance_uid`.execute(db);
+  return restorableOf(rows.filter(({ sopInstanceUid }) => isWrong(sopInstanceUid)));
+}
+
+function restorableOf(rows: readonly Row[]): Restorable {
+  const named = (chosen: readonly Row[]): WithheldInstance[] =>
+    chosen.map(({ seriesInstanceUid, sopInstanceUid }) => ({ seriesInstanceUid, sopInstanceUid }));
+  return {
+    instances: named(rows.filter(({ shown }) => shown)),
+    remaining: named(rows.filter(({ changed }) => changed)),
+    isHidden: rows.length > 0,
+  };
+}
+
+export const isNothing = ({ instances, remaining }: Restorable): boolean => instances.length + remaining.length === 0;
+
+export function isSame(one: Restorable, other: Restorable): boolean {
+  const uids = ({ instances, remaining }: Restorable): string =>
+    JSON.stringify([instances, remaining].map((named) => named.map(({ sopInstanceUid }) => sopInstanceUid)));
+  return uids(one) === uids(other);
+}

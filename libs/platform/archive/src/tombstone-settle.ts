@@ -1,0 +1,79 @@
+import { sql, type Transaction } from 'kysely';
+
+import { saidAlone } from './restorable.js';
+import type { ArchiveTables } from './tables.js';
+import type { TombstoneMark } from './tombstone-marks.js';
+import { isRejected, isWithdrawn, rejectingNote } from './tombstone-tables.js';
+
+/**
+ * What a tombstone says of instances and of the ledger's rows. Of what is hidden already it adds up: an instance may come
+ * again only where all of those who hide it allow it, and its bytes go at the first of their times.
+ */
+export async function settleInstances(
+  trx: Transaction<ArchiveTables>,
+  site: string,
+  mark: TombstoneMark,
+  sequence: number,
+): Promise<void> {
+  const { studyInstanceUid, effect, reason, actor, instances, admitsAgain, eraseAt } = mark;
+  const hides = effect === 'hidden';
+  const rejects = hides && reason === 'rejection-note';
+  const note = rejects ? actor : null;
+  const withdraws = hides && reason === 'result-withdrawn';
+  await sql`
+    insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
+      withheld, reason, admits_again, erase_at, note, rejected, rejecting_note, withdrawn)
+    select ${site}, ${studyInstanceUid}, one.sop, one.series, ${sequence}::bigint, ${hides}::boolean,
+      ${reason}, ${admitsAgain}::boolean, ${eraseAt}::timestamptz, ${note}::text,
+      ${rejects}::boolean, ${note}::text, ${withdraws}::boolean
+    from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
+      ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
+    on conflict (site, study_instance_uid, sop_instance_uid) do update
+    set sequence = excluded.sequence, series_instance_uid = excluded.series_instance_uid,
+      withheld = excluded.withheld, reason = excluded.reason, erased = false,
+      admits_again = excluded.admits_again and (not w.withheld or w.admits_again),
+      erase_at = case when not excluded.withheld then null when w.withheld then least(w.erase_at, excluded.erase_at)
+        else excluded.erase_at end,
+      note = case when not w.withheld or w.note = excluded.note then excluded.note end,
+      rejected = excluded.withheld and (excluded.rejected or (w.withheld and ${isRejected})),
+      rejecting_note = case when not excluded.withheld then null
+        when not w.withheld or not ${isRejected} then excluded.rejecting_note
+        when not excluded.rejected or ${rejectingNote} = excluded.rejecting_note then ${rejectingNote} end,
+      withdrawn = excluded.withheld and (excluded.withdrawn or (w.withheld and ${isWithdrawn}))
+    where w.sequence < excluded.sequence`.execute(trx);
+  await settleRemaining(trx, site, mark, sequence);
+  await sql`
+    update intake set withheld = w.withheld from withheld_instance w
+    where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid}
+      and w.sop_instance_uid = any(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[])
+      and intake.site = w.site and intake.sop_instance_uid = w.sop_instance_uid
+      and intake.study_instance_uid = w.study_instance_uid and intake.erased_at is null
+      and intake.withheld <> w.withheld`.execute(trx);
+}
+
+/**
+ * What stays hidden while the word of one is taken back: a person's, or retention's, of what a note rejected or Callosum
+ * withdrew; a note's, of what others hide too, who are taken for persons where only the note's reason is known.
+ */
+async function settleRemaining(
+  trx: Transaction<ArchiveTables>,
+  site: string,
+  { studyInstanceUid, reason, remaining = [] }: TombstoneMark,
+  sequence: number,
+): Promise<void> {
+  if (remaining.length === 0) return;
+  const said =
+    reason === 'rejection-note'
+      ? sql`reason = case when w.reason <> 'rejection-note' then w.reason
+          when w.withdrawn then 'result-withdrawn' else 'person' end,
+          note = null, rejected = false, rejecting_note = null`
+      : sql`reason = ${saidAlone.reason}, note = ${saidAlone.note}, admits_again = ${saidAlone.admitsAgain},
+          erase_at = null, rejected = ${isRejected}, rejecting_note = case when ${isRejected} then ${rejectingNote} end,
+          withdrawn = ${isWithdrawn}`;
+  await sql`
+    update withheld_instance w set sequence = ${sequence}::bigint, ${said}
+    where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid}
+      and w.sop_instance_uid = any(${remaining.map(({ sopInstanceUid }) => sopInstanceUid)}::text[])
+      and w.withheld and w.sequence < ${sequence}::bigint
+      and (${isRejected} or ${isWithdrawn})`.execute(trx);
+}
