@@ -1,7 +1,7 @@
 import type { DicomJsonElement } from '../json.js';
 import { dicomJsonText } from '../json-text.js';
 import type { Tag } from '../tags.js';
-import type { DatasetWriter } from './long-dataset.js';
+import type { DatasetWriter } from './dataset-writer.js';
 
 /** The DICOM JSON Model (PS3.18 F.2). */
 export class JsonWriter implements DatasetWriter {

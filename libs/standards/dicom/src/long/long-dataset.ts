@@ -1,22 +1,11 @@
-import { toDicomJson, type DicomJsonElement, type ToDicomJsonOptions } from '../json.js';
+import { toDicomJson, type ToDicomJsonOptions } from '../json.js';
 import { rangedFile, type RangedFile } from '../parse/dataset-stream.js';
 import { loopTurns } from '../parse/loop-turns.js';
 import type { RangeReader } from '../pixels/layout.js';
-import type { Tag } from '../tags.js';
+import type { DatasetWriter } from './dataset-writer.js';
 import { headerEvents } from './header-events.js';
 import { JsonWriter } from './json-writer.js';
 import { XmlWriter } from './xml-writer.js';
-
-/** Writes a dataset as it is walked. What is returned is text that belongs behind what was before. */
-export interface DatasetWriter {
-  begin(): string;
-  element(tag: Tag, element: DicomJsonElement): string;
-  sequence(tag: Tag): string;
-  item(): string;
-  itemEnd(): string;
-  sequenceEnd(): string;
-  end(): string;
-}
 
 /** Characters of a string that is given, at least, but for the last. */
 const givenCharsMin = 64 * 1024;

@@ -1,7 +1,7 @@
 import type { DicomJsonElement } from '../json.js';
 import type { Tag } from '../tags.js';
 import { attribute, attributeBegin, isCreator, xmlFoot, xmlHead } from '../xml-attributes.js';
-import type { DatasetWriter } from './long-dataset.js';
+import type { DatasetWriter } from './dataset-writer.js';
 
 /** The Native DICOM Model (PS3.19 A.1). */
 export class XmlWriter implements DatasetWriter {
