@@ -105,7 +105,7 @@ export const peerSettings = {
   CALLOSUM_DIMSE_NEWCOMERS_MAX: wholeNumber(16, 10_000)
     .default(scpLimits.newcomersMax)
     .describe(
-      'Connections without an association at the same time, of each port, TLS handshakes among them; where one more comes, the one that waits longest is cut',
+      'Connections without an association at the same time, of each port, TLS handshakes among them; where one more comes, the one that waits longest is cut. Who lowers it lowers those of one address, too',
     ),
   // Half of all by default.
   CALLOSUM_DIMSE_ADDRESS_NEWCOMERS_MAX: wholeNumber(8, 10_000)

@@ -62,7 +62,7 @@ export const worklistSettings = {
   CALLOSUM_WORKLIST_UNDATED_DAYS: wholeNumber(0, 366)
     .default(14)
     .describe(
-      'An active order without an occurrence is due each day from its authoring until the record says that it is ended, and for so many days at most; 0: on the day of its authoring alone, as where the FHIR server does not answer the modifier `:missing` (worklist.undated-refused)',
+      'An active order without an occurrence is due each day from its authoring until the record says that it is ended, and for so many days at most; 0: on the day of its authoring alone. Where the FHIR server does not answer the modifier `:missing` it is found on that day and the next (worklist.undated-refused)',
     ),
   CALLOSUM_WORKLIST_ORDERS_MAX: wholeNumber(100, 100_000)
     .default(5_000)

@@ -42,7 +42,8 @@ export const worklistProviders: Provider[] = [
       return new FindWorklist({
         orders: new FhirOrders(fhir, CALLOSUM_FHIR_URL, settings.CALLOSUM_WORKLIST_CATEGORIES, {
           days: undatedDays,
-          onRefused: (error) => logger.warn({ code: errorCode(error), err: error }, 'worklist.undated-refused'),
+          onRefused: (error) =>
+            logger.warn(error ? { code: errorCode(error), err: error } : {}, 'worklist.undated-refused'),
         }),
         site: {
           site,

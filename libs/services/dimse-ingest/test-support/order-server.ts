@@ -9,7 +9,7 @@ export interface OrderServer {
 
 /**
  * A FHIR server that answers every search with all it has of the type: what is asked for is decided by the asker, too.
- * @param asked says the status that a search is refused with, if any
+ * @param asked says the status that a search is refused with, or resources that it gives in place of these, if any
  */
 export async function startOrderServer(
   resources: readonly { readonly resourceType: string }[],
@@ -17,10 +17,11 @@ export async function startOrderServer(
 ): Promise<OrderServer> {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://here');
-    const refused = asked(url);
-    if (typeof refused === 'number' && refused >= 400) return void response.writeHead(refused).end();
+    const answer = asked(url);
+    if (typeof answer === 'number' && answer >= 400) return void response.writeHead(answer).end();
     const type = url.pathname.split('/').at(-1);
-    const entry = resources.filter(({ resourceType }) => resourceType === type).map((resource) => ({ resource }));
+    const here = Array.isArray(answer) ? (answer as typeof resources) : resources;
+    const entry = here.filter(({ resourceType }) => resourceType === type).map((resource) => ({ resource }));
     response.writeHead(200, { 'content-type': 'application/fhir+json' });
     response.end(JSON.stringify({ resourceType: 'Bundle', type: 'searchset', entry }));
   });

@@ -135,7 +135,7 @@ export const logEvents = {
     "An order cannot be said in DICOM and is in nobody's worklist: `order`, the id of its ServiceRequest, and `code`",
   ),
   'worklist.undated-refused': warn(
-    'The FHIR server answers no search with `:missing`: orders without an occurrence are on the list of the day they were written alone; tried again after an hour',
+    'The FHIR server answers no search with `:missing` (`code`), or passes over it (none): orders without an occurrence are on the lists of the day they were written and the next alone; tried again after an hour',
   ),
   'retrieve.incomplete': warn(
     'A C-MOVE or C-GET could not send all: `destination`, counts, and `code`, why the first instance failed',

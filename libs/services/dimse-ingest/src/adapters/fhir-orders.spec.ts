@@ -4,12 +4,15 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type OrderServer, startOrderServer } from '../../test-support/order-server.js';
 import { order, patient } from '../test-support/orders.js';
 import type { OrderNarrowing } from '../domain/worklist/worklist-query.js';
-import { FhirOrders } from './fhir-orders.js';
+import { FhirOrders, type UndatedOrders } from './fhir-orders.js';
 
 let server: OrderServer | undefined;
 afterEach(() => server?.close());
 
-const undatedFor = (days: number, onRefused: () => void = () => undefined) => ({ days, onRefused });
+const undatedFor = (days: number, onRefused: UndatedOrders['onRefused'] = () => undefined): UndatedOrders => ({
+  days,
+  onRefused,
+});
 
 /** Asks a server that has so many patients of the identifier for their orders. */
 async function ordersOf(patients: number): Promise<number> {
@@ -117,29 +120,42 @@ describe('a server that answers no `:missing`', () => {
     for await (const page of orders.search(day, new AbortController().signal)) found += page.length;
     return found;
   };
-  const refusing = async (status: number, onRefused: () => void, asked: URL[] = []): Promise<FhirOrders> => {
+  /** @param answer to the question for what is missing */
+  const asked = async (answer: number | readonly unknown[]) => {
+    const questions: URL[] = [];
+    const errors: unknown[] = [];
     server = await startOrderServer([patient, order()], (url) => {
-      asked.push(url);
-      return url.searchParams.has('occurrence:missing') ? status : undefined;
+      if (!url.searchParams.has('occurrence:missing')) return undefined;
+      questions.push(url);
+      return answer;
     });
     const fhir = new FhirClient({ baseUrl: server.url });
-    return new FhirOrders(fhir, server.url, ['system|imaging'], undatedFor(14, onRefused));
+    const undated = undatedFor(14, (error) => errors.push(error));
+    const orders = new FhirOrders(fhir, server.url, ['system|imaging'], undated);
+    return { orders, errors, questions };
   };
 
-  it.each([400, 405, 501])('by %s gives what it has, and is asked so again after an hour', async (status) => {
-    let refused = 0;
-    const asked: URL[] = [];
-    const orders = await refusing(status, () => refused++, asked);
-    expect([await search(orders), await search(orders)]).toEqual([1, 1]);
-    expect(refused).toBe(1);
-    expect(asked.filter(({ searchParams }) => searchParams.has('occurrence:missing'))).toHaveLength(1);
-  });
+  it.each([400, 403, 404, 405, 500, 501])(
+    'by %s gives what it has, and is asked so again after an hour',
+    async (status) => {
+      const { orders, errors, questions } = await asked(status);
+      expect([await search(orders), await search(orders)]).toEqual([1, 1]);
+      expect(errors).toMatchObject([{ status }]);
+      expect(questions).toHaveLength(1);
+    },
+  );
 
   it('as it is busy has not answered: the list is not told as whole', async () => {
-    let refused = 0;
-    const orders = await refusing(503, () => refused++);
+    const { orders, errors } = await asked(503);
     await expect(search(orders)).rejects.toMatchObject({ kind: 'unavailable' });
-    expect(refused).toBe(0);
+    expect(errors).toEqual([]);
+  });
+
+  it('and passes over it is not read to the end of all that was written in two weeks', async () => {
+    const { orders, errors, questions } = await asked([order({ id: 'of-another-day' })]);
+    expect([await search(orders), await search(orders)]).toEqual([1, 1]);
+    expect(errors).toEqual([undefined]);
+    expect(questions).toHaveLength(1);
   });
 });
 

@@ -30,8 +30,11 @@ type Pairs = Extract<SearchParams, readonly unknown[]>;
 export interface UndatedOrders {
   /** So long after its authoring. */
   readonly days: number;
-  /** The server answers no `:missing`, as HAPI does unless it is told to: it is asked again after an hour. */
-  readonly onRefused: (error: FhirRequestError) => void;
+  /**
+   * The server answers no `:missing`, as HAPI does unless it is told to: it is asked again after an hour.
+   * @param error none where it passes over it, and gives orders with a date
+   */
+  readonly onRefused: (error?: FhirRequestError) => void;
 }
 
 const askedAgainMs = 3_600_000;
@@ -71,12 +74,12 @@ export class FhirOrders implements Orders {
         : ([['identifier', escapeValue(narrowing.accessionNumber)]] as const)),
     ];
     const { from, to } = narrowing;
-    const isDated = from !== undefined || to !== undefined;
+    const hasDates = from !== undefined || to !== undefined;
     const given = new Set<string>();
     yield* this.pages([...common, ...between('occurrence', narrowing)], given, signal);
     // An order nobody gave a date counts from when it was written: the search above found it where no date was asked for.
     // Not by `occurrence:missing`: a timing that says how often and not when is an occurrence without a date.
-    if (isDated) yield* this.pages([...common, ...between('authored', narrowing)], given, signal);
+    if (hasDates) yield* this.pages([...common, ...between('authored', narrowing)], given, signal);
     if (from !== undefined) yield* this.overdue(from, common, given, signal);
   }
 
@@ -93,15 +96,21 @@ export class FhirOrders implements Orders {
     let isAnswered = false;
     try {
       for await (const page of this.pages([...common, ['occurrence:missing', 'true'], ...written], given, signal)) {
+        // All that was written in so many days: too many to look through.
+        if (page.some(({ order }) => isDated(order))) return this.refused(onRefused);
         isAnswered = true;
         yield page;
       }
     } catch (error) {
       // A worklist without them is one a modality can work with, and the one there was before.
-      if (isAnswered || !(error instanceof FhirRequestError) || error.kind !== 'invalid') throw error;
-      this.undatedAskedFrom = Date.now() + askedAgainMs;
-      onRefused(error);
+      if (isAnswered || !(error instanceof FhirRequestError) || error.kind === 'unavailable') throw error;
+      this.refused(() => onRefused(error));
     }
+  }
+
+  private refused(tell: () => void): void {
+    this.undatedAskedFrom = Date.now() + askedAgainMs;
+    tell();
   }
 
   /** @param given ids of orders that were given already: they are left out */
@@ -181,6 +190,10 @@ export class FhirOrders implements Orders {
     return parsed.base === undefined || parsed.base === this.base ? parsed.id : undefined;
   }
 }
+
+/** A timing may say how often and not when. */
+const isDated = ({ occurrenceDateTime, occurrencePeriod }: ServiceRequest): boolean =>
+  occurrenceDateTime !== undefined || occurrencePeriod !== undefined;
 
 function daysBefore(date: string, days: number): string {
   const at = new Date(`${date}T00:00:00Z`);
