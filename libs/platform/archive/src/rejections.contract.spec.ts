@@ -51,8 +51,9 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     return sop;
   };
   const ref = (sop: string) => ({ seriesInstanceUid: `${study}.1`, sopInstanceUid: sop });
-  const reject = (note: string, ...sops: string[]): Promise<Recorded> => {
-    const code = { value: '113037', scheme: 'DCM' };
+  const reject = (note: string, ...sops: string[]): Promise<Recorded> => rejectAs('113037', note, ...sops);
+  const rejectAs = (value: string, note: string, ...sops: string[]): Promise<Recorded> => {
+    const code = { value, scheme: 'DCM' };
     const hide: Hide = { reason: 'rejection-note', code, cause: newUid(), eraseAfterMs: null, actor: note };
     return archive.tombstones.hideInstances(study, sops.map(ref), hide);
   };
@@ -167,6 +168,30 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     expect(await restore({ rejected: true })).toMatchObject({ instances: 1 });
   });
 
+  it('may come again after its deletion is taken back, where the note let it (113039)', async () => {
+    await rejectAs('113039', 'note', one);
+    await remove();
+    await restore();
+    expect(await shown()).toEqual([other]);
+    await archive.store(bytesOf(one), { origin: 'dimse', source: 'CT1' });
+    expect(await shown()).toEqual([one, other].sort());
+  });
+
+  it('is published again when its note named results, too, and names nothing any more', async () => {
+    const own = newUid();
+    await archive.issue([own]);
+    const publish = () => archive.store(bytesOf(own), { origin: 'callosum', source: 'CALLOSUM' });
+    await publish();
+    await reject('note', one, own);
+    await archive.tombstones.hideResults(study, [own], 'result-publisher');
+    await publish();
+    expect(await shown()).toEqual([other]);
+    await archive.tombstones.unreject(study, 'note', () => true);
+    expect(await shown()).toEqual([one, other].sort());
+    await publish();
+    expect(await shown()).toEqual([one, other, own].sort());
+  });
+
   it('is known of rows that are older than it was said of them', async () => {
     await reject('note', one);
     await sql`update withheld_instance set rejected = false, rejecting_note = null
@@ -190,7 +215,7 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     const again = openArchive(config, objects, 1_000_000, { clock });
     const said = (from: OpenArchive) =>
       sql`select sop_instance_uid, sequence, withheld, reason, admits_again, erase_at, note, rejected, rejecting_note,
-        withdrawn from withheld_instance where study_instance_uid = ${study} order by 1`.execute(from.database.db);
+        rejection_admits, withdrawn from withheld_instance where study_instance_uid = ${study} order by 1`.execute(from.database.db);
     try {
       for await (const progress of again.archive.reconcile(0, () => Promise.resolve(100_000))) void progress;
       expect(await shown(again.archive)).toEqual([other, third].sort());

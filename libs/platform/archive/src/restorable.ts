@@ -3,7 +3,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { TombstoneScope } from './kept-scope.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
-import { isRejected, isWithdrawn, rejectingNote } from './tombstone-tables.js';
+import { isRejected, isWithdrawn, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
 
 /** What a restore, or a note that is taken back, does with what is hidden of a scope. */
 export interface Restorable {
@@ -25,7 +25,7 @@ interface Said {
 export const saidAlone: Said = {
   reason: sql<string>`case when ${isRejected} then 'rejection-note' else 'result-withdrawn' end`,
   note: sql<string | null>`case when ${isRejected} and not ${isWithdrawn} then ${rejectingNote} end`,
-  admitsAgain: sql<boolean>`(w.admits_again or not ${isRejected})`,
+  admitsAgain: sql<boolean>`case when ${isRejected} then ${rejectionAdmits} else true end`,
 };
 
 const saysMore = sql<boolean>`(w.reason, w.note, w.admits_again, w.erase_at) is distinct from

@@ -3,7 +3,7 @@ import { sql, type Transaction } from 'kysely';
 import { saidAlone } from './restorable.js';
 import type { ArchiveTables } from './tables.js';
 import type { TombstoneMark } from './tombstone-marks.js';
-import { isRejected, isWithdrawn, rejectingNote } from './tombstone-tables.js';
+import { isRejected, isWithdrawn, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
 
 /**
  * What a tombstone says of instances and of the ledger's rows. Of what is hidden already it adds up: an instance may come
@@ -22,10 +22,11 @@ export async function settleInstances(
   const withdraws = hides && reason === 'result-withdrawn';
   await sql`
     insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
-      withheld, reason, admits_again, erase_at, note, rejected, rejecting_note, withdrawn)
+      withheld, reason, admits_again, erase_at, note, rejected, rejecting_note, rejection_admits,
+      withdrawn)
     select ${site}, ${studyInstanceUid}, one.sop, one.series, ${sequence}::bigint, ${hides}::boolean,
       ${reason}, ${admitsAgain}::boolean, ${eraseAt}::timestamptz, ${note}::text,
-      ${rejects}::boolean, ${note}::text, ${withdraws}::boolean
+      ${rejects}::boolean, ${note}::text, ${rejects ? admitsAgain : null}::boolean, ${withdraws}::boolean
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     on conflict (site, study_instance_uid, sop_instance_uid) do update
@@ -39,6 +40,9 @@ export async function settleInstances(
       rejecting_note = case when not excluded.withheld then null
         when not w.withheld or not ${isRejected} then excluded.rejecting_note
         when not excluded.rejected or ${rejectingNote} = excluded.rejecting_note then ${rejectingNote} end,
+      rejection_admits = case when not excluded.withheld then null
+        when not w.withheld or not ${isRejected} then excluded.rejection_admits
+        else ${rejectionAdmits} and coalesce(excluded.rejection_admits, true) end,
       withdrawn = excluded.withheld and (excluded.withdrawn or (w.withheld and ${isWithdrawn}))
     where w.sequence < excluded.sequence`.execute(trx);
   await settleRemaining(trx, site, mark, sequence);
@@ -53,7 +57,8 @@ export async function settleInstances(
 
 /**
  * What stays hidden while the word of one is taken back: a person's, or retention's, of what a note rejected or Callosum
- * withdrew; a note's, of what others hide too, who are taken for persons where only the note's reason is known.
+ * withdrew; a note's, of what others hide too, who are taken for persons where only the note's reason is known. What
+ * Callosum alone hides then comes again when it is published.
  */
 async function settleRemaining(
   trx: Transaction<ArchiveTables>,
@@ -66,9 +71,11 @@ async function settleRemaining(
     reason === 'rejection-note'
       ? sql`reason = case when w.reason <> 'rejection-note' then w.reason
           when w.withdrawn then 'result-withdrawn' else 'person' end,
-          note = null, rejected = false, rejecting_note = null`
+          note = null, rejected = false, rejecting_note = null, rejection_admits = null,
+          admits_again = w.admits_again or w.reason = 'result-withdrawn' or (w.withdrawn and w.reason = 'rejection-note')`
       : sql`reason = ${saidAlone.reason}, note = ${saidAlone.note}, admits_again = ${saidAlone.admitsAgain},
           erase_at = null, rejected = ${isRejected}, rejecting_note = case when ${isRejected} then ${rejectingNote} end,
+          rejection_admits = case when ${isRejected} then ${rejectionAdmits} end,
           withdrawn = ${isWithdrawn}`;
   await sql`
     update withheld_instance w set sequence = ${sequence}::bigint, ${said}

@@ -47,6 +47,8 @@ export interface WithheldRow {
   readonly rejected: ColumnType<boolean, boolean | undefined, boolean>;
   /** The one note that rejected it; null for several. */
   readonly rejecting_note: ColumnType<string | null, string | null | undefined, string | null>;
+  /** Whether all notes that rejected it let it come again; null where none did, or nobody knows. */
+  readonly rejection_admits: ColumnType<boolean | null, boolean | null | undefined, boolean | null>;
   /** Withdrawn by Callosum with its images, whoever else hides it: Callosum publishes it again. */
   readonly withdrawn: ColumnType<boolean, boolean | undefined, boolean>;
 }
@@ -54,6 +56,8 @@ export interface WithheldRow {
 // Of the row `w`. Its reason too: a replica of the version before writes no more, nor do rows that are older.
 export const isRejected = sql<boolean>`(w.rejected or w.reason = 'rejection-note')`;
 export const isWithdrawn = sql<boolean>`(w.withdrawn or w.reason = 'result-withdrawn')`;
+/** Of one that is rejected; as far as it is known. */
+export const rejectionAdmits = sql<boolean>`coalesce(w.rejection_admits, w.admits_again)`;
 /** The one note that rejected it; null for several, or where nobody knows. */
 export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
 
@@ -127,7 +131,8 @@ async function createHidingNotes(db: Kysely<unknown>): Promise<void> {
 /** Rows of before say it by their reason, as far as it is known. */
 async function createRejections(db: Kysely<unknown>): Promise<void> {
   await sql`alter table withheld_instance add column rejected boolean not null default false,
-    add column rejecting_note text, add column withdrawn boolean not null default false`.execute(db);
+    add column rejecting_note text, add column rejection_admits boolean,
+    add column withdrawn boolean not null default false`.execute(db);
 }
 
 export const tombstoneMigrations: Migrations = {
