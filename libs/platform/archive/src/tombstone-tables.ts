@@ -131,8 +131,11 @@ async function createHidingNotes(db: Kysely<unknown>): Promise<void> {
 /** Rows of before say it by their reason, as far as it is known. */
 async function createRejections(db: Kysely<unknown>): Promise<void> {
   await sql`alter table withheld_instance add column rejected boolean not null default false,
-    add column rejecting_note text, add column rejection_admits boolean,
-    add column withdrawn boolean not null default false`.execute(db);
+    add column rejecting_note text, add column withdrawn boolean not null default false`.execute(db);
+}
+
+async function createRejectionAdmits(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table withheld_instance add column rejection_admits boolean`.execute(db);
 }
 
 export const tombstoneMigrations: Migrations = {
@@ -157,4 +160,5 @@ export const tombstoneMigrations: Migrations = {
     on: '(site, study_instance_uid) where not current',
   }),
   '0010-rejections': { up: createRejections },
+  '0011-rejection-admits': { up: createRejectionAdmits },
 };
