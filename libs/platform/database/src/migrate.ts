@@ -37,8 +37,9 @@ const deadlockDetected = '40P01';
 
 /**
  * Runs what is missing in `schema`, under an advisory lock: of replicas that start together one migrates and the others
- * wait. Each migration is a transaction of its own, so that no lock is held longer than its migration takes. The service's
- * role owns its schema and needs no other right.
+ * wait. Each migration is a transaction of its own, so that no lock is held longer than its migration takes; in a schema
+ * that nobody uses yet they share some, as Kysely reads the whole catalogue three times for each. The service's role owns
+ * its schema and needs no other right.
  * Migrations of a newer version that were applied before are left alone: during an upgrade, and after a rollback,
  * the older version starts on them, which is why a migration only adds what the version before can live with.
  * @throws {MigrationBusyError} and the error of the migration that failed; what was applied before it stays
@@ -57,7 +58,8 @@ export async function migrate(
     if (isWhole(await applied(session, known), migrations)) return;
     await underLock(session, known, limits.waitMs, async () => {
       // Read before: Kysely asks the provider within its transaction, which holds our only connection.
-      const all = { ...newerThan(await applied(session, known), migrations), ...migrations };
+      const names = await applied(session, known);
+      const all = { ...newerThan(names, migrations), ...migrations };
       const migrator = new Migrator({
         db: session,
         provider: { getMigrations: () => Promise.resolve(all) },
@@ -69,30 +71,43 @@ export async function migrate(
       const deadline = Date.now() + limits.waitMs;
       await sql`select set_config('statement_timeout', ${String(limits.statementTimeoutMs)}, false)`.execute(session);
       for (let done = false; !done;) {
-        done = await patiently(deadline, () => step(session, schema, migrator, migrations, limits.lockTimeoutMs));
+        done = await patiently(deadline, () =>
+          step(session, { schema, migrator, migrations, isNew: names.size === 0, lockTimeoutMs: limits.lockTimeoutMs }),
+        );
       }
     });
   };
   await allowSilence(limits.statementTimeoutMs, () => db.connection().execute(work));
 }
 
-/** The next migration. @returns true when there was none */
+interface Step {
+  readonly schema: string;
+  readonly migrator: Migrator;
+  readonly migrations: Migrations;
+  readonly lockTimeoutMs: number;
+  /** Nothing was applied when we came: nobody uses its tables yet. */
+  readonly isNew: boolean;
+}
+
+/** The next migration, or some of a new schema. @returns true when there was none */
 async function step(
   session: Kysely<never>,
-  schema: string,
-  migrator: Migrator,
-  migrations: Migrations,
-  lockTimeoutMs: number,
+  { schema, migrator, migrations, lockTimeoutMs, isNew }: Step,
 ): Promise<boolean> {
-  const next = (await migrator.getMigrations()).find(({ executedAt }) => executedAt === undefined);
+  const missing = (await migrator.getMigrations()).filter(({ executedAt }) => executedAt === undefined);
+  const [next] = missing;
   // Not in Kysely's transaction, and not under its lock either, which a replica of an older version may be waiting for.
   for (const index of migrations[next?.name ?? '']?.indexes ?? []) await buildIndex(session, schema, index);
   await sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, false)`.execute(session);
+  const together = isNew ? missing.findIndex(({ name }, at) => at > 0 && hasIndexes(migrations, name)) : 1;
+  const last = missing.at(together < 0 ? -1 : together - 1);
   // Also where nothing is missing: it is who sees that one of ours has gone.
-  const { error, results = [] } = await migrator.migrateUp();
+  const { error, results = [] } = await (last ? migrator.migrateTo(last.name) : migrator.migrateUp());
   if (error) throw error instanceof Error ? error : new Error(`migration of ${schema} failed`);
   return results.length === 0;
 }
+
+const hasIndexes = (migrations: Migrations, name: string): boolean => (migrations[name]?.indexes ?? []).length > 0;
 
 /** Tries again while a table is in use, until the deadline. */
 async function patiently<T>(deadline: number, work: () => Promise<T>): Promise<T> {
