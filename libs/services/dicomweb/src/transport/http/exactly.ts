@@ -16,6 +16,11 @@ export class LengthSaid {
     this.#left = byteCount ?? Infinity;
   }
 
+  /** All that was said has come; never where nothing was said. */
+  get isReached(): boolean {
+    return this.#left === 0;
+  }
+
   /** @returns the piece @throws {WrongLengthError} when it is too much */
   counted(piece: Uint8Array): Uint8Array {
     this.#left -= piece.length;

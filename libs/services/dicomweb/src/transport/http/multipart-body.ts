@@ -72,28 +72,53 @@ async function* body(
   ahead: boolean,
 ): AsyncGenerator<Uint8Array> {
   let next: Promise<OpenPart | undefined> | undefined;
+  let current = first;
+  /** That the part before is as long as it said. A file says that it ends in two turns of a thread. */
+  let ended: Promise<void> | undefined;
   try {
-    for (let current = first; current; current = await (next ?? nextOf(all))) {
-      next = ahead ? nextOf(all) : undefined;
+    for (; current; current = await (next ?? nextOf(all))) {
+      next = ahead ? readyNextOf(all) : undefined;
       // It is waited for later, and nobody may ever.
       next?.catch(() => undefined);
       const { part, content } = current;
       yield headOf(boundary, part);
-      // One loop and not one in another: a study is thousands of pieces.
       const length = new LengthSaid(part.byteCount);
-      for await (const piece of content as AsyncIterable<Uint8Array>) yield length.counted(piece);
+      const pieces = content[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+      // One loop and not one in another: a study is thousands of pieces.
+      while (!length.isReached) {
+        const piece = await pieces.next();
+        if (piece.done === true) break;
+        yield length.counted(piece.value);
+      }
       length.assertWhole();
+      await ended;
+      ended = endOfPart(pieces, length);
+      ended.catch(() => undefined);
       yield afterPart;
     }
+    await ended;
     yield endOf(boundary);
   } finally {
-    // Whoever goes before the end leaves a part open.
+    // Whoever goes before the end leaves a part open, and one behind it.
+    current?.content.destroy();
     void next?.then(
       (open) => open?.content.destroy(),
       () => undefined,
     );
     await all.return(undefined);
   }
+}
+
+/** @throws {WrongLengthError} when it goes on behind the length that was said */
+async function endOfPart(pieces: AsyncIterator<Uint8Array>, length: LengthSaid): Promise<void> {
+  for (let piece = await pieces.next(); piece.done !== true; piece = await pieces.next()) length.counted(piece.value);
+}
+
+/** Its first piece is on its way when its turn comes. */
+async function readyNextOf(all: AsyncGenerator<BodyPart, undefined>): Promise<OpenPart | undefined> {
+  const next = await nextOf(all);
+  next?.content.read(0);
+  return next;
 }
 
 async function nextOf(all: AsyncGenerator<BodyPart, undefined>): Promise<OpenPart | undefined> {
