@@ -11,8 +11,8 @@ export interface IndexedMetadata {
   readonly blobKey: string;
   /** Between two of them stands the base URL of the service, without a slash at its end. */
   readonly pieces: readonly DeflatedPiece[];
-  /** Sequences are left out of it, which were too long to be indexed. */
-  readonly isPartial?: boolean;
+  /** Sequences are left out of it, which were too long to be indexed; undefined where the index does not know. */
+  readonly isPartial?: boolean | undefined;
 }
 
 /** Where frames are in the blob of an instance. */

@@ -331,8 +331,11 @@ export interface MetadataFragment {
   /** The blob it was read from: after a correction the archive may already hold a newer one. */
   blobKey: string;
   pieces: DeflatedPiece[];
-  /** Sequences that would have taken too much memory are left out of it; the blob has them. */
-  isPartial: boolean;
+  /**
+   * Sequences that would have taken too much memory are left out of it; the blob has them. Absent where nobody knows: the
+   * row is of a version before, and the blob long enough to have such ones.
+   */
+  isPartial?: boolean | undefined;
 }
 
 export interface DeflatedPiece {
@@ -3020,7 +3023,7 @@ export const ReadMetadataResponse: MessageFns<ReadMetadataResponse> = {
 };
 
 function createBaseMetadataFragment(): MetadataFragment {
-  return { seriesInstanceUid: "", sopInstanceUid: "", blobKey: "", pieces: [], isPartial: false };
+  return { seriesInstanceUid: "", sopInstanceUid: "", blobKey: "", pieces: [], isPartial: undefined };
 }
 
 export const MetadataFragment: MessageFns<MetadataFragment> = {
@@ -3037,7 +3040,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     for (const v of message.pieces) {
       DeflatedPiece.encode(v!, writer.uint32(34).fork()).join();
     }
-    if (message.isPartial !== false) {
+    if (message.isPartial !== undefined) {
       writer.uint32(40).bool(message.isPartial);
     }
     return writer;
@@ -3130,7 +3133,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
         ? globalThis.Boolean(object.isPartial)
         : isSet(object.is_partial)
         ? globalThis.Boolean(object.is_partial)
-        : false,
+        : undefined,
     };
   },
 
@@ -3148,7 +3151,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     if (message.pieces?.length) {
       obj.pieces = message.pieces.map((e) => DeflatedPiece.toJSON(e));
     }
-    if (message.isPartial !== false) {
+    if (message.isPartial !== undefined) {
       obj.isPartial = message.isPartial;
     }
     return obj;
@@ -3163,7 +3166,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     message.sopInstanceUid = object.sopInstanceUid ?? "";
     message.blobKey = object.blobKey ?? "";
     message.pieces = object.pieces?.map((e) => DeflatedPiece.fromPartial(e)) || [];
-    message.isPartial = object.isPartial ?? false;
+    message.isPartial = object.isPartial ?? undefined;
     return message;
   },
 };
