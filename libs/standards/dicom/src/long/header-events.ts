@@ -1,17 +1,20 @@
-import { DicomDataset } from '../dataset.js';
+import { DicomDataset, type DicomElement } from '../dataset.js';
 import { DicomParseError } from '../errors.js';
 import { type RangedFile, walkedDataset } from '../parse/dataset-stream.js';
 import { HeaderBody } from '../parse/header-body.js';
 import { defaultParseLimits, headerMemory } from '../parse/limits.js';
 import type { Tag } from '../tags.js';
+import type { DatasetEvent } from '../transcode/walker.js';
 
 export type HeaderEvent =
-  /** A dataset of this one element. */
-  | { readonly kind: 'element'; readonly tag: Tag; readonly dataset: DicomDataset }
+  /** Text that is made of it. */
+  | { readonly kind: 'element'; readonly text: string }
   | { readonly kind: 'sequence'; readonly tag: Tag }
   | { readonly kind: 'item' }
   | { readonly kind: 'item-end' }
   | { readonly kind: 'sequence-end' };
+
+type TextOf = (tag: Tag, dataset: DicomDataset) => string;
 
 /** Elements that are remembered of the datasets around the walk: those of the longest header, and as many in its items. */
 const rememberedMax = (2 * headerMemory.topMax) / headerMemory.element;
@@ -60,9 +63,11 @@ class Levels {
 /**
  * What stands before Pixel Data, and that, element by element: nothing is kept, so that no header is too long. Values are
  * those of `readHeader`: of a repeated element the first. They come as they are stored, in the order of tags (PS3.5 7.1).
+ * @param textOf is called with a dataset of one element, which is let go then: one of unknown VR may have many in it, and who
+ * takes the text may take his time
  * Thrown when it is no dataset, or is truncated: DicomParseError. What the file's `read` throws passes.
  */
-export async function* headerEvents(file: RangedFile): AsyncGenerator<HeaderEvent> {
+export async function* headerEvents(file: RangedFile, textOf: TextOf): AsyncGenerator<HeaderEvent> {
   const { walker, offset, close } = await walkedDataset(file);
   try {
     const body = new HeaderBody(walker, offset, defaultParseLimits);
@@ -88,17 +93,26 @@ export async function* headerEvents(file: RangedFile): AsyncGenerator<HeaderEven
         case 'sequence-end':
           yield event;
           break;
-        default: {
-          const level = levels.innermost;
-          const element = await body.one(event, level.characterSet, levels.depth);
-          if (!element) break;
-          const dataset = new DicomDataset(new Map([[element.tag, element]]), level.characterSet);
-          if (element.tag === '00080005') level.characterSet = dataset.strings(element.tag).join('\\');
-          yield { kind: 'element', tag: element.tag, dataset };
-        }
+        default:
+          yield { kind: 'element', text: await textIn(event, body, levels, textOf) };
       }
     }
   } finally {
     await close();
   }
+}
+
+/** A function of its own: a generator that waits holds all that it has named. */
+async function textIn(
+  event: Extract<DatasetEvent, { kind: 'element' | 'fragments' }>,
+  body: HeaderBody,
+  { innermost: level, depth }: Levels,
+  textOf: TextOf,
+): Promise<string> {
+  const element = await body.one(event, level.characterSet, depth);
+  const elements = new Map<Tag, DicomElement>();
+  if (element) elements.set(element.tag, element);
+  const dataset = new DicomDataset(elements, level.characterSet);
+  if (event.tag === '00080005') level.characterSet = dataset.strings(event.tag).join('\\');
+  return textOf(event.tag, dataset);
 }

@@ -19,6 +19,7 @@ import {
   writeFile,
   writeFileMeta,
   type Attributes,
+  type DicomJson,
 } from '../index.js';
 
 const mebibyte = 1024 * 1024;
@@ -182,6 +183,21 @@ describe('a dataset that is written as it is walked', () => {
     const file = Buffer.concat([meta, ...tags.map((tag) => element(tag, 'LO', ''))]);
     const long = await longDataset(readerOf(file), file.length, options);
     await expect(textOf(long.json())).rejects.toThrow('too many elements');
+  });
+
+  it('names offset tables of very many frames, and does not read them', async () => {
+    const table = Buffer.alloc(8 * mebibyte);
+    const file = Buffer.concat([meta, longElement('7FE00001', 'OV', table), longElement('7FE00010', 'OB', item())]);
+    let readBytes = 0;
+    const counting = (offset: number, byteCount: number): Promise<Uint8Array> => {
+      readBytes += byteCount;
+      return readerOf(file)(offset, byteCount);
+    };
+    const long = await longDataset(counting, file.length, options);
+    const json = JSON.parse(await textOf(long.json())) as DicomJson;
+    expect(json['7FE00001']).toEqual({ vr: 'OV', BulkDataURI: 'https://pacs.example/7FE00001' });
+    expect(json['7FE00010']).toBeDefined();
+    expect(readBytes).toBeLessThan(mebibyte);
   });
 
   it('that is broken is said to be', async () => {
