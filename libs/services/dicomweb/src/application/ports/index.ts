@@ -24,6 +24,8 @@ export interface LocatedFrames {
   readonly nativeOffset: number;
   /** Bytes of a native frame; 0 where frames are no ranges of the blob, or are not known all to be in the value. */
   readonly nativeFrameBytes: number;
+  /** Of native pixels: bytes of the value; 0 where the index does not say where it ends. */
+  readonly nativeByteCount: number;
   /** Of encapsulated pixels: fragments of each frame asked for, in that order; none of one that is not there. */
   readonly frames: readonly (readonly ByteRange[])[];
 }

@@ -376,6 +376,11 @@ export interface LocateFramesResponse {
   nativeFrameBytes: bigint;
   /** Of encapsulated pixels: those asked for, in the order asked; without fragments where there is no such frame. */
   frames: FrameFragments[];
+  /**
+   * Of native pixels: bytes of the value, in which all frames are. 0 where frames are no ranges of the blob; an index of a
+   * version before has not looked where the value ends, and says 0 too.
+   */
+  nativeByteCount: bigint;
 }
 
 /**
@@ -3429,6 +3434,7 @@ function createBaseLocateFramesResponse(): LocateFramesResponse {
     nativeOffset: 0n,
     nativeFrameBytes: 0n,
     frames: [],
+    nativeByteCount: 0n,
   };
 }
 
@@ -3463,6 +3469,12 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
     }
     for (const v of message.frames) {
       FrameFragments.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.nativeByteCount !== 0n) {
+      if (BigInt.asUintN(64, message.nativeByteCount) !== message.nativeByteCount) {
+        throw new globalThis.Error("value provided for field message.nativeByteCount of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.nativeByteCount);
     }
     return writer;
   },
@@ -3544,6 +3556,14 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
             message.frames.push(FrameFragments.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.nativeByteCount = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3588,6 +3608,11 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
       frames: globalThis.Array.isArray(object?.frames)
         ? object.frames.map((e: any) => FrameFragments.fromJSON(e))
         : [],
+      nativeByteCount: isSet(object.nativeByteCount)
+        ? BigInt(object.nativeByteCount)
+        : isSet(object.native_byte_count)
+        ? BigInt(object.native_byte_count)
+        : 0n,
     };
   },
 
@@ -3617,6 +3642,9 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
     if (message.frames?.length) {
       obj.frames = message.frames.map((e) => FrameFragments.toJSON(e));
     }
+    if (message.nativeByteCount !== 0n) {
+      obj.nativeByteCount = message.nativeByteCount.toString();
+    }
     return obj;
   },
 
@@ -3639,6 +3667,9 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
       ? BigInt(object.nativeFrameBytes)
       : 0n;
     message.frames = object.frames?.map((e) => FrameFragments.fromPartial(e)) || [];
+    message.nativeByteCount = (object.nativeByteCount !== undefined && object.nativeByteCount !== null)
+      ? BigInt(object.nativeByteCount)
+      : 0n;
     return message;
   },
 };
