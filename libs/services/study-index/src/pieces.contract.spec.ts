@@ -133,21 +133,37 @@ describe('metadata in pieces', () => {
     expect(rows).toEqual([{ same: true }]);
   });
 
-  it('say of a row of before that functional groups are missing, by what else it has', async () => {
-    await send(slice('s', 'a', 1));
-    const partial = async (frames: number, ...tags: readonly string[]): Promise<boolean[]> => {
-      const groups = Object.fromEntries(tags.map((tag) => [tag, { vr: 'SQ' }]));
-      const more = JSON.stringify({ '00280008': { vr: 'IS', Value: [frames] }, ...groups });
-      await sql`update instance set metadata = metadata - '52009229' - '52009230' || ${more}::jsonb,
-        metadata_pieces = null, metadata_pieces_blob = null, image_pixel = null`.execute(database.db);
-      // The second time with the pieces that were kept the first time.
+  describe('say whether sequences are left out of them', () => {
+    /** The second time with the pieces that were kept the first time. */
+    const said = async (): Promise<(boolean | undefined)[]> => {
       const read = async () => (await collect(grpc().readMetadata(scope()))).flatMap(({ fragments }) => fragments);
       return [...(await read()), ...(await read())].map(({ isPartial }) => isPartial);
     };
-    expect(await partial(24_000, '52009229')).toEqual([true, true]);
-    expect(await partial(24_000, '52009229', '52009230')).toEqual([false, false]);
-    expect(await partial(24_000)).toEqual([false, false]);
-    expect(await partial(400, '52009229')).toEqual([false, false]);
+    const long = sql`blob_bytes = 2000000, pixel_data = 'null'`;
+    const layoutOf = (layout: object) => sql`blob_bytes = 2000000, pixel_data = ${JSON.stringify(layout)}::jsonb`;
+
+    it('as who wrote the row knows it, however long its header is', async () => {
+      await send(slice('s', 'a', 1));
+      await sql`update instance set ${long}`.execute(database.db);
+      expect(await said()).toEqual([false, false]);
+    });
+
+    it.each<[string, false | undefined, ReturnType<typeof sql>]>([
+      ['not known: it may have such', undefined, long],
+      ['none: the object is too short for that', false, sql`blob_bytes = 1600000, pixel_data = 'null'`],
+      ['none: its pixels begin before that', false, layoutOf({ nativeOffset: 900, frames: [] })],
+      ['none: its fragments begin before that', false, layoutOf({ nativeOffset: 0, frames: [[[900, 10]]] })],
+      ['not known: pixels begin behind', undefined, layoutOf({ nativeOffset: 1_700_000, frames: [] })],
+      [
+        'not known of what is deflated: it may become long',
+        undefined,
+        sql`blob_bytes = 20000, pixel_data = 'null', transfer_syntax_uid = '1.2.840.10008.1.2.1.99'`,
+      ],
+    ])('of a row of before %s', async (_, expected, state) => {
+      await send(slice('s', 'a', 1));
+      await sql`update instance set metadata_pieces = null, metadata_pieces_blob = null, ${state}`.execute(database.db);
+      expect(await said()).toEqual([expected, expected]);
+    });
   });
 
   it('of many instances come in pages and messages, each once', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { imaging } from '@callosum/contracts';
-import { cutAtBulkDataUris, type DicomJson, type ImagePixel } from '@callosum/dicom';
+import { cutAtBulkDataUris, type DicomJson } from '@callosum/dicom';
 import { deflatePiece } from '@callosum/gzip';
 import type { StudyIndexClient } from '@callosum/runtime';
 import { ClientError, Status } from 'nice-grpc';
@@ -33,7 +33,7 @@ export async function* metadataOfOlder(
     yield { sopInstanceUid, blobKey, pieces: cutAtBulkDataUris(dicomJson, bulkDataPath).map(deflatePiece) };
 }
 
-/** `LocateFrames` of one instance. */
+/** `LocateFrames` of one instance. Of native pixels undefined: it does not say where their value ends. */
 export async function framesOfOlder(
   client: StudyIndexClient,
   scope: Scope,
@@ -43,13 +43,15 @@ export async function framesOfOlder(
 ): Promise<LocatedFrames | undefined> {
   for await (const { instance, pixelData } of client.locateInstances(scope, options)) {
     if (instance?.blob?.key !== blobKey) return undefined;
+    if (pixelData?.encapsulated === false) return undefined;
     const frames = pixelData?.frames ?? [];
     return {
       // An encapsulated frame is found without.
-      image: pixelData?.encapsulated === false ? await imageOfOlder(client, scope, options) : undefined,
+      image: undefined,
       encapsulated: pixelData?.encapsulated ?? false,
-      nativeOffset: Number(pixelData?.nativeOffset ?? 0n),
-      nativeFrameBytes: Number(pixelData?.nativeFrameBytes ?? 0n),
+      nativeOffset: 0,
+      nativeFrameBytes: 0,
+      nativeByteCount: 0,
       frames: (numbers.length > 0 ? numbers.map((number) => frames[number - 1]) : frames).map(rangesOf),
     };
   }
@@ -94,26 +96,3 @@ export const isNotFound = (error: unknown): boolean => error instanceof ClientEr
 /** Fragments of a frame; none of one that is not there. */
 export const rangesOf = (frame: imaging.FrameFragments | undefined): readonly ByteRange[] =>
   (frame?.fragments ?? []).map(({ offset, byteCount }) => ({ offset: Number(offset), length: Number(byteCount) }));
-
-async function imageOfOlder(
-  client: StudyIndexClient,
-  scope: Scope,
-  options: CallOptions,
-): Promise<ImagePixel | undefined> {
-  for await (const { dicomJson } of client.streamMetadata(scope, options)) {
-    const dataset = JSON.parse(dicomJson) as DicomJson;
-    const number = (tag: string, absent: number): number => Number(dataset[tag]?.Value?.[0] ?? absent);
-    return {
-      rows: number('00280010', 0),
-      columns: number('00280011', 0),
-      frames: number('00280008', 1),
-      samplesPerPixel: number('00280002', 1),
-      bitsAllocated: number('00280100', 0),
-      bitsStored: number('00280101', 0),
-      pixelRepresentation: number('00280103', 0),
-      planarConfiguration: number('00280006', 0),
-      photometricInterpretation: String(dataset['00280004']?.Value?.[0] ?? ''),
-    };
-  }
-  return undefined;
-}

@@ -43,6 +43,7 @@ describe('frames of a series', () => {
         image: { rows: 2, columns: 3, frames: 1 },
         nativeOffset: 9n,
         nativeFrameBytes: 6n,
+        nativeByteCount: 12n,
       });
     });
     expect(asked).toEqual([
@@ -50,7 +51,7 @@ describe('frames of a series', () => {
     ]);
     expect(found).toMatchObject([
       { blobKey: 'one', located: { encapsulated: true, image: undefined, frames: [[{ offset: 7, length: 3 }]] } },
-      { blobKey: 'two', located: { image: { rows: 2, columns: 3 }, nativeOffset: 9, nativeFrameBytes: 6, frames: [] } },
+      { blobKey: 'two', located: { image: { rows: 2, columns: 3 }, nativeOffset: 9, nativeFrameBytes: 6, nativeByteCount: 12 } },
     ]);
   });
 

@@ -31,6 +31,7 @@ export class SeriesFramesGrpc implements SeriesFrames {
             encapsulated: message.encapsulated,
             nativeOffset: Number(message.nativeOffset),
             nativeFrameBytes: Number(message.nativeFrameBytes),
+            nativeByteCount: Number(message.nativeByteCount),
             frames: message.frames.map(rangesOf),
           },
         };

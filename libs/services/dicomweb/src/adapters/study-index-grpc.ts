@@ -90,6 +90,7 @@ export class StudyIndexGrpc implements StudyIndexReader {
           encapsulated: message.encapsulated,
           nativeOffset: Number(message.nativeOffset),
           nativeFrameBytes: Number(message.nativeFrameBytes),
+          nativeByteCount: Number(message.nativeByteCount),
           frames,
         };
       }

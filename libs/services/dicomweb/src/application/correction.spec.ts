@@ -60,6 +60,7 @@ function afterCorrection() {
               encapsulated: false,
               nativeOffset: layout.nativeOffset,
               nativeFrameBytes: layout.nativeFrameBytes,
+              nativeByteCount: layout.nativeFrameBytes,
               frames: [],
             }
           : undefined,

@@ -149,14 +149,16 @@ function withThoseAhead(numbers: readonly number[]): readonly number[] {
 
 /** @param asked numbers of the frames that it was asked for; empty: all. Undefined when it does not say where they lie */
 function layoutOf(located: LocatedFrames, asked: readonly number[]): PixelLayout | undefined {
-  const { image, encapsulated, nativeOffset, nativeFrameBytes } = located;
+  const { image, encapsulated, nativeOffset, nativeFrameBytes, nativeByteCount } = located;
   if (encapsulated) {
     const numbers = asked.length > 0 ? asked : located.frames.map((_, i) => i + 1);
     const found = numbers.map((number, i) => [number, located.frames[i] ?? []] as const);
     return { encapsulated, frames: framesOf(found), isWhole: asked.length === 0 };
   }
   if (!image || nativeFrameBytes === 0 || nativeFrameBytes !== Math.ceil(nativeFrameBits(image) / 8)) return undefined;
-  return { encapsulated, image, offset: nativeOffset, wordBytes: 1 };
+  // An index of a version before: what is learned is kept, and behind the end are other elements.
+  if (nativeByteCount === 0) return undefined;
+  return { encapsulated, image, offset: nativeOffset, byteCount: nativeByteCount, wordBytes: 1 };
 }
 
 /** Without those that are not there. */

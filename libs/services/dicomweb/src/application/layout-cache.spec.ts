@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { greyBytes } from '../test-support/kept.js';
 import { type EncapsulatedLayout, LayoutCache, type NativeLayout } from './layout-cache.js';
 
-const native: NativeLayout = { encapsulated: false, image: greyBytes(1, 1), offset: 7, wordBytes: 1 };
+const native: NativeLayout = { encapsulated: false, image: greyBytes(1, 1), offset: 7, byteCount: 1, wordBytes: 1 };
 const framesOf = (...numbers: number[]): EncapsulatedLayout => ({
   encapsulated: true,
   frames: new Map(numbers.map((number) => [number, [{ offset: number, length: 1 }]])),

@@ -8,8 +8,8 @@ export interface NativeLayout {
   readonly image: ImagePixel;
   /** Of the value's first byte: in the blob, or in the inflated dataset. */
   readonly offset: number;
-  /** Bytes of the value; undefined where only the index was asked, which says where frames are when all are in it. */
-  readonly byteCount?: number;
+  /** Bytes of the value. */
+  readonly byteCount: number;
   /** Bytes that are swapped together; 1 where they are little-endian already. */
   readonly wordBytes: number;
   /** Where the deflated dataset begins in the blob; undefined where it is not deflated. */

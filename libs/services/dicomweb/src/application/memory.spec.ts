@@ -19,7 +19,7 @@ import { readAccept } from '../domain/accept.js';
 import { TooLargeError } from '../domain/errors/door.js';
 import { IndexBehindError, MemoryTakenError, RetrieveEndedError } from '../domain/errors/retrieve.js';
 import { frameChoices } from '../domain/frame-choices.js';
-import { Blob, indexOf, inSyntax, readersOf } from '../test-support/kept.js';
+import { Blob, indexOf, inSyntax, locatedFragments, readersOf } from '../test-support/kept.js';
 import type { KeptInstances } from './ports/archive.js';
 import type { LocatedFrames, StudyIndexReader } from './ports/index.js';
 import type { RetrieveMemory } from './ports/memory.js';
@@ -141,7 +141,7 @@ describe('what cannot be held', () => {
 
   it('is refused for good where the index knows it, and cannot tell its frames', async () => {
     const large = new Blob(hugeHeader, jpeg, { byteCount: bytesMax });
-    const nowhere = { image: undefined, encapsulated: false, nativeOffset: 0, nativeFrameBytes: 0, frames: [] };
+    const nowhere = { ...locatedFragments([]), encapsulated: false };
     await expect(frameOf(large, retrieve, nowhere)).rejects.toBeInstanceOf(TooLargeError);
     expect(large.opened).toEqual([]);
   });

@@ -43,7 +43,7 @@ export function nativeFrames(
   const frameBits = nativeFrameBits(image);
   const byteCount = Math.ceil(frameBits / 8);
   return numbers.map((number) => {
-    const span = spanIn(instance, layout, number);
+    const span = spanIn(layout, number);
     const range: ByteRange = { offset: layout.offset + span.offset, length: span.length };
     const octets = (): Promise<Readable> => littleEndian(kept, instance, layout, range, signal);
     if (isWholeBytes(span, frameBits))
@@ -64,14 +64,12 @@ export function nativeFrames(
 }
 
 /** @throws {NotFoundError} where the value ends before the frame does */
-function spanIn(instance: KeptInstance, layout: NativeLayout, number: number): NativeSpan {
-  const frameBits = nativeFrameBits(layout.image);
-  const span = nativeSpan(number, frameBits, layout.wordBytes);
-  // The index says that all frames are in the value, but not where it ends; one of a version before had not looked.
-  const valueBytes = layout.byteCount ?? instance.byteCount - layout.offset;
-  if (number * frameBits > valueBytes * 8) throw new NotFoundError(`frame ${String(number)}`);
+function spanIn({ image, wordBytes, byteCount }: NativeLayout, number: number): NativeSpan {
+  const frameBits = nativeFrameBits(image);
+  const span = nativeSpan(number, frameBits, wordBytes);
+  if (number * frameBits > byteCount * 8) throw new NotFoundError(`frame ${String(number)}`);
   // The last word may be cut short where the value's length is no multiple of it.
-  return { ...span, length: Math.min(span.length, valueBytes - span.offset) };
+  return { ...span, length: Math.min(span.length, byteCount - span.offset) };
 }
 
 /** A range of the value of Pixel Data, or of another one, in little-endian order. */

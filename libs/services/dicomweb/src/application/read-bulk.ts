@@ -64,7 +64,8 @@ export class ReadBulk {
   async value(instance: KeptInstance, steps: readonly string[], memory: RetrieveMemory): Promise<PixelBody> {
     const found = await withHeader(this.kept, instance, memory, async (header, read) => {
       const element = await elementAt(header, read, instance.byteCount, steps);
-      if (!element || element.items) throw new NotFoundError('the attribute');
+      // A sequence is no bulk data, one that is too long for the header neither.
+      if (!element || element.vr === 'SQ') throw new NotFoundError('the attribute');
       const { notLoaded, range, value, vr } = element;
       const fragments = element.fragments?.slice(1) ?? (await iconFragments(element, read));
       if (fragments) return this.#ranges(instance, header, fragments.map(rangeOf), 'OB', memory);

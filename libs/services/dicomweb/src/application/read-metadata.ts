@@ -1,7 +1,9 @@
 import {
   DicomParseError,
   dicomJsonText,
+  isDeflated,
   lacksSequences,
+  leftOutBytesMin,
   longDataset,
   type LongDataset,
   toDicomJson,
@@ -99,7 +101,7 @@ export class ReadMetadata {
         // The dataset of a blob that a correction has replaced is not what the archive holds now.
         if (instance?.blobKey !== blobKey) continue;
         wanted.delete(sopInstanceUid);
-        yield isPartial === true ? await this.#long(instance, baseUrl, memory) : withBase(pieces, baseUrl);
+        yield (isPartial ?? mayBePartial(instance)) ? await this.#long(instance, baseUrl, memory) : withBase(pieces, baseUrl);
       }
       return true;
     } catch (error) {
@@ -157,6 +159,13 @@ const uris = ({ studyInstanceUid, seriesInstanceUid, sopInstanceUid }: KeptInsta
   const base = `${baseUrl}/dicom-web/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances/${sopInstanceUid}/bulkdata`;
   return { bulkDataUri: (path: string): string => `${base}/${path}` };
 };
+
+/**
+ * Of one whose index says nothing, because it or its row is of a version before. Whole or not would be the same entity tag,
+ * which is of the blob: who got a part would be told that he has all, ever after.
+ */
+const mayBePartial = ({ transferSyntaxUid, byteCount }: KeptInstance): boolean =>
+  isDeflated(transferSyntaxUid) || byteCount >= leftOutBytesMin;
 
 /** One that is much longer than others holds more while it waits to be taken. */
 async function* counted(texts: AsyncIterable<string>, memory: RetrieveMemory): AsyncGenerator<string> {

@@ -20,6 +20,7 @@ const located: LocatedFrames = {
   encapsulated: false,
   nativeOffset: 5,
   nativeFrameBytes: 16,
+  nativeByteCount: 16,
   frames: [],
 };
 const instanceIn = (seriesInstanceUid: string): KeptInstance => keptInstance({ seriesInstanceUid });

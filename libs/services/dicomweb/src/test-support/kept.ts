@@ -93,6 +93,7 @@ export const locatedFragments = (frames: LocatedFrames['frames']): LocatedFrames
   encapsulated: true,
   nativeOffset: 0,
   nativeFrameBytes: 0,
+  nativeByteCount: 0,
   frames,
 });
 

@@ -1,4 +1,5 @@
 import type { imaging } from '@callosum/contracts';
+import { isDeflated, leftOutBytesMin } from '@callosum/dicom';
 import type { DeflatedPiece } from '@callosum/gzip';
 import { type Kysely, sql } from 'kysely';
 
@@ -6,7 +7,7 @@ import type { InstanceScope } from '../application/queries.js';
 import { piecesOf } from '../domain/metadata-text.js';
 import { imageOfMetadata } from './image-pixel.js';
 import { fittingPage, inInstanceOrder, type InstancePosition, pagesOf } from './instance-pages.js';
-import { piecesVersion, readPieces, storedPieces } from './stored-pieces.js';
+import { type PiecesOfRow, piecesVersion, readPieces, storedPieces } from './stored-pieces.js';
 import type { StudyIndexTables } from './tables.js';
 
 /** Rows of a page at most. */
@@ -18,20 +19,18 @@ const isOfItsBlob = sql`metadata_pieces_blob is not distinct from blob_key`;
 const arePiecesOfIt = sql`(${isOfItsBlob}
   and get_byte(substring(metadata_pieces from 1 for 1), 0) = ${sql.lit(piecesVersion)})`;
 
-/**
- * Rows of before say nothing of sequences that are left out. Of an enhanced object of so many frames these are the
- * functional groups of each: where only those that all frames share are there, who asks is to look into the blob. Metadata
- * that are long have them, and are not unpacked for it.
- */
-const lacksFunctionalGroups = sql`(bytes_of_metadata < 100000 and
-  case when image_pixel is null then metadata #>> '{00280008,Value,0}' else image_pixel ->> 'frames' end ~ '^[0-9]{4,7}$'
-  and metadata ? '52009229' and not metadata ? '52009230')`;
+/** Bytes before Pixel Data are no more. A layout is left where it is when it is long, or the object itself has few bytes. */
+const headerBytes = sql`(case
+  when blob_bytes < ${sql.lit(leftOutBytesMin)} or pg_column_size(pixel_data) > 100000 then blob_bytes else
+  least(blob_bytes, nullif((pixel_data ->> 'nativeOffset')::bigint, 0), (pixel_data #>> '{frames,0,0,0}')::bigint)
+  end)::double precision`;
 
 interface FragmentRow extends InstancePosition {
   readonly blob_key: string;
   readonly pieces: Buffer | null;
   readonly text: string | null;
-  readonly lacks_groups: boolean | null;
+  readonly transfer_syntax_uid: string;
+  readonly header_bytes: number;
 }
 
 /** What was made of a row that had none. */
@@ -39,7 +38,7 @@ interface MadePieces {
   readonly sopInstanceUid: string;
   readonly blobKey: string;
   readonly pieces: readonly DeflatedPiece[];
-  readonly isPartial: boolean;
+  readonly isPartial: boolean | undefined;
 }
 
 /**
@@ -54,13 +53,15 @@ export async function* fragmentsOf(
   const pages = pagesOf((after) => {
     const page = inInstanceOrder(db, scope, after)
       .select(['series_instance_uid', 'sop_instance_uid', 'instance_number', 'blob_key'])
-      .select(['metadata', 'metadata_pieces', 'metadata_pieces_blob', 'image_pixel'])
+      .select(['metadata', 'metadata_pieces', 'metadata_pieces_blob'])
+      .select(['blob_bytes', 'transfer_syntax_uid', 'pixel_data'])
       .select(sql<number>`pg_column_size(case when ${isOfItsBlob} then metadata_pieces end)`.as('bytes_of_pieces'))
       .select(sql<number>`pg_column_size(metadata)`.as('bytes_of_metadata'))
       .limit(pageRows);
     const columns = sql`series_instance_uid, sop_instance_uid, instance_number, blob_key,
       case when ${arePiecesOfIt} then metadata_pieces end as pieces,
-      case when ${arePiecesOfIt} then null else metadata::text end as text, ${lacksFunctionalGroups} as lacks_groups`;
+      case when ${arePiecesOfIt} then null else metadata::text end as text,
+      transfer_syntax_uid, ${headerBytes} as header_bytes`;
     return fittingPage<FragmentRow>(db, page, {
       columns,
       bytes: sql`coalesce(bytes_of_pieces, bytes_of_metadata)`,
@@ -70,12 +71,12 @@ export async function* fragmentsOf(
   for await (const rows of pages) {
     const made: MadePieces[] = [];
     for (const row of rows) {
-      const stored = row.pieces ? readPieces(row.pieces) : { pieces: piecesOf(row.text ?? '{}'), isPartial: false };
+      const stored: PiecesOfRow = row.pieces ? readPieces(row.pieces) : { pieces: piecesOf(row.text ?? '{}') };
       const fragment = {
         sopInstanceUid: row.sop_instance_uid,
         blobKey: row.blob_key,
         pieces: [...stored.pieces],
-        isPartial: stored.isPartial || row.lacks_groups === true,
+        isPartial: stored.isPartial ?? (hasShortHeader(row) ? false : undefined),
       };
       if (!row.pieces) made.push(fragment);
       yield { ...fragment, seriesInstanceUid: row.series_instance_uid };
@@ -84,6 +85,10 @@ export async function* fragmentsOf(
     await keepPieces(db, made).catch(() => undefined);
   }
 }
+
+/** Rows of before say nothing of sequences that are left out: a short header has none. What is deflated may become long. */
+const hasShortHeader = ({ transfer_syntax_uid: uid, header_bytes: byteCount }: FragmentRow): boolean =>
+  !isDeflated(uid) && byteCount < leftOutBytesMin;
 
 /**
  * Writes pieces of rows that are still of the blob they were made from; a row that somebody writes is left to him. How its

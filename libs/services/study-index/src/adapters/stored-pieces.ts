@@ -7,8 +7,11 @@ export const piecesVersion = 1;
 /** What a row has of a MetadataFragment. */
 export type PiecesOfRow = Pick<imaging.MetadataFragment, 'pieces' | 'isPartial'>;
 
-/** A row's pieces: the version, and a MetadataFragment that has nothing else. */
-export const storedPieces = (pieces: readonly DeflatedPiece[], isPartial: boolean): Buffer =>
+/**
+ * A row's pieces: the version, and a MetadataFragment that has nothing else.
+ * @param isPartial undefined where nobody knows; versions before did not say it
+ */
+export const storedPieces = (pieces: readonly DeflatedPiece[], isPartial: boolean | undefined): Buffer =>
   Buffer.concat([
     Uint8Array.of(piecesVersion),
     imaging.MetadataFragment.encode(imaging.MetadataFragment.fromPartial({ pieces: [...pieces], isPartial })).finish(),

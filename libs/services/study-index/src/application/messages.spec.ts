@@ -125,7 +125,7 @@ describe('frames by message', () => {
 
   it('of native pixels are where the first begins, and how long each is', () => {
     expect([...frameMessages(native(64))]).toMatchObject([
-      { encapsulated: false, nativeOffset: 900n, nativeFrameBytes: 32n, frames: [] },
+      { encapsulated: false, nativeOffset: 900n, nativeFrameBytes: 32n, nativeByteCount: 64n, frames: [] },
     ]);
   });
 
@@ -134,7 +134,8 @@ describe('frames by message', () => {
     ['has a length that a version before did not say', native(undefined)],
     ['is of no image', { ...native(64), image: undefined }],
   ])('of a native value that %s are nowhere', (_, of) => {
-    expect([...frameMessages(of)]).toMatchObject([{ nativeOffset: 0n, nativeFrameBytes: 0n, frames: [] }]);
+    const nowhere = { nativeOffset: 0n, nativeFrameBytes: 0n, nativeByteCount: 0n, frames: [] };
+    expect([...frameMessages(of)]).toMatchObject([nowhere]);
   });
 
   it('of single bits are in a value that ends in the last byte of the last', () => {

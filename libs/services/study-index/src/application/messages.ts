@@ -76,6 +76,7 @@ export function* frameMessages(object: LocatedObject): Generator<imaging.LocateF
     encapsulated: layout?.encapsulated ?? false,
     nativeOffset: BigInt(layout?.nativeOffset ?? 0),
     nativeFrameBytes: BigInt(layout?.nativeFrameBytes ?? 0),
+    nativeByteCount: BigInt(layout?.nativeByteCount ?? 0),
     frames: frames.map((fragments) => ({
       fragments: fragments.map(([offset, byteCount]) => ({ offset: BigInt(offset), byteCount: BigInt(byteCount) })),
     })),

@@ -158,6 +158,7 @@ describe('what the index answers over gRPC', () => {
         encapsulated: true,
         nativeOffset: 0n,
         nativeFrameBytes: 0n,
+        nativeByteCount: 0n,
         frames: [
           { fragments: [{ offset: 2n ** 33n + 9_999n, byteCount: 10_000n }] },
           { fragments: [{ offset: 2n ** 33n, byteCount: 1n }] },

@@ -19,6 +19,7 @@ import {
   writeFile,
   writeFileMeta,
   type Attributes,
+  type DicomJson,
 } from '../index.js';
 
 const mebibyte = 1024 * 1024;
@@ -86,6 +87,41 @@ const small = writeFile(
   implementation,
 );
 
+/** Elements of Explicit VR Little Endian as they are, also where no writer would put them so. */
+const meta = writeFileMeta({
+  sopClassUid: '1.2.840.10008.5.1.4.1.1.7',
+  sopInstanceUid: '1.2.3.4',
+  transferSyntaxUid: ExplicitVRLittleEndian,
+  ...implementation,
+});
+const tagBytes = (tag: string): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt16LE(Number.parseInt(tag.slice(0, 4), 16), 0);
+  bytes.writeUInt16LE(Number.parseInt(tag.slice(4), 16), 2);
+  return bytes;
+};
+const lengthBytes = (length: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(length);
+  return bytes;
+};
+const element = (tag: string, vr: string, value: string): Buffer =>
+  Buffer.concat([
+    tagBytes(tag),
+    Buffer.from(vr, 'latin1'),
+    lengthBytes(value.length).subarray(0, 2),
+    Buffer.from(value, 'latin1'),
+  ]);
+const item = (...content: Buffer[]): Buffer => {
+  const bytes = Buffer.concat(content);
+  return Buffer.concat([tagBytes('FFFEE000'), lengthBytes(bytes.length), bytes]);
+};
+const longElement = (tag: string, vr: string, ...content: Buffer[]): Buffer => {
+  const bytes = Buffer.concat(content);
+  return Buffer.concat([tagBytes(tag), Buffer.from(`${vr}\0\0`, 'latin1'), lengthBytes(bytes.length), bytes]);
+};
+const sequence = (...items: Buffer[]): Buffer => longElement('00081110', 'SQ', ...items);
+
 describe('a dataset that is written as it is walked', () => {
   it.each([
     ['Explicit VR Little Endian', undefined],
@@ -103,32 +139,6 @@ describe('a dataset that is written as it is walked', () => {
   });
 
   it('has the characters of each item as its own character set has them', async () => {
-    const element = (tag: string, vr: string, value: string): Buffer => {
-      const head = Buffer.alloc(8);
-      head.writeUInt16LE(Number.parseInt(tag.slice(0, 4), 16), 0);
-      head.writeUInt16LE(Number.parseInt(tag.slice(4), 16), 2);
-      head.write(vr, 4, 'latin1');
-      head.writeUInt16LE(value.length, 6);
-      return Buffer.concat([head, Buffer.from(value, 'latin1')]);
-    };
-    const item = (...content: Buffer[]): Buffer => {
-      const head = Buffer.from([0xfe, 0xff, 0x00, 0xe0, 0, 0, 0, 0]);
-      const bytes = Buffer.concat(content);
-      head.writeUInt32LE(bytes.length, 4);
-      return Buffer.concat([head, bytes]);
-    };
-    const sequence = (...items: Buffer[]): Buffer => {
-      const head = Buffer.from([0x08, 0x00, 0x10, 0x11, 0x53, 0x51, 0, 0, 0, 0, 0, 0]);
-      const bytes = Buffer.concat(items);
-      head.writeUInt32LE(bytes.length, 8);
-      return Buffer.concat([head, bytes]);
-    };
-    const meta = writeFileMeta({
-      sopClassUid: '1.2.840.10008.5.1.4.1.1.7',
-      sopInstanceUid: '1.2.3.4',
-      transferSyntaxUid: ExplicitVRLittleEndian,
-      ...implementation,
-    });
     const file = Buffer.concat([
       meta,
       element('00080005', 'CS', 'ISO_IR 100'),
@@ -146,6 +156,48 @@ describe('a dataset that is written as it is walked', () => {
     expect(text).toBe(dicomJsonText(toDicomJson(parseFile(file).dataset, options)));
     expect(text).toContain('"äö"');
     expect(text).toContain('"Да"');
+  });
+
+  it('has the first of a repeated element, wherever the others stand, in items too', async () => {
+    const name = (value: string): Buffer => element('00100010', 'PN', value);
+    const id = (value: string): Buffer => element('00100020', 'LO', value);
+    const file = Buffer.concat([
+      meta,
+      name('A '),
+      id('1 '),
+      name('B '),
+      sequence(item(name('C '), id('3 '), name('D ')), item(name('E '))),
+      id('2 '),
+      sequence(item()),
+      name('F '),
+    ]);
+    const long = await longDataset(readerOf(file), file.length, options);
+    const text = await textOf(long.json());
+    expect(JSON.parse(text)).toEqual(toDicomJson(parseFile(file).dataset, options));
+    expect(['00100010', '00100020', '00081110'].map((tag) => text.split(`"${tag}"`).length - 1)).toEqual([3, 2, 1]);
+    expect((await textOf(long.xml())).split('keyword="PatientName"')).toHaveLength(1 + 3);
+  });
+
+  it('that has more elements than can be told apart is refused', async () => {
+    const tags = Array.from({ length: 110_000 }, (_, i) => (0x00090000 + i).toString(16).padStart(8, '0'));
+    const file = Buffer.concat([meta, ...tags.map((tag) => element(tag, 'LO', ''))]);
+    const long = await longDataset(readerOf(file), file.length, options);
+    await expect(textOf(long.json())).rejects.toThrow('too many elements');
+  });
+
+  it('names offset tables of very many frames, and does not read them', async () => {
+    const table = Buffer.alloc(8 * mebibyte);
+    const file = Buffer.concat([meta, longElement('7FE00001', 'OV', table), longElement('7FE00010', 'OB', item())]);
+    let readBytes = 0;
+    const counting = (offset: number, byteCount: number): Promise<Uint8Array> => {
+      readBytes += byteCount;
+      return readerOf(file)(offset, byteCount);
+    };
+    const long = await longDataset(counting, file.length, options);
+    const json = JSON.parse(await textOf(long.json())) as DicomJson;
+    expect(json['7FE00001']).toEqual({ vr: 'OV', BulkDataURI: 'https://pacs.example/7FE00001' });
+    expect(json['7FE00010']).toBeDefined();
+    expect(readBytes).toBeLessThan(mebibyte);
   });
 
   it('that is broken is said to be', async () => {

@@ -1,7 +1,9 @@
+import type { DicomDataset } from '../dataset.js';
 import { toDicomJson, type ToDicomJsonOptions } from '../json.js';
 import { rangedFile, type RangedFile } from '../parse/dataset-stream.js';
 import { loopTurns } from '../parse/loop-turns.js';
 import type { RangeReader } from '../pixels/layout.js';
+import type { Tag } from '../tags.js';
 import type { DatasetWriter } from './dataset-writer.js';
 import { headerEvents } from './header-events.js';
 import { JsonWriter } from './json-writer.js';
@@ -43,14 +45,16 @@ async function* written(file: RangedFile, options: ToDicomJsonOptions, writer: D
     return sequence ? `${sequence.path}/${String(sequence.items - 1)}/` : '';
   };
   yield writer.begin();
-  for await (const event of headerEvents(file)) {
+  const textOf = (tag: Tag, dataset: DicomDataset): string => {
+    const json = toDicomJson(dataset, options, pathIn())[tag];
+    // Group lengths are left out.
+    return json ? writer.element(tag, json) : '';
+  };
+  for await (const event of headerEvents(file, textOf)) {
     switch (event.kind) {
-      case 'element': {
-        const json = toDicomJson(event.dataset, options, pathIn())[event.tag];
-        // Group lengths are left out.
-        if (json) yield writer.element(event.tag, json);
+      case 'element':
+        yield event.text;
         break;
-      }
       case 'sequence':
         around.push({ path: `${pathIn()}${event.tag}`, items: 0 });
         yield writer.sequence(event.tag);

@@ -81,6 +81,9 @@ export class HeaderBody {
   async one(event: DatasetEvent, characterSet: string, depth: number): Promise<DicomElement | undefined> {
     this.#topBytes = 0;
     this.#sequenceBytes = 0;
+    // Nobody looks frames up here: offset tables are left where they are, as other long values.
+    if (event.kind === 'element' && offsetTables.has(event.tag) && event.length > heldValueBytesMax)
+      return this.#left(event.tag, event.vr, event.length, depth);
     return this.#element(event, characterSet, depth);
   }
 

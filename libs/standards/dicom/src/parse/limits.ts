@@ -55,3 +55,6 @@ export const headerMemory = {
   /** A byte of a sequence of unknown VR, which may be an element each eight bytes. */
   unknownByte: 80,
 } as const;
+
+/** A dataset of fewer bytes has no sequence that is left out of its header: no byte of one takes more memory. */
+export const leftOutBytesMin = Math.floor(headerMemory.sequencesMax / headerMemory.unknownByte);

@@ -11,8 +11,8 @@ export interface IndexedMetadata {
   readonly blobKey: string;
   /** Between two of them stands the base URL of the service, without a slash at its end. */
   readonly pieces: readonly DeflatedPiece[];
-  /** Sequences are left out of it, which were too long to be indexed. */
-  readonly isPartial?: boolean;
+  /** Sequences are left out of it, which were too long to be indexed; undefined where the index does not know. */
+  readonly isPartial?: boolean | undefined;
 }
 
 /** Where frames are in the blob of an instance. */
@@ -24,6 +24,8 @@ export interface LocatedFrames {
   readonly nativeOffset: number;
   /** Bytes of a native frame; 0 where frames are no ranges of the blob, or are not known all to be in the value. */
   readonly nativeFrameBytes: number;
+  /** Of native pixels: bytes of the value; 0 where the index does not say where it ends. */
+  readonly nativeByteCount: number;
   /** Of encapsulated pixels: fragments of each frame asked for, in that order; none of one that is not there. */
   readonly frames: readonly (readonly ByteRange[])[];
 }

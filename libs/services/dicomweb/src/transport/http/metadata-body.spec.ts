@@ -105,6 +105,18 @@ describe('metadata of which one dataset is written as it is taken', () => {
     expect(decoded(await buffer(await one.open(coding))).toString()).toContain('Long^One');
   });
 
+  it.each([json, xml, oneInXml])('that cannot be read is an error before it begins: %j', async (choice) => {
+    const broken = async function* (): AsyncGenerator<string> {
+      await Promise.reject(new Error('the store is away'));
+      yield '{';
+    };
+    async function* one(): AsyncGenerator<MetadataDataset> {
+      yield await Promise.resolve({ json: broken, xml: broken });
+    }
+    for (const [coding] of codings)
+      await expect(metadataBody(choice, one, memoryOf()).open(coding)).rejects.toThrow('the store is away');
+  });
+
   it('are deflated as gzip, though nobody had deflated them', async () => {
     const text = 'x'.repeat(100_000);
     async function* one(): AsyncGenerator<MetadataDataset> {

@@ -1,12 +1,14 @@
 import { pipeline, Readable } from 'node:stream';
 import { constants, createBrotliCompress, createGzip } from 'node:zlib';
 
+import type { LongDataset } from '@callosum/dicom';
 import { deflatePiece, type GzipPart, gzipMember, inflated } from '@callosum/gzip';
 
 import type { RetrieveMemory } from '../../application/ports/memory.js';
 import { isLong, type MetadataDataset } from '../../application/read-metadata.js';
 import type { DatasetChoice } from '../../domain/accept.js';
 import type { ContentCoding } from '../../domain/encoding.js';
+import { begun } from './begun.js';
 import { inLargePieces } from './large-pieces.js';
 import { xmlOf } from './metadata-xml.js';
 import { type BodyPart, multipartBody } from './multipart-body.js';
@@ -16,7 +18,7 @@ type Datasets = AsyncGenerator<MetadataDataset, void>;
 
 export interface MetadataBody {
   readonly contentType: string;
-  /** The first dataset is found before the body begins, so that what cannot be read has a status. */
+  /** The first dataset, or the first text of a long one, is found before the body begins: what cannot be read has a status. */
   open(coding: ContentCoding): Promise<Readable>;
 }
 
@@ -31,7 +33,7 @@ export function metadataBody(
   memory: RetrieveMemory,
 ): MetadataBody {
   if (mediaType === 'application/dicom+json')
-    return { contentType: mediaType, open: async (coding) => jsonIn(coding, await begun(read())) };
+    return { contentType: mediaType, open: async (coding) => jsonIn(coding, await begun(jsonArray(read(), coding === 'gzip'))) };
   if (!multipart)
     return {
       contentType: mediaType,
@@ -44,31 +46,34 @@ export function metadataBody(
   return { contentType, open: async (coding) => compressed(await open(), coding) };
 }
 
-/** Ready to be read on after the first. */
-async function begun(datasets: Datasets): Promise<Datasets> {
-  const first = await datasets.next();
-  return (async function* () {
-    if (first.done === true) return;
-    yield first.value;
-    yield* datasets;
-  })();
-}
-
-/** @param asGzip what is not deflated yet is to be, since it would be sent as it is */
-async function* jsonArray(datasets: Datasets, asGzip: boolean): AsyncGenerator<GzipPart> {
+/**
+ * Its first part comes when the first of a dataset is there.
+ * @param asGzip what is not deflated yet is to be, since it would be sent as it is
+ */
+async function* jsonArray(datasets: Datasets, asGzip: boolean): AsyncGenerator<GzipPart, void> {
   let before = '[';
   for await (const dataset of datasets) {
-    yield before;
-    if (!isLong(dataset)) yield* dataset;
-    else for await (const text of dataset.json()) yield asGzip ? deflatePiece(text) : text;
+    if (isLong(dataset)) yield* longJson(before, dataset, asGzip);
+    else {
+      yield before;
+      yield* dataset;
+    }
     before = ',';
   }
   yield before === '[' ? '[]' : ']';
 }
 
+async function* longJson(before: string, dataset: LongDataset, asGzip: boolean): AsyncGenerator<GzipPart> {
+  let text = before;
+  for await (const more of dataset.json()) {
+    text += more;
+    yield asGzip ? deflatePiece(text) : text;
+    text = '';
+  }
+}
+
 /** One gzip member of the pieces as they are, or what they inflate to. */
-function jsonIn(coding: ContentCoding, datasets: Datasets): Readable {
-  const text = jsonArray(datasets, coding === 'gzip');
+function jsonIn(coding: ContentCoding, text: AsyncGenerator<GzipPart>): Readable {
   if (coding === 'gzip') return Readable.from(gzipMember(text), { objectMode: false });
   return compressed(Readable.from(inLargePieces(inflated(text)), { objectMode: false }), coding);
 }

@@ -8,6 +8,7 @@ import { type DeflatedPiece, type GzipPart, inflated, isLiteral } from '@callosu
 
 import type { RetrieveMemory } from '../../application/ports/memory.js';
 import { isLong, type MetadataDataset } from '../../application/read-metadata.js';
+import { begun } from './begun.js';
 import { inLargePieces } from './large-pieces.js';
 
 /** Text of a dataset that nobody waits for: most have some KiB. */
@@ -18,11 +19,11 @@ const parsedGrowth = 8;
 /**
  * The XML of one dataset (PS3.19 A.1). A long one is written at once and kept deflated, as some twentieth of its text: what
  * it is written from is held while that takes, and not until a client has taken it, which may never be. One that is too
- * long for that is written as it is taken, from its object.
+ * long for that is written as it is taken, from its object; its first text is there before.
  * @throws {MemoryTakenError} {RetrieveEndedError}
  */
 export async function xmlOf(dataset: MetadataDataset, memory: RetrieveMemory): Promise<Readable> {
-  if (isLong(dataset)) return Readable.from(inLargePieces(utf8(dataset.xml())), { objectMode: false });
+  if (isLong(dataset)) return Readable.from(inLargePieces(utf8(await begun(dataset.xml()))), { objectMode: false });
   const byteCount = dataset.reduce((sum, part) => sum + (isLiteral(part) ? part.length : part.byteCount), 0);
   if (byteCount <= uncountedBytes) {
     await memory.hold(0);

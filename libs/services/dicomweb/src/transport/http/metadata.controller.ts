@@ -15,7 +15,7 @@ import { metadataBody } from './metadata-body.js';
 import { type ResourcePath, selectionOf } from './resource-path.js';
 
 /** Another one when the same object gives another text than before: who has the old one must not keep it. */
-const serialiser = 'metadata 2';
+const serialiser = 'metadata 3';
 
 /** Metadata, PS3.18 10.4.1.1.2. */
 @Controller('dicom-web/studies/:study')

@@ -6,9 +6,11 @@ import { multipartParts } from '@callosum/testing';
 import { describe, expect, it } from 'vitest';
 
 import type { ChosenBodies, PixelBody } from '../../application/read-frames.js';
-import { frameChoices } from '../../domain/frame-choices.js';
+import { strongETag, weakETag } from '../../domain/etag.js';
+import { contentTypeOf, frameChoices } from '../../domain/frame-choices.js';
 import { readAccept } from '../../domain/negotiate.js';
-import { bodyOf } from './pixel-answer.js';
+import { keptInstance } from '../../test-support/kept.js';
+import { bodyOf, pixelsETag } from './pixel-answer.js';
 
 const accept = 'multipart/related; type="application/octet-stream"';
 const [choice] = frameChoices(readAccept(accept, undefined), ExplicitVRLittleEndian, true);
@@ -50,4 +52,14 @@ describe('several frames as they are stored', () => {
     expect(isAhead, events.join()).toBe(ranged);
     expect(events.indexOf('opened 3') < events.indexOf('read 2'), events.join()).toBe(ranged);
   });
+});
+
+it('entity tags of pixels are others than when a frame behind the end of the value was given', () => {
+  if (!choice) throw new Error('octets are a form of frames');
+  const instance = keptInstance();
+  const form = `${contentTypeOf(choice)} ${String(choice.multipart)}`;
+  const before = ['pixels 1', instance.blobKey, 'frames 3', form];
+  const now = pixelsETag(instance, [choice], ['frames 3']);
+  expect([weakETag(before), strongETag(before)]).not.toContain(now);
+  expect(pixelsETag(instance, [choice], ['frames 3'])).toBe(now);
 });

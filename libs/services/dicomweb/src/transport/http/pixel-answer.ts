@@ -6,7 +6,7 @@ import type { Answer } from './answer.js';
 import { type BodyPart, multipartBody } from './multipart-body.js';
 
 /** Another one when the same pixels give other bytes than before: who has the old ones must not keep them. */
-const serialiser = 'pixels 1';
+const serialiser = 'pixels 2';
 
 /**
  * Of what the answer is made of: which of the forms it gets is decided by the object. Weak but for what leaves as it is

@@ -51,7 +51,7 @@ describe('a retrieve', () => {
     412: async (template) => (await serve()).ask(pathOf(template), { 'if-match': '"another"' }),
     413: async (template) => {
       const large = new Blob(ct.bytes, '1.2.840.10008.1.2.4.50', { byteCount: 2_000_000 });
-      const nowhere = { image: undefined, encapsulated: false, nativeOffset: 0, nativeFrameBytes: 0, frames: [] };
+      const nowhere = { ...locatedFragments([]), encapsulated: false };
       return (await serve(large, { index: indexOf(nowhere) })).ask(pathOf(template));
     },
     416: async (template, accept) => (await serve()).ask(pathOf(template), { accept, range: 'bytes=99999999-' }),

@@ -331,8 +331,11 @@ export interface MetadataFragment {
   /** The blob it was read from: after a correction the archive may already hold a newer one. */
   blobKey: string;
   pieces: DeflatedPiece[];
-  /** Sequences that would have taken too much memory are left out of it; the blob has them. */
-  isPartial: boolean;
+  /**
+   * Sequences that would have taken too much memory are left out of it; the blob has them. Absent where nobody knows: the
+   * row is of a version before, and the blob long enough to have such ones.
+   */
+  isPartial?: boolean | undefined;
 }
 
 export interface DeflatedPiece {
@@ -373,6 +376,11 @@ export interface LocateFramesResponse {
   nativeFrameBytes: bigint;
   /** Of encapsulated pixels: those asked for, in the order asked; without fragments where there is no such frame. */
   frames: FrameFragments[];
+  /**
+   * Of native pixels: bytes of the value, in which all frames are. 0 where frames are no ranges of the blob; an index of a
+   * version before has not looked where the value ends, and says 0 too.
+   */
+  nativeByteCount: bigint;
 }
 
 /**
@@ -3020,7 +3028,7 @@ export const ReadMetadataResponse: MessageFns<ReadMetadataResponse> = {
 };
 
 function createBaseMetadataFragment(): MetadataFragment {
-  return { seriesInstanceUid: "", sopInstanceUid: "", blobKey: "", pieces: [], isPartial: false };
+  return { seriesInstanceUid: "", sopInstanceUid: "", blobKey: "", pieces: [], isPartial: undefined };
 }
 
 export const MetadataFragment: MessageFns<MetadataFragment> = {
@@ -3037,7 +3045,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     for (const v of message.pieces) {
       DeflatedPiece.encode(v!, writer.uint32(34).fork()).join();
     }
-    if (message.isPartial !== false) {
+    if (message.isPartial !== undefined) {
       writer.uint32(40).bool(message.isPartial);
     }
     return writer;
@@ -3130,7 +3138,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
         ? globalThis.Boolean(object.isPartial)
         : isSet(object.is_partial)
         ? globalThis.Boolean(object.is_partial)
-        : false,
+        : undefined,
     };
   },
 
@@ -3148,7 +3156,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     if (message.pieces?.length) {
       obj.pieces = message.pieces.map((e) => DeflatedPiece.toJSON(e));
     }
-    if (message.isPartial !== false) {
+    if (message.isPartial !== undefined) {
       obj.isPartial = message.isPartial;
     }
     return obj;
@@ -3163,7 +3171,7 @@ export const MetadataFragment: MessageFns<MetadataFragment> = {
     message.sopInstanceUid = object.sopInstanceUid ?? "";
     message.blobKey = object.blobKey ?? "";
     message.pieces = object.pieces?.map((e) => DeflatedPiece.fromPartial(e)) || [];
-    message.isPartial = object.isPartial ?? false;
+    message.isPartial = object.isPartial ?? undefined;
     return message;
   },
 };
@@ -3426,6 +3434,7 @@ function createBaseLocateFramesResponse(): LocateFramesResponse {
     nativeOffset: 0n,
     nativeFrameBytes: 0n,
     frames: [],
+    nativeByteCount: 0n,
   };
 }
 
@@ -3460,6 +3469,12 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
     }
     for (const v of message.frames) {
       FrameFragments.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.nativeByteCount !== 0n) {
+      if (BigInt.asUintN(64, message.nativeByteCount) !== message.nativeByteCount) {
+        throw new globalThis.Error("value provided for field message.nativeByteCount of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.nativeByteCount);
     }
     return writer;
   },
@@ -3541,6 +3556,14 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
             message.frames.push(FrameFragments.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.nativeByteCount = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3585,6 +3608,11 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
       frames: globalThis.Array.isArray(object?.frames)
         ? object.frames.map((e: any) => FrameFragments.fromJSON(e))
         : [],
+      nativeByteCount: isSet(object.nativeByteCount)
+        ? BigInt(object.nativeByteCount)
+        : isSet(object.native_byte_count)
+        ? BigInt(object.native_byte_count)
+        : 0n,
     };
   },
 
@@ -3614,6 +3642,9 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
     if (message.frames?.length) {
       obj.frames = message.frames.map((e) => FrameFragments.toJSON(e));
     }
+    if (message.nativeByteCount !== 0n) {
+      obj.nativeByteCount = message.nativeByteCount.toString();
+    }
     return obj;
   },
 
@@ -3636,6 +3667,9 @@ export const LocateFramesResponse: MessageFns<LocateFramesResponse> = {
       ? BigInt(object.nativeFrameBytes)
       : 0n;
     message.frames = object.frames?.map((e) => FrameFragments.fromPartial(e)) || [];
+    message.nativeByteCount = (object.nativeByteCount !== undefined && object.nativeByteCount !== null)
+      ? BigInt(object.nativeByteCount)
+      : 0n;
     return message;
   },
 };
