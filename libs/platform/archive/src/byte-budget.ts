@@ -1,33 +1,47 @@
-interface Waiting {
-  readonly byteCount: number;
-  /** When it came. */
-  readonly since: number;
-  readonly go: () => void;
+import { type Waiting, WaitingLine } from './waiting-line.js';
+
+/** Requests that do not wait for larger ones. */
+export interface SmallOnes {
+  /** Bytes of the largest. */
+  readonly upTo: number;
+  /** Bytes that are theirs, beside those of all. */
+  readonly beside: number;
 }
 
-export interface Overtaking {
-  /** How long one that waits may be overtaken by smaller ones, in milliseconds; 0 for not at all. */
-  readonly overtakenMs: number;
+export interface BudgetOptions {
+  /** How long one that is the first to wait for room may be overtaken by those behind it, in milliseconds; 0 for not at all. */
+  readonly overtakenMs?: number;
+  readonly small?: SmallOnes;
   readonly now?: () => number;
 }
 
 /**
- * Memory that several share: who wants more than is free waits for its turn, in the order they came. One that wants much
- * may be overtaken for a while by those behind it that there is room for; nobody who has waited for longer is.
+ * Memory that several share: who wants more than is free waits for its turn, in the order they came.
+ *
+ * Small and large ones wait in a line each. Large ones leave what is beside to the small ones, and small ones, which may have
+ * all that is free, get no more than that while a large one waits for room: neither waits for those of the other that came
+ * later. One that is the first of its line may be overtaken for a while by those behind it that there is room for, and by
+ * nobody then: it waits for what is held at that time, and everybody is the first at last.
+ *
+ * One who asks, where they are told apart, has half in each line at most, or a single one of any size.
  */
 export class ByteBudget {
-  readonly #queue: Waiting[] = [];
-  readonly #overtakenMs: number;
-  readonly #now: () => number;
-  #free: number;
+  readonly #small: SmallOnes;
+  readonly #smallOnes: WaitingLine;
+  readonly #largeOnes: WaitingLine;
 
+  /** @param bytesMax what one may hold at most, and all large ones together */
   constructor(
     readonly bytesMax: number,
-    { overtakenMs, now = () => performance.now() }: Overtaking = { overtakenMs: 0 },
+    { overtakenMs = 0, small = { upTo: 0, beside: 0 }, now = () => performance.now() }: BudgetOptions = {},
   ) {
-    this.#free = bytesMax;
-    this.#overtakenMs = overtakenMs;
-    this.#now = now;
+    const isOvertaken = (first: Waiting): boolean => {
+      first.firstSince ??= now();
+      return now() - first.firstSince < overtakenMs;
+    };
+    this.#small = small;
+    this.#smallOnes = new WaitingLine(small.beside / 2, isOvertaken);
+    this.#largeOnes = new WaitingLine(bytesMax / 2, isOvertaken);
   }
 
   /** Runs `work` while it may hold `byteCount` bytes. One that wants more than there is at all waits for all of it. */
@@ -44,56 +58,54 @@ export class ByteBudget {
    * The same for what does not end with one call: the bytes are held until the function it resolves with is called. With a
    * number that gives back all but so many, and can be called again.
    * @param signal ends the waiting, with its reason
+   * @param asker opaque; undefined where those who ask cannot be told apart: they may have all together
    */
-  async take(byteCount: number, signal?: AbortSignal): Promise<(left?: number) => void> {
+  async take(byteCount: number, signal?: AbortSignal, asker?: string): Promise<(left?: number) => void> {
     let share = Math.min(byteCount, this.bytesMax);
-    await this.#turn(share, signal);
+    const line = share <= this.#small.upTo ? this.#smallOnes : this.#largeOnes;
+    await this.#turn(line, share, signal, asker);
     return (left = 0) => {
       if (left >= share) return;
-      this.#free += share - left;
+      line.giveBack(share - left, asker);
       share = left;
       this.#serve();
     };
   }
 
-  #turn(byteCount: number, signal: AbortSignal | undefined): Promise<void> {
+  #turn(
+    line: WaitingLine,
+    byteCount: number,
+    signal: AbortSignal | undefined,
+    asker: string | undefined,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const waiting: Waiting = {
         byteCount,
-        since: this.#now(),
+        asker,
         go: () => {
           signal?.removeEventListener('abort', giveUp);
           resolve();
         },
       };
       const giveUp = (): void => {
-        this.#queue.splice(this.#queue.indexOf(waiting), 1);
+        line.leave(waiting);
         reject(signal?.reason as Error);
         // Those behind it may be smaller.
         this.#serve();
       };
       signal?.addEventListener('abort', giveUp, { once: true });
-      this.#queue.push(waiting);
+      line.join(waiting);
       this.#serve();
     });
   }
 
-  /** In turn. The first has waited longest: while it may be overtaken so may all that wait before another. */
   #serve(): void {
-    for (let at = 0; at < this.#queue.length;) {
-      const waiting = this.#queue[at];
-      if (waiting && waiting.byteCount <= this.#free) {
-        this.#queue.splice(at, 1);
-        this.#free -= waiting.byteCount;
-        waiting.go();
-      } else if (this.#isOvertaken()) at++;
-      else return;
-    }
-  }
-
-  #isOvertaken(): boolean {
-    const [first] = this.#queue;
-    return first !== undefined && this.#now() - first.since < this.#overtakenMs;
+    const { beside } = this.#small;
+    const [large, small] = [this.#largeOnes, this.#smallOnes];
+    const free = (): number => this.bytesMax + beside - large.held - small.held;
+    const waits = large.serve(() => Math.min(this.bytesMax - large.held, free()));
+    // What is beside is never taken by large ones: there is always so much.
+    small.serve(waits ? () => beside - small.held : free);
   }
 }

@@ -29,8 +29,10 @@ export const retrieveControllers: Type[] = [
 
 /** Less than what a silent connection is given: who waits for memory is answered. */
 const memoryWaitMs = 60_000;
-/** Long headers wait for most of the memory: for so long frames and short ones pass, which leaves the most of their wait. */
+/** Who is the first to wait for much is passed for so long by those that there is room for: most of the wait is left then. */
 const overtakenMs = 15_000;
+/** Takes no more: any header that is parsed at once, a frame of a CT or of ultrasound, a dataset that is written as it is taken. */
+const smallBytes = 16 * 1024 * 1024;
 
 /** Where the frames of some 50,000 objects lie: those that people look at. */
 const layoutBytesMax = 64 * 1024 * 1024;
@@ -41,11 +43,10 @@ export const retrieveProviders: Provider[] = [
   {
     provide: Retrieves,
     inject: [SETTINGS],
-    useFactory: (settings: DicomwebSettings) =>
-      new Retrieves(new ByteBudget(settings.CALLOSUM_WADO_BYTES_MAX, { overtakenMs }), {
-        requestsMax: settings.CALLOSUM_WADO_REQUESTS_MAX,
-        memoryWaitMs,
-      }),
+    useFactory: ({ CALLOSUM_WADO_BYTES_MAX: bytesMax, CALLOSUM_WADO_REQUESTS_MAX: requestsMax }: DicomwebSettings) => {
+      const small = { upTo: smallBytes, beside: Math.floor(bytesMax / 2) };
+      return new Retrieves(new ByteBudget(bytesMax, { overtakenMs, small }), { requestsMax, memoryWaitMs });
+    },
   },
   {
     provide: ReadInstances,

@@ -12,7 +12,7 @@ export const retrieveSettings = {
   CALLOSUM_WADO_BYTES_MAX: wholeNumber(16 * mebibyte, Number.MAX_SAFE_INTEGER)
     .default(384 * mebibyte)
     .describe(
-      'Memory for all WADO-RS requests of a process: headers longer than 16 KiB while they are read (16 times their object, 256 MiB at most), frames that are transcoded (about four times a frame; of an instance that is transcoded as a whole up to 32 MiB of frames, and two more), long values of headers, long metadata as XML; what leaves as it is stored takes none. Requests wait for it, and one that needs more takes all of it',
+      'Memory for all WADO-RS requests of a process: headers longer than 16 KiB while they are read (16 times their object, 256 MiB at most), frames that are transcoded (about four times a frame; of an instance that is transcoded as a whole up to 32 MiB of frames, and two more), long values of headers, long metadata as XML; what leaves as it is stored takes none. Half as much is beside it for those that take up to 16 MiB, which do not wait for larger ones. One person or client that signed in has half of either at most, or one that takes more. Requests wait for it, and one that needs more takes all of it',
     ),
   CALLOSUM_INDEX_WAIT_MS: wholeNumber(0, 60_000)
     .default(2_000)

@@ -30,8 +30,10 @@ const uncountedChars = 64 * 1024;
 /** A character in memory, and in UTF-8 as it is sent. */
 const charBytes = 4;
 
-/** What the writing of a dataset that is not held takes: ranges of its object, and text that waits for the client. */
+/** What the writing of a dataset that is not held takes: ranges of its object, an element, and text. */
 const longBytes = 4 * 1024 * 1024;
+/** What is left of that while a text waits for the client: a range. */
+const rangeBytes = 1024 * 1024;
 
 /** A dataset of the DICOM JSON model: its text in parts, or one that is written as its client takes it. */
 export type MetadataDataset = readonly GzipPart[] | LongDataset;
@@ -134,9 +136,12 @@ export class ReadMetadata {
 
   /** What stands before Pixel Data, as the index reads it. */
   async #fromBlob(instance: KeptInstance, baseUrl: string, memory: RetrieveMemory): Promise<MetadataDataset> {
-    const text = await withHeader(this.kept, instance, memory, ({ dataset }) =>
-      lacksSequences(dataset) ? undefined : dicomJsonText(toDicomJson(dataset, uris(instance, baseUrl))),
-    );
+    const text = await withHeader(this.kept, instance, memory, ({ dataset }) => {
+      if (lacksSequences(dataset)) return undefined;
+      const all = dicomJsonText(toDicomJson(dataset, uris(instance, baseUrl)));
+      // More would be held until the client has taken it.
+      return all.length * charBytes <= longBytes ? all : undefined;
+    });
     if (text === undefined) return this.#long(instance, baseUrl, memory);
     // Until the next one is asked for, which is when the client has taken this one.
     if (text.length > uncountedChars) await memory.hold(Math.min(text.length * charBytes, memory.bytesMax));
@@ -167,15 +172,15 @@ const uris = ({ studyInstanceUid, seriesInstanceUid, sopInstanceUid }: KeptInsta
 const mayBePartial = ({ transferSyntaxUid, byteCount }: KeptInstance): boolean =>
   isDeflated(transferSyntaxUid) || byteCount >= leftOutBytesMin;
 
-/** One that is much longer than others holds more while it waits to be taken. */
+/** While a text waits for the client, that and what it goes on from is held: who takes nothing leaves the rest to others. */
 async function* counted(texts: AsyncIterable<string>, memory: RetrieveMemory): AsyncGenerator<string> {
-  let held = longBytes;
   try {
     for await (const text of texts) {
-      const wanted = text.length * charBytes <= longBytes / 2 ? longBytes : longBytes + text.length * charBytes;
-      if (wanted !== held) await memory.hold(Math.min(wanted, memory.bytesMax));
-      held = wanted;
+      const byteCount = rangeBytes + text.length * charBytes;
+      if (byteCount <= longBytes) memory.keep(byteCount);
+      else await memory.hold(Math.min(byteCount, memory.bytesMax));
       yield text;
+      await memory.hold(Math.min(longBytes, memory.bytesMax));
     }
   } finally {
     if (!memory.signal.aborted) await memory.hold(0);

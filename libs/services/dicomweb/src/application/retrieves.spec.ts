@@ -7,7 +7,7 @@ import { tinyCt } from '@callosum/phantom';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { readAccept } from '../domain/accept.js';
-import { RetrieveEndedError, TooManyRetrievesError } from '../domain/errors/retrieve.js';
+import { MemoryTakenError, RetrieveEndedError, TooManyRetrievesError } from '../domain/errors/retrieve.js';
 import type { KeptInstance, KeptInstances } from './ports/archive.js';
 import { ReadInstances } from './read-instances.js';
 import { Retrieves } from './retrieves.js';
@@ -127,6 +127,21 @@ describe('a retrieve whose answer has ended', () => {
     for (const one of [...pictures, ...others]) one.end();
     const all = Array.from({ length: 8 }, () => eight.begin());
     for (const one of all) one.end();
+  });
+
+  it('of one who asks leaves half of the memory to others, and may take more by itself', async () => {
+    const eight = new Retrieves(budget, { requestsMax: 8, memoryWaitMs: 50 });
+    const begin = (asker?: string) => eight.begin('stored', asker);
+    const [one, another, whole] = [begin('one'), begin('one'), begin('one')];
+    await one.hold(bytesMax / 2);
+    await expect(another.hold(1)).rejects.toBeInstanceOf(MemoryTakenError);
+    const other = begin('two');
+    await other.hold(bytesMax / 2);
+    for (const retrieve of [one, other]) retrieve.end();
+    await whole.hold(bytesMax);
+    whole.end();
+    const untold = [begin(), begin()];
+    for (const retrieve of untold) await retrieve.hold(bytesMax / 2);
   });
 
   describe('is not worked for any more', () => {

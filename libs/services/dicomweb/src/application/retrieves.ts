@@ -27,7 +27,7 @@ export class Retrieves {
 
   /**
    * Its `end` must be called when the answer has ended, however.
-   * @param asker as of {@link Places}, of those for pictures too
+   * @param asker as of {@link Places}, of those for pictures too; of the memory it has half as well
    * @throws {TooManyRetrievesError}
    */
   begin(kind: RetrieveKind = 'stored', asker?: string): Retrieve {
@@ -37,7 +37,7 @@ export class Retrieves {
       leave();
       throw new TooManyRetrievesError();
     }
-    return new Retrieve(this.memory, this.limits.memoryWaitMs, leave);
+    return new Retrieve(this.memory, this.limits.memoryWaitMs, leave, asker);
   }
 }
 
@@ -56,6 +56,7 @@ export class Retrieve implements RetrieveMemory {
     private readonly memory: MemoryBudget,
     private readonly waitMs: number,
     private readonly onEnd: () => void,
+    private readonly asker: string | undefined,
   ) {}
 
   get bytesMax(): number {
@@ -106,8 +107,9 @@ export class Retrieve implements RetrieveMemory {
   }
 
   async #take(byteCount: number): Promise<(left?: number) => void> {
+    const signal = AbortSignal.any([this.signal, AbortSignal.timeout(this.waitMs)]);
     try {
-      return await this.memory.take(byteCount, AbortSignal.any([this.signal, AbortSignal.timeout(this.waitMs)]));
+      return await this.memory.take(byteCount, signal, this.asker);
     } catch (cause) {
       this.signal.throwIfAborted();
       throw new MemoryTakenError({ cause });

@@ -18,6 +18,10 @@ export interface RetrieveMemory {
 /** The memory that all retrieves of a process share. */
 export interface MemoryBudget {
   readonly bytesMax: number;
-  /** Resolves with what gives the bytes back, or all but so many. @param signal ends the waiting, with its reason */
-  take(byteCount: number, signal: AbortSignal): Promise<(left?: number) => void>;
+  /**
+   * Resolves with what gives the bytes back, or all but so many.
+   * @param signal ends the waiting, with its reason
+   * @param asker opaque: who has half of it at most, or one thing that takes more; undefined where nobody is told apart
+   */
+  take(byteCount: number, signal: AbortSignal, asker?: string): Promise<(left?: number) => void>;
 }
