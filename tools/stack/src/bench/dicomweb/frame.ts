@@ -33,7 +33,7 @@ export async function benchFrame(bench: Bench): Promise<unknown> {
     const [first] = slices;
     if (!first) throw new Error('a series without slices');
     const pixels = Buffer.from(pixelsOf(first));
-    const again = await askInTurn(running, rounds, {
+    const again = await askInTurn(running, bench.options, {
       what: 'one frame, the same again',
       path: frameOf(first),
       headers,

@@ -21,11 +21,25 @@ export interface Question {
   readonly wrong: (answer: Buffer, headers: Answered['headers']) => string | undefined;
 }
 
+export interface Turns {
+  /** Rounds that count, after one that does not. */
+  readonly rounds: number;
+  /** Requests of the same to each receiver before them: a server that has run for a day has its code compiled. */
+  readonly warm: number;
+}
+
+/** Requests that take long warm up by being long. */
+const warmMsMax = 10_000;
+
 /**
  * How long each takes to be answered, to the last byte, over one connection that stays open.
  * @throws when an answer is not what it should be
  */
-export async function askInTurn(running: readonly Receiver[], rounds: number, question: Question): Promise<Measured> {
+export async function askInTurn(
+  running: readonly Receiver[],
+  { rounds, warm }: Turns,
+  question: Question,
+): Promise<Measured> {
   const { what, wanted, path, headers, wrong } = question;
   const clients = new Map(running.map(({ name, base }) => [name, new HttpClient(base)] as const));
   const byteCount = new Map<string, number>();
@@ -34,6 +48,8 @@ export async function askInTurn(running: readonly Receiver[], rounds: number, qu
       const answer = await client.ask(path, { headers, keep: true });
       const problem = wrong(answer.body ?? Buffer.alloc(0), answer.headers);
       if (problem !== undefined) throw new Error(`${what}, of ${name}: ${problem}`);
+      const began = performance.now();
+      for (let n = 0; n < warm && performance.now() - began < warmMsMax; n++) await client.ask(path, { headers });
     }
     const runs = new Map(
       [...clients].map(([name, client]) => [

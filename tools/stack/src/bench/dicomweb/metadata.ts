@@ -18,14 +18,14 @@ const codings: readonly (readonly [string, string])[] = [
 
 /** Metadata of one series (PS3.18 10.4.1.1.2), all instances of it. */
 export async function benchMetadata(bench: Bench): Promise<unknown> {
-  const { instances, places, print, rounds } = bench.options;
+  const { instances, places, print } = bench.options;
   const objects = await ctObjects(places.objects, 1, instances);
   const [study = ''] = objects.studyInstanceUids;
   return withLoaded(bench, objects, async (running) => {
     const measured: Measured[] = [];
     for (const [how, coding] of codings)
       measured.push(
-        await askInTurn(running, rounds, {
+        await askInTurn(running, bench.options, {
           what: `metadata of ${String(instances)} instances, ${how}`,
           path: `/studies/${study}/metadata`,
           headers: { accept: 'application/dicom+json', 'accept-encoding': coding },

@@ -15,6 +15,8 @@ import { type ReceiverName, receiverNames } from './receiver.js';
 export interface DicomwebOptions extends Comparison<string, ReceiverName> {
   /** CT objects of 0.5 MB in one store. */
   readonly count: number;
+  /** Requests of each receiver before one is timed, for at most ten seconds. */
+  readonly warm: number;
   /** Instances of the series whose metadata is asked for. */
   readonly instances: number;
   /** Bytes of the study that is retrieved. */
@@ -46,6 +48,7 @@ export function readArguments(dataDir: string, args: readonly string[], partName
     options: {
       ...comparisonOptions(join(dataDir, 'dicomweb'), receiverNames),
       count: { type: 'string', default: '200' },
+      warm: { type: 'string', default: '30' },
       instances: { type: 'string', default: '400' },
       'study-mb': { type: 'string', default: '210' },
       clients: { type: 'string', default: '50' },
@@ -59,6 +62,7 @@ export function readArguments(dataDir: string, args: readonly string[], partName
     dir: values.dir,
     ...readComparison({ values, positionals }, partNames, receiverNames),
     count: whole('--count', values.count, 1, 100_000),
+    warm: whole('--warm', values.warm, 0, 10_000),
     instances: whole('--instances', values.instances, 1, 10_000),
     studyBytes: whole('--study-mb', values['study-mb'], 1, 4_000) * 1_000_000,
     clients: whole('--clients', values.clients, 1, 1_000),

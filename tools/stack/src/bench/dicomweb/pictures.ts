@@ -44,7 +44,7 @@ export async function benchPictures(bench: Bench): Promise<unknown> {
     const measured: Measured[] = [];
     for (const { what, type, query, begins } of kinds)
       measured.push(
-        await askInTurn(running, rounds, {
+        await askInTurn(running, bench.options, {
           what,
           path: `${first.path}/rendered${query}`,
           headers: { accept: type },

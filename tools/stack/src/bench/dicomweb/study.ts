@@ -10,13 +10,13 @@ const wanted = 1;
 
 /** A whole study as it is stored (PS3.18 10.4.1.1.1), of CT slices of half a megabyte. */
 export async function benchStudy(bench: Bench): Promise<unknown> {
-  const { places, print, rounds, studyBytes } = bench.options;
+  const { places, print, studyBytes } = bench.options;
   const count = Math.ceil(studyBytes / (512 * 512 * 2));
   const objects = await ctObjects(places.objects, 1, count);
   const [study = ''] = objects.studyInstanceUids;
   return withLoaded(bench, objects, async (running) => {
     const measured: Measured[] = [
-      await askInTurn(running, rounds, {
+      await askInTurn(running, bench.options, {
         what: `study of ${String(count)} objects, ${String(Math.round(studyBytes / 1e6))} MB`,
         path: `/studies/${study}`,
         headers: { accept: 'multipart/related; type="application/dicom"; transfer-syntax=*' },
