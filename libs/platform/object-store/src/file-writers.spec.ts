@@ -12,6 +12,10 @@ describe('the thread of a further object', () => {
     ['is the one with a slice more', [thread('a', 1, mebibyte), thread('b', 2, 0)], 'a'],
     ['is the one whose bytes are fewer', [thread('a', 1, 2 * mebibyte), thread('b', 1, mebibyte)], 'b'],
   ])('%s', (_what, threads, name) => {
-    expect(leastBusyOf(threads).name).toBe(name);
+    expect(leastBusyOf(threads)?.name).toBe(name);
+  });
+
+  it('is a new one where there is none', () => {
+    expect(leastBusyOf([])).toBeUndefined();
   });
 });

@@ -14,7 +14,7 @@ const idleSegmentsMax = 16;
 /** Bytes of an object whose flush holds up what ends beside it as long as one more object does. */
 const bytesLikeAnObject = 16 * 1024 * 1024;
 /** They wait for the disk more than for the processor; with more than four the processor's share grew again (ADR 86). */
-const threadCount = 4;
+const threadsMax = 4;
 /** From sources, in tests, the thread's file is TypeScript, which Node runs by stripping its types. */
 const threadFile = import.meta.url.endsWith('.ts') ? './file-writer-thread.ts' : './file-writer-thread.js';
 
@@ -64,15 +64,9 @@ class WriterThread {
   }
 }
 
-/**
- * Which of them flushes a further object soonest: a flush of gigabytes holds up whatever ends in its thread.
- * @param threads one at least
- */
-export const leastBusyOf = <T extends Pick<WriterThread, 'objects' | 'bytes'>>(threads: readonly T[]): T =>
-  threads.reduce((best, thread) => (loadOf(thread) < loadOf(best) ? thread : best));
-
-const loadOf = ({ objects, bytes }: Pick<WriterThread, 'objects' | 'bytes'>): number =>
-  objects + bytes / bytesLikeAnObject;
+/** Which of them flushes a further object soonest: a flush of gigabytes holds up whatever ends in its thread. */
+export const leastBusyOf = <T extends Pick<WriterThread, 'objects' | 'bytes'>>(threads: readonly T[]): T | undefined =>
+  threads.toSorted((a, b) => a.objects - b.objects + (a.bytes - b.bytes) / bytesLikeAnObject)[0];
 
 const threadLost = (cause?: unknown): ObjectStoreUnavailableError =>
   new ObjectStoreUnavailableError('a thread that writes ended', { cause });
@@ -101,11 +95,13 @@ export class FileWriters {
     return new ObjectFile(id, staging, thread, segments, tailFrom);
   }
 
-  /** All are started with the first object: a thread takes 15 MiB, which should not come with the load. */
   #leastBusy(): WriterThread {
-    for (let index = 0; index < threadCount; index++)
-      if (this.#threads[index]?.lost !== false) this.#threads[index] = new WriterThread();
-    return leastBusyOf(this.#threads);
+    for (const [index, thread] of this.#threads.entries()) if (thread.lost) this.#threads[index] = new WriterThread();
+    const best = leastBusyOf(this.#threads);
+    if (best && (best.objects === 0 || this.#threads.length >= threadsMax)) return best;
+    const started = new WriterThread();
+    this.#threads.push(started);
+    return started;
   }
 }
 
