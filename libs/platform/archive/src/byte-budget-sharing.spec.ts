@@ -112,8 +112,7 @@ describe.each(Array.from({ length: 20 }, (_, seed) => seed))('small and large on
       if (firstLarge) {
         expect(firstLarge.byteCount).toBeGreaterThan(Math.min(free, bytesMax - many.held));
         // Nor does it wait for small ones that come later: those get no more than what is beside.
-        if (waited.some(({ isSmall, held }) => isSmall && held > 0))
-          expect(few.held).toBeLessThanOrEqual(small.beside);
+        if (waited.some(({ isSmall, held }) => isSmall && held > 0)) expect(few.held).toBeLessThanOrEqual(small.beside);
       } else if (first && !isOvertaken) expect(first.byteCount).toBeGreaterThan(free);
       for (const asker of ['a', 'b', 'c'])
         for (const { holding, share } of [

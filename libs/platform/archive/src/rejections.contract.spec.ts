@@ -215,7 +215,9 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     const again = openArchive(config, objects, 1_000_000, { clock });
     const said = (from: OpenArchive) =>
       sql`select sop_instance_uid, sequence, withheld, reason, admits_again, erase_at, note, rejected, rejecting_note,
-        rejection_admits, withdrawn from withheld_instance where study_instance_uid = ${study} order by 1`.execute(from.database.db);
+        rejection_admits, withdrawn from withheld_instance where study_instance_uid = ${study} order by 1`.execute(
+        from.database.db,
+      );
     try {
       for await (const progress of again.archive.reconcile(0, () => Promise.resolve(100_000))) void progress;
       expect(await shown(again.archive)).toEqual([other, third].sort());

@@ -51,7 +51,10 @@ describe('frames of a series', () => {
     ]);
     expect(found).toMatchObject([
       { blobKey: 'one', located: { encapsulated: true, image: undefined, frames: [[{ offset: 7, length: 3 }]] } },
-      { blobKey: 'two', located: { image: { rows: 2, columns: 3 }, nativeOffset: 9, nativeFrameBytes: 6, nativeByteCount: 12 } },
+      {
+        blobKey: 'two',
+        located: { image: { rows: 2, columns: 3 }, nativeOffset: 9, nativeFrameBytes: 6, nativeByteCount: 12 },
+      },
     ]);
   });
 

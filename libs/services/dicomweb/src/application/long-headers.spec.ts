@@ -102,7 +102,9 @@ describe('metadata of an object whose functional groups are too many to be index
     expect(await isWritten({})).toEqual([true]);
     expect(await isWritten({ byteCount: 1_600_000 })).toEqual([false]);
     // What is deflated may become long.
-    expect(await isWritten({ byteCount: 1_600_000, transferSyntaxUid: DeflatedExplicitVRLittleEndian })).toEqual([true]);
+    expect(await isWritten({ byteCount: 1_600_000, transferSyntaxUid: DeflatedExplicitVRLittleEndian })).toEqual([
+      true,
+    ]);
   });
 
   it('are written so too where the index does not know the object yet', async () => {

@@ -103,7 +103,9 @@ export class ReadMetadata {
         // The dataset of a blob that a correction has replaced is not what the archive holds now.
         if (instance?.blobKey !== blobKey) continue;
         wanted.delete(sopInstanceUid);
-        yield (isPartial ?? mayBePartial(instance)) ? await this.#long(instance, baseUrl, memory) : withBase(pieces, baseUrl);
+        yield (isPartial ?? mayBePartial(instance))
+          ? await this.#long(instance, baseUrl, memory)
+          : withBase(pieces, baseUrl);
       }
       return true;
     } catch (error) {

@@ -33,7 +33,10 @@ export function metadataBody(
   memory: RetrieveMemory,
 ): MetadataBody {
   if (mediaType === 'application/dicom+json')
-    return { contentType: mediaType, open: async (coding) => jsonIn(coding, await begun(jsonArray(read(), coding === 'gzip'))) };
+    return {
+      contentType: mediaType,
+      open: async (coding) => jsonIn(coding, await begun(jsonArray(read(), coding === 'gzip'))),
+    };
   if (!multipart)
     return {
       contentType: mediaType,
