@@ -67,7 +67,7 @@ describe('a WADO-RS request', () => {
     frames: () => Promise.resolve(undefined),
     metadata: async function* () {
       reads++;
-      yield { sopInstanceUid: '1.4', pieces: pieces.map(deflatePiece), blobKey: 'blob' };
+      yield { sopInstanceUid: '1.4', pieces: pieces.map(deflatePiece), blobKey: 'blob', isPartial: false };
       if (broken) throw new ObjectStoreUnavailableError('away');
     },
   } as unknown as StudyIndexReader;
