@@ -62,6 +62,7 @@ async function main(): Promise<void> {
     name: 'all-in-one',
     serviceName: 'callosum',
     settings,
+    writesFiles: true,
     started: () => started,
     pages: (running, metrics) => statusPage(running, { metrics, prefix: prefixOf(settings.CALLOSUM_PUBLIC_URL) }),
     release: async () => {

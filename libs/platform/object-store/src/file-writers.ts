@@ -81,6 +81,16 @@ export class FileWriters {
   readonly #segments: Uint8Array[] = [];
   #lastId = 0;
 
+  /**
+   * Starts all threads and resolves when they run. A process that takes in objects all day has them from its start: started when
+   * they are needed they come one by one under load, 15 MiB each. What writes now and then leaves that to `begin`.
+   */
+  async start(): Promise<void> {
+    while (this.#threads.length < threadsMax) this.#threads.push(new WriterThread());
+    // To take away what was never begun is answered by a thread that runs, and does nothing.
+    await Promise.all(this.#threads.map((thread) => thread.ask({ id: ++this.#lastId, abort: true })));
+  }
+
   /** @param staging path of the object while it is written */
   begin(staging: string, tailFrom?: TailFrom): ObjectFile {
     const thread = this.#leastBusy();

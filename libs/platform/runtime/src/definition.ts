@@ -30,6 +30,8 @@ export interface ServiceDefinition<S extends SettingsSchema = SettingsSchema> {
   /** Tables of its own; the runtime adds outbox, inbox and parked work. */
   readonly migrations: Migrations;
   readonly usesArchive: boolean;
+  /** Others' objects arrive here: what writes them is started with its process. */
+  readonly receivesObjects?: boolean;
   /**
    * Whether its doors can do nothing without the object store (`needed`: no replica is ready without it) or go on (`used`).
    * `needed` where it uses the archive and this is not given; no check of the object store where it does neither.

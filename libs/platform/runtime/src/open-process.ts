@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { oidcConfig } from '@callosum/auth';
 import { isLoopback } from '@callosum/config';
+import { fileWriters } from '@callosum/object-store';
 import { createLogger, describeError, type Logger, startTelemetry, tellWarnings } from '@callosum/telemetry';
 
 import { Drain } from './drain.js';
@@ -20,6 +21,8 @@ export interface ProcessOptions {
   readonly name: string;
   readonly serviceName: string;
   readonly settings: PlatformSettings;
+  /** Whether one of its services receives objects, which are files: what writes them is started with it. */
+  readonly writesFiles: boolean;
   /** Whether everything that belongs to the process has started, given the services that have. */
   readonly started: (services: readonly RunningService[]) => boolean;
   /** Makes what answers `/` and whatever no service claims; `metrics` says whether they are on this port. */
@@ -56,8 +59,9 @@ export function endOnUnhandledRejection(name: string): void {
  * SIGTERM and SIGINT. @throws {UnauthenticatedBindError} and what a port in use throws
  */
 export async function openProcess(options: ProcessOptions): Promise<OpenProcess> {
-  const { name, serviceName, settings, started, pages, release } = options;
+  const { name, serviceName, settings, writesFiles, started, pages, release } = options;
   growHeapInSteps();
+  if (writesFiles) await fileWriters.start();
   const logger = createLogger(name, settings.CALLOSUM_LOG_LEVEL);
   tellWarnings(logger);
   const telemetry = startTelemetry({

@@ -29,6 +29,7 @@ async function start(definition: ServiceDefinition): Promise<void> {
     name: definition.name,
     serviceName: `callosum-${definition.name}`,
     settings,
+    writesFiles: definition.receivesObjects === true && settings.CALLOSUM_OBJECT_STORE === 'files',
     started: (running) => running.length > 0,
   });
   services.push(await startService(definition, process.env, drain));

@@ -13,6 +13,7 @@ export const dicomweb = defineService({
   schema: 'dicomweb',
   migrations: {},
   usesArchive: true,
+  receivesObjects: true,
   module: DicomwebModule,
   httpPrefixes: ['/dicom-web', '/viewer'],
   // Lists of frames, and paths into items: as long as a request line may be.

@@ -18,6 +18,7 @@ export const dimseIngest = defineService({
   schema: 'dimse_ingest',
   migrations: dimseIngestMigrations,
   usesArchive: true,
+  receivesObjects: true,
   module: DimseIngestModule,
   httpPrefixes: ['/api/dimse'],
   gauges: async (app) => [
