@@ -44,7 +44,9 @@ export const retrieveProviders: Provider[] = [
     provide: Retrieves,
     inject: [SETTINGS],
     useFactory: ({ CALLOSUM_WADO_BYTES_MAX: bytesMax, CALLOSUM_WADO_REQUESTS_MAX: requestsMax }: DicomwebSettings) => {
-      const small = { upTo: smallBytes, beside: Math.floor(bytesMax / 2) };
+      const beside = Math.floor(bytesMax / 2);
+      // Never more than is beside: it would wait for large ones without end.
+      const small = { upTo: Math.min(smallBytes, beside), beside };
       return new Retrieves(new ByteBudget(bytesMax, { overtakenMs, small }), { requestsMax, memoryWaitMs });
     },
   },

@@ -98,6 +98,45 @@ describe('a multipart body', () => {
     }
   });
 
+  it('fails in its turn with a part that fails while the one before it is sent', async () => {
+    const failing = new Readable({ read: (): void => void failing.destroy(new Error('away')) });
+    const { parts } = partsOf([Buffer.alloc(300_000), Buffer.from('two')]);
+    const [one, two] = parts as [BodyPart, BodyPart];
+    const body = multipartBody(type, [one, { ...two, open: () => Promise.resolve(failing) }], { ahead: true });
+    const answer = await body.open();
+    answer.read(1);
+    await expect.poll(() => failing.destroyed).toBe(true);
+    // An error event that nobody hears is one of the process in the next turns.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect(buffer(answer)).rejects.toThrow('away');
+  });
+
+  it('reads what is there ahead of its turn, and begins nothing that is made as it is read', async () => {
+    for (const byteCount of [3, undefined]) {
+      let begun = 0;
+      const made = new Readable({
+        read: () => {
+          begun++;
+          made.push('two');
+          made.push(null);
+        },
+      });
+      const { parts } = partsOf([Buffer.alloc(300_000), Buffer.from('two')], [300_000, byteCount]);
+      const [one, two] = parts as [BodyPart, BodyPart];
+      let opened = false;
+      const open = (): Promise<Readable> => {
+        opened = true;
+        return Promise.resolve(made);
+      };
+      const answer = await multipartBody(type, [one, { ...two, open }], { ahead: true }).open();
+      answer.read(1);
+      await expect.poll(() => opened).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(begun).toBe(byteCount === undefined ? 0 : 1);
+      expect(String((await buffer(answer)).subarray(-60))).toContain('two');
+    }
+  });
+
   it('of no parts ends at once', async () => {
     const body = multipartBody(type, []);
     const bytes = await buffer(await body.open());

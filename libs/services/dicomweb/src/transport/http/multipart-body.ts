@@ -114,10 +114,12 @@ async function endOfPart(pieces: AsyncIterator<Uint8Array>, length: LengthSaid):
   for (let piece = await pieces.next(); piece.done !== true; piece = await pieces.next()) length.counted(piece.value);
 }
 
-/** Its first piece is on its way when its turn comes. */
+/** The first piece of one that is there is on its way when its turn comes. What is made as it is read waits, and holds nothing. */
 async function readyNextOf(all: AsyncGenerator<BodyPart, undefined>): Promise<OpenPart | undefined> {
   const next = await nextOf(all);
-  next?.content.read(0);
+  if (next?.part.byteCount === undefined) return next;
+  // It may fail before its turn. An error event that nobody hears ends the process: here it is heard, and thrown at its turn.
+  next.content.on('error', () => undefined).read(0);
   return next;
 }
 
