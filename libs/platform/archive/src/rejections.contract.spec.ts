@@ -54,10 +54,20 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
   const reject = (note: string, ...sops: string[]): Promise<Recorded> => rejectAs('113037', note, ...sops);
   const rejectAs = (value: string, note: string, ...sops: string[]): Promise<Recorded> => {
     const code = { value, scheme: 'DCM' };
-    const hide: Hide = { reason: 'rejection-note', code, cause: newUid(), eraseAfterMs: null, actor: note };
+    const eraseAfterMs = value === '113039' ? hourMs : null;
+    const hide: Hide = { reason: 'rejection-note', code, cause: newUid(), eraseAfterMs, actor: note };
     return archive.tombstones.hideInstances(study, sops.map(ref), hide);
   };
   const remove = () => archive.tombstones.hide({ studyInstanceUid: study }, person);
+  const unreject = () => archive.tombstones.unreject(study, 'note', () => true);
+  const publish = (sop: string) => archive.store(bytesOf(sop), { origin: 'callosum', source: 'CALLOSUM' });
+  const published = async (): Promise<string> => {
+    const own = newUid();
+    await archive.issue([own]);
+    await publish(own);
+    return own;
+  };
+  const withdraw = (own: string) => archive.tombstones.hideResults(study, [own], 'result-publisher');
   const restore = (how: { rejected?: true } = {}) =>
     archive.tombstones.restore({ studyInstanceUid: study }, { ...restorer, ...how });
   const shown = async (from: Archive = archive): Promise<string[]> =>
@@ -125,16 +135,16 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     await reject('note', one);
     await remove();
     await restore();
-    expect(await archive.tombstones.unreject(study, 'note', () => true)).toMatchObject({ instances: 1 });
+    expect(await unreject()).toMatchObject({ instances: 1 });
     expect(await shown()).toEqual([one, other].sort());
   });
 
   it('and deleted stays deleted when its note is corrected, and is shown by whoever takes the deletion back', async () => {
     await remove();
     await reject('note', one);
-    expect(await archive.tombstones.unreject(study, 'note', () => true)).toMatchObject({ instances: 0 });
+    expect(await unreject()).toMatchObject({ instances: 0 });
     expect(await status()).toMatchObject({ shown: 0, hidden: 2, rejected: 0, eraseAt: new Date(now + hourMs) });
-    expect(await archive.tombstones.unreject(study, 'note', () => true)).toMatchObject({ sequence: undefined });
+    expect(await unreject()).toMatchObject({ sequence: undefined });
     expect(await restore()).toMatchObject({ instances: 2 });
     expect(await told()).toEqual([[one, other].sort()]);
   });
@@ -149,7 +159,6 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
   it('takes its results with it: they are shown again when Callosum publishes them again', async () => {
     const [own, late] = [newUid(), newUid()];
     await archive.issue([own, late]);
-    const publish = (sop: string) => archive.store(bytesOf(sop), { origin: 'callosum', source: 'CALLOSUM' });
     await publish(own);
     await publish(late);
     await reject('note', one);
@@ -178,18 +187,74 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
   });
 
   it('is published again when its note named results, too, and names nothing any more', async () => {
-    const own = newUid();
-    await archive.issue([own]);
-    const publish = () => archive.store(bytesOf(own), { origin: 'callosum', source: 'CALLOSUM' });
-    await publish();
+    const own = await published();
     await reject('note', one, own);
-    await archive.tombstones.hideResults(study, [own], 'result-publisher');
-    await publish();
+    await withdraw(own);
+    await publish(own);
     expect(await shown()).toEqual([other]);
-    await archive.tombstones.unreject(study, 'note', () => true);
+    await unreject();
     expect(await shown()).toEqual([one, other].sort());
-    await publish();
+    await publish(own);
     expect(await shown()).toEqual([one, other, own].sort());
+  });
+
+  it.each(['before', 'after', 'after its withdrawal'])(
+    'and a result that a person deleted %s stays deleted when the note is corrected',
+    async (when) => {
+      const own = await published();
+      const named = { ...ref(own), studyInstanceUid: study };
+      const deleted = () => archive.tombstones.hideInstances(study, [named], person);
+      if (when === 'before') await deleted();
+      await reject('note', one, own);
+      if (when === 'after') await deleted();
+      await withdraw(own);
+      if (when === 'after its withdrawal') await deleted();
+      await unreject();
+      await publish(own);
+      expect(await shown()).toEqual([one, other].sort());
+      await archive.tombstones.restore(named, restorer);
+      expect(await shown()).toEqual([one, other, own].sort());
+    },
+  );
+
+  it('and let go by retention may be sent again once its note is corrected', async () => {
+    await archive.tombstones.hideInstances(study, [ref(one)], { ...person, reason: 'retention' });
+    await reject('note', one);
+    await archive.store(bytesOf(one), { origin: 'dimse', source: 'CT1' });
+    expect(await shown()).toEqual([other]);
+    await unreject();
+    await archive.store(bytesOf(one), { origin: 'dimse', source: 'CT1' });
+    expect(await shown()).toEqual([one, other].sort());
+  });
+
+  it('is evidence and not erased once its note says that it is no matter of retention, and the other way round', async () => {
+    await rejectAs('113039', 'note', one);
+    expect(await status()).toMatchObject({ eraseAt: new Date(now + hourMs) });
+    await rejectAs('113037', 'note', one);
+    expect(await status()).toMatchObject({ rejected: 1, eraseAt: undefined });
+    await archive.store(bytesOf(one), { origin: 'dimse', source: 'CT1' });
+    expect(await shown()).toEqual([other]);
+    await rejectAs('113039', 'note', one);
+    await archive.store(bytesOf(one), { origin: 'dimse', source: 'CT1' });
+    expect(await shown()).toEqual([one, other].sort());
+  });
+
+  it('goes when its note said so, whoever restores the rest', async () => {
+    await rejectAs('113039', 'note', one);
+    await expect(restore()).rejects.toThrow(RejectedError);
+    expect(await status()).toMatchObject({ eraseAt: new Date(now + hourMs) });
+  });
+
+  it('and withdrawn comes again when it is published, and not when a PACS sends its copy (113039)', async () => {
+    const own = await published();
+    await rejectAs('113039', 'note', one, own);
+    await withdraw(own);
+    await remove();
+    await restore();
+    await archive.store(bytesOf(own), { origin: 'dimse', source: 'PACS' });
+    expect(await shown()).toEqual([other]);
+    await publish(own);
+    expect(await shown()).toEqual([other, own].sort());
   });
 
   it('is known of rows that are older than it was said of them', async () => {
@@ -199,7 +264,7 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     await remove();
     await restore();
     expect(await shown()).toEqual([other]);
-    expect(await archive.tombstones.unreject(study, 'note', () => true)).toMatchObject({ instances: 1 });
+    expect(await unreject()).toMatchObject({ instances: 1 });
   });
 
   it('is rejected in a ledger too that is made again from the blobs', async () => {
@@ -215,7 +280,7 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     const again = openArchive(config, objects, 1_000_000, { clock });
     const said = (from: OpenArchive) =>
       sql`select sop_instance_uid, sequence, withheld, reason, admits_again, erase_at, note, rejected, rejecting_note,
-        rejection_admits, withdrawn from withheld_instance where study_instance_uid = ${study} order by 1`.execute(
+        rejection_admits, others_admit, withdrawn from withheld_instance where study_instance_uid = ${study} order by 1`.execute(
         from.database.db,
       );
     try {

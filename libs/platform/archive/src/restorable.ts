@@ -23,12 +23,14 @@ interface Said {
 
 /** What is said of the row `w`, which is rejected or withdrawn, once nobody else hides it. */
 export const saidAlone: Said = {
-  reason: sql<string>`case when ${isRejected} then 'rejection-note' else 'result-withdrawn' end`,
+  // What Callosum withdrew comes again when it publishes that, whatever a note says too, and not when a PACS sends its copy.
+  reason: sql<string>`case when ${isWithdrawn} then 'result-withdrawn' else 'rejection-note' end`,
   note: sql<string | null>`case when ${isRejected} and not ${isWithdrawn} then ${rejectingNote} end`,
   admitsAgain: sql<boolean>`case when ${isRejected} then ${rejectionAdmits} else true end`,
 };
 
-const saysMore = sql<boolean>`(w.reason, w.note, w.admits_again, w.erase_at) is distinct from
+/** Not where a note alone hides it: what that says stays as it is. */
+const saysMore = sql<boolean>`w.note is null and (w.reason, w.note, w.admits_again, w.erase_at) is distinct from
   (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz)`;
 
 interface Row extends WithheldInstance {

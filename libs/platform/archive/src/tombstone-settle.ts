@@ -3,11 +3,12 @@ import { sql, type Transaction } from 'kysely';
 import { saidAlone } from './restorable.js';
 import type { ArchiveTables } from './tables.js';
 import type { TombstoneMark } from './tombstone-marks.js';
-import { isRejected, isWithdrawn, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
+import { isRejected, isWithdrawn, othersAdmit, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
 
 /**
  * What a tombstone says of instances and of the ledger's rows. Of what is hidden already it adds up: an instance may come
- * again only where all of those who hide it allow it, and its bytes go at the first of their times.
+ * again only where all of those who hide it allow it, and its bytes go at the first of their times. What one note said is
+ * replaced by what it says now: its title may be corrected.
  */
 export async function settleInstances(
   trx: Transaction<ArchiveTables>,
@@ -20,29 +21,33 @@ export async function settleInstances(
   const rejects = hides && reason === 'rejection-note';
   const note = rejects ? actor : null;
   const withdraws = hides && reason === 'result-withdrawn';
+  const othersAdmitIt = !hides || rejects || withdraws || admitsAgain;
+  const isOfItsNote = sql`coalesce(w.withheld and w.note = excluded.note, false)`;
   await sql`
     insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
       withheld, reason, admits_again, erase_at, note, rejected, rejecting_note, rejection_admits,
-      withdrawn)
+      others_admit, withdrawn)
     select ${site}, ${studyInstanceUid}, one.sop, one.series, ${sequence}::bigint, ${hides}::boolean,
       ${reason}, ${admitsAgain}::boolean, ${eraseAt}::timestamptz, ${note}::text,
-      ${rejects}::boolean, ${note}::text, ${rejects ? admitsAgain : null}::boolean, ${withdraws}::boolean
+      ${rejects}::boolean, ${note}::text, ${rejects ? admitsAgain : null}::boolean, ${othersAdmitIt}::boolean,
+      ${withdraws}::boolean
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     on conflict (site, study_instance_uid, sop_instance_uid) do update
     set sequence = excluded.sequence, series_instance_uid = excluded.series_instance_uid,
       withheld = excluded.withheld, reason = excluded.reason, erased = false,
-      admits_again = excluded.admits_again and (not w.withheld or w.admits_again),
-      erase_at = case when not excluded.withheld then null when w.withheld then least(w.erase_at, excluded.erase_at)
-        else excluded.erase_at end,
+      admits_again = excluded.admits_again and (not w.withheld or ${isOfItsNote} or w.admits_again),
+      erase_at = case when not excluded.withheld then null
+        when not w.withheld or ${isOfItsNote} then excluded.erase_at else least(w.erase_at, excluded.erase_at) end,
       note = case when not w.withheld or w.note = excluded.note then excluded.note end,
       rejected = excluded.withheld and (excluded.rejected or (w.withheld and ${isRejected})),
       rejecting_note = case when not excluded.withheld then null
         when not w.withheld or not ${isRejected} then excluded.rejecting_note
         when not excluded.rejected or ${rejectingNote} = excluded.rejecting_note then ${rejectingNote} end,
       rejection_admits = case when not excluded.withheld then null
-        when not w.withheld or not ${isRejected} then excluded.rejection_admits
+        when not w.withheld or not ${isRejected} or ${rejectingNote} = excluded.rejecting_note then excluded.rejection_admits
         else ${rejectionAdmits} and coalesce(excluded.rejection_admits, true) end,
+      others_admit = excluded.others_admit and (not (w.withheld and excluded.withheld) or ${othersAdmit}),
       withdrawn = excluded.withheld and (excluded.withdrawn or (w.withheld and ${isWithdrawn}))
     where w.sequence < excluded.sequence`.execute(trx);
   await settleRemaining(trx, site, mark, sequence);
@@ -70,12 +75,12 @@ async function settleRemaining(
   const said =
     reason === 'rejection-note'
       ? sql`reason = case when w.reason <> 'rejection-note' then w.reason
-          when w.withdrawn then 'result-withdrawn' else 'person' end,
+          when w.withdrawn then 'result-withdrawn' when ${othersAdmit} then 'retention' else 'person' end,
           note = null, rejected = false, rejecting_note = null, rejection_admits = null,
-          admits_again = w.admits_again or w.reason = 'result-withdrawn' or (w.withdrawn and w.reason = 'rejection-note')`
+          admits_again = coalesce(${othersAdmit}, w.admits_again)`
       : sql`reason = ${saidAlone.reason}, note = ${saidAlone.note}, admits_again = ${saidAlone.admitsAgain},
           erase_at = null, rejected = ${isRejected}, rejecting_note = case when ${isRejected} then ${rejectingNote} end,
-          rejection_admits = case when ${isRejected} then ${rejectionAdmits} end,
+          rejection_admits = case when ${isRejected} then ${rejectionAdmits} end, others_admit = true,
           withdrawn = ${isWithdrawn}`;
   await sql`
     update withheld_instance w set sequence = ${sequence}::bigint, ${said}

@@ -49,6 +49,8 @@ export interface WithheldRow {
   readonly rejecting_note: ColumnType<string | null, string | null | undefined, string | null>;
   /** Whether all notes that rejected it let it come again; null where none did, or nobody knows. */
   readonly rejection_admits: ColumnType<boolean | null, boolean | null | undefined, boolean | null>;
+  /** Whether persons and retention, beside notes and Callosum, let it come again; true where none said anything, null where nobody knows. */
+  readonly others_admit: ColumnType<boolean | null, boolean | null | undefined, boolean | null>;
   /** Withdrawn by Callosum with its images, whoever else hides it: Callosum publishes it again. */
   readonly withdrawn: ColumnType<boolean, boolean | undefined, boolean>;
 }
@@ -58,6 +60,8 @@ export const isRejected = sql<boolean>`(w.rejected or w.reason = 'rejection-note
 export const isWithdrawn = sql<boolean>`(w.withdrawn or w.reason = 'result-withdrawn')`;
 /** Of one that is rejected; as far as it is known. */
 export const rejectionAdmits = sql<boolean>`coalesce(w.rejection_admits, w.admits_again)`;
+/** As far as it is known: a replica of the version before says it by its reason alone. */
+export const othersAdmit = sql<boolean | null>`(w.others_admit and w.reason <> 'person')`;
 /** The one note that rejected it; null for several, or where nobody knows. */
 export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
 
@@ -138,6 +142,10 @@ async function createRejectionAdmits(db: Kysely<unknown>): Promise<void> {
   await sql`alter table withheld_instance add column rejection_admits boolean`.execute(db);
 }
 
+async function createOthersAdmit(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table withheld_instance add column others_admit boolean`.execute(db);
+}
+
 export const tombstoneMigrations: Migrations = {
   '0003-tombstones': { up: createTombstones },
   '0004-withheld-instances': addIndexes({
@@ -161,4 +169,5 @@ export const tombstoneMigrations: Migrations = {
   }),
   '0010-rejections': { up: createRejections },
   '0011-rejection-admits': { up: createRejectionAdmits },
+  '0012-others-admit': { up: createOthersAdmit },
 };

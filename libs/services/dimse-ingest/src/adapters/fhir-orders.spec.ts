@@ -113,28 +113,33 @@ describe('a dated question', () => {
   });
 });
 
-describe('a server that answers no `:missing`', () => {
-  const day = { from: '2026-11-26', to: '2026-11-26' };
-  const search = async (orders: FhirOrders): Promise<number> => {
-    let found = 0;
-    for await (const page of orders.search(day, new AbortController().signal)) found += page.length;
-    return found;
-  };
-  /** @param answer to the question for what is missing */
-  const asked = async (answer: number | readonly unknown[]) => {
-    const questions: URL[] = [];
-    const errors: unknown[] = [];
-    server = await startOrderServer([patient, order()], (url) => {
-      if (!url.searchParams.has('occurrence:missing')) return undefined;
-      questions.push(url);
-      return answer;
-    });
-    const fhir = new FhirClient({ baseUrl: server.url });
-    const undated = undatedFor(14, (error) => errors.push(error));
-    const orders = new FhirOrders(fhir, server.url, ['system|imaging'], undated);
-    return { orders, errors, questions };
-  };
+const day = { from: '2026-11-26', to: '2026-11-26' };
+const search = async (orders: FhirOrders): Promise<number> => {
+  let found = 0;
+  for await (const page of orders.search(day, new AbortController().signal)) found += page.length;
+  return found;
+};
+/** @param answer to the question for what is missing */
+const asked = async (answer: number | readonly unknown[]) => {
+  const questions: URL[] = [];
+  const errors: unknown[] = [];
+  server = await startOrderServer([patient, order()], (url) => {
+    if (url.searchParams.get('_id')?.includes('nobody')) return 500;
+    if (!url.searchParams.has('occurrence:missing')) return undefined;
+    questions.push(url);
+    return answer;
+  });
+  const fhir = new FhirClient({ baseUrl: server.url });
+  const overdue = undatedFor(14, (error) => errors.push(error));
+  const orders = new FhirOrders(fhir, server.url, ['system|imaging'], overdue);
+  return { orders, errors, questions };
+};
+const undated = (of: Parameters<typeof order>[0]) => {
+  const { occurrenceDateTime: _, ...one } = order(of);
+  return one;
+};
 
+describe('a server that answers no `:missing`', () => {
   it.each([400, 403, 404, 405, 500, 501])(
     'by %s gives what it has, and is asked so again after an hour',
     async (status) => {
@@ -156,6 +161,21 @@ describe('a server that answers no `:missing`', () => {
     expect([await search(orders), await search(orders)]).toEqual([1, 1]);
     expect(errors).toEqual([undefined]);
     expect(questions).toHaveLength(1);
+  });
+});
+
+describe('a server that answers `:missing`', () => {
+  it('and not who the patient is has not refused: the list is not told as whole', async () => {
+    const subject = { reference: 'Patient/nobody' };
+    const { orders, errors } = await asked([undated({ id: 'sr2', subject })]);
+    await expect(search(orders)).rejects.toMatchObject({ status: 500 });
+    expect(errors).toEqual([]);
+  });
+
+  it('gives an order whose period says nothing too', async () => {
+    const { orders, errors } = await asked([undated({ id: 'sr2', occurrencePeriod: {} })]);
+    expect(await search(orders)).toBe(2);
+    expect(errors).toEqual([]);
   });
 });
 

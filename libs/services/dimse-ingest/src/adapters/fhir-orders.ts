@@ -102,8 +102,9 @@ export class FhirOrders implements Orders {
         yield page;
       }
     } catch (error) {
-      // A worklist without them is one a modality can work with, and the one there was before.
+      // A worklist without them is one a modality can work with, and the one there was before. Their patients are another question.
       if (isAnswered || !(error instanceof FhirRequestError) || error.kind === 'unavailable') throw error;
+      if (error.interaction !== 'GET ServiceRequest') throw error;
       this.refused(() => onRefused(error));
     }
   }
@@ -193,7 +194,7 @@ export class FhirOrders implements Orders {
 
 /** A timing may say how often and not when. */
 const isDated = ({ occurrenceDateTime, occurrencePeriod }: ServiceRequest): boolean =>
-  occurrenceDateTime !== undefined || occurrencePeriod !== undefined;
+  (occurrenceDateTime ?? occurrencePeriod?.start ?? occurrencePeriod?.end) !== undefined;
 
 function daysBefore(date: string, days: number): string {
   const at = new Date(`${date}T00:00:00Z`);
