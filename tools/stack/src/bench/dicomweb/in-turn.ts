@@ -3,10 +3,12 @@ import { join } from 'node:path';
 
 import { parseFile } from '@callosum/dicom';
 
+import type { Places } from '../command-line.js';
 import type { ObjectSet } from '../dimse/objects.js';
 import { interleaved } from '../dimse/rounds.js';
+import { type Bare, startBare } from './bare.js';
 import { type Answered, HttpClient } from './http-client.js';
-import type { Receiver } from './receiver.js';
+import type { MeasuredName, Receiver } from './receiver.js';
 import { type Measured, msText } from './report.js';
 
 /** One request that is made of each receiver in turn. */
@@ -26,28 +28,36 @@ export interface Turns {
   readonly rounds: number;
   /** Requests of the same to each receiver before them: a server that has run for a day has its code compiled. */
   readonly warm: number;
+  readonly places: Pick<Places, 'runs'>;
 }
 
 /** Requests that take long warm up by being long. */
 const warmMsMax = 10_000;
 
 /**
- * How long each takes to be answered, to the last byte, over one connection that stays open.
+ * How long each takes to be answered, to the last byte, over one connection that stays open; beside them a bare server that gives
+ * the first one's answer from a file.
  * @throws when an answer is not what it should be
  */
 export async function askInTurn(
   running: readonly Receiver[],
-  { rounds, warm }: Turns,
+  { rounds, warm, places }: Turns,
   question: Question,
 ): Promise<Measured> {
   const { what, wanted, path, headers, wrong } = question;
-  const clients = new Map(running.map(({ name, base }) => [name, new HttpClient(base)] as const));
+  const clients = new Map<MeasuredName, HttpClient>(running.map(({ name, base }) => [name, new HttpClient(base)]));
+  let bare: Bare | undefined;
   const byteCount = new Map<string, number>();
   try {
     for (const [name, client] of clients) {
       const answer = await client.ask(path, { headers, keep: true });
       const problem = wrong(answer.body ?? Buffer.alloc(0), answer.headers);
       if (problem !== undefined) throw new Error(`${what}, of ${name}: ${problem}`);
+      if (!bare) {
+        bare = await startBare(places.runs, answer);
+        // Its turn comes behind those that are looked at now.
+        clients.set('bare', new HttpClient(bare.base));
+      }
       const began = performance.now();
       for (let n = 0; n < warm && performance.now() - began < warmMsMax; n++) await client.ask(path, { headers });
     }
@@ -67,6 +77,7 @@ export async function askInTurn(
     return { what, ms, byteCount, ...(wanted === undefined ? {} : { wanted }) };
   } finally {
     for (const client of clients.values()) client.close();
+    await bare?.stop();
   }
 }
 

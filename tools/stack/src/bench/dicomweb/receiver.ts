@@ -16,8 +16,12 @@ export interface Receiver {
 export const receiverNames = ['node', 'orthanc'] as const;
 export type ReceiverName = (typeof receiverNames)[number];
 
+/** Those that tables have a line for: beside receivers a server that gives one answer from a file, which says how fast Node and the client are. */
+export type MeasuredName = ReceiverName | 'bare';
+
 /** As tables name them. */
-export const titleOf: Readonly<Record<ReceiverName, string>> = {
+export const titleOf: Readonly<Record<MeasuredName, string>> = {
   node: 'Callosum',
   orthanc: 'Orthanc with its DICOMweb plug-in',
+  bare: 'a bare server: the same bytes from one file',
 };

@@ -1,6 +1,6 @@
 import { type Goal } from '../dimse/goals.js';
 import { ratioOf, type Rounds, spreadOf } from '../dimse/rounds.js';
-import { type ReceiverName, titleOf } from './receiver.js';
+import { type MeasuredName, titleOf } from './receiver.js';
 
 /** One thing that was asked of each receiver in turn. */
 export interface Measured {
@@ -14,7 +14,7 @@ export interface Measured {
 }
 
 /** How many times as fast as the other this site was: the median of the rounds' ratios. NaN when one was not measured. */
-export const timesAsFast = (ms: Rounds<number>, other: ReceiverName = 'orthanc'): number =>
+export const timesAsFast = (ms: Rounds<number>, other: MeasuredName = 'orthanc'): number =>
   ratioOf(ms.get(other) ?? [], ms.get('node') ?? []);
 
 /** Those of which something is promised, judged. */
@@ -31,10 +31,10 @@ export function timesTable(measured: readonly Measured[]): string {
       const bytes = byteCount?.get(name);
       return [
         what,
-        titleOf[name as ReceiverName],
+        titleOf[name as MeasuredName],
         msText(median),
         `${msText(least)} – ${msText(most)}`,
-        name === 'node' ? '' : ratioText(timesAsFast(ms, name as ReceiverName)),
+        name === 'node' ? '' : ratioText(timesAsFast(ms, name as MeasuredName)),
         bytes === undefined ? '' : bytes.toLocaleString('en'),
       ];
     }),
