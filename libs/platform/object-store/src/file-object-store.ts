@@ -11,6 +11,7 @@ import {
   ObjectStoreFullError,
   ObjectStoreUnavailableError,
 } from './errors.js';
+import { FileBody } from './file-body.js';
 import { fileWriters } from './file-writers.js';
 import { handedOut } from './handed-out.js';
 import { assertKey } from './key.js';
@@ -21,12 +22,6 @@ export interface FileObjectStoreOptions {
   /** Below this much free space `put` refuses; reads go on. */
   readonly diskFreeBytesMin: number;
 }
-
-/**
- * Bytes of one read. Each costs a turn of a thread and some of the event loop, which for a CT is most of what it costs; and
- * each reader holds two of them.
- */
-const readBytes = 256 * 1024;
 
 /** Beside the objects, on the same file system; never listed. */
 const stagingFolder = '.staging';
@@ -75,10 +70,9 @@ export class FileObjectStore implements ObjectStore {
         await handle.close();
         return Readable.from([]);
       }
-      const end = range?.length === undefined ? Infinity : range.offset + range.length - 1;
       const start = range?.offset ?? 0;
-      const highWaterMark = Math.min(readBytes, range?.length ?? readBytes);
-      return handedOut(handle.createReadStream({ start, end, highWaterMark }), signal);
+      const end = range?.length === undefined ? Infinity : start + range.length;
+      return handedOut(new FileBody(handle, { start, end }), signal);
     } catch (error) {
       signal?.throwIfAborted();
       throw translate(error, key);

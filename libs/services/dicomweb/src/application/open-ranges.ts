@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream';
 
+import { LendingBody, type Pieces, piecesOf } from '@callosum/kernel';
+
 import type { ByteRange, KeptInstance, KeptInstances } from './ports/archive.js';
 
 /** What is passed over between two ranges rather than asked for anew: fragments have eight bytes between them (PS3.5 A.4). */
@@ -20,7 +22,7 @@ export async function openRanges(
     const { offset, end, ranges: inside } = group;
     const stored = await kept.open(blobKey, signal, { offset, length: end - offset });
     if (inside.length === 1) return stored;
-    const cut = Readable.from(within(stored as AsyncIterable<Uint8Array>, group), { objectMode: false });
+    const cut = new LendingBody((isLent) => within(piecesOf(stored, isLent), group));
     return cut.once('close', () => stored.destroy());
   };
   const groups = grouped(ranges);
@@ -29,12 +31,12 @@ export async function openRanges(
   const first = await open(group);
   const { value: second } = groups.next();
   if (!second) return first;
-  const all = async function* (): AsyncGenerator<Uint8Array> {
-    yield* first as AsyncIterable<Uint8Array>;
-    yield* (await open(second)) as AsyncIterable<Uint8Array>;
-    for (const group of groups) yield* (await open(group)) as AsyncIterable<Uint8Array>;
+  const all = async function* (isLent: boolean): Pieces {
+    yield* piecesOf(first, isLent);
+    yield* piecesOf(await open(second), isLent);
+    for (const group of groups) yield* piecesOf(await open(group), isLent);
   };
-  return Readable.from(all(), { objectMode: false }).once('close', () => first.destroy());
+  return new LendingBody(all).once('close', () => first.destroy());
 }
 
 interface Group {
@@ -64,7 +66,7 @@ function* grouped(ranges: readonly ByteRange[]): Generator<Group, undefined> {
 }
 
 /** What lies in the ranges of a group; each piece that is read gives one piece at most. */
-async function* within(stored: AsyncIterable<Uint8Array>, { offset, ranges }: Group): AsyncGenerator<Uint8Array> {
+async function* within(stored: AsyncIterable<Uint8Array>, { offset, ranges }: Group): Pieces {
   let begin = offset;
   let next = 0;
   for await (const piece of stored) {

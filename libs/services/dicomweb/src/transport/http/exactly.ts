@@ -1,4 +1,6 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
+
+import { LendingBody, piecesOf } from '@callosum/kernel';
 
 /** A body that is longer or shorter than was said before it began. */
 export class WrongLengthError extends Error {
@@ -41,9 +43,9 @@ export class LengthSaid {
  */
 export function exactly(body: Readable, byteCount: number): Readable {
   const length = new LengthSaid(byteCount);
-  const all = async function* (): AsyncGenerator<Uint8Array> {
-    for await (const piece of body as AsyncIterable<Uint8Array>) yield length.counted(piece);
+  const all = async function* (isLent: boolean): AsyncGenerator<Uint8Array, void, void> {
+    for await (const piece of piecesOf(body, isLent)) yield length.counted(piece);
     length.assertWhole();
   };
-  return Readable.from(all(), { objectMode: false }).once('close', () => body.destroy());
+  return new LendingBody(all).once('close', () => body.destroy());
 }

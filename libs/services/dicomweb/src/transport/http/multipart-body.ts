@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
+
+import { LendingBody, type Pieces, piecesOf } from '@callosum/kernel';
 
 import { LengthSaid } from './exactly.js';
 
@@ -36,6 +38,8 @@ export interface MultipartBody {
 interface OpenPart {
   readonly part: BodyPart;
   readonly content: Readable;
+  /** Where they have been asked for before its turn. */
+  readonly pieces?: AsyncIterator<Uint8Array>;
 }
 
 /**
@@ -58,9 +62,8 @@ export function multipartBody(
       const all = inOrder(parts);
       const first = await nextOf(all);
       // A body that is never read does not run at all.
-      return Readable.from(body(boundary, first, all, ahead), { objectMode: false }).once('close', () =>
-        first?.content.destroy(),
-      );
+      const pieces = (isLent: boolean): Pieces => body(boundary, first, all, { ahead, isLent });
+      return new LendingBody(pieces).once('close', () => first?.content.destroy());
     },
   };
 }
@@ -69,21 +72,21 @@ async function* body(
   boundary: string,
   first: OpenPart | undefined,
   all: AsyncGenerator<BodyPart, undefined>,
-  ahead: boolean,
-): AsyncGenerator<Uint8Array> {
+  { ahead, isLent }: { readonly ahead: boolean; readonly isLent: boolean },
+): Pieces {
   let next: Promise<OpenPart | undefined> | undefined;
   let current = first;
   /** That the part before is as long as it said. A file says that it ends in two turns of a thread. */
   let ended: Promise<void> | undefined;
   try {
     for (; current; current = await (next ?? nextOf(all))) {
-      next = ahead ? readyNextOf(all) : undefined;
+      next = ahead ? readyNextOf(all, isLent) : undefined;
       // It is waited for later, and nobody may ever.
       next?.catch(() => undefined);
       const { part, content } = current;
       yield headOf(boundary, part);
       const length = new LengthSaid(part.byteCount);
-      const pieces = content[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+      const pieces: AsyncIterator<Uint8Array> = current.pieces ?? piecesOf(content, isLent);
       // One loop and not one in another: a study is thousands of pieces.
       while (!length.isReached) {
         const piece = await pieces.next();
@@ -115,12 +118,13 @@ async function endOfPart(pieces: AsyncIterator<Uint8Array>, length: LengthSaid):
 }
 
 /** The first piece of one that is there is on its way when its turn comes. What is made as it is read waits, and holds nothing. */
-async function readyNextOf(all: AsyncGenerator<BodyPart, undefined>): Promise<OpenPart | undefined> {
+async function readyNextOf(all: AsyncGenerator<BodyPart, undefined>, isLent: boolean): Promise<OpenPart | undefined> {
   const next = await nextOf(all);
   if (next?.part.byteCount === undefined) return next;
+  const { part, content } = next;
   // It may fail before its turn. An error event that nobody hears ends the process: here it is heard, and thrown at its turn.
-  next.content.on('error', () => undefined).read(0);
-  return next;
+  content.on('error', () => undefined);
+  return { part, content, pieces: piecesOf(content, isLent) };
 }
 
 async function nextOf(all: AsyncGenerator<BodyPart, undefined>): Promise<OpenPart | undefined> {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 
 import { ExplicitVRLittleEndian } from '@callosum/dicom';
 import { multipartParts } from '@callosum/testing';
@@ -23,7 +24,8 @@ function bodies(ranged: boolean) {
     ranged,
     open: () => {
       events.push(`opened ${String(number)}`);
-      const content = function* (): Generator<Uint8Array> {
+      const content = async function* (): AsyncGenerator<Uint8Array> {
+        await setImmediate();
         yield Buffer.from(String(number));
         events.push(`read ${String(number)}`);
       };

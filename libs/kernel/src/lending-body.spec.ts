@@ -1,0 +1,172 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pipeline, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { setImmediate as turn, setTimeout as after } from 'node:timers/promises';
+import { createGzip, gunzipSync } from 'node:zlib';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { LendingBody, type Pieces, piecesOf } from './lending-body.js';
+
+const closings: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closings.splice(0)) await close();
+});
+
+/** What a server answers whose body is piped, not read yet. */
+async function answerOf(body: Readable, headers: Record<string, string> = {}): Promise<IncomingMessage> {
+  const server = createServer((_request, response: ServerResponse) => {
+    body.on('error', () => response.destroy());
+    response.on('close', () => body.destroy());
+    body.pipe(response.writeHead(200, headers));
+  }).listen(0, '127.0.0.1');
+  closings.push(async () => {
+    server.closeAllConnections();
+    await once(server.close(), 'close');
+  });
+  await once(server, 'listening');
+  const asked = request({ port: (server.address() as AddressInfo).port, agent: false }).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  return answer.on('error', () => undefined);
+}
+
+/** Bytes that tell which piece they are of. */
+const filled = (bytes: Buffer, number: number): Buffer => bytes.fill(number % 251);
+
+/** Pieces of one buffer, which is written over for each: what an unwary reader would show. */
+function counted(sizes: readonly number[], log: string[] = []) {
+  return async function* (isLent: boolean): Pieces {
+    const only = Buffer.alloc(Math.max(...sizes, 1));
+    log.push(isLent ? 'lent' : 'kept');
+    try {
+      for (const [number, size] of sizes.entries()) {
+        await turn();
+        const one = isLent ? only : Buffer.alloc(size);
+        yield filled(one.subarray(0, size), number);
+        log.push(`done ${String(number)}`);
+      }
+      if (isLent) only.fill(255);
+    } finally {
+      log.push('closed');
+    }
+  };
+}
+const expected = (sizes: readonly number[]): Buffer =>
+  Buffer.concat(sizes.map((size, number) => filled(Buffer.alloc(size), number)));
+
+const large = 3 * 1024 * 1024;
+const mixed = [
+  1,
+  40,
+  large,
+  0,
+  200_000,
+  16_384,
+  16_385,
+  5,
+  large,
+  7,
+  ...Array.from({ length: 300 }, () => 999),
+  70_000,
+];
+
+describe('a body that lends its pieces', () => {
+  it.each([
+    ['chunked', {}],
+    ['of a length that is said', { 'content-length': String(expected(mixed).length) }],
+  ])('arrives as it is, piped to a client that takes its time (%s)', async (_, headers) => {
+    const log: string[] = [];
+    const answer = await answerOf(new LendingBody(counted(mixed, log)), headers);
+    const got: Buffer[] = [];
+    for await (const some of answer as AsyncIterable<Buffer>) {
+      got.push(some);
+      if (got.length % 20 === 0) await after(1);
+    }
+    expect(Buffer.concat(got).equals(expected(mixed))).toBe(true);
+    expect([log[0], log.at(-1)]).toEqual(['lent', 'closed']);
+  });
+
+  it('is not read further than its client takes', async () => {
+    const log: string[] = [];
+    const answer = await answerOf(
+      new LendingBody(
+        counted(
+          Array.from({ length: 60 }, () => large),
+          log,
+        ),
+      ),
+    );
+    await after(200);
+    // What two sockets hold.
+    expect(log.length).toBeLessThan(20);
+    answer.destroy();
+    await expect.poll(() => log.at(-1)).toBe('closed');
+    expect(log.length).toBeLessThan(21);
+  });
+
+  it('that fails in the middle sends what came before, and no end', async () => {
+    const failing = async function* (): Pieces {
+      yield Buffer.from('what came');
+      await turn();
+      throw new Error('the store is away');
+    };
+    const answer = await answerOf(new LendingBody(failing));
+    await expect(buffer(answer)).rejects.toThrow('aborted');
+  });
+
+  it('that is destroyed in the middle sends no end', async () => {
+    const log: string[] = [];
+    const body = new LendingBody(counted([20_000, 20_000, 20_000], log));
+    const answer = await answerOf(body);
+    body.destroy(new Error('given up'));
+    await expect(buffer(answer)).rejects.toThrow('aborted');
+    await expect.poll(() => log.at(-1)).toBe('closed');
+  });
+
+  it('gives pieces that stay to every other reader', async () => {
+    const log: string[] = [];
+    expect((await buffer(new LendingBody(counted(mixed, log)))).equals(expected(mixed))).toBe(true);
+    const zipped = createGzip();
+    pipeline(new LendingBody(counted(mixed, log)), zipped, () => undefined);
+    expect(gunzipSync(await buffer(zipped)).equals(expected(mixed))).toBe(true);
+    expect(log.filter((line) => line === 'kept')).toHaveLength(2);
+  });
+
+  it('is read by others no further than its high-water mark', async () => {
+    const log: string[] = [];
+    const body = new LendingBody(counted([10, 10, 10, 10, 10], log), 20);
+    body.read(0);
+    await after(20);
+    expect(log).toEqual(['kept', 'done 0']);
+    expect(await buffer(body)).toHaveLength(50);
+    const closed = new LendingBody(counted([10, 10, 10], log), 10);
+    closed.read(0);
+    await after(20);
+    closed.destroy();
+    await expect.poll(() => log.slice(-2)).toEqual(['kept', 'closed']);
+  });
+
+  it('read by hand, lends through bodies that are made of it, and fails when it is destroyed', async () => {
+    const log: string[] = [];
+    const inner = new LendingBody(counted(mixed, log));
+    const outer = new LendingBody((isLent) => piecesOf(inner, isLent) as Pieces);
+    expect((await buffer(await answerOf(outer))).equals(expected(mixed))).toBe(true);
+    expect(log[0]).toBe('lent');
+    expect(inner.destroyed).toBe(true);
+
+    const cut = new LendingBody(counted([1, 1, 1]));
+    const pieces = cut.lent();
+    await pieces.next();
+    cut.destroy();
+    await expect(pieces.next()).rejects.toThrow('closed before its end');
+  });
+
+  it('and one that lends nothing is read all the same', async () => {
+    const pieces: string[] = [];
+    for await (const piece of piecesOf(Readable.from([Buffer.from('as'), Buffer.from('it is')]), true))
+      pieces.push(Buffer.from(piece).toString());
+    expect(pieces.join(' ')).toBe('as it is');
+  });
+});
