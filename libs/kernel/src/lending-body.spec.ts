@@ -150,11 +150,11 @@ describe('a body that lends its pieces', () => {
 
   it('read by hand, lends through bodies that are made of it, and fails when it is destroyed', async () => {
     const log: string[] = [];
-    const inner = new LendingBody(counted(mixed, log));
+    const inner = new LendingBody(counted(mixed, log)).on('end', () => log.push('ended'));
     const outer = new LendingBody((isLent) => piecesOf(inner, isLent) as Pieces);
     expect((await buffer(await answerOf(outer))).equals(expected(mixed))).toBe(true);
-    expect(log[0]).toBe('lent');
-    expect(inner.destroyed).toBe(true);
+    await expect.poll(() => inner.destroyed).toBe(true);
+    expect([log[0], log.at(-1)]).toEqual(['lent', 'ended']);
 
     const cut = new LendingBody(counted([1, 1, 1]));
     const pieces = cut.lent();

@@ -33,7 +33,7 @@ export class LendingBody extends Readable {
     super(highWaterMark === undefined ? {} : { highWaterMark });
   }
 
-  /** Its pieces, lent: for who sends them, instead of reading or piping it, and once. It is destroyed when they have ended. */
+  /** Its pieces, lent: for who sends them, instead of reading or piping it, and once. */
   lent(): Pieces {
     return this.#whole((this.#pieces = this.source(true)));
   }
@@ -58,12 +58,15 @@ export class LendingBody extends Readable {
   }
 
   async *#whole(pieces: Pieces): Pieces {
+    let isWhole = false;
     try {
       yield* pieces;
       // Who destroys it ends its pieces before their end.
       if (this.destroyed) throw this.errored ?? new Error('the body was closed before its end');
+      isWhole = true;
     } finally {
-      this.destroy();
+      if (isWhole) this.#end();
+      else this.destroy();
     }
   }
 
@@ -92,14 +95,19 @@ export class LendingBody extends Readable {
       }
       if (this.destroyed) return;
       corked.end();
-      this.push(null);
-      this.resume();
+      this.#end();
     } catch (error) {
       corked.flush();
       this.destroy(error as Error);
     } finally {
       response.off('close', giveUp);
     }
+  }
+
+  /** As a stream does that has been read: who listens hears that it ended, and it closes. */
+  #end(): void {
+    this.push(null);
+    this.resume();
   }
 
   /** True when the kernel has all of a piece; false when it never will. An error of the connection closes it, which is heard. */
