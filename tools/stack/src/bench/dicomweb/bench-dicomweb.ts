@@ -73,7 +73,7 @@ function head({ places, rounds }: DicomwebOptions, versions: ReadonlyMap<Receive
   return [
     `File system: ${mountText(places.mount)}, folder ${places.root}`,
     `Machine: ${availableParallelism()} cores, ${Math.round(totalmem() / 1024 ** 3)} GiB`,
-    `Client, the same for all: Node's HTTP over connections that stay open; TCP_NODELAY everywhere`,
+    `Client, the same for all: HTTP/1.1 over connections that stay open, reads into one buffer and counts; TCP_NODELAY everywhere`,
     `Rounds: one that does not count, then ${rounds}, in turn`,
     ...receivers,
     '',

@@ -1,10 +1,11 @@
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { Connection, type Exchanged, Unanswered } from './connection.js';
 
 /** What came of a request. */
 export interface Answered {
   readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  /** From the request's first byte out to the answer's head, and to its last byte, in milliseconds. */
+  /** Keyed in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** From when it was asked, waiting for a connection included, to the answer's head, and to its last byte, in milliseconds. */
   readonly headMs: number;
   readonly ms: number;
   /** Of the body as it came over the connection, content coding and multipart included. */
@@ -16,73 +17,112 @@ export interface Answered {
 export interface Ask {
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent with its length. */
+  /** Sent with its length, and not copied. */
   readonly body?: readonly Uint8Array[];
   /** Whether the answer's body is kept: it is only counted otherwise, so that the client costs little. */
   readonly keep?: boolean;
 }
 
 /**
- * One client over connections that stay open: neither decodes nor parses, so that what is measured is the server. A viewer has
+ * One client over connections that stay open, of HTTP/1.1 alone. It shares the machine with the servers, and a client that costs
+ * more than what it measures measures itself: Node's allocates for each read and copies each piece of a body once more, which was
+ * more than a server takes to send it. So it is a client of its own, which parses and decodes nothing but the framing. A viewer has
  * six connections at most (RFC 9112 9.4 leaves the number to the client).
  */
 export class HttpClient {
-  readonly #agent: Agent;
+  readonly #target: { readonly host: string; readonly port: number };
+  readonly #authority: string;
+  readonly #prefix: string;
+  /** All that are open, and those of them that nobody uses, the last one used at the end. */
+  readonly #open = new Set<Connection>();
+  readonly #idle: Connection[] = [];
+  readonly #waiting: (() => void)[] = [];
+  #busy = 0;
+  #closed = false;
 
-  /** @param base URL without a slash at the end; paths of requests come behind it */
+  /**
+   * @param base URL without a slash at the end; paths of requests come behind it
+   * @param connections at once; who asks for one more waits, in order
+   * @throws {RangeError} for another scheme than http
+   */
   constructor(
     private readonly base: string,
-    connections = 1,
+    private readonly connections = 1,
   ) {
-    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+    const { protocol, hostname, port, host, pathname } = new URL(base);
+    if (protocol !== 'http:') throw new RangeError(`${base} is not http://`);
+    this.#target = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 80 : Number(port) };
+    this.#authority = host;
+    this.#prefix = pathname === '/' ? '' : pathname;
   }
 
   /** @throws when the status is another than 200, or the connection breaks */
   async ask(path: string, options: Ask = {}): Promise<Answered> {
-    const answered = await this.#send(path, options);
-    if (answered.status !== 200)
-      throw new Error(`${options.method ?? 'GET'} ${this.base}${path} is answered with ${answered.status}`);
-    return answered;
+    const began = performance.now();
+    const { answer, headAt, endAt } = await this.#send(path, options);
+    if (answer.status !== 200)
+      throw new Error(`${options.method ?? 'GET'} ${this.base}${path} is answered with ${answer.status}`);
+    const { status, headers, byteCount, body } = answer;
+    return { status, headers, headMs: headAt - began, ms: endAt - began, byteCount, body };
   }
 
-  #send(path: string, { method = 'GET', headers = {}, body, keep = false }: Ask): Promise<Answered> {
-    const length = body?.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  async #send(path: string, ask: Ask): Promise<Exchanged> {
+    const pieces = [this.#headOf(path, ask), ...(ask.body ?? [])];
+    await this.#turn();
+    try {
+      for (;;) {
+        const connection = this.#connection();
+        try {
+          return await connection.exchange({ pieces, keep: ask.keep ?? false });
+        } catch (error) {
+          // The server may close a connection that was idle while the request is on its way: GET is sent again (RFC 9112 9.3.1).
+          const again = error instanceof Unanswered && connection.requests > 1 && ask.method !== 'POST';
+          if (!again || this.#closed) throw error;
+        } finally {
+          if (connection.usable) this.#idle.push(connection);
+          else this.#open.delete(connection);
+        }
+      }
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#busy--;
+    }
+  }
+
+  /** Whoever ends gives its turn to the one that has waited longest. */
+  async #turn(): Promise<void> {
+    if (this.#busy < this.connections) this.#busy++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #connection(): Connection {
+    if (this.#closed) throw new Error(`the client of ${this.base} is closed`);
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
+      if (idle.usable) return idle;
+      this.#open.delete(idle);
+    }
+    const opened = new Connection(this.#target);
+    this.#open.add(opened);
+    return opened;
+  }
+
+  /** @throws {RangeError} for what would be read as another request */
+  #headOf(path: string, { method = 'GET', headers = {}, body }: Ask): Buffer {
+    const length = body?.reduce((sum, { byteLength }) => sum + byteLength, 0) ?? (method === 'POST' ? 0 : undefined);
     const sized = length === undefined ? {} : { 'content-length': String(length) };
-    return new Promise((resolve, reject) => {
-      const began = performance.now();
-      const sent = request(`${this.base}${path}`, {
-        method,
-        agent: this.#agent,
-        headers: { ...headers, ...sized },
-      });
-      sent.once('error', reject);
-      sent.once('response', (response) => {
-        const headMs = performance.now() - began;
-        const kept: Buffer[] = [];
-        let byteCount = 0;
-        response.on('data', (chunk: Buffer) => {
-          byteCount += chunk.byteLength;
-          if (keep) kept.push(chunk);
-        });
-        response.once('error', reject);
-        response.once('end', () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            headMs,
-            ms: performance.now() - began,
-            byteCount,
-            body: keep ? Buffer.concat(kept) : undefined,
-          }),
-        );
-      });
-      for (const bytes of body ?? []) sent.write(bytes);
-      sent.end();
-    });
+    const fields = Object.entries({ host: this.#authority, ...headers, ...sized });
+    if (!/^[\x21-\x7e]*$/.test(path)) throw new RangeError('a path is of printable ASCII without spaces');
+    if (!fields.every(([name, value]) => /^[\w-]+$/.test(name) && /^[\t\x20-\x7e]*$/.test(value)))
+      throw new RangeError('a header is of printable ASCII');
+    const lines = [`${method} ${this.#prefix}${path} HTTP/1.1`, ...fields.map(([name, value]) => `${name}: ${value}`)];
+    return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
   }
 
+  /** What is under way fails. */
   close(): void {
-    this.#agent.destroy();
+    this.#closed = true;
+    for (const connection of this.#open) connection.close();
   }
 }
 
