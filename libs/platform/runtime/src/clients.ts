@@ -19,6 +19,11 @@ export interface PeerClients {
 const deadlineMs = 30_000;
 /** A study's geometry (10,000 instances at about 1 KiB) fits; larger answers are streams. */
 const messageBytesMax = 64 * 1024 * 1024;
+/**
+ * What is sent of a stream before its reader has taken some. HTTP/2's own 64 KiB would have a message of a stream, of which
+ * most end at 256 KiB, wait for its reader four times.
+ */
+const windowBytes = 512 * 1024;
 
 /** Whether study-index refused an answer that would have been larger than that: the same question ends the same way. */
 export const isAnswerTooLarge = (error: unknown): boolean =>
@@ -41,6 +46,7 @@ export function createPeerClients(
     const channel = renewedChannel(() =>
       createChannel(target, credentials, {
         'grpc.max_receive_message_length': messageBytesMax,
+        'grpc-node.flow_control_window': windowBytes,
         'grpc.initial_reconnect_backoff_ms': 100,
         'grpc.max_reconnect_backoff_ms': 5_000,
         // Where packets are dropped nobody says that a peer has gone: asked while a call runs, and connected anew.

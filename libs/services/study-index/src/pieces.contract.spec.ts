@@ -29,7 +29,20 @@ const base = 'https://pacs.example/imaging';
 
 async function textOf({ pieces }: imaging.MetadataFragment): Promise<string> {
   const parts = pieces.flatMap((piece, at): GzipPart[] => (at === 0 ? [piece] : [base, piece]));
-  return Buffer.concat(await collect(inflated(parts))).toString();
+  return Buffer.concat(await collect(inflated([parts]))).toString();
+}
+
+/** The database, and rows of what is read from it. */
+function counted() {
+  const pages: number[] = [];
+  const db = database.db.withPlugin({
+    transformQuery: ({ node }) => node,
+    transformResult: ({ result }) => {
+      if (result.rows.length > 0) pages.push(result.rows.length);
+      return Promise.resolve(result);
+    },
+  });
+  return { db, pages };
 }
 
 describe('metadata in pieces', () => {
@@ -167,11 +180,18 @@ describe('metadata in pieces', () => {
   });
 
   it('of many instances come in pages and messages, each once', async () => {
-    for (let number = 1; number <= 205; number++) await send(slice('s', 'a', number));
-    const fragments = (await collect(grpc().readMetadata(scope()))).flatMap((message) => message.fragments);
-    expect(fragments.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(
-      Array.from({ length: 205 }, (_, i) => uid(`s/a/${i + 1}`)),
+    await send(slice('s', 'a', 1));
+    const uids = Array.from({ length: 505 }, (_, i) => uid(`s/a/${i + 1}`));
+    await sql`insert into instance select made.* from instance as i,
+      unnest(${uids.slice(1)}::text[]) with ordinality as more (uid, place),
+      jsonb_populate_record(i, jsonb_build_object('sop_instance_uid', uid, 'instance_number', place + 1)) as made`.execute(
+      database.db,
     );
+    const fragments = (await collect(grpc().readMetadata(scope()))).flatMap((message) => message.fragments);
+    expect(fragments.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(uids);
+    const { db, pages } = counted();
+    await collect(new PostgresIndexQueries(db).fragments({ studyInstanceUid: uid('s') }));
+    expect(pages).toEqual([500, 5]);
   });
 });
 
@@ -208,14 +228,7 @@ describe('rows of large objects', () => {
     for (let number = 1; number <= objects; number++) await send(slice('s', 'a', number));
     await sql`update instance set ${state} from generate_series(1, ${objects}::int) as n
       where n = instance_number`.execute(database.db);
-    const pages: number[] = [];
-    const db = database.db.withPlugin({
-      transformQuery: ({ node }) => node,
-      transformResult: ({ result }) => {
-        if (result.rows.length > 0) pages.push(result.rows.length);
-        return Promise.resolve(result);
-      },
-    });
+    const { db, pages } = counted();
     const found = await collect(read(new PostgresIndexQueries(db)));
     expect(found.map(({ sopInstanceUid, instance }) => sopInstanceUid ?? instance?.sopInstanceUid)).toEqual(
       Array.from({ length: objects }, (__, i) => uid(`s/a/${i + 1}`)),

@@ -59,7 +59,7 @@ function seriesOf(instances: number, random: (below: number) => number): GzipPar
 
 async function made(parts: readonly GzipPart[]): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of gzipMember(parts)) chunks.push(chunk);
+  for await (const chunk of gzipMember([parts])) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

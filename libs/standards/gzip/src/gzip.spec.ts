@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { constants, crc32, deflateRawSync, gunzipSync, inflateRawSync } from 'node:zlib';
 
 import fc from 'fast-check';
@@ -46,6 +47,10 @@ const literal = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((value) => ({ part: value as GzipPart, holds: Buffer.from(value) })),
 );
 const parts = fc.array(fc.oneof(piece, literal), { maxLength: 12 });
+
+/** By threes: what comes together is no matter. */
+const inRuns = (all: readonly GzipPart[]): readonly (readonly GzipPart[])[] =>
+  Array.from({ length: Math.ceil(all.length / 3) }, (_, at) => all.slice(3 * at, 3 * at + 3));
 
 describe('crc32Combine', () => {
   it('is the CRC-32 of both, from that of each', () => {
@@ -107,7 +112,7 @@ describe('gzipMember', () => {
     await fc.assert(
       fc.asyncProperty(parts, async (made) => {
         const holds = Buffer.concat(made.map((one) => one.holds));
-        const member = await collected(gzipMember(made.map(({ part }) => part)));
+        const member = await collected(gzipMember(inRuns(made.map(({ part }) => part))));
         expect(gunzipSync(member).equals(holds)).toBe(true);
         const first = firstMember(member);
         expect(first.byteCount).toBe(member.length);
@@ -121,7 +126,7 @@ describe('gzipMember', () => {
 
   it('takes a piece many times, in any order', async () => {
     const [a, b] = [deflatePiece('one two three '.repeat(99)), deflatePiece('two three one '.repeat(99))];
-    const member = await collected(gzipMember([a, b, ',', b, a, a]));
+    const member = await collected(gzipMember([[a, b, ',', b, a, a]]));
     expect(gunzipSync(member).toString()).toBe(
       ['one two three ', 'two three one ', ',', 'two three one ', 'one two three ', 'one two three ']
         .map((one) => (one === ',' ? one : one.repeat(99)))
@@ -132,12 +137,12 @@ describe('gzipMember', () => {
   it('stores literals of any length, those side by side in one block', async () => {
     for (const length of [1, 0xfffe, 0xffff, 0x10000, 3 * 0xffff, 3 * 0xffff + 1]) {
       const holds = Buffer.alloc(length, 'stored ');
-      const whole = await collected(gzipMember([holds]));
+      const whole = await collected(gzipMember([[holds]]));
       expect(gunzipSync(whole).equals(holds)).toBe(true);
       expect(firstMember(whole).byteCount).toBe(whole.length);
       // Header, blocks of 5 bytes and at most 65,535 held, final block, trailer.
       expect(whole.length).toBe(10 + 5 * Math.ceil(length / 0xffff) + length + 2 + 8);
-      const split = await collected(gzipMember([holds.subarray(0, 1), '', holds.subarray(1)]));
+      const split = await collected(gzipMember([[holds.subarray(0, 1), '', holds.subarray(1)]]));
       expect(split.equals(whole)).toBe(true);
     }
   });
@@ -151,9 +156,9 @@ describe('gzipMember', () => {
   it('comes in chunks of 64 KiB and more, and takes no part before its turn', async () => {
     let taken = 0;
     let closed = false;
-    const source = async function* (): AsyncGenerator<GzipPart> {
+    const source = async function* (): AsyncGenerator<readonly GzipPart[]> {
       try {
-        for (; taken < 1000; taken++) yield await Promise.resolve(new Uint8Array(16 * 1024).fill(taken));
+        for (; taken < 1000; taken++) yield await Promise.resolve([new Uint8Array(16 * 1024).fill(taken)]);
       } finally {
         closed = true;
       }
@@ -168,8 +173,8 @@ describe('gzipMember', () => {
   });
 
   it('fails when its source does', async () => {
-    const source = async function* (): AsyncGenerator<GzipPart> {
-      yield await Promise.resolve('[');
+    const source = async function* (): AsyncGenerator<readonly GzipPart[]> {
+      yield await Promise.resolve(['[']);
       throw new Error('the index has gone');
     };
     await expect(collected(gzipMember(source()))).rejects.toThrow('the index has gone');
@@ -181,7 +186,7 @@ describe('inflated', () => {
     await fc.assert(
       fc.asyncProperty(parts, async (made) => {
         const holds = Buffer.concat(made.map((one) => one.holds));
-        expect((await collected(inflated(made.map(({ part }) => part)))).equals(holds)).toBe(true);
+        expect((await collected(inflated(inRuns(made.map(({ part }) => part))))).equals(holds)).toBe(true);
       }),
       { seed: 23, numRuns: 200 },
     );
@@ -191,7 +196,7 @@ describe('inflated', () => {
 
   it('gives a long piece in parts', async () => {
     const chunks: number[] = [];
-    for await (const chunk of inflated([deflatePiece(long)])) chunks.push(chunk.length);
+    for await (const chunk of inflated([[deflatePiece(long)]])) chunks.push(chunk.length);
     expect(chunks.reduce((sum, one) => sum + one, 0)).toBe(long.length);
     expect(Math.max(...chunks)).toBeLessThanOrEqual(64 * 1024);
   });
@@ -206,7 +211,35 @@ describe('inflated', () => {
     ['other bytes', (one: DeflatedPiece) => ({ ...one, deflated: new Uint8Array(20).fill(0xff) })],
   ])('refuses a piece with %s', async (_, broken) => {
     for (const value of [short, long])
-      await expect(collected(inflated(['[', broken(deflatePiece(value))]))).rejects.toThrow(BrokenPieceError);
+      await expect(collected(inflated([['[', broken(deflatePiece(value))]]))).rejects.toThrow(BrokenPieceError);
+  });
+
+  it('comes in chunks of 64 KiB and more', async () => {
+    const dataset = [',', deflatePiece(short.repeat(5)), 'https://pacs.example', deflatePiece(short)];
+    const lengths: number[] = [];
+    for await (const chunk of inflated(Array.from({ length: 1000 }, () => dataset))) lengths.push(chunk.length);
+    expect(lengths.length).toBeGreaterThan(5);
+    for (const length of lengths.slice(0, -1)) expect(length).toBeGreaterThanOrEqual(chunkBytesMin);
+  });
+
+  it.each([
+    ['gives one of its bytes to the next', [1, -1]],
+    ['takes one from the next', [-1, 1]],
+    ['says nothing of the next', [short.length, -short.length]],
+  ])('refuses pieces of which one %s', async (_, [first = 0, second = 0]) => {
+    const piece = deflatePiece(short);
+    const wrong = [first, second].map((more) => ({ ...piece, byteCount: piece.byteCount + more }));
+    await expect(collected(inflated([[piece, ...wrong, piece]]))).rejects.toThrow(BrokenPieceError);
+  });
+
+  it('holds little of pieces that say they hold nothing', async () => {
+    let taken = 0;
+    const deflated = deflateRawSync(randomBytes(64 * 1024), { finishFlush: constants.Z_FULL_FLUSH });
+    const source = async function* (): AsyncGenerator<readonly GzipPart[]> {
+      for (; taken < 100; taken++) yield await Promise.resolve([{ deflated, byteCount: 0, crc32: 0 }]);
+    };
+    await expect(collected(inflated(source()))).rejects.toThrow(BrokenPieceError);
+    expect(taken).toBeLessThan(5);
   });
 
   it('does not inflate more than a piece says it holds', async () => {
@@ -214,7 +247,7 @@ describe('inflated', () => {
     for (const byteCount of [0, 10, 512 * 1024]) {
       let given = 0;
       const read = async (): Promise<void> => {
-        for await (const chunk of inflated([{ deflated, byteCount, crc32: 0 }])) given += chunk.length;
+        for await (const chunk of inflated([[{ deflated, byteCount, crc32: 0 }]])) given += chunk.length;
       };
       await expect(read()).rejects.toThrow(BrokenPieceError);
       expect(given).toBeLessThanOrEqual(byteCount);
@@ -223,9 +256,9 @@ describe('inflated', () => {
 
   it('lets its source go with its reader', async () => {
     let closed = false;
-    const source = async function* (): AsyncGenerator<GzipPart> {
+    const source = async function* (): AsyncGenerator<readonly GzipPart[]> {
       try {
-        for (;;) yield await Promise.resolve(deflatePiece(long));
+        for (;;) yield await Promise.resolve([deflatePiece(long)]);
       } finally {
         closed = true;
       }
@@ -240,7 +273,7 @@ describe('inflated', () => {
 describe('a part', () => {
   it('of text is UTF-8, also where it has half of a surrogate pair', async () => {
     for (const value of ['Ж中😀', '\ud83d']) {
-      const member = await collected(gzipMember([value, deflatePiece(value)]));
+      const member = await collected(gzipMember([[value, deflatePiece(value)]]));
       expect(gunzipSync(member).equals(Buffer.concat([asUtf8(value), asUtf8(value)]))).toBe(true);
     }
   });

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 
 import { crc32Combine } from './crc32-combine.js';
-import { type GzipPart, isLiteral } from './piece.js';
+import { bytesOf, chunkBytesMin, type GzipRuns, isLiteral } from './piece.js';
 
 /** RFC 1952 2.3: magic, deflate, no flags, no time, no hint of the level, an unknown operating system. */
 const header = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff);
@@ -9,36 +9,36 @@ const header = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff);
 const lastBlock = Uint8Array.of(0x03, 0x00);
 /** Of a stored block: its length has 16 bits (RFC 1951 3.2.4). */
 const storedBytesMax = 0xffff;
-/** Chunks are at least so long but for the last: a response of small writes is slow, and more would only be held. */
-export const chunkBytesMin = 64 * 1024;
 
 /**
  * One gzip member (RFC 1952) of deflated pieces and of bytes between them, as a stream. Pieces are copied, never
  * inflated; bytes become stored blocks; the CRC-32 of the whole is combined from those of the parts. It is one member
  * whatever the number of parts: of members one after the other, Chromium reads the first alone and curl fails.
- * @param parts in order; taken when the reader has taken what came before them, and let go when it stops. Their bytes
+ * @param runs in order; taken when the reader has taken what came before them, and let go when it stops. Their bytes
  *   must not change before they have been given.
  * @returns chunks of 64 KiB and more, by the part that filled them; the last one of any length
  */
-export async function* gzipMember(parts: AsyncIterable<GzipPart> | Iterable<GzipPart>): AsyncGenerator<Uint8Array> {
+export async function* gzipMember(runs: GzipRuns): AsyncGenerator<Uint8Array> {
   const output = new Output();
   const literals = new Literals(output);
   output.add(header);
   let crc = 0;
   let byteCount = 0;
-  for await (const part of parts) {
-    if (isLiteral(part)) {
-      const bytes = typeof part === 'string' ? Buffer.from(part) : part;
-      literals.add(bytes);
-      crc = crc32(bytes, crc);
-      byteCount += bytes.length;
-    } else {
-      literals.end();
-      output.add(part.deflated);
-      crc = crc32Combine(crc, part.crc32, part.byteCount);
-      byteCount += part.byteCount;
+  for await (const run of runs) {
+    for (const part of run) {
+      if (isLiteral(part)) {
+        const bytes = bytesOf(part);
+        literals.add(bytes);
+        crc = crc32(bytes, crc);
+        byteCount += bytes.length;
+      } else {
+        literals.end();
+        output.add(part.deflated);
+        crc = crc32Combine(crc, part.crc32, part.byteCount);
+        byteCount += part.byteCount;
+      }
+      if (output.byteCount >= chunkBytesMin) yield output.take();
     }
-    if (output.byteCount >= chunkBytesMin) yield output.take();
   }
   literals.end();
   output.add(lastBlock);

@@ -16,9 +16,19 @@ export interface DeflatedPiece {
 /** What a gzip member is made of: pieces, and bytes between them that nobody has deflated (text is UTF-8). */
 export type GzipPart = DeflatedPiece | Uint8Array | string;
 
+/** Parts in order, by whatever comes together: a turn of the event loop for each part would take longer than the part. */
+export type GzipRuns = AsyncIterable<readonly GzipPart[]> | Iterable<readonly GzipPart[]>;
+
+/** Chunks are at least so long but for the last: a response of small writes is slow, and more would only be held. */
+export const chunkBytesMin = 64 * 1024;
+
 /** True for bytes and text, which stand in a member as they are. */
 export const isLiteral = (part: GzipPart): part is Uint8Array | string =>
   typeof part === 'string' || part instanceof Uint8Array;
+
+/** A text is UTF-8. */
+export const bytesOf = (literal: Uint8Array | string): Uint8Array =>
+  typeof literal === 'string' ? Buffer.from(literal) : literal;
 
 /**
  * Deflates a text, in UTF-8, for `gzipMember` (RFC 1951; level 6, zlib's own choice between time and size). A lone

@@ -172,7 +172,7 @@ describe('an index of the version before', () => {
     expect(others).toEqual([]);
     expect(asked).toEqual(['readMetadata']);
     const parts: GzipPart[] = (found?.pieces ?? []).flatMap((piece, at) => (at === 0 ? [piece] : ['https://x', piece]));
-    const text = Buffer.concat(await collect(inflated(parts))).toString();
+    const text = Buffer.concat(await collect(inflated([parts]))).toString();
     expect(JSON.parse(text)).toEqual({
       ...dataset,
       '7FE00010': { vr: 'OW', BulkDataURI: 'https://x/dicom-web/studies/1.2/bulkdata/7FE00010' },

@@ -60,11 +60,14 @@ function indexOf(known: readonly string[], late: readonly string[]) {
   return { index, waits, reads: () => reads };
 }
 
+async function* one(texts: AsyncIterable<string>): AsyncGenerator<readonly [string]> {
+  for await (const text of texts) yield [text];
+}
 const texts = async (datasets: AsyncIterable<MetadataDataset>): Promise<Record<string, unknown>[]> => {
   const all: Record<string, unknown>[] = [];
   for await (const dataset of datasets) {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of inflated(isLong(dataset) ? dataset.json() : dataset)) chunks.push(chunk);
+    for await (const chunk of inflated(isLong(dataset) ? one(dataset.json()) : [dataset])) chunks.push(chunk);
     all.push(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>);
   }
   return all;

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 export function strongETag(facts: Iterable<string>): string {
   const hash = createHash('sha256');
   // The length first, so that "a" and "b" are not "ab" and nothing.
-  for (const fact of facts) hash.update(`${String(Buffer.byteLength(fact))}:`).update(fact);
+  for (const fact of facts) hash.update(`${String(Buffer.byteLength(fact))}:${fact}`);
   return `"${hash.digest('base64url').slice(0, 32)}"`;
 }
 

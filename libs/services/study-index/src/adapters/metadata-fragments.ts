@@ -10,24 +10,26 @@ import { fittingPage, inInstanceOrder, type InstancePosition, pagesOf } from './
 import { type PiecesOfRow, piecesVersion, readPieces, storedPieces } from './stored-pieces.js';
 import type { StudyIndexTables } from './tables.js';
 
-/** Rows of a page at most. */
-const pageRows = 200;
+/** Rows of a page at most: as many as most series have, so that they are sorted and asked for once. */
+const pageRows = 500;
 
 /** An older replica that corrects a row leaves the pieces of the blob before it. */
 const isOfItsBlob = sql`metadata_pieces_blob is not distinct from blob_key`;
-/** The version is the first byte, and the others are left where they are. */
+/** The version is the first byte, and the others are left where they are. That takes as long as to read them: it is asked once. */
 const arePiecesOfIt = sql`(${isOfItsBlob}
   and get_byte(substring(metadata_pieces from 1 for 1), 0) = ${sql.lit(piecesVersion)})`;
 
 /** Bytes before Pixel Data are no more. A layout is left where it is when it is long, or the object itself has few bytes. */
 const headerBytes = sql`(case
   when blob_bytes < ${sql.lit(leftOutBytesMin)} or pg_column_size(pixel_data) > 100000 then blob_bytes else
-  least(blob_bytes, nullif((pixel_data ->> 'nativeOffset')::bigint, 0), (pixel_data #>> '{frames,0,0,0}')::bigint)
+  least(blob_bytes, coalesce(nullif((pixel_data ->> 'nativeOffset')::bigint, 0), (pixel_data #>> '{frames,0,0,0}')::bigint))
   end)::double precision`;
 
 interface FragmentRow extends InstancePosition {
   readonly blob_key: string;
+  /** Of any version. */
   readonly pieces: Buffer | null;
+  /** Null where there are pieces of this version. */
   readonly text: string | null;
   readonly transfer_syntax_uid: string;
   readonly header_bytes: number;
@@ -59,7 +61,7 @@ export async function* fragmentsOf(
       .select(sql<number>`pg_column_size(metadata)`.as('bytes_of_metadata'))
       .limit(pageRows);
     const columns = sql`series_instance_uid, sop_instance_uid, instance_number, blob_key,
-      case when ${arePiecesOfIt} then metadata_pieces end as pieces,
+      case when ${isOfItsBlob} then metadata_pieces end as pieces,
       case when ${arePiecesOfIt} then null else metadata::text end as text,
       transfer_syntax_uid, ${headerBytes} as header_bytes`;
     return fittingPage<FragmentRow>(db, page, {
@@ -71,14 +73,16 @@ export async function* fragmentsOf(
   for await (const rows of pages) {
     const made: MadePieces[] = [];
     for (const row of rows) {
-      const stored: PiecesOfRow = row.pieces ? readPieces(row.pieces) : { pieces: piecesOf(row.text ?? '{}') };
+      const { pieces, text } = row;
+      const isMade = text !== null || !pieces;
+      const stored: PiecesOfRow = isMade ? { pieces: piecesOf(text ?? '{}') } : readPieces(pieces);
       const fragment = {
         sopInstanceUid: row.sop_instance_uid,
         blobKey: row.blob_key,
         pieces: [...stored.pieces],
         isPartial: stored.isPartial ?? (hasShortHeader(row) ? false : undefined),
       };
-      if (!row.pieces) made.push(fragment);
+      if (isMade) made.push(fragment);
       yield { ...fragment, seriesInstanceUid: row.series_instance_uid };
     }
     // Where they cannot be kept they are made again: nobody is told.

@@ -62,10 +62,10 @@ describe('the text of metadata', () => {
     const pieces = piecesOf(text);
     expect(pieces).toHaveLength(0x8000 + 1);
     const whole: Uint8Array[] = [];
-    for await (const chunk of gzipMember(pieces)) whole.push(chunk);
+    for await (const chunk of gzipMember([pieces])) whole.push(chunk);
     expect(gunzipSync(Buffer.concat(whole)).toString()).toBe(text);
     const plain: Uint8Array[] = [];
-    for await (const chunk of inflated(pieces.slice(0, 300))) plain.push(chunk);
+    for await (const chunk of inflated([pieces.slice(0, 300)])) plain.push(chunk);
     expect(text.startsWith(Buffer.concat(plain).toString())).toBe(true);
     // The long one is deflated; each of the others would take longer than it is worth.
     expect(pieces.at(-1)?.deflated.length).toBeLessThan(1_000);

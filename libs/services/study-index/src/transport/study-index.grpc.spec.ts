@@ -143,7 +143,7 @@ describe('what the index answers over gRPC', () => {
       expect(imaging.ReadMetadataResponse.encode(message).finish().length).toBeLessThanOrEqual(256 * 1024);
     const { pieces = [], sopInstanceUid = '' } = fragments.at(-1) ?? {};
     expect(pieces).toHaveLength(2);
-    expect(Buffer.concat(await collect(inflated(pieces))).toString()).toBe(text(sopInstanceUid));
+    expect(Buffer.concat(await collect(inflated([pieces]))).toString()).toBe(text(sopInstanceUid));
     const nowhere = collect(client().readMetadata({ studyInstanceUid: '1.2.3' }));
     await expect(nowhere).rejects.toMatchObject({ code: Status.NOT_FOUND });
   });

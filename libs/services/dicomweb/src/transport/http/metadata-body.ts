@@ -9,7 +9,6 @@ import { isLong, type MetadataDataset } from '../../application/read-metadata.js
 import type { DatasetChoice } from '../../domain/accept.js';
 import type { ContentCoding } from '../../domain/encoding.js';
 import { begun } from './begun.js';
-import { inLargePieces } from './large-pieces.js';
 import { xmlOf } from './metadata-xml.js';
 import { type BodyPart, multipartBody } from './multipart-body.js';
 
@@ -53,32 +52,29 @@ export function metadataBody(
  * Its first part comes when the first of a dataset is there.
  * @param asGzip what is not deflated yet is to be, since it would be sent as it is
  */
-async function* jsonArray(datasets: Datasets, asGzip: boolean): AsyncGenerator<GzipPart, void> {
+async function* jsonArray(datasets: Datasets, asGzip: boolean): AsyncGenerator<readonly GzipPart[], void> {
   let before = '[';
   for await (const dataset of datasets) {
     if (isLong(dataset)) yield* longJson(before, dataset, asGzip);
-    else {
-      yield before;
-      yield* dataset;
-    }
+    else yield [before, ...dataset];
     before = ',';
   }
-  yield before === '[' ? '[]' : ']';
+  yield [before === '[' ? '[]' : ']'];
 }
 
-async function* longJson(before: string, dataset: LongDataset, asGzip: boolean): AsyncGenerator<GzipPart> {
+async function* longJson(before: string, dataset: LongDataset, asGzip: boolean): AsyncGenerator<readonly GzipPart[]> {
   let text = before;
   for await (const more of dataset.json()) {
     text += more;
-    yield asGzip ? deflatePiece(text) : text;
+    yield [asGzip ? deflatePiece(text) : text];
     text = '';
   }
 }
 
 /** One gzip member of the pieces as they are, or what they inflate to. */
-function jsonIn(coding: ContentCoding, text: AsyncGenerator<GzipPart>): Readable {
+function jsonIn(coding: ContentCoding, text: AsyncGenerator<readonly GzipPart[]>): Readable {
   if (coding === 'gzip') return Readable.from(gzipMember(text), { objectMode: false });
-  return compressed(Readable.from(inLargePieces(inflated(text)), { objectMode: false }), coding);
+  return compressed(Readable.from(inflated(text), { objectMode: false }), coding);
 }
 
 async function* xmlParts(read: () => Datasets, memory: RetrieveMemory): AsyncGenerator<BodyPart> {

@@ -33,12 +33,12 @@ export async function xmlOf(dataset: MetadataDataset, memory: RetrieveMemory): P
   const text = await deflatedXml(dataset, memory.signal);
   // Who gave the dataset has it for as long.
   memory.keep([...dataset, text].reduce((sum, part) => sum + keptBytesOf(part), 0));
-  return Readable.from(inLargePieces(inflated([text])), { objectMode: false });
+  return Readable.from(inflated([[text]]), { objectMode: false });
 }
 
 /** Text of our own: the index or this service has just written it. */
 const parsed = async (dataset: readonly GzipPart[]): Promise<DicomJson> =>
-  JSON.parse((await buffer(inflated(dataset))).toString()) as DicomJson;
+  JSON.parse((await buffer(inflated([dataset]))).toString()) as DicomJson;
 
 /** In a thread, piece by piece: others have their turn between two of them. */
 async function deflatedXml(dataset: readonly GzipPart[], signal: AbortSignal): Promise<DeflatedPiece> {
