@@ -3,7 +3,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { TombstoneScope } from './kept-scope.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
-import { isRejected, isWithdrawn, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
+import { isRejected, isWithdrawn, othersAdmit, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
 
 /** What a restore, or a note that is taken back, does with what is hidden of a scope. */
 export interface Restorable {
@@ -29,9 +29,10 @@ export const saidAlone: Said = {
   admitsAgain: sql<boolean>`case when ${isRejected} then ${rejectionAdmits} else true end`,
 };
 
-/** Not where a note alone hides it: what that says stays as it is. */
-const saysMore = sql<boolean>`w.note is null and (w.reason, w.note, w.admits_again, w.erase_at) is distinct from
-  (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz)`;
+/** Not where a note alone hides it: what that says stays as it is. Where others keep it from coming again, they said so. */
+const saysMore = sql<boolean>`w.note is null and (${othersAdmit} is not true
+  or (w.reason, w.note, w.admits_again, w.erase_at) is distinct from
+    (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz))`;
 
 interface Row extends WithheldInstance {
   /** It is shown again. */
