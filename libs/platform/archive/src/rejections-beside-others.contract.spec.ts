@@ -7,7 +7,8 @@ const postgres = await orSkip(startPostgres);
 
 describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` (${postgres.missing})` : ''}`, () => {
   const scene = new RejectedStudy(postgres.server);
-  const { publish, published, reject, remove, restore, shown, unreject, withdraw } = scene;
+  const { letGo, publish, published, reject, rejectAs } = scene;
+  const { remove, restore, send, shown, unreject, withdraw } = scene;
   /** Rejected, and beside it. */
   let one: string;
   let other: string;
@@ -28,4 +29,29 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
     await publish(own);
     expect(await shown()).toEqual([one, other, own].sort());
   });
+
+  it.each([
+    [
+      'a note for retention named it since',
+      async (own: string) => [await withdraw(own), await rejectAs('113039', 'n2', own)],
+    ],
+    [
+      'retention let it go since, and its note is corrected',
+      async (own: string) => [await reject('note', one, own), await withdraw(own), await letGo(own), await unreject()],
+    ],
+    [
+      'retention lets the study go',
+      async (own: string) => [await reject('note', one), await withdraw(own), await letGo(one, other, own)],
+    ],
+  ])(
+    'and Callosum withdrew comes again when it is published, and not by the copy of a PACS: %s',
+    async (_what, hide) => {
+      const own = await published();
+      await hide(own);
+      await send(own, 'PACS');
+      expect(await shown()).not.toContain(own);
+      await publish(own);
+      expect(await shown()).toContain(own);
+    },
+  );
 });
