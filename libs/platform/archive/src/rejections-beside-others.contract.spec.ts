@@ -54,4 +54,31 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
       expect(await shown()).toContain(own);
     },
   );
+
+  it('and retention let go may be sent again once its note says that it is a matter of retention after all', async () => {
+    await reject('note', one);
+    await letGo(one);
+    await send(one);
+    expect(await shown()).toEqual([other]);
+    await rejectAs('113039', 'note', one);
+    await send(one);
+    expect(await shown()).toEqual([one, other].sort());
+  });
+
+  it('and Callosum withdrew is published again once its note says that it is a matter of retention after all', async () => {
+    const own = await published();
+    await reject('note', own);
+    await withdraw(own);
+    await rejectAs('113039', 'note', own);
+    await publish(own);
+    expect(await shown()).toEqual([one, other, own].sort());
+  });
+
+  it('and a person deleted stays hidden, whatever its note says', async () => {
+    await reject('note', one);
+    await remove();
+    await rejectAs('113039', 'note', one);
+    await send(one);
+    expect(await shown()).toEqual([]);
+  });
 });

@@ -23,6 +23,10 @@ export async function settleInstances(
   const withdraws = hides && reason === 'result-withdrawn';
   const othersAdmitIt = !hides || rejects || withdraws || admitsAgain;
   const isOfItsNote = sql`coalesce(w.withheld and w.note = excluded.note, false)`;
+  const othersAdmitNow = sql`excluded.others_admit and (not (w.withheld and excluded.withheld) or ${othersAdmit})`;
+  const rejectionAdmitsNow = sql`case when not excluded.withheld then null
+      when not w.withheld or not ${isRejected} or ${rejectingNote} = excluded.rejecting_note then excluded.rejection_admits
+      else ${rejectionAdmits} and coalesce(excluded.rejection_admits, true) end`;
   await sql`
     insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
       withheld, reason, admits_again, erase_at, note, rejected, rejecting_note, rejection_admits,
@@ -36,7 +40,8 @@ export async function settleInstances(
     on conflict (site, study_instance_uid, sop_instance_uid) do update
     set sequence = excluded.sequence, series_instance_uid = excluded.series_instance_uid,
       withheld = excluded.withheld, reason = excluded.reason, erased = false,
-      admits_again = excluded.admits_again and (not w.withheld or ${isOfItsNote} or w.admits_again),
+      admits_again = excluded.withheld and coalesce(${othersAdmitNow} and coalesce(${rejectionAdmitsNow}, true),
+        excluded.admits_again and (not w.withheld or ${isOfItsNote} or w.admits_again)),
       erase_at = case when not excluded.withheld then null
         when not w.withheld or ${isOfItsNote} then excluded.erase_at else least(w.erase_at, excluded.erase_at) end,
       note = case when not w.withheld or w.note = excluded.note then excluded.note end,
@@ -44,10 +49,7 @@ export async function settleInstances(
       rejecting_note = case when not excluded.withheld then null
         when not w.withheld or not ${isRejected} then excluded.rejecting_note
         when not excluded.rejected or ${rejectingNote} = excluded.rejecting_note then ${rejectingNote} end,
-      rejection_admits = case when not excluded.withheld then null
-        when not w.withheld or not ${isRejected} or ${rejectingNote} = excluded.rejecting_note then excluded.rejection_admits
-        else ${rejectionAdmits} and coalesce(excluded.rejection_admits, true) end,
-      others_admit = excluded.others_admit and (not (w.withheld and excluded.withheld) or ${othersAdmit}),
+      rejection_admits = ${rejectionAdmitsNow}, others_admit = ${othersAdmitNow},
       withdrawn = excluded.withheld and (excluded.withdrawn or (w.withheld and ${isWithdrawn}))
     where w.sequence < excluded.sequence`.execute(trx);
   await settleRemaining(trx, site, mark, sequence);
