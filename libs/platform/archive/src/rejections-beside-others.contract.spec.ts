@@ -8,7 +8,7 @@ const postgres = await orSkip(startPostgres);
 describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` (${postgres.missing})` : ''}`, () => {
   const scene = new RejectedStudy(postgres.server);
   const { letGo, publish, published, reject, rejectAs } = scene;
-  const { remove, restore, send, shown, unreject, withdraw } = scene;
+  const { remove, restore, send, shown, status, unreject, withdraw } = scene;
   /** Rejected, and beside it. */
   let one: string;
   let other: string;
@@ -80,5 +80,14 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
     await rejectAs('113039', 'note', one);
     await send(one);
     expect(await shown()).toEqual([]);
+  });
+
+  it('is taken back by its note as far as it may, when a person comes between the look and the lock', async () => {
+    await reject('note', one);
+    scene.objects.beforeMark = () => remove();
+    expect(await unreject()).toMatchObject({ instances: 0 });
+    expect(await status()).toMatchObject({ shown: 0, rejected: 0 });
+    await restore();
+    expect(await shown()).toEqual([one, other].sort());
   });
 });
