@@ -90,4 +90,16 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
     await restore();
     expect(await shown()).toEqual([one, other].sort());
   });
+
+  it('stays hidden when a later revision of its note is obeyed between the look and the lock of an earlier one', async () => {
+    await reject('note', one);
+    const cause = `${scene.study}/3`;
+    scene.objects.beforeMark = () =>
+      scene.archive.tombstones.hideInstances(scene.study, [scene.ref(one), scene.ref(other)], {
+        ...{ reason: 'rejection-note', actor: 'note', eraseAfterMs: null, cause },
+      });
+    const earlier = { note: 'note', isWrong: () => true, isOvertakenBy: (by: string) => by === cause };
+    expect(await scene.archive.tombstones.unreject(scene.study, earlier)).toMatchObject({ sequence: undefined });
+    expect(await shown()).toEqual([]);
+  });
 });

@@ -204,7 +204,7 @@ describe.skipIf(postgres.missing)(`what a note rejected${postgres.missing ? ` ($
     await reject('note', one, third);
     await remove();
     pass(1_000);
-    await archive.tombstones.unreject(study, 'note', (sop) => sop === third);
+    await archive.tombstones.unreject(study, { note: 'note', isWrong: (sop) => sop === third });
     pass(1_000);
     await restore();
     const again = await scene.another();

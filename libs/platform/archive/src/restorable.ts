@@ -63,14 +63,22 @@ export async function hiddenIn(
   return restorableOf(rows);
 }
 
+/** What a note, as it is now, takes back of what it said. */
+export interface TakenBack {
+  readonly note: string;
+  readonly isWrong: (sopInstanceUid: string) => boolean;
+  /** Of the cause of a decision of this note: it is newer than what takes back, which has nothing to say any more. */
+  readonly isOvertakenBy?: ((cause: string) => boolean) | undefined;
+}
+
 /** Instances of a study that this one note rejected: shown again where it alone hides them. */
 export async function rejectedBy(
   db: Kysely<ArchiveTables>,
   site: string,
   studyInstanceUid: string,
-  note: string,
-  isWrong: (sopInstanceUid: string) => boolean,
+  { note, isWrong, isOvertakenBy }: TakenBack,
 ): Promise<Restorable> {
+  if (isOvertakenBy && (await causesOf(db, site, studyInstanceUid, note)).some(isOvertakenBy)) return restorableOf([]);
   const { rows } = await sql<Row>`
     select w.series_instance_uid as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       w.note is not null as shown, w.note is null as changed
@@ -78,6 +86,22 @@ export async function rejectedBy(
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
       and ${isRejected} and ${rejectingNote} = ${note} order by w.sop_instance_uid`.execute(db);
   return restorableOf(rows.filter(({ sopInstanceUid }) => isWrong(sopInstanceUid)));
+}
+
+async function causesOf(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  studyInstanceUid: string,
+  actor: string,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('tombstone')
+    .select('cause')
+    .where('site', '=', site)
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .where('actor', '=', actor)
+    .execute();
+  return rows.flatMap(({ cause }) => cause ?? []);
 }
 
 function restorableOf(rows: readonly Row[]): Restorable {

@@ -21,7 +21,7 @@ import {
 } from './mark-and-record.js';
 import type { PendingRow } from './pending-row.js';
 import { Readmissions } from './readmissions.js';
-import { hiddenIn, isNothing, isSame, rejectedBy } from './restorable.js';
+import { hiddenIn, isNothing, isSame, rejectedBy, type TakenBack } from './restorable.js';
 import type { TombstoneMark, WithheldInstance } from './tombstone-marks.js';
 import type { Stands } from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks, studiesUndecided } from './tombstone-replay.js';
@@ -173,22 +173,22 @@ export class Tombstones {
    * Takes back what a rejection note said of instances that turned out to be none of its own. What others hide too stays
    * hidden, and is not rejected any more.
    */
-  async unreject(
-    studyInstanceUid: string,
-    note: string,
-    isWrong: (sopInstanceUid: string) => boolean,
-  ): Promise<Recorded> {
+  async unreject(studyInstanceUid: string, takenBack: TakenBack): Promise<Recorded> {
     const { db, site } = this.parts;
     return whileItChanges(async (look) => {
-      const found = await available(rejectedBy(db, site, studyInstanceUid, note, isWrong));
+      const found = await available(rejectedBy(db, site, studyInstanceUid, takenBack));
       if (isNothing(found)) return nothingRecorded;
-      // A person may have hidden one of them too.
+      // A person may have hidden one of them too, or the note been corrected again.
       const stands: Stands = async (trx) => {
-        look.changed = !isSame(found, await rejectedBy(trx, site, studyInstanceUid, note, isWrong));
+        look.changed = !isSame(found, await rejectedBy(trx, site, studyInstanceUid, takenBack));
         return !look.changed;
       };
       const { instances, remaining } = found;
-      const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', note), instances, remaining };
+      const mark = {
+        ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', takenBack.note),
+        instances,
+        remaining,
+      };
       return markAndRecord(this.parts, mark, { kind: 'last', stands });
     });
   }

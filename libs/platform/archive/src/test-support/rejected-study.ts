@@ -84,7 +84,7 @@ export class RejectedStudy {
     return this.archive.tombstones.hideInstances(this.study, sops.map(this.ref), hide);
   };
   readonly reject = (note: string, ...sops: string[]): Promise<Recorded> => this.rejectAs('113037', note, ...sops);
-  readonly unreject = (note = 'note') => this.archive.tombstones.unreject(this.study, note, () => true);
+  readonly unreject = (note = 'note') => this.archive.tombstones.unreject(this.study, { note, isWrong: () => true });
 
   readonly remove = (how: Partial<Hide> = {}) =>
     this.archive.tombstones.hide({ studyInstanceUid: this.study }, { ...person, ...how });
