@@ -1,7 +1,7 @@
 import { orSkip, startPostgres } from '@callosum/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { RejectedStudy } from './test-support/rejected-study.js';
+import { newUid, RejectedStudy, restorer } from './test-support/rejected-study.js';
 
 const postgres = await orSkip(startPostgres);
 
@@ -102,4 +102,20 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
     expect(await scene.archive.tombstones.unreject(scene.study, earlier)).toMatchObject({ sequence: undefined });
     expect(await shown()).toEqual([]);
   });
+
+  it.each(['', '1.2.3'])(
+    'is of the series that shows it, whatever its note says of that: "%s"',
+    async (seriesInstanceUid) => {
+      const late = newUid();
+      const named = [one, other, late].map((sopInstanceUid) => ({ seriesInstanceUid, sopInstanceUid }));
+      const hide = { reason: 'rejection-note', actor: 'note', eraseAfterMs: null } as const;
+      await scene.archive.tombstones.hideInstances(scene.study, named, hide);
+      await send(late);
+      await scene.archive.tombstones.restore(scene.named(one), restorer);
+      expect(await shown()).toEqual([one]);
+      const { sopInstanceUid: _all, ...series } = scene.named(one);
+      await scene.archive.tombstones.restore(series, { ...restorer, rejected: true });
+      expect(await shown()).toEqual([one, other, late].sort());
+    },
+  );
 });

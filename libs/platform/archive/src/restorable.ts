@@ -34,6 +34,11 @@ const saysMore = sql<boolean>`w.note is null and (${othersAdmit} is not true
   or (w.reason, w.note, w.admits_again, w.erase_at) is distinct from
     (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz))`;
 
+/** Where its study shows the instance `w`; where nothing came of it, as it was named: a note may be wrong about that, or say nothing. */
+const seriesUid = sql<string>`coalesce((select i.series_instance_uid from intake i where i.site = w.site
+  and i.sop_instance_uid = w.sop_instance_uid and i.study_instance_uid = w.study_instance_uid and i.current),
+  w.series_instance_uid)`;
+
 interface Row extends WithheldInstance {
   /** It is shown again. */
   readonly shown: boolean;
@@ -51,11 +56,11 @@ export async function hiddenIn(
   { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: TombstoneScope,
   all: boolean,
 ): Promise<Restorable> {
-  const ofSeries = seriesInstanceUid === undefined ? sql`true` : sql`w.series_instance_uid = ${seriesInstanceUid}`;
+  const ofSeries = seriesInstanceUid === undefined ? sql`true` : sql`${seriesUid} = ${seriesInstanceUid}`;
   const ofInstance = sopInstanceUid === undefined ? sql`true` : sql`w.sop_instance_uid = ${sopInstanceUid}`;
   const stays = all ? sql`false` : sql`(${isRejected} or ${isWithdrawn})`;
   const { rows } = await sql<Row>`
-    select w.series_instance_uid as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
+    select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       not ${stays} as shown, ${stays} and ${saysMore} as changed
     from withheld_instance w
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
@@ -80,7 +85,7 @@ export async function rejectedBy(
 ): Promise<Restorable> {
   if (isOvertakenBy && (await causesOf(db, site, studyInstanceUid, note)).some(isOvertakenBy)) return restorableOf([]);
   const { rows } = await sql<Row>`
-    select w.series_instance_uid as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
+    select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       w.note is not null as shown, w.note is null as changed
     from withheld_instance w
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
