@@ -1,13 +1,14 @@
 import { orSkip, startPostgres } from '@callosum/testing';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { newUid, RejectedStudy, restorer } from './test-support/rejected-study.js';
+import { hourMs, newUid, RejectedStudy, restorer } from './test-support/rejected-study.js';
 
 const postgres = await orSkip(startPostgres);
 
 describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` (${postgres.missing})` : ''}`, () => {
   const scene = new RejectedStudy(postgres.server);
-  const { letGo, publish, published, reject, rejectAs } = scene;
+  const { letGo, pass, publish, published, reject, rejectAs } = scene;
   const { remove, restore, send, shown, status, unreject, withdraw } = scene;
   /** Rejected, and beside it. */
   let one: string;
@@ -118,4 +119,103 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
       expect(await shown()).toEqual([one, other, late].sort());
     },
   );
+
+  it.each([
+    [
+      'Callosum withdrew it too',
+      async (own: string) => [await rejectAs('113039', 'note', one, own), await withdraw(own)],
+    ],
+    [
+      'another note rejects it too',
+      async (own: string) => [await rejectAs('113039', 'note', one, own), await reject('n2', one, own)],
+    ],
+  ])(
+    'is evidence and not erased once its note is corrected to no matter of retention, where %s',
+    async (_too, hide) => {
+      const own = await published();
+      await hide(own);
+      await reject('note', one, own);
+      expect(await status()).toMatchObject({ hidden: 2, eraseAt: undefined });
+      await unreject();
+      pass(2 * hourMs);
+      await scene.archive.erase();
+      expect(await status()).toMatchObject({ erased: 0 });
+    },
+  );
+
+  it('is not erased by a note that was taken back', async () => {
+    const own = await published();
+    await rejectAs('113039', 'note', own);
+    await withdraw(own);
+    await unreject();
+    pass(2 * hourMs);
+    await scene.archive.erase();
+    expect(await status()).toMatchObject({ erased: 0 });
+  });
+
+  it('and a person deleted goes at the time of that, whatever became of the note', async () => {
+    await rejectAs('113039', 'note', one);
+    pass(hourMs / 2);
+    await remove();
+    const eraseAt = new Date(scene.now + hourMs);
+    expect(await status()).toMatchObject({ eraseAt: new Date(scene.now + hourMs / 2) });
+    await reject('note', one);
+    expect(await status()).toMatchObject({ eraseAt });
+    await unreject();
+    expect(await status()).toMatchObject({ rejected: 0, eraseAt });
+  });
+
+  describe('where a replica of an older version spoke in between', () => {
+    /** It knows of no more than these. */
+    const write = (reason: string, eraseAt: Date | null) =>
+      sql`update withheld_instance set sequence = sequence + 1, withheld = true, reason = ${reason},
+        admits_again = false, erase_at = ${eraseAt}, note = null
+        where study_instance_uid = ${scene.study} and sop_instance_uid = ${one}`.execute(scene.here.database.db);
+
+    it.each([
+      ['corrected', () => unreject()],
+      ['said to be a matter of retention', () => rejectAs('113039', 'note', one)],
+    ])('stays hidden as a person deleted it when its note is %s', async (_what, correct) => {
+      await reject('note', one);
+      await write('person', null);
+      await write('rejection-note', null);
+      pass(1_000);
+      await correct();
+      await send(one);
+      expect(await shown()).toEqual([other]);
+    });
+
+    it('is evidence as that said, also after a deletion that is taken back', async () => {
+      await rejectAs('113039', 'note', one);
+      await write('rejection-note', null);
+      pass(1_000);
+      await remove();
+      await restore();
+      await send(one);
+      expect(await shown()).toEqual([other]);
+    });
+
+    it('goes when a person said so', async () => {
+      await reject('note', one);
+      const eraseAt = new Date(scene.now + hourMs);
+      await write('person', eraseAt);
+      pass(1_000);
+      await reject('note', one);
+      expect(await status()).toMatchObject({ eraseAt });
+    });
+
+    it('is published again after its note is corrected only once a person restored it', async () => {
+      const own = await published();
+      await reject('note', own);
+      await withdraw(own);
+      await sql`update withheld_instance set others_admit = null, parts_at = null
+        where study_instance_uid = ${scene.study}`.execute(scene.here.database.db);
+      await unreject();
+      await publish(own);
+      expect(await shown()).toEqual([one, other].sort());
+      await restore();
+      await publish(own);
+      expect(await shown()).toEqual([one, other, own].sort());
+    });
+  });
 });
