@@ -143,7 +143,8 @@ describe.skipIf(postgres.missing)(`decisions${postgres.missing ? ` (${postgres.m
     const hide: Hide = { reason: 'rejection-note', code, cause: newUid(), eraseAfterMs: null, actor: 'note' };
     await archive.tombstones.hideInstances(study, refs, hide);
     await archive.tombstones.hide({ studyInstanceUid: study, sopInstanceUid: two }, person);
-    for (const sop of [one, two]) await archive.tombstones.unreject(study, 'note', (other) => other === sop);
+    for (const sop of [one, two])
+      await archive.tombstones.unreject(study, { note: 'note', isWrong: (other) => other === sop });
     expect(await readable()).toEqual([one]);
   });
 
@@ -228,8 +229,10 @@ describe.skipIf(postgres.missing)(`decisions${postgres.missing ? ` (${postgres.m
     await archive.tombstones.hideInstances(study, refs, hide);
     await archive.tombstones.hide({ studyInstanceUid: study, sopInstanceUid: after }, person);
     await archive.tombstones.hideInstances(study, refs.slice(3), { ...hide, cause: `${note}/2` });
-    expect(await archive.tombstones.unreject(study, 'another', () => true)).toMatchObject({ instances: 0 });
-    expect(await archive.tombstones.unreject(study, note, () => true)).toMatchObject({ instances: 2 });
+    expect(await archive.tombstones.unreject(study, { note: 'another', isWrong: () => true })).toMatchObject({
+      instances: 0,
+    });
+    expect(await archive.tombstones.unreject(study, { note, isWrong: () => true })).toMatchObject({ instances: 2 });
     expect(await readable()).toEqual([alone, twice].sort());
   });
 });

@@ -12,4 +12,5 @@ export type { TombstoneEntry, TombstoneStatus } from './tombstone-status.js';
 export type { TombstoneEffect, TombstoneReason } from './tombstone-tables.js';
 export type { TombstoneScope } from './kept-scope.js';
 export type { Recorded } from './mark-and-record.js';
+export type { TakenBack } from './restorable.js';
 export type { Decided, Hide, Restore, Tombstones } from './tombstones.js';

@@ -129,7 +129,7 @@ export async function mayAllComeAgain(
 ): Promise<boolean> {
   const rows = await db
     .selectFrom('withheld_instance')
-    .select(['reason', 'admits_again'])
+    .select(['reason', 'admits_again', 'withdrawn'])
     .where('site', '=', site)
     .where('study_instance_uid', '=', row.written.studyInstanceUid)
     .where(sql<boolean>`sop_instance_uid = any(${[...sopInstanceUids]}::text[])`)

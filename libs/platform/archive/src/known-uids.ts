@@ -1,4 +1,4 @@
-import { sql, type Transaction } from 'kysely';
+import { type Selectable, sql, type Transaction } from 'kysely';
 
 import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
@@ -15,17 +15,23 @@ export interface KnownUids {
   readonly owned: ReadonlySet<string>;
 }
 
+/** What decides whether an instance may come again. */
+type Hiding = Pick<Selectable<WithheldRow>, 'admits_again' | 'reason' | 'withdrawn'>;
+
 /**
  * Whether receiving an object takes back what hides it. A withdrawn result comes again when Callosum publishes it again,
- * not when a PACS sends back its copy; what a recovery finds was received before, and no tombstone says it came again.
+ * not when a PACS sends back its copy, whoever else spoke of it since; what a recovery finds was received before, and no
+ * tombstone says it came again.
  */
-export const admits = (
-  tombstone: Pick<WithheldRow, 'admits_again' | 'reason'>,
-  { intake, revisionFloor }: PendingRow,
-): boolean =>
-  tombstone.admits_again &&
-  revisionFloor === 0 &&
-  (tombstone.reason !== 'result-withdrawn' || intake.origin === 'callosum');
+export const admits = ({ admits_again, reason, withdrawn }: Hiding, { intake, revisionFloor }: PendingRow): boolean => {
+  const isWithdrawn = withdrawn || reason === 'result-withdrawn';
+  return admits_again && revisionFloor === 0 && (!isWithdrawn || intake.origin === 'callosum');
+};
+
+/** A study, a UID that was given out, or, with a reason, what is hidden until it comes again. */
+type Known = { readonly uid: string; readonly shared: boolean | null } & (
+  { readonly reason: null; readonly withdrawn: null } | Pick<Hiding, 'reason' | 'withdrawn'>
+);
 
 /**
  * Until the transaction ends, no tombstone of these objects' studies comes in between: the statement that inserts sees
@@ -41,17 +47,19 @@ export async function knownUids(
   const uids = pending.map(({ written }) => written.sopInstanceUid);
   const ofStudies = pending.map(({ written }) => written.studyInstanceUid);
   const studies = [...new Set(ofStudies)].sort();
-  const { rows } = await sql<{ uid: string; shared: boolean | null; reason: WithheldRow['reason'] | null }>`
-    select study.uid, study.shared, null::text as reason
+  const { rows } = await sql<Known>`
+    select study.uid, study.shared, null::text as reason, null::boolean as withdrawn
       from (${waits ? sharesStudies(studies) : triesToShareStudies(studies)}) as study union all
-    select sop_instance_uid, null, null from issued_instances where sop_instance_uid = any(${uids}::text[]) union all
-    select w.sop_instance_uid, null, w.reason from unnest(${ofStudies}::text[], ${uids}::text[]) as one (study, sop)
+    select sop_instance_uid, null, null, null from issued_instances
+      where sop_instance_uid = any(${uids}::text[]) union all
+    select w.sop_instance_uid, null, w.reason, w.withdrawn
+      from unnest(${ofStudies}::text[], ${uids}::text[]) as one (study, sop)
       join withheld_instance w on w.site = ${site} and w.study_instance_uid = one.study
         and w.sop_instance_uid = one.sop and w.withheld and w.admits_again`.execute(trx);
-  const again = new Map(rows.flatMap(({ uid, reason }) => (reason === null ? [] : [[uid, reason] as const])));
+  const again = new Map(rows.flatMap((row) => (row.reason === null ? [] : [[row.uid, row] as const])));
   const awaited = pending.filter((row) => {
-    const reason = again.get(row.written.sopInstanceUid);
-    return reason !== undefined && admits({ reason, admits_again: true }, row);
+    const hiding = again.get(row.written.sopInstanceUid);
+    return hiding !== undefined && admits({ ...hiding, admits_again: true }, row);
   });
   const issued = rows.filter(({ reason, shared }) => reason === null && shared === null);
   return {

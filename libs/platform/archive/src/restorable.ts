@@ -3,7 +3,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { TombstoneScope } from './kept-scope.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
-import { isRejected, isWithdrawn, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
+import { isRejected, isWithdrawn, othersAdmit, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
 
 /** What a restore, or a note that is taken back, does with what is hidden of a scope. */
 export interface Restorable {
@@ -29,9 +29,15 @@ export const saidAlone: Said = {
   admitsAgain: sql<boolean>`case when ${isRejected} then ${rejectionAdmits} else true end`,
 };
 
-/** Not where a note alone hides it: what that says stays as it is. */
-const saysMore = sql<boolean>`w.note is null and (w.reason, w.note, w.admits_again, w.erase_at) is distinct from
-  (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz)`;
+/** Not where a note alone hides it: what that says stays as it is. Where others keep it from coming again, they said so. */
+const saysMore = sql<boolean>`w.note is null and (${othersAdmit} is not true
+  or (w.reason, w.note, w.admits_again, w.erase_at) is distinct from
+    (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz))`;
+
+/** Where its study shows the instance `w`; where nothing came of it, as it was named: a note may be wrong about that, or say nothing. */
+const seriesUid = sql<string>`coalesce((select i.series_instance_uid from intake i where i.site = w.site
+  and i.sop_instance_uid = w.sop_instance_uid and i.study_instance_uid = w.study_instance_uid and i.current),
+  w.series_instance_uid)`;
 
 interface Row extends WithheldInstance {
   /** It is shown again. */
@@ -50,11 +56,11 @@ export async function hiddenIn(
   { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: TombstoneScope,
   all: boolean,
 ): Promise<Restorable> {
-  const ofSeries = seriesInstanceUid === undefined ? sql`true` : sql`w.series_instance_uid = ${seriesInstanceUid}`;
+  const ofSeries = seriesInstanceUid === undefined ? sql`true` : sql`${seriesUid} = ${seriesInstanceUid}`;
   const ofInstance = sopInstanceUid === undefined ? sql`true` : sql`w.sop_instance_uid = ${sopInstanceUid}`;
   const stays = all ? sql`false` : sql`(${isRejected} or ${isWithdrawn})`;
   const { rows } = await sql<Row>`
-    select w.series_instance_uid as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
+    select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       not ${stays} as shown, ${stays} and ${saysMore} as changed
     from withheld_instance w
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
@@ -62,21 +68,45 @@ export async function hiddenIn(
   return restorableOf(rows);
 }
 
+/** What a note, as it is now, takes back of what it said. */
+export interface TakenBack {
+  readonly note: string;
+  readonly isWrong: (sopInstanceUid: string) => boolean;
+  /** Of the cause of a decision of this note: it is newer than what takes back, which has nothing to say any more. */
+  readonly isOvertakenBy?: ((cause: string) => boolean) | undefined;
+}
+
 /** Instances of a study that this one note rejected: shown again where it alone hides them. */
 export async function rejectedBy(
   db: Kysely<ArchiveTables>,
   site: string,
   studyInstanceUid: string,
-  note: string,
-  isWrong: (sopInstanceUid: string) => boolean,
+  { note, isWrong, isOvertakenBy }: TakenBack,
 ): Promise<Restorable> {
+  if (isOvertakenBy && (await causesOf(db, site, studyInstanceUid, note)).some(isOvertakenBy)) return restorableOf([]);
   const { rows } = await sql<Row>`
-    select w.series_instance_uid as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
+    select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       w.note is not null as shown, w.note is null as changed
     from withheld_instance w
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
       and ${isRejected} and ${rejectingNote} = ${note} order by w.sop_instance_uid`.execute(db);
   return restorableOf(rows.filter(({ sopInstanceUid }) => isWrong(sopInstanceUid)));
+}
+
+async function causesOf(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  studyInstanceUid: string,
+  actor: string,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('tombstone')
+    .select('cause')
+    .where('site', '=', site)
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .where('actor', '=', actor)
+    .execute();
+  return rows.flatMap(({ cause }) => cause ?? []);
 }
 
 function restorableOf(rows: readonly Row[]): Restorable {

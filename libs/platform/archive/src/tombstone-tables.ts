@@ -6,6 +6,7 @@ export type TombstoneReason = 'person' | 'retention' | 'rejection-note' | 'resul
 
 type Timestamp = ColumnType<Date, Date, Date>;
 type NullableTimestamp = ColumnType<Date | null, Date | null, Date | null>;
+type NullableTimestampOrNone = ColumnType<Date | null, Date | null | undefined, Date | null>;
 
 /** Each decision about what is shown and kept of a study, in their order. */
 export interface TombstoneRow {
@@ -51,6 +52,12 @@ export interface WithheldRow {
   readonly rejection_admits: ColumnType<boolean | null, boolean | null | undefined, boolean | null>;
   /** Whether persons and retention, beside notes and Callosum, let it come again; true where none said anything, null where nobody knows. */
   readonly others_admit: ColumnType<boolean | null, boolean | null | undefined, boolean | null>;
+  /** Of `erase_at`, what notes said: null where one of them is no matter of retention, for what that rejects is evidence. */
+  readonly rejection_erase_at: NullableTimestampOrNone;
+  /** Of `erase_at`, what persons and retention said. */
+  readonly others_erase_at: NullableTimestampOrNone;
+  /** The sequence at which the parts of `admits_again` and `erase_at` were said: behind an older version's word they say nothing. */
+  readonly parts_at: ColumnType<number | null, number | null | undefined, number | null>;
   /** Withdrawn by Callosum with its images, whoever else hides it: Callosum publishes it again. */
   readonly withdrawn: ColumnType<boolean, boolean | undefined, boolean>;
 }
@@ -58,10 +65,18 @@ export interface WithheldRow {
 // Of the row `w`. Its reason too: a replica of the version before writes no more, nor do rows that are older.
 export const isRejected = sql<boolean>`(w.rejected or w.reason = 'rejection-note')`;
 export const isWithdrawn = sql<boolean>`(w.withdrawn or w.reason = 'result-withdrawn')`;
+const isInParts = sql<boolean>`w.parts_at = w.sequence`;
 /** Of one that is rejected; as far as it is known. */
-export const rejectionAdmits = sql<boolean>`coalesce(w.rejection_admits, w.admits_again)`;
+export const rejectionAdmits = sql<boolean>`coalesce(case when ${isInParts} then w.rejection_admits end, w.admits_again)`;
 /** As far as it is known: a replica of the version before says it by its reason alone. */
-export const othersAdmit = sql<boolean | null>`(w.others_admit and w.reason <> 'person')`;
+export const othersAdmit = sql<
+  boolean | null
+>`(w.reason <> 'person' and case when ${isInParts} then w.others_admit end)`;
+/** Where nobody knows whose time it is, and no note alone hides it, the time is taken for that of others. */
+export const othersEraseAt = sql<Date | null>`case when ${isInParts} then w.others_erase_at
+  when w.note is null then w.erase_at end`;
+export const rejectionEraseAt = sql<Date | null>`case when ${isInParts} then w.rejection_erase_at
+  when w.note is not null then w.erase_at end`;
 /** The one note that rejected it; null for several, or where nobody knows. */
 export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
 
@@ -146,6 +161,11 @@ async function createOthersAdmit(db: Kysely<unknown>): Promise<void> {
   await sql`alter table withheld_instance add column others_admit boolean`.execute(db);
 }
 
+async function createParts(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table withheld_instance add column rejection_erase_at timestamptz,
+    add column others_erase_at timestamptz, add column parts_at bigint`.execute(db);
+}
+
 export const tombstoneMigrations: Migrations = {
   '0003-tombstones': { up: createTombstones },
   '0004-withheld-instances': addIndexes({
@@ -170,4 +190,5 @@ export const tombstoneMigrations: Migrations = {
   '0010-rejections': { up: createRejections },
   '0011-rejection-admits': { up: createRejectionAdmits },
   '0012-others-admit': { up: createOthersAdmit },
+  '0013-parts': { up: createParts },
 };

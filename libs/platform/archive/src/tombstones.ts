@@ -21,13 +21,14 @@ import {
 } from './mark-and-record.js';
 import type { PendingRow } from './pending-row.js';
 import { Readmissions } from './readmissions.js';
-import { hiddenIn, isNothing, isSame, rejectedBy } from './restorable.js';
+import { hiddenIn, isNothing, isSame, rejectedBy, type TakenBack } from './restorable.js';
 import type { TombstoneMark, WithheldInstance } from './tombstone-marks.js';
 import type { Stands } from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks, studiesUndecided } from './tombstone-replay.js';
 import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
 import { available } from './unavailable.js';
+import { whileItChanges } from './while-it-changes.js';
 
 /** Who decides, and on what. */
 export interface Decided {
@@ -54,8 +55,6 @@ export interface Restore extends Decided {
 
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
-/** How often a scope is read again that changes while it is decided on. */
-const attemptsMax = 20;
 
 /** A mark this young may belong to a transaction that has not ended: who wrote it records it. */
 const underWayMs = 60_000;
@@ -174,19 +173,24 @@ export class Tombstones {
    * Takes back what a rejection note said of instances that turned out to be none of its own. What others hide too stays
    * hidden, and is not rejected any more.
    */
-  async unreject(
-    studyInstanceUid: string,
-    note: string,
-    isWrong: (sopInstanceUid: string) => boolean,
-  ): Promise<Recorded> {
+  async unreject(studyInstanceUid: string, takenBack: TakenBack): Promise<Recorded> {
     const { db, site } = this.parts;
-    const found = await available(rejectedBy(db, site, studyInstanceUid, note, isWrong));
-    if (isNothing(found)) return nothingRecorded;
-    const { instances, remaining } = found;
-    const mark = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', note), instances, remaining };
-    // Behind the lock: a person may have hidden one of them too.
-    const stands: Stands = async (trx) => isSame(found, await rejectedBy(trx, site, studyInstanceUid, note, isWrong));
-    return markAndRecord(this.parts, mark, { kind: 'last', stands });
+    return whileItChanges(async (look) => {
+      const found = await available(rejectedBy(db, site, studyInstanceUid, takenBack));
+      if (isNothing(found)) return nothingRecorded;
+      // A person may have hidden one of them too, or the note been corrected again.
+      const stands: Stands = async (trx) => {
+        look.changed = !isSame(found, await rejectedBy(trx, site, studyInstanceUid, takenBack));
+        return !look.changed;
+      };
+      const { instances, remaining } = found;
+      const mark = {
+        ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', takenBack.note),
+        instances,
+        remaining,
+      };
+      return markAndRecord(this.parts, mark, { kind: 'last', stands });
+    });
   }
 
   /**
@@ -280,17 +284,5 @@ export class Tombstones {
     const recordedAt = this.parts.clock.now().toISOString();
     const nothing = { instances: [], admitsAgain: false, eraseAt: null };
     return { studyInstanceUid, effect, reason, actor, recordedAt, ...nothing };
-  }
-}
-
-/** Decides again where a scope changed between the look and the lock: something came, or somebody said something of it. */
-async function whileItChanges<T>(decide: (look: { changed: boolean }) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    const look = { changed: false };
-    try {
-      return await decide(look);
-    } catch (error) {
-      if (!look.changed || attempt >= attemptsMax) throw error;
-    }
   }
 }

@@ -1,3 +1,4 @@
+import type { TakenBack } from '@callosum/archive';
 import { describe, expect, it } from 'vitest';
 
 import type { RejectionNote } from '../domain/rejection-note.js';
@@ -30,16 +31,18 @@ describe('a rejection note and its correction under the same UID', () => {
     expect([await reject(1), await reject(1), await reject(2), await reject(2)]).toEqual([1, 0, 1, 0]);
   });
 
-  it('show again what the correction names no more', async () => {
+  it('show again what the correction names no more, where no later one was obeyed', async () => {
     const asked: boolean[] = [];
     const tombstones = {
-      unreject: (_study: string, note: string, isWrong: (sop: string) => boolean) => {
+      unreject: (_study: string, { note, isWrong, isOvertakenBy = () => false }: TakenBack) => {
         asked.push(note === '1.2.9', isWrong('1.4'), isWrong('1.5'));
+        asked.push(...['1.2.9', '1.2.9/2', '1.2.9/10', '1.2.90', '1.2.90/10'].map(isOvertakenBy));
         return Promise.resolve({ sequence: 1, instances: 1 });
       },
     };
     const archive = new ArchiveTombstones({ tombstones } as never);
-    expect(await archive.takeBack(note, [{ seriesInstanceUid: '1.3', sopInstanceUid: '1.4' }])).toBe(1);
-    expect(asked).toEqual([true, false, true]);
+    const corrected = { ...note, instanceRevision: 2 };
+    expect(await archive.takeBack(corrected, [{ seriesInstanceUid: '1.3', sopInstanceUid: '1.4' }])).toBe(1);
+    expect(asked).toEqual([true, false, true, false, false, true, false, false]);
   });
 });

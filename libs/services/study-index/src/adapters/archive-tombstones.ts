@@ -3,10 +3,16 @@ import type { Kysely } from 'kysely';
 
 import type { AgedStudy, Over, RetentionArchive } from '../application/keep-or-let-go.js';
 import type { UnrejectingArchive } from '../application/judge-rejected.js';
-import type { IndexedPatients, NoteArchive } from '../application/obey-note.js';
+import type { IndexedPatients, NoteArchive, NoteRevision } from '../application/obey-note.js';
 import type { RejectedInstance, RejectionNote } from '../domain/rejection-note.js';
 import type { StudyIndexTables } from './tables.js';
 import { instancesOfOtherPatient } from './withheld.js';
+
+/** Each revision of a note is obeyed once. */
+const causeOf = (note: string, revision: number): string => (revision > 1 ? `${note}/${String(revision)}` : note);
+/** 0 for what is none of the note's. */
+const revisionOf = (note: string, cause: string): number =>
+  cause === note ? 1 : cause.startsWith(`${note}/`) ? Number(cause.slice(note.length + 1)) : 0;
 
 /** The archive's tombstones, as the index asks for them. */
 export class ArchiveTombstones implements NoteArchive, RetentionArchive, UnrejectingArchive {
@@ -20,7 +26,7 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
     const recorded = await this.archive.tombstones.hideInstances(studyInstanceUid, instances, {
       reason: 'rejection-note',
       code: { value: code, scheme: 'DCM' },
-      cause: instanceRevision > 1 ? `${sopInstanceUid}/${String(instanceRevision)}` : sopInstanceUid,
+      cause: causeOf(sopInstanceUid, instanceRevision),
       actor: sopInstanceUid,
       eraseAfterMs,
     });
@@ -28,16 +34,18 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
   }
 
   async takeBack(
-    { studyInstanceUid, sopInstanceUid: note }: Pick<RejectionNote, 'studyInstanceUid' | 'sopInstanceUid'>,
+    { studyInstanceUid, sopInstanceUid: note, instanceRevision }: NoteRevision,
     except: readonly RejectedInstance[],
   ): Promise<number> {
     const kept = new Set(except.map(({ sopInstanceUid }) => sopInstanceUid));
     const isWrong = (sopInstanceUid: string): boolean => !kept.has(sopInstanceUid);
-    return (await this.archive.tombstones.unreject(studyInstanceUid, note, isWrong)).instances;
+    // Facts may be delivered again: an earlier revision must not show what a later one, obeyed once, rejects.
+    const isOvertakenBy = (cause: string): boolean => revisionOf(note, cause) > instanceRevision;
+    return (await this.archive.tombstones.unreject(studyInstanceUid, { note, isWrong, isOvertakenBy })).instances;
   }
 
   async unreject(studyInstanceUid: string, sopInstanceUid: string, note: string): Promise<void> {
-    await this.archive.tombstones.unreject(studyInstanceUid, note, (other) => other === sopInstanceUid);
+    await this.archive.tombstones.unreject(studyInstanceUid, { note, isWrong: (other) => other === sopInstanceUid });
   }
 
   async letGo(

@@ -6,12 +6,14 @@ import { type RejectedInstance, type RejectionNote, rejections } from '../domain
 export interface NoteArchive {
   /** Hides these instances of the study, those too that come later; once for each note. @returns how many; 0 the second time */
   reject(note: RejectionNote, instances: readonly RejectedInstance[], eraseAfterMs: number | null): Promise<number>;
-  /** Shows again what this note alone hides, but for these instances. @returns how many */
-  takeBack(
-    note: Pick<RejectionNote, 'studyInstanceUid' | 'sopInstanceUid'>,
-    except: readonly RejectedInstance[],
-  ): Promise<number>;
+  /**
+   * Shows again what this note alone hides, but for these instances; nothing where a later revision of the note was obeyed.
+   * @returns how many
+   */
+  takeBack(note: NoteRevision, except: readonly RejectedInstance[]): Promise<number>;
 }
+
+export type NoteRevision = Pick<RejectionNote, 'studyInstanceUid' | 'sopInstanceUid' | 'instanceRevision'>;
 
 export interface IndexedPatients {
   /** Those of these instances that are indexed with another Patient ID, or with the same of another issuer. */
