@@ -60,6 +60,8 @@ const framesInWorkBytesMax = 32 * 1024 * 1024;
 /** Objects of one answer that are looked at before it begins, and at once: a store takes its time for each. */
 const lookedAtMax = 64;
 const lookedAtOnce = 8;
+/** Compressed pixels of as many bytes may be more than 4 GiB once decoded, which no uncompressed object can have. */
+const largeBytesMin = 32 * 1024 * 1024;
 /** What stands before the pixels, and is held until the first frame is made. */
 const heldHeadBytesMax = 1024 * 1024;
 
@@ -123,7 +125,9 @@ export class ReadInstances {
       ...before.map(({ transferSyntaxUid }) => transferSyntaxUid),
       ...(isPlainWithoutPixels && storedAt < 0 ? [ExplicitVRLittleEndian] : []),
     ];
-    const made = to.length === 0 ? undefined : await this.#transcoded(instance, to, memory, place);
+    const tried = to.length === 0 ? undefined : await this.#transcoded(instance, to, memory, place);
+    const refused = tried && isRefusal(tried) ? tried : undefined;
+    const made = tried && !isRefusal(tried) ? tried : undefined;
     const chosen = before.find(({ transferSyntaxUid }) => transferSyntaxUid === made?.transferSyntaxUid);
     if (made && (chosen || !made.hasPixels))
       return {
@@ -133,22 +137,22 @@ export class ReadInstances {
         open: made.open,
       };
     const choice = choices[storedAt];
-    if (!choice) throw instanceNotAcceptable(stored);
+    if (!choice || (choice.ifTooLarge === true && !isTooLarge(refused))) throw instanceNotAcceptable(stored);
     const { blobKey, byteCount } = instance;
     const open = (part?: BytePart): Promise<Readable> =>
       part
         ? this.kept.open(blobKey, memory.signal, { offset: part.first, length: part.last + 1 - part.first })
         : this.kept.open(blobKey, memory.signal);
-    return { instance, ...choice, byteCount, open };
+    return { instance, transferSyntaxUid: stored, multipart: choice.multipart, byteCount, open };
   }
 
-  /** Undefined when the instance cannot be had in any of these syntaxes without loss. @throws {BrokenObjectError} */
+  /** Or why the instance cannot be had in any of these syntaxes without loss. @throws {BrokenObjectError} */
   async #transcoded(
     instance: KeptInstance,
     to: readonly string[],
     memory: RetrieveMemory,
     { held, isFirst = false, isLast = false }: Place,
-  ): Promise<(Pick<InstanceBody, 'transferSyntaxUid' | 'open'> & { readonly hasPixels: boolean }) | undefined> {
+  ): Promise<(Pick<InstanceBody, 'transferSyntaxUid' | 'open'> & { readonly hasPixels: boolean }) | Refusal> {
     const { blobKey, sopInstanceUid, transferSyntaxUid: stored } = instance;
     const { signal } = memory;
     // Whatever is wrong with what was taken is nobody's fault who asks for it.
@@ -177,7 +181,7 @@ export class ReadInstances {
       };
       return { transferSyntaxUid, hasPixels, open };
     } catch (error) {
-      if (isRefusal(error)) return undefined;
+      if (isRefusal(error)) return error;
       throw translated(error);
     }
   }
@@ -212,7 +216,11 @@ class FramesHeld {
 }
 
 /** That an object cannot be had in a syntax without loss. */
-const isRefusal = (error: unknown): boolean => error instanceof DicomTranscodeError || error instanceof DicomPixelError;
+type Refusal = DicomTranscodeError | DicomPixelError;
+const isRefusal = (error: unknown): error is Refusal =>
+  error instanceof DicomTranscodeError || error instanceof DicomPixelError;
+const isTooLarge = (error: Refusal | undefined): boolean =>
+  error instanceof DicomTranscodeError && error.problem === 'too-large';
 
 /**
  * A stream of chunks, of which as many were taken as it takes until it has begun. Nothing is read ahead of who reads it.
@@ -245,12 +253,17 @@ async function begun(
 
 /**
  * Whether what is wanted first can be had as far as transfer syntaxes say: as stored, uncompressed of what is so, decoded of
- * what is decoded here. Of the rest (a code stream that is broken, an image past the limits) nobody knows before it is read.
+ * what is decoded here and not large, or leaves as stored where it is. Of the rest (a code stream that is broken, an image
+ * past the limits) nobody knows before it is read.
  */
-function isSure({ instance: { transferSyntaxUid: stored }, choices: [best] }: WantedInstance): boolean {
+function isSure({ instance: { transferSyntaxUid: stored, byteCount }, choices }: WantedInstance): boolean {
+  const [best] = choices;
   if (!best) return false;
   const { transferSyntaxUid: asked } = best;
-  return asked === stored || (!isEncapsulated(asked) && (!isEncapsulated(stored) || isDecoded(stored)));
+  if (asked === stored) return true;
+  if (isEncapsulated(asked)) return false;
+  if (!isEncapsulated(stored)) return true;
+  return isDecoded(stored) && (byteCount < largeBytesMin || choices.some((one) => one.transferSyntaxUid === stored));
 }
 
 /** True where all of them leave as they are stored. */

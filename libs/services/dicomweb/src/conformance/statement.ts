@@ -10,7 +10,9 @@ export { resources as statedResources } from './resources.js';
 /** What comes of an object by the transfer syntax it is stored in. */
 export interface StatedSyntax {
   readonly transferSyntaxUid: string;
-  /** In which syntaxes an instance may leave when none is named, the first that can be had; and with "*". */
+  /**
+   * In which syntaxes an instance may leave when none is named, the first that can be had, whatever its size; and with "*".
+   */
   readonly instanceByDefault: readonly string[];
   readonly instanceAsStored: readonly string[];
   /** Whether an instance may be asked for in it by name. */
@@ -25,7 +27,9 @@ export function statedSyntaxes(): StatedSyntax[] {
   return [...transferSyntaxes.keys()].map((transferSyntaxUid) => {
     const choices = (accept: string, stored: string): string[] => {
       try {
-        return instanceChoices(readAccept(accept, undefined), stored, false).map(({ transferSyntaxUid: uid }) => uid);
+        return instanceChoices(readAccept(accept, undefined), stored, false)
+          .filter(({ ifTooLarge }) => ifTooLarge !== true)
+          .map(({ transferSyntaxUid: uid }) => uid);
       } catch (error) {
         if (error instanceof NotAcceptableError) return [];
         throw error;

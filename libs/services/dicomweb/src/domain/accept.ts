@@ -2,6 +2,7 @@ import {
   ExplicitVRBigEndian,
   ExplicitVRLittleEndian,
   ImplicitVRLittleEndian,
+  isEncapsulated,
   transferSyntaxes,
   transferSyntaxOf,
 } from '@callosum/dicom';
@@ -56,13 +57,16 @@ const neverGiven: ReadonlySet<string> = new Set([ImplicitVRLittleEndian, Explici
 export interface InstanceChoice {
   readonly transferSyntaxUid: string;
   readonly multipart: boolean;
+  /** Taken only where the object is too large for what stands before it. */
+  readonly ifTooLarge?: true;
 }
 
 /**
  * The syntaxes an instance may leave in, the client's best first (PS3.18 8.7.3.5.2, 8.7.8). `transfer-syntax=*` is the
  * stored one, but that what is stored in Implicit VR or Big Endian leaves in Explicit VR Little Endian. Without the
- * parameter that one is meant (Table 8.7.3-2), and after it the stored one of what was compressed with loss, for video
- * and whatever else has no other form (8.7.3). Whether it can be had in them is not asked here.
+ * parameter that one is meant (Table 8.7.3-2), and after it the stored one: of what was compressed with loss, for video
+ * and whatever else has no other form, of what was compressed without for what is longer than uncompressed pixels may be
+ * (8.7.3). Whether it can be had in them is not asked here.
  * @param several more than one instance is answered, which only multipart/related can hold (10.4.4)
  * @throws {NotAcceptableError} when no form of answer is accepted
  */
@@ -79,9 +83,24 @@ export function instanceChoices(
         .filter((one) => isIn(range, one)),
     ),
   );
-  if (choices.length === 0) throw instanceNotAcceptable(storedSyntax);
-  return choices.map(({ transferSyntaxUid, multipart }) => ({ transferSyntaxUid, multipart }));
+  const given = choices
+    .map(({ transferSyntaxUid, multipart }): InstanceChoice => {
+      const isFallback =
+        isEncapsulated(transferSyntaxUid) && !isNamed(accepted, instanceIn(transferSyntaxUid, multipart));
+      const isLossless = isFallback && !transferSyntaxOf(transferSyntaxUid).lossy;
+      return { transferSyntaxUid, multipart, ...(isLossless ? { ifTooLarge: true } : {}) };
+    })
+    // For what it would stand may be refused.
+    .filter(({ ifTooLarge }, at) => ifTooLarge !== true || at > 0);
+  if (given.length === 0) throw instanceNotAcceptable(storedSyntax);
+  return given;
 }
+
+/** Whether it is accepted for itself, or as what is stored. */
+const isNamed = (accepted: readonly Accepted[], one: Representation): boolean =>
+  accepted.some(
+    (range) => range.quality > 0 && [one.transferSyntaxUid, '*'].includes(range.transferSyntax) && isIn(range, one),
+  );
 
 const instanceIn = (transferSyntaxUid: string, multipart: boolean): Representation & InstanceChoice => ({
   type: 'application/dicom',
@@ -95,7 +114,7 @@ function syntaxesMeant({ transferSyntax: asked }: Accepted, storedSyntax: string
   const stored = neverGiven.has(storedSyntax) ? ExplicitVRLittleEndian : storedSyntax;
   if (asked === '*') return [[stored, ExplicitVRLittleEndian]];
   if (asked !== undefined) return neverGiven.has(asked) ? [] : [[asked]];
-  return transferSyntaxOf(stored).lossy ? [[ExplicitVRLittleEndian], [stored]] : [[ExplicitVRLittleEndian]];
+  return isEncapsulated(stored) ? [[ExplicitVRLittleEndian], [stored]] : [[ExplicitVRLittleEndian]];
 }
 
 /**

@@ -56,6 +56,8 @@ describe('frameChoices', () => {
     ['image/jpeg', jpegProcess14, [jpegLossless, jpegProcess14].map((uid) => `image/jpeg; transfer-syntax=${uid}`)],
     // What was lossy stays as it is (8.7.3): a lossless copy would say more than it knows.
     ['image/jpeg', jpegBaseline, [`image/jpeg; transfer-syntax=${jpegBaseline}`]],
+    // Under another type there is no other form of it than one compressed again, which loses nothing more.
+    ['image/jls', jpegBaseline, [`image/jls; transfer-syntax=${jpegLs}`]],
     ['image/jp2', jpeg2000Lossy, [`image/jp2; transfer-syntax=${jpeg2000Lossy}`]],
     // "*" is as stored, and a part says what it is (8.7.3.5.2).
     [multipart(octets, 'transfer-syntax=*'), jpegLs, [`multipart image/jls; transfer-syntax=${jpegLs}`]],

@@ -83,6 +83,7 @@ function factsOf({ bytes, transferSyntaxUid, image, tag = '7FE00010', vr = 'OW' 
       tag,
       vr,
       byteCount: transferSyntax.encapsulated ? undefined : bytes.length,
+      bitsAllocated: image.bitsAllocated,
       image: { ...image, frames: 1 },
       hasPlanarConfiguration: true,
       // Lossy history and another colour space are for a dataset to say. A frame alone has no attributes, so its samples

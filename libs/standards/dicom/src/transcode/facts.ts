@@ -1,5 +1,5 @@
 import { DicomDataset, type DicomElement } from '../dataset.js';
-import { DicomTranscodeError } from '../errors.js';
+import { DicomPixelError, DicomTranscodeError } from '../errors.js';
 import { toLittleEndian } from '../parse/byte-order.js';
 import { imagePixel, type ImagePixel, nativeFrameBits } from '../pixels/layout.js';
 import type { TransferSyntax } from '../transfer-syntax.js';
@@ -30,7 +30,10 @@ export interface PixelFacts {
   readonly vr: string;
   /** Undefined when encapsulated. */
   readonly byteCount: number | undefined;
-  readonly image: ImagePixel;
+  /** Bits Allocated (0028,0100) as it is said, undefined when absent. */
+  readonly bitsAllocated: number | undefined;
+  /** Or why its image attributes are impossible, which matters only to who works on its frames. */
+  readonly image: ImagePixel | DicomPixelError;
   /** Planar Configuration (0028,0006) is there. */
   readonly hasPlanarConfiguration: boolean;
   /** The first bytes of the first frame, when encapsulated. */
@@ -38,6 +41,9 @@ export interface PixelFacts {
   /** Extended Offset Table (PS3.3 C.7.6.3.1.8): the item of each frame, counted from the first after the Basic Offset Table. */
   readonly extendedOffsets: readonly number[];
 }
+
+/** Of pixels whose frames can be told apart. */
+export type FrameFacts = PixelFacts & { readonly image: ImagePixel };
 
 export interface IconFacts {
   readonly image: ImagePixel;
@@ -65,8 +71,8 @@ const notedBytesMax = 1024;
 
 /**
  * Reads an object up to its Pixel Data, holding only what transcoding depends on.
- * Thrown when it is no DICOM object: DicomParseError; when its image attributes are impossible: DicomPixelError; when
- * something passes a limit: DicomParseError or DicomTranscodeError.
+ * Thrown when it is no DICOM object: DicomParseError; when the image attributes of an icon are impossible:
+ * DicomPixelError; when something passes a limit: DicomParseError or DicomTranscodeError.
  */
 export async function readFacts(
   source: TranscodeSource,
@@ -158,7 +164,8 @@ class FactsReader {
       tag,
       vr,
       byteCount,
-      image: imagePixel(dataset),
+      bitsAllocated: dataset.number('00280100'),
+      image: imageOf(dataset),
       hasPlanarConfiguration: dataset.has('00280006'),
       firstFrame,
       extendedOffsets: extendedOffsets(dataset),
@@ -189,6 +196,16 @@ class FactsReader {
       hasPlanarConfiguration: dataset.has('00280006'),
       encoded: new Uint8Array(Buffer.concat(parts)),
     });
+  }
+}
+
+/** Pixels that are copied are no better for attributes that fit them, and no worse. */
+function imageOf(dataset: DicomDataset): ImagePixel | DicomPixelError {
+  try {
+    return imagePixel(dataset);
+  } catch (error) {
+    if (error instanceof DicomPixelError) return error;
+    throw error;
   }
 }
 

@@ -5,7 +5,7 @@ import { byPixel, decoders, expand422 } from '../pixels/decode.js';
 import type { ImagePixel } from '../pixels/layout.js';
 import type { Steps } from '../render/steps.js';
 import type { ByteStream } from './byte-stream.js';
-import type { PixelFacts } from './facts.js';
+import type { FrameFacts } from './facts.js';
 
 const pieceBytes = 64 * 1024;
 /** The largest word of a VR: pieces end between words. */
@@ -62,7 +62,7 @@ function wordsOf(
  */
 export async function* encodedFrames(
   items: AsyncIterable<Uint8Array>,
-  { image, extendedOffsets }: Pick<PixelFacts, 'image' | 'extendedOffsets'>,
+  { image, extendedOffsets }: Pick<FrameFacts, 'image' | 'extendedOffsets'>,
   transferSyntaxUid: string,
   frameBytesMax: number,
 ): AsyncGenerator<Uint8Array> {

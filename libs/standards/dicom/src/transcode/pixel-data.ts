@@ -6,7 +6,7 @@ import { encodeFrame } from '../pixels/encode.js';
 import { nativeFrameBits, type ImagePixel } from '../pixels/layout.js';
 import { inTurns } from '../render/steps.js';
 import { ByteStream } from './byte-stream.js';
-import type { PixelFacts } from './facts.js';
+import type { FrameFacts } from './facts.js';
 import { BitPacker, codecSamples, encodedFrames, inOrder, valuePieces } from './frames.js';
 import { itemTag, sequenceDelimiter, writeItemHead } from './head.js';
 import type { TranscodeLimits } from './limits.js';
@@ -15,7 +15,7 @@ import type { DatasetWalker } from './walker.js';
 /** What is done to Pixel Data: the walker stands at its value or its items. */
 export interface PixelWork {
   readonly walker: DatasetWalker;
-  readonly pixels: PixelFacts;
+  readonly pixels: FrameFacts;
   /** Of the frames once decoded. */
   readonly image: ImagePixel;
   readonly fromUid: string;

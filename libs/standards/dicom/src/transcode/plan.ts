@@ -14,7 +14,7 @@ import {
   type TransferSyntax,
   transferSyntaxOf,
 } from '../transfer-syntax.js';
-import type { ObjectFacts, PixelFacts } from './facts.js';
+import type { FrameFacts, ObjectFacts, PixelFacts } from './facts.js';
 import type { TranscodeLimits } from './limits.js';
 
 /** A value written in place of the object's own: little-endian, of an even length. */
@@ -34,8 +34,10 @@ export interface Plan {
   readonly pixels: 'copy' | 'decode' | 'encode';
   /** Icons are in the codec of the transfer syntax, so they are decoded where it changes. */
   readonly decodeIcons: boolean;
-  /** Of the frames once decoded: colour by pixel, chroma as fine as luma. */
+  /** Of frames that are worked on, once decoded: colour by pixel, chroma as fine as luma. */
   readonly image: ImagePixel | undefined;
+  /** As they are stored. */
+  readonly frames: FrameFacts | undefined;
   /** Of the dataset's own attributes. */
   readonly changes: Changes;
 }
@@ -69,8 +71,8 @@ const pixelsElsewhere: ReadonlySet<string> = new Set(['1.2.840.10008.1.2.4.94', 
 const nativeBytesMax = 0xfffffffe;
 
 /**
- * Thrown when the object cannot be had in this syntax without loss: DicomTranscodeError; when its pixels cannot be what its
- * attributes say: DicomPixelError.
+ * Thrown when the object cannot be had in this syntax without loss: DicomTranscodeError; when its frames have to be worked on
+ * and cannot be what its attributes say: DicomPixelError.
  */
 export function planTranscoding(facts: ObjectFacts, toUid: string, limits: TranscodeLimits): Plan {
   const to = transferSyntaxOf(toUid);
@@ -81,20 +83,22 @@ export function planTranscoding(facts: ObjectFacts, toUid: string, limits: Trans
     throw unfit(`${to.name} is not written here`);
   if (!isCopied && pixelsElsewhere.has(from.uid)) throw undecodable('Its pixels are referenced by JPIP and not in it');
   if (isCopied || (!pixels && !to.encapsulated) || (pixels?.byteCount !== undefined && !to.encapsulated)) {
-    return { ...plan, pixels: 'copy', image: pixels?.image, changes: new Map() };
+    return { ...plan, pixels: 'copy', image: undefined, frames: undefined, changes: new Map() };
   }
   if (!pixels || pixels.tag !== '7FE00010') throw unfit(`${to.name} holds integer pixels only`);
   if (pixels.byteCount === undefined && !isDecoded(from.uid))
     throw undecodable(`Pixels in ${from.name} are not decoded`);
-  if (pixels.image.photometricInterpretation.startsWith('YBR_PARTIAL'))
-    throw undecodable(`${pixels.image.photometricInterpretation} has no uncompressed form with all its chroma`);
+  if (pixels.image instanceof DicomPixelError) throw pixels.image;
+  const frames: FrameFacts = { ...pixels, image: pixels.image };
+  if (frames.image.photometricInterpretation.startsWith('YBR_PARTIAL'))
+    throw undecodable(`${frames.image.photometricInterpretation} has no uncompressed form with all its chroma`);
   const image: ImagePixel = {
-    ...pixels.image,
+    ...frames.image,
     planarConfiguration: 0,
     // A JPEG may say of itself that it is in another colour space.
-    photometricInterpretation: photometricOf(pixels.image, readCodeStream(pixels.firstFrame)),
+    photometricInterpretation: photometricOf(frames.image, readCodeStream(frames.firstFrame)),
   };
-  checkSizes(pixels, image, to, limits);
+  checkSizes(frames, image, to, limits);
   const why = to.encapsulated ? whyNotEncodable(image, toUid) : undefined;
   if (why !== undefined) throw unfit(`${to.name} cannot hold this image: ${why}`);
   const photometric = to.encapsulated ? encodedPhotometric(image, toUid) : image.photometricInterpretation;
@@ -102,14 +106,15 @@ export function planTranscoding(facts: ObjectFacts, toUid: string, limits: Trans
     ...plan,
     pixels: to.encapsulated ? 'encode' : 'decode',
     image,
-    changes: new Map([...imageChanges(pixels, photometric), ...lossyHistory(facts, pixels)]),
+    frames,
+    changes: new Map([...imageChanges(frames, photometric), ...lossyHistory(facts, frames)]),
   };
 }
 
 const unfit = (message: string): DicomTranscodeError => new DicomTranscodeError('unfit', message);
 const undecodable = (message: string): DicomTranscodeError => new DicomTranscodeError('undecodable', message);
 
-function checkSizes(pixels: PixelFacts, image: ImagePixel, to: TransferSyntax, limits: TranscodeLimits): void {
+function checkSizes(pixels: FrameFacts, image: ImagePixel, to: TransferSyntax, limits: TranscodeLimits): void {
   const frameBits = nativeFrameBits(image);
   if (frameBits / 8 > limits.frameBytesMax)
     throw new DicomTranscodeError('too-large', `A frame is larger than ${String(limits.frameBytesMax)} bytes`);
@@ -134,7 +139,7 @@ const text = (vr: string, value: string): ChangedValue => ({
  * the first is written.
  */
 export function imageChanges(
-  { image, hasPlanarConfiguration }: Pick<PixelFacts, 'image' | 'hasPlanarConfiguration'>,
+  { image, hasPlanarConfiguration }: Pick<FrameFacts, 'image' | 'hasPlanarConfiguration'>,
   photometric: string,
 ): Changes {
   const changes = new Map<Tag, ChangedValue | 'drop'>([

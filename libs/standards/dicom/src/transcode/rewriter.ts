@@ -174,7 +174,7 @@ export class DatasetRewriter {
   /** PS3.5 A.2: OW where a sample has more than eight bits; Implicit VR has no other and says nothing about bytes. */
   #pixelVr(tag: Tag, vr: string): string {
     if (tag !== '7FE00010') return vr;
-    if ((this.facts.pixels?.image.bitsAllocated ?? 16) > 8) return 'OW';
+    if ((this.facts.pixels?.bitsAllocated ?? 16) > 8) return 'OW';
     return this.#walker.elementEncoding.implicitVr ? 'OB' : vr;
   }
 
@@ -209,8 +209,8 @@ export class DatasetRewriter {
   }
 
   #pixelWork(): PixelWork {
-    const { image } = this.plan;
-    const { pixels, transferSyntax } = this.facts;
+    const { image, frames: pixels } = this.plan;
+    const { transferSyntax } = this.facts;
     if (!image || !pixels) throw new DicomParseError('The object changed while it was read');
     const { plan, limits, signal, onFrame } = this;
     const [fromUid, toUid] = [transferSyntax.uid, plan.to.uid];

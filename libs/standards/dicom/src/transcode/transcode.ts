@@ -57,7 +57,7 @@ export interface Transcoding {
  * frames, whatever the object's size. Group lengths and Data Set Trailing Padding, which would be wrong, are left out, and
  * sequences are written with undefined length; in the syntax it is stored in, its bytes stay as they are.
  * Thrown when it cannot be had in any of the syntaxes: DicomTranscodeError, of a list with the reason of the first; when it
- * is no DICOM object: DicomParseError; when its image attributes are impossible: DicomPixelError.
+ * is no DICOM object: DicomParseError; when its frames are worked on and its image attributes are impossible: DicomPixelError.
  */
 export async function transcode(source: TranscodeSource, options: TranscodeOptions): Promise<Transcoding> {
   const limits = { ...defaultTranscodeLimits, ...options.limits };
@@ -70,7 +70,7 @@ export async function transcode(source: TranscodeSource, options: TranscodeOptio
       : transferSyntaxesFor(facts, wanted, limits);
   const plan = planTranscoding(facts, best ?? wanted[0] ?? '', limits);
   const icons = plan.decodeIcons ? await decodeIcons(facts, signal) : new Map<number, DecodedIcon>();
-  const image = plan.pixels === 'copy' ? undefined : plan.image;
+  const { image } = plan;
   const isAsStored = plan.to.uid === facts.transferSyntax.uid;
   const dataset = (): AsyncGenerator<Uint8Array> =>
     isAsStored

@@ -34,19 +34,23 @@ const types: Readonly<Record<string, string>> = {
 
 /**
  * SharedArrayBuffer, which the viewer's decoders use, needs an isolated page; nothing may come from elsewhere. Documents and
- * videos are shown as objects that the page has made (blob:) of what it got.
+ * videos are shown as objects that the page has made (blob:) of what it got. What default-src does not speak for is said: no
+ * other site frames the page, which would have clicks of its reader; it sends forms to nobody but the sign-in.
  */
-const headersFor = (issuer: string | undefined) => ({
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-embedder-policy': 'require-corp',
-  'cross-origin-resource-policy': 'same-origin',
-  'content-security-policy':
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; " +
-    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'self' blob:; frame-src 'self' blob:; connect-src 'self' data: blob:" +
-    // Discovery and token of the sign-in.
-    (issuer === undefined ? '' : ` ${new URL(issuer).origin}`),
-  'x-content-type-options': 'nosniff',
-});
+const headersFor = (issuer: string | undefined) => {
+  const signIn = issuer === undefined ? '' : ` ${new URL(issuer).origin}`;
+  return {
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-embedder-policy': 'require-corp',
+    'cross-origin-resource-policy': 'same-origin',
+    'content-security-policy':
+      "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; " +
+      "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'self' blob:; frame-src 'self' blob:; connect-src 'self' data: blob:" +
+      // Discovery and token of the sign-in.
+      `${signIn}; frame-ancestors 'self'; base-uri 'self'; form-action 'self'${signIn}`,
+    'x-content-type-options': 'nosniff',
+  };
+};
 
 /** OHIF as it was built, at /viewer: its files, our configuration, and index.html for the paths of its own router. */
 @Controller('viewer')

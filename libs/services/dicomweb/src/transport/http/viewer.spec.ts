@@ -167,6 +167,12 @@ describe('the files of the viewer', () => {
     expect(policy).not.toMatch(/https?:|\*/);
   });
 
+  it('are framed by no other site, have no other base, and send forms to none (CSP 3, 6.2, 6.3: no default-src says so)', async () => {
+    const policy = String((await get('index.html')).headers['content-security-policy']).split('; ');
+    for (const directive of ['frame-ancestors', 'base-uri', 'form-action'])
+      expect(policy).toContain(`${directive} 'self'`);
+  });
+
   it('come without a coding for who does not take it', async () => {
     for (const accepted of ['', 'identity', 'gzip;q=0', 'br', 'gzip;q=0, *']) {
       const answer = await get('app.0123456789abcdef.js', { 'accept-encoding': accepted });

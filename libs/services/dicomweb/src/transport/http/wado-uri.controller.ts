@@ -77,7 +77,10 @@ export class WadoUriController {
       if (refusal) continue;
       try {
         opened ??= await this.#open(instance, query, retrieve);
-        if (opened.kind === 'file' && opened.mediaType === type) return fileAnswer(opened, retrieve);
+        if (opened.kind === 'file' && opened.mediaType === type) {
+          refuseRenderedOnly(query);
+          return fileAnswer(opened, retrieve);
+        }
         if (form === 'file' || opened.kind === 'file') continue;
         const image = opened;
         const [number = 1] = image.frames;
@@ -102,10 +105,10 @@ export class WadoUriController {
 
   async #object(
     request: FastifyRequest,
-    { transferSyntax, renderedOnly, ...query }: WadoUriQuery,
+    { transferSyntax, ...query }: WadoUriQuery,
     retrieve: Retrieve,
   ): Promise<Answer> {
-    if (renderedOnly.length > 0) throw new BadRequestError(`${renderedOnly.join(', ')}: the object is given as it is`);
+    refuseRenderedOnly(query);
     const accepted = [{ type: dicom, partType: undefined, transferSyntax, quality: 1, fromQuery: true }];
     const wanted = await this.instances.wanted(selectionOf(query), accepted);
     const facts = wanted.flatMap(({ instance: { blobKey }, choices }) => [
@@ -134,6 +137,11 @@ const selectionOf = ({ study, series, instance }: Pick<WadoUriQuery, 'study' | '
   seriesInstanceUid: series,
   sopInstanceUid: instance,
 });
+
+/** What is no picture has neither frames nor sizes to choose. @throws {BadRequestError} */
+function refuseRenderedOnly({ renderedOnly }: Pick<WadoUriQuery, 'renderedOnly'>): void {
+  if (renderedOnly.length > 0) throw new BadRequestError(`${renderedOnly.join(', ')}: the object is given as it is`);
+}
 
 /** PS3.18 9.5.2.1. @throws {BadRequestError} */
 function checkFrame({ isMultiFrame, image: { frames } }: RenderableImage, frameNumber: number): void {

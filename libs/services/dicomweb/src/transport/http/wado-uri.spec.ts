@@ -2,7 +2,15 @@ import { ExplicitVRLittleEndian, parseFile, RLELossless } from '@callosum/dicom'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { inSyntax } from '../../test-support/kept.js';
-import { documentOf, levelsOf, multiFrame, objectOf, Pictures } from '../../test-support/pictures.js';
+import {
+  documentOf,
+  levelsOf,
+  mp4Stream,
+  multiFrame,
+  objectOf,
+  Pictures,
+  videoOf,
+} from '../../test-support/pictures.js';
 
 const uri = (sop: string, more = ''): string => `?requestType=WADO&studyUID=1.2&seriesUID=1.3&objectUID=${sop}${more}`;
 const png = '&contentType=image%2Fpng';
@@ -17,6 +25,7 @@ describe('WADO-URI', () => {
       multiFrame('1.5'),
       objectOf({ sop: '1.6', pixels: false }),
       documentOf('1.7', Buffer.from('%PDF-1.7')),
+      videoOf('1.10', mp4Stream),
     );
   });
   afterEach(() => pictures.http.close());
@@ -114,6 +123,10 @@ describe('WADO-URI', () => {
     ['an instance that is not there', uri('1.9'), 404],
     ['a frame of what has no frames', uri('1.4', '&frameNumber=1'), 400],
     ['a frame past the last', uri('1.5', '&frameNumber=4'), 400],
+    ['a frame of a document', uri('1.7', '&frameNumber=1'), 400],
+    ['a size of a document by its type', uri('1.7', '&contentType=application/pdf&rows=10'), 400],
+    ['a part of a video', uri('1.10', '&contentType=video/mp4&region=0,0,1,0.5'), 400],
+    ['a frame of a video', uri('1.10', '&frameNumber=1'), 400],
     ['frame 0', uri('1.5', '&frameNumber=0'), 400],
     ['an object with a window', uri('1.4', '&contentType=application/dicom&windowCenter=1&windowWidth=1'), 400],
     ['an object without names', uri('1.4', '&anonymize=yes&contentType=application/dicom'), 400],
