@@ -12,7 +12,7 @@ import {
   wantedOf,
 } from '@callosum/dicom';
 
-import { askersKeys, computed, isComputed, isWithin, type Level, levelOfKey } from '../domain/keys.js';
+import { askersKeys, computed, isWithin, type Level, levelOfKey } from '../domain/keys.js';
 
 /** A search as it was understood. */
 export interface SearchPlan {
@@ -185,22 +185,22 @@ const always: Readonly<Record<Level, readonly Tag[]>> = {
     '00280100',
   ],
 };
-/** Of levels above the attributes themselves are repeated, and not what is counted. */
-const repeated = (tags: readonly Tag[]): readonly Tag[] => tags.filter((tag) => !isComputed(tag));
-
-/** Levels above are returned whole unless the query is already bound to one study or series (PS3.18 10.6.3.3). */
+/**
+ * Of levels above the search's own QIDO-RS says which are returned: all of them, unless its path names the study or series
+ * (PS3.18 10.6.3.3). Of a version that does not say it a key counts as such a path.
+ */
 function alwaysReturned(request: imaging.SearchRequest, level: Level): (readonly Tag[])[] {
   const above = (['patient', 'study', 'series', 'instance'] as const).filter((one) => isWithin(one, level));
   if (request.onlyRequested) {
     return above.filter((one) => one !== 'patient' || level === 'patient').map((one) => [unique[one]]);
   }
   const isBound = (tag: Tag): boolean => request.matches.some((match) => match.tag === tag && match.value !== '');
+  const said = request.returnedLevels.map((one) => levels[one]);
+  const isReturned = (one: Level): boolean => (said.length > 0 ? said.includes(one) : !isBound(unique[one]));
   const tags = new Set<Tag>(always[level]);
-  if (level !== 'patient') tags.add('0020000D');
-  if (level === 'instance') tags.add('0020000E');
-  if (level === 'series' || level === 'instance') {
-    if (!isBound('0020000D')) for (const tag of repeated(ofStudy)) tags.add(tag);
-    if (level === 'instance' && !isBound('0020000E')) for (const tag of repeated(always.series)) tags.add(tag);
+  for (const one of above.filter((one) => one !== 'patient' && one !== level)) {
+    tags.add(unique[one]);
+    if (isReturned(one)) for (const tag of always[one]) tags.add(tag);
   }
   return [...tags].map((tag) => [tag]);
 }
