@@ -245,7 +245,7 @@ export interface SearchRequest {
   /** 0: none. */
   limit: number;
   offset: number;
-  /** Of names: the beginnings of their words, without accents. */
+  /** Of names: the beginnings of their words, and behind a wildcard any part of them, without accents. */
   fuzzyMatching: boolean;
   /**
    * Answers hold what was asked for, also where it has no value, and unique keys (PS3.4 C.2.2.1.3): C-FIND. Else also
