@@ -3,6 +3,7 @@ import {
   combinedMoments,
   dictionaryEntry,
   formOf,
+  isPrivate,
   MalformedMatchError,
   type QueryCondition,
   type QueryKey,
@@ -76,7 +77,11 @@ export function planSearch(request: imaging.SearchRequest): SearchPlan {
   return {
     level,
     keys: request.combinedDatetime ? combinedMoments(keys) : keys,
-    wanted: wantedOf([...paths, ...alwaysReturned(request, level)]),
+    wanted: wantedOf([
+      ...paths,
+      ...(request.onlyRequested ? [] : paths.flatMap(creatorOf)),
+      ...alwaysReturned(request, level),
+    ]),
     wantsAll: request.includeAll,
     onlyRequested: request.onlyRequested,
     unsupported: [...unsupported],
@@ -95,6 +100,13 @@ function readPath(text: string): Tag[] {
       throw new MalformedMatchError(tag, 'has no items: it is no sequence of PS3.6');
   });
   return path;
+}
+
+/** Without its Private Creator a private attribute says nothing (PS3.5 7.8.1): QIDO-RS gives both (PS3.18 10.6.3.3). */
+function creatorOf(path: readonly Tag[]): (readonly Tag[])[] {
+  const tag = path.at(-1) ?? '';
+  const block = tag.slice(4, 6);
+  return isPrivate(tag) && block >= '10' ? [[...path.slice(0, -1), `${tag.slice(0, 4)}00${block}`]] : [];
 }
 
 /** True when a query at this level has the attribute, to match or only to return. */
