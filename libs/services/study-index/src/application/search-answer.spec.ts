@@ -28,6 +28,38 @@ const answer = (more: Partial<imaging.SearchRequest>): DicomJson =>
     planSearch(imaging.SearchRequest.fromPartial({ level: INSTANCE, ...more })),
   );
 
+describe('an attribute that QIDO-RS requires and the object has not', () => {
+  const empty = {
+    '00080020': { vr: 'DA' },
+    '00080030': { vr: 'TM' },
+    '00080050': { vr: 'SH' },
+    '00080060': { vr: 'CS' },
+    '00080090': { vr: 'PN' },
+    '00100010': { vr: 'PN' },
+    '00100020': { vr: 'LO' },
+    '00100030': { vr: 'DA' },
+    '00100040': { vr: 'CS' },
+    '00200010': { vr: 'SH' },
+    '00200011': { vr: 'IS' },
+    '00200013': { vr: 'IS' },
+  };
+
+  it.each([false, true])(
+    'is given without a value, in its place, and others are absent (all fields: %j)',
+    (includeAll) => {
+      const found = answer({ includeAll });
+      expect(found).toMatchObject(empty);
+      for (const tag of ['0008103E', '00081030', '00280010', '00400275']) expect(found).not.toHaveProperty([tag]);
+      expect(Object.keys(found)).toEqual(Object.keys(found).sort());
+    },
+  );
+
+  it('is not given of a level that the answer is without, nor to who says himself what he wants', () => {
+    expect(Object.keys(answer({ returnedLevels: [INSTANCE] })).filter((tag) => tag in empty)).toEqual(['00200013']);
+    expect(Object.keys(answer({ onlyRequested: true })).filter((tag) => tag in empty)).toEqual([]);
+  });
+});
+
 describe('a private attribute that is asked for (PS3.18 10.6.3.3)', () => {
   it.each<[string, Partial<imaging.SearchRequest>]>([
     ['as a field', { includeTags: ['00291008'] }],

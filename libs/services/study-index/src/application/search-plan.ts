@@ -20,6 +20,8 @@ export interface SearchPlan {
   readonly level: Level;
   readonly keys: readonly QueryKey[];
   readonly wanted: Wanted;
+  /** Of these what the object has no value of is given without one. */
+  readonly required: ReadonlySet<Tag>;
   /** All there is of the level and those above. */
   readonly wantsAll: boolean;
   /** Only what was asked for, and that also where it has no value (PS3.4 C.2.2.1.3); else also what QIDO-RS always gives. */
@@ -74,14 +76,16 @@ export function planSearch(request: imaging.SearchRequest): SearchPlan {
     if (isAnswered(path, level)) paths.push(path);
     else if (!askersKeys.has(tag)) unsupported.add(tag);
   }
+  const always = alwaysReturned(request, level);
   return {
     level,
     keys: request.combinedDatetime ? combinedMoments(keys) : keys,
     wanted: wantedOf([
       ...paths,
       ...(request.onlyRequested ? [] : paths.flatMap(creatorOf)),
-      ...alwaysReturned(request, level),
+      ...always.map((tag) => [tag]),
     ]),
+    required: new Set(request.onlyRequested ? [] : always.filter((tag) => required.has(tag))),
     wantsAll: request.includeAll,
     onlyRequested: request.onlyRequested,
     unsupported: [...unsupported],
@@ -132,7 +136,7 @@ function conditionOf(
   });
 }
 
-/** Unique keys are in every answer (PS3.4 C.2.2.1.1); the rest where they have a value (PS3.18 tables 10.6.3-3 to -5). */
+/** Unique keys are in every answer (PS3.4 C.2.2.1.1). */
 const unique: Readonly<Record<Level, Tag>> = {
   patient: '00100020',
   study: '0020000D',
@@ -197,14 +201,30 @@ const always: Readonly<Record<Level, readonly Tag[]>> = {
     '00280100',
   ],
 };
+/** Type R of PS3.18 tables 10.6.3-3 to -5, but for what every study, series or object has; others may be absent. */
+const required: ReadonlySet<Tag> = new Set([
+  '00080020',
+  '00080030',
+  '00080050',
+  '00080090',
+  '00100010',
+  '00100020',
+  '00100030',
+  '00100040',
+  '00200010',
+  '00080060',
+  '00200011',
+  '00200013',
+]);
+
 /**
  * Of levels above the search's own QIDO-RS says which are returned: all of them, unless its path names the study or series
  * (PS3.18 10.6.3.3). Of a version that does not say it a key counts as such a path.
  */
-function alwaysReturned(request: imaging.SearchRequest, level: Level): (readonly Tag[])[] {
+function alwaysReturned(request: imaging.SearchRequest, level: Level): readonly Tag[] {
   const above = (['patient', 'study', 'series', 'instance'] as const).filter((one) => isWithin(one, level));
   if (request.onlyRequested) {
-    return above.filter((one) => one !== 'patient' || level === 'patient').map((one) => [unique[one]]);
+    return above.filter((one) => one !== 'patient' || level === 'patient').map((one) => unique[one]);
   }
   const isBound = (tag: Tag): boolean => request.matches.some((match) => match.tag === tag && match.value !== '');
   const said = request.returnedLevels.map((one) => levels[one]);
@@ -214,5 +234,5 @@ function alwaysReturned(request: imaging.SearchRequest, level: Level): (readonly
     tags.add(unique[one]);
     if (isReturned(one)) for (const tag of always[one]) tags.add(tag);
   }
-  return [...tags].map((tag) => [tag]);
+  return [...tags];
 }
