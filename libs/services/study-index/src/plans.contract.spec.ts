@@ -115,6 +115,7 @@ describe(`no query of the index reads a table of ${rows} instances from end to e
     ['PatientName that begins with', ask(STUDY, { '00100010': 'NAME^7*' })],
     ['PatientName that has something in it', ask(STUDY, { '00100010': '*ame^77*' })],
     ['words of a PatientName', ask(STUDY, { '00100010': 'name 77' }, true)],
+    ['parts of words of a PatientName', ask(STUDY, { '00100010': '*ame*77*' }, true)],
     ['PatientID that has something in it', ask(STUDY, { '00100020': '*RN77*' })],
     ['PatientID that nobody has', ask(STUDY, { '00100020': '*nobody*' })],
     ['AccessionNumber that has something in it', ask(STUDY, { '00080050': '*CC7?.1*' })],

@@ -100,6 +100,44 @@ describe('search', () => {
     });
   });
 
+  it('returns all attributes of levels above that QIDO-RS wants, with what is counted, and of others the unique keys', async () => {
+    const { QUERY_LEVEL_STUDY: study, QUERY_LEVEL_SERIES: series, QUERY_LEVEL_INSTANCE: instance } = imaging.QueryLevel;
+    const ofStudy = {
+      '00080061': { Value: ['CT', 'SR'] },
+      '00100020': { Value: ['P-1'] },
+      '00201206': { Value: [2] },
+      '00201208': { Value: [3] },
+    };
+    const ofSeries = { '00080060': { Value: ['CT'] }, '00201209': { Value: [2] } };
+    const bound = [
+      { tag: '0020000D', value: `${uid('s')}\\${uid('none')}` },
+      { tag: '0020000E', value: uid('s/a') },
+    ];
+    const first = async (level: imaging.QueryLevel, returnedLevels: imaging.QueryLevel[], more = {}) =>
+      (await find({ level, returnedLevels, matches: bound, ...more }))[0];
+    expect(await first(series, [study, series])).toMatchObject({ ...ofStudy, ...ofSeries });
+    expect(await first(instance, [study, series, instance])).toMatchObject({ ...ofStudy, ...ofSeries });
+    expect(await first(instance, [study, series, instance], { includeAll: true })).toMatchObject({
+      ...ofStudy,
+      ...ofSeries,
+    });
+    const ofStudyPath = await first(instance, [series, instance]);
+    expect(ofStudyPath).toMatchObject({ ...ofSeries, '0020000D': { Value: [uid('s')] } });
+    const ofSeriesPath = await first(instance, [instance]);
+    expect(ofSeriesPath).toMatchObject({ '0020000D': { Value: [uid('s')] }, '0020000E': { Value: [uid('s/a')] } });
+    for (const tag of Object.keys(ofStudy)) expect(ofStudyPath).not.toHaveProperty([tag]);
+    for (const tag of Object.keys({ ...ofStudy, ...ofSeries })) expect(ofSeriesPath).not.toHaveProperty([tag]);
+  });
+
+  it('takes keys for the path of a request whose door does not say which levels it returns', async () => {
+    const level = imaging.QueryLevel.QUERY_LEVEL_SERIES;
+    const [all] = await find({ level, matches: [{ tag: '00080060', value: 'SR' }] });
+    expect(all).toMatchObject({ '00100020': { Value: ['P-1'] }, '00201208': { Value: [3] } });
+    const [bound] = await find({ level, matches: [{ tag: '0020000D', value: uid('s') }] });
+    expect(bound).not.toHaveProperty('00100020');
+    expect(bound).not.toHaveProperty('00201208');
+  });
+
   it('pages in a stable order', async () => {
     const level = imaging.QueryLevel.QUERY_LEVEL_INSTANCE;
     const all = (await find({ level })).map((dataset) => dataset['00080018']?.Value?.[0]);

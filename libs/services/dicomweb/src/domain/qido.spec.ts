@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { BadRequestError } from './errors/door.js';
-import { readQuery } from './qido.js';
+import { type QidoLevel, readQuery, type ResourcePath } from './qido.js';
 
 const read = (query: string, path = {}) => readQuery('study', path, new URLSearchParams(query), 100);
 
@@ -9,6 +9,7 @@ describe('readQuery', () => {
   it('asks for everything up to the limit by default', () => {
     expect(read('')).toEqual({
       level: 'study',
+      returnedLevels: ['study'],
       matches: [],
       includeTags: [],
       includeAll: false,
@@ -112,6 +113,17 @@ describe('readQuery', () => {
       { tag: '0020000E', value: '1.3' },
     ]);
     expect(() => read('', { studyInstanceUid: 'x.y' })).toThrow(BadRequestError);
+  });
+
+  it('has attributes of levels above returned unless the path names their resource, whatever keys say', () => {
+    const [studyInstanceUid, seriesInstanceUid] = ['1.2', '1.3'];
+    const keys = new URLSearchParams('StudyInstanceUID=1.2&SeriesInstanceUID=1.3');
+    const levels = (level: QidoLevel, path: ResourcePath) => readQuery(level, path, keys, 10).returnedLevels;
+    expect(levels('series', {})).toEqual(['study', 'series']);
+    expect(levels('instance', {})).toEqual(['study', 'series', 'instance']);
+    expect(levels('series', { studyInstanceUid })).toEqual(['series']);
+    expect(levels('instance', { studyInstanceUid })).toEqual(['series', 'instance']);
+    expect(levels('instance', { studyInstanceUid, seriesInstanceUid })).toEqual(['instance']);
   });
 
   it.each([

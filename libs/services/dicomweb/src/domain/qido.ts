@@ -7,6 +7,8 @@ export type QidoLevel = 'study' | 'series' | 'instance';
 
 export interface QidoQuery {
   readonly level: QidoLevel;
+  /** Whose attributes are always returned (PS3.18 10.6.3.3): its own, and those above of which the path names no resource. */
+  readonly returnedLevels: readonly QidoLevel[];
   readonly matches: readonly { readonly tag: string; readonly value: string }[];
   readonly includeTags: readonly string[];
   readonly includeAll: boolean;
@@ -16,6 +18,11 @@ export interface QidoQuery {
   readonly emptyValueMatching: boolean;
   /** What of the request is not done, in words for the client (PS3.18 8.3.4). */
   readonly notDone: readonly string[];
+}
+
+export interface ResourcePath {
+  readonly studyInstanceUid?: string;
+  readonly seriesInstanceUid?: string;
 }
 
 const offsetMax = 10_000_000;
@@ -33,7 +40,7 @@ const nameable = /^[\w.-]{1,64}$/;
  */
 export function readQuery(
   level: QidoLevel,
-  path: { readonly studyInstanceUid?: string; readonly seriesInstanceUid?: string },
+  path: ResourcePath,
   parameters: URLSearchParams,
   limitMax: number,
 ): QidoQuery {
@@ -90,7 +97,28 @@ export function readQuery(
   }
   if (ignored.size > 0)
     notDone.push(`no parameter or attribute of PS3.6, and ignored: ${[...ignored].slice(0, namedMax).join(', ')}`);
-  return { level, matches, includeTags, includeAll, limit, offset, fuzzyMatching, emptyValueMatching, notDone };
+  return {
+    level,
+    returnedLevels: returnedLevels(level, path),
+    matches,
+    includeTags,
+    includeAll,
+    limit,
+    offset,
+    fuzzyMatching,
+    emptyValueMatching,
+    notDone,
+  };
+}
+
+function returnedLevels(level: QidoLevel, path: ResourcePath): QidoLevel[] {
+  const isNamed = {
+    study: path.studyInstanceUid !== undefined,
+    series: path.seriesInstanceUid !== undefined,
+    instance: false,
+  };
+  const all = ['study', 'series', 'instance'] as const;
+  return all.slice(0, all.indexOf(level) + 1).filter((one) => !isNamed[one]);
 }
 
 /** Eight hex digits, or several of them joined by dots: sequences and an attribute of their items. Undefined for what is none. */

@@ -44,7 +44,9 @@ export function gramsOfKey(key: Key): string[] {
   const { condition } = key;
   switch (condition.kind) {
     case 'words':
-      return gramsOf(condition.prefixes.map(wordOfName));
+      return gramsOf(
+        condition.parts.flatMap(({ text, isBeginning }) => (isBeginning ? wordOfName(text) : text).split('σ')),
+      );
     case 'name': {
       const narrowings = condition.groups.flatMap((group) => (group ? [narrowName(group)] : []));
       if (narrowings.some(({ kind }) => kind === 'equal')) return [];
@@ -149,9 +151,11 @@ function nameSql(field: NameField, condition: Condition): Sql {
   const { groups, elsewhere } = field;
   if (condition.kind === 'empty') return allOf(groups.map((group) => sql`${group} = ''`));
   if (condition.kind === 'words') {
-    // Every word begins some component of one and the same group.
-    return anyGroup(field, (group) =>
-      allOf(condition.prefixes.map((word) => sql`${group} ~ ${`(^|[ ^,-])${escapeRegex(word)}`}`)),
+    return allOf(
+      condition.parts.map(({ text, isBeginning }) => {
+        const pattern = (isBeginning ? '(^|[ ^,-])' : '') + escapeRegex(text).replaceAll('σ', '[σς]');
+        return anyGroup(field, (group) => sql`${group} ~ ${pattern}`);
+      }),
     );
   }
   if (condition.kind !== 'name') return sql`false`;

@@ -47,4 +47,10 @@ describe('grams of a key', () => {
     expect(grams(name, 'Lüd ha', true)).toEqual(['^lu', 'lud', '^ha']);
     expect(grams(name, 'l', true)).toEqual([]);
   });
+
+  it('of parts behind a wildcard are those that stand in the middle of a word, but for letters of two forms', () => {
+    expect(grams(name, '*LÜDEN* ha', true)).toEqual(['lud', 'ude', 'den', '^ha']);
+    expect(grams(name, '*οδυσσευς*', true)).toEqual(['οδυ']);
+    expect(grams(name, '*ha*', true)).toEqual([]);
+  });
 });

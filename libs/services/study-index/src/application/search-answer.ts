@@ -49,7 +49,7 @@ export function datasetOfLevel(row: SearchRow, level: Level): DicomJson {
 export function answerOf(row: SearchRow, plan: SearchPlan): DicomJson {
   const dataset = plan.wantsAll ? wholeOf(row, plan) : partOfRow(row, plan);
   if (plan.onlyRequested) {
-    for (const tag of plan.wanted.keys()) dataset[tag] ??= { vr: dictionaryEntry(tag)?.vr ?? 'UN' };
+    for (const tag of plan.wanted.keys()) dataset[tag] ??= withoutValue(tag);
     // JSON is Unicode; who writes the answer says which set it is written in.
     delete dataset[characterSet];
   } else dataset[characterSet] ??= inUnicode;
@@ -58,6 +58,7 @@ export function answerOf(row: SearchRow, plan: SearchPlan): DicomJson {
 }
 
 const characterSet = '00080005';
+const withoutValue = (tag: Tag): DicomJsonElement => ({ vr: dictionaryEntry(tag)?.vr ?? 'UN' });
 const inUnicode: DicomJsonElement = { vr: 'CS', Value: ['ISO_IR 192'] };
 
 /** All there is of the row, and what follows from it where that was asked for. */
@@ -71,6 +72,7 @@ function wholeOf(row: SearchRow, plan: SearchPlan): DicomJson {
     const element = computedOf(tag, row);
     if (element) dataset[tag] = element;
   }
+  for (const tag of plan.required) dataset[tag] ??= withoutValue(tag);
   return dataset;
 }
 
@@ -82,6 +84,7 @@ function partOfRow(row: SearchRow, plan: SearchPlan): DicomJson {
     const element = computedOf(tag, row) ?? (stored && given(tag, stored, want, plan));
     if (element) dataset[tag] = element;
     else if (tag === characterSet) dataset[tag] = inUnicode;
+    else if (plan.required.has(tag)) dataset[tag] = withoutValue(tag);
   }
   return dataset;
 }

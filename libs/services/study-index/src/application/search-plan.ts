@@ -3,6 +3,7 @@ import {
   combinedMoments,
   dictionaryEntry,
   formOf,
+  isPrivate,
   MalformedMatchError,
   type QueryCondition,
   type QueryKey,
@@ -12,13 +13,15 @@ import {
   wantedOf,
 } from '@callosum/dicom';
 
-import { askersKeys, computed, isComputed, isWithin, type Level, levelOfKey } from '../domain/keys.js';
+import { askersKeys, computed, isWithin, type Level, levelOfKey } from '../domain/keys.js';
 
 /** A search as it was understood. */
 export interface SearchPlan {
   readonly level: Level;
   readonly keys: readonly QueryKey[];
   readonly wanted: Wanted;
+  /** Of these what the object has no value of is given without one. */
+  readonly required: ReadonlySet<Tag>;
   /** All there is of the level and those above. */
   readonly wantsAll: boolean;
   /** Only what was asked for, and that also where it has no value (PS3.4 C.2.2.1.3); else also what QIDO-RS always gives. */
@@ -73,10 +76,16 @@ export function planSearch(request: imaging.SearchRequest): SearchPlan {
     if (isAnswered(path, level)) paths.push(path);
     else if (!askersKeys.has(tag)) unsupported.add(tag);
   }
+  const always = alwaysReturned(request, level);
   return {
     level,
     keys: request.combinedDatetime ? combinedMoments(keys) : keys,
-    wanted: wantedOf([...paths, ...alwaysReturned(request, level)]),
+    wanted: wantedOf([
+      ...paths,
+      ...(request.onlyRequested ? [] : paths.flatMap(creatorOf)),
+      ...always.map((tag) => [tag]),
+    ]),
+    required: new Set(request.onlyRequested ? [] : always.filter((tag) => required.has(tag))),
     wantsAll: request.includeAll,
     onlyRequested: request.onlyRequested,
     unsupported: [...unsupported],
@@ -95,6 +104,13 @@ function readPath(text: string): Tag[] {
       throw new MalformedMatchError(tag, 'has no items: it is no sequence of PS3.6');
   });
   return path;
+}
+
+/** Without its Private Creator a private attribute says nothing (PS3.5 7.8.1): QIDO-RS gives both (PS3.18 10.6.3.3). */
+function creatorOf(path: readonly Tag[]): (readonly Tag[])[] {
+  const tag = path.at(-1) ?? '';
+  const block = tag.slice(4, 6);
+  return isPrivate(tag) && block >= '10' ? [[...path.slice(0, -1), `${tag.slice(0, 4)}00${block}`]] : [];
 }
 
 /** True when a query at this level has the attribute, to match or only to return. */
@@ -120,7 +136,7 @@ function conditionOf(
   });
 }
 
-/** Unique keys are in every answer (PS3.4 C.2.2.1.1); the rest where they have a value (PS3.18 tables 10.6.3-3 to -5). */
+/** Unique keys are in every answer (PS3.4 C.2.2.1.1). */
 const unique: Readonly<Record<Level, Tag>> = {
   patient: '00100020',
   study: '0020000D',
@@ -185,22 +201,38 @@ const always: Readonly<Record<Level, readonly Tag[]>> = {
     '00280100',
   ],
 };
-/** Of levels above the attributes themselves are repeated, and not what is counted. */
-const repeated = (tags: readonly Tag[]): readonly Tag[] => tags.filter((tag) => !isComputed(tag));
+/** Type R of PS3.18 tables 10.6.3-3 to -5, but for what every study, series or object has; others may be absent. */
+const required: ReadonlySet<Tag> = new Set([
+  '00080020',
+  '00080030',
+  '00080050',
+  '00080090',
+  '00100010',
+  '00100020',
+  '00100030',
+  '00100040',
+  '00200010',
+  '00080060',
+  '00200011',
+  '00200013',
+]);
 
-/** Levels above are returned whole unless the query is already bound to one study or series (PS3.18 10.6.3.3). */
-function alwaysReturned(request: imaging.SearchRequest, level: Level): (readonly Tag[])[] {
+/**
+ * Of levels above the search's own QIDO-RS says which are returned: all of them, unless its path names the study or series
+ * (PS3.18 10.6.3.3). Of a version that does not say it a key counts as such a path.
+ */
+function alwaysReturned(request: imaging.SearchRequest, level: Level): readonly Tag[] {
   const above = (['patient', 'study', 'series', 'instance'] as const).filter((one) => isWithin(one, level));
   if (request.onlyRequested) {
-    return above.filter((one) => one !== 'patient' || level === 'patient').map((one) => [unique[one]]);
+    return above.filter((one) => one !== 'patient' || level === 'patient').map((one) => unique[one]);
   }
   const isBound = (tag: Tag): boolean => request.matches.some((match) => match.tag === tag && match.value !== '');
+  const said = request.returnedLevels.map((one) => levels[one]);
+  const isReturned = (one: Level): boolean => (said.length > 0 ? said.includes(one) : !isBound(unique[one]));
   const tags = new Set<Tag>(always[level]);
-  if (level !== 'patient') tags.add('0020000D');
-  if (level === 'instance') tags.add('0020000E');
-  if (level === 'series' || level === 'instance') {
-    if (!isBound('0020000D')) for (const tag of repeated(ofStudy)) tags.add(tag);
-    if (level === 'instance' && !isBound('0020000E')) for (const tag of repeated(always.series)) tags.add(tag);
+  for (const one of above.filter((one) => one !== 'patient' && one !== level)) {
+    tags.add(unique[one]);
+    if (isReturned(one)) for (const tag of always[one]) tags.add(tag);
   }
-  return [...tags].map((tag) => [tag]);
+  return [...tags];
 }

@@ -32,7 +32,6 @@ const levelOfComputed: Readonly<Record<Tag, Level>> = {
   [computed.instanceAvailability]: 'study',
   [computed.numberOfSeriesRelatedInstances]: 'series',
 };
-export const isComputed = (tag: Tag): boolean => levelOfComputed[tag] !== undefined;
 
 /** Of Patient Study (PS3.3 C.7.2.2): the patient as at the time of the study. */
 const patientAtStudy: ReadonlySet<Tag> = new Set([

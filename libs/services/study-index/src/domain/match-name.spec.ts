@@ -1,4 +1,4 @@
-import { matchesName, matchesWildcard, type NamePattern, readMatch } from '@callosum/dicom';
+import { matchesKeys, matchesName, matchesWildcard, type NamePattern, readMatch } from '@callosum/dicom';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -69,6 +69,10 @@ describe('person names', () => {
         const [pattern] = groupsOf(key);
         if (!pattern || !matches(key, stored)) return;
         matched++;
+        // Who asks more loosely finds no less.
+        const fuzzy = readMatch('00100010', 'name', key, { fuzzy: true });
+        const dataset = { '00100010': { vr: 'PN', Value: [{ Alphabetic: stored }] } };
+        if (fuzzy) expect(matchesKeys(dataset, [{ path: ['00100010'], condition: fuzzy }])).toBe(true);
         const narrowing = narrowName(pattern);
         const column = nameKeys(stored).alphabetic;
         expect(narrowing.kind === 'equal' ? column === narrowing.text : like(narrowing.text, column)).toBe(true);

@@ -7,7 +7,7 @@ import {
 } from '../json.js';
 import type { Tag } from '../tags.js';
 import type { Condition } from './match.js';
-import { matchesName, nameWords } from './match-name.js';
+import { hasParts, matchesName } from './match-name.js';
 import { dateKey, type Range, readDateTime, readOffset, timeKey } from './match-time.js';
 import { matchesWildcard } from './wildcard.js';
 
@@ -63,10 +63,8 @@ function matchesValue(value: DicomJsonValue, condition: Condition, dataset: Dico
       return matchesDateTime(text, condition, dataset);
     case 'name':
       return matchesName(condition.groups, text, matchesWildcard);
-    case 'words': {
-      const words = nameWords(text);
-      return condition.prefixes.every((prefix) => words.some((word) => word.startsWith(prefix)));
-    }
+    case 'words':
+      return hasParts(condition.parts, text);
     case 'empty':
       return false;
   }

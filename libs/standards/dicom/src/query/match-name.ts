@@ -22,11 +22,39 @@ export function nameGroups(name: string): NamePattern[] {
     });
 }
 
-/** Words of a name or of a key for fuzzy matching: without case and accents. */
+/** What fuzzy matching looks for in a name; folded as {@link nameWords} are. */
+export interface NamePart {
+  readonly text: string;
+  /** It begins a word; else it is anywhere in one. */
+  readonly isBeginning: boolean;
+}
+
+/** Without case and accents. The two small sigmas are one letter. */
+const foldName = (text: string): string => foldText(text).replaceAll('ς', 'σ');
+
+/** Words of a name for fuzzy matching. */
 export const nameWords = (name: string): string[] =>
-  foldText(name)
+  foldName(name)
     .split(/[\s^=*?,-]+/)
     .filter((word) => word.length > 0);
+
+/**
+ * The parts of a key for fuzzy matching: what stands behind a wildcard may have anything before it, so that a key finds no
+ * less than it does without.
+ */
+export const nameParts = (key: string): NamePart[] =>
+  [...foldName(key).matchAll(/([*?]?)([^\s^=*?,-]+)/g)].map(([, wildcard, text = '']) => ({
+    text,
+    isBeginning: wildcard === '',
+  }));
+
+/** True when each part is in some word of the name. */
+export function hasParts(parts: readonly NamePart[], stored: string): boolean {
+  const words = nameWords(stored);
+  return parts.every(({ text, isBeginning }) =>
+    words.some((word) => (isBeginning ? word.startsWith(text) : word.includes(text))),
+  );
+}
 
 /**
  * True when a name is what its key describes. Each component of the key is compared with the one in its place; the last

@@ -17,7 +17,18 @@ describe('match values (PS3.4 C.2.2.2)', () => {
     expect(readMatch('00100010', 'name', '^=^')).toBeUndefined();
     expect(readMatch('00100010', 'name', 'MÜLLER^A*', { fuzzy: true })).toEqual({
       kind: 'words',
-      prefixes: ['muller', 'a'],
+      parts: [
+        { text: 'muller', isBeginning: true },
+        { text: 'a', isBeginning: true },
+      ],
+    });
+    expect(readMatch('00100010', 'name', '*nna?Σ *^x', { fuzzy: true })).toEqual({
+      kind: 'words',
+      parts: [
+        { text: 'nna', isBeginning: false },
+        { text: 'σ', isBeginning: false },
+        { text: 'x', isBeginning: true },
+      ],
     });
   });
 

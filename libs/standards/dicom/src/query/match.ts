@@ -3,7 +3,7 @@ import { isUid } from '@callosum/kernel';
 
 import { MalformedMatchError } from '../errors.js';
 import type { MatchForm } from './match-form.js';
-import { type NamePattern, nameGroups, nameWords } from './match-name.js';
+import { type NamePart, nameParts, type NamePattern, nameGroups } from './match-name.js';
 import { type Range, readDateRange, readDateTimeRange, readTimeRange } from './match-time.js';
 
 /** What a match value says, read. Texts are as DICOM writes them; whoever compares puts them into its own language. */
@@ -23,8 +23,8 @@ export type Condition =
   | ({ readonly kind: 'datetime'; readonly isUtc: boolean } & Range<number>)
   /** By component group: alphabetic, ideographic, phonetic. One that stands alone in the first place matches any of them. */
   | { readonly kind: 'name'; readonly groups: readonly (NamePattern | undefined)[] }
-  /** Each begins some word of the name; folded. */
-  | { readonly kind: 'words'; readonly prefixes: readonly string[] }
+  /** Each is in some word of the name. */
+  | { readonly kind: 'words'; readonly parts: readonly NamePart[] }
   /** No value, or no attribute. */
   | { readonly kind: 'empty' };
 
@@ -105,8 +105,8 @@ function textCondition(sent: readonly string[], trim: (text: string) => string):
 
 function nameCondition(value: string, fuzzy: boolean): Condition | undefined {
   if (fuzzy) {
-    const prefixes = nameWords(value);
-    return prefixes.length === 0 ? undefined : { kind: 'words', prefixes };
+    const parts = nameParts(value);
+    return parts.length === 0 ? undefined : { kind: 'words', parts };
   }
   const groups = nameGroups(value).map((group) => (group.length === 0 ? undefined : group));
   return groups.every((group) => group === undefined) ? undefined : { kind: 'name', groups };

@@ -11,7 +11,7 @@ import { type Matches, SearchMatches } from '../../application/search-matches.js
 import { datasetChoices } from '../../domain/accept.js';
 import { baseUrlOf } from '../../domain/base-url.js';
 import { NotAcceptableError } from '../../domain/errors/door.js';
-import { type QidoLevel, type QidoQuery, readQuery } from '../../domain/qido.js';
+import { type QidoLevel, type QidoQuery, readQuery, type ResourcePath } from '../../domain/qido.js';
 import { withRetrieveUrl } from '../../domain/retrieve-url.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { acceptedBy } from './accepted-by.js';
@@ -85,12 +85,7 @@ export class QidoController {
     return this.#search('instance', { studyInstanceUid, seriesInstanceUid }, request, reply);
   }
 
-  async #search(
-    level: QidoLevel,
-    path: { studyInstanceUid?: string; seriesInstanceUid?: string },
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): Promise<void> {
+  async #search(level: QidoLevel, path: ResourcePath, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const [choice] = datasetChoices(acceptedBy(request), true);
     if (!choice)
       throw new NotAcceptableError(
@@ -151,6 +146,7 @@ const messageOf = (query: QidoQuery, limit: number, asker = ''): imaging.SearchR
     offset: query.offset,
     fuzzyMatching: query.fuzzyMatching,
     emptyValueMatching: query.emptyValueMatching,
+    returnedLevels: query.returnedLevels.map((level) => queryLevels[level]),
     asker,
   });
 

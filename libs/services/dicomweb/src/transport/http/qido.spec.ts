@@ -1,3 +1,4 @@
+import { imaging } from '@callosum/contracts';
 import { multipartParts } from '@callosum/testing';
 import { describe, expect, it } from 'vitest';
 
@@ -13,7 +14,10 @@ describe('a QIDO-RS request', () => {
       '/dicom-web/studies?ReferencedStudySequence.ReferencedSOPInstanceUID=1.2.3',
     );
     expect(door.asked[0]?.matches).toEqual([{ tag: '00081110.00081155', value: '1.2.3' }]);
-    expect(door.asked[0]?.onlyRequested).toBe(false);
+    expect(door.asked[0]).toMatchObject({
+      onlyRequested: false,
+      returnedLevels: [imaging.QueryLevel.QUERY_LEVEL_STUDY],
+    });
     expect(response.json()).toEqual([
       {
         '0020000D': { vr: 'UI', Value: ['1.2.0'] },

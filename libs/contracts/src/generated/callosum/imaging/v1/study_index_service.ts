@@ -245,7 +245,7 @@ export interface SearchRequest {
   /** 0: none. */
   limit: number;
   offset: number;
-  /** Of names: the beginnings of their words, without accents. */
+  /** Of names: the beginnings of their words, and behind a wildcard any part of them, without accents. */
   fuzzyMatching: boolean;
   /**
    * Answers hold what was asked for, also where it has no value, and unique keys (PS3.4 C.2.2.1.3): C-FIND. Else also
@@ -268,6 +268,11 @@ export interface SearchRequest {
   asker: string;
   /** Where nothing is found there is one answer without a row, for its unsupported_keys. With rows_per_message. */
   answerWithoutRows: boolean;
+  /**
+   * Levels of which QIDO-RS always returns the attributes (PS3.18 10.6.3.3): that of the search, and those above it that
+   * the path of the request names no resource of. Empty: those above that no key has a unique key's value for.
+   */
+  returnedLevels: QueryLevel[];
 }
 
 export interface SearchResponse {
@@ -2061,6 +2066,7 @@ function createBaseSearchRequest(): SearchRequest {
     rowsPerMessage: 0,
     asker: "",
     answerWithoutRows: false,
+    returnedLevels: [],
   };
 }
 
@@ -2104,6 +2110,13 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     }
     if (message.answerWithoutRows !== false) {
       writer.uint32(104).bool(message.answerWithoutRows);
+    }
+    if (message.returnedLevels.length !== 0) {
+      writer.uint32(114).fork();
+      for (const v of message.returnedLevels) {
+        writer.int32(queryLevelToNumber(v));
+      }
+      writer.join();
     }
     return writer;
   },
@@ -2225,6 +2238,24 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             message.answerWithoutRows = reader.bool();
             continue;
           }
+          case 14: {
+            if (tag === 112) {
+              message.returnedLevels.push(queryLevelFromJSON(reader.int32()));
+
+              continue;
+            }
+
+            if (tag === 114) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.returnedLevels.push(queryLevelFromJSON(reader.int32()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2286,6 +2317,11 @@ export const SearchRequest: MessageFns<SearchRequest> = {
         : isSet(object.answer_without_rows)
         ? globalThis.Boolean(object.answer_without_rows)
         : false,
+      returnedLevels: globalThis.Array.isArray(object?.returnedLevels)
+        ? object.returnedLevels.map((e: any) => queryLevelFromJSON(e))
+        : globalThis.Array.isArray(object?.returned_levels)
+        ? object.returned_levels.map((e: any) => queryLevelFromJSON(e))
+        : [],
     };
   },
 
@@ -2330,6 +2366,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.answerWithoutRows !== false) {
       obj.answerWithoutRows = message.answerWithoutRows;
     }
+    if (message.returnedLevels?.length) {
+      obj.returnedLevels = message.returnedLevels.map((e) => queryLevelToJSON(e));
+    }
     return obj;
   },
 
@@ -2351,6 +2390,7 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     message.rowsPerMessage = object.rowsPerMessage ?? 0;
     message.asker = object.asker ?? "";
     message.answerWithoutRows = object.answerWithoutRows ?? false;
+    message.returnedLevels = object.returnedLevels?.map((e) => e) || [];
     return message;
   },
 };
