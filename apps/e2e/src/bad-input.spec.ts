@@ -252,8 +252,9 @@ describe('a worker that returns nonsense', () => {
       return jobs.find((job) => job.modelId === modelId && job.state === 'failed');
     });
     const told = workers[modelId];
+    // Who asks for the job may hear of its end before the worker hears of its refusal.
+    await expect.poll(() => told?.refusals).toEqual([`invalid-result: ${reason}`, `invalid-result: ${reason}`]);
     expect(told?.accepted).toEqual([]);
-    expect(told?.refusals).toEqual([`invalid-result: ${reason}`, `invalid-result: ${reason}`]);
     const task = await eventually('its Task is failed', 30_000, async () =>
       (await fhirSearch(system.httpUrl, 'Task')).find((one) =>
         JSON.stringify(one['identifier']).includes(failed.jobId),
