@@ -18,7 +18,7 @@ const mainFile = import.meta.url.endsWith('.ts') ? './bare-main.ts' : './bare-ma
 
 /**
  * Gives an answer again from one file, in a process of its own, with Node's HTTP: what the client, the connection and the disk
- * take for these bytes. Nothing that runs on Node and asks nobody is faster.
+ * take for these bytes, sent as Node sends files: with new memory for each piece.
  * @param dir in which the file lies meanwhile
  * @param answered with its body
  */
