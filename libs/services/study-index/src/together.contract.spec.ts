@@ -58,6 +58,13 @@ const factOf = (stored: StoredInstance, revisionFloor = 0): StoredFact => ({
 const slices = (count: number, from = 1): StoredInstance[] =>
   Array.from({ length: count }, (_, i) => store(slice('s', i % 2 ? 'a' : 'b', from + i)));
 
+/** How many instances each transaction has written. */
+async function transactions(): Promise<number[]> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::integer as count from instance group by xmin::text order by 1`.execute(database.db);
+  return rows.map(({ count }) => count);
+}
+
 /** All that the index holds, but for the times it was written at. */
 async function held(): Promise<unknown> {
   const tables = await Promise.all([
@@ -182,7 +189,7 @@ describe('instances of one study that come together', () => {
     ]);
   });
 
-  it('share the memory of their headers: those of large objects come in several transactions', async () => {
+  it('share the memory of their headers while they are read, and are written by one transaction', async () => {
     const pixels = { Rows: 512, Columns: 1024, PixelData: new Uint8Array(1024 * 1024) };
     const large = Array.from({ length: 5 }, (_, i) => store(slice('s', 'a', i, pixels)));
     await indexing().index(large.map((one) => factOf(one)));
@@ -191,5 +198,13 @@ describe('instances of one study that come together', () => {
       some.reduce((sum, { blob }) => sum + 16 * blob.byteCount, 0),
     );
     expect(asked.filter((line) => line.startsWith('hold'))).toEqual(shares.map((bytes) => `hold ${bytes}`));
+    expect(await transactions()).toEqual([5]);
+  });
+
+  it('do not wait for each other with much metadata in memory', async () => {
+    const long = Array.from({ length: 5 }, (_, i) => store(slice('s', 'a', i, { TextValue: 'x'.repeat(900_000) })));
+    await indexing().index(long.map((one) => factOf(one)));
+    expect(await transactions()).toEqual([1, 4]);
+    expect(await changes()).toEqual(['created 1']);
   });
 });

@@ -7,19 +7,15 @@ import type { IndexedInstance, IndexTransaction, QuietPeriodStart } from '../app
 import type { ReceivedInstance, Withholding } from '../application/withholdings.js';
 import type { StatedCompleteness } from '../domain/completeness.js';
 import { NotIndexedError } from '../domain/errors.js';
-import { imagePixelOf } from '../domain/image-pixel.js';
-import { type IdentityAttributes, patientDigest, type StudyIdentity } from '../domain/identity.js';
+import type { IdentityAttributes, StudyIdentity } from '../domain/identity.js';
 import type { InstanceRecord } from '../domain/instance.js';
 import { nameKeys } from '../domain/levels.js';
 import type { ProcedureStep } from '../domain/procedure-step.js';
 import type { StudyProgress } from '../domain/study.js';
-import { putFrames } from './frame-pages.js';
-import { jsonColumn } from './json-column.js';
-import { storedPieces } from './stored-pieces.js';
-import { asContention } from './patients.js';
 import { findInstances } from './found-instances.js';
 import { identityVersions } from './identity-versions.js';
-import { cleanIdentity, emptyStudy, patientRow } from './rows.js';
+import { inStatements, putInstances } from './put-instances.js';
+import { emptyStudy } from './rows.js';
 import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
 import type { StudyIndexTables } from './tables.js';
@@ -125,52 +121,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
     return findInstances(this.trx, sopInstanceUids);
   }
 
-  async putInstance(record: InstanceRecord): Promise<void> {
-    const clean = cleanIdentity(record.patient);
-    const patient_digest = patientDigest(clean);
-    const values = {
-      study_instance_uid: record.studyInstanceUid,
-      series_instance_uid: record.seriesInstanceUid,
-      sop_class_uid: record.sopClassUid,
-      transfer_syntax_uid: record.transferSyntaxUid,
-      instance_revision: record.instanceRevision,
-      blob_key: record.blob.key,
-      blob_bytes: record.blob.byteCount,
-      blob_sha256: record.blob.sha256,
-      issued_by_callosum: record.issuedByCallosum,
-      source: record.source,
-      association_id: record.associationId,
-      stored_at: record.storedAt,
-      patient_digest,
-      instance_number: record.instanceNumber,
-      image: jsonColumn(record.image),
-      pixel_data: jsonColumn(record.pixelData),
-      metadata: jsonColumn(record.metadata),
-      metadata_pieces: storedPieces(record.pieces, record.isPartial),
-      metadata_pieces_blob: record.blob.key,
-      image_pixel: jsonColumn(imagePixelOf(record.metadata)),
-      seen_at: sql<Date>`now()`,
-    };
-    await this.trx
-      // One statement with what it refers to: the reference is checked at its end.
-      .with('patient_of_instance', (db) =>
-        db
-          .insertInto('patient')
-          .values(patientRow(patient_digest, clean))
-          .onConflict((on) => on.doNothing()),
-      )
-      // Of the blob before, or of a reader before.
-      .with('frames_before', (db) =>
-        db.deleteFrom('instance_frames').where('sop_instance_uid', '=', record.sopInstanceUid),
-      )
-      .insertInto('instance')
-      .values({ sop_instance_uid: record.sopInstanceUid, ...values })
-      .onConflict((on) => on.column('sop_instance_uid').doUpdateSet(values))
-      .execute()
-      .catch((error: unknown) => {
-        throw asContention(error, record.sopInstanceUid);
-      });
-    await putFrames(this.trx, record);
+  async putInstances(records: readonly InstanceRecord[]): Promise<void> {
+    for (const some of inStatements(records)) await putInstances(this.trx, some);
   }
 
   withheldOf(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<ReadonlySet<string>> {

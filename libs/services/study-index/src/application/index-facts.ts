@@ -1,4 +1,4 @@
-import type { StoredInstance } from '../domain/instance.js';
+import type { InstanceRecord, StoredInstance } from '../domain/instance.js';
 import { maySpeakOfOthers } from '../domain/rejection-note.js';
 import type { QuietPeriods } from '../domain/study.js';
 import type { Fact, FactStore } from './facts.js';
@@ -30,8 +30,13 @@ export interface IndexFactsParts {
   readonly onIndexed: (stored: StoredInstance, outcome: IndexOutcome | 'known') => void;
 }
 
-/** Memory of the headers of facts that are indexed together: others, of other studies, have theirs beside it. */
-const togetherBytesMax = 64 * 1024 * 1024;
+/** Memory of the headers of facts that are read side by side: others, of other studies, have theirs beside it. */
+const sideBySideBytesMax = 64 * 1024 * 1024;
+/**
+ * Metadata, as text, of what is read and waits for the rest of its run: it takes some ten times that in memory, for each of the
+ * partitions that are handled at once. Hundreds of slices fit.
+ */
+const gatheredTextBytesMax = 1024 * 1024;
 
 /** Indexes what facts say is stored. Headers are read before the transaction begins: no lock waits for the object store. */
 export class IndexFacts {
@@ -39,20 +44,33 @@ export class IndexFacts {
 
   /** @param facts of one study, in their order @throws {NotTogetherError} when they have to come one by one */
   async index(facts: readonly StoredFact[]): Promise<void> {
-    for (const some of inRuns(facts)) {
+    const gathered: FoundFact[] = [];
+    const write = (): Promise<void> => this.#writeAll(gathered.splice(0));
+    for (const some of sideBySide(facts)) {
+      const goesAlone = some.some(({ stored }) => maySpeakOfOthers(stored));
+      if (goesAlone) await write();
+      // How long a header is, is known when it is read: until then it may be all of its object.
       const byteCount = some.reduce((sum, { stored }) => sum + headerBytesOf(stored), 0);
-      // What is read is held until it is written.
-      await this.parts.memory.hold(byteCount, () => this.#index(some));
+      await this.parts.memory.hold(byteCount, async () => {
+        gathered.push(...(await this.#readAll(some)));
+        const isMuch = gathered.reduce((sum, { record }) => sum + textBytesOf(record), 0) > gatheredTextBytesMax;
+        if (goesAlone || isMuch) await write();
+      });
     }
+    await write();
   }
 
-  async #index(facts: readonly StoredFact[]): Promise<void> {
+  async #readAll(facts: readonly StoredFact[]): Promise<FoundFact[]> {
     const read = await Promise.allSettled(facts.map((one) => this.#read(one)));
     const found = read.flatMap((one) => {
       if (one.status === 'rejected') throw one.reason;
       return one.value;
     });
     for (const { record } of found) await this.parts.obeyNote(record);
+    return found;
+  }
+
+  async #writeAll(found: readonly FoundFact[]): Promise<void> {
     if (found.length === 0) return;
     const outcomes = await this.parts.facts.onceOf(found, (index, fresh) => this.#write(index, fresh));
     for (const { id, record } of found) this.parts.onIndexed(record, outcomes.get(id) ?? 'known');
@@ -77,21 +95,23 @@ export class IndexFacts {
   }
 }
 
-/** Facts in their order, as many together as memory is had for; what may hide others goes alone, when they are indexed. */
-function inRuns(facts: readonly StoredFact[]): StoredFact[][] {
-  const runs: StoredFact[][] = [];
+const textBytesOf = ({ pieces }: InstanceRecord): number => pieces.reduce((sum, { byteCount }) => sum + byteCount, 0);
+
+/** Facts in their order, as many together as memory is had for to read; what may hide others goes alone. */
+function sideBySide(facts: readonly StoredFact[]): StoredFact[][] {
+  const lists: StoredFact[][] = [];
   let held = 0;
   for (const one of facts) {
     const byteCount = headerBytesOf(one.stored);
-    const run = runs.at(-1);
-    const goesOn = run && ![one, ...run.slice(-1)].some(({ stored }) => maySpeakOfOthers(stored));
-    if (goesOn && held + byteCount <= togetherBytesMax) {
-      run.push(one);
+    const list = lists.at(-1);
+    const goesOn = list && ![one, ...list.slice(-1)].some(({ stored }) => maySpeakOfOthers(stored));
+    if (goesOn && held + byteCount <= sideBySideBytesMax) {
+      list.push(one);
       held += byteCount;
     } else {
-      runs.push([one]);
+      lists.push([one]);
       held = byteCount;
     }
   }
-  return runs;
+  return lists;
 }

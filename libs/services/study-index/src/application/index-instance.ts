@@ -23,7 +23,8 @@ export interface IndexTransaction extends Statements, Withholdings {
   findInstance(sopInstanceUid: string): Promise<IndexedInstance | undefined>;
   /** By SOP Instance UID those of them that are indexed. */
   findInstances(sopInstanceUids: readonly string[]): Promise<ReadonlyMap<string, IndexedInstance>>;
-  putInstance(record: InstanceRecord): Promise<void>;
+  /** Each once. */
+  putInstances(records: readonly InstanceRecord[]): Promise<void>;
   deleteInstance(sopInstanceUid: string): Promise<void>;
   /** Counts and attributes of a series again; its row goes with its last instance. */
   summariseSeries(studyInstanceUid: string, seriesInstanceUid: string): Promise<void>;
@@ -82,7 +83,7 @@ export async function indexInstance(
     return 'withheld';
   }
   const unchanged = isUnchanged(before, record);
-  await transaction.putInstance(record);
+  await transaction.putInstances([record]);
   await transaction.summariseSeries(record.studyInstanceUid, record.seriesInstanceUid);
   if (before && moved(before, record))
     await transaction.summariseSeries(before.studyInstanceUid, before.seriesInstanceUid);

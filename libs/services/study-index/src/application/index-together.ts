@@ -38,7 +38,7 @@ export async function indexTogether(
   // Whichever of the two facts came first, its storing or its hiding.
   if ((await transaction.withheldOf(studyInstanceUid, uids)).size > 0) throw new NotTogetherError('one is withheld');
 
-  for (const record of records) await transaction.putInstance(record);
+  await transaction.putInstances(records);
   const series = new Set(records.map(({ seriesInstanceUid }) => seriesInstanceUid));
   for (const uid of series) await transaction.summariseSeries(studyInstanceUid, uid);
   const changed = arrived.filter(({ record }) => !isUnchanged(before.get(record.sopInstanceUid), record));

@@ -48,10 +48,10 @@ export async function restoreInstances(
   for (const record of [first, ...others]) {
     const before = await transaction.findInstance(record.sopInstanceUid);
     if (before && before.instanceRevision >= record.instanceRevision) continue;
-    await transaction.putInstance(record);
     back.push(record);
   }
   if (back.length === 0) return 0;
+  await transaction.putInstances(back);
   for (const series of new Set(back.map((one) => one.seriesInstanceUid)))
     await transaction.summariseSeries(studyInstanceUid, series);
   const effect = back.every((one) => one.issuedByCallosum) ? 'issued' : 'source';

@@ -5,6 +5,7 @@ import { assertFree, flush } from '../dimse/disk.js';
 import { type Goal, goalText } from '../dimse/goals.js';
 import { ctObjects, type ObjectSet } from '../dimse/objects.js';
 import { rawLoop } from '../dimse/raw-loop.js';
+import { TreeMeter } from '../dimse/process-tree.js';
 import { interleaved, median, type Rounds, spreadOf } from '../dimse/rounds.js';
 import { peakOf } from '../peak-memory.js';
 import { HttpClient, stowRequest } from './http-client.js';
@@ -22,6 +23,8 @@ interface StoreRun {
   readonly flushMs: number;
   /** The most that the process which takes it has held, MiB. */
   readonly peakMiB: number;
+  /** Milliseconds of processor by process, until the answer is there. */
+  readonly processorMs: Readonly<Record<string, number>>;
 }
 
 export interface StoreFigures {
@@ -88,13 +91,17 @@ async function oneRun(starting: Promise<Receiver>, { options, objects, warm }: R
     await receiver.settled();
     const request = stowRequest(bytesOf(objects));
     await flush(options.places.root);
+    const meter = new TreeMeter(receiver.processes, false);
     const { ms } = await client.ask('/studies', request);
+    const processorMs = Object.fromEntries(
+      Object.entries(meter.stop()).map(([name, { processorSeconds }]) => [name, processorSeconds * 1000]),
+    );
     const flushMs = (await flush(options.places.root)) * 1000;
     const stored = await receiver.stored();
     if (stored !== objects.count + warm.count)
       throw new Error(`${receiver.name} acknowledged ${objects.count + warm.count} objects and has ${stored}`);
     const [pid] = receiver.name === 'node' ? [receiver.processes['dicomweb']] : Object.values(receiver.processes);
-    return { ms, flushMs, peakMiB: pid === undefined ? Number.NaN : peakOf(pid) };
+    return { ms, flushMs, peakMiB: pid === undefined ? Number.NaN : peakOf(pid), processorMs };
   } finally {
     client.close();
     await receiver.stop();
@@ -104,7 +111,7 @@ async function oneRun(starting: Promise<Receiver>, { options, objects, warm }: R
 async function rawRun({ places }: DicomwebOptions, objects: ObjectSet): Promise<StoreRun> {
   await flush(places.root);
   const ms = (await rawLoop(join(places.runs, raw), places.database, objects)) * 1000;
-  return { ms, flushMs: (await flush(places.root)) * 1000, peakMiB: Number.NaN };
+  return { ms, flushMs: (await flush(places.root)) * 1000, peakMiB: Number.NaN, processorMs: {} };
 }
 
 const bytesOf = ({ folders }: ObjectSet): Buffer[] =>
@@ -121,12 +128,26 @@ function report({ count, runs, goals }: StoreFigures): string {
       (count / (middle / 1000)).toFixed(0),
       msText(median(of.map(({ flushMs }) => flushMs))),
       Number.isNaN(peakMiB) ? '' : peakMiB.toFixed(0),
+      Object.keys(of[0]?.processorMs ?? {})
+        .map((part) => `${msText(median(of.map(({ processorMs }) => processorMs[part] ?? 0)))} ${part}`)
+        .join(', '),
     ];
   });
   return [
     `### STOW-RS: ${count} CT of 0.5 MB in one request`,
     '',
-    tableOf(['receiver', 'ms, median', 'least – most', 'objects/s', 'flushed after, ms', 'memory at most, MiB'], rows),
+    tableOf(
+      [
+        'receiver',
+        'ms, median',
+        'least – most',
+        'objects/s',
+        'flushed after, ms',
+        'memory at most, MiB',
+        'processor, ms',
+      ],
+      rows,
+    ),
     '',
     ...goals.map(goalText),
     '',

@@ -1,0 +1,91 @@
+import { sql, type Transaction } from 'kysely';
+
+import { imagePixelOf } from '../domain/image-pixel.js';
+import { patientDigest } from '../domain/identity.js';
+import type { InstanceRecord } from '../domain/instance.js';
+import { putFrames } from './frame-pages.js';
+import { jsonColumn } from './json-column.js';
+import { asContention } from './patients.js';
+import { cleanIdentity, patientRow } from './rows.js';
+import { storedPieces } from './stored-pieces.js';
+import type { InstanceTable, StudyIndexTables } from './tables.js';
+
+/** Of one statement: it is in memory as text beside the records, and again in the driver. */
+const statementBytesMax = 4 * 1024 * 1024;
+
+/** @returns the records in their order, in lists that are written by one statement each */
+export function inStatements(records: readonly InstanceRecord[]): InstanceRecord[][] {
+  const lists: InstanceRecord[][] = [];
+  let bytes = Infinity;
+  for (const record of records) {
+    const own = bytesOf(record);
+    if (bytes + own > statementBytesMax) lists.push([]);
+    bytes = bytes + own > statementBytesMax ? own : bytes + own;
+    lists.at(-1)?.push(record);
+  }
+  return lists;
+}
+
+/** Metadata are there twice, as JSON and deflated; the pieces say how long the JSON is. */
+const bytesOf = ({ pieces }: InstanceRecord): number =>
+  pieces.reduce((sum, { deflated, byteCount }) => sum + deflated.byteLength + byteCount, 0);
+
+/** Writes rows of instances, at least one and each once, with what they refer to, by one statement. */
+export async function putInstances(
+  trx: Transaction<StudyIndexTables>,
+  records: readonly InstanceRecord[],
+): Promise<void> {
+  const identities = records.map(({ patient }) => cleanIdentity(patient));
+  const digests = identities.map(patientDigest);
+  const patients = new Map(identities.map((identity, i) => [digests[i], patientRow(digests[i] ?? '', identity)]));
+  const rows = records.map((record, i) => instanceRow(record, digests[i] ?? ''));
+  const uids = records.map(({ sopInstanceUid }) => sopInstanceUid);
+  await trx
+    // One statement with what they refer to: the reference is checked at its end.
+    .with('patient_of_instance', (db) =>
+      db
+        .insertInto('patient')
+        .values([...patients.values()])
+        .onConflict((on) => on.doNothing()),
+    )
+    // Of the blob before, or of a reader before.
+    .with('frames_before', (db) => db.deleteFrom('instance_frames').where('sop_instance_uid', 'in', uids))
+    .insertInto('instance')
+    .values(rows)
+    .onConflict((on) =>
+      on.column('sop_instance_uid').doUpdateSet((eb) => {
+        const columns = Object.keys(rows[0] ?? {}) as (keyof InstanceTable)[];
+        return Object.fromEntries(columns.map((column) => [column, eb.ref(`excluded.${column}`)]));
+      }),
+    )
+    .execute()
+    .catch((error: unknown) => {
+      throw asContention(error, uids[0] ?? '');
+    });
+  for (const record of records) await putFrames(trx, record);
+}
+
+const instanceRow = (record: InstanceRecord, patient_digest: string) => ({
+  sop_instance_uid: record.sopInstanceUid,
+  study_instance_uid: record.studyInstanceUid,
+  series_instance_uid: record.seriesInstanceUid,
+  sop_class_uid: record.sopClassUid,
+  transfer_syntax_uid: record.transferSyntaxUid,
+  instance_revision: record.instanceRevision,
+  blob_key: record.blob.key,
+  blob_bytes: record.blob.byteCount,
+  blob_sha256: record.blob.sha256,
+  issued_by_callosum: record.issuedByCallosum,
+  source: record.source,
+  association_id: record.associationId,
+  stored_at: record.storedAt,
+  patient_digest,
+  instance_number: record.instanceNumber,
+  image: jsonColumn(record.image),
+  pixel_data: jsonColumn(record.pixelData),
+  metadata: jsonColumn(record.metadata),
+  metadata_pieces: storedPieces(record.pieces, record.isPartial),
+  metadata_pieces_blob: record.blob.key,
+  image_pixel: jsonColumn(imagePixelOf(record.metadata)),
+  seen_at: sql<Date>`now()`,
+});
