@@ -93,6 +93,17 @@ describe('a radiologist reads studies', () => {
     await reader.reads('OTHER, 1');
   });
 
+  it('finds one by the middle of a given name', async () => {
+    const { page } = reader;
+    const answered = page.waitForResponse((response) =>
+      decodeURIComponent(response.url()).includes('PatientName=*agne*'),
+    );
+    await reader.list('?patientName=agne');
+    expect((await answered).status()).toBe(200);
+    await reader.reads('1-1 of 1');
+    await reader.reads('OTHER, MAGNET');
+  });
+
   let plain: Picture;
 
   it('sees the CT drawn, and scrolls through it', async () => {

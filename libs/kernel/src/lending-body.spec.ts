@@ -1,27 +1,31 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pipeline, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate as turn, setTimeout as after } from 'node:timers/promises';
 import { createGzip, gunzipSync } from 'node:zlib';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { LendingBody, type Pieces, piecesOf } from './lending-body.js';
 
 const closings: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const close of closings.splice(0)) await close();
 });
 
 /** What a server answers whose body is piped, not read yet. */
-async function answerOf(body: Readable, headers: Record<string, string> = {}): Promise<IncomingMessage> {
-  const server = createServer((_request, response: ServerResponse) => {
+const answerOf = (body: Readable, headers: Record<string, string> = {}): Promise<IncomingMessage> =>
+  answerBy((response) => {
     body.on('error', () => response.destroy());
     response.on('close', () => body.destroy());
     body.pipe(response.writeHead(200, headers));
-  }).listen(0, '127.0.0.1');
+  });
+
+async function answerBy(answers: (response: ServerResponse) => void): Promise<IncomingMessage> {
+  const server = createServer((_request, response) => answers(response)).listen(0, '127.0.0.1');
   closings.push(async () => {
     server.closeAllConnections();
     await once(server.close(), 'close');
@@ -86,6 +90,63 @@ describe('a body that lends its pieces', () => {
     }
     expect(Buffer.concat(got).equals(expected(mixed))).toBe(true);
     expect([log[0], log.at(-1)]).toEqual(['lent', 'closed']);
+  });
+
+  it('joins small pieces of a turn, and sends them before what is larger', async () => {
+    const written = vi.spyOn(ServerResponse.prototype, 'write');
+    const sizes = [10, 20, 0, 30, 100_000, 16_384, 16_385, ...Array.from({ length: 300 }, () => 999), 5];
+    const only = Buffer.alloc(100_000);
+    const all = async function* (): Pieces {
+      for (const [number, size] of sizes.entries()) yield await Promise.resolve(filled(only.subarray(0, size), number));
+    };
+    const answer = await answerOf(new LendingBody(all));
+    expect((await buffer(answer)).equals(expected(sizes))).toBe(true);
+    const lengths = written.mock.calls.map(([piece]) => (piece as Buffer).length);
+    expect(lengths.slice(0, 4)).toEqual([60, 100_000, 16_384, 16_385]);
+    // 64 KiB each time, and what they have no room for.
+    expect(lengths.length).toBeLessThan(4 + 12);
+  });
+
+  it('of small pieces that come one by one keeps what its client has not taken', async () => {
+    const sizes = Array.from({ length: 4_000 }, () => 16_000);
+    const log: string[] = [];
+    const answer = await answerOf(new LendingBody(counted(sizes, log)));
+    await after(200);
+    const read = log.length;
+    expect(read).toBeLessThan(sizes.length);
+    expect((await buffer(answer)).equals(expected(sizes))).toBe(true);
+  });
+
+  it('leaves the end to whoever wants to say it', async () => {
+    const answer = await answerBy((response) => {
+      const body = new LendingBody(counted([10, 100_000, 20]));
+      body.on('end', () => setTimeout(() => response.end('more'), 10)).pipe(response, { end: false });
+    });
+    const whole = Buffer.concat([expected([10, 100_000, 20]), Buffer.from('more')]);
+    expect((await buffer(answer)).equals(whole)).toBe(true);
+  });
+
+  it('says nothing behind the end of who gave it up', async () => {
+    const errors: unknown[] = [];
+    // So much that it has not left when the turn ends.
+    const end = Buffer.alloc(4 * large, 'end');
+    const answer = await answerBy((response) => {
+      response.on('error', (error) => errors.push(error));
+      const hanging = async function* (): Pieces {
+        yield Buffer.from('said');
+        await after(50);
+      };
+      const body = new LendingBody(hanging);
+      // Before what was said leaves, which is at the end of the turn.
+      setImmediate(() => {
+        body.destroy();
+        response.end(end);
+      });
+      body.pipe(response);
+    });
+    expect((await buffer(answer)).equals(end)).toBe(true);
+    await after(60);
+    expect(errors).toEqual([]);
   });
 
   it('is not read further than its client takes', async () => {

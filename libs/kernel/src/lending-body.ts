@@ -53,7 +53,7 @@ export class LendingBody extends Readable {
 
   override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
     if (!(destination instanceof ServerResponse)) return super.pipe(destination, options);
-    void this.#send(destination);
+    void this.#send(destination, options?.end ?? true);
     return destination;
   }
 
@@ -84,22 +84,24 @@ export class LendingBody extends Readable {
     }
   }
 
-  async #send(response: ServerResponse): Promise<void> {
+  async #send(response: ServerResponse, ends: boolean): Promise<void> {
     const giveUp = (): void => this.#giveUp?.();
     response.once('close', giveUp);
-    const corked = new Corked(response);
+    const gathering = new Gathering(response);
     try {
       for await (const piece of (this.#pieces = this.source(true))) {
         if (this.destroyed) return;
-        if (!corked.takes(piece) && !(await this.#isWritten(corked, piece))) return void this.destroy();
+        if (!gathering.takes(piece) && !(await this.#isWritten(gathering, piece))) return void this.destroy();
       }
       if (this.destroyed) return;
-      corked.end();
+      gathering.flush();
+      if (ends) response.end();
       this.#end();
     } catch (error) {
-      corked.flush();
+      gathering.flush();
       this.destroy(error as Error);
     } finally {
+      gathering.drop();
       response.off('close', giveUp);
     }
   }
@@ -111,52 +113,72 @@ export class LendingBody extends Readable {
   }
 
   /** True when the kernel has all of a piece; false when it never will. An error of the connection closes it, which is heard. */
-  #isWritten(corked: Corked, piece: Uint8Array): Promise<boolean> {
+  #isWritten(gathering: Gathering, piece: Uint8Array): Promise<boolean> {
     return new Promise((resolve) => {
       this.#giveUp = () => resolve(false);
-      if (this.destroyed || corked.response.closed) resolve(false);
-      else corked.write(piece, () => resolve(true));
+      if (this.destroyed || gathering.response.closed) resolve(false);
+      else gathering.write(piece, () => resolve(true));
     });
   }
 }
 
-/** A response whose small pieces leave with what follows them in the same turn. */
-class Corked {
-  #gathered = 0;
+/**
+ * Joins small pieces, and gives them to a response as one: each write costs, and is a chunk where no length was said. Whether those
+ * of a response that is corked become one depends on the version of Node.
+ */
+class Gathering {
+  #bytes = Buffer.allocUnsafe(1024);
+  #byteCount = 0;
   #turn: NodeJS.Immediate | undefined;
+  /** What was gathered is being written, and must not be written over. */
+  #isLeaving = false;
 
   constructor(readonly response: ServerResponse) {}
 
   /** False for a piece that has to be written, and waited for. */
   takes(piece: Uint8Array): boolean {
-    if (piece.length > smallBytesMax || this.#gathered + piece.length > gatheredBytesMax) return false;
-    this.#gathered += piece.length;
-    if (!this.#turn) this.response.cork();
+    if (piece.length === 0) return true;
+    const byteCount = this.#byteCount + piece.length;
+    if (this.#isLeaving || piece.length > smallBytesMax || byteCount > gatheredBytesMax) return false;
+    if (byteCount > this.#bytes.length) this.#grow(byteCount);
+    this.#bytes.set(piece, this.#byteCount);
+    this.#byteCount = byteCount;
     this.#turn ??= setImmediate(() => this.flush());
-    this.response.write(Buffer.from(piece));
     return true;
   }
 
   /** @param written the kernel has it, and all before it */
   write(piece: Uint8Array, written: () => void): void {
-    this.#gathered = 0;
-    this.response.write(piece, (error) => {
-      if (!error) written();
-    });
     this.flush();
+    this.#write(piece, written);
   }
 
-  end(): void {
-    // Its own uncorking would send the last chunk before those that are gathered.
-    this.flush();
-    this.response.end();
-  }
-
+  /** Writes what is gathered, and waits for nothing. */
   flush(): void {
-    if (!this.#turn) return;
+    const gathered = this.#bytes.subarray(0, this.#byteCount);
+    this.drop();
+    // Who destroys the body may have ended the response since.
+    if (gathered.length === 0 || this.response.writableEnded) return;
+    this.#isLeaving = true;
+    this.#write(gathered, () => (this.#isLeaving = false));
+  }
+
+  drop(): void {
     clearImmediate(this.#turn);
     this.#turn = undefined;
-    this.response.uncork();
+    this.#byteCount = 0;
+  }
+
+  #grow(byteCount: number): void {
+    const more = Buffer.allocUnsafe(Math.min(Math.max(byteCount, 4 * this.#bytes.length), gatheredBytesMax));
+    more.set(this.#bytes.subarray(0, this.#byteCount));
+    this.#bytes = more;
+  }
+
+  #write(bytes: Uint8Array, written: () => void): void {
+    this.response.write(bytes, (error) => {
+      if (!error) written();
+    });
   }
 }
 

@@ -69,6 +69,22 @@ describe('a file, or a range of it', () => {
     expect(piece && before.equals(piece)).toBe(true);
   });
 
+  it('gives pieces of its own that keep little more than themselves', async () => {
+    const small = join(folder, 'small');
+    writeFileSync(small, content.subarray(0, 100));
+    for (const [of, byteCount] of [
+      [small, 100],
+      [path, content.length],
+    ] as const) {
+      const body = new FileBody(await open(of), { start: 0, end: Infinity });
+      const pieces = (await body.toArray()) as Buffer[];
+      expect(Buffer.concat(pieces).equals(content.subarray(0, byteCount))).toBe(true);
+      const kept = new Set(pieces.map((piece) => piece.buffer));
+      // Short ones may share a pool of Node's.
+      expect([...kept].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(byteCount + 100_000);
+    }
+  });
+
   it('closes its file when it has ended, when it is left, and when it is destroyed unread', async () => {
     for (const leave of [
       (body: FileBody) => borrowed(body),

@@ -49,12 +49,19 @@ async function read(file: FileHandle, buffer: Buffer, position: number, end: num
 }
 
 async function* ownPieces(file: FileHandle, { start, end }: Extent): Pieces {
+  let buffer: Buffer | undefined;
   for (let position = start; position < end;) {
-    const buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, end - position));
+    buffer ??= Buffer.allocUnsafeSlow(Math.min(readBytes, end - position));
     const byteCount = await read(file, buffer, position, end);
     if (byteCount === 0) return;
     position += byteCount;
-    yield buffer.subarray(0, byteCount);
+    const piece = buffer.subarray(0, byteCount);
+    // Whoever keeps a short one, as the end of a file or all of a small one, would keep the whole buffer.
+    if (byteCount < buffer.length / 2) yield Buffer.from(piece);
+    else {
+      buffer = undefined;
+      yield piece;
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
+import { oneAtATime } from './one-at-a-time.js';
 import { innerTarget, prefixOf } from './path-prefix.js';
 import { answersProbe, type ProbedProcess } from './probes.js';
 import type { RunningService } from './start-service.js';
@@ -76,7 +77,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       connectionsCheckingInterval: Math.min(connectionsCheckingIntervalMs, limits.headersTimeoutMs),
       requestTimeout: 0,
     },
-    (request, response) => {
+    oneAtATime((request, response) => {
       // Probes come by address, and from whoever watches the process.
       if (answersProbe(pathOf(request.url), options, response)) return;
       // A page of another site has no token to send along; names need not be known then.
@@ -97,7 +98,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       if (options.pages?.(request, response)) return;
       if (!options.started()) return refuseStarting(response);
       refuse(response, 404, 'nothing is here');
-    },
+    }),
   );
   server.timeout = limits.idleTimeoutMs;
   server.maxConnections = limits.connectionsMax;

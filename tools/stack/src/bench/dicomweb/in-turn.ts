@@ -19,7 +19,10 @@ export interface Question {
   /** Path below the base. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** What is wrong with an answer; undefined when it is whole. Asked once of each receiver, before anything is timed. */
+  /**
+   * What is wrong with an answer; undefined when it is whole. Asked once of each receiver, before anything is timed: those that are
+   * timed are held to its length.
+   */
   readonly wrong: (answer: Buffer, headers: Answered['headers']) => string | undefined;
 }
 
@@ -37,7 +40,7 @@ const warmMsMax = 10_000;
 /**
  * How long each takes to be answered, to the last byte, over one connection that stays open; beside them a bare server that gives
  * the first one's answer from a file.
- * @throws when an answer is not what it should be
+ * @throws when an answer is not what it should be, or one that is timed is not as long as the one that was looked at
  */
 export async function askInTurn(
   running: readonly Receiver[],
@@ -53,6 +56,7 @@ export async function askInTurn(
       const answer = await client.ask(path, { headers, keep: true });
       const problem = wrong(answer.body ?? Buffer.alloc(0), answer.headers);
       if (problem !== undefined) throw new Error(`${what}, of ${name}: ${problem}`);
+      byteCount.set(name, answer.byteCount);
       if (!bare) {
         bare = await startBare(places.runs, answer);
         // Its turn comes behind those that are looked at now.
@@ -66,7 +70,9 @@ export async function askInTurn(
         name,
         async (): Promise<number> => {
           const { ms, byteCount: bytes } = await client.ask(path, { headers });
-          byteCount.set(name, bytes);
+          const looked = byteCount.get(name) ?? Number.NaN;
+          if (bytes !== looked)
+            throw new Error(`${what}, of ${name}: ${String(bytes)} bytes, and ${String(looked)} when it was looked at`);
           return ms;
         },
       ]),

@@ -63,6 +63,27 @@ describe('a multipart body', () => {
     await expect(buffer(await multipartBody(type, parts).open())).rejects.toBeInstanceOf(WrongLengthError);
   });
 
+  it('closes a part that is longer than was said at once, while the next is sent', async () => {
+    // Its second piece is what was not said.
+    const longer = Readable.from([Buffer.from('one'), Buffer.from('more'), Buffer.from('and more')], {
+      highWaterMark: 1,
+    });
+    const { parts } = partsOf([Buffer.from('one'), Buffer.from('two')]);
+    const [one, two] = parts as [BodyPart, BodyPart];
+    const slow = new Readable({ read: () => undefined });
+    const body = multipartBody(type, [
+      { ...one, open: () => Promise.resolve(longer) },
+      { ...two, open: () => Promise.resolve(slow) },
+    ]);
+    const answer = await body.open();
+    const read = buffer(answer);
+    await expect.poll(() => longer.destroyed).toBe(true);
+    expect([slow.destroyed, answer.destroyed]).toEqual([false, false]);
+    slow.push('two');
+    slow.push(null);
+    await expect(read).rejects.toBeInstanceOf(WrongLengthError);
+  });
+
   it('opens the part behind the one that is sent, and no more', async () => {
     const large = Array.from({ length: 5 }, () => Buffer.alloc(300_000));
     for (const [ahead, expected] of [

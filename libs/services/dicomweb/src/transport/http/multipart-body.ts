@@ -95,7 +95,7 @@ async function* body(
       }
       length.assertWhole();
       await ended;
-      ended = endOfPart(pieces, length);
+      ended = endOfPart(content, pieces, length);
       ended.catch(() => undefined);
       yield afterPart;
     }
@@ -112,9 +112,14 @@ async function* body(
   }
 }
 
-/** @throws {WrongLengthError} when it goes on behind the length that was said */
-async function endOfPart(pieces: AsyncIterator<Uint8Array>, length: LengthSaid): Promise<void> {
-  for (let piece = await pieces.next(); piece.done !== true; piece = await pieces.next()) length.counted(piece.value);
+/** @throws {WrongLengthError} when it goes on behind the length that was said: it is closed then, and waits for no other part */
+async function endOfPart(content: Readable, pieces: AsyncIterator<Uint8Array>, length: LengthSaid): Promise<void> {
+  try {
+    for (let piece = await pieces.next(); piece.done !== true; piece = await pieces.next()) length.counted(piece.value);
+  } catch (error) {
+    content.destroy();
+    throw error;
+  }
 }
 
 /** The first piece of one that is there is on its way when its turn comes. What is made as it is read waits, and holds nothing. */
