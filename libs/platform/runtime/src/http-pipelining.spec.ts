@@ -69,6 +69,9 @@ async function received(socket: Socket, wanted: RegExp): Promise<string> {
   throw new Error(`the connection closed after ${all}`);
 }
 
+/** Of a machine that does something else. */
+const patience = { timeout: 10_000 };
+
 describe('requests that are sent ahead over one connection', () => {
   it('are handled one after the other, and answered in order', async () => {
     const socket = await connected(async ({ url }, response) => {
@@ -79,7 +82,7 @@ describe('requests that are sent ahead over one connection', () => {
     socket.write(paths(3).map(get).join(''));
     const all = await received(socket, /of \/2/);
     expect(all.match(/answer of \/\d/g)).toEqual(paths(3).map((path) => `answer of ${path}`));
-    await expect.poll(() => log).toEqual(paths(3).flatMap((path) => [`begins ${path}`, `closed ${path}`]));
+    await expect.poll(() => log, patience).toEqual(paths(3).flatMap((path) => [`begins ${path}`, `closed ${path}`]));
   });
 
   it('are dropped when the connection closes: what was begun is told, and nothing behind it begins', async () => {
@@ -94,7 +97,7 @@ describe('requests that are sent ahead over one connection', () => {
     socket.write(paths(20).map(get).join(''));
     await once(socket, 'data');
     socket.destroy();
-    await expect.poll(() => log).toContain('closed /0');
+    await expect.poll(() => log, patience).toContain('closed /0');
     await after(50);
     expect(log).toEqual(['begins /0', 'closed /0']);
   });
@@ -108,14 +111,14 @@ describe('requests that are sent ahead over one connection', () => {
     // Those that had their turn are counted no more.
     for (const round of [1, 2]) {
       socket.write(paths(65).map(get).join(''));
-      await expect.poll(() => held).toHaveLength(round);
+      await expect.poll(() => held, patience).toHaveLength(round);
       held.at(-1)?.end('first');
       await received(socket, /of \/64\./);
       expect(begun()).toHaveLength(round * 65);
     }
     socket.write(paths(66).map(get).join(''));
     await once(socket.resume(), 'close');
-    await expect.poll(() => log.filter((line) => line === 'closed /0')).toHaveLength(3);
+    await expect.poll(() => log.filter((line) => line === 'closed /0'), patience).toHaveLength(3);
     expect(begun()).toHaveLength(2 * 65 + 1);
   });
 
@@ -163,7 +166,7 @@ describe('requests that are sent ahead over one connection', () => {
     const held: ServerResponse[] = [];
     const socket = await connected((_, response) => held.push(response), drain);
     socket.write(get('/0') + get('/1'));
-    await expect.poll(() => held).toHaveLength(1);
+    await expect.poll(() => held, patience).toHaveLength(1);
     drain.begin();
     const drained = server?.drained();
     held[0]?.end('done');

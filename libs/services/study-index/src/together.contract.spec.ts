@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { PostgresFactStore } from './adapters/fact-store.js';
 import { IndexFacts, type StoredFact } from './application/index-facts.js';
 import type { InstanceRecord, StoredInstance } from './domain/instance.js';
-import { reader, slice, store, uid } from './test-support/objects.js';
+import { multiFrame, reader, slice, store, uid } from './test-support/objects.js';
 import {
   changes,
   clearIndex,
@@ -206,5 +206,11 @@ describe('instances of one study that come together', () => {
     await indexing().index(long.map((one) => factOf(one)));
     expect(await transactions()).toEqual([1, 4]);
     expect(await changes()).toEqual(['created 1']);
+  });
+
+  it('nor with where their many frames are', async () => {
+    const frames = Array.from({ length: 12_000 }, () => new Uint8Array(360));
+    await indexing().index([1, 2].map((number) => factOf(store(multiFrame('s', 'a', number, frames)))));
+    expect(await transactions()).toEqual([1, 1]);
   });
 });

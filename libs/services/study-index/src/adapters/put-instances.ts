@@ -2,7 +2,7 @@ import { sql, type Transaction } from 'kysely';
 
 import { imagePixelOf } from '../domain/image-pixel.js';
 import { patientDigest } from '../domain/identity.js';
-import type { InstanceRecord } from '../domain/instance.js';
+import { type InstanceRecord, recordBytesOf } from '../domain/instance.js';
 import { putFrames } from './frame-pages.js';
 import { jsonColumn } from './json-column.js';
 import { asContention } from './patients.js';
@@ -10,7 +10,7 @@ import { cleanIdentity, patientRow } from './rows.js';
 import { storedPieces } from './stored-pieces.js';
 import type { InstanceTable, StudyIndexTables } from './tables.js';
 
-/** Of one statement: it is in memory as text beside the records, and again in the driver. */
+/** Of one statement: it is in memory as text beside the records, and again in the driver. One instance may take more. */
 const statementBytesMax = 4 * 1024 * 1024;
 
 /** @returns the records in their order, in lists that are written by one statement each */
@@ -18,17 +18,13 @@ export function inStatements(records: readonly InstanceRecord[]): InstanceRecord
   const lists: InstanceRecord[][] = [];
   let bytes = Infinity;
   for (const record of records) {
-    const own = bytesOf(record);
+    const own = recordBytesOf(record);
     if (bytes + own > statementBytesMax) lists.push([]);
     bytes = bytes + own > statementBytesMax ? own : bytes + own;
     lists.at(-1)?.push(record);
   }
   return lists;
 }
-
-/** Metadata are there twice, as JSON and deflated; the pieces say how long the JSON is. */
-const bytesOf = ({ pieces }: InstanceRecord): number =>
-  pieces.reduce((sum, { deflated, byteCount }) => sum + deflated.byteLength + byteCount, 0);
 
 /** Writes rows of instances, at least one and each once, with what they refer to, by one statement. */
 export async function putInstances(
@@ -37,7 +33,7 @@ export async function putInstances(
 ): Promise<void> {
   const identities = records.map(({ patient }) => cleanIdentity(patient));
   const digests = identities.map(patientDigest);
-  const patients = new Map(identities.map((identity, i) => [digests[i], patientRow(digests[i] ?? '', identity)]));
+  const patients = identities.map((identity, i) => patientRow(digests[i] ?? '', identity));
   const rows = records.map((record, i) => instanceRow(record, digests[i] ?? ''));
   const uids = records.map(({ sopInstanceUid }) => sopInstanceUid);
   await trx
@@ -45,7 +41,8 @@ export async function putInstances(
     .with('patient_of_instance', (db) =>
       db
         .insertInto('patient')
-        .values([...patients.values()])
+        // In one order: two studies that share new patients wait for each other instead of deadlocking.
+        .values(patients.toSorted((a, b) => (a.patient_digest < b.patient_digest ? -1 : 1)))
         .onConflict((on) => on.doNothing()),
     )
     // Of the blob before, or of a reader before.
@@ -54,7 +51,10 @@ export async function putInstances(
     .values(rows)
     .onConflict((on) =>
       on.column('sop_instance_uid').doUpdateSet((eb) => {
-        const columns = Object.keys(rows[0] ?? {}) as (keyof InstanceTable)[];
+        // A key that is written, if only as it was, locks the row against those that refer to it.
+        const columns = (Object.keys(rows[0] ?? {}) as (keyof InstanceTable)[]).filter(
+          (name) => name !== 'sop_instance_uid',
+        );
         return Object.fromEntries(columns.map((column) => [column, eb.ref(`excluded.${column}`)]));
       }),
     )

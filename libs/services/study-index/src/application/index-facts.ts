@@ -1,4 +1,4 @@
-import type { InstanceRecord, StoredInstance } from '../domain/instance.js';
+import { recordBytesOf, type StoredInstance } from '../domain/instance.js';
 import { maySpeakOfOthers } from '../domain/rejection-note.js';
 import type { QuietPeriods } from '../domain/study.js';
 import type { Fact, FactStore } from './facts.js';
@@ -33,10 +33,10 @@ export interface IndexFactsParts {
 /** Memory of the headers of facts that are read side by side: others, of other studies, have theirs beside it. */
 const sideBySideBytesMax = 64 * 1024 * 1024;
 /**
- * Metadata, as text, of what is read and waits for the rest of its run: it takes some ten times that in memory, for each of the
- * partitions that are handled at once. Hundreds of slices fit.
+ * Of what is read and waits for the rest of its run, as text: it takes some ten times that in memory, for each of the partitions
+ * that are handled at once. Hundreds of slices fit. What takes more is written while its memory is held.
  */
-const gatheredTextBytesMax = 1024 * 1024;
+const gatheredBytesMax = 1024 * 1024;
 
 /** Indexes what facts say is stored. Headers are read before the transaction begins: no lock waits for the object store. */
 export class IndexFacts {
@@ -45,16 +45,22 @@ export class IndexFacts {
   /** @param facts of one study, in their order @throws {NotTogetherError} when they have to come one by one */
   async index(facts: readonly StoredFact[]): Promise<void> {
     const gathered: FoundFact[] = [];
-    const write = (): Promise<void> => this.#writeAll(gathered.splice(0));
+    let gatheredBytes = 0;
+    const write = (): Promise<void> => {
+      gatheredBytes = 0;
+      return this.#writeAll(gathered.splice(0));
+    };
     for (const some of sideBySide(facts)) {
       const goesAlone = some.some(({ stored }) => maySpeakOfOthers(stored));
       if (goesAlone) await write();
       // How long a header is, is known when it is read: until then it may be all of its object.
       const byteCount = some.reduce((sum, { stored }) => sum + headerBytesOf(stored), 0);
       await this.parts.memory.hold(byteCount, async () => {
-        gathered.push(...(await this.#readAll(some)));
-        const isMuch = gathered.reduce((sum, { record }) => sum + textBytesOf(record), 0) > gatheredTextBytesMax;
-        if (goesAlone || isMuch) await write();
+        for (const found of await this.#readAll(some)) {
+          gathered.push(found);
+          gatheredBytes += recordBytesOf(found.record);
+        }
+        if (goesAlone || gatheredBytes > gatheredBytesMax) await write();
       });
     }
     await write();
@@ -94,8 +100,6 @@ export class IndexFacts {
     return new Map(facts.map(({ id }, at) => [id, outcomes[at] ?? 'indexed']));
   }
 }
-
-const textBytesOf = ({ pieces }: InstanceRecord): number => pieces.reduce((sum, { byteCount }) => sum + byteCount, 0);
 
 /** Facts in their order, as many together as memory is had for to read; what may hide others goes alone. */
 function sideBySide(facts: readonly StoredFact[]): StoredFact[][] {

@@ -50,6 +50,16 @@ export interface InstanceRecord extends StoredInstance {
   readonly isPartial: boolean;
 }
 
+/** A fragment of Pixel Data, as an object and as text. */
+const fragmentBytes = 128;
+
+/** Bytes of a record as text, about: its metadata, and where the fragments of its frames are, of which a hostile object has millions. */
+export function recordBytesOf({ pieces, pixelData }: Pick<InstanceRecord, 'pieces' | 'pixelData'>): number {
+  const text = pieces.reduce((sum, { deflated, byteCount }) => sum + deflated.byteLength + byteCount, 0);
+  const fragments = pixelData?.frames.reduce((sum, { length }) => sum + 1 + length, 0) ?? 0;
+  return text + fragments * fragmentBytes;
+}
+
 /** The first value of an attribute as text; '' when absent. A Person Name gives its component groups joined by '='. */
 export function jsonText(dataset: DicomJson, tag: string): string {
   const value = dataset[tag]?.Value?.[0];
