@@ -1,9 +1,18 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 
 import type { TombstoneScope } from './kept-scope.js';
+import { admits, type HidingWhole, isKeptFor } from './known-uids.js';
+import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
-import { isRejected, isWithdrawn, othersAdmit, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
+import {
+  isLetGoToo,
+  isRejected,
+  isWithdrawn,
+  othersAdmit,
+  rejectingNote,
+  rejectionAdmits,
+} from './tombstone-tables.js';
 
 /** What a restore, or a note that is taken back, does with what is hidden of a scope. */
 export interface Restorable {
@@ -91,6 +100,27 @@ export async function rejectedBy(
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
       and ${isRejected} and ${rejectingNote} = ${note} order by w.sop_instance_uid`.execute(db);
   return restorableOf(rows.filter(({ sopInstanceUid }) => isWrong(sopInstanceUid)));
+}
+
+/** What comes again: shown, or, where a note keeps it, hidden still, and nothing that retention let go of any more. */
+export async function receivedAgain(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  row: PendingRow,
+  received: readonly WithheldInstance[],
+): Promise<Restorable> {
+  const bySop = new Map(received.map((one) => [one.sopInstanceUid, one]));
+  const { rows } = await sql<HidingWhole & { readonly sop: string }>`
+    select w.sop_instance_uid as sop, w.reason, w.admits_again, w.withdrawn, ${isLetGoToo} as let_go_too
+    from withheld_instance w
+    where w.site = ${site} and w.study_instance_uid = ${row.written.studyInstanceUid} and w.withheld
+      and w.sop_instance_uid = any(${[...bySop.keys()]}::text[]) order by w.sop_instance_uid`.execute(db);
+  return restorableOf(
+    rows.flatMap((hiding) => {
+      const one = bySop.get(hiding.sop);
+      return one ? [{ ...one, shown: admits(hiding, row), changed: isKeptFor(hiding, row) }] : [];
+    }),
+  );
 }
 
 async function causesOf(

@@ -87,6 +87,11 @@ export const rejectionEraseAt = sql<Date | null>`case when ${isInParts} then w.r
   when not ${isOthersTime} then w.erase_at end`;
 /** The one note that rejected it; null for several, or where nobody knows. */
 export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
+/** A note keeps it hidden when it comes again, and nobody else does. */
+export const isEvidence = sql<boolean>`(not w.admits_again and ${isRejected} and ${othersAdmit} is true)`;
+/** Evidence that retention let go of: a time is retention's then, for no note has one where another keeps it. */
+export const isLetGoToo = sql<boolean>`(${isEvidence} and (w.reason = 'retention' or w.erase_at is not null
+  or (w.note is null and ${rejectingNote} is not null and not ${isWithdrawn})))`;
 
 /** Studies of which nothing may be erased. */
 export interface LegalHoldRow {
