@@ -43,9 +43,16 @@ const saysMore = sql<boolean>`w.note is null and (${othersAdmit} is not true
   or (w.reason, w.note, w.admits_again, w.erase_at) is distinct from
     (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz))`;
 
-/** Where its study shows the instance `w`; where nothing came of it, as it was named: a note may be wrong about that, or say nothing. */
-const seriesUid = sql<string>`coalesce((select i.series_instance_uid from intake i where i.site = w.site
-  and i.sop_instance_uid = w.sop_instance_uid and i.study_instance_uid = w.study_instance_uid and i.current),
+const ofInstance = sql`from intake i where i.site = w.site and i.sop_instance_uid = w.sop_instance_uid
+  and i.study_instance_uid = w.study_instance_uid`;
+/**
+ * Where its study shows the instance `w`. Where it does not, but for what is erased: where a copy is that stands alone, as
+ * it was named. Where nothing came of it, as it was named: a note may be wrong about that, or say nothing.
+ */
+const seriesUid = sql<string>`coalesce(
+  (select i.series_instance_uid ${ofInstance} and i.current and i.erased_at is null),
+  (select i.series_instance_uid ${ofInstance} order by i.series_instance_uid <> w.series_instance_uid,
+    i.erased_at is not null, not i.current, i.revision limit 1),
   w.series_instance_uid)`;
 
 interface Row extends WithheldInstance {
@@ -66,14 +73,14 @@ export async function hiddenIn(
   all: boolean,
 ): Promise<Restorable> {
   const ofSeries = seriesInstanceUid === undefined ? sql`true` : sql`${seriesUid} = ${seriesInstanceUid}`;
-  const ofInstance = sopInstanceUid === undefined ? sql`true` : sql`w.sop_instance_uid = ${sopInstanceUid}`;
+  const isNamed = sopInstanceUid === undefined ? sql`true` : sql`w.sop_instance_uid = ${sopInstanceUid}`;
   const stays = all ? sql`false` : sql`(${isRejected} or ${isWithdrawn})`;
   const { rows } = await sql<Row>`
     select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       not ${stays} as shown, ${stays} and ${saysMore} as changed
     from withheld_instance w
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
-      and ${ofSeries} and ${ofInstance} order by w.sop_instance_uid`.execute(db);
+      and ${ofSeries} and ${isNamed} order by w.sop_instance_uid`.execute(db);
   return restorableOf(rows);
 }
 
