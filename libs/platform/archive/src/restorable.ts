@@ -88,6 +88,8 @@ export async function hiddenIn(
 export interface TakenBack {
   readonly note: string;
   readonly isWrong: (sopInstanceUid: string) => boolean;
+  /** Of what rejects nothing any more: an earlier revision that comes after it hides nothing. */
+  readonly cause?: string | undefined;
   /** Of the cause of a decision of this note: it is newer than what takes back, which has nothing to say any more. */
   readonly isOvertakenBy?: ((cause: string) => boolean) | undefined;
 }
@@ -99,7 +101,7 @@ export async function rejectedBy(
   studyInstanceUid: string,
   { note, isWrong, isOvertakenBy }: TakenBack,
 ): Promise<Restorable> {
-  if (isOvertakenBy && (await causesOf(db, site, studyInstanceUid, note)).some(isOvertakenBy)) return restorableOf([]);
+  if (await isOvertaken(db, site, studyInstanceUid, note, isOvertakenBy)) return restorableOf([]);
   const { rows } = await sql<Row>`
     select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       w.note is not null as shown, w.note is null as changed
@@ -128,6 +130,17 @@ export async function receivedAgain(
       return one ? [{ ...one, shown: admits(hiding, row), changed: isKeptFor(hiding, row) }] : [];
     }),
   );
+}
+
+/** Whether a decision of this note was recorded that is newer than what is asked about. */
+export async function isOvertaken(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  studyInstanceUid: string,
+  note: string,
+  isOvertakenBy: TakenBack['isOvertakenBy'],
+): Promise<boolean> {
+  return isOvertakenBy !== undefined && (await causesOf(db, site, studyInstanceUid, note)).some(isOvertakenBy);
 }
 
 async function causesOf(

@@ -13,7 +13,7 @@ import {
 } from './mark-and-record.js';
 import type { PendingRow } from './pending-row.js';
 import { Readmissions } from './readmissions.js';
-import { hiddenIn, isNothing, isSame, receivedAgain, rejectedBy, type TakenBack } from './restorable.js';
+import { hiddenIn, isNothing, isOvertaken, isSame, receivedAgain, rejectedBy, type TakenBack } from './restorable.js';
 import type { TombstoneMark, WithheldInstance } from './tombstone-marks.js';
 import type { Stands } from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks, studiesUndecided } from './tombstone-replay.js';
@@ -36,6 +36,8 @@ export interface Hide extends Decided {
   readonly code?: { readonly value: string; readonly scheme: string } | undefined;
   /** A further one of the same cause changes nothing. */
   readonly cause?: string | undefined;
+  /** Of the cause of a decision of this note: it is newer than this one, which has nothing to say any more. */
+  readonly isOvertakenBy?: ((cause: string) => boolean) | undefined;
   /** Bytes are erased after this many milliseconds; null: never. */
   readonly eraseAfterMs: number | null;
 }
@@ -105,7 +107,16 @@ export class Tombstones {
 
   /** Hides these instances of a study, also those that come later. @throws {TombstonesChangedError} */
   hideInstances(studyInstanceUid: string, instances: readonly WithheldInstance[], hide: Hide): Promise<Recorded> {
-    return this.#hide(studyInstanceUid, instances, hide);
+    const { db, site } = this.parts;
+    return whileItChanges(async (look) => {
+      const overtaken = (on: typeof db) => isOvertaken(on, site, studyInstanceUid, hide.actor, hide.isOvertakenBy);
+      if (await available(overtaken(db))) return nothingRecorded;
+      const stands: Stands = async (trx) => {
+        look.changed = await overtaken(trx);
+        return !look.changed;
+      };
+      return this.#hide(studyInstanceUid, instances, hide, stands);
+    });
   }
 
   async #hide(
@@ -176,11 +187,9 @@ export class Tombstones {
         return !look.changed;
       };
       const { instances, remaining } = found;
-      const mark = {
-        ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', takenBack.note),
-        instances,
-        remaining,
-      };
+      const { note, cause } = takenBack;
+      const unplaced = this.#mark(studyInstanceUid, 'restored', 'rejection-note', note);
+      const mark = { ...unplaced, ...(cause === undefined ? {} : { cause }), instances, remaining };
       return markAndRecord(this.parts, mark, { kind: 'last', stands });
     });
   }
