@@ -3,7 +3,7 @@ import { type ObjectStore, ObjectExistsError, ObjectNotFoundError } from '@callo
 import { type Conflict, isConflict } from './conflicts.js';
 import { ConflictRefusedError } from './errors.js';
 import type { GroupCommit } from './group-commit.js';
-import { admits } from './known-uids.js';
+import { admits, comesAgain, isKeptFor } from './known-uids.js';
 import type { Ledger } from './ledger.js';
 import type { LedgerEntry, PendingRow } from './pending-row.js';
 import { revisionKey } from './revision-marks.js';
@@ -22,7 +22,8 @@ export interface Deposited {
 interface Judging {
   /** Rows whose blobs are not there. */
   readonly gone: Set<number>;
-  readonly mayComeAgain: boolean;
+  /** What is erased is gone for good: an object that equals it is not kept either. */
+  readonly erasedCounts: boolean;
   readonly comesAfter: ((entry: LedgerEntry) => boolean) | undefined;
 }
 
@@ -58,13 +59,14 @@ export class Deposit {
       const tombstone = await this.ledger.withholding(row);
       const isHidden = tombstone?.withheld === true;
       const mayComeAgain = !isHidden || admits(tombstone, row);
-      if (isHidden && mayComeAgain) {
+      if (isHidden && (mayComeAgain || isKeptFor(tombstone, row))) {
         // A conflict too: nobody let go of what comes now.
         await this.tombstones.readmit(row);
         continue;
       }
+      const isEvidence = isHidden && tombstone.evidence && comesAgain(tombstone, row);
       const kept = await this.ledger.kept(written.sopInstanceUid);
-      const verdict = await this.#judge(row, kept, { gone, mayComeAgain, comesAfter });
+      const verdict = await this.#judge(row, kept, { gone, erasedCounts: !mayComeAgain && !isEvidence, comesAfter });
       if (verdict === 'missing') continue;
       if (!verdict) {
         if (await this.commits.add(row)) return { status: 'stored' };
@@ -85,14 +87,14 @@ export class Deposit {
   }
 
   /**
-   * What was erased and may come again is as if it had never been here, but for the number of its revision; so is what is
-   * gone.
+   * What was erased and may come again, or is evidence, is as if it had never been here, but for the number of its revision;
+   * so is what is gone.
    * @returns undefined for the first of its UID, `missing` when a blob turned out to be gone
    */
   async #judge(row: PendingRow, kept: readonly LedgerEntry[], how: Judging): Promise<Verdict | 'missing' | undefined> {
     if (kept.length === 0) return undefined;
     const revision = Math.max(...kept.map((entry) => entry.revision)) + 1;
-    const compared = kept.filter((entry) => !how.gone.has(entry.id) && (entry.erased_at === null || !how.mayComeAgain));
+    const compared = kept.filter((entry) => !how.gone.has(entry.id) && (entry.erased_at === null || how.erasedCounts));
     const own = compared.some((entry) => entry.blob_key === row.written.blob.key);
     // Beside conflicts alone, or beside nothing, it is the one that is shown.
     if (!own && !compared.some((entry) => entry.current))

@@ -1,7 +1,5 @@
 import { type Kysely, sql } from 'kysely';
 
-import { admits } from './known-uids.js';
-import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
 import { isWithdrawn } from './tombstone-tables.js';
@@ -118,22 +116,4 @@ export async function mayLetGo(
           and w.reason = 'retention'))
       or ${others} as kept`.execute(db);
   return rows[0]?.kept === false;
-}
-
-/** Whether all of these instances are hidden still, and may come again as this object does. */
-export async function mayAllComeAgain(
-  db: Kysely<ArchiveTables>,
-  site: string,
-  row: PendingRow,
-  sopInstanceUids: readonly string[],
-): Promise<boolean> {
-  const rows = await db
-    .selectFrom('withheld_instance')
-    .select(['reason', 'admits_again', 'withdrawn'])
-    .where('site', '=', site)
-    .where('study_instance_uid', '=', row.written.studyInstanceUid)
-    .where(sql<boolean>`sop_instance_uid = any(${[...sopInstanceUids]}::text[])`)
-    .where('withheld', '=', true)
-    .execute();
-  return rows.length === sopInstanceUids.length && rows.every((one) => admits(one, row));
 }

@@ -3,13 +3,13 @@ import { type Selectable, sql, type Transaction } from 'kysely';
 import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import { sharesStudies, triesToShareStudies } from './tombstone-lock.js';
-import type { WithheldRow } from './tombstone-tables.js';
+import { isLetGoToo, type WithheldRow } from './tombstone-tables.js';
 
 /** What is known of UIDs before their objects get rows. */
 export interface KnownUids {
   /** Callosum gave them out (rule 4). */
   readonly issued: ReadonlySet<string>;
-  /** A tombstone hides them until they come again. */
+  /** A tombstone hides them until they come again, or lets go of them until then. */
   readonly awaited: ReadonlySet<string>;
   /** Studies that somebody owns: of them nothing is known. */
   readonly owned: ReadonlySet<string>;
@@ -18,15 +18,28 @@ export interface KnownUids {
 /** What decides whether an instance may come again. */
 type Hiding = Pick<Selectable<WithheldRow>, 'admits_again' | 'reason' | 'withdrawn'>;
 
+/** The same, with what is said of evidence: see `isLetGoToo`. */
+export type HidingWhole = Hiding & { readonly let_go_too: boolean };
+
 /**
  * Whether receiving an object takes back what hides it. A withdrawn result comes again when Callosum publishes it again,
  * not when a PACS sends back its copy, whoever else spoke of it since; what a recovery finds was received before, and no
  * tombstone says it came again.
  */
-export const admits = ({ admits_again, reason, withdrawn }: Hiding, { intake, revisionFloor }: PendingRow): boolean => {
+export const admits = (hiding: Hiding, row: PendingRow): boolean => hiding.admits_again && comesAgain(hiding, row);
+
+/** Whether receiving an object takes back that retention let go of it, and a note, which says more, hides it still. */
+export const isKeptFor = (hiding: HidingWhole, row: PendingRow): boolean =>
+  hiding.let_go_too && comesAgain(hiding, row);
+
+/** Whether an object is the instance, come again, as far as it may. */
+export function comesAgain(
+  { reason, withdrawn }: Pick<Hiding, 'reason' | 'withdrawn'>,
+  { intake, revisionFloor }: PendingRow,
+): boolean {
   const isWithdrawn = withdrawn || reason === 'result-withdrawn';
-  return admits_again && revisionFloor === 0 && (!isWithdrawn || intake.origin === 'callosum');
-};
+  return revisionFloor === 0 && (!isWithdrawn || intake.origin === 'callosum');
+}
 
 /** A study, a UID that was given out, or, with a reason, what is hidden until it comes again. */
 type Known = { readonly uid: string; readonly shared: boolean | null } & (
@@ -55,11 +68,11 @@ export async function knownUids(
     select w.sop_instance_uid, null, w.reason, w.withdrawn
       from unnest(${ofStudies}::text[], ${uids}::text[]) as one (study, sop)
       join withheld_instance w on w.site = ${site} and w.study_instance_uid = one.study
-        and w.sop_instance_uid = one.sop and w.withheld and w.admits_again`.execute(trx);
+        and w.sop_instance_uid = one.sop and w.withheld and (w.admits_again or ${isLetGoToo})`.execute(trx);
   const again = new Map(rows.flatMap((row) => (row.reason === null ? [] : [[row.uid, row] as const])));
   const awaited = pending.filter((row) => {
     const hiding = again.get(row.written.sopInstanceUid);
-    return hiding !== undefined && admits({ ...hiding, admits_again: true }, row);
+    return hiding !== undefined && comesAgain(hiding, row);
   });
   const issued = rows.filter(({ reason, shared }) => reason === null && shared === null);
   return {

@@ -8,6 +8,7 @@ import { isNamed, ledgerRow, withhold } from './ledger-rows.js';
 import type { LedgerEntry, PendingRow, Revision } from './pending-row.js';
 import { factOf } from './stored-fact.js';
 import type { ArchiveTables, IntakeRow } from './tables.js';
+import { isEvidence, isLetGoToo } from './tombstone-tables.js';
 
 /** What became of rows that were to be inserted. */
 export interface Inserted {
@@ -16,6 +17,12 @@ export interface Inserted {
   /** Studies that somebody owns: none of their rows were tried. */
   readonly owned: ReadonlySet<string>;
 }
+
+/** What tombstones say of an instance: see `isEvidence` and `isLetGoToo`. */
+export type Withholding = Selectable<ArchiveTables['withheld_instance']> & {
+  readonly evidence: boolean;
+  readonly let_go_too: boolean;
+};
 
 /** UIDs of one statement that asks for many. */
 const askedAtOnce = 1_000;
@@ -243,13 +250,11 @@ export class Ledger {
   }
 
   /** What tombstones say of an instance of this study; undefined when none names it. */
-  async withholding(
-    { written }: PendingRow,
-    db: Kysely<ArchiveTables> = this.db,
-  ): Promise<Selectable<ArchiveTables['withheld_instance']> | undefined> {
+  async withholding({ written }: PendingRow, db: Kysely<ArchiveTables> = this.db): Promise<Withholding | undefined> {
     return db
-      .selectFrom('withheld_instance')
+      .selectFrom('withheld_instance as w')
       .selectAll()
+      .select([isEvidence.as('evidence'), isLetGoToo.as('let_go_too')])
       .where('site', '=', this.site)
       .where('study_instance_uid', '=', written.studyInstanceUid)
       .where('sop_instance_uid', '=', written.sopInstanceUid)

@@ -104,6 +104,21 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
     expect(await shown()).toEqual([]);
   });
 
+  it('is shown still when a later revision of its note is obeyed between the look and the lock of one that hides it', async () => {
+    await reject('note', one);
+    const cause = `${scene.study}/3`;
+    const takesBack = { note: 'note', isWrong: () => true, cause };
+    scene.objects.beforeMark = () => scene.archive.tombstones.unreject(scene.study, takesBack);
+    const named = [one, other].map(scene.ref);
+    const earlier = { reason: 'rejection-note', actor: 'note', eraseAfterMs: null, cause: `${scene.study}/2` } as const;
+    const isOvertakenBy = (by: string) => by === cause;
+    for (let delivered = 0; delivered < 2; delivered++)
+      expect(
+        await scene.archive.tombstones.hideInstances(scene.study, named, { ...earlier, isOvertakenBy }),
+      ).toMatchObject({ sequence: undefined });
+    expect(await shown()).toEqual([one, other].sort());
+  });
+
   it.each(['', '1.2.3'])(
     'is of the series that shows it, whatever its note says of that: "%s"',
     async (seriesInstanceUid) => {

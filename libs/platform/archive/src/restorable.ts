@@ -1,9 +1,18 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 
 import type { TombstoneScope } from './kept-scope.js';
+import { admits, type HidingWhole, isKeptFor } from './known-uids.js';
+import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
-import { isRejected, isWithdrawn, othersAdmit, rejectingNote, rejectionAdmits } from './tombstone-tables.js';
+import {
+  isLetGoToo,
+  isRejected,
+  isWithdrawn,
+  othersAdmit,
+  rejectingNote,
+  rejectionAdmits,
+} from './tombstone-tables.js';
 
 /** What a restore, or a note that is taken back, does with what is hidden of a scope. */
 export interface Restorable {
@@ -34,9 +43,16 @@ const saysMore = sql<boolean>`w.note is null and (${othersAdmit} is not true
   or (w.reason, w.note, w.admits_again, w.erase_at) is distinct from
     (${saidAlone.reason}, ${saidAlone.note}, ${saidAlone.admitsAgain}, null::timestamptz))`;
 
-/** Where its study shows the instance `w`; where nothing came of it, as it was named: a note may be wrong about that, or say nothing. */
-const seriesUid = sql<string>`coalesce((select i.series_instance_uid from intake i where i.site = w.site
-  and i.sop_instance_uid = w.sop_instance_uid and i.study_instance_uid = w.study_instance_uid and i.current),
+const ofInstance = sql`from intake i where i.site = w.site and i.sop_instance_uid = w.sop_instance_uid
+  and i.study_instance_uid = w.study_instance_uid`;
+/**
+ * Where its study shows the instance `w`. Where it does not, but for what is erased: where a copy is that stands alone, as
+ * it was named. Where nothing came of it, as it was named: a note may be wrong about that, or say nothing.
+ */
+const seriesUid = sql<string>`coalesce(
+  (select i.series_instance_uid ${ofInstance} and i.current and i.erased_at is null),
+  (select i.series_instance_uid ${ofInstance} order by i.series_instance_uid <> w.series_instance_uid,
+    i.erased_at is not null, not i.current, i.revision limit 1),
   w.series_instance_uid)`;
 
 interface Row extends WithheldInstance {
@@ -57,14 +73,14 @@ export async function hiddenIn(
   all: boolean,
 ): Promise<Restorable> {
   const ofSeries = seriesInstanceUid === undefined ? sql`true` : sql`${seriesUid} = ${seriesInstanceUid}`;
-  const ofInstance = sopInstanceUid === undefined ? sql`true` : sql`w.sop_instance_uid = ${sopInstanceUid}`;
+  const isNamed = sopInstanceUid === undefined ? sql`true` : sql`w.sop_instance_uid = ${sopInstanceUid}`;
   const stays = all ? sql`false` : sql`(${isRejected} or ${isWithdrawn})`;
   const { rows } = await sql<Row>`
     select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       not ${stays} as shown, ${stays} and ${saysMore} as changed
     from withheld_instance w
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
-      and ${ofSeries} and ${ofInstance} order by w.sop_instance_uid`.execute(db);
+      and ${ofSeries} and ${isNamed} order by w.sop_instance_uid`.execute(db);
   return restorableOf(rows);
 }
 
@@ -72,6 +88,8 @@ export async function hiddenIn(
 export interface TakenBack {
   readonly note: string;
   readonly isWrong: (sopInstanceUid: string) => boolean;
+  /** Of what rejects nothing any more: an earlier revision that comes after it hides nothing. */
+  readonly cause?: string | undefined;
   /** Of the cause of a decision of this note: it is newer than what takes back, which has nothing to say any more. */
   readonly isOvertakenBy?: ((cause: string) => boolean) | undefined;
 }
@@ -83,7 +101,7 @@ export async function rejectedBy(
   studyInstanceUid: string,
   { note, isWrong, isOvertakenBy }: TakenBack,
 ): Promise<Restorable> {
-  if (isOvertakenBy && (await causesOf(db, site, studyInstanceUid, note)).some(isOvertakenBy)) return restorableOf([]);
+  if (await isOvertaken(db, site, studyInstanceUid, note, isOvertakenBy)) return restorableOf([]);
   const { rows } = await sql<Row>`
     select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       w.note is not null as shown, w.note is null as changed
@@ -91,6 +109,38 @@ export async function rejectedBy(
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid} and w.withheld
       and ${isRejected} and ${rejectingNote} = ${note} order by w.sop_instance_uid`.execute(db);
   return restorableOf(rows.filter(({ sopInstanceUid }) => isWrong(sopInstanceUid)));
+}
+
+/** What comes again: shown, or, where a note keeps it, hidden still, and nothing that retention let go of any more. */
+export async function receivedAgain(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  row: PendingRow,
+  received: readonly WithheldInstance[],
+): Promise<Restorable> {
+  const bySop = new Map(received.map((one) => [one.sopInstanceUid, one]));
+  const { rows } = await sql<HidingWhole & { readonly sop: string }>`
+    select w.sop_instance_uid as sop, w.reason, w.admits_again, w.withdrawn, ${isLetGoToo} as let_go_too
+    from withheld_instance w
+    where w.site = ${site} and w.study_instance_uid = ${row.written.studyInstanceUid} and w.withheld
+      and w.sop_instance_uid = any(${[...bySop.keys()]}::text[]) order by w.sop_instance_uid`.execute(db);
+  return restorableOf(
+    rows.flatMap((hiding) => {
+      const one = bySop.get(hiding.sop);
+      return one ? [{ ...one, shown: admits(hiding, row), changed: isKeptFor(hiding, row) }] : [];
+    }),
+  );
+}
+
+/** Whether a decision of this note was recorded that is newer than what is asked about. */
+export async function isOvertaken(
+  db: Kysely<ArchiveTables>,
+  site: string,
+  studyInstanceUid: string,
+  note: string,
+  isOvertakenBy: TakenBack['isOvertakenBy'],
+): Promise<boolean> {
+  return isOvertakenBy !== undefined && (await causesOf(db, site, studyInstanceUid, note)).some(isOvertakenBy);
 }
 
 async function causesOf(

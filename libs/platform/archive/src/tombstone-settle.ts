@@ -42,6 +42,12 @@ export async function settleInstances(
       when not excluded.rejected then ${rejectionEraseAt}
       when ${rejectionEraseAt} is not null and excluded.rejection_erase_at is not null
         then least(${rejectionEraseAt}, excluded.rejection_erase_at) end`;
+  // What a note says of the series counts only of what never came.
+  const seriesNow = rejects
+    ? sql`case when exists (select 1 from intake i where i.site = w.site and i.sop_instance_uid = w.sop_instance_uid
+        and i.study_instance_uid = w.study_instance_uid)
+      then w.series_instance_uid else excluded.series_instance_uid end`
+    : sql`excluded.series_instance_uid`;
   await sql`
     insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
       withheld, reason, admits_again, erase_at, note, rejected, rejecting_note, rejection_admits,
@@ -54,7 +60,7 @@ export async function settleInstances(
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     on conflict (site, study_instance_uid, sop_instance_uid) do update
-    set sequence = excluded.sequence, series_instance_uid = excluded.series_instance_uid,
+    set sequence = excluded.sequence, series_instance_uid = ${seriesNow},
       withheld = excluded.withheld, reason = excluded.reason, erased = false,
       admits_again = excluded.withheld and coalesce(${othersAdmitNow} and coalesce(${rejectionAdmitsNow}, true),
         excluded.admits_again and (not w.withheld or ${isOfItsNote} or w.admits_again)),

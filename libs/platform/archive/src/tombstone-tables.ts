@@ -68,17 +68,30 @@ export const isWithdrawn = sql<boolean>`(w.withdrawn or w.reason = 'result-withd
 const isInParts = sql<boolean>`w.parts_at = w.sequence`;
 /** Of one that is rejected; as far as it is known. */
 export const rejectionAdmits = sql<boolean>`coalesce(case when ${isInParts} then w.rejection_admits end, w.admits_again)`;
-/** As far as it is known: a replica of the version before says it by its reason alone. */
-export const othersAdmit = sql<
-  boolean | null
->`(w.reason <> 'person' and case when ${isInParts} then w.others_admit end)`;
-/** Where nobody knows whose time it is, and no note alone hides it, the time is taken for that of others. */
+/**
+ * As far as it is known: a replica of the version before says it by its reason alone. Where all who hide it let it come
+ * again, others do, and so do they where a note alone hides it.
+ */
+export const othersAdmit = sql<boolean | null>`(w.reason <> 'person' and case when ${isInParts} then w.others_admit
+  when w.admits_again or w.note is not null then true end)`;
+/**
+ * Where nobody says whose time it is: that of others, unless a note alone hides it, or only notes and Callosum, who says
+ * none, ever hid anything of its study.
+ */
+const isOthersTime = sql<boolean>`(w.note is null and (not ${isRejected} or w.reason in ('person', 'retention')
+  or exists (select 1 from tombstone t where t.site = w.site and t.study_instance_uid = w.study_instance_uid
+    and t.sequence <= w.sequence and t.effect = 'hidden' and t.reason in ('person', 'retention'))))`;
 export const othersEraseAt = sql<Date | null>`case when ${isInParts} then w.others_erase_at
-  when w.note is null then w.erase_at end`;
+  when ${isOthersTime} then w.erase_at end`;
 export const rejectionEraseAt = sql<Date | null>`case when ${isInParts} then w.rejection_erase_at
-  when w.note is not null then w.erase_at end`;
+  when not ${isOthersTime} then w.erase_at end`;
 /** The one note that rejected it; null for several, or where nobody knows. */
 export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
+/** A note keeps it hidden when it comes again, and nobody else does. */
+export const isEvidence = sql<boolean>`(not w.admits_again and ${isRejected} and ${othersAdmit} is true)`;
+/** Evidence that retention let go of: a time is retention's then, for no note has one where another keeps it. */
+export const isLetGoToo = sql<boolean>`(${isEvidence} and (w.reason = 'retention' or w.erase_at is not null
+  or (w.note is null and ${rejectingNote} is not null and not ${isWithdrawn})))`;
 
 /** Studies of which nothing may be erased. */
 export interface LegalHoldRow {

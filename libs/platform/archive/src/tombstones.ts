@@ -2,15 +2,7 @@ import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
 import { NothingKeptError, RejectedError, TombstonesChangedError } from './errors.js';
-import {
-  isGoing,
-  keptIn,
-  mayAllComeAgain,
-  mayLetGo,
-  resultsOf,
-  type RetentionOver,
-  type TombstoneScope,
-} from './kept-scope.js';
+import { isGoing, keptIn, mayLetGo, resultsOf, type RetentionOver, type TombstoneScope } from './kept-scope.js';
 import {
   isObeyed,
   markAndRecord,
@@ -21,7 +13,7 @@ import {
 } from './mark-and-record.js';
 import type { PendingRow } from './pending-row.js';
 import { Readmissions } from './readmissions.js';
-import { hiddenIn, isNothing, isSame, rejectedBy, type TakenBack } from './restorable.js';
+import { hiddenIn, isNothing, isOvertaken, isSame, receivedAgain, rejectedBy, type TakenBack } from './restorable.js';
 import type { TombstoneMark, WithheldInstance } from './tombstone-marks.js';
 import type { Stands } from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks, studiesUndecided } from './tombstone-replay.js';
@@ -44,6 +36,8 @@ export interface Hide extends Decided {
   readonly code?: { readonly value: string; readonly scheme: string } | undefined;
   /** A further one of the same cause changes nothing. */
   readonly cause?: string | undefined;
+  /** Of the cause of a decision of this note: it is newer than this one, which has nothing to say any more. */
+  readonly isOvertakenBy?: ((cause: string) => boolean) | undefined;
   /** Bytes are erased after this many milliseconds; null: never. */
   readonly eraseAfterMs: number | null;
 }
@@ -113,7 +107,16 @@ export class Tombstones {
 
   /** Hides these instances of a study, also those that come later. @throws {TombstonesChangedError} */
   hideInstances(studyInstanceUid: string, instances: readonly WithheldInstance[], hide: Hide): Promise<Recorded> {
-    return this.#hide(studyInstanceUid, instances, hide);
+    const { db, site } = this.parts;
+    return whileItChanges(async (look) => {
+      const overtaken = (on: typeof db) => isOvertaken(on, site, studyInstanceUid, hide.actor, hide.isOvertakenBy);
+      if (await available(overtaken(db))) return nothingRecorded;
+      const stands: Stands = async (trx) => {
+        look.changed = await overtaken(trx);
+        return !look.changed;
+      };
+      return this.#hide(studyInstanceUid, instances, hide, stands);
+    });
   }
 
   async #hide(
@@ -184,11 +187,9 @@ export class Tombstones {
         return !look.changed;
       };
       const { instances, remaining } = found;
-      const mark = {
-        ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', takenBack.note),
-        instances,
-        remaining,
-      };
+      const { note, cause } = takenBack;
+      const unplaced = this.#mark(studyInstanceUid, 'restored', 'rejection-note', note);
+      const mark = { ...unplaced, ...(cause === undefined ? {} : { cause }), instances, remaining };
       return markAndRecord(this.parts, mark, { kind: 'last', stands });
     });
   }
@@ -233,8 +234,8 @@ export class Tombstones {
   }
 
   /**
-   * An instance came that may come again: it is shown. Nothing where a decision in between hides it from that too, or shows
-   * it already: who asks judges it again.
+   * An instance came that may come again: it is shown, or kept where a note rejects it. Nothing where a decision in between
+   * hides it from that too, or shows it already: who asks judges it again.
    */
   readmit(row: PendingRow): Promise<void> {
     return this.#readmissions.add(row);
@@ -243,15 +244,16 @@ export class Tombstones {
   async #readmit(rows: readonly PendingRow[]): Promise<void> {
     const [first] = rows;
     if (!first) return;
+    const { db, site } = this.parts;
     const { studyInstanceUid } = first.written;
-    const bySop = new Map(
-      rows.map(({ written: { seriesInstanceUid, sopInstanceUid } }) => [sopInstanceUid, seriesInstanceUid]),
-    );
-    const instances = [...bySop].map(([sopInstanceUid, seriesInstanceUid]) => ({ seriesInstanceUid, sopInstanceUid }));
+    const received = rows.map(({ written }) => written);
+    const found = await available(receivedAgain(db, site, first, received));
+    if (isNothing(found)) return;
+    const { instances, remaining } = found;
     const mark = this.#mark(studyInstanceUid, 'restored', 'received-again', first.intake.source);
-    const stands: Stands = (trx) => mayAllComeAgain(trx, this.parts.site, first, [...bySop.keys()]);
+    const stands: Stands = async (trx) => isSame(found, await receivedAgain(trx, site, first, received));
     try {
-      await markAndRecord(this.parts, { ...mark, instances }, { kind: 'last', stands });
+      await markAndRecord(this.parts, { ...mark, instances, remaining }, { kind: 'last', stands });
     } catch (error) {
       if (!(error instanceof TombstonesChangedError)) throw error;
     }

@@ -41,9 +41,9 @@ describe.skipIf(postgres.missing)(`one UID in two series${postgres.missing ? ` (
   afterAll(() => here?.database.close());
 
   const series = (name: 'S' | 'T') => `${study}.${name === 'T' ? '1' : '2'}`;
-  const store = async (sop: string, name: 'S' | 'T', studyInstanceUid = study) => {
+  const store = async (sop: string, name: 'S' | 'T', studyInstanceUid = study, more = {}) => {
     const uids = { SOPInstanceUID: sop, StudyInstanceUID: studyInstanceUid, SeriesInstanceUID: series(name) };
-    return (await archive.store(tinyCt(uids).bytes, { origin: 'dimse', source: 'CT1' })).status;
+    return (await archive.store(tinyCt({ ...uids, ...more }).bytes, { origin: 'dimse', source: 'CT1' })).status;
   };
   const scope = (name: 'S' | 'T', sopInstanceUid?: string) => ({
     studyInstanceUid: study,
@@ -114,6 +114,26 @@ describe.skipIf(postgres.missing)(`one UID in two series${postgres.missing ? ` (
     await archive.tombstones.hide({ studyInstanceUid: study }, person);
     await erase();
     expect(await blobs(one)).toBe(0);
+  });
+
+  it.each([
+    ['is kept still', false, false],
+    ['is erased too', true, false],
+    ['is erased too, and of another series by the word of a note', true, true],
+  ])('erased where it was shown comes back by the series of its copy, which %s', async (_what, isErased, isNoted) => {
+    await archive.tombstones.hide(scope('T'), person);
+    await erase();
+    expect(await store(one, 'S', study, { PatientComments: 'another' })).toBe('conflicting-study');
+    await archive.tombstones.hide(scope('S'), person);
+    if (isErased) expect(await erase()).toBe(1);
+    const note = { reason: 'rejection-note', actor: 'note', eraseAfterMs: null } as const;
+    const noted = [{ seriesInstanceUid: '1.2.3', sopInstanceUid: one }];
+    if (isNoted) await archive.tombstones.hideInstances(study, noted, note);
+    await expect(archive.tombstones.restore(scope('T'), restorer)).rejects.toThrow(NothingKeptError);
+    expect(await archive.tombstones.restore(scope('S'), { ...restorer, rejected: true })).toMatchObject({
+      instances: 1,
+    });
+    expect((await named()).at(-1)).toBe(`${series('S')} ${one}`);
   });
 
   it('in two studies leaves by the series that its copy names', async () => {

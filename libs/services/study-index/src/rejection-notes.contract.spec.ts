@@ -69,7 +69,11 @@ describe.skipIf(postgres.missing)(
       );
     };
     const rejectNothing = (instanceRevision: number) =>
-      new ArchiveTombstones(archive).takeBack({ sopInstanceUid: note, studyInstanceUid: study, instanceRevision }, []);
+      new ArchiveTombstones(archive).rejectsNothing({
+        sopInstanceUid: note,
+        studyInstanceUid: study,
+        instanceRevision,
+      });
     const shown = async (): Promise<string[]> =>
       (await archive.locate({ studyInstanceUid: study })).map((row) => row.sop_instance_uid).sort();
 
@@ -91,6 +95,16 @@ describe.skipIf(postgres.missing)(
       await obey(3, one);
       await rejectNothing(2);
       expect(await shown()).toEqual([other]);
+    });
+
+    it('hide nothing that only one of them names that comes after a later one', async () => {
+      await obey(1, one);
+      await obey(3, one);
+      await obey(2, one, other);
+      expect(await shown()).toEqual([other]);
+      await rejectNothing(5);
+      await obey(4, one, other);
+      expect(await shown()).toEqual([one, other].sort());
     });
 
     it('give back what a correction names no more, delivered once or again', async () => {

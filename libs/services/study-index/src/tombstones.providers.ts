@@ -48,7 +48,7 @@ export const tombstoneProviders: Provider[] = [
       async (record) => {
         const note = rejectionNoteOf(record);
         if (!note) {
-          if (rejectsNoMore(record)) await archive.takeBack(record, []);
+          if (rejectsNoMore(record)) await archive.rejectsNothing(record);
           return;
         }
         const patients = new PostgresIndexedPatients(db);

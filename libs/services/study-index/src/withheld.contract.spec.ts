@@ -148,6 +148,19 @@ describe('instances that a tombstone withholds', () => {
     expect(await changes()).toEqual(['created 1', 'completed 1']);
   });
 
+  it.each([
+    ['indexed', index],
+    ['hidden as it came', (one: StoredInstance) => within((transaction) => countWithheld(transaction, one))],
+  ])('count in the series in which they came, whatever names them: one %s', async (_how, come) => {
+    await kept('a', 2);
+    const one = store(slice('s', 'a', 1));
+    await come(one);
+    await hide(of(1, { ...one, seriesInstanceUid: uid('s/b') }));
+    await tellStep(uid('s'), stated);
+    await complete();
+    expect((await changes()).at(-1)).toMatch(/^completed/);
+  });
+
   it('stay hidden where a restore does not name them, and are not missing, until one does', async () => {
     const [one, two] = [await kept('a', 1), await kept('a', 2)];
     await hide(of(1, one));

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { Attributes } from '@callosum/dicom';
 import { newId, uuidToUid } from '@callosum/kernel';
 import { tinyCt } from '@callosum/phantom';
 import type { TestPostgres } from '@callosum/testing';
@@ -66,9 +67,12 @@ export class RejectedStudy {
     this.now += ms;
   };
 
-  readonly #bytesOf = (sop: string) =>
-    tinyCt({ SOPInstanceUID: sop, StudyInstanceUID: this.study, SeriesInstanceUID: `${this.study}.1` }).bytes;
-  readonly send = (sop: string, source = 'CT1') => this.archive.store(this.#bytesOf(sop), { origin: 'dimse', source });
+  readonly #bytesOf = (sop: string, more: Attributes = {}) => {
+    const uids = { SOPInstanceUID: sop, StudyInstanceUID: this.study, SeriesInstanceUID: `${this.study}.1` };
+    return tinyCt({ ...uids, ...more }).bytes;
+  };
+  readonly send = (sop: string, source = 'CT1', more: Attributes = {}) =>
+    this.archive.store(this.#bytesOf(sop, more), { origin: 'dimse', source });
   readonly stored = async (): Promise<string> => {
     const sop = newUid();
     await this.send(sop);
@@ -105,6 +109,13 @@ export class RejectedStudy {
 
   readonly shown = async (from: Archive = this.archive): Promise<string[]> =>
     (await from.locate({ studyInstanceUid: this.study })).map((row) => row.sop_instance_uid).sort();
+  /** How many objects of an instance have their bytes. */
+  readonly blobsOf = async (sop: string): Promise<number> => {
+    const { rows } = await sql<{ key: string }>`select blob_key as key from intake
+      where sop_instance_uid = ${sop}`.execute(this.here.database.db);
+    const there = await Promise.allSettled(rows.map(({ key }) => this.objects.head(key)));
+    return there.filter(({ status }) => status === 'fulfilled').length;
+  };
   readonly status = (from: Archive = this.archive) => from.tombstones.status(this.study);
   /** Of each fact that shows something again, what it names. */
   readonly told = async (): Promise<string[][]> => {

@@ -1,4 +1,4 @@
-import type { Archive } from '@callosum/archive';
+import type { Archive, TakenBack } from '@callosum/archive';
 import type { Kysely } from 'kysely';
 
 import type { AgedStudy, Over, RetentionArchive } from '../application/keep-or-let-go.js';
@@ -13,6 +13,11 @@ const causeOf = (note: string, revision: number): string => (revision > 1 ? `${n
 /** 0 for what is none of the note's. */
 const revisionOf = (note: string, cause: string): number =>
   cause === note ? 1 : cause.startsWith(`${note}/`) ? Number(cause.slice(note.length + 1)) : 0;
+/** Facts may be delivered again, and in another order: an earlier revision overrules no later one, which is obeyed once. */
+const isOvertaken =
+  ({ sopInstanceUid, instanceRevision }: Pick<NoteRevision, 'sopInstanceUid' | 'instanceRevision'>) =>
+  (cause: string): boolean =>
+    revisionOf(sopInstanceUid, cause) > instanceRevision;
 
 /** The archive's tombstones, as the index asks for them. */
 export class ArchiveTombstones implements NoteArchive, RetentionArchive, UnrejectingArchive {
@@ -27,21 +32,28 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
       reason: 'rejection-note',
       code: { value: code, scheme: 'DCM' },
       cause: causeOf(sopInstanceUid, instanceRevision),
+      isOvertakenBy: isOvertaken({ sopInstanceUid, instanceRevision }),
       actor: sopInstanceUid,
       eraseAfterMs,
     });
     return recorded.instances;
   }
 
-  async takeBack(
-    { studyInstanceUid, sopInstanceUid: note, instanceRevision }: NoteRevision,
-    except: readonly RejectedInstance[],
-  ): Promise<number> {
+  async takeBack(revision: NoteRevision, except: readonly RejectedInstance[]): Promise<number> {
     const kept = new Set(except.map(({ sopInstanceUid }) => sopInstanceUid));
-    const isWrong = (sopInstanceUid: string): boolean => !kept.has(sopInstanceUid);
-    // Facts may be delivered again: an earlier revision must not show what a later one, obeyed once, rejects.
-    const isOvertakenBy = (cause: string): boolean => revisionOf(note, cause) > instanceRevision;
-    return (await this.archive.tombstones.unreject(studyInstanceUid, { note, isWrong, isOvertakenBy })).instances;
+    return this.#takeBack(revision, { isWrong: (sopInstanceUid) => !kept.has(sopInstanceUid) });
+  }
+
+  /** The same of all, for a revision that is no rejection note any more. */
+  async rejectsNothing(revision: NoteRevision): Promise<number> {
+    const cause = causeOf(revision.sopInstanceUid, revision.instanceRevision);
+    return this.#takeBack(revision, { isWrong: () => true, cause });
+  }
+
+  async #takeBack(revision: NoteRevision, how: Pick<TakenBack, 'isWrong' | 'cause'>): Promise<number> {
+    const { studyInstanceUid, sopInstanceUid: note } = revision;
+    const takenBack = { ...how, note, isOvertakenBy: isOvertaken(revision) };
+    return (await this.archive.tombstones.unreject(studyInstanceUid, takenBack)).instances;
   }
 
   async unreject(studyInstanceUid: string, sopInstanceUid: string, note: string): Promise<void> {

@@ -21,6 +21,7 @@ export async function withheldOf(
   return new Set(rows.map(({ sop_instance_uid }) => sop_instance_uid));
 }
 
+/** An instance that came counts in the series in which it did, whatever its rejection note says of that. */
 export async function recordWithholding(
   trx: Transaction<StudyIndexTables>,
   { studyInstanceUid, sequence, instances }: Withholding,
@@ -29,14 +30,16 @@ export async function recordWithholding(
   const { rows } = await sql<{ uid: string }>`
     insert into withheld_instance as w (study_instance_uid, sop_instance_uid, series_instance_uid, sequence, withheld,
       received)
-    select ${studyInstanceUid}, one.sop, max(one.series), ${sequence}::bigint, ${withheld}::boolean,
-      exists (select 1 from instance i where i.sop_instance_uid = one.sop and i.study_instance_uid = ${studyInstanceUid})
+    select ${studyInstanceUid}, one.sop, coalesce(max(i.series_instance_uid), max(one.series)), ${sequence}::bigint,
+      ${withheld}::boolean, count(i.sop_instance_uid) > 0
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
+    left join instance i on i.sop_instance_uid = one.sop and i.study_instance_uid = ${studyInstanceUid}
     group by one.sop
     on conflict (study_instance_uid, sop_instance_uid) do update
-    set sequence = excluded.sequence, withheld = excluded.withheld, series_instance_uid = excluded.series_instance_uid,
-      received = w.received or excluded.received
+    set sequence = excluded.sequence, withheld = excluded.withheld, received = w.received or excluded.received,
+      series_instance_uid = case when w.received and not excluded.received then w.series_instance_uid
+        else excluded.series_instance_uid end
     where w.sequence < excluded.sequence
     returning w.sop_instance_uid as uid`.execute(trx);
   return rows.map(({ uid }) => uid);

@@ -4,7 +4,10 @@ import { type RejectedInstance, type RejectionNote, rejections } from '../domain
 
 /** Where the archive takes note of what is not to be shown. */
 export interface NoteArchive {
-  /** Hides these instances of the study, those too that come later; once for each note. @returns how many; 0 the second time */
+  /**
+   * Hides these instances of the study, those too that come later; once for each note, and nothing where a later revision of
+   * it was obeyed. @returns how many; 0 the second time
+   */
   reject(note: RejectionNote, instances: readonly RejectedInstance[], eraseAfterMs: number | null): Promise<number>;
   /**
    * Shows again what this note alone hides, but for these instances; nothing where a later revision of the note was obeyed.
