@@ -14,7 +14,7 @@ import type { ProcedureStep } from '../domain/procedure-step.js';
 import type { StudyProgress } from '../domain/study.js';
 import { findInstances } from './found-instances.js';
 import { identityVersions } from './identity-versions.js';
-import { inStatements, putInstances } from './put-instances.js';
+import { putInstances } from './put-instances.js';
 import { emptyStudy } from './rows.js';
 import { judgeStudy, putStep, stepsOf, tellWholeSeries } from './statements.js';
 import { refreshSeries, refreshStudy } from './summaries.js';
@@ -121,8 +121,8 @@ export class PostgresIndexTransaction implements IndexTransaction {
     return findInstances(this.trx, sopInstanceUids);
   }
 
-  async putInstances(records: readonly InstanceRecord[]): Promise<void> {
-    for (const some of inStatements(records)) await putInstances(this.trx, some);
+  putInstances(records: readonly InstanceRecord[]): Promise<void> {
+    return putInstances(this.trx, records);
   }
 
   withheldOf(studyInstanceUid: string, sopInstanceUids: readonly string[]): Promise<ReadonlySet<string>> {

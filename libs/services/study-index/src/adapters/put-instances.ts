@@ -13,8 +13,16 @@ import type { InstanceTable, StudyIndexTables } from './tables.js';
 /** Of one statement: it is in memory as text beside the records, and again in the driver. One instance may take more. */
 const statementBytesMax = 4 * 1024 * 1024;
 
+/** Writes rows of instances, each once, with what they refer to. */
+export async function putInstances(
+  trx: Transaction<StudyIndexTables>,
+  records: readonly InstanceRecord[],
+): Promise<void> {
+  for (const some of inStatements(records)) await putTogether(trx, some);
+}
+
 /** @returns the records in their order, in lists that are written by one statement each */
-export function inStatements(records: readonly InstanceRecord[]): InstanceRecord[][] {
+function inStatements(records: readonly InstanceRecord[]): InstanceRecord[][] {
   const lists: InstanceRecord[][] = [];
   let bytes = Infinity;
   for (const record of records) {
@@ -26,11 +34,8 @@ export function inStatements(records: readonly InstanceRecord[]): InstanceRecord
   return lists;
 }
 
-/** Writes rows of instances, at least one and each once, with what they refer to, by one statement. */
-export async function putInstances(
-  trx: Transaction<StudyIndexTables>,
-  records: readonly InstanceRecord[],
-): Promise<void> {
+/** @param records one at least */
+async function putTogether(trx: Transaction<StudyIndexTables>, records: readonly InstanceRecord[]): Promise<void> {
   const identities = records.map(({ patient }) => cleanIdentity(patient));
   const digests = identities.map(patientDigest);
   const patients = identities.map((identity, i) => patientRow(digests[i] ?? '', identity));
