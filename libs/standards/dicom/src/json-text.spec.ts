@@ -80,6 +80,7 @@ describe('dicomJsonText (PS3.18 F.2.2)', () => {
       '{"00281201":{"vr":"OW","InlineBinary":"YWI="}}',
     );
     expect(dicomJsonText({ '00281201': { vr: 'OW', bytes: new Uint8Array() } })).toBe('{"00281201":{"vr":"OW"}}');
+    expect(dicomJsonText({ '00281201': { vr: 'OW', pieces: [held] } })).toBe('{"00281201":{"vr":"OW"}}');
     expect(() => dicomJsonText({ '7FE00010': { vr: 'OB', fragments: [] } })).toThrow(DicomWriteError);
   });
 });

@@ -9,14 +9,23 @@ import type { Tag } from './tags.js';
  * @throws {DicomWriteError} for encapsulated fragments, which only a BulkDataURI can stand for
  */
 export function dicomJsonText(dataset: DicomJson): string {
-  const attributes = Object.keys(dataset)
-    .sort()
-    .flatMap((tag) => {
-      const element = dataset[tag];
-      return element ? [`${JSON.stringify(tag)}:${attributeText(tag, element)}`] : [];
-    });
+  const tags = Object.keys(dataset);
+  if (tags.every((tag, i) => keepsItsPlace(tag, tags[i - 1]) && isPlain(dataset[tag]))) return JSON.stringify(dataset);
+  const attributes = tags.sort().flatMap((tag) => {
+    const element = dataset[tag];
+    return element ? [`${JSON.stringify(tag)}:${attributeText(tag, element)}`] : [];
+  });
   return `{${attributes.join(',')}}`;
 }
+
+/** Whether JavaScript lists it where it was put, and that is where it belongs: no index begins with a 0. */
+const keepsItsPlace = (tag: Tag, before: Tag | undefined): boolean =>
+  tag.startsWith('0') && (before === undefined || before < tag);
+
+/** What `JSON.stringify` writes as it is to be: nearly every answer of a search is of these alone, and at once it takes a third. */
+const isPlain = (element: DicomJsonElement | undefined): boolean =>
+  element === undefined ||
+  (element.vr !== 'SQ' && !element.bytes && element.pieces === undefined && element.fragments === undefined);
 
 function attributeText(tag: Tag, element: DicomJsonElement): string {
   const { vr, Value: values, BulkDataURI, InlineBinary, bytes, fragments } = element;
