@@ -54,10 +54,12 @@ export class IndexPresence {
     this.#assertSpeaks();
     const ended = new AbortController();
     const messages = ask(AbortSignal.any([signal, ended.signal]))[Symbol.asyncIterator]();
+    let isOver = false;
     try {
       for (let isFirst = true; ; isFirst = false) {
         const next = await this.#inTime(messages.next(), isFirst);
         this.#silentUntil = 0;
+        isOver = next.done === true;
         if (next.done === true) return;
         yield next.value;
       }
@@ -66,7 +68,8 @@ export class IndexPresence {
       if (!(error instanceof IndexUnavailableError) && !signal.aborted) this.#silentUntil = 0;
       throw error;
     } finally {
-      ended.abort();
+      // An abort makes an error with its stack, which for every question that was answered is much.
+      if (!isOver) ended.abort();
       // Not waited for: one that is silent may not end either.
       void messages.return?.(undefined).catch(() => undefined);
     }

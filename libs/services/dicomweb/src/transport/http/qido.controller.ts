@@ -98,7 +98,8 @@ export class QidoController {
     const leave = this.matches.begin(asker);
     const ended = new AbortController();
     onceClosed(reply, () => {
-      ended.abort();
+      // Who has the whole answer needs nothing ended.
+      if (!reply.raw.writableFinished) ended.abort();
       leave();
     });
     try {
