@@ -31,6 +31,19 @@ export function allowSilence<T>(statementTimeoutMs: number, work: () => Promise<
   return scope.run(statementTimeoutMs + silenceGraceMs, work);
 }
 
+const preparing = new AsyncLocalStorage<true>();
+/** Each takes some 100 KiB of the server for as long as the connection lives; what is beyond goes unprepared. */
+const preparedMax = 64;
+
+/**
+ * Queries that `work` sends are prepared, once by each connection and text. PostgreSQL plans the first five of each for
+ * their values, and the others once for all values: for statements only that find about as much with any value, such as one
+ * row by its key, and of which there are few texts.
+ */
+export function asPrepared<T>(work: () => Promise<T>): Promise<T> {
+  return preparing.run(true, work);
+}
+
 /**
  * One connection. Beside pg's own client it gives up a server that says nothing: TCP alone takes some 15 minutes to notice
  * that a peer it has sent something to is gone (tcp_retries2; Node.js cannot set TCP_USER_TIMEOUT). pg's own query_timeout
@@ -45,6 +58,8 @@ export class DatabaseClient extends pg.Client {
   #dueAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #givenUp: DatabaseUnavailableError | undefined;
+  /** Names of prepared statements by text. */
+  readonly #prepared = new Map<string, string>();
 
   constructor(config: DatabaseClientConfig) {
     // A pool's options hide the password from spreading.
@@ -79,13 +94,25 @@ export class DatabaseClient extends pg.Client {
           answered();
           (told as (...outcome: unknown[]) => void)(...outcome);
         });
-      const result = send(...parts);
+      const result = send(...this.#preparedOf(parts));
       if (result instanceof Promise) void result.then(answered, answered);
       // A cursor's own answers are not seen: nothing here uses one.
       else answered();
       return result;
     };
     this.query = query as typeof this.query;
+  }
+
+  #preparedOf(parts: readonly unknown[]): readonly unknown[] {
+    const [text, values] = parts;
+    if (preparing.getStore() !== true || typeof text !== 'string') return parts;
+    let name = this.#prepared.get(text);
+    if (name === undefined) {
+      if (this.#prepared.size >= preparedMax) return parts;
+      name = `p${this.#prepared.size}`;
+      this.#prepared.set(text, name);
+    }
+    return [{ name, text, values }];
   }
 
   #asked(): () => void {

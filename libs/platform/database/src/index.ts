@@ -1,4 +1,4 @@
-export { allowSilence, silenceGraceMs } from './client.js';
+export { allowSilence, asPrepared, silenceGraceMs } from './client.js';
 export * from './config.js';
 export * from './connect.js';
 export * from './embedded.js';

@@ -5,6 +5,8 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 
 /** A statement that is not there yet when it is to be ended is looked for again, in milliseconds. */
 const againMs = 50;
+/** Marks that no statement has now: the same few again and again, so that statements of a text can be prepared. */
+const freeMarks: string[] = [];
 
 /**
  * Runs `work`; the signal ends its statement too, which would look on for nobody. Which connection has it is looked up
@@ -19,9 +21,9 @@ export async function endedBy<DB, T>(
   work: (db: Kysely<DB>, mark: RawBuilder<unknown>) => Promise<T>,
 ): Promise<T> {
   if (!signal || db.isTransaction) return await work(db, sql``);
-  const mark = `/* search ${newId()} */`;
   return await db.connection().execute(async (connection) => {
     signal.throwIfAborted();
+    const mark = freeMarks.pop() ?? `/* search ${newId()} */`;
     let ending: Promise<void> | undefined;
     let isDone = false;
     const end = async (): Promise<void> => {
@@ -43,8 +45,9 @@ export async function endedBy<DB, T>(
     } finally {
       isDone = true;
       signal.removeEventListener('abort', onAbort);
-      // The connection is another one's after this, and that one's statement must not be ended.
+      // Connection and mark are another one's after this, and that one's statement must not be ended.
       await ending;
+      freeMarks.push(mark);
     }
   });
 }

@@ -8,6 +8,8 @@ import { beginningMin, gramsOfKey, likePattern } from './search-conditions.js';
 
 /** Keys whose single values an index finds: of one value there are some studies, and not a part of all. */
 const identifiers: ReadonlySet<string> = new Set(['0020000D', '0020000E', '00080018', '00100020', '00080050']);
+/** Study and Series Instance UID, in the order in which a path names them. */
+const uids = ['0020000D', '0020000E'] as const;
 /** Of these there may be very many: Study ID is 1 in whole archives. */
 const indexedToo: ReadonlySet<string> = new Set([computed.modalitiesInStudy, '00200010']);
 /** Text that an index finds by its beginning. */
@@ -26,6 +28,16 @@ const offsetMax = 10_000;
  */
 export const isBroad = ({ keys }: Pick<SearchQuery, 'keys'>, offset: number): boolean =>
   offset > offsetMax || !(keys.some(binds) || keys.every(isIndexed));
+
+/** Whether it is for one study by its UID, or its series: as few rows whatever the UID is. */
+export const isOfOneStudy = ({ level, keys }: Pick<SearchQuery, 'level' | 'keys'>): boolean =>
+  (level === 'study' || level === 'series') &&
+  keys.length > 0 &&
+  keys.length <= uids.length &&
+  keys.every(
+    ({ path, condition }, i) =>
+      path.length === 1 && path[0] === uids[i] && condition.kind === 'equal' && condition.values.length === 1,
+  );
 
 function binds(key: Key): boolean {
   const { path, condition } = key;
