@@ -3,7 +3,7 @@ import { fillIntake, orSkip, startPostgres, type TestPostgres } from '@callosum/
 import type { Kysely } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { KeptInstances } from './kept-instances.js';
+import { type KeptBlob, KeptInstances } from './kept-instances.js';
 import type { ArchiveTables } from './tables.js';
 import { prepareArchive } from './test-support/open-archive.js';
 
@@ -11,12 +11,13 @@ const postgres = await orSkip(startPostgres);
 afterAll(() => postgres.server?.stop());
 
 describe.skipIf(postgres.missing)(`the blobs of a selection${postgres.missing ? ` (${postgres.missing})` : ''}`, () => {
+  let config: DatabaseConfig;
   let admin: Database<never>;
   let db: Kysely<ArchiveTables>;
   let study: string;
 
   beforeAll(async () => {
-    const config: DatabaseConfig = await (postgres.server as TestPostgres).createDatabase();
+    config = await (postgres.server as TestPostgres).createDatabase();
     await prepareArchive(config);
     admin = connect<never>(config, 'archive', () => undefined);
     db = admin.db as unknown as Kysely<ArchiveTables>;
@@ -87,5 +88,27 @@ describe.skipIf(postgres.missing)(`the blobs of a selection${postgres.missing ? 
     const [found] = await Promise.all([reading, ...changing]);
     expect(new Set(found.map((one) => one.sopInstanceUid)).size).toBe(found.length);
     expect(found).toEqual(wanted);
+  });
+
+  it('of one instance are found by one plan for any of them, by its index', async () => {
+    const shown = (await expected()) as KeptBlob[];
+    const one = connect<ArchiveTables>({ ...config, poolMax: 1 }, 'archive', () => undefined);
+    try {
+      const kept = new KeptInstances(one.db, 'default');
+      for (const blob of shown.slice(0, 10)) {
+        const { studyInstanceUid, sopInstanceUid } = blob;
+        expect(await kept.blobsOf({ studyInstanceUid, sopInstanceUid })).toEqual([blob]);
+      }
+      // The first five of a statement are planned for their values.
+      const statements = await one.pool.query('select name, generic_plans::int as plans from pg_prepared_statements');
+      expect(statements.rows).toEqual([{ name: 'p0', plans: 5 }]);
+      const uid = shown[10]?.sopInstanceUid;
+      const { rows } = await one.pool.query<{ 'QUERY PLAN': string }>(
+        `explain execute p0('default', '${study}', '${uid}', 5001)`,
+      );
+      expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/Index Scan using intake_current/);
+    } finally {
+      await one.close();
+    }
   });
 });

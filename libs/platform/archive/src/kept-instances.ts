@@ -1,3 +1,4 @@
+import { asPrepared } from '@callosum/database';
 import { type Kysely, sql } from 'kysely';
 
 import type { LedgerEntry } from './pending-row.js';
@@ -63,7 +64,10 @@ export class KeptInstances {
       .select(['sop_instance_uid as sopInstanceUid', 'transfer_syntax_uid as transferSyntaxUid'])
       .select(['blob_key as blobKey', 'byte_count as byteCount'])
       .orderBy('id');
-    const first = await columns.limit(this.rowsMax + 1).execute();
+    const some = columns.limit(this.rowsMax + 1);
+    // Of one instance, as for each frame that somebody scrolls through, planning would take longer than finding it.
+    const isOne = selection.sopInstanceUid !== undefined;
+    const first = await (isOne ? asPrepared(() => some.execute()) : some.execute());
     if (first.length <= this.rowsMax) return first;
     // Rarely: a cursor sees one moment, where pages that are asked for one by one would see an instance twice, or not at
     // all, when it is corrected in between.
@@ -105,8 +109,9 @@ export class KeptInstances {
     let query = this.db
       .selectFrom('intake')
       .where('site', '=', this.site)
-      .where('current', '=', true)
-      .where('withheld', '=', false)
+      // Literals: a plan for all values uses an index of current rows only where it says current.
+      .where('current', '=', sql.lit(true))
+      .where('withheld', '=', sql.lit(false))
       .where('study_instance_uid', '=', studyInstanceUid);
     if (seriesInstanceUid !== undefined) query = query.where('series_instance_uid', '=', seriesInstanceUid);
     if (sopInstanceUid !== undefined) query = query.where('sop_instance_uid', '=', sopInstanceUid);
