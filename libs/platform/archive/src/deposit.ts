@@ -3,7 +3,7 @@ import { type ObjectStore, ObjectExistsError, ObjectNotFoundError } from '@callo
 import { type Conflict, isConflict } from './conflicts.js';
 import { ConflictRefusedError } from './errors.js';
 import type { GroupCommit } from './group-commit.js';
-import { admits, comesAgain, isKeptFor } from './known-uids.js';
+import { admits, isKeptFor, isTheInstance } from './known-uids.js';
 import type { Ledger } from './ledger.js';
 import type { LedgerEntry, PendingRow } from './pending-row.js';
 import { revisionKey } from './revision-marks.js';
@@ -64,7 +64,8 @@ export class Deposit {
         await this.tombstones.readmit(row);
         continue;
       }
-      const isEvidence = isHidden && tombstone.evidence && comesAgain(tombstone, row);
+      // Where a recovery finds it too: its sender was told that it is kept, and a backup lost its row.
+      const isEvidence = isHidden && tombstone.evidence && isTheInstance(tombstone, row);
       const kept = await this.ledger.kept(written.sopInstanceUid);
       const verdict = await this.#judge(row, kept, { gone, erasedCounts: !mayComeAgain && !isEvidence, comesAfter });
       if (verdict === 'missing') continue;
