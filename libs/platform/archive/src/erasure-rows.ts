@@ -6,7 +6,7 @@ import type { LedgerEntry } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import { tellTombstone } from './tombstone-facts.js';
 import { ownStudy } from './tombstone-lock.js';
-import { isWithdrawn, othersAdmit, type TombstoneReason } from './tombstone-tables.js';
+import { isWithdrawn, othersAdmitAsRecorded, type TombstoneReason } from './tombstone-tables.js';
 
 /** Instances of one transaction. */
 const batchInstances = 200;
@@ -58,7 +58,7 @@ export async function nextDueStudy(
  * a backup that did not know of the decision took it for new. A note that keeps what retention let go of does not make it
  * retention's. What others send of a withdrawn result does not come again, and goes with the result.
  */
-const isLetGo = sql<boolean>`(not coalesce(${othersAdmit}, w.admits_again)
+const isLetGo = sql<boolean>`(not ${othersAdmitAsRecorded}
   or (${isWithdrawn} and i.origin <> 'callosum')
   or i.stored_at <= (select t.recorded_at from tombstone t where t.site = w.site
     and t.study_instance_uid = w.study_instance_uid and t.sequence = w.sequence))`;
