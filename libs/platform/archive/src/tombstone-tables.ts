@@ -187,6 +187,10 @@ async function createParts(db: Kysely<unknown>): Promise<void> {
     add column others_erase_at timestamptz, add column parts_at bigint`.execute(db);
 }
 
+async function createAcknowledged(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table intake add column acknowledged_at timestamptz`.execute(db);
+}
+
 export const tombstoneMigrations: Migrations = {
   '0003-tombstones': { up: createTombstones },
   '0004-withheld-instances': addIndexes({
@@ -212,4 +216,5 @@ export const tombstoneMigrations: Migrations = {
   '0011-rejection-admits': { up: createRejectionAdmits },
   '0012-others-admit': { up: createOthersAdmit },
   '0013-parts': { up: createParts },
+  '0014-acknowledged': { up: createAcknowledged },
 };
