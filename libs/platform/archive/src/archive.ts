@@ -7,11 +7,11 @@ import type { ByteRange, ObjectStore } from '@callosum/object-store';
 import { currentTraceparent, type Logger } from '@callosum/telemetry';
 import type { Kysely } from 'kysely';
 
+import { Acknowledged } from './acknowledged.js';
 import { newBlobKey } from './blob-key.js';
 import { ByteBudget } from './byte-budget.js';
 import { tellConflict } from './conflicts.js';
 import { Deposit } from './deposit.js';
-import { durableClasses } from './durable-classes.js';
 import { Eraser } from './eraser.js';
 import { GroupCommit } from './group-commit.js';
 import { ConflictRefusedError } from './errors.js';
@@ -62,6 +62,7 @@ export class Archive {
   readonly #db: Kysely<ArchiveTables>;
   readonly #ledger: Ledger;
   readonly #kept: KeptInstances;
+  readonly #acknowledged: Acknowledged;
   readonly #deposit: Deposit;
   readonly #sweep: Sweep;
   readonly #eraser: Eraser;
@@ -84,8 +85,10 @@ export class Archive {
     const rule = new RuleTwo(this.#store, this.#ledger, options.compareBudget ?? compareBudget);
     const commits = new GroupCommit((rows, waits) => this.#ledger.insertNew(rows, waits), passesLater);
     this.tombstones = new Tombstones({ ...this.#parts(), db: this.#db, outbox: options.outbox });
-    this.#deposit = new Deposit(this.#store, this.#ledger, commits, rule, this.tombstones);
     const { tombstones } = this;
+    const acknowledged = new Acknowledged({ ...this.#parts(), db: this.#db });
+    this.#acknowledged = acknowledged;
+    this.#deposit = new Deposit({ ...this.#parts(), commits, rule, tombstones, acknowledged });
     this.#eraser = new Eraser({ ...this.#parts(), db: this.#db, outbox: options.outbox, rule, tombstones });
     this.#sweep = new Sweep({ ...this.#parts(), rule });
   }
@@ -147,8 +150,7 @@ export class Archive {
    * nothing is kept, whose bytes are gone, or that is withheld, is absent. @throws {ArchiveUnavailableError}
    */
   keptClasses(sopInstanceUids: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
-    const classes = async () => durableClasses(this.#store, await this.#ledger.keptCopies(sopInstanceUids));
-    return available(classes());
+    return available(this.#acknowledged.classesOf(sopInstanceUids));
   }
 
   /** What is kept of a study, in numbers; undefined when nothing is. @throws {ArchiveUnavailableError} */

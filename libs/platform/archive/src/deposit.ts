@@ -1,9 +1,10 @@
 import { type ObjectStore, ObjectExistsError, ObjectNotFoundError } from '@callosum/object-store';
 
+import type { Acknowledged } from './acknowledged.js';
 import { type Conflict, isConflict } from './conflicts.js';
 import { ConflictRefusedError } from './errors.js';
 import type { GroupCommit } from './group-commit.js';
-import { admits, comesAgain, isKeptFor } from './known-uids.js';
+import { admits, isKeptFor, isTheInstance } from './known-uids.js';
 import type { Ledger } from './ledger.js';
 import type { LedgerEntry, PendingRow } from './pending-row.js';
 import { revisionKey } from './revision-marks.js';
@@ -27,19 +28,22 @@ interface Judging {
   readonly comesAfter: ((entry: LedgerEntry) => boolean) | undefined;
 }
 
+export interface DepositParts {
+  readonly store: ObjectStore;
+  readonly ledger: Ledger;
+  readonly commits: GroupCommit;
+  readonly rule: RuleTwo;
+  readonly tombstones: Pick<Tombstones, 'readmit'>;
+  readonly acknowledged: Pick<Acknowledged, 'says'>;
+}
+
 /** Gives a durable blob its row and its fact, or finds that it needs none. */
 export class Deposit {
-  constructor(
-    private readonly store: ObjectStore,
-    private readonly ledger: Ledger,
-    private readonly commits: GroupCommit,
-    private readonly rule: RuleTwo,
-    private readonly tombstones: Pick<Tombstones, 'readmit'>,
-  ) {}
+  constructor(private readonly parts: DepositParts) {}
 
   /** @throws {ConflictRefusedError} where conflicts are refused */
   async settle(row: PendingRow, conflicts: 'keep' | 'refuse'): Promise<Deposited> {
-    return (await this.commits.add(row)) ? { status: 'stored' } : this.decide(row, undefined, conflicts);
+    return (await this.parts.commits.add(row)) ? { status: 'stored' } : this.decide(row, undefined, conflicts);
   }
 
   /**
@@ -53,35 +57,40 @@ export class Deposit {
     comesAfter?: (entry: LedgerEntry) => boolean,
     conflicts: 'keep' | 'refuse' = 'keep',
   ): Promise<Deposited> {
+    const { ledger, commits, tombstones, acknowledged } = this.parts;
     const { written } = row;
     const gone = new Set<number>();
     for (;;) {
-      const tombstone = await this.ledger.withholding(row);
+      const tombstone = await ledger.withholding(row);
       const isHidden = tombstone?.withheld === true;
       const mayComeAgain = !isHidden || admits(tombstone, row);
       if (isHidden && (mayComeAgain || isKeptFor(tombstone, row))) {
         // A conflict too: nobody let go of what comes now.
-        await this.tombstones.readmit(row);
+        await tombstones.readmit(row);
         continue;
       }
-      const isEvidence = isHidden && tombstone.evidence && comesAgain(tombstone, row);
-      const kept = await this.ledger.kept(written.sopInstanceUid);
+      // Where a recovery finds it too: its sender was told that it is kept, and a backup lost its row.
+      const isEvidence = isHidden && tombstone.evidence && isTheInstance(tombstone, row);
+      const kept = await ledger.kept(written.sopInstanceUid);
       const verdict = await this.#judge(row, kept, { gone, erasedCounts: !mayComeAgain && !isEvidence, comesAfter });
       if (verdict === 'missing') continue;
       if (!verdict) {
-        if (await this.commits.add(row)) return { status: 'stored' };
+        if (await commits.add(row)) return { status: 'stored' };
         continue;
       }
       if (verdict.decision === 'duplicate') {
         if (verdict.of.blob_key === written.blob.key) return { status: 'stored' };
         if (await this.#isMissing(verdict.of, gone)) continue;
-        if ((await this.ledger.withholding(row))?.sequence === tombstone?.sequence) return duplicateOf(verdict.of);
+        // Of what stays hidden, but as evidence, nothing is promised; what a recovery finds nobody hears of.
+        const isKept = row.revisionFloor === 0 && (!isHidden || isEvidence);
+        if (isKept && !(await acknowledged.says(verdict.of))) continue;
+        if ((await ledger.withholding(row))?.sequence === tombstone?.sequence) return duplicateOf(verdict.of);
         continue;
       }
       if (conflicts === 'refuse' && isConflict(verdict.decision)) throw new ConflictRefusedError(verdict.decision);
       const { digests, ...revision } = verdict;
       await this.#mark(written.blob.key, revision.revision);
-      if (await this.ledger.insertRevision(row, revision, digests, tombstone?.sequence))
+      if (await ledger.insertRevision(row, revision, digests, tombstone?.sequence))
         return { status: revision.decision };
     }
   }
@@ -100,7 +109,7 @@ export class Deposit {
     if (!own && !compared.some((entry) => entry.current))
       return { decision: 'stored', current: true, revision, digests: undefined };
     try {
-      const verdict = await this.rule.judge(row, compared, how.comesAfter);
+      const verdict = await this.parts.rule.judge(row, compared, how.comesAfter);
       return verdict.decision === 'duplicate' ? verdict : { ...verdict, revision };
     } catch (error) {
       if (!(error instanceof ObjectNotFoundError)) throw error;
@@ -114,7 +123,7 @@ export class Deposit {
   async #isMissing(entry: LedgerEntry, gone: Set<number>): Promise<boolean> {
     if (entry.erased_at !== null) return false;
     try {
-      await this.store.head(entry.blob_key);
+      await this.parts.store.head(entry.blob_key);
       return false;
     } catch (error) {
       if (!(error instanceof ObjectNotFoundError)) throw error;
@@ -126,7 +135,7 @@ export class Deposit {
   /** Before the row: which of several objects of a UID came later must be known without the ledger too. */
   async #mark(blobKey: string, revision: number): Promise<void> {
     try {
-      await this.store.put(revisionKey(blobKey, revision), nothing());
+      await this.parts.store.put(revisionKey(blobKey, revision), nothing());
     } catch (error) {
       if (!(error instanceof ObjectExistsError)) throw error;
     }

@@ -2,6 +2,8 @@ import { ObjectNotFoundError, type ObjectStore } from '@callosum/object-store';
 
 /** A kept object of an instance, as the ledger has it. */
 export interface KeptCopy {
+  readonly id: number;
+  readonly studyInstanceUid: string;
   readonly sopInstanceUid: string;
   readonly sopClassUid: string;
   readonly blobKey: string;
@@ -12,22 +14,24 @@ export interface KeptCopy {
 const headsAtOnce = 8;
 
 /**
- * SOP classes of those whose bytes are there. A row may be of a backup that does not know of an erasure, or its blob lost
+ * Those whose bytes are there. A row may be of a backup that does not know of an erasure, or its blob lost
  * with a disk; and of an instance whose current object is gone what is kept beside it is no copy.
  * @throws {ObjectStoreUnavailableError} then nothing is known of any
  */
-export async function durableClasses(
+export async function durableCopies(
   store: Pick<ObjectStore, 'head'>,
   copies: readonly KeptCopy[],
-): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+): Promise<KeptCopy[]> {
   const missing = await missingAmong(store, copies);
   const gone = new Set([...missing].filter(({ current }) => current).map(({ sopInstanceUid }) => sopInstanceUid));
+  return copies.filter((copy) => !missing.has(copy) && !gone.has(copy.sopInstanceUid));
+}
+
+/** SOP classes by SOP Instance UID. */
+export function classesOf(copies: readonly KeptCopy[]): ReadonlyMap<string, ReadonlySet<string>> {
   const classes = new Map<string, Set<string>>();
-  for (const copy of copies) {
-    if (missing.has(copy) || gone.has(copy.sopInstanceUid)) continue;
-    const known = classes.get(copy.sopInstanceUid) ?? new Set<string>();
-    classes.set(copy.sopInstanceUid, known.add(copy.sopClassUid));
-  }
+  for (const { sopInstanceUid, sopClassUid } of copies)
+    classes.set(sopInstanceUid, (classes.get(sopInstanceUid) ?? new Set<string>()).add(sopClassUid));
   return classes;
 }
 

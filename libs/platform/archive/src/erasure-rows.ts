@@ -6,7 +6,7 @@ import type { LedgerEntry } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import { tellTombstone } from './tombstone-facts.js';
 import { ownStudy } from './tombstone-lock.js';
-import { isWithdrawn, othersAdmit, type TombstoneReason } from './tombstone-tables.js';
+import { isWithdrawn, othersAdmitAsRecorded, type TombstoneReason } from './tombstone-tables.js';
 
 /** Instances of one transaction. */
 const batchInstances = 200;
@@ -55,12 +55,12 @@ export async function nextDueStudy(
 
 /**
  * Whether the tombstone `w` lets go of the row `i`. What may come again and came after it was decided, nobody let go of:
- * a backup that did not know of the decision took it for new. A note that keeps what retention let go of does not make it
+ * a backup that did not know of the decision took it for new, or said of it that it is kept. A note that keeps what retention let go of does not make it
  * retention's. What others send of a withdrawn result does not come again, and goes with the result.
  */
-const isLetGo = sql<boolean>`(not coalesce(${othersAdmit}, w.admits_again)
+const isLetGo = sql<boolean>`(not ${othersAdmitAsRecorded}
   or (${isWithdrawn} and i.origin <> 'callosum')
-  or i.stored_at <= (select t.recorded_at from tombstone t where t.site = w.site
+  or greatest(i.stored_at, i.acknowledged_at) <= (select t.recorded_at from tombstone t where t.site = w.site
     and t.study_instance_uid = w.study_instance_uid and t.sequence = w.sequence))`;
 
 export async function dueRows(db: QueryExecutorProvider, site: string, study: string, now: Date): Promise<DueRows> {

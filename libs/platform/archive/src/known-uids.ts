@@ -33,13 +33,14 @@ export const isKeptFor = (hiding: HidingWhole, row: PendingRow): boolean =>
   hiding.let_go_too && comesAgain(hiding, row);
 
 /** Whether an object is the instance, come again, as far as it may. */
-export function comesAgain(
+const comesAgain = (hiding: Pick<Hiding, 'reason' | 'withdrawn'>, row: PendingRow): boolean =>
+  row.revisionFloor === 0 && isTheInstance(hiding, row);
+
+/** Whether an object is the instance, now or when it came: of a withdrawn result what others send is its copy. */
+export const isTheInstance = (
   { reason, withdrawn }: Pick<Hiding, 'reason' | 'withdrawn'>,
-  { intake, revisionFloor }: PendingRow,
-): boolean {
-  const isWithdrawn = withdrawn || reason === 'result-withdrawn';
-  return revisionFloor === 0 && (!isWithdrawn || intake.origin === 'callosum');
-}
+  { intake }: PendingRow,
+): boolean => !(withdrawn || reason === 'result-withdrawn') || intake.origin === 'callosum';
 
 /** A study, a UID that was given out, or, with a reason, what is hidden until it comes again. */
 type Known = { readonly uid: string; readonly shared: boolean | null } & (

@@ -2,7 +2,6 @@ import { topics } from '@callosum/contracts';
 import type { Outbox, OutboxContext } from '@callosum/event-log';
 import type { Insertable, Kysely, Selectable, Transaction } from 'kysely';
 
-import type { KeptCopy } from './durable-classes.js';
 import { knownUids } from './known-uids.js';
 import { isNamed, ledgerRow, withhold } from './ledger-rows.js';
 import type { LedgerEntry, PendingRow, Revision } from './pending-row.js';
@@ -23,9 +22,6 @@ export type Withholding = Selectable<ArchiveTables['withheld_instance']> & {
   readonly evidence: boolean;
   readonly let_go_too: boolean;
 };
-
-/** UIDs of one statement that asks for many. */
-const askedAtOnce = 1_000;
 
 /** Thrown when a transaction is to be tried again, as what it stands on has changed. */
 class OvertakenError extends Error {}
@@ -182,28 +178,6 @@ export class Ledger {
       .where('revision', '=', 1)
       .forUpdate()
       .execute();
-  }
-
-  /** Objects of instances that are kept, current or not. What a tombstone withholds is not: its bytes may go. */
-  async keptCopies(sopInstanceUids: readonly string[]): Promise<KeptCopy[]> {
-    const copies: KeptCopy[] = [];
-    for (let at = 0; at < sopInstanceUids.length; at += askedAtOnce) {
-      const rows = await this.db
-        .selectFrom('intake')
-        .select([
-          'sop_instance_uid as sopInstanceUid',
-          'sop_class_uid as sopClassUid',
-          'blob_key as blobKey',
-          'current',
-        ])
-        .where('site', '=', this.site)
-        .where('sop_instance_uid', 'in', sopInstanceUids.slice(at, at + askedAtOnce))
-        .where('withheld', '=', false)
-        .where('erased_at', 'is', null)
-        .execute();
-      copies.push(...rows);
-    }
-    return copies;
   }
 
   kept(sopInstanceUid: string): Promise<LedgerEntry[]> {

@@ -98,6 +98,22 @@ describe.skipIf(postgres.missing)(
       }
     });
 
+    it('is kept by a ledger too that is older than that it came again, after it was erased', async () => {
+      await letGo(one);
+      await reject('note', one);
+      expect(await erase()).toBe(1);
+      await send(one);
+      const { db } = scene.here.database;
+      await sql`delete from intake where sop_instance_uid = ${one} and revision = 2`.execute(db);
+      await sql`update intake set current = true where sop_instance_uid = ${one}`.execute(db);
+      expect(await blobsOf(one)).toBe(0);
+      for await (const progress of scene.archive.reconcile(0, () => Promise.resolve(100_000))) void progress;
+      expect(await blobsOf(one)).toBe(1);
+      expect(await erase()).toBe(0);
+      await unreject();
+      expect(await shown()).toEqual([one, other].sort());
+    });
+
     it('is kept where it came to a restored database before that learnt of both', async () => {
       await letGo(one);
       pass(1_000);

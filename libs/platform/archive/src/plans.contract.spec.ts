@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { connect, type Database, type DatabaseConfig } from '@callosum/database';
 import { Inbox, OutboxRelay, ParkedStore, PostgresOutbox } from '@callosum/event-log';
+import { systemClock } from '@callosum/kernel';
 import { FileObjectStore } from '@callosum/object-store';
 import {
   fillInbox,
@@ -17,8 +18,10 @@ import {
 } from '@callosum/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { Acknowledged } from './acknowledged.js';
 import { dueRows, erasuresUnderWay, nextDueStudy } from './erasure-rows.js';
 import { Ledger } from './ledger.js';
+import type { LedgerEntry } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import { openArchive, prepareArchive } from './test-support/open-archive.js';
 import type { Kysely } from 'kysely';
@@ -96,6 +99,15 @@ describe.skipIf(postgres.missing)(
       [
         'by SOP Instance UIDs of a commitment',
         () => archive.keptClasses([known.sop_instance_uid, ...Array.from({ length: 1_500 }, (_, i) => `1.2.9.${i}`)]),
+      ],
+      [
+        'what somebody hears is kept',
+        async () => {
+          const parts = { store: new FileObjectStore({ root: folder, diskFreeBytesMin: 0 }), clock: systemClock };
+          const db = database.db as unknown as Kysely<ArchiveTables>;
+          const [entry] = await ledger.kept(known.sop_instance_uid);
+          expect(await new Acknowledged({ ...parts, db, site: 'default' }).says(entry as LedgerEntry)).toBe(true);
+        },
       ],
       ['by study', () => archive.locate({ studyInstanceUid: known.study_instance_uid })],
       [

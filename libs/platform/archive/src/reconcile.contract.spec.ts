@@ -98,7 +98,7 @@ for (const { name, missing, open } of stores) {
     }
     async function rowsOf({ database }: OpenArchive): Promise<Record<string, unknown>[]> {
       const { rows } = await sql<{ row: Record<string, unknown> }>`
-        select to_jsonb(i) - 'id' - 'attributes_digest' - 'pixel_digest' as row from intake i
+        select to_jsonb(i) - '{id,attributes_digest,pixel_digest,acknowledged_at}'::text[] as row from intake i
         order by sop_instance_uid, revision`.execute(database.db);
       return rows.map(({ row }) => row);
     }

@@ -12,16 +12,17 @@ describe.skipIf(postgres.missing)(
   `what was hidden before an upgrade${postgres.missing ? ` (${postgres.missing})` : ''}`,
   () => {
     const scene = new RejectedStudy(postgres.server);
-    const { letGo, pass, publish, published, reject, rejectAs } = scene;
-    const { remove, restore, shown, status, unreject, withdraw } = scene;
+    const { blobsOf, letGo, pass, publish, published, reject, rejectAs } = scene;
+    const { remove, restore, send, shown, status, unreject, withdraw } = scene;
     /** Beside what Callosum published. */
     let one: string;
+    let other: string;
     let own: string;
 
     beforeAll(() => scene.open());
     afterAll(() => scene.close());
     beforeEach(async () => {
-      ({ one } = await scene.begin());
+      ({ one, other } = await scene.begin());
       own = await published();
     });
 
@@ -87,6 +88,71 @@ describe.skipIf(postgres.missing)(
       pass(1_000);
       await unreject();
       expect(await status()).toMatchObject({ eraseAt });
+    });
+
+    const corrected = { PatientComments: 'corrected' };
+    const erase = (): Promise<number> => {
+      pass(2 * hourMs);
+      return scene.archive.erase();
+    };
+
+    describe.each([
+      ['retention and a note', async () => [await letGo(one), await reject('note', one)]],
+      ['a note and retention', async () => [await reject('note', one), await letGo(one)]],
+    ])('by %s is kept', (_who, hide) => {
+      // What was due before.
+      beforeEach(erase);
+
+      it.each([
+        ['the same', {}, false],
+        ['a correction', corrected, false],
+        ['the same, after it was erased', {}, true],
+        ['a correction, after it was erased', corrected, true],
+      ])('where it comes again: %s', async (_again, more, isErased) => {
+        await hide();
+        await upgrade();
+        if (isErased) expect(await erase()).toBe(1);
+        pass(1_000);
+        await send(one, 'CT1', more);
+        expect(await shown()).toEqual([other, own].sort());
+        const { sequence } = await status();
+        expect((await send(one, 'CT1', more)).status).toBe('duplicate');
+        expect(await status()).toMatchObject({ sequence, rejected: 1, eraseAt: undefined });
+        expect(await erase()).toBe(0);
+        await unreject();
+        expect(await shown()).toEqual([one, other, own].sort());
+      });
+
+      it('where it came again before the upgrade', async () => {
+        await send(one, 'CT1', corrected);
+        await hide();
+        await upgrade();
+        await sql`update intake set stored_at = ${new Date(scene.now + 1_000)}
+          where sop_instance_uid = ${one} and revision = 2`.execute(scene.here.database.db);
+        expect(await erase()).toBe(1);
+        expect(await blobsOf(one)).toBe(1);
+      });
+
+      it('where its note says since then that it is a matter of retention', async () => {
+        await hide();
+        await upgrade();
+        await rejectAs('113039', 'note', one);
+        pass(1_000);
+        await send(one, 'CT1', corrected);
+        expect(await erase()).toBe(1);
+        expect(await blobsOf(one)).toBe(1);
+      });
+
+      it('but for what a person deleted too', async () => {
+        await hide();
+        await remove();
+        await letGo(one);
+        await upgrade();
+        pass(1_000);
+        await send(one, 'CT1', corrected);
+        await erase();
+        expect(await blobsOf(one)).toBe(0);
+      });
     });
   },
 );

@@ -43,6 +43,8 @@ export interface IntakeRow {
   readonly erased_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
   /** Erased, and its blob may be there still: who erases deletes it next, also after a crash. */
   readonly erasing: ColumnType<boolean, boolean | undefined, boolean>;
+  /** When somebody last heard, after it was stored, that it is kept; null: nobody, or a version that does not say so. */
+  readonly acknowledged_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
 }
 
 /** UIDs that Callosum gave out (rule 4): known before the objects are stored anywhere. */

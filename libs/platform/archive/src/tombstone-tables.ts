@@ -87,8 +87,16 @@ export const rejectionEraseAt = sql<Date | null>`case when ${isInParts} then w.r
   when not ${isOthersTime} then w.erase_at end`;
 /** The one note that rejected it; null for several, or where nobody knows. */
 export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
+/**
+ * The same, for what decides about bytes and not about what is shown: where nobody knows, others do if no person ever hid
+ * anything of its study, for a note or retention alone is no person's word.
+ */
+export const othersAdmitAsRecorded = sql<boolean>`coalesce(${othersAdmit}, w.admits_again or not exists (
+  select 1 from tombstone t where t.site = w.site and t.study_instance_uid = w.study_instance_uid
+    and t.sequence <= w.sequence and t.effect = 'hidden' and t.reason = 'person'))`;
 /** A note keeps it hidden when it comes again, and nobody else does. */
-export const isEvidence = sql<boolean>`(not w.admits_again and ${isRejected} and ${othersAdmit} is true)`;
+export const isEvidence = sql<boolean>`(not w.admits_again and ${isRejected} and not ${rejectionAdmits}
+  and ${othersAdmitAsRecorded})`;
 /** Evidence that retention let go of: a time is retention's then, for no note has one where another keeps it. */
 export const isLetGoToo = sql<boolean>`(${isEvidence} and (w.reason = 'retention' or w.erase_at is not null
   or (w.note is null and ${rejectingNote} is not null and not ${isWithdrawn})))`;
@@ -179,6 +187,10 @@ async function createParts(db: Kysely<unknown>): Promise<void> {
     add column others_erase_at timestamptz, add column parts_at bigint`.execute(db);
 }
 
+async function createAcknowledged(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table intake add column acknowledged_at timestamptz`.execute(db);
+}
+
 export const tombstoneMigrations: Migrations = {
   '0003-tombstones': { up: createTombstones },
   '0004-withheld-instances': addIndexes({
@@ -204,4 +216,5 @@ export const tombstoneMigrations: Migrations = {
   '0011-rejection-admits': { up: createRejectionAdmits },
   '0012-others-admit': { up: createOthersAdmit },
   '0013-parts': { up: createParts },
+  '0014-acknowledged': { up: createAcknowledged },
 };
