@@ -25,7 +25,7 @@ import {
   tellStep,
   useIndex,
 } from './test-support/study-index.js';
-import { hide, kept, of, restore, uidsOf, within } from './test-support/withholding.js';
+import { byNote, hide, kept, of, restore, uidsOf, within } from './test-support/withholding.js';
 
 useIndex();
 beforeEach(clearIndex);
@@ -121,7 +121,33 @@ describe('instances that a tombstone withholds', () => {
     await kept('a', 2);
     const one = store(slice('s', 'a', 1));
     await come(one);
-    await hide(of(1, { ...one, seriesInstanceUid: uid('s/b') }));
+    await hide(byNote(of(1, { ...one, seriesInstanceUid: uid('s/b') })));
+    await tellStep(uid('s'), stated);
+    await complete();
+    expect((await changes()).at(-1)).toMatch(/^completed/);
+  });
+
+  it('count where the archive says they are, once anybody but a note names them: a row of before says what its note did', async () => {
+    const one = store(slice('s', 'a', 1));
+    await kept('a', 2);
+    await within((index) => countWithheld(index, one));
+    await hide(byNote(of(1, one)));
+    await sql`update withheld_instance set series_instance_uid = ${uid('s/b')}`.execute(database.db);
+    await hide(byNote(of(2, { ...one, seriesInstanceUid: uid('s/c') })));
+    await tellStep(uid('s'), stated);
+    await letPass(periods.quietPeriodMs);
+    expect(await sweep()).toBe(0);
+    await hide(of(3, one));
+    await tellStep(uid('s'), { ...stated, stepRevision: 3 });
+    expect(await sweep()).toBe(1);
+  });
+
+  it('count in the series in which they came first, whatever series a note and a copy name', async () => {
+    await kept('a', 2);
+    const one = store(slice('s', 'a', 1));
+    await hide(byNote(of(1, { ...one, seriesInstanceUid: uid('s/b') })));
+    await within((index) => countWithheld(index, one));
+    await within((index) => countWithheld(index, { ...one, seriesInstanceUid: uid('s/c') }));
     await tellStep(uid('s'), stated);
     await complete();
     expect((await changes()).at(-1)).toMatch(/^completed/);

@@ -17,8 +17,10 @@ export const within = <T>(work: (index: PostgresIndexTransaction) => Promise<T>)
 export const of = (sequence: number, ...stored: StoredInstance[]): Withholding => ({
   studyInstanceUid: uid('s'),
   sequence,
+  isNotes: false,
   instances: stored.map(({ seriesInstanceUid, sopInstanceUid }) => ({ seriesInstanceUid, sopInstanceUid })),
 });
+export const byNote = (withholding: Withholding): Withholding => ({ ...withholding, isNotes: true });
 export const hide = (withholding: Withholding): Promise<number> => {
   // The archive does not tell of what it hides.
   for (const { sopInstanceUid } of withholding.instances) ledger.delete(sopInstanceUid);
