@@ -19,6 +19,8 @@ beforeEach(clearIndex);
 describe('a rejection note', () => {
   const rejected: { note: string; uids: string[]; eraseAfterMs: number | null }[] = [];
   const archive = {
+    standingOf: ({ instanceRevision }: { instanceRevision: number }) =>
+      Promise.resolve(instanceRevision > 1 ? ('further' as const) : ('first' as const)),
     reject: (
       { sopInstanceUid: note }: { sopInstanceUid: string },
       instances: readonly { sopInstanceUid: string }[],
