@@ -144,6 +144,14 @@ describe.skipIf(postgres.missing)(
       expect(await shown()).toEqual([one, other].sort());
     });
 
+    it('are of the patient that the last of them says, though facts of those before it are delivered again', async () => {
+      const late = newUid();
+      await obeyOne({ instanceRevision: 1, storedAt: cameAt(1), patientId: 'P-1' }, late);
+      await obeyOne({ instanceRevision: 2, storedAt: cameAt(2), patientId: 'P-2' }, late);
+      await obeyOne({ instanceRevision: 1, storedAt: cameAt(1), patientId: 'P-1' }, late);
+      expect(awaited).toEqual(['P-1', 'P-2']);
+    });
+
     describe('in a restored database, which gives a number again', () => {
       it.each([1, 2, 3])('hide what the one names that came last: %i', async (instanceRevision) => {
         await obey(1, one);

@@ -54,6 +54,8 @@ export async function obeyNote(
   erasureGraceMs: number | null,
 ): Promise<Obeyed> {
   const standing = await archive.standingOf(note);
+  // It does not say again whose patient it meant either: the later one may have said otherwise.
+  if (standing === 'overtaken') return { hidden: 0, refused: 0, takenBack: 0 };
   const uids = note.rejected.map(({ sopInstanceUid }) => sopInstanceUid);
   const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note));
   const instances = note.rejected.filter(({ sopInstanceUid }) => !foreign.has(sopInstanceUid));
