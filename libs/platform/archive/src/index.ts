@@ -13,4 +13,6 @@ export type { TombstoneEffect, TombstoneReason } from './tombstone-tables.js';
 export type { TombstoneScope } from './kept-scope.js';
 export type { Recorded } from './mark-and-record.js';
 export type { TakenBack } from './restorable.js';
-export type { Decided, Hide, Restore, Tombstones } from './tombstones.js';
+export type { Tombstones } from './tombstones.js';
+export type { Decided, Hide, Restore } from './decided.js';
+export type { NoteDecision } from './note-decisions.js';

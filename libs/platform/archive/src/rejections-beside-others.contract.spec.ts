@@ -99,7 +99,11 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
       scene.archive.tombstones.hideInstances(scene.study, [scene.ref(one), scene.ref(other)], {
         ...{ reason: 'rejection-note', actor: 'note', eraseAfterMs: null, cause },
       });
-    const earlier = { note: 'note', isWrong: () => true, isOvertakenBy: (by: string) => by === cause };
+    const earlier = {
+      note: 'note',
+      isWrong: () => true,
+      isOvertakenBy: (by: readonly { cause: string }[]) => by.some((one) => one.cause === cause),
+    };
     expect(await scene.archive.tombstones.unreject(scene.study, earlier)).toMatchObject({ sequence: undefined });
     expect(await shown()).toEqual([]);
   });
@@ -111,7 +115,7 @@ describe.skipIf(postgres.missing)(`what others hide too${postgres.missing ? ` ($
     scene.objects.beforeMark = () => scene.archive.tombstones.unreject(scene.study, takesBack);
     const named = [one, other].map(scene.ref);
     const earlier = { reason: 'rejection-note', actor: 'note', eraseAfterMs: null, cause: `${scene.study}/2` } as const;
-    const isOvertakenBy = (by: string) => by === cause;
+    const isOvertakenBy = (by: readonly { cause: string }[]) => by.some((one) => one.cause === cause);
     for (let delivered = 0; delivered < 2; delivered++)
       expect(
         await scene.archive.tombstones.hideInstances(scene.study, named, { ...earlier, isOvertakenBy }),

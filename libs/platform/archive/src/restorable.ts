@@ -2,6 +2,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 
 import type { TombstoneScope } from './kept-scope.js';
 import { admits, type HidingWhole, isKeptFor } from './known-uids.js';
+import type { IsOvertakenBy } from './note-decisions.js';
 import type { PendingRow } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import type { WithheldInstance } from './tombstone-marks.js';
@@ -90,8 +91,7 @@ export interface TakenBack {
   readonly isWrong: (sopInstanceUid: string) => boolean;
   /** Of what rejects nothing any more: an earlier revision that comes after it hides nothing. */
   readonly cause?: string | undefined;
-  /** Of the cause of a decision of this note: it is newer than what takes back, which has nothing to say any more. */
-  readonly isOvertakenBy?: ((cause: string) => boolean) | undefined;
+  readonly isOvertakenBy?: IsOvertakenBy | undefined;
 }
 
 /** Instances of a study that this one note rejected: shown again where it alone hides them. */
@@ -99,9 +99,8 @@ export async function rejectedBy(
   db: Kysely<ArchiveTables>,
   site: string,
   studyInstanceUid: string,
-  { note, isWrong, isOvertakenBy }: TakenBack,
+  { note, isWrong }: Pick<TakenBack, 'note' | 'isWrong'>,
 ): Promise<Restorable> {
-  if (await isOvertaken(db, site, studyInstanceUid, note, isOvertakenBy)) return restorableOf([]);
   const { rows } = await sql<Row>`
     select ${seriesUid} as "seriesInstanceUid", w.sop_instance_uid as "sopInstanceUid",
       w.note is not null as shown, w.note is null as changed
@@ -130,33 +129,6 @@ export async function receivedAgain(
       return one ? [{ ...one, shown: admits(hiding, row), changed: isKeptFor(hiding, row) }] : [];
     }),
   );
-}
-
-/** Whether a decision of this note was recorded that is newer than what is asked about. */
-export async function isOvertaken(
-  db: Kysely<ArchiveTables>,
-  site: string,
-  studyInstanceUid: string,
-  note: string,
-  isOvertakenBy: TakenBack['isOvertakenBy'],
-): Promise<boolean> {
-  return isOvertakenBy !== undefined && (await causesOf(db, site, studyInstanceUid, note)).some(isOvertakenBy);
-}
-
-async function causesOf(
-  db: Kysely<ArchiveTables>,
-  site: string,
-  studyInstanceUid: string,
-  actor: string,
-): Promise<string[]> {
-  const rows = await db
-    .selectFrom('tombstone')
-    .select('cause')
-    .where('site', '=', site)
-    .where('study_instance_uid', '=', studyInstanceUid)
-    .where('actor', '=', actor)
-    .execute();
-  return rows.flatMap(({ cause }) => cause ?? []);
 }
 
 function restorableOf(rows: readonly Row[]): Restorable {

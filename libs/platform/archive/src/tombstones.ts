@@ -1,6 +1,7 @@
 import type { Logger } from '@callosum/telemetry';
 import { sql } from 'kysely';
 
+import type { Decided, Hide, Restore } from './decided.js';
 import { NothingKeptError, RejectedError, TombstonesChangedError } from './errors.js';
 import { isGoing, keptIn, mayLetGo, resultsOf, type RetentionOver, type TombstoneScope } from './kept-scope.js';
 import {
@@ -11,9 +12,10 @@ import {
   type Recorded,
   type Unplaced,
 } from './mark-and-record.js';
+import { decisionsOf, isOvertaken, type NoteDecision } from './note-decisions.js';
 import type { PendingRow } from './pending-row.js';
 import { Readmissions } from './readmissions.js';
-import { hiddenIn, isNothing, isOvertaken, isSame, receivedAgain, rejectedBy, type TakenBack } from './restorable.js';
+import { hiddenIn, isNothing, isSame, receivedAgain, rejectedBy, type TakenBack } from './restorable.js';
 import type { TombstoneMark, WithheldInstance } from './tombstone-marks.js';
 import type { Stands } from './tombstone-record.js';
 import { recordReplayed, replayedThrough, replayMarks, studiesUndecided } from './tombstone-replay.js';
@@ -21,31 +23,6 @@ import { statusOf, type TombstoneStatus } from './tombstone-status.js';
 import type { TombstoneReason } from './tombstone-tables.js';
 import { available } from './unavailable.js';
 import { whileItChanges } from './while-it-changes.js';
-
-/** Who decides, and on what. */
-export interface Decided {
-  /** Opaque: it stands in events and rows. */
-  readonly actor: string;
-  /** Sequence of the study's last tombstone as the decision was made on; 0 for none. Not given: whatever it is. */
-  readonly expectedSequence?: number | undefined;
-}
-
-export interface Hide extends Decided {
-  readonly reason: Exclude<TombstoneReason, 'received-again'>;
-  /** Document title of a rejection note, without its meaning. */
-  readonly code?: { readonly value: string; readonly scheme: string } | undefined;
-  /** A further one of the same cause changes nothing. */
-  readonly cause?: string | undefined;
-  /** Of the cause of a decision of this note: it is newer than this one, which has nothing to say any more. */
-  readonly isOvertakenBy?: ((cause: string) => boolean) | undefined;
-  /** Bytes are erased after this many milliseconds; null: never. */
-  readonly eraseAfterMs: number | null;
-}
-
-export interface Restore extends Decided {
-  /** Also what a note rejected and what Callosum withdrew; who names one instance means it whatever hides it. */
-  readonly rejected?: boolean | undefined;
-}
 
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
@@ -178,20 +155,28 @@ export class Tombstones {
    */
   async unreject(studyInstanceUid: string, takenBack: TakenBack): Promise<Recorded> {
     const { db, site } = this.parts;
+    const { note, cause, isOvertakenBy } = takenBack;
+    const overtaken = (on: typeof db) => isOvertaken(on, site, studyInstanceUid, note, isOvertakenBy);
     return whileItChanges(async (look) => {
+      if (await available(overtaken(db))) return nothingRecorded;
       const found = await available(rejectedBy(db, site, studyInstanceUid, takenBack));
       if (isNothing(found)) return nothingRecorded;
       // A person may have hidden one of them too, or the note been corrected again.
       const stands: Stands = async (trx) => {
-        look.changed = !isSame(found, await rejectedBy(trx, site, studyInstanceUid, takenBack));
+        const now = await rejectedBy(trx, site, studyInstanceUid, takenBack);
+        look.changed = !isSame(found, now) || (await overtaken(trx));
         return !look.changed;
       };
       const { instances, remaining } = found;
-      const { note, cause } = takenBack;
       const unplaced = this.#mark(studyInstanceUid, 'restored', 'rejection-note', note);
       const mark = { ...unplaced, ...(cause === undefined ? {} : { cause }), instances, remaining };
       return markAndRecord(this.parts, mark, { kind: 'last', stands });
     });
+  }
+
+  /** What was decided on a study for the revisions of a note, in that order. */
+  decisionsOf(studyInstanceUid: string, note: string): Promise<NoteDecision[]> {
+    return available(decisionsOf(this.parts.db, this.parts.site, studyInstanceUid, note));
   }
 
   /**

@@ -12,7 +12,7 @@ import type { StudyIndexTables } from './adapters/tables.js';
 import { type AwaitedRejections, type JudgeRejected, judgeRejected } from './application/judge-rejected.js';
 import { type ObeyNote, obeyNote } from './application/obey-note.js';
 import { readShown } from './application/read-instance.js';
-import { rejectionNoteOf, rejectsNoMore } from './domain/rejection-note.js';
+import { rejectionNoteOf, mayRejectNoMore } from './domain/rejection-note.js';
 import { erasureGraceMs } from './settings-tombstones.js';
 import type { StudyIndexSettings } from './settings.js';
 import { AWAITED_REJECTIONS, BLOBS, JUDGE_REJECTED, OBEY_NOTE, RETENTION, TOMBSTONES } from './tokens.js';
@@ -48,7 +48,7 @@ export const tombstoneProviders: Provider[] = [
       async (record) => {
         const note = rejectionNoteOf(record);
         if (!note) {
-          if (rejectsNoMore(record)) await archive.rejectsNothing(record);
+          if (mayRejectNoMore(record)) await archive.rejectsNothing(record);
           return;
         }
         const patients = new PostgresIndexedPatients(db);

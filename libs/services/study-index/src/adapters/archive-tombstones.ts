@@ -1,39 +1,38 @@
-import type { Archive, TakenBack } from '@callosum/archive';
+import type { Archive, NoteDecision, TakenBack } from '@callosum/archive';
 import type { Kysely } from 'kysely';
 
 import type { AgedStudy, Over, RetentionArchive } from '../application/keep-or-let-go.js';
 import type { UnrejectingArchive } from '../application/judge-rejected.js';
-import type { IndexedPatients, NoteArchive, NoteRevision } from '../application/obey-note.js';
+import type { IndexedPatients, NoteArchive, NoteRevision, Standing } from '../application/obey-note.js';
 import type { RejectedInstance, RejectionNote } from '../domain/rejection-note.js';
+import { causeOf, standingOf } from './note-revisions.js';
 import type { StudyIndexTables } from './tables.js';
 import { instancesOfOtherPatient } from './withheld.js';
 
-/** Each revision of a note is obeyed once. */
-const causeOf = (note: string, revision: number): string => (revision > 1 ? `${note}/${String(revision)}` : note);
-/** 0 for what is none of the note's. */
-const revisionOf = (note: string, cause: string): number =>
-  cause === note ? 1 : cause.startsWith(`${note}/`) ? Number(cause.slice(note.length + 1)) : 0;
-/** Facts may be delivered again, and in another order: an earlier revision overrules no later one, which is obeyed once. */
 const isOvertaken =
-  ({ sopInstanceUid, instanceRevision }: Pick<NoteRevision, 'sopInstanceUid' | 'instanceRevision'>) =>
-  (cause: string): boolean =>
-    revisionOf(sopInstanceUid, cause) > instanceRevision;
+  (revision: NoteRevision) =>
+  (decisions: readonly NoteDecision[]): boolean =>
+    standingOf(revision, decisions) === 'overtaken';
 
 /** The archive's tombstones, as the index asks for them. */
 export class ArchiveTombstones implements NoteArchive, RetentionArchive, UnrejectingArchive {
   constructor(private readonly archive: Pick<Archive, 'tombstones'>) {}
 
+  async standingOf(revision: NoteRevision): Promise<Standing> {
+    return standingOf(revision, await this.#decisionsOf(revision));
+  }
+
   async reject(
-    { studyInstanceUid, sopInstanceUid, instanceRevision, code }: RejectionNote,
+    note: RejectionNote,
     instances: readonly RejectedInstance[],
     eraseAfterMs: number | null,
   ): Promise<number> {
-    const recorded = await this.archive.tombstones.hideInstances(studyInstanceUid, instances, {
+    const recorded = await this.archive.tombstones.hideInstances(note.studyInstanceUid, instances, {
       reason: 'rejection-note',
-      code: { value: code, scheme: 'DCM' },
-      cause: causeOf(sopInstanceUid, instanceRevision),
-      isOvertakenBy: isOvertaken({ sopInstanceUid, instanceRevision }),
-      actor: sopInstanceUid,
+      code: { value: note.code, scheme: 'DCM' },
+      cause: causeOf(note, await this.#decisionsOf(note)),
+      isOvertakenBy: isOvertaken(note),
+      actor: note.sopInstanceUid,
       eraseAfterMs,
     });
     return recorded.instances;
@@ -46,8 +45,12 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
 
   /** The same of all, for a revision that is no rejection note any more. */
   async rejectsNothing(revision: NoteRevision): Promise<number> {
-    const cause = causeOf(revision.sopInstanceUid, revision.instanceRevision);
+    const cause = causeOf(revision, await this.#decisionsOf(revision));
     return this.#takeBack(revision, { isWrong: () => true, cause });
+  }
+
+  #decisionsOf({ studyInstanceUid, sopInstanceUid }: NoteRevision): Promise<NoteDecision[]> {
+    return this.archive.tombstones.decisionsOf(studyInstanceUid, sopInstanceUid);
   }
 
   async #takeBack(revision: NoteRevision, how: Pick<TakenBack, 'isWrong' | 'cause'>): Promise<number> {

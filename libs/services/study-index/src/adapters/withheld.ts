@@ -21,10 +21,13 @@ export async function withheldOf(
   return new Set(rows.map(({ sop_instance_uid }) => sop_instance_uid));
 }
 
-/** An instance that came counts in the series in which it did, whatever its rejection note says of that. */
+/**
+ * An instance that came counts in the series in which it did, whatever its rejection note says of that. Anybody else's word
+ * puts right what an older version let a note say.
+ */
 export async function recordWithholding(
   trx: Transaction<StudyIndexTables>,
-  { studyInstanceUid, sequence, instances }: Withholding,
+  { studyInstanceUid, sequence, isNotes, instances }: Withholding,
   withheld: boolean,
 ): Promise<readonly string[]> {
   const { rows } = await sql<{ uid: string }>`
@@ -38,14 +41,17 @@ export async function recordWithholding(
     group by one.sop
     on conflict (study_instance_uid, sop_instance_uid) do update
     set sequence = excluded.sequence, withheld = excluded.withheld, received = w.received or excluded.received,
-      series_instance_uid = case when w.received and not excluded.received then w.series_instance_uid
-        else excluded.series_instance_uid end
+      series_instance_uid = case when ${isNotes}::boolean and w.received and not excluded.received
+        then w.series_instance_uid else excluded.series_instance_uid end
     where w.sequence < excluded.sequence
     returning w.sop_instance_uid as uid`.execute(trx);
   return rows.map(({ uid }) => uid);
 }
 
-/** An instance came that is not indexed: whichever is known first, that it came or that it is withheld. */
+/**
+ * An instance came that is not indexed: whichever is known first, that it came or that it is withheld. A copy of what came
+ * already, in another series, moves nothing: what was stated of the first one's series would be missing there.
+ */
 export async function receiveWithheld(
   trx: Transaction<StudyIndexTables>,
   { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: ReceivedInstance,
@@ -62,9 +68,11 @@ export async function receiveWithheld(
       received: true,
     })
     .onConflict((on) =>
-      on
-        .columns(['study_instance_uid', 'sop_instance_uid'])
-        .doUpdateSet({ received: true, series_instance_uid: seriesInstanceUid }),
+      on.columns(['study_instance_uid', 'sop_instance_uid']).doUpdateSet({
+        received: true,
+        series_instance_uid: sql<string>`case when withheld_instance.received then withheld_instance.series_instance_uid
+          else excluded.series_instance_uid end`,
+      }),
     )
     .execute();
 }

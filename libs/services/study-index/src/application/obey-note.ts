@@ -2,8 +2,14 @@ import type { InstanceRecord } from '../domain/instance.js';
 import type { AwaitedRejections } from './judge-rejected.js';
 import { type RejectedInstance, type RejectionNote, rejections } from '../domain/rejection-note.js';
 
+export type NoteRevision = Pick<RejectionNote, 'studyInstanceUid' | 'sopInstanceUid' | 'instanceRevision' | 'storedAt'>;
+
+/** Of a revision: `further` corrects others, `overtaken` has nothing to say, as a later one was obeyed. */
+export type Standing = 'first' | 'further' | 'overtaken';
+
 /** Where the archive takes note of what is not to be shown. */
 export interface NoteArchive {
+  standingOf(revision: NoteRevision): Promise<Standing>;
   /**
    * Hides these instances of the study, those too that come later; once for each note, and nothing where a later revision of
    * it was obeyed. @returns how many; 0 the second time
@@ -15,8 +21,6 @@ export interface NoteArchive {
    */
   takeBack(note: NoteRevision, except: readonly RejectedInstance[]): Promise<number>;
 }
-
-export type NoteRevision = Pick<RejectionNote, 'studyInstanceUid' | 'sopInstanceUid' | 'instanceRevision'>;
 
 export interface IndexedPatients {
   /** Those of these instances that are indexed with another Patient ID, or with the same of another issuer. */
@@ -49,6 +53,9 @@ export async function obeyNote(
   note: RejectionNote,
   erasureGraceMs: number | null,
 ): Promise<Obeyed> {
+  const standing = await archive.standingOf(note);
+  // It does not say again whose patient it meant either: the later one may have said otherwise.
+  if (standing === 'overtaken') return { hidden: 0, refused: 0, takenBack: 0 };
   const uids = note.rejected.map(({ sopInstanceUid }) => sopInstanceUid);
   const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note));
   const instances = note.rejected.filter(({ sopInstanceUid }) => !foreign.has(sopInstanceUid));
@@ -57,6 +64,6 @@ export async function obeyNote(
   // Before they are hidden: what comes at this moment must find whose it is said to be.
   if (note.patientId !== '') await awaited.add(note, instances);
   const hidden = instances.length === 0 ? 0 : await archive.reject(note, instances, eraseAfterMs);
-  const takenBack = note.instanceRevision > 1 ? await archive.takeBack(note, instances) : 0;
+  const takenBack = standing === 'further' ? await archive.takeBack(note, instances) : 0;
   return { hidden, refused: foreign.size + note.elsewhere, takenBack };
 }

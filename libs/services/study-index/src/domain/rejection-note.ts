@@ -30,6 +30,8 @@ export interface RejectionNote {
   readonly sopInstanceUid: string;
   /** A corrected note under the same UID is a note of its own. */
   readonly instanceRevision: number;
+  /** When its object came. */
+  readonly storedAt: Date;
   readonly studyInstanceUid: string;
   readonly code: RejectionCode;
   readonly patientId: string;
@@ -41,9 +43,12 @@ export interface RejectionNote {
   readonly elsewhere: number;
 }
 
-/** A Key Object Selection Document of others that rejects nothing, and corrects one that perhaps did. */
-export const rejectsNoMore = (record: InstanceRecord): boolean =>
-  record.sopClassUid === keyObjectSelection && !record.issuedByCallosum && record.instanceRevision > 1;
+/**
+ * Of what is no rejection note: a Key Object Selection Document of others, which may correct one that was. Its number does
+ * not say so: a restored database counts anew.
+ */
+export const mayRejectNoMore = (record: InstanceRecord): boolean =>
+  record.sopClassUid === keyObjectSelection && !record.issuedByCallosum;
 
 /** The rejection note that an instance is; undefined for any other. */
 export function rejectionNoteOf(record: InstanceRecord): RejectionNote | undefined {
@@ -60,10 +65,11 @@ export function rejectionNoteOf(record: InstanceRecord): RejectionNote | undefin
   const others = [...evidence.flatMap(instancesOf).map((one) => one.sopInstanceUid), ...contentReferences(metadata)];
   const elsewhere = new Set(others.filter((uid) => !known.has(uid) && uid !== sopInstanceUid)).size;
   const { patientId, issuerOfPatientId } = patient;
-  const { instanceRevision } = record;
+  const { instanceRevision, storedAt } = record;
   return {
     sopInstanceUid,
     instanceRevision,
+    storedAt,
     studyInstanceUid,
     code,
     patientId,

@@ -15,6 +15,7 @@ import { BLOBS, FACTS, HEADER_MEMORY, QUIET_PERIODS } from '../tokens.js';
 import { factOf } from './imaging.events.js';
 
 const { TOMBSTONE_EFFECT_HIDDEN, TOMBSTONE_EFFECT_RESTORED } = imaging.TombstoneEffect;
+const { TOMBSTONE_REASON_REJECTION_NOTE } = imaging.TombstoneReason;
 
 /** What the archive withholds leaves the index, and what it shows again comes back. */
 @Controller()
@@ -34,7 +35,8 @@ export class TombstoneEvents {
     @Ctx() { event }: EventLogContext,
   ): Promise<void> {
     const { studyInstanceUid: study, sequence, instances } = message;
-    const withholding: Withholding = { studyInstanceUid: study, sequence: Number(sequence), instances };
+    const isNotes = message.effect === TOMBSTONE_EFFECT_HIDDEN && message.reason === TOMBSTONE_REASON_REJECTION_NOTE;
+    const withholding: Withholding = { studyInstanceUid: study, sequence: Number(sequence), isNotes, instances };
     if (message.effect === TOMBSTONE_EFFECT_HIDDEN) {
       const left = await this.facts.once(factOf(event), (index) => withholdInstances(index, withholding, this.periods));
       this.log.info({ study, instances: left ?? 0 }, 'instances.withheld');
