@@ -91,6 +91,8 @@ export interface TakenBack {
   readonly isWrong: (sopInstanceUid: string) => boolean;
   /** Of what rejects nothing any more: an earlier revision that comes after it hides nothing. */
   readonly cause?: string | undefined;
+  /** That is so where there was nothing to take back, too. */
+  readonly leavesWord?: boolean | undefined;
   readonly isOvertakenBy?: IsOvertakenBy | undefined;
 }
 

@@ -155,12 +155,14 @@ export class Tombstones {
    */
   async unreject(studyInstanceUid: string, takenBack: TakenBack): Promise<Recorded> {
     const { db, site } = this.parts;
-    const { note, cause, isOvertakenBy } = takenBack;
+    const { note, cause, leavesWord = false, isOvertakenBy } = takenBack;
     const overtaken = (on: typeof db) => isOvertaken(on, site, studyInstanceUid, note, isOvertakenBy);
     return whileItChanges(async (look) => {
       if (await available(overtaken(db))) return nothingRecorded;
       const found = await available(rejectedBy(db, site, studyInstanceUid, takenBack));
-      if (isNothing(found)) return nothingRecorded;
+      // A revision that hid something itself left its word with that, and takes it back without another.
+      const isKnown = cause !== undefined && (await isObeyed(this.parts, cause));
+      if (isNothing(found) && (isKnown || !leavesWord)) return nothingRecorded;
       // A person may have hidden one of them too, or the note been corrected again.
       const stands: Stands = async (trx) => {
         const now = await rejectedBy(trx, site, studyInstanceUid, takenBack);
@@ -169,7 +171,7 @@ export class Tombstones {
       };
       const { instances, remaining } = found;
       const unplaced = this.#mark(studyInstanceUid, 'restored', 'rejection-note', note);
-      const mark = { ...unplaced, ...(cause === undefined ? {} : { cause }), instances, remaining };
+      const mark = { ...unplaced, ...(cause === undefined || isKnown ? {} : { cause }), instances, remaining };
       return markAndRecord(this.parts, mark, { kind: 'last', stands });
     });
   }

@@ -21,6 +21,7 @@ describe('a rejection note', () => {
   const archive = {
     standingOf: ({ instanceRevision }: { instanceRevision: number }) =>
       Promise.resolve(instanceRevision > 1 ? ('further' as const) : ('first' as const)),
+    rejectsNothing: () => Promise.resolve(0),
     reject: (
       { sopInstanceUid: note }: { sopInstanceUid: string },
       instances: readonly { sopInstanceUid: string }[],

@@ -144,6 +144,45 @@ describe.skipIf(postgres.missing)(
       expect(await shown()).toEqual([one, other].sort());
     });
 
+    it('hide nothing that only one of them names that comes after a later one, of which everything is refused', async () => {
+      await obey(1, one);
+      foreign.add(one).add(other);
+      await obey(3, one);
+      expect(await shown()).toEqual([one, other].sort());
+      foreign.clear();
+      await obey(2, one, other);
+      expect(await shown()).toEqual([one, other].sort());
+    });
+
+    it('hide nothing either where that one came first, and had nothing to take back', async () => {
+      foreign.add(one);
+      await obey(2, one);
+      await obey(2, one);
+      expect((await archive.tombstones.status(study)).tombstones).toMatchObject([{ effect: 'restored', instances: 0 }]);
+      foreign.clear();
+      await obey(1, one);
+      expect(await shown()).toEqual([one, other].sort());
+      await obey(3, one);
+      await obey(2, one);
+      expect(await shown()).toEqual([other]);
+    });
+
+    it('hide nothing where that one is known from beside the blobs alone', async () => {
+      foreign.add(one);
+      await obey(2, one);
+      await restore();
+      foreign.clear();
+      await obey(1, one);
+      expect(await shown()).toEqual([one, other].sort());
+    });
+
+    it('take back what they hid themselves, delivered again when everything is refused', async () => {
+      await obey(2, one, other);
+      foreign.add(one).add(other);
+      await obey(2, one, other);
+      expect(await shown()).toEqual([one, other].sort());
+    });
+
     it('are of the patient that the last of them says, though facts of those before it are delivered again', async () => {
       const late = newUid();
       await obeyOne({ instanceRevision: 1, storedAt: cameAt(1), patientId: 'P-1' }, late);

@@ -43,17 +43,16 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
     return this.#takeBack(revision, { isWrong: (sopInstanceUid) => !kept.has(sopInstanceUid) });
   }
 
-  /** The same of all, for a revision that is no rejection note any more. */
-  async rejectsNothing(revision: NoteRevision): Promise<number> {
+  async rejectsNothing(revision: NoteRevision, leavesWord = false): Promise<number> {
     const cause = causeOf(revision, await this.#decisionsOf(revision));
-    return this.#takeBack(revision, { isWrong: () => true, cause });
+    return this.#takeBack(revision, { isWrong: () => true, cause, leavesWord });
   }
 
   #decisionsOf({ studyInstanceUid, sopInstanceUid }: NoteRevision): Promise<NoteDecision[]> {
     return this.archive.tombstones.decisionsOf(studyInstanceUid, sopInstanceUid);
   }
 
-  async #takeBack(revision: NoteRevision, how: Pick<TakenBack, 'isWrong' | 'cause'>): Promise<number> {
+  async #takeBack(revision: NoteRevision, how: Pick<TakenBack, 'isWrong' | 'cause' | 'leavesWord'>): Promise<number> {
     const { studyInstanceUid, sopInstanceUid: note } = revision;
     const takenBack = { ...how, note, isOvertakenBy: isOvertaken(revision) };
     return (await this.archive.tombstones.unreject(studyInstanceUid, takenBack)).instances;

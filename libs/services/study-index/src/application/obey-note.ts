@@ -20,6 +20,11 @@ export interface NoteArchive {
    * @returns how many
    */
   takeBack(note: NoteRevision, except: readonly RejectedInstance[]): Promise<number>;
+  /**
+   * The same of all, for a revision of which nothing is obeyed: an earlier one that comes after it hides nothing.
+   * @param leavesWord where there was nothing to take back, too
+   */
+  rejectsNothing(note: NoteRevision, leavesWord?: boolean): Promise<number>;
 }
 
 export interface IndexedPatients {
@@ -59,11 +64,14 @@ export async function obeyNote(
   const uids = note.rejected.map(({ sopInstanceUid }) => sopInstanceUid);
   const foreign = new Set(await index.ofOtherPatient(note.studyInstanceUid, uids, note));
   const instances = note.rejected.filter(({ sopInstanceUid }) => !foreign.has(sopInstanceUid));
+  const refused = foreign.size + note.elsewhere;
+  if (instances.length === 0)
+    return { hidden: 0, refused, takenBack: standing === 'further' ? await archive.rejectsNothing(note, true) : 0 };
   // What is rejected for quality or safety is evidence of that; only what was kept for long enough goes.
   const eraseAfterMs = rejections[note.code] === 'retention-expired' ? erasureGraceMs : null;
   // Before they are hidden: what comes at this moment must find whose it is said to be.
   if (note.patientId !== '') await awaited.add(note, instances);
-  const hidden = instances.length === 0 ? 0 : await archive.reject(note, instances, eraseAfterMs);
+  const hidden = await archive.reject(note, instances, eraseAfterMs);
   const takenBack = standing === 'further' ? await archive.takeBack(note, instances) : 0;
-  return { hidden, refused: foreign.size + note.elsewhere, takenBack };
+  return { hidden, refused, takenBack };
 }
