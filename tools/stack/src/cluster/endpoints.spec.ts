@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 import { freePort } from '@callosum/testing';
@@ -78,5 +78,24 @@ describe('the endpoints of a service', () => {
     two.ready = false;
     await become([one.port]);
     expect(await ask(open())).toBe('one');
+  });
+
+  it('are none that said so before they were expected, when their process of before still answered', async () => {
+    const held: ServerResponse[] = [];
+    const probes = createHttpServer((_, response) => {
+      if (held.push(response) > 1) response.writeHead(503).end();
+    });
+    probes.listen(0, '127.0.0.1');
+    await once(probes, 'listening');
+    const endpoints = new Endpoints();
+    opened.push(probes, endpoints);
+    const url = `http://127.0.0.1:${(probes.address() as AddressInfo).port}/`;
+    endpoints.watch([{ service: 'service', replica: 0, url }], 20);
+    await vi.waitFor(() => expect(held).toHaveLength(1));
+    endpoints.expect('service', 0);
+    held[0]?.writeHead(200).end();
+    // The answer has been read when the next is asked for.
+    await once(probes, 'request');
+    expect(endpoints.has('service', 0)).toBe(false);
   });
 });

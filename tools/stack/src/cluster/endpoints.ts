@@ -16,6 +16,8 @@ const probeTimeoutMs = 3_000;
 export class Endpoints {
   readonly #ready = new Set<string>();
   readonly #leaving = new Set<string>();
+  /** How often a replica was expected: what its process of before answered says nothing of the next one. */
+  readonly #expected = new Map<string, number>();
   readonly #stop = new AbortController();
   #watched = false;
 
@@ -37,8 +39,14 @@ export class Endpoints {
 
   /** A process of the replica starts: it gets connections once it says that it is ready. */
   expect(service: string, replica: number): void {
-    this.#ready.delete(nameOf(service, replica));
-    this.#leaving.delete(nameOf(service, replica));
+    const name = nameOf(service, replica);
+    this.#ready.delete(name);
+    this.#leaving.delete(name);
+    this.#expected.set(name, this.#timesExpected(name) + 1);
+  }
+
+  #timesExpected(name: string): number {
+    return this.#expected.get(name) ?? 0;
   }
 
   close(): void {
@@ -47,7 +55,9 @@ export class Endpoints {
 
   async #ask({ service, replica, url }: Probe, everyMs: number): Promise<void> {
     const { signal } = this.#stop;
+    const name = nameOf(service, replica);
     while (!signal.aborted) {
+      const before = this.#timesExpected(name);
       const good = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(probeTimeoutMs)]) }).then(
         async (response) => {
           await response.arrayBuffer();
@@ -55,8 +65,8 @@ export class Endpoints {
         },
         () => false,
       );
-      if (good) this.#ready.add(nameOf(service, replica));
-      else this.#ready.delete(nameOf(service, replica));
+      if (!good) this.#ready.delete(name);
+      else if (this.#timesExpected(name) === before) this.#ready.add(name);
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     }
   }
