@@ -20,7 +20,7 @@ export interface TombstoneRow {
   readonly code_value: string | null;
   readonly code_scheme: string | null;
   readonly actor: string;
-  /** What it stands on and is obeyed once for: the SOP Instance UID of a rejection note. */
+  /** What it stands on and is obeyed once for: a revision of a rejection note, whose SOP Instance UID it begins with. */
   readonly cause: string | null;
   readonly instance_count: number;
   readonly recorded_at: Timestamp;
