@@ -35,10 +35,13 @@ const preparing = new AsyncLocalStorage<true>();
 /** Each takes some 100 KiB of the server for as long as the connection lives; what is beyond goes unprepared. */
 const preparedMax = 64;
 
+/** What a prepared statement says that can no longer be used: feature_not_supported (its columns are others now), invalid_sql_statement_name. */
+const stale: ReadonlySet<unknown> = new Set(['0A000', '26000']);
+
 /**
  * Queries that `work` sends are prepared, once by each connection and text. PostgreSQL plans the first five of each for
- * their values, and the others once for all values: for statements only that find about as much with any value, such as one
- * row by its key, and of which there are few texts.
+ * their values, and the others once for all values where that seems no dearer: for statements only that find about as much
+ * with any value, such as one row by its key, and of which there are few texts.
  */
 export function asPrepared<T>(work: () => Promise<T>): Promise<T> {
   return preparing.run(true, work);
@@ -60,6 +63,7 @@ export class DatabaseClient extends pg.Client {
   #givenUp: DatabaseUnavailableError | undefined;
   /** Names of prepared statements by text. */
   readonly #prepared = new Map<string, string>();
+  #names = 0;
 
   constructor(config: DatabaseClientConfig) {
     // A pool's options hide the password from spreading.
@@ -94,8 +98,12 @@ export class DatabaseClient extends pg.Client {
           answered();
           (told as (...outcome: unknown[]) => void)(...outcome);
         });
-      const result = send(...this.#preparedOf(parts));
-      if (result instanceof Promise) void result.then(answered, answered);
+      const sent = this.#preparedOf(parts);
+      const result = send(...sent);
+      if (result instanceof Promise) {
+        void result.then(answered, answered);
+        if (sent !== parts) void result.catch((error: unknown) => this.#forgetStale(parts[0] as string, error));
+      }
       // A cursor's own answers are not seen: nothing here uses one.
       else answered();
       return result;
@@ -109,10 +117,15 @@ export class DatabaseClient extends pg.Client {
     let name = this.#prepared.get(text);
     if (name === undefined) {
       if (this.#prepared.size >= preparedMax) return parts;
-      name = `p${this.#prepared.size}`;
+      name = `p${this.#names++}`;
       this.#prepared.set(text, name);
     }
     return [{ name, text, values }];
+  }
+
+  /** The next of its text is prepared under another name. */
+  #forgetStale(text: string, error: unknown): void {
+    if (stale.has((error as { code?: unknown } | null)?.code)) this.#prepared.delete(text);
   }
 
   #asked(): () => void {

@@ -58,5 +58,19 @@ describe.skipIf(postgres.missing)(
       });
       expect((await divide(2)).rows).toEqual([{ n: 3 }]);
     });
+
+    it('are prepared anew where what they find has other columns than before', async () => {
+      await sql`create table changing (one int)`.execute(database.db);
+      await sql`insert into changing values (1)`.execute(database.db);
+      const all = async (): Promise<unknown> =>
+        (await asPrepared(() => sql`select * from changing`.execute(database.db))).rows;
+      expect(await all()).toEqual([{ one: 1 }]);
+      await sql`alter table changing add column two int`.execute(database.db);
+      await expect(all()).rejects.toMatchObject({ code: '0A000' });
+      expect(await all()).toEqual([{ one: 1, two: null }]);
+      await sql`deallocate all`.execute(database.db);
+      await expect(all()).rejects.toMatchObject({ code: '26000' });
+      expect(await all()).toEqual([{ one: 1, two: null }]);
+    });
   },
 );
