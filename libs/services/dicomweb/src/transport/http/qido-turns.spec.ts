@@ -37,6 +37,21 @@ describe('a QIDO-RS request among others, or of a client that takes its time,', 
     expect(given).toBe(1);
   });
 
+  it.each(['HEAD', 'GET'] as const)('is not looked for any more once it was answered (%s)', async (method) => {
+    let signal: AbortSignal | undefined;
+    door.answer = async function* (_request, given) {
+      signal ??= given;
+      await Promise.resolve();
+      for (let i = 0; i < 3; i++)
+        yield {
+          rows: [{ ...rowOf(i), dicomJson: `{"00104000":{"vr":"LT","Value":["${'x'.repeat(700_000)}"]}}` }],
+          unsupportedKeys: [],
+        };
+    };
+    expect((await door.http.inject({ method, url: '/dicom-web/studies' })).statusCode).toBe(200);
+    await expect.poll(() => signal?.aborted).toBe(true);
+  });
+
   it('that finds more than is held is sent while it is found, whole and in order', async () => {
     const comment = 'x'.repeat(700_000);
     const long = (i: number): imaging.SearchRow => ({

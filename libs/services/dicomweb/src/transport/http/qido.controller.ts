@@ -31,6 +31,9 @@ const bulkDataPath = '/dicom-web/';
 /** Attributes named in a header, which must not grow with the request. */
 const namedMax = 20;
 
+/** One for all: nobody reads where, and an error of its own with its stack would be made for every answer. */
+const closed = new DOMException('the answer has ended', 'AbortError');
+
 /** QIDO-RS, PS3.18 10.6. */
 @Controller('dicom-web')
 @UseFilters(DicomwebErrorFilter)
@@ -98,8 +101,8 @@ export class QidoController {
     const leave = this.matches.begin(asker);
     const ended = new AbortController();
     onceClosed(reply, () => {
-      // Who has the whole answer needs nothing ended.
-      if (!reply.raw.writableFinished) ended.abort();
+      // Also where all was sent: of what HEAD asks for more is found than is read.
+      ended.abort(closed);
       leave();
     });
     try {
