@@ -47,7 +47,8 @@ export async function endedBy<DB, T>(
       signal.removeEventListener('abort', onAbort);
       // Connection and mark are another one's after this, and that one's statement must not be ended.
       await ending;
-      freeMarks.push(mark);
+      // Where the server did not say that it was ended, it may still do so.
+      if (!ending) freeMarks.push(mark);
     }
   });
 }
