@@ -1,6 +1,6 @@
 import type { Clock } from '@callosum/kernel';
 import type { ObjectStore } from '@callosum/object-store';
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 
 import { classesOf, durableCopies, type KeptCopy } from './durable-classes.js';
 import type { LedgerEntry } from './pending-row.js';
@@ -34,16 +34,16 @@ export class Acknowledged {
     const durable = await durableCopies(this.parts.store, await this.#copies(sopInstanceUids));
     const kept = new Set<number>();
     for (let at = 0; at < durable.length; at += atOnce) {
-      const rows = await this.#acknowledge(durable.slice(at, at + atOnce));
-      // Hidden meanwhile, its bytes may go.
-      for (const { id, withheld } of rows) if (!withheld) kept.add(id);
+      // Hidden meanwhile, its bytes may go: nothing is promised of it.
+      for (const id of await this.#acknowledge(durable.slice(at, at + atOnce), sql`not withheld`)) kept.add(id);
     }
     return classesOf(durable.filter(({ id }) => kept.has(id)));
   }
 
   /** @returns false where it is erased by now: nothing is said of it */
   async says({ id, study_instance_uid: studyInstanceUid }: LedgerEntry): Promise<boolean> {
-    return (await this.#acknowledge([{ id, studyInstanceUid }])).length > 0;
+    // Evidence is hidden, and kept.
+    return (await this.#acknowledge([{ id, studyInstanceUid }], sql`true`)).length > 0;
   }
 
   /** Objects of instances that are kept, current or not. What a tombstone withholds is not: its bytes may go. */
@@ -65,21 +65,21 @@ export class Acknowledged {
   }
 
   /**
-   * Beside others that store into these studies, and before or after a tombstone of them. The rows are taken in one order
-   * everywhere: two that acknowledge the same wait for each other instead of deadlocking.
-   * @returns those that are not erased
+   * Beside others that store into these studies, and before or after a tombstone of them. The rows are taken in one order:
+   * two that acknowledge the same wait for each other instead of deadlocking.
+   * @returns those of which `holds` is true, and that are not erased
    */
-  #acknowledge(rows: readonly Acknowledging[]): Promise<{ id: number; withheld: boolean }[]> {
+  #acknowledge(rows: readonly Acknowledging[], holds: RawBuilder<unknown>): Promise<number[]> {
     const { db, clock } = this.parts;
     const studies = [...new Set(rows.map(({ studyInstanceUid }) => studyInstanceUid))].sort();
     return db.transaction().execute(async (trx) => {
       await sharesStudies(studies).execute(trx);
-      const acknowledged = await sql<{ id: number; withheld: boolean }>`
+      const acknowledged = await sql<{ id: number }>`
         with kept as materialized (select id from intake where id = any(${rows.map(({ id }) => id)}::bigint[])
-          and erased_at is null order by id for no key update)
+          and erased_at is null and ${holds} order by id for no key update)
         update intake set acknowledged_at = greatest(acknowledged_at, ${clock.now()}) from kept
-        where intake.id = kept.id returning intake.id, intake.withheld`.execute(trx);
-      return acknowledged.rows;
+        where intake.id = kept.id returning intake.id`.execute(trx);
+      return acknowledged.rows.map(({ id }) => id);
     });
   }
 }

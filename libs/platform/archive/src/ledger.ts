@@ -197,6 +197,16 @@ export class Ledger {
   async reissue(sopInstanceUids: readonly string[]): Promise<void> {
     if (sopInstanceUids.length === 0) return;
     await this.db.transaction().execute(async (trx) => {
+      // Rows that are taken together are taken in this order, as where many are acknowledged.
+      await trx
+        .selectFrom('intake')
+        .select('id')
+        .where('site', '=', this.site)
+        .where('sop_instance_uid', 'in', sopInstanceUids)
+        .where('issued_by_callosum', '=', false)
+        .orderBy('id')
+        .forNoKeyUpdate()
+        .execute();
       await trx
         .insertInto('issued_instances')
         .values(sopInstanceUids.map((uid) => ({ sop_instance_uid: uid })))
