@@ -55,8 +55,9 @@ export async function nextDueStudy(
 
 /**
  * Whether the tombstone `w` lets go of the row `i`. What may come again and came after it was decided, nobody let go of:
- * a backup that did not know of the decision took it for new, or said of it that it is kept. A note that keeps what retention let go of does not make it
- * retention's. What others send of a withdrawn result does not come again, and goes with the result.
+ * a backup that did not know of the decision took it for new, or said of it that it is kept. A note that keeps what
+ * retention let go of does not make it retention's. What others send of a withdrawn result does not come again, and goes
+ * with the result.
  */
 const isLetGo = sql<boolean>`(not ${othersAdmitAsRecorded}
   or (${isWithdrawn} and i.origin <> 'callosum')

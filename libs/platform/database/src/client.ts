@@ -35,7 +35,7 @@ const preparing = new AsyncLocalStorage<true>();
 /** Each takes some 100 KiB of the server for as long as the connection lives; what is beyond goes unprepared. */
 const preparedMax = 64;
 
-/** What a prepared statement says that can no longer be used: feature_not_supported (its columns are others now), invalid_sql_statement_name. */
+/** Of a prepared statement that can no longer be used: its columns are others now, or the server has forgotten it. */
 const stale: ReadonlySet<unknown> = new Set(['0A000', '26000']);
 
 /**

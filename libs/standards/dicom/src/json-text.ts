@@ -22,7 +22,10 @@ export function dicomJsonText(dataset: DicomJson): string {
 const keepsItsPlace = (tag: Tag, before: Tag | undefined): boolean =>
   tag.startsWith('0') && (before === undefined || before < tag);
 
-/** What `JSON.stringify` writes as it is to be: nearly every answer of a search is of these alone, and at once it takes a third. */
+/**
+ * What `JSON.stringify` writes as it is to be: nearly every answer of a search is of these alone, and written at once it
+ * takes a third.
+ */
 const isPlain = (element: DicomJsonElement | undefined): boolean =>
   element === undefined ||
   (element.vr !== 'SQ' && !element.bytes && element.pieces === undefined && element.fragments === undefined);

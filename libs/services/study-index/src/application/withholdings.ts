@@ -5,7 +5,10 @@ export interface Withholding {
   readonly studyInstanceUid: string;
   /** Of two about one instance the higher holds, in whatever order they come. */
   readonly sequence: number;
-  /** It is a rejection note's, which names series as it believes them; others name those in which the archive shows what they hide. */
+  /**
+   * It is a rejection note's, which names series as it believes them; others name those in which the archive shows what they
+   * hide.
+   */
   readonly isNotes: boolean;
   readonly instances: readonly { readonly seriesInstanceUid: string; readonly sopInstanceUid: string }[];
 }
