@@ -2,6 +2,7 @@ import { orSkip, startPostgres } from '@callosum/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import type { Hide } from './index.js';
 import { hourMs, RejectedStudy } from './test-support/rejected-study.js';
 
 const postgres = await orSkip(startPostgres);
@@ -10,8 +11,8 @@ describe.skipIf(postgres.missing)(
   `what a restored database said is kept${postgres.missing ? ` (${postgres.missing})` : ''}`,
   () => {
     const scene = new RejectedStudy(postgres.server);
-    const { blobsOf, letGo, pass, publish, published, reject, rejectAs } = scene;
-    const { remove, restore, send, shown, withdraw } = scene;
+    const { blobsOf, letGo, loseDecisions, pass, publish, published, reject, rejectAs } = scene;
+    const { remove, restore, send, shown, status, withdraw } = scene;
     /** Said to be kept, and beside it. */
     let one: string;
     let other: string;
@@ -28,14 +29,6 @@ describe.skipIf(postgres.missing)(
       await scene.archive.tombstones.replay();
       pass(2 * hourMs);
       return scene.archive.erase();
-    };
-    /** A backup of before all decisions about the study takes the database's place. */
-    const loseDecisions = async (): Promise<void> => {
-      const { db } = scene.here.database;
-      await sql`delete from tombstone where study_instance_uid = ${scene.study}`.execute(db);
-      await sql`delete from withheld_instance where study_instance_uid = ${scene.study}`.execute(db);
-      await sql`update intake set withheld = false where study_instance_uid = ${scene.study}`.execute(db);
-      pass(1_000);
     };
     const promised = async (...sops: string[]): Promise<string[]> =>
       [...(await scene.archive.keptClasses(sops)).keys()].sort();
@@ -60,6 +53,35 @@ describe.skipIf(postgres.missing)(
         await restore({ rejected: true });
         expect(await shown()).toEqual([one]);
       });
+    });
+
+    it('is erased at no time of retention once a note, which keeps it, speaks after that', async () => {
+      await letGo(one, other);
+      await loseDecisions();
+      await send(one);
+      await scene.archive.tombstones.replay();
+      pass(1_000);
+      await reject('note', one, other);
+      expect(await erase()).toBe(1);
+      expect([await blobsOf(one), await blobsOf(other)]).toEqual([1, 0]);
+      expect(await erase()).toBe(0);
+    });
+
+    it('is erased at the time of who decided after that, and not at an earlier one', async () => {
+      await rejectAs('113039', 'note', one, other);
+      await loseDecisions();
+      await send(one);
+      await scene.archive.tombstones.replay();
+      pass(1_000);
+      const retention: Hide = { reason: 'retention', actor: 'retention', eraseAfterMs: 10 * hourMs };
+      await scene.archive.tombstones.hideInstances(scene.study, [one, other].map(scene.ref), retention);
+      const eraseAt = new Date(scene.now + 10 * hourMs);
+      expect(await erase()).toBe(1);
+      expect([await blobsOf(one), await blobsOf(other)]).toEqual([1, 0]);
+      expect(await status()).toMatchObject({ eraseAt, erased: 1 });
+      pass(8 * hourMs);
+      expect(await erase()).toBe(1);
+      expect([await blobsOf(one), await status()]).toMatchObject([0, { erased: 2 }]);
     });
 
     it('is kept where it knew that a note has it as evidence', async () => {

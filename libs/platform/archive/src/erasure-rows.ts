@@ -1,12 +1,20 @@
 import type { Outbox } from '@callosum/event-log';
 import { newId } from '@callosum/kernel';
-import { type Kysely, type QueryExecutorProvider, sql, type Transaction } from 'kysely';
+import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql, type Transaction } from 'kysely';
 
 import type { LedgerEntry } from './pending-row.js';
 import type { ArchiveTables } from './tables.js';
 import { tellTombstone } from './tombstone-facts.js';
 import { ownStudy } from './tombstone-lock.js';
-import { isWithdrawn, othersAdmitAsRecorded, type TombstoneReason } from './tombstone-tables.js';
+import {
+  isWithdrawn,
+  othersAdmitAsRecorded,
+  othersEraseAt,
+  othersSaidAt,
+  rejectionEraseAt,
+  rejectionSaidAt,
+  type TombstoneReason,
+} from './tombstone-tables.js';
 
 /** Instances of one transaction. */
 const batchInstances = 200;
@@ -53,16 +61,27 @@ export async function nextDueStudy(
   return rows[0];
 }
 
+/** When that was decided. */
+const decidedAt = (sequence: RawBuilder<number>): RawBuilder<Date> => sql<Date>`(select t.recorded_at from tombstone t
+  where t.site = w.site and t.study_instance_uid = w.study_instance_uid and t.sequence = ${sequence})`;
+
 /**
- * Whether the tombstone `w` lets go of the row `i`. What may come again and came after it was decided, nobody let go of:
- * a backup that did not know of the decision took it for new, or said of it that it is kept. A note that keeps what
- * retention let go of does not make it retention's. What others send of a withdrawn result does not come again, and goes
+ * Whether the tombstones of `w` let go of the row `i` by now. What may come again and came after it was decided, nobody
+ * let go of: a backup that did not know of the decision took it for new, or said of it that it is kept. Asked of each word
+ * by itself: a note that keeps what retention let go of does not make it retention's, nor does a note that speaks later
+ * take at retention's time what that had to spare. What others send of a withdrawn result does not come again, and goes
  * with the result.
  */
-const isLetGo = sql<boolean>`(not ${othersAdmitAsRecorded}
+const isLetGo = (now: Date): RawBuilder<boolean> => sql<boolean>`(not ${othersAdmitAsRecorded}
   or (${isWithdrawn} and i.origin <> 'callosum')
-  or greatest(i.stored_at, i.acknowledged_at) <= (select t.recorded_at from tombstone t where t.site = w.site
-    and t.study_instance_uid = w.study_instance_uid and t.sequence = w.sequence))`;
+  or (${othersEraseAt} <= ${now} and greatest(i.stored_at, i.acknowledged_at) <= ${decidedAt(othersSaidAt)})
+  or (${rejectionEraseAt} <= ${now} and greatest(i.stored_at, i.acknowledged_at) <= ${decidedAt(rejectionSaidAt)}))`;
+
+/** Rows of the instance `w` whose bytes are kept. */
+const rowsLeft = sql`from intake i where i.site = w.site and i.study_instance_uid = w.study_instance_uid
+  and i.sop_instance_uid = w.sop_instance_uid and i.withheld and i.erased_at is null`;
+/** The later of two times, at which what the first of them spared may go. */
+const lastEraseAt = sql<Date | null>`greatest(${othersEraseAt}, ${rejectionEraseAt})`;
 
 export async function dueRows(db: QueryExecutorProvider, site: string, study: string, now: Date): Promise<DueRows> {
   const instances = (await dueInstances(db, site, study, now)).map(({ uid }) => uid);
@@ -70,7 +89,7 @@ export async function dueRows(db: QueryExecutorProvider, site: string, study: st
     select i.* from intake i join withheld_instance w on w.site = i.site
       and w.study_instance_uid = i.study_instance_uid and w.sop_instance_uid = i.sop_instance_uid
     where i.site = ${site} and i.study_instance_uid = ${study} and i.sop_instance_uid = any(${instances}::text[])
-      and i.withheld and i.erased_at is null and ${isLetGo} order by i.id`.execute(db);
+      and i.withheld and i.erased_at is null and ${isLetGo(now)} order by i.id`.execute(db);
   return { instances, entries: rows };
 }
 
@@ -115,14 +134,13 @@ export function recordErasure(
       where i.id = any(${due.entries.map(({ id }) => id)}::bigint[]) and i.sop_instance_uid = any(${uids}::text[])
         and w.site = i.site and w.study_instance_uid = i.study_instance_uid
         and w.sop_instance_uid = i.sop_instance_uid
-        and i.withheld and i.erased_at is null and ${isLetGo} returning i.*`.execute(trx);
+        and i.withheld and i.erased_at is null and ${isLetGo(now)} returning i.*`.execute(trx);
+    const isLater = sql`coalesce(${lastEraseAt} > ${now}, false) and exists (select 1 ${rowsLeft})`;
     await sql`
-      update withheld_instance w set erased = true
+      update withheld_instance w set erased = not (${isLater}),
+        erase_at = case when ${isLater} then ${lastEraseAt} else w.erase_at end
       where w.site = ${site} and w.study_instance_uid = ${study} and w.sop_instance_uid = any(${uids}::text[])
-        and not exists (select 1 from intake i where i.site = w.site and i.study_instance_uid = w.study_instance_uid
-          and i.sop_instance_uid = w.sop_instance_uid and i.withheld and i.erased_at is null and ${isLetGo})`.execute(
-      trx,
-    );
+        and not exists (select 1 ${rowsLeft} and ${isLetGo(now)})`.execute(trx);
     const [first] = rows;
     if (!first) return [];
     const reason = instances.find(({ uid }) => uid === first.sop_instance_uid)?.reason ?? 'person';

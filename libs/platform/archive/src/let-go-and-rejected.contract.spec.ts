@@ -118,11 +118,7 @@ describe.skipIf(postgres.missing)(
       await letGo(one);
       pass(1_000);
       await reject('note', one);
-      const { db } = scene.here.database;
-      await sql`delete from tombstone where study_instance_uid = ${scene.study}`.execute(db);
-      await sql`delete from withheld_instance where study_instance_uid = ${scene.study}`.execute(db);
-      await sql`update intake set withheld = false where study_instance_uid = ${scene.study}`.execute(db);
-      pass(1_000);
+      await scene.loseDecisions();
       expect((await send(one, 'CT1', corrected)).status).toBe('correction');
       await scene.archive.tombstones.replay();
       expect(await shown()).toEqual([other]);

@@ -41,12 +41,15 @@ export interface LastPlace {
  * @throws {TombstonesChangedError} when the last one is not the expected one, or what was decided on does not stand
  * @throws {SequenceTakenError}
  */
-export function recordTombstone(parts: RecordParts, mark: TombstoneMark, place: Place): Promise<number | undefined> {
+export function recordTombstone(parts: RecordParts, marked: TombstoneMark, place: Place): Promise<number | undefined> {
   const { db, outbox, site } = parts;
   return db.transaction().execute(async (trx) => {
-    const { studyInstanceUid, recordedAt, effect } = mark;
+    const { studyInstanceUid, recordedAt, effect } = marked;
     await ownStudy(trx, studyInstanceUid);
-    const sequence = await sequenceOf(trx, site, mark, place);
+    const sequence = await sequenceOf(trx, site, marked, place);
+    const mark = (await isCorrected(trx, site, marked, sequence))
+      ? { ...marked, instances: [], remaining: [] }
+      : marked;
     if (place.kind === 'last' && place.stands && !(await place.stands(trx))) throw new TombstonesChangedError();
     const inserted = await trx
       .insertInto('tombstone')
@@ -124,6 +127,31 @@ async function sequenceOf(
   if (place.expected !== undefined && place.expected !== last) throw new TombstonesChangedError();
   if (place.exact && last >= marked) throw new SequenceTakenError();
   return Math.max(marked, last + 1);
+}
+
+/**
+ * The word of a note that a later revision of it was obeyed after, which said all that the note says now: a database that
+ * lost the earlier one may have obeyed the later one before it found the mark.
+ */
+async function isCorrected(
+  trx: Transaction<ArchiveTables>,
+  site: string,
+  { studyInstanceUid, reason, actor }: TombstoneMark,
+  sequence: number,
+): Promise<boolean> {
+  if (reason !== 'rejection-note') return false;
+  const later = await trx
+    .selectFrom('tombstone')
+    .select('sequence')
+    .where('site', '=', site)
+    .where('study_instance_uid', '=', studyInstanceUid)
+    .where('sequence', '>', sequence)
+    .where('actor', '=', actor)
+    .where('reason', '=', 'rejection-note')
+    .where('cause', 'is not', null)
+    .limit(1)
+    .executeTakeFirst();
+  return later !== undefined;
 }
 
 /** The last word about a legal hold holds. */

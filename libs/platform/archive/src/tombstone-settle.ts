@@ -8,9 +8,11 @@ import {
   isWithdrawn,
   othersAdmit,
   othersEraseAt,
+  othersSaidAt,
   rejectingNote,
   rejectionAdmits,
   rejectionEraseAt,
+  rejectionSaidAt,
 } from './tombstone-tables.js';
 
 /**
@@ -42,6 +44,10 @@ export async function settleInstances(
       when not excluded.rejected then ${rejectionEraseAt}
       when ${rejectionEraseAt} is not null and excluded.rejection_erase_at is not null
         then least(${rejectionEraseAt}, excluded.rejection_erase_at) end`;
+  const rejectionSaidAtNow = sql`case when not w.withheld or excluded.rejected then excluded.rejection_said_at
+      when excluded.withheld then ${rejectionSaidAt} end`;
+  const othersSaidAtNow = sql`case when not w.withheld or excluded.others_said_at is not null
+      then excluded.others_said_at when excluded.withheld then ${othersSaidAt} end`;
   // What a note says of the series counts only of what never came.
   const seriesNow = rejects
     ? sql`case when exists (select 1 from intake i where i.site = w.site and i.sop_instance_uid = w.sop_instance_uid
@@ -51,12 +57,13 @@ export async function settleInstances(
   await sql`
     insert into withheld_instance as w (site, study_instance_uid, sop_instance_uid, series_instance_uid, sequence,
       withheld, reason, admits_again, erase_at, note, rejected, rejecting_note, rejection_admits,
-      others_admit, rejection_erase_at, others_erase_at, parts_at, withdrawn)
+      others_admit, rejection_erase_at, others_erase_at, rejection_said_at, others_said_at, parts_at, withdrawn)
     select ${site}, ${studyInstanceUid}, one.sop, one.series, ${sequence}::bigint, ${hides}::boolean,
       ${reason}, ${admitsAgain}::boolean, ${eraseAt}::timestamptz, ${note}::text,
       ${rejects}::boolean, ${note}::text, ${rejects ? admitsAgain : null}::boolean, ${othersAdmitIt}::boolean,
-      ${rejects ? eraseAt : null}::timestamptz, ${rejects ? null : eraseAt}::timestamptz, ${sequence}::bigint,
-      ${withdraws}::boolean
+      ${rejects ? eraseAt : null}::timestamptz, ${rejects ? null : eraseAt}::timestamptz,
+      ${rejects ? sequence : null}::bigint, ${hides && !rejects && !withdraws ? sequence : null}::bigint,
+      ${sequence}::bigint, ${withdraws}::boolean
     from unnest(${instances.map(({ sopInstanceUid }) => sopInstanceUid)}::text[],
       ${instances.map(({ seriesInstanceUid }) => seriesInstanceUid)}::text[]) as one (sop, series)
     on conflict (site, study_instance_uid, sop_instance_uid) do update
@@ -72,6 +79,7 @@ export async function settleInstances(
         when not excluded.rejected or ${rejectingNote} = excluded.rejecting_note then ${rejectingNote} end,
       rejection_admits = ${rejectionAdmitsNow}, others_admit = ${othersAdmitNow},
       rejection_erase_at = ${rejectionEraseAtNow}, others_erase_at = ${othersEraseAtNow},
+      rejection_said_at = ${rejectionSaidAtNow}, others_said_at = ${othersSaidAtNow},
       parts_at = excluded.parts_at,
       withdrawn = excluded.withheld and (excluded.withdrawn or (w.withheld and ${isWithdrawn}))
     where w.sequence < excluded.sequence`.execute(trx);
@@ -103,15 +111,15 @@ async function settleRemaining(
           when w.withdrawn then 'result-withdrawn' when ${othersAdmit} then 'retention' else 'person' end,
           note = null, rejected = false, rejecting_note = null, rejection_admits = null,
           admits_again = coalesce(${othersAdmit}, w.admits_again), others_admit = ${othersAdmit},
-          erase_at = ${othersEraseAt}, others_erase_at = ${othersEraseAt}`
+          erase_at = ${othersEraseAt}, others_erase_at = ${othersEraseAt}, others_said_at = ${othersSaidAt}`
       : sql`reason = ${saidAlone.reason}, note = ${saidAlone.note}, admits_again = ${saidAlone.admitsAgain},
-          erase_at = null, others_erase_at = null,
+          erase_at = null, others_erase_at = null, others_said_at = null,
           rejected = ${isRejected}, rejecting_note = case when ${isRejected} then ${rejectingNote} end,
           rejection_admits = case when ${isRejected} then ${rejectionAdmits} end, others_admit = true,
           withdrawn = ${isWithdrawn}`;
   await sql`
     update withheld_instance w set sequence = ${sequence}::bigint, parts_at = ${sequence}::bigint,
-      rejection_erase_at = null, ${said}
+      rejection_erase_at = null, rejection_said_at = null, ${said}
     where w.site = ${site} and w.study_instance_uid = ${studyInstanceUid}
       and w.sop_instance_uid = any(${remaining.map(({ sopInstanceUid }) => sopInstanceUid)}::text[])
       and w.withheld and w.sequence < ${sequence}::bigint

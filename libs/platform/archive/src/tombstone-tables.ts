@@ -58,6 +58,10 @@ export interface WithheldRow {
   readonly others_erase_at: NullableTimestampOrNone;
   /** The sequence at which the parts of `admits_again` and `erase_at` were said: behind an older version's word they say nothing. */
   readonly parts_at: ColumnType<number | null, number | null | undefined, number | null>;
+  /** The sequence of the last word of a note that stands in `rejection_erase_at`; null where nobody knows. */
+  readonly rejection_said_at: ColumnType<number | null, number | null | undefined, number | null>;
+  /** The same of persons and retention, and `others_erase_at`. */
+  readonly others_said_at: ColumnType<number | null, number | null | undefined, number | null>;
   /** Withdrawn by Callosum with its images, whoever else hides it: Callosum publishes it again. */
   readonly withdrawn: ColumnType<boolean, boolean | undefined, boolean>;
 }
@@ -85,6 +89,12 @@ export const othersEraseAt = sql<Date | null>`case when ${isInParts} then w.othe
   when ${isOthersTime} then w.erase_at end`;
 export const rejectionEraseAt = sql<Date | null>`case when ${isInParts} then w.rejection_erase_at
   when not ${isOthersTime} then w.erase_at end`;
+/**
+ * Which word said a time. Where nobody knows, the last one: a replica of the version before leaves an earlier one, and
+ * fewer bytes go then.
+ */
+export const othersSaidAt = sql<number>`coalesce(w.others_said_at, w.sequence)`;
+export const rejectionSaidAt = sql<number>`coalesce(w.rejection_said_at, w.sequence)`;
 /** The one note that rejected it; null for several, or where nobody knows. */
 export const rejectingNote = sql<string | null>`coalesce(w.rejecting_note, w.note)`;
 /**
@@ -191,6 +201,12 @@ async function createAcknowledged(db: Kysely<unknown>): Promise<void> {
   await sql`alter table intake add column acknowledged_at timestamptz`.execute(db);
 }
 
+async function createSaidAt(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table withheld_instance add column rejection_said_at bigint, add column others_said_at bigint`.execute(
+    db,
+  );
+}
+
 export const tombstoneMigrations: Migrations = {
   '0003-tombstones': { up: createTombstones },
   '0004-withheld-instances': addIndexes({
@@ -217,4 +233,5 @@ export const tombstoneMigrations: Migrations = {
   '0012-others-admit': { up: createOthersAdmit },
   '0013-parts': { up: createParts },
   '0014-acknowledged': { up: createAcknowledged },
+  '0015-said-at': { up: createSaidAt },
 };

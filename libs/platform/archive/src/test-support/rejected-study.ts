@@ -97,6 +97,15 @@ export class RejectedStudy {
   readonly restore = (how: { rejected?: true } = {}) =>
     this.archive.tombstones.restore({ studyInstanceUid: this.study }, { ...restorer, ...how });
 
+  /** A backup of before all decisions about the study takes the database's place. */
+  readonly loseDecisions = async (): Promise<void> => {
+    const { db } = this.here.database;
+    await sql`delete from tombstone where study_instance_uid = ${this.study}`.execute(db);
+    await sql`delete from withheld_instance where study_instance_uid = ${this.study}`.execute(db);
+    await sql`update intake set withheld = false where study_instance_uid = ${this.study}`.execute(db);
+    this.pass(1_000);
+  };
+
   readonly publish = (sop: string) =>
     this.archive.store(this.#bytesOf(sop), { origin: 'callosum', source: 'CALLOSUM' });
   readonly published = async (): Promise<string> => {
