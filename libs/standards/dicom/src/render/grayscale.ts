@@ -2,6 +2,7 @@ import type { DicomDataset } from '../dataset.js';
 import type { ImagePixel } from '../pixels/layout.js';
 import type { DecodedFrame } from '../pixels/native.js';
 import { modalityTransform, type ModalityTransform } from './modality.js';
+import { narrowSamples, type NarrowSamples } from './narrow-samples.js';
 import { paddingOf } from './padding.js';
 import type { Gray8 } from './picture.js';
 import { inSteps, type Steps } from './steps.js';
@@ -29,18 +30,19 @@ export function* renderGrayscale(
 ): Steps<Gray8> {
   const stored = storedValues(image, frame.samples, dataset.number('HighBit'));
   const modality = modalityTransform(dataset, frameNumber, stored);
+  const narrow = yield* narrowSamples(frame.samples);
   const isPadding = paddingOf(dataset, stored);
   const isLeftOut = (value: number): boolean => value >= firstColour || isPadding?.(value) === true;
   const voi = window
     ? windowed(window)
     : (voiOf(dataset, frameNumber, modality.min < 0) ??
-      (yield* defaultVoi(dataset, image, frame, { stored, modality, isLeftOut })));
+      (yield* defaultVoi(dataset, image, frame, { narrow, stored, modality, isLeftOut })));
   const isInverse = isInverted(dataset, frame.photometricInterpretation);
   const grey = (sample: number): number => {
     const level = Math.round(voi(modality.of(stored.of(sample))));
     return isInverse ? 255 - level : level;
   };
-  const samples = yield* frame.samples.BYTES_PER_ELEMENT <= 2 ? mappedOnce(frame, grey) : mapped(frame, grey);
+  const samples = yield* narrow ? narrow.mapped(grey) : mapped(frame, grey);
   return { kind: 'gray8', columns: frame.columns, rows: frame.rows, samples };
 }
 
@@ -52,28 +54,9 @@ function* mapped({ samples }: DecodedFrame, grey: (sample: number) => number): S
   return out;
 }
 
-/** Each sample there is has its level worked out once: an image has far fewer of them than pixels. */
-function* mappedOnce({ samples }: DecodedFrame, grey: (sample: number) => number): Steps<Uint8Array> {
-  const unknown = -1;
-  const levels = new Int16Array(0x10000).fill(unknown);
-  const out = new Uint8Array(samples.length);
-  yield* inSteps(out.length, (from, to) => {
-    for (let i = from; i < to; i++) {
-      const sample = samples[i] ?? 0;
-      const index = sample & 0xffff;
-      let level = levels[index] ?? unknown;
-      if (level === unknown) {
-        level = grey(sample);
-        levels[index] = level;
-      }
-      out[i] = level;
-    }
-  });
-  return out;
-}
-
 /** What the samples of a frame mean. */
 interface Values {
+  readonly narrow: NarrowSamples | undefined;
   readonly stored: StoredValues;
   readonly modality: ModalityTransform;
   /** Whether a Stored Pixel Value is no part of the grey image. */
@@ -89,12 +72,12 @@ function* defaultVoi(
   dataset: DicomDataset,
   image: ImagePixel,
   frame: DecodedFrame,
-  { stored, modality, isLeftOut }: Values,
+  { narrow, stored, modality, isLeftOut }: Values,
 ): Steps<Voi> {
   const isForScreens = image.bitsStored <= 8 || dataset.string('PresentationIntentType') === 'FOR PRESENTATION';
   if (isForScreens && !isFloat(frame.samples)) return ranged(modality.min, modality.max);
   let [least, greatest] = [Infinity, -Infinity];
-  const { samples } = frame;
+  const samples = narrow?.distinct ?? frame.samples;
   yield* inSteps(samples.length, (from, to) => {
     for (let i = from; i < to; i++) {
       const value = stored.of(samples[i] ?? 0);
