@@ -84,6 +84,20 @@ describe.skipIf(postgres.missing)(
       expect([await blobsOf(one), await status()]).toMatchObject([0, { erased: 2 }]);
     });
 
+    it('is erased at the time of a person who deletes it after that, and not at the one that spared it', async () => {
+      await rejectAs('113039', 'note', one, other);
+      await loseDecisions();
+      await send(one);
+      await scene.archive.tombstones.replay();
+      pass(1_000);
+      await remove({ eraseAfterMs: 10 * hourMs });
+      expect(await erase()).toBe(1);
+      expect([await blobsOf(one), await blobsOf(other)]).toEqual([1, 0]);
+      pass(8 * hourMs);
+      expect(await erase()).toBe(1);
+      expect(await blobsOf(one)).toBe(0);
+    });
+
     it('is kept where it knew that a note has it as evidence', async () => {
       await reject('note', one);
       pass(1_000);

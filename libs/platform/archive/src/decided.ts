@@ -16,6 +16,8 @@ export interface Hide extends Decided {
   /** A further one of the same cause changes nothing. */
   readonly cause?: string | undefined;
   readonly isOvertakenBy?: IsOvertakenBy | undefined;
+  /** When the revision of a note that it stands on was stored: what earlier ones said has no more to say in a replay. */
+  readonly revisedAt?: Date | undefined;
   /** Bytes are erased after this many milliseconds; null: never. */
   readonly eraseAfterMs: number | null;
 }

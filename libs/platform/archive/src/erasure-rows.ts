@@ -72,7 +72,9 @@ const decidedAt = (sequence: RawBuilder<number>): RawBuilder<Date> => sql<Date>`
  * take at retention's time what that had to spare. What others send of a withdrawn result does not come again, and goes
  * with the result.
  */
-const isLetGo = (now: Date): RawBuilder<boolean> => sql<boolean>`(not ${othersAdmitAsRecorded}
+const isLetGo = (
+  now: Date,
+): RawBuilder<boolean> => sql<boolean>`((not ${othersAdmitAsRecorded} and ${othersEraseAt} <= ${now})
   or (${isWithdrawn} and i.origin <> 'callosum')
   or (${othersEraseAt} <= ${now} and greatest(i.stored_at, i.acknowledged_at) <= ${decidedAt(othersSaidAt)})
   or (${rejectionEraseAt} <= ${now} and greatest(i.stored_at, i.acknowledged_at) <= ${decidedAt(rejectionSaidAt)}))`;

@@ -94,6 +94,8 @@ export interface TakenBack {
   /** That is so where there was nothing to take back, too. */
   readonly leavesWord?: boolean | undefined;
   readonly isOvertakenBy?: IsOvertakenBy | undefined;
+  /** When this revision of it was stored. */
+  readonly revisedAt?: Date | undefined;
 }
 
 /** Instances of a study that this one note rejected: shown again where it alone hides them. */

@@ -17,6 +17,8 @@ const markSchema = z.object({
   actor: z.string(),
   /** Obeyed once for each cause. */
   cause: z.string().optional(),
+  /** When the revision of a note that it stands on was stored. Marks of before do not say it. */
+  revisedAt: z.string().optional(),
   instances: z.array(instance),
   /** Of what is taken back: instances that stay hidden, since others hide them too. The version before passes over it. */
   remaining: z.array(instance).optional(),

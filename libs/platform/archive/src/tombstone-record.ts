@@ -5,6 +5,7 @@ import { SequenceTakenError, TombstonesChangedError } from './errors.js';
 import type { ArchiveTables } from './tables.js';
 import { tellTombstone } from './tombstone-facts.js';
 import { ownStudy } from './tombstone-lock.js';
+import { asItCounts } from './tombstone-late.js';
 import type { TombstoneMark } from './tombstone-marks.js';
 import { settleInstances } from './tombstone-settle.js';
 
@@ -47,9 +48,7 @@ export function recordTombstone(parts: RecordParts, marked: TombstoneMark, place
     const { studyInstanceUid, recordedAt, effect } = marked;
     await ownStudy(trx, studyInstanceUid);
     const sequence = await sequenceOf(trx, site, marked, place);
-    const mark = (await isCorrected(trx, site, marked, sequence))
-      ? { ...marked, instances: [], remaining: [] }
-      : marked;
+    const mark = place.kind === 'as-marked' ? await asItCounts(trx, site, marked, sequence) : marked;
     if (place.kind === 'last' && place.stands && !(await place.stands(trx))) throw new TombstonesChangedError();
     const inserted = await trx
       .insertInto('tombstone')
@@ -64,6 +63,7 @@ export function recordTombstone(parts: RecordParts, marked: TombstoneMark, place
         code_scheme: mark.code?.scheme ?? null,
         actor: mark.actor,
         cause: mark.cause ?? null,
+        revised_at: mark.revisedAt === undefined ? null : new Date(mark.revisedAt),
         instance_count: mark.instances.length,
         recorded_at: new Date(recordedAt),
       })
@@ -127,31 +127,6 @@ async function sequenceOf(
   if (place.expected !== undefined && place.expected !== last) throw new TombstonesChangedError();
   if (place.exact && last >= marked) throw new SequenceTakenError();
   return Math.max(marked, last + 1);
-}
-
-/**
- * The word of a note that a later revision of it was obeyed after, which said all that the note says now: a database that
- * lost the earlier one may have obeyed the later one before it found the mark.
- */
-async function isCorrected(
-  trx: Transaction<ArchiveTables>,
-  site: string,
-  { studyInstanceUid, reason, actor }: TombstoneMark,
-  sequence: number,
-): Promise<boolean> {
-  if (reason !== 'rejection-note') return false;
-  const later = await trx
-    .selectFrom('tombstone')
-    .select('sequence')
-    .where('site', '=', site)
-    .where('study_instance_uid', '=', studyInstanceUid)
-    .where('sequence', '>', sequence)
-    .where('actor', '=', actor)
-    .where('reason', '=', 'rejection-note')
-    .where('cause', 'is not', null)
-    .limit(1)
-    .executeTakeFirst();
-  return later !== undefined;
 }
 
 /** The last word about a legal hold holds. */

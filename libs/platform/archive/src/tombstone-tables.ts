@@ -22,6 +22,8 @@ export interface TombstoneRow {
   readonly actor: string;
   /** What it stands on and is obeyed once for: a revision of a rejection note, whose SOP Instance UID it begins with. */
   readonly cause: string | null;
+  /** When the revision of a note that it stands on was stored; null for others, and for rows of before. */
+  readonly revised_at: NullableTimestampOrNone;
   readonly instance_count: number;
   readonly recorded_at: Timestamp;
 }
@@ -202,6 +204,7 @@ async function createAcknowledged(db: Kysely<unknown>): Promise<void> {
 }
 
 async function createSaidAt(db: Kysely<unknown>): Promise<void> {
+  await sql`alter table tombstone add column revised_at timestamptz`.execute(db);
   await sql`alter table withheld_instance add column rejection_said_at bigint, add column others_said_at bigint`.execute(
     db,
   );

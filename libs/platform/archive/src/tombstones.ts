@@ -24,6 +24,9 @@ import type { TombstoneReason } from './tombstone-tables.js';
 import { available } from './unavailable.js';
 import { whileItChanges } from './while-it-changes.js';
 
+const revised = (revisedAt: Date | undefined): Pick<TombstoneMark, 'revisedAt'> =>
+  revisedAt ? { revisedAt: revisedAt.toISOString() } : {};
+
 /** Data Retention Policy Expired (PS3.16 CID 7011): such objects may come again. */
 const retentionExpired = '113039';
 
@@ -99,7 +102,7 @@ export class Tombstones {
   async #hide(
     studyInstanceUid: string,
     instances: readonly WithheldInstance[],
-    { reason, code, cause, eraseAfterMs, actor, expectedSequence }: Hide,
+    { reason, code, cause, revisedAt, eraseAfterMs, actor, expectedSequence }: Hide,
     stands?: Stands,
   ): Promise<Recorded> {
     const distinct = [...new Map(instances.map((one) => [one.sopInstanceUid, one])).values()];
@@ -109,6 +112,7 @@ export class Tombstones {
       ...this.#mark(studyInstanceUid, 'hidden', reason, actor),
       ...(code ? { code } : {}),
       ...(cause === undefined ? {} : { cause }),
+      ...revised(revisedAt),
       instances: distinct,
       admitsAgain: reason === 'retention' || reason === 'result-withdrawn' || code?.value === retentionExpired,
       eraseAt: eraseAfterMs === null ? null : new Date(now.getTime() + eraseAfterMs).toISOString(),
@@ -155,7 +159,7 @@ export class Tombstones {
    */
   async unreject(studyInstanceUid: string, takenBack: TakenBack): Promise<Recorded> {
     const { db, site } = this.parts;
-    const { note, cause, leavesWord = false, isOvertakenBy } = takenBack;
+    const { note, cause, leavesWord = false, isOvertakenBy, revisedAt } = takenBack;
     const overtaken = (on: typeof db) => isOvertaken(on, site, studyInstanceUid, note, isOvertakenBy);
     return whileItChanges(async (look) => {
       if (await available(overtaken(db))) return nothingRecorded;
@@ -170,7 +174,7 @@ export class Tombstones {
         return !look.changed;
       };
       const { instances, remaining } = found;
-      const unplaced = this.#mark(studyInstanceUid, 'restored', 'rejection-note', note);
+      const unplaced = { ...this.#mark(studyInstanceUid, 'restored', 'rejection-note', note), ...revised(revisedAt) };
       const mark = { ...unplaced, ...(cause === undefined || isKnown ? {} : { cause }), instances, remaining };
       return markAndRecord(this.parts, mark, { kind: 'last', stands });
     });

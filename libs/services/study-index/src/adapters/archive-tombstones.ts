@@ -32,6 +32,7 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
       code: { value: note.code, scheme: 'DCM' },
       cause: causeOf(note, await this.#decisionsOf(note)),
       isOvertakenBy: isOvertaken(note),
+      revisedAt: note.storedAt,
       actor: note.sopInstanceUid,
       eraseAfterMs,
     });
@@ -54,7 +55,7 @@ export class ArchiveTombstones implements NoteArchive, RetentionArchive, Unrejec
 
   async #takeBack(revision: NoteRevision, how: Pick<TakenBack, 'isWrong' | 'cause' | 'leavesWord'>): Promise<number> {
     const { studyInstanceUid, sopInstanceUid: note } = revision;
-    const takenBack = { ...how, note, isOvertakenBy: isOvertaken(revision) };
+    const takenBack = { ...how, note, isOvertakenBy: isOvertaken(revision), revisedAt: revision.storedAt };
     return (await this.archive.tombstones.unreject(studyInstanceUid, takenBack)).instances;
   }
 
