@@ -7,7 +7,7 @@ import { inSteps, type Steps } from './steps.js';
  */
 export interface NarrowSamples {
   /** Numbers that the frame has, each once. */
-  readonly distinct: readonly number[];
+  readonly distinct: Samples;
   /** @param level of a sample, 0 to 255 */
   mapped(level: (sample: number) => number): Steps<Uint8Array>;
 }
@@ -20,17 +20,14 @@ export function* narrowSamples(samples: Samples): Steps<NarrowSamples | undefine
   yield* inSteps(words.length, (from, to) => {
     mark(isThere, words, from, to);
   });
-  const isSigned = samples instanceof Int8Array || samples instanceof Int16Array;
-  const unused = 32 - 8 * words.BYTES_PER_ELEMENT;
-  const sampleOf = (word: number): number => (isSigned ? (word << unused) >> unused : word);
-  const present: number[] = [];
-  for (let word = 0; word < isThere.length; word++) if (isThere[word] === 1) present.push(word);
+  const present = placesOf(isThere, words);
+  const distinct = like(samples, present);
   return {
-    distinct: present.map(sampleOf),
+    distinct,
     *mapped(level) {
       const levels = new Uint8Array(isThere.length);
       yield* inSteps(present.length, (from, to) => {
-        for (const word of present.slice(from, to)) levels[word] = level(sampleOf(word));
+        for (let i = from; i < to; i++) levels[present[i] ?? 0] = level(distinct[i] ?? 0);
       });
       const out = new Uint8Array(words.length);
       yield* inSteps(words.length, (from, to) => {
@@ -39,6 +36,22 @@ export function* narrowSamples(samples: Samples): Steps<NarrowSamples | undefine
       return out;
     },
   };
+}
+
+/** Places that are marked, as wide as the words that marked them. */
+function placesOf(isThere: Uint8Array, words: Uint8Array | Uint16Array): Uint8Array | Uint16Array {
+  let count = 0;
+  for (const mark of isThere) count += mark;
+  const places = words.BYTES_PER_ELEMENT === 1 ? new Uint8Array(count) : new Uint16Array(count);
+  for (let place = 0, at = 0; place < isThere.length; place++) if (isThere[place] === 1) places[at++] = place;
+  return places;
+}
+
+/** The same bits with the sign that the samples have. */
+function like(samples: Samples, { buffer }: Uint8Array | Uint16Array): Samples {
+  if (samples instanceof Int8Array) return new Int8Array(buffer);
+  if (samples instanceof Int16Array) return new Int16Array(buffer);
+  return samples.BYTES_PER_ELEMENT === 1 ? new Uint8Array(buffer) : new Uint16Array(buffer);
 }
 
 /** The same bytes as numbers from 0 on, which are places in a table. */
