@@ -9,6 +9,8 @@ import type { StudyIndexTables } from './tables.js';
 
 type Db = Kysely<StudyIndexTables>;
 
+/** So few are looked at one after the other, in less than it takes to make the grams of their texts, which PostgreSQL would. */
+const fewStudies = 2_000;
 /** Keys that are asked about: a form has as many fields, and more would narrow no further. */
 const keysMax = 8;
 /** What this part of all studies matches is met among the newest; less may be nothing, for all that statistics say. */
@@ -51,6 +53,7 @@ export class RareText {
       .slice(0, keysMax);
     if (withGrams.length === 0) return [];
     const studies = await studiesIn(db, mark);
+    if (studies > 0 && studies <= fewStudies) return [];
     const grams = new Set<string>();
     for (const { key, grams: ofKey } of withGrams)
       if ((await expected(db, mark, conditionSql(key))) < Math.max(alwaysRare, commonShare * studies))
