@@ -109,14 +109,16 @@ async function printConclusion(system: System, watcher: StageWatcher, { diagnost
   for (const line of conclusion.split('\n')) if (line) printStage(watcher.elapsedMs(), 'report', line);
 }
 
+/** Addresses for a person: those of the site, which pages under another path are not, where one is set. */
 function printLinks(system: System, published?: Published): void {
+  const site = (process.env['CALLOSUM_PUBLIC_URL'] || system.dicomwebUrl).replace(/\/+$/, '');
   out('');
   if (published) {
-    out(`  viewer   ${system.dicomwebUrl}/viewer/viewer?StudyInstanceUIDs=${published.studyInstanceUid}`);
-    out(`  report   ${system.fhirUrl}/${published.diagnosticReport}`);
+    out(`  viewer   ${site}/viewer/viewer?StudyInstanceUIDs=${published.studyInstanceUid}`);
+    out(`  report   ${site}/fhir/${published.diagnosticReport}`);
   } else {
-    out(`  viewer   ${system.dicomwebUrl}/viewer/`);
-    out(`  FHIR     ${system.fhirUrl}/metadata`);
+    out(`  viewer   ${site}/viewer/`);
+    out(`  FHIR     ${site}/fhir/metadata`);
   }
   out(`  DIMSE    ${system.dimse.aeTitle} at ${system.dimse.host}:${system.dimse.port}`);
   out('');

@@ -84,6 +84,7 @@ export class ViewerController {
     const path = decode(request.url.split('?', 1)[0] ?? '').replace(/^\/viewer\/?/, '');
     if (path === 'app-config.js') return void reply.type('text/javascript; charset=utf-8').send(this.#config);
     const file = await this.#find(path);
+    if (file === 'missing') return void reply.code(404).type('text/plain; charset=utf-8').send('no such file\n');
     if (file === undefined) {
       const text = 'the viewer is not installed here (CALLOSUM_VIEWER_DIR); npm start fetches it\n';
       return void reply.code(503).type('text/plain; charset=utf-8').send(text);
@@ -104,17 +105,27 @@ export class ViewerController {
     void reply.header('content-encoding', 'gzip').send(compressed);
   }
 
-  async #find(path: string): Promise<string | undefined> {
+  /**
+   * @returns undefined where there is no viewer, 'missing' of a file that it has not, such as one that a page of another
+   *   version names: index.html in its place would be run as a script
+   */
+  async #find(path: string): Promise<string | 'missing' | undefined> {
     const index = resolve(this.#folder, 'index.html');
     const asked = resolve(this.#folder, path);
     const inside = asked.startsWith(this.#folder + sep);
-    for (const file of inside && path !== '' ? [asked, index] : [index]) {
-      const found = await stat(file).catch(() => undefined);
-      if (found?.isFile()) return file;
-    }
-    return undefined;
+    if (inside && path !== '' && (await isFile(asked))) return asked;
+    if (!(await isFile(index))) return undefined;
+    return isOfPage(path) ? index : 'missing';
   }
 }
+
+const isFile = async (path: string): Promise<boolean> => (await stat(path).catch(() => undefined))?.isFile() === true;
+
+/** A path of the viewer's own router: UIDs have points in them, and no letters behind. */
+const isOfPage = (path: string): boolean => {
+  const type = extname(path).toLowerCase();
+  return type === '.html' || types[type] === undefined;
+};
 
 function decode(path: string): string {
   try {

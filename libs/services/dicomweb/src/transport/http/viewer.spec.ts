@@ -69,6 +69,17 @@ describe('the files of the viewer', () => {
     expect(files.readFile).toHaveBeenCalledTimes(1);
   });
 
+  it('are the page for paths of its router, and 404 where a page of another version names others', async () => {
+    for (const path of ['', 'viewer', 'segmentation/1.2.840.3', 'index.html', 'gone.html']) {
+      const page = await get(path);
+      expect([page.statusCode, page.headers['content-type']], path).toEqual([200, 'text/html; charset=utf-8']);
+    }
+    for (const path of ['app.fedcba9876543210.js', 'gone.wasm', 'a/gone.css', 'gone.JS', '..%2f..%2fpackage.json']) {
+      const answer = await get(path);
+      expect([answer.statusCode, answer.payload], path).toEqual([404, 'no such file\n']);
+    }
+  });
+
   it('and its configuration name the path of a site that shares its host, and have other tags there', async () => {
     const shared = serve('https://pacs.example/imaging/');
     const get = (path: string) => shared.inject({ url: `/viewer/${path}` });
