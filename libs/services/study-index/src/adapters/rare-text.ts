@@ -52,8 +52,9 @@ export class RareText {
       .filter(({ grams }) => grams.length > 0)
       .slice(0, keysMax);
     if (withGrams.length === 0) return [];
-    const studies = await studiesIn(db, mark);
-    if (studies > 0 && studies <= fewStudies) return [];
+    // By the pages there are now: many may have come since PostgreSQL last counted.
+    const studies = await expected(db, mark, sql`true`);
+    if (studies <= fewStudies) return [];
     const grams = new Set<string>();
     for (const { key, grams: ofKey } of withGrams)
       if ((await expected(db, mark, conditionSql(key))) < Math.max(alwaysRare, commonShare * studies))
@@ -73,11 +74,4 @@ async function expected(db: Db, mark: Sql, condition: Sql): Promise<number> {
   const { rows } = await sql<{ 'QUERY PLAN': readonly [{ readonly Plan: { readonly 'Plan Rows': number } }] }>`${mark}
     explain (format json) select from study st where ${condition}`.execute(db);
   return rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0;
-}
-
-/** As many studies as there were when PostgreSQL last counted; 0 before it has. */
-async function studiesIn(db: Db, mark: Sql): Promise<number> {
-  const { rows } = await sql<{ count: number }>`${mark}
-    select greatest(reltuples, 0)::float8 as count from pg_class where oid = 'study'::regclass`.execute(db);
-  return rows[0]?.count ?? 0;
 }
