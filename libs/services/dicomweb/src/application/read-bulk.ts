@@ -6,6 +6,7 @@ import {
   DicomParseError,
   ExplicitVRLittleEndian,
   isEncapsulated,
+  nativeFrameBits,
   type ParsedHeader,
   type RangeReader,
   readItems,
@@ -15,6 +16,7 @@ import {
 import { BadRequestError, NotFoundError, TooLargeError } from '../domain/errors/door.js';
 import { BrokenObjectError } from '../domain/errors/retrieve.js';
 import { type FrameChoice, frameNotAcceptable } from '../domain/frame-choices.js';
+import { joinedFrames } from '../domain/frames.js';
 import { rangesOfPart } from '../domain/range.js';
 import type { FrameLayouts } from './frame-layouts.js';
 import { littleEndian } from './native-frames.js';
@@ -145,23 +147,22 @@ export class ReadBulk {
     }
   }
 
-  /**
-   * Decoded frames as one value (PS3.5 8.1.1), made one after the other.
-   * @throws {NotAcceptableError} where they are of single bits: the next one would begin inside a byte
-   */
+  /** Decoded frames as one value (PS3.5 8.1.1), made one after the other. */
   async #decoded(
     instance: KeptInstance,
     { first, rest, count }: ChosenBodies,
     memory: RetrieveMemory,
   ): Promise<PixelBody> {
     const { image } = await this.layouts.element(instance, memory);
-    if (image.bitsAllocated < 8) throw frameNotAcceptable(instance.transferSyntaxUid);
-    const all = async function* (): AsyncGenerator<Uint8Array> {
-      yield* (await first.open()) as AsyncIterable<Uint8Array>;
-      for await (const frame of rest) yield* (await frame.open()) as AsyncIterable<Uint8Array>;
+    // Decoded chroma takes more than the image says.
+    const frameBits = image.bitsAllocated < 8 ? nativeFrameBits(image) : first.byteCount * 8;
+    const frames = async function* (): AsyncGenerator<AsyncIterable<Uint8Array>> {
+      yield (await first.open()) as AsyncIterable<Uint8Array>;
+      for await (const frame of rest) yield (await frame.open()) as AsyncIterable<Uint8Array>;
     };
-    const open = (): Promise<Readable> => Promise.resolve(Readable.from(all(), { objectMode: false }));
-    return { byteCount: first.byteCount * count, ranged: false, open };
+    const open = (): Promise<Readable> =>
+      Promise.resolve(Readable.from(joinedFrames(frames(), frameBits), { objectMode: false }));
+    return { byteCount: Math.ceil((frameBits * count) / 8), ranged: false, open };
   }
 
   /** Ranges of the blob, or of its inflated dataset, as one value. @param vr which says how long its words are */

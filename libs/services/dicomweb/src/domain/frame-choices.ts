@@ -156,5 +156,5 @@ export const syntaxAsStored = (storedSyntax: string): string =>
 export const frameNotAcceptable = (storedSyntax: string): NotAcceptableError =>
   new NotAcceptableError(
     `the pixels are stored in transfer syntax ${storedSyntax}, as ${formAsStored(storedSyntax).mediaType}, and cannot be given ` +
-      `without loss in what is asked for: ask with transfer-syntax=* for them as they are`,
+      `without loss in what is asked for: ask for multipart/related; transfer-syntax=* for them as they are`,
   );
