@@ -4,6 +4,7 @@ import { instanceChoices, readAccept } from '../domain/accept.js';
 import { frameChoices } from '../domain/frame-choices.js';
 
 export { statedAnswers } from './answers.js';
+export { statedPixels } from './pixels.js';
 export { resources as statedResources } from './resources.js';
 
 /** What comes of an object by the transfer syntax it is stored in. */
