@@ -2,7 +2,13 @@
 import { services } from '@callosum/all-in-one/services';
 import { describeSettings } from '@callosum/config';
 import { encodedSyntaxes, nativeSyntaxes, transferSyntaxes } from '@callosum/dicom';
-import { defaultSyntaxOf, statedAnswers, statedResources, statedSyntaxes } from '@callosum/dicomweb-service';
+import {
+  defaultSyntaxOf,
+  statedAnswers,
+  statedPixels,
+  statedResources,
+  statedSyntaxes,
+} from '@callosum/dicomweb-service';
 
 import { fillTables } from './generated-tables.mjs';
 
@@ -56,7 +62,7 @@ const syntaxes = (table) =>
       'an instance stored in it leaves, when no syntax is named',
       'with `transfer-syntax=*`',
       'a frame of it, with `transfer-syntax=*`',
-      'given by name, made of others without loss',
+      'given by name, made without loss of others whose pixels it holds',
     ],
     statedSyntaxes().map(
       ({ transferSyntaxUid: uid, instanceByDefault, instanceAsStored, isAskedFor, frameAsStored }) => [
@@ -68,6 +74,16 @@ const syntaxes = (table) =>
         isAskedFor && isMade(uid) ? 'yes' : '',
       ],
     ),
+  );
+
+/** What encoders here hold. */
+const pixels = (table) =>
+  table(
+    ['pixels', ...encodedSyntaxes.map(nameOf)],
+    statedPixels().map(({ kind, transferSyntaxUids }) => [
+      kind,
+      ...encodedSyntaxes.map((uid) => (transferSyntaxUids.includes(uid) ? 'yes' : 'no')),
+    ]),
   );
 
 const frameTypes = (table) => {
@@ -99,6 +115,7 @@ const tables = {
   'retrieve-resources': resourceTable(ofService('10.4')),
   'other-resources': resourceTable(statedResources.filter(({ section }) => !section.startsWith('10.'))),
   syntaxes,
+  pixels,
   'frame-types': frameTypes,
   statuses,
   settings,

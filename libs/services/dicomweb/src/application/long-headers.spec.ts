@@ -14,10 +14,10 @@ import {
 import { deflatePiece } from '@callosum/gzip';
 import { describe, expect, it } from 'vitest';
 
+import { stepsOf } from '../domain/bulk-path.js';
 import { Blob, memoryOf, readersOf } from '../test-support/kept.js';
 import type { KeptInstance } from './ports/archive.js';
 import type { IndexedMetadata, StudyIndexReader } from './ports/index.js';
-import { stepsOf } from './read-bulk.js';
 import { isLong, type MetadataDataset, ReadMetadata } from './read-metadata.js';
 
 const frames = 24_000;

@@ -12,6 +12,7 @@ import {
 } from '@callosum/dicom';
 import { describe, expect, it } from 'vitest';
 
+import { isPixelData, stepsOf } from '../domain/bulk-path.js';
 import { BadRequestError, NotAcceptableError, NotFoundError, TooLargeError } from '../domain/errors/door.js';
 import { frameChoices } from '../domain/frame-choices.js';
 import { readAccept } from '../domain/negotiate.js';
@@ -28,7 +29,6 @@ import {
   samples,
 } from '../test-support/kept.js';
 import type { PixelBody } from './read-frames.js';
-import { isPixelData, stepsOf } from './read-bulk.js';
 
 const image: Image = { rows: 4, columns: 4, frames: 1, bitsAllocated: 16, vr: 'OW', pixels: samples(32) };
 const threeFrames: Image = { ...image, frames: 3, pixels: samples(96) };

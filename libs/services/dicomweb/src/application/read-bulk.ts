@@ -6,16 +6,22 @@ import {
   DicomParseError,
   ExplicitVRLittleEndian,
   isEncapsulated,
+  nativeFrameBits,
   type ParsedHeader,
   type RangeReader,
   readItems,
   wordBytesOf,
 } from '@callosum/dicom';
 
-import { BadRequestError, NotFoundError, TooLargeError } from '../domain/errors/door.js';
+import { isDocument } from '../domain/bulk-path.js';
+import { NotFoundError, TooLargeError } from '../domain/errors/door.js';
 import { BrokenObjectError } from '../domain/errors/retrieve.js';
-import { type FrameChoice, frameNotAcceptable } from '../domain/frame-choices.js';
+import { NotRenderableError } from '../domain/errors/rendering.js';
+import { type FrameChoice, frameNotAcceptable, valueNotAcceptable } from '../domain/frame-choices.js';
+import { joinedFrames } from '../domain/frames.js';
+import { pdf } from '../domain/picture-choices.js';
 import { rangesOfPart } from '../domain/range.js';
+import { pdfIn, saysPdf } from './encapsulated-pdf.js';
 import type { FrameLayouts } from './frame-layouts.js';
 import { littleEndian } from './native-frames.js';
 import { openRanges } from './open-ranges.js';
@@ -32,22 +38,6 @@ const framesMax = 65_536;
 const iconFragmentsMax = 1_024;
 const undefinedLength = 0xffffffff;
 const pixelDataTag = '7FE00010';
-const pixelDataTags: ReadonlySet<string> = new Set(['7FE00008', '7FE00009', pixelDataTag]);
-
-/**
- * @param path as in BulkDataURI: tags and item numbers from 0
- * @returns its steps, upper-case
- * @throws {BadRequestError}
- */
-export function stepsOf(path: string): readonly string[] {
-  if (!/^[0-9A-F]{8}(\/\d{1,6}\/[0-9A-F]{8}){0,16}$/i.test(path))
-    throw new BadRequestError('the path names no attribute');
-  return path.toUpperCase().split('/');
-}
-
-/** True for what leaves in the forms that frames do. */
-export const isPixelData = (steps: readonly string[]): boolean =>
-  steps.length === 1 && pixelDataTags.has(steps[0] ?? '');
 
 /**
  * Bulk data of one instance (PS3.18 10.4.1.1.5): values that are ranges of the blob are streamed, those of a header's size
@@ -60,7 +50,40 @@ export class ReadBulk {
     private readonly frames: ReadFrames,
   ) {}
 
-  /** Any attribute but the pixels. @throws {NotFoundError} {MemoryTakenError} {RetrieveEndedError} */
+  /**
+   * Any attribute but the pixels, in the first form that it can be had in: a document that is no PDF is octets only.
+   * @param choices best first, as `valueChoices` has them
+   * @throws {NotFoundError} {NotAcceptableError} {MemoryTakenError} {RetrieveEndedError}
+   */
+  async chosenValue(
+    instance: KeptInstance,
+    steps: readonly string[],
+    choices: readonly FrameChoice[],
+    memory: RetrieveMemory,
+  ): Promise<ChosenBodies> {
+    for (const choice of choices) {
+      const isPdf = choice.mediaType === pdf;
+      const first = isPdf ? await this.#pdf(instance, memory) : await this.value(instance, steps, memory);
+      if (first) return { choice, first, rest: nothing(), count: 1, asStored: true };
+    }
+    throw valueNotAcceptable(isDocument(steps));
+  }
+
+  /** The PDF in an object, without its padding: undefined where it is none. @throws {NotFoundError} without a document */
+  #pdf(instance: KeptInstance, memory: RetrieveMemory): Promise<PixelBody | undefined> {
+    return withHeader(this.kept, instance, memory, async (header, read) => {
+      if (!header.dataset.element('EncapsulatedDocument')) throw new NotFoundError('the attribute');
+      if (!saysPdf(header)) return undefined;
+      try {
+        return this.#ranges(instance, header, [await pdfIn(header, read)], 'OB', memory);
+      } catch (error) {
+        if (error instanceof NotRenderableError) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** As octets. @throws {NotFoundError} {MemoryTakenError} {RetrieveEndedError} */
   async value(instance: KeptInstance, steps: readonly string[], memory: RetrieveMemory): Promise<PixelBody> {
     const found = await withHeader(this.kept, instance, memory, async (header, read) => {
       const element = await elementAt(header, read, instance.byteCount, steps);
@@ -145,23 +168,22 @@ export class ReadBulk {
     }
   }
 
-  /**
-   * Decoded frames as one value (PS3.5 8.1.1), made one after the other.
-   * @throws {NotAcceptableError} where they are of single bits: the next one would begin inside a byte
-   */
+  /** Decoded frames as one value (PS3.5 8.1.1), made one after the other. */
   async #decoded(
     instance: KeptInstance,
     { first, rest, count }: ChosenBodies,
     memory: RetrieveMemory,
   ): Promise<PixelBody> {
     const { image } = await this.layouts.element(instance, memory);
-    if (image.bitsAllocated < 8) throw frameNotAcceptable(instance.transferSyntaxUid);
-    const all = async function* (): AsyncGenerator<Uint8Array> {
-      yield* (await first.open()) as AsyncIterable<Uint8Array>;
-      for await (const frame of rest) yield* (await frame.open()) as AsyncIterable<Uint8Array>;
+    // Decoded chroma takes more than the image says.
+    const frameBits = image.bitsAllocated < 8 ? nativeFrameBits(image) : first.byteCount * 8;
+    const frames = async function* (): AsyncGenerator<AsyncIterable<Uint8Array>> {
+      yield (await first.open()) as AsyncIterable<Uint8Array>;
+      for await (const frame of rest) yield (await frame.open()) as AsyncIterable<Uint8Array>;
     };
-    const open = (): Promise<Readable> => Promise.resolve(Readable.from(all(), { objectMode: false }));
-    return { byteCount: first.byteCount * count, ranged: false, open };
+    const open = (): Promise<Readable> =>
+      Promise.resolve(Readable.from(joinedFrames(frames(), frameBits), { objectMode: false }));
+    return { byteCount: Math.ceil((frameBits * count) / 8), ranged: false, open };
   }
 
   /** Ranges of the blob, or of its inflated dataset, as one value. @param vr which says how long its words are */

@@ -18,7 +18,7 @@ import {
   type InstanceChoice,
   instanceChoices,
   instanceNotAcceptable,
-  takesPlainWithoutPixels,
+  takesPlainBesides,
 } from '../domain/accept.js';
 import { NotFoundError } from '../domain/errors/door.js';
 import { BrokenObjectError } from '../domain/errors/retrieve.js';
@@ -31,8 +31,8 @@ export interface WantedInstance {
   readonly instance: KeptInstance;
   /** Best first, at least one. */
   readonly choices: readonly InstanceChoice[];
-  /** Without pixels it leaves uncompressed, though only compressed forms are accepted. */
-  readonly isPlainWithoutPixels: boolean;
+  /** What the compressed forms cannot hold leaves uncompressed, though only those are accepted. */
+  readonly isPlainBesides: boolean;
 }
 
 export interface MadeInstance extends WantedInstance {
@@ -44,6 +44,8 @@ export interface InstanceBody {
   readonly instance: KeptInstance;
   readonly transferSyntaxUid: string;
   readonly multipart: boolean;
+  /** In a form that is accepted; or uncompressed, for it has no pixels, or those that the compressed forms cannot hold. */
+  readonly given: 'as-accepted' | 'without-pixels' | 'unheld';
   /** Of what leaves as it is stored. */
   readonly byteCount?: number;
   /**
@@ -84,7 +86,8 @@ export class ReadInstances {
       let forms = ofSyntax.get(stored);
       if (!forms) {
         const choices = instanceChoices(accepted, stored, !isOne);
-        forms = { choices, isPlainWithoutPixels: !isOne && takesPlainWithoutPixels(accepted, choices) };
+        if (choices.length === 0) throw instanceNotAcceptable(instance);
+        forms = { choices, isPlainBesides: !isOne && takesPlainBesides(accepted, choices) };
         ofSyntax.set(stored, forms);
       }
       return { instance, ...forms };
@@ -94,17 +97,26 @@ export class ReadInstances {
   /**
    * Bodies in the order of the instances, each made when it is asked for. The first one is tried, and so are some of those that
    * have to be encoded, since only their image attributes say whether they can be: what is refused then is refused before the
-   * answer begins. Nothing but the verdict is kept of them.
-   * @throws {NotAcceptableError} when one of them cannot be given as accepted
+   * answer begins. Nothing but the verdict is kept of them. Of those that the forms accepted cannot hold any number is looked
+   * at, until one is found that is given as accepted.
+   * @throws {NotAcceptableError} when one of them cannot be given as accepted, or all that have pixels are given otherwise
    */
   async bodies(wanted: readonly WantedInstance[], memory: RetrieveMemory): Promise<readonly MadeInstance[]> {
     const held = new FramesHeld(memory);
     const [one, ...others] = wanted;
     const last = wanted.length - 1;
     const first = one && (await this.#body(one, memory, { held, isFirst: true, isLast: last === 0 }));
-    const doubtful = others.filter((other) => !isSure(other)).slice(0, lookedAtMax);
-    for (let at = 0; at < doubtful.length; at += lookedAtOnce)
-      await Promise.all(doubtful.slice(at, at + lookedAtOnce).map((other) => this.#body(other, memory, { held })));
+    const doubtful = others.filter((other) => !isSure(other));
+    const seen = first ? [first] : [];
+    const isUnheld = (body: InstanceBody): boolean => body.given === 'unheld';
+    const isNoneAsAccepted = (): boolean =>
+      doubtful.length === others.length && seen.some(isUnheld) && seen.every(({ given }) => given !== 'as-accepted');
+    for (let at = 0; at < doubtful.length && (at < lookedAtMax || isNoneAsAccepted()); at += lookedAtOnce) {
+      const some = doubtful.slice(at, at + lookedAtOnce);
+      seen.push(...(await Promise.all(some.map((other) => this.#body(other, memory, { held })))));
+    }
+    const unheld = seen.find(isUnheld);
+    if (unheld && isNoneAsAccepted()) throw instanceNotAcceptable(unheld.instance);
     return wanted.map((each, at) => ({
       ...each,
       make: () =>
@@ -114,7 +126,7 @@ export class ReadInstances {
 
   /** In the first of its forms that it can be had in. @throws {NotAcceptableError} {BrokenObjectError} */
   async #body(
-    { instance, choices, isPlainWithoutPixels }: WantedInstance,
+    { instance, choices, isPlainBesides }: WantedInstance,
     memory: RetrieveMemory,
     place: Place,
   ): Promise<InstanceBody> {
@@ -123,27 +135,29 @@ export class ReadInstances {
     const before = storedAt < 0 ? choices : choices.slice(0, storedAt);
     const to = [
       ...before.map(({ transferSyntaxUid }) => transferSyntaxUid),
-      ...(isPlainWithoutPixels && storedAt < 0 ? [ExplicitVRLittleEndian] : []),
+      ...(isPlainBesides && storedAt < 0 ? [ExplicitVRLittleEndian] : []),
     ];
     const tried = to.length === 0 ? undefined : await this.#transcoded(instance, to, memory, place);
     const refused = tried && isRefusal(tried) ? tried : undefined;
     const made = tried && !isRefusal(tried) ? tried : undefined;
     const chosen = before.find(({ transferSyntaxUid }) => transferSyntaxUid === made?.transferSyntaxUid);
-    if (made && (chosen || !made.hasPixels))
+    if (made && (chosen || !made.hasPixels || made.isUnheld))
       return {
         instance,
         multipart: chosen?.multipart ?? true,
+        given: chosen ? 'as-accepted' : made.hasPixels ? 'unheld' : 'without-pixels',
         transferSyntaxUid: made.transferSyntaxUid,
         open: made.open,
       };
     const choice = choices[storedAt];
-    if (!choice || (choice.ifTooLarge === true && !isTooLarge(refused))) throw instanceNotAcceptable(stored);
+    if (!choice || (choice.ifTooLarge === true && !isTooLarge(refused))) throw instanceNotAcceptable(instance);
     const { blobKey, byteCount } = instance;
     const open = (part?: BytePart): Promise<Readable> =>
       part
         ? this.kept.open(blobKey, memory.signal, { offset: part.first, length: part.last + 1 - part.first })
         : this.kept.open(blobKey, memory.signal);
-    return { instance, transferSyntaxUid: stored, multipart: choice.multipart, byteCount, open };
+    const { multipart } = choice;
+    return { instance, transferSyntaxUid: stored, multipart, given: 'as-accepted', byteCount, open };
   }
 
   /** Or why the instance cannot be had in any of these syntaxes without loss. @throws {BrokenObjectError} */
@@ -152,8 +166,8 @@ export class ReadInstances {
     to: readonly string[],
     memory: RetrieveMemory,
     { held, isFirst = false, isLast = false }: Place,
-  ): Promise<(Pick<InstanceBody, 'transferSyntaxUid' | 'open'> & { readonly hasPixels: boolean }) | Refusal> {
-    const { blobKey, sopInstanceUid, transferSyntaxUid: stored } = instance;
+  ): Promise<Transcoded | Refusal> {
+    const { blobKey, sopInstanceUid } = instance;
     const { signal } = memory;
     // Whatever is wrong with what was taken is nobody's fault who asks for it.
     const translated = (error: unknown): unknown =>
@@ -169,23 +183,25 @@ export class ReadInstances {
         { open: () => this.kept.open(blobKey, signal) },
         { to, inOrder: true, signal, limits: { framesInWorkBytesMax }, onFrame },
       );
-      const { transferSyntaxUid, hasPixels, frames } = transcoding;
+      const { transferSyntaxUid, hasPixels, isUnheld, frames } = transcoding;
       const open = async (): Promise<Readable> => {
         const chunks = fileOf(transcoding, held);
         const isBegun = (): boolean => !isFirst || frames === 0 || framesMade > 0;
         try {
           return await begun(chunks, isBegun, translated);
         } catch (error) {
-          throw isRefusal(error) ? instanceNotAcceptable(stored) : translated(error);
+          throw isRefusal(error) ? instanceNotAcceptable(instance) : translated(error);
         }
       };
-      return { transferSyntaxUid, hasPixels, open };
+      return { transferSyntaxUid, hasPixels, isUnheld, open };
     } catch (error) {
       if (isRefusal(error)) return error;
       throw translated(error);
     }
   }
 }
+
+type Transcoded = Pick<InstanceBody, 'transferSyntaxUid' | 'open'> & Pick<Transcoding, 'hasPixels' | 'isUnheld'>;
 
 /** Where an object stands in the answer. */
 interface Place {

@@ -1,17 +1,11 @@
 import type { Readable } from 'node:stream';
 
-import {
-  type DicomDataset,
-  imagePixel,
-  type ImagePixel,
-  type ParsedHeader,
-  type RangeReader,
-  renderingAttributes,
-} from '@callosum/dicom';
+import { imagePixel, type ImagePixel, type ParsedHeader, type RangeReader, renderingAttributes } from '@callosum/dicom';
 
 import { NotRenderableError } from '../domain/errors/rendering.js';
 import { type FileMediaType, mp4, pdf } from '../domain/picture-choices.js';
 import { type BytePart, rangesOfPart } from '../domain/range.js';
+import { pdfIn, saysPdf } from './encapsulated-pdf.js';
 import { openRanges } from './open-ranges.js';
 import type { ByteRange, KeptInstance, KeptInstances } from './ports/archive.js';
 import type { StoredFrame } from './ports/pixels.js';
@@ -68,7 +62,7 @@ export async function renderableOf(
   }: { readonly header: ParsedHeader; readonly read: RangeReader; readonly framesOf: FramesOf },
 ): Promise<Renderable | StoredVideo> {
   const { dataset, pixelData, transferSyntax } = header;
-  if (dataset.string('MIMETypeOfEncapsulatedDocument')?.toLowerCase() === pdf) {
+  if (saysPdf(header)) {
     const range = await pdfIn(header, read);
     return {
       kind: 'file',
@@ -131,25 +125,4 @@ export async function videoOf(
     byteCount,
     open: (until, part) => open(part ?? { first: 0, last: byteCount - 1 }, until),
   };
-}
-
-/** Before this a PDF has its header (ISO 32000-1 H.3, implementation note 13). */
-const pdfHeaderBytes = 1024;
-
-/** Where the document lies in the blob. What only says it is a PDF is none: it would be shown as whatever it is. */
-async function pdfIn({ dataset, transferSyntax }: ParsedHeader, read: RangeReader): Promise<ByteRange> {
-  const element = dataset.element('EncapsulatedDocument');
-  if (!element || transferSyntax.deflated)
-    throw new NotRenderableError('the document cannot be read out of the object');
-  const { offset, byteCount } = element.range;
-  const length = documentBytes(dataset, byteCount);
-  const head = Buffer.from(await read(offset, Math.min(length, pdfHeaderBytes)));
-  if (!head.includes('%PDF-')) throw new NotRenderableError('the document in the object is no PDF');
-  return { offset, length };
-}
-
-/** Without the padding, where the object says how long the document is (0042,0015). */
-function documentBytes(dataset: DicomDataset, valueBytes: number): number {
-  const stated = dataset.number('EncapsulatedDocumentLength');
-  return stated !== undefined && stated > 0 && stated <= valueBytes ? stated : valueBytes;
 }

@@ -27,7 +27,7 @@ export const statedAnswers: readonly StatedAnswer[] = [
   {
     status: 404,
     code: 'dicomweb.not-found',
-    when: 'what the path names is not here, was never here, or is hidden or erased',
+    when: 'what the path names is not here, was never here, or is hidden or erased; a thumbnail of a study or series without a picture, or of an image with Burned In Annotation',
   },
   { status: 405, when: 'a method that the resource has not, such as DELETE; those it has stand in `Allow`' },
   {
@@ -38,7 +38,7 @@ export const statedAnswers: readonly StatedAnswer[] = [
   {
     status: 406,
     code: 'dicomweb.not-renderable',
-    when: 'a picture of what has none: a report, a video that is no MP4, pixels that cannot be decoded or shown',
+    when: 'a picture of what has none: a report, a video that is no MP4, pixels that cannot be decoded or shown, pictures of a study or series without any; a thumbnail of an instance without a picture, of which are documents and videos too',
   },
   { status: 408, code: 'dicomweb.slow-request', when: 'a store that brings too little for too long' },
   { status: 409, when: 'a store: nothing could be kept; the reasons stand in the answer' },

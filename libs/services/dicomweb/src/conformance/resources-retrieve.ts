@@ -1,4 +1,5 @@
 import { frameMediaTypes } from '../domain/frame-choices.js';
+import { pdf } from '../domain/picture-choices.js';
 import type { Resource } from './resource.js';
 
 const study = '/dicom-web/studies/:study';
@@ -40,6 +41,8 @@ const metadata = (template: string, isOne: boolean): Resource =>
   });
 
 const pixels = [...frameMediaTypes.map(multipart), ...frameMediaTypes];
+/** Of Encapsulated Document (0042,0011). */
+const document = [multipart(pdf), pdf];
 
 /** WADO-RS. */
 export const retrieveResources: readonly Resource[] = [
@@ -50,5 +53,8 @@ export const retrieveResources: readonly Resource[] = [
   metadata(series, false),
   metadata(instance, true),
   retrieve({ template: `${instance}/frames/:frames`, section: '10.4.1.1.6', gives: pixels }, [...ranged, tooLarge]),
-  retrieve({ template: `${instance}/bulkdata/*`, section: '10.4.1.1.5', gives: pixels }, [...ranged, tooLarge]),
+  retrieve({ template: `${instance}/bulkdata/*`, section: '10.4.1.1.5', gives: [...pixels, ...document] }, [
+    ...ranged,
+    tooLarge,
+  ]),
 ];

@@ -1,10 +1,10 @@
 import { ExplicitVRLittleEndian, transferSyntaxes } from '@callosum/dicom';
 
 import { instanceChoices, readAccept } from '../domain/accept.js';
-import { NotAcceptableError } from '../domain/errors/door.js';
 import { frameChoices } from '../domain/frame-choices.js';
 
 export { statedAnswers } from './answers.js';
+export { statedPixels } from './pixels.js';
 export { resources as statedResources } from './resources.js';
 
 /** What comes of an object by the transfer syntax it is stored in. */
@@ -25,16 +25,10 @@ export interface StatedSyntax {
 export function statedSyntaxes(): StatedSyntax[] {
   const any = '; transfer-syntax=*';
   return [...transferSyntaxes.keys()].map((transferSyntaxUid) => {
-    const choices = (accept: string, stored: string): string[] => {
-      try {
-        return instanceChoices(readAccept(accept, undefined), stored, false)
-          .filter(({ ifTooLarge }) => ifTooLarge !== true)
-          .map(({ transferSyntaxUid: uid }) => uid);
-      } catch (error) {
-        if (error instanceof NotAcceptableError) return [];
-        throw error;
-      }
-    };
+    const choices = (accept: string, stored: string): string[] =>
+      instanceChoices(readAccept(accept, undefined), stored, false)
+        .filter(({ ifTooLarge }) => ifTooLarge !== true)
+        .map(({ transferSyntaxUid: uid }) => uid);
     const byName = `application/dicom; transfer-syntax=${transferSyntaxUid}`;
     return {
       transferSyntaxUid,

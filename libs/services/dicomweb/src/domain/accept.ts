@@ -68,7 +68,7 @@ export interface InstanceChoice {
  * and whatever else has no other form, of what was compressed without for what is longer than uncompressed pixels may be
  * (8.7.3). Whether it can be had in them is not asked here.
  * @param several more than one instance is answered, which only multipart/related can hold (10.4.4)
- * @throws {NotAcceptableError} when no form of answer is accepted
+ * @returns none when no form of answer is accepted
  */
 export function instanceChoices(
   accepted: readonly Accepted[],
@@ -83,17 +83,17 @@ export function instanceChoices(
         .filter((one) => isIn(range, one)),
     ),
   );
-  const given = choices
-    .map(({ transferSyntaxUid, multipart }): InstanceChoice => {
-      const isFallback =
-        isEncapsulated(transferSyntaxUid) && !isNamed(accepted, instanceIn(transferSyntaxUid, multipart));
-      const isLossless = isFallback && !transferSyntaxOf(transferSyntaxUid).lossy;
-      return { transferSyntaxUid, multipart, ...(isLossless ? { ifTooLarge: true } : {}) };
-    })
-    // For what it would stand may be refused.
-    .filter(({ ifTooLarge }, at) => ifTooLarge !== true || at > 0);
-  if (given.length === 0) throw instanceNotAcceptable(storedSyntax);
-  return given;
+  return (
+    choices
+      .map(({ transferSyntaxUid, multipart }): InstanceChoice => {
+        const isFallback =
+          isEncapsulated(transferSyntaxUid) && !isNamed(accepted, instanceIn(transferSyntaxUid, multipart));
+        const isLossless = isFallback && !transferSyntaxOf(transferSyntaxUid).lossy;
+        return { transferSyntaxUid, multipart, ...(isLossless ? { ifTooLarge: true } : {}) };
+      })
+      // For what it would stand may be refused.
+      .filter(({ ifTooLarge }, at) => ifTooLarge !== true || at > 0)
+  );
 }
 
 /** Whether it is accepted for itself, or as what is stored. */
@@ -118,17 +118,22 @@ function syntaxesMeant({ transferSyntax: asked }: Accepted, storedSyntax: string
 }
 
 /**
- * Whether an object without pixels may leave in Explicit VR Little Endian among others, where only compressed syntaxes are
- * accepted, which would be of no use to it: a CT study with its dose report is not refused for the report. RFC 9110 12.5.1
- * lets a server disregard Accept rather than answer 406; what is refused by name is not given.
+ * Whether an object may leave in Explicit VR Little Endian among others, where only compressed syntaxes are accepted that
+ * are of no use to it, or cannot hold its pixels: a CT study is not refused for its dose report or its segmentation. RFC
+ * 9110 12.5.1 lets a server disregard Accept rather than answer 406; what is refused by name is not given.
  * @param choices in which an instance is accepted
  */
-export const takesPlainWithoutPixels = (accepted: readonly Accepted[], choices: readonly InstanceChoice[]): boolean =>
+export const takesPlainBesides = (accepted: readonly Accepted[], choices: readonly InstanceChoice[]): boolean =>
   choices.every(({ transferSyntaxUid }) => transferSyntaxes.get(transferSyntaxUid)?.encapsulated === true) &&
   !accepted.some(({ quality, transferSyntax }) => quality === 0 && transferSyntax === ExplicitVRLittleEndian);
 
-export const instanceNotAcceptable = (storedSyntax: string): NotAcceptableError =>
+/** Of an instance, which is named: in a study or series nobody would know which. */
+export const instanceNotAcceptable = (instance: {
+  readonly sopInstanceUid: string;
+  readonly transferSyntaxUid: string;
+}): NotAcceptableError =>
   new NotAcceptableError(
-    `instances are given as multipart/related; type="application/dicom" (one also as application/dicom); this one is stored in ` +
-      `transfer syntax ${storedSyntax} and cannot be given in those asked for: ask with transfer-syntax=* for it as it is`,
+    `instances are given as multipart/related; type="application/dicom" (one also as application/dicom); ` +
+      `${instance.sopInstanceUid} is stored in transfer syntax ${instance.transferSyntaxUid} and cannot be given in those ` +
+      `asked for: ask with transfer-syntax=* for it as it is`,
   );

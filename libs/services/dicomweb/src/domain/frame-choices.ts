@@ -1,7 +1,8 @@
 import { ExplicitVRLittleEndian, isEncapsulated, transferSyntaxOf } from '@callosum/dicom';
 
 import { NotAcceptableError } from './errors/door.js';
-import { type Accepted, isIn, isInRange, ranked, type Representation } from './negotiate.js';
+import { type Accepted, isIn, isInRange, ranked, rankedOffers, type Representation } from './negotiate.js';
+import { pdf } from './picture-choices.js';
 
 const octetStream = 'application/octet-stream';
 const anyType = '*/*';
@@ -145,9 +146,24 @@ function formsOfType(
     .map((uid) => ({ ...formIn(uid), type: wanted, mediaType: wanted }));
 }
 
-/** Content-Type of a frame, or of the part with it (PS3.18 8.7.3.5.1). */
+const documentForm: Form = { ...octets, type: pdf, mediaType: pdf };
+
+/**
+ * The forms that a value other than Pixel Data may leave in, the client's best first (PS3.18 8.7.3.3): octets, and of an
+ * encapsulated document also PDF, for who names that. Whether it is one is not asked here.
+ * @returns none when no form is accepted
+ */
+export const valueChoices = (accepted: readonly Accepted[], isDocument: boolean): readonly FrameChoice[] =>
+  rankedOffers(
+    accepted,
+    (isDocument ? [octets, documentForm] : [octets]).flatMap((form) =>
+      [true, false].map((multipart) => ({ ...form, multipart })),
+    ),
+  );
+
+/** Content-Type of a frame or value, or of the part with it (PS3.18 8.7.3.5.1). A document has no transfer syntax. */
 export const contentTypeOf = ({ mediaType, transferSyntaxUid }: FrameChoice): string =>
-  `${mediaType}; transfer-syntax=${transferSyntaxUid}`;
+  mediaType === pdf ? mediaType : `${mediaType}; transfer-syntax=${transferSyntaxUid}`;
 
 /** The syntax that pixels leave in as they are stored: native ones little-endian, whatever VRs their dataset has. */
 export const syntaxAsStored = (storedSyntax: string): string =>
@@ -156,5 +172,10 @@ export const syntaxAsStored = (storedSyntax: string): string =>
 export const frameNotAcceptable = (storedSyntax: string): NotAcceptableError =>
   new NotAcceptableError(
     `the pixels are stored in transfer syntax ${storedSyntax}, as ${formAsStored(storedSyntax).mediaType}, and cannot be given ` +
-      `without loss in what is asked for: ask with transfer-syntax=* for them as they are`,
+      `without loss in what is asked for: ask for multipart/related; transfer-syntax=* for them as they are`,
+  );
+
+export const valueNotAcceptable = (isDocument: boolean): NotAcceptableError =>
+  new NotAcceptableError(
+    `the value is given as ${octetStream}${isDocument ? `, and as ${pdf} where it is a PDF that can be read out of the object` : ''}`,
   );

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { BadRequestError } from './errors/door.js';
-import { cutFrame, isWholeBytes, nativeSpan, readFrameList } from './frames.js';
+import { cutFrame, isWholeBytes, joinedFrames, nativeSpan, readFrameList } from './frames.js';
 
 describe('readFrameList', () => {
   it('reads numbers in their order, repeated ones too', () => {
@@ -66,6 +66,37 @@ describe('a native frame', () => {
     expect(isWholeBytes(nativeSpan(3, 16, 2), 16)).toBe(true);
   });
 });
+
+describe('frames as one value', () => {
+  it('have no gap between them, in whatever pieces they come, and nothing of what is behind their bits', async () => {
+    const frames = fc
+      .integer({ min: 1, max: 37 })
+      .chain((bits) =>
+        fc.array(fc.array(fc.boolean(), { minLength: bits, maxLength: bits }), { minLength: 1, maxLength: 9 }),
+      );
+    await fc.assert(
+      fc.asyncProperty(frames, fc.integer({ min: 1, max: 6 }), fc.boolean(), async (drawn, pieceBytes, rest) => {
+        const frameBits = drawn[0]?.length ?? 0;
+        const given = drawn.map((frame) =>
+          packed([...frame, ...Array.from({ length: (8 - (frameBits % 8)) % 8 }, () => rest)]),
+        );
+        const got: Uint8Array[] = [];
+        for await (const bytes of joinedFrames(inPieces(given, pieceBytes), frameBits)) got.push(bytes);
+        expect(got.every(({ length }) => length > 0)).toBe(true);
+        expect(new Uint8Array(Buffer.concat(got))).toEqual(packed(drawn.flat()));
+      }),
+      { seed: 8, numRuns: 200 },
+    );
+  });
+});
+
+/** Each of them in pieces of so many bytes. */
+async function* inPieces(all: readonly Uint8Array[], byteCount: number): AsyncGenerator<AsyncIterable<Uint8Array>> {
+  for (const bytes of all)
+    yield (async function* () {
+      for (let at = 0; at < bytes.length; at += byteCount) yield bytes.subarray(at, at + byteCount);
+    })();
+}
 
 /** PS3.5 8.1.1: the first bit is the lowest of the first byte. */
 function packed(bits: readonly boolean[]): Uint8Array {

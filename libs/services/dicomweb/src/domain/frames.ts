@@ -57,3 +57,56 @@ export function cutFrame(bytes: Uint8Array, { skippedBits }: NativeSpan, frameBi
   if (used > 0) frame[frame.length - 1] = (frame[frame.length - 1] ?? 0) & ((1 << used) - 1);
   return frame;
 }
+
+/**
+ * Frames as one value without a gap between them (PS3.5 8.1.1): where one ends inside a byte, the next goes on in it.
+ * @param frames their bytes in pieces, each frame beginning at a byte
+ * @param frameBits bits of one frame
+ */
+export async function* joinedFrames(
+  frames: AsyncIterable<AsyncIterable<Uint8Array>>,
+  frameBits: number,
+): AsyncGenerator<Uint8Array> {
+  let begun: BegunByte = { bits: 0, value: 0 };
+  for await (const frame of frames) {
+    let left = frameBits;
+    for await (const piece of frame) {
+      const bits = Math.min(left, piece.length * 8);
+      left -= bits;
+      if (bits === 0) continue;
+      if (begun.bits === 0 && bits % 8 === 0) {
+        yield piece.subarray(0, bits / 8);
+        continue;
+      }
+      const joined = joinedTo(begun, piece, bits);
+      ({ begun } = joined);
+      if (joined.bytes.length > 0) yield joined.bytes;
+    }
+  }
+  if (begun.bits > 0) yield Uint8Array.of(begun.value);
+}
+
+/** A byte of which only the lowest bits are known. */
+interface BegunByte {
+  readonly bits: number;
+  readonly value: number;
+}
+
+/** The bytes that bits make behind those of a byte that is begun, and the one that they leave begun. */
+function joinedTo(
+  { bits: begunBits, value }: BegunByte,
+  piece: Uint8Array,
+  bits: number,
+): { readonly bytes: Uint8Array; readonly begun: BegunByte } {
+  const all = begunBits + bits;
+  const bytes = new Uint8Array(Math.ceil(all / 8));
+  bytes[0] = value;
+  for (let i = 0; i * 8 < bits; i++) {
+    const used = Math.min(8, bits - i * 8);
+    const byte = (piece[i] ?? 0) & ((1 << used) - 1);
+    bytes[i] = (bytes[i] ?? 0) | (byte << begunBits);
+    if (i + 1 < bytes.length) bytes[i + 1] = byte >> (8 - begunBits);
+  }
+  const whole = Math.floor(all / 8);
+  return { bytes: bytes.subarray(0, whole), begun: { bits: all % 8, value: all % 8 > 0 ? (bytes[whole] ?? 0) : 0 } };
+}

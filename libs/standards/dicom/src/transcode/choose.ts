@@ -1,4 +1,6 @@
 import { CallosumError } from '@callosum/kernel';
+import { DicomTranscodeError } from '../errors.js';
+import { encodedSyntaxes } from '../pixels/encode.js';
 import { HTJ2KLossless, JPEG2000Lossless, JPEGLossless, JPEGLSLossless, RLELossless } from '../transfer-syntax.js';
 import type { ObjectFacts } from './facts.js';
 import type { TranscodeLimits } from './limits.js';
@@ -31,12 +33,19 @@ export function transferSyntaxesFor(
 }
 
 /** Whether an object can be given in a syntax without loss, as far as its attributes tell. */
-export function isPossible(facts: ObjectFacts, uid: string, limits: TranscodeLimits): boolean {
+export const isPossible = (facts: ObjectFacts, uid: string, limits: TranscodeLimits): boolean =>
+  whyImpossible(facts, uid, limits) === undefined;
+
+/** True when an encoder here writes the syntax and cannot hold what the object has, which is not broken for that. */
+export const isUnheld = (facts: ObjectFacts, uid: string, limits: TranscodeLimits): boolean =>
+  encodedSyntaxes.includes(uid) && whyImpossible(facts, uid, limits) instanceof DicomTranscodeError;
+
+function whyImpossible(facts: ObjectFacts, uid: string, limits: TranscodeLimits): CallosumError | undefined {
   try {
     planTranscoding(facts, uid, limits);
-    return true;
+    return undefined;
   } catch (error) {
-    if (error instanceof CallosumError) return false;
+    if (error instanceof CallosumError) return error;
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { decodeEncodedFrame, decodedPhotometric, isDecoded } from '../pixels/dec
 import { nativeFrameBits } from '../pixels/layout.js';
 import { DicomTranscodeError } from '../errors.js';
 import { writeFileMeta, type WriteOptions } from '../write.js';
-import { isPossible, transferSyntaxesFor } from './choose.js';
+import { isPossible, isUnheld, transferSyntaxesFor } from './choose.js';
 import { readFacts, type IconFacts, type ObjectFacts } from './facts.js';
 import { defaultTranscodeLimits, type TranscodeLimits } from './limits.js';
 import { frameWorkBytes } from './pixel-data.js';
@@ -33,6 +33,8 @@ export interface Transcoding {
   readonly transferSyntaxUid: string;
   /** It has Pixel Data, or floating-point pixels. */
   readonly hasPixels: boolean;
+  /** One of the syntaxes asked for is written here, and cannot hold it: single bits, floating point, or no pixels at all. */
+  readonly isUnheld: boolean;
   /** Frames that are decoded or encoded; 0 where they are copied, or are none. */
   readonly frames: number;
   /** Bytes that they take at most while they are worked on, and what one takes that is done. */
@@ -82,6 +84,7 @@ export async function transcode(source: TranscodeSource, options: TranscodeOptio
     fromTransferSyntaxUid: facts.transferSyntax.uid,
     transferSyntaxUid: plan.to.uid,
     hasPixels: facts.pixels !== undefined,
+    isUnheld: wanted.some((uid) => isUnheld(facts, uid, limits)),
     frames: image?.frames ?? 0,
     frameWorkBytes: image ? frameWorkBytes(image, limits) : 0,
     frameBytes: image ? Math.ceil(nativeFrameBits(image) / 8) : 0,

@@ -1,12 +1,12 @@
-import { ExplicitVRLittleEndian } from '@callosum/dicom';
 import { PLATFORM_SETTINGS, type PlatformSettings } from '@callosum/runtime';
 import { Controller, Get, Inject, Param, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-import { isPixelData, ReadBulk, stepsOf } from '../../application/read-bulk.js';
-import { type ChosenBodies, type PixelBody, ReadFrames } from '../../application/read-frames.js';
+import { ReadBulk } from '../../application/read-bulk.js';
+import { ReadFrames } from '../../application/read-frames.js';
 import { baseUrlOf } from '../../domain/base-url.js';
-import { type FrameChoice, frameChoices, frameNotAcceptable } from '../../domain/frame-choices.js';
+import { isDocument, isPixelData, stepsOf } from '../../domain/bulk-path.js';
+import { frameChoices, frameNotAcceptable, valueChoices, valueNotAcceptable } from '../../domain/frame-choices.js';
 import { acceptedBy } from './accepted-by.js';
 import { Answers, decidedAnswer, isDecided } from './answer.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
@@ -36,32 +36,22 @@ export class BulkDataController {
     return this.answers.send(request, reply, async (retrieve) => {
       const instance = await this.frames.instance(instanceOf(path));
       const steps = stepsOf(/\/bulkdata\/([^?]*)/.exec(request.url)?.[1] ?? '');
-      // Pixel Data leaves as frames do; any other value as octets.
+      // Pixel Data leaves as frames do; any other value as octets, or the document that it is.
       const isPixels = isPixelData(steps);
-      const stored = isPixels ? instance.transferSyntaxUid : ExplicitVRLittleEndian;
-      const accepted = frameChoices(acceptedBy(request), stored, false);
-      const choices = isPixels ? accepted : accepted.filter(isOctets);
+      const { transferSyntaxUid: stored } = instance;
+      const accepted = acceptedBy(request);
+      const choices = isPixels ? frameChoices(accepted, stored, false) : valueChoices(accepted, isDocument(steps));
       const [best] = choices;
-      if (!best) throw frameNotAcceptable(stored);
+      if (!best) throw isPixels ? frameNotAcceptable(stored) : valueNotAcceptable(isDocument(steps));
       const ofInstance = instanceUrl(baseUrlOf(request, this.platform.CALLOSUM_PUBLIC_URL), instance);
       const url = `${ofInstance}/bulkdata/${steps.join('/')}`;
       const etag = pixelsETag(instance, choices, [url]);
       if (isDecided(request, etag)) return decidedAnswer(best.mediaType, etag, vary);
       const chosen = isPixels
         ? await this.bulk.pixelData(instance, steps[0] ?? '', choices, retrieve)
-        : one(best, await this.bulk.value(instance, steps, retrieve));
+        : await this.bulk.chosenValue(instance, steps, choices, retrieve);
       // Each part is named as the metadata name the value, also of several code streams.
       return { ...(await bodyOf(chosen, () => url)), etag, vary };
     });
   }
 }
-
-const isOctets = ({ transferSyntaxUid }: FrameChoice): boolean => transferSyntaxUid === ExplicitVRLittleEndian;
-
-const one = (choice: FrameChoice, first: PixelBody): ChosenBodies => ({
-  choice,
-  first,
-  rest: (async function* () {})(),
-  count: 1,
-  asStored: true,
-});

@@ -105,10 +105,10 @@ function etagOf(wanted: readonly WantedInstance[], baseUrl: string): string {
     ...lists.map((choices) =>
       choices.map(({ transferSyntaxUid, multipart }) => `${transferSyntaxUid} ${String(multipart)}`).join(),
     ),
-    ...wanted.flatMap(({ instance: { blobKey }, choices, isPlainWithoutPixels }) => [
+    ...wanted.flatMap(({ instance: { blobKey }, choices, isPlainBesides }) => [
       blobKey,
       numberOf.get(choices) ?? '',
-      String(isPlainWithoutPixels),
+      String(isPlainBesides),
     ]),
   ];
   const isExact = areAsStored(wanted) && wanted.every(({ choices: [best] }) => best?.multipart === false);

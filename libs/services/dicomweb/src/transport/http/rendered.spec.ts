@@ -203,7 +203,7 @@ describe('a PDF in an object', () => {
     expect((await get({ ...takesPdf, 'if-match': '"another"' })).statusCode).toBe(412);
     expect((await get({ accept: 'image/png' })).statusCode).toBe(406);
     expect((await get(takesPdf, 'frames/1/rendered')).statusCode).toBe(406);
-    expect((await get({}, 'thumbnail')).statusCode).toBe(404);
+    expect((await get({}, 'thumbnail')).statusCode).toBe(406);
   });
 
   it.each([
@@ -235,7 +235,7 @@ describe('video in an object', () => {
     expect([part.statusCode, part.payload]).toEqual([206, 'ftyp']);
     expect((await get({ accept: 'image/jpeg' })).statusCode).toBe(406);
     expect((await get({}, '1.4', 'frames/1/rendered')).statusCode).toBe(406);
-    expect((await get({}, '1.4', 'thumbnail')).statusCode).toBe(404);
+    expect((await get({}, '1.4', 'thumbnail')).statusCode).toBe(406);
     // A transport stream, which browsers do not play.
     expect((await get({ accept: '*/*' }, '1.5')).statusCode).toBe(406);
     await pictures.http.close();

@@ -16,7 +16,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { KeptInstances } from '../../application/ports/archive.js';
 import { retrieveResources } from '../../conformance/resources-retrieve.js';
 import { parseMediaTypes } from '../../domain/media-type.js';
+import { pdf } from '../../domain/picture-choices.js';
 import { Blob, indexOf, locatedFragments } from '../../test-support/kept.js';
+import { documentOf } from '../../test-support/pictures.js';
 import { type Got, type Served, serveRetrieves } from '../../test-support/serve.js';
 
 const ct = tinyCt();
@@ -24,8 +26,9 @@ const uids = { study: ct.studyInstanceUid, series: ct.seriesInstanceUid, instanc
 const framesTemplate = '/dicom-web/studies/:study/series/:series/instances/:instance/frames/:frames';
 /** The template with this object's UIDs, and a frame or value of it. */
 const pathOf = (template: string, named: Readonly<Record<string, string>> = {}): string =>
-  template.replace(/:(\w+)|\*$/g, (whole, name: string) =>
-    whole === '*' ? '7FE00010' : ({ ...uids, frames: '1', ...named }[name] ?? whole),
+  template.replace(
+    /:(\w+)|\*$/g,
+    (whole, name?: string) => ({ ...uids, frames: '1', path: '7FE00010', ...named })[name ?? 'path'] ?? whole,
   );
 
 /** The same for each of the resources: what a client does to be answered so. */
@@ -85,7 +88,8 @@ describe('a retrieve', () => {
     const [asked] = parseMediaTypes(form);
     const type = asked?.parameters.get('type') ?? asked?.type ?? '';
     const { ask } = await serve(...storedAs(type));
-    const { status, headers, body } = await ask(pathOf(template), { accept: form });
+    const value = type === pdf ? { path: '00420011' } : {};
+    const { status, headers, body } = await ask(pathOf(template, value), { accept: form });
     expect(status).toBe(200);
     const [given] = parseMediaTypes(headers['content-type'] ?? '');
     expect([given?.type, given?.parameters.get('type')]).toEqual([asked?.type, asked?.parameters.get('type')]);
@@ -124,6 +128,7 @@ describe('a retrieve', () => {
 
 /** An object whose frames are of that type as they are stored, and nothing has to be made of them. */
 function storedAs(type: string): [Blob, object] {
+  if (type === pdf) return [new Blob(documentOf('1.4', Buffer.from('%PDF-1.7'))), {}];
   const uid = syntaxesOfType[type];
   if (uid === undefined) return [new Blob(ct.bytes), {}];
   expect(transferSyntaxOf(uid).encapsulated).toBe(true);

@@ -6,6 +6,7 @@ import type { KeptInstance, Selection } from '../../application/ports/archive.js
 import { type PictureForm, RenderPictures } from '../../application/render-pictures.js';
 import type { Retrieve } from '../../application/retrieves.js';
 import { BadRequestError, NotFoundError, TooLargeError } from '../../domain/errors/door.js';
+import { NotRenderableError } from '../../domain/errors/rendering.js';
 import { readFrameList } from '../../domain/frames.js';
 import { choosePicture } from '../../domain/picture-choices.js';
 import { readThumbnailQuery } from '../../domain/render-query.js';
@@ -70,25 +71,19 @@ export class ThumbnailController {
       const etag = picturesETag(candidates, ['thumbnail', frame, query, choice]);
       if (isDecided(request, etag)) return decidedAnswer(choice.type, etag, vary);
       const form = formOf(choice, query);
-      const make = (): Promise<Uint8Array> => this.#first(candidates, frame, form, retrieve);
+      const [only] = selection.sopInstanceUid === undefined ? [] : candidates;
+      const make = (): Promise<Uint8Array> =>
+        only ? this.#of(only, frame, form, retrieve) : this.#first(candidates, form, retrieve);
       return { ...(await pictureAnswer(request, make, form)), etag, vary };
     });
   }
 
-  async #first(
-    candidates: readonly KeptInstance[],
-    frame: number | undefined,
-    form: PictureForm,
-    retrieve: Retrieve,
-  ): Promise<Uint8Array> {
+  /** Of the first that has one. @throws {NotFoundError} when none has */
+  async #first(candidates: readonly KeptInstance[], form: PictureForm, retrieve: Retrieve): Promise<Uint8Array> {
     let refusal: unknown = new NotFoundError('a thumbnail');
     for (const instance of candidates) {
       try {
-        const image = await this.pictures.open(instance, (image) => [frame ?? middleFrame(image)], retrieve);
-        if (image.kind === 'file' || image.hasBurnedInText) continue;
-        const [number = 1] = image.frames;
-        if (number > image.image.frames) throw new NotFoundError(`frame ${String(number)}`);
-        return await this.pictures.picture(image, number, form, retrieve);
+        return await this.#of(instance, undefined, form, retrieve);
       } catch (error) {
         if (!isWithoutPicture(error)) throw error;
         // Another size may do.
@@ -96,6 +91,24 @@ export class ThumbnailController {
       }
     }
     throw refusal;
+  }
+
+  /**
+   * @throws {NotRenderableError} when the instance has no picture
+   * @throws {NotFoundError} when the frame is not there, or a name may stand in it @throws {TooLargeError}
+   */
+  async #of(
+    instance: KeptInstance,
+    frame: number | undefined,
+    form: PictureForm,
+    retrieve: Retrieve,
+  ): Promise<Uint8Array> {
+    const image = await this.pictures.open(instance, (image) => [frame ?? middleFrame(image)], retrieve);
+    if (image.kind === 'file') throw new NotRenderableError(`no thumbnail is made of ${image.mediaType}`);
+    if (image.hasBurnedInText) throw new NotFoundError('a thumbnail');
+    const [number = 1] = image.frames;
+    if (number > image.image.frames) throw new NotFoundError(`frame ${String(number)}`);
+    return this.pictures.picture(image, number, form, retrieve);
   }
 }
 

@@ -1,9 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { levelsOf, objectOf, Pictures } from '../../test-support/pictures.js';
+import { documentOf, levelsOf, mp4Stream, objectOf, Pictures, videoOf } from '../../test-support/pictures.js';
 
 const series = '/studies/1.2/series/1.3';
 const png = { accept: 'image/png' };
+
+/** A picture of one level. */
+const grey = (sop: string, level: number, ofSeries = '1.3', attributes = {}): Uint8Array =>
+  objectOf({ sop, series: ofSeries, frames: [[level, level]], attributes });
 
 describe('a thumbnail', () => {
   let pictures: Pictures;
@@ -12,9 +16,6 @@ describe('a thumbnail', () => {
   });
   afterEach(() => pictures.http.close());
   const levels = async (url: string): Promise<number[]> => levelsOf((await pictures.get(url, png)).rawPayload);
-  /** A picture of one level. */
-  const grey = (sop: string, level: number, ofSeries = '1.3', attributes = {}): Uint8Array =>
-    objectOf({ sop, series: ofSeries, frames: [[level, level]], attributes });
 
   it('is small, or as large as is asked for', async () => {
     pictures.store(objectOf({ sop: '1.4', frames: [Array.from({ length: 640 }, () => 50)] }));
@@ -65,6 +66,20 @@ describe('a thumbnail', () => {
     expect((await pictures.get(`${series}/instances/1.4/rendered`)).statusCode).toBe(200);
     pictures.store(grey('1.5', 100, '1.3', { BurnedInAnnotation: 'NO' }));
     expect((await levels(`${series}/thumbnail`))[0]).toBe(255);
+  });
+
+  it.each([
+    ['a report', objectOf({ sop: '1.4', pixels: false })],
+    ['a PDF', documentOf('1.4', Buffer.from('%PDF-1.7'))],
+    ['a video', videoOf('1.4', mp4Stream)],
+    ['a video that is no MP4', videoOf('1.4', Buffer.alloc(100, 7))],
+    ['an image that cannot be', grey('1.4', 0, '1.3', { BitsStored: 17 })],
+  ])('is refused of %s, which is there and has no picture; a series then has none', async (_, object) => {
+    pictures.store(object);
+    for (const url of [`${series}/instances/1.4/thumbnail`, `${series}/instances/1.4/frames/1/thumbnail`])
+      expect((await pictures.get(url, png)).statusCode).toBe(406);
+    for (const url of ['/studies/1.2/thumbnail', `${series}/thumbnail`, `${series}/instances/1.5/thumbnail`])
+      expect((await pictures.get(url, png)).statusCode).toBe(404);
   });
 
   it.each([
