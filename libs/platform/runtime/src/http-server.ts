@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
+import { BrokenConnections } from './broken-off.js';
 import { oneAtATime } from './one-at-a-time.js';
 import { innerTarget, prefixOf } from './path-prefix.js';
 import { answersProbe, type ProbedProcess } from './probes.js';
@@ -71,6 +72,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
     if (running.size === 0) idle();
   };
   const limits = { ...httpLimits, ...options.limits };
+  const connections = new BrokenConnections();
   const server = createServer(
     {
       headersTimeout: limits.headersTimeoutMs,
@@ -78,6 +80,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       requestTimeout: 0,
     },
     oneAtATime((request, response) => {
+      connections.handles(request, response);
       // Probes come by address, and from whoever watches the process.
       if (answersProbe(pathOf(request.url), options, response)) return;
       // A page of another site has no token to send along; names need not be known then.
@@ -100,6 +103,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       refuse(response, 404, 'nothing is here');
     }),
   );
+  server.on('clientError', (error, socket) => connections.broke(error, socket));
   server.timeout = limits.idleTimeoutMs;
   server.maxConnections = limits.connectionsMax;
   await listen(server, options.host, options.port);
