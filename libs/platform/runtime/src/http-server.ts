@@ -47,9 +47,19 @@ export interface HttpLimits {
   readonly idleTimeoutMs: number;
   /** Some hundred viewers with six connections each; the memory of what they store has limits of its own. */
   readonly connectionsMax: number;
+  /**
+   * Request line and headers: the 1,000 UIDs that a search may name, of 64 characters with an encoded comma each, and what
+   * Node allows for the rest. A connection holds as much at most while they come.
+   */
+  readonly headerBytesMax: number;
 }
 
-const httpLimits: HttpLimits = { headersTimeoutMs: 30_000, idleTimeoutMs: 120_000, connectionsMax: 1_024 };
+const httpLimits: HttpLimits = {
+  headersTimeoutMs: 30_000,
+  idleTimeoutMs: 120_000,
+  connectionsMax: 1_024,
+  headerBytesMax: 1_000 * (64 + 3) + 16 * 1024,
+};
 /** Node looks for headers that are late this often. */
 const connectionsCheckingIntervalMs = 1_000;
 
@@ -78,6 +88,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       headersTimeout: limits.headersTimeoutMs,
       connectionsCheckingInterval: Math.min(connectionsCheckingIntervalMs, limits.headersTimeoutMs),
       requestTimeout: 0,
+      maxHeaderSize: limits.headerBytesMax,
     },
     oneAtATime((request, response) => {
       connections.handles(request, response);
