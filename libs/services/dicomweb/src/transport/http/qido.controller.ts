@@ -11,7 +11,7 @@ import { type Matches, SearchMatches } from '../../application/search-matches.js
 import { datasetChoices } from '../../domain/accept.js';
 import { baseUrlOf } from '../../domain/base-url.js';
 import { NotAcceptableError } from '../../domain/errors/door.js';
-import { type QidoLevel, type QidoQuery, readQuery, type ResourcePath } from '../../domain/qido.js';
+import { parametersOf, type QidoLevel, type QidoQuery, readQuery, type ResourcePath } from '../../domain/qido.js';
 import { withRetrieveUrl } from '../../domain/retrieve-url.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { acceptedBy } from './accepted-by.js';
@@ -94,7 +94,7 @@ export class QidoController {
       throw new NotAcceptableError(
         'search results are given as application/dicom+json, or as multipart/related; type="application/dicom+xml"',
       );
-    const parameters = new URL(request.url, 'http://localhost').searchParams;
+    const parameters = parametersOf(request.url);
     const query = readQuery(level, path, parameters, this.settings.CALLOSUM_QIDO_LIMIT_MAX);
     const isHead = request.method === 'HEAD';
     const asker = askerOf(request);
