@@ -106,11 +106,11 @@ export class QidoController {
       leave();
     });
     try {
-      // HEAD has the status, for which one match is enough (RFC 9110 9.3.2).
-      const found = await this.matches.find(messageOf(query, isHead ? 1 : query.limit, asker), ended.signal);
+      // HEAD has the header fields of GET (RFC 9110 9.3.2): whether there are more than the limit takes as many to be found.
+      const found = await this.matches.find(messageOf(query, query.limit, asker), ended.signal);
       // Names and all else of patients: nobody keeps them for others, and nobody shows what has been hidden since.
       void reply.header('vary', 'accept').header('cache-control', 'private, no-cache');
-      const warnings = isHead ? [] : warningsOf(query, found);
+      const warnings = warningsOf(query, found);
       if (warnings.length > 0) void reply.header('warning', warnings.join(', '));
       if (found.isEmpty || query.limit === 0) return void reply.code(204).send();
       const site = baseUrlOf(request, this.platform.CALLOSUM_PUBLIC_URL);
