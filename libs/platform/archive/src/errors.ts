@@ -14,7 +14,7 @@ export class UidMismatchError extends CallosumError {
   }
 }
 
-/** Thrown when the object lacks a UID that the archive needs, or has one that is no UID. */
+/** Thrown when the object lacks a UID that the archive needs, or has one that is no UID, or several. */
 export class MissingUidError extends CallosumError {
   constructor(readonly attribute: string) {
     super('archive.missing-uid', 'invalid', `the object has no usable ${attribute}`);

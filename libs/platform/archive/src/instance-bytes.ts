@@ -130,7 +130,7 @@ export class InstanceBytes {
    */
   async describe(store: ObjectStore, blob: StoredObject, expected?: Expected): Promise<WrittenInstance> {
     const header = await this.#header(store, blob.key);
-    const uids = readUids(header, expected ?? {});
+    const uids = readUids(header, expected);
     if (expected) checkFileMeta(header, uids);
     if (!(await pixelDataEnds(header, this.#total, this.#tail.subarray(0, this.#tailBytes), store, blob.key)))
       throw new TruncatedObjectError();
@@ -177,12 +177,13 @@ const attributes = {
   seriesInstanceUid: 'SeriesInstanceUID',
 } as const;
 
-function readUids(header: ParsedHeader, expected: Expected): InstanceUids {
+function readUids(header: ParsedHeader, expected: Expected | undefined): InstanceUids {
   const read = (name: keyof InstanceUids): string => {
     const keyword = attributes[name];
-    const value = header.dataset.string(keyword) ?? '';
-    if (!isUid(value)) throw new MissingUidError(keyword);
-    if (expected[name] !== undefined && expected[name] !== value) throw new UidMismatchError(keyword);
+    const [value = '', ...others] = header.dataset.strings(keyword);
+    // VM 1 (PS3.6). What is kept already is known by the first.
+    if (!isUid(value) || (expected !== undefined && others.length > 0)) throw new MissingUidError(keyword);
+    if (expected?.[name] !== undefined && expected[name] !== value) throw new UidMismatchError(keyword);
     return value;
   };
   return {

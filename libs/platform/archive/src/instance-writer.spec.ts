@@ -49,3 +49,19 @@ it('leaves nothing of an object that whoever takes it does not want, and shows i
   expect((await other.finish({ assert: () => undefined })).sopInstanceUid).toBe(sopInstanceUid);
   expect(kept.size).toBe(1);
 });
+
+it.each(['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'])(
+  'takes no object with several %s',
+  async (keyword) => {
+    const store = {
+      put: async (key: string, source: AsyncIterable<Uint8Array>): Promise<Partial<StoredObject>> => {
+        for await (const chunk of source) void chunk;
+        return { key };
+      },
+      delete: () => Promise.resolve(),
+    } as unknown as ObjectStore;
+    const stream = new InstanceStream(store, 'blob');
+    await stream.write(tinyCt({ [keyword]: ['1.9.3', '1.9.4'] }).bytes);
+    await expect(stream.finish({})).rejects.toMatchObject({ code: 'archive.missing-uid', attribute: keyword });
+  },
+);

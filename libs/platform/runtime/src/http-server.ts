@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
+import { BrokenConnections } from './broken-off.js';
 import { oneAtATime } from './one-at-a-time.js';
 import { innerTarget, prefixOf } from './path-prefix.js';
 import { answersProbe, type ProbedProcess } from './probes.js';
@@ -46,9 +47,19 @@ export interface HttpLimits {
   readonly idleTimeoutMs: number;
   /** Some hundred viewers with six connections each; the memory of what they store has limits of its own. */
   readonly connectionsMax: number;
+  /**
+   * Request line and headers: the 1,000 UIDs that a search may name, of 64 characters with an encoded comma each, and what
+   * Node allows for the rest. A connection holds as much at most while they come.
+   */
+  readonly headerBytesMax: number;
 }
 
-const httpLimits: HttpLimits = { headersTimeoutMs: 30_000, idleTimeoutMs: 120_000, connectionsMax: 1_024 };
+const httpLimits: HttpLimits = {
+  headersTimeoutMs: 30_000,
+  idleTimeoutMs: 120_000,
+  connectionsMax: 1_024,
+  headerBytesMax: 1_000 * (64 + 3) + 16 * 1024,
+};
 /** Node looks for headers that are late this often. */
 const connectionsCheckingIntervalMs = 1_000;
 
@@ -71,13 +82,16 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
     if (running.size === 0) idle();
   };
   const limits = { ...httpLimits, ...options.limits };
+  const connections = new BrokenConnections();
   const server = createServer(
     {
       headersTimeout: limits.headersTimeoutMs,
       connectionsCheckingInterval: Math.min(connectionsCheckingIntervalMs, limits.headersTimeoutMs),
       requestTimeout: 0,
+      maxHeaderSize: limits.headerBytesMax,
     },
     oneAtATime((request, response) => {
+      connections.handles(request, response);
       // Probes come by address, and from whoever watches the process.
       if (answersProbe(pathOf(request.url), options, response)) return;
       // A page of another site has no token to send along; names need not be known then.
@@ -100,6 +114,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       refuse(response, 404, 'nothing is here');
     }),
   );
+  server.on('clientError', (error, socket) => connections.broke(error, socket));
   server.timeout = limits.idleTimeoutMs;
   server.maxConnections = limits.connectionsMax;
   await listen(server, options.host, options.port);

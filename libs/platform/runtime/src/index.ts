@@ -1,3 +1,4 @@
+export { onBrokenOff } from './broken-off.js';
 export * from './clients.js';
 export * from './definition.js';
 export * from './drain.js';

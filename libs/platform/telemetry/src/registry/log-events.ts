@@ -62,6 +62,9 @@ export const logEvents = {
     'study-index does not answer, or refuses to (`err`): metadata and frames are read from the objects, slower, and searches fail; told every five minutes at most',
   ),
   'dicomweb.failed': error('A DICOMweb request failed for a reason that is ours: 5xx'),
+  'dicomweb.too-many-retrieves': warn(
+    'A retrieve was refused with 503: as many as may at once are under way, in all or of one who asks',
+  ),
   'dicomweb.store-failed': error(
     'An object of a STOW-RS request was not stored for a reason that is ours; the others were',
   ),

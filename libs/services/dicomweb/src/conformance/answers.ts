@@ -55,6 +55,10 @@ export const statedAnswers: readonly StatedAnswer[] = [
   },
   { status: 416, when: '`Range` begins behind the end' },
   {
+    status: 431,
+    when: 'request line and headers of more than 81 KiB, in which 1,000 UIDs of 64 characters have room; without a body',
+  },
+  {
     status: 500,
     code: 'dicomweb.object-broken',
     when: 'a stored object that cannot be read, or a defect: both are logged, and the answer says no more',

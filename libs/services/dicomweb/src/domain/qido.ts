@@ -26,6 +26,13 @@ export interface ResourcePath {
 }
 
 const offsetMax = 10_000_000;
+const onlyOnce: ReadonlySet<string> = new Set([
+  'limit',
+  'offset',
+  'fuzzymatching',
+  'emptyvaluematching',
+  'multiplevaluematching',
+]);
 /** Parameters named in a header, which must not grow with the request; of such characters and length only. */
 const namedMax = 20;
 const nameable = /^[\w.-]{1,64}$/;
@@ -33,10 +40,12 @@ const nameable = /^[\w.-]{1,64}$/;
 /**
  * Reads a QIDO-RS request (PS3.18 8.3.4): match keys and includefield by keyword or tag, or by a path of them as
  * "RequestAttributesSequence.ScheduledProcedureStepID"; limit, offset, fuzzymatching, emptyvaluematching. A limit of 0 is
- * one: nothing is answered (8.3.4.4.1). A parameter that is neither one of these nor an attribute is ignored (8.3), and
+ * one: nothing is answered (8.3.4.4.1). A key of UIDs that is repeated is a list of them; no other key or parameter may be, but
+ * includefield. A parameter that is neither one of these nor an attribute is ignored (8.3), and
  * named among what is not done.
  * @param path UIDs of the path, which match too
- * @throws {BadRequestError} for a field that is no attribute, a number that is none, or what is neither true nor false
+ * @throws {BadRequestError} for a field that is no attribute, a number that is none, what is neither true nor false, or what is
+ *   given more than once
  */
 export function readQuery(
   level: QidoLevel,
@@ -53,6 +62,9 @@ export function readQuery(
   let emptyValueMatching = false;
   const notDone: string[] = [];
   const ignored = new Set<string>();
+  /** Of the query alone: a UID of the path is no choice beside them. */
+  const keys = new Map<string, string>();
+  const given = new Set<string>();
   for (const [keyword, uid] of [
     ['StudyInstanceUID', path.studyInstanceUid],
     ['SeriesInstanceUID', path.seriesInstanceUid],
@@ -62,7 +74,12 @@ export function readQuery(
     matches.push({ tag: fieldOf(keyword), value: uid });
   }
   for (const [name, value] of parameters) {
-    switch (name.toLowerCase()) {
+    const parameter = name.toLowerCase();
+    if (onlyOnce.has(parameter)) {
+      if (given.has(parameter)) throw new BadRequestError(`${parameter} is given more than once`);
+      given.add(parameter);
+    }
+    switch (parameter) {
       case 'limit':
         limit = Math.min(limitMax, wholeNumber('limit', value, Number.POSITIVE_INFINITY));
         break;
@@ -91,10 +108,11 @@ export function readQuery(
       default: {
         const tag = tagOf(name);
         if (tag === undefined) ignored.add(nameable.test(name) ? name : 'one that has no name to be repeated');
-        else matches.push({ tag, value: isCode(tag) ? value.replaceAll(',', '\\') : value });
+        else addKey(keys, tag, isCode(tag) ? value.replaceAll(',', '\\') : value);
       }
     }
   }
+  matches.push(...[...keys].map(([tag, value]) => ({ tag, value })));
   if (ignored.size > 0)
     notDone.push(`no parameter or attribute of PS3.6, and ignored: ${[...ignored].slice(0, namedMax).join(', ')}`);
   return {
@@ -109,6 +127,13 @@ export function readQuery(
     emptyValueMatching,
     notDone,
   };
+}
+
+/** Several UIDs are a list however they are sent (PS3.18 8.3.4.1); of several other values nobody knows which counts. */
+function addKey(keys: Map<string, string>, tag: string, value: string): void {
+  const before = keys.get(tag);
+  if (before !== undefined && vrOf(tag) !== 'UI') throw new BadRequestError(`the key ${tag} is given more than once`);
+  keys.set(tag, before === undefined ? value : `${before}\\${value}`);
 }
 
 function returnedLevels(level: QidoLevel, path: ResourcePath): QidoLevel[] {
@@ -137,7 +162,23 @@ function fieldOf(path: string): string {
  * Several code strings are a choice, as several UIDs are, and viewers join both by commas (OHIF: `ModalitiesInStudy=CT,MR`).
  * No code string holds a comma (PS3.5 6.2, CS).
  */
-const isCode = (path: string): boolean => dictionaryEntry(path.slice(-8))?.vr === 'CS';
+const isCode = (path: string): boolean => vrOf(path) === 'CS';
+
+const vrOf = (path: string): string | undefined => dictionaryEntry(path.slice(-8))?.vr;
+
+/**
+ * The parameters of a request target, by the rules of HTML forms, which would take what is no encoding for text as it stands.
+ * @throws {BadRequestError} for a percent encoding of no UTF-8, or of nothing
+ */
+export function parametersOf(target: string): URLSearchParams {
+  const { search, searchParams } = new URL(target, 'http://localhost');
+  try {
+    decodeURIComponent(search);
+  } catch {
+    throw new BadRequestError('the query is not percent-encoded UTF-8');
+  }
+  return searchParams;
+}
 
 /** An unsigned integer (PS3.18 5.1.1). */
 function wholeNumber(name: string, text: string, max: number): number {

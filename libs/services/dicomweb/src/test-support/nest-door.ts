@@ -1,3 +1,5 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
 import { LOGGER, PLATFORM_SETTINGS, SETTINGS } from '@callosum/runtime';
 import { createLogger } from '@callosum/telemetry';
 import type { Provider, Type } from '@nestjs/common';
@@ -9,6 +11,8 @@ import { configureDoor } from '../transport/http/door.js';
 export interface NestDoor {
   /** Without a slash at its end. */
   readonly url: string;
+  /** Answers a request that came over another server, as the one of a process hands it on. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
   close(): Promise<void>;
 }
 
@@ -31,9 +35,14 @@ export async function openDoor(controllers: Type[], providers: readonly Provider
     abortOnError: false,
     logger: false,
   });
-  configureDoor(adapter.getInstance(), {});
+  const http = adapter.getInstance();
+  configureDoor(http, {});
   await app.listen(0, '127.0.0.1');
-  return { url: (await app.getUrl()).replace(/\/$/, ''), close: () => app.close() };
+  return {
+    url: (await app.getUrl()).replace(/\/$/, ''),
+    handle: (request, response) => http.routing(request, response),
+    close: () => app.close(),
+  };
 }
 
 const uids: Readonly<Record<string, string>> = { study: '1.2', series: '1.3', source: 'ct-1' };

@@ -5,7 +5,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject 
 import type { FastifyReply } from 'fastify';
 
 import { StatusError } from '../../domain/errors/door.js';
-import { RetrieveEndedError } from '../../domain/errors/retrieve.js';
+import { RetrieveEndedError, TooManyRetrievesError } from '../../domain/errors/retrieve.js';
 import { sendWhole } from './send-whole.js';
 
 /** Errors as PS3.18 8.5 wants them: the status says it, a Warning-like plain text explains it to people. */
@@ -18,10 +18,14 @@ export class DicomwebErrorFilter implements ExceptionFilter {
     if (error instanceof RetrieveEndedError) return;
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const status = statusOf(error);
-    if (status >= 500) this.logger.error({ err: error, status }, 'dicomweb.failed');
+    // So many are let in and no more: nothing is wrong with us, and there may be thousands.
+    const isRefusal = error instanceof TooManyRetrievesError;
+    if (isRefusal) this.logger.warn({ status }, 'dicomweb.too-many-retrieves');
+    else if (status >= 500) this.logger.error({ err: error, status }, 'dicomweb.failed');
     if (reply.sent) return;
     if (status === 503) void reply.header('retry-after', '5');
-    const text = error instanceof CallosumError && status < 500 ? error.message : 'the request could not be served';
+    const text =
+      error instanceof CallosumError && (status < 500 || isRefusal) ? error.message : 'the request could not be served';
     void sendWhole(reply.code(status).type('text/plain; charset=utf-8'), Buffer.from(`${text}\n`));
   }
 }

@@ -11,7 +11,7 @@ import { type Matches, SearchMatches } from '../../application/search-matches.js
 import { datasetChoices } from '../../domain/accept.js';
 import { baseUrlOf } from '../../domain/base-url.js';
 import { NotAcceptableError } from '../../domain/errors/door.js';
-import { type QidoLevel, type QidoQuery, readQuery, type ResourcePath } from '../../domain/qido.js';
+import { parametersOf, type QidoLevel, type QidoQuery, readQuery, type ResourcePath } from '../../domain/qido.js';
 import { withRetrieveUrl } from '../../domain/retrieve-url.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { acceptedBy } from './accepted-by.js';
@@ -94,7 +94,7 @@ export class QidoController {
       throw new NotAcceptableError(
         'search results are given as application/dicom+json, or as multipart/related; type="application/dicom+xml"',
       );
-    const parameters = new URL(request.url, 'http://localhost').searchParams;
+    const parameters = parametersOf(request.url);
     const query = readQuery(level, path, parameters, this.settings.CALLOSUM_QIDO_LIMIT_MAX);
     const isHead = request.method === 'HEAD';
     const asker = askerOf(request);
@@ -106,11 +106,11 @@ export class QidoController {
       leave();
     });
     try {
-      // HEAD has the status, for which one match is enough (RFC 9110 9.3.2).
-      const found = await this.matches.find(messageOf(query, isHead ? 1 : query.limit, asker), ended.signal);
+      // HEAD has the header fields of GET (RFC 9110 9.3.2): whether there are more than the limit takes as many to be found.
+      const found = await this.matches.find(messageOf(query, query.limit, asker), ended.signal);
       // Names and all else of patients: nobody keeps them for others, and nobody shows what has been hidden since.
       void reply.header('vary', 'accept').header('cache-control', 'private, no-cache');
-      const warnings = isHead ? [] : warningsOf(query, found);
+      const warnings = warningsOf(query, found);
       if (warnings.length > 0) void reply.header('warning', warnings.join(', '));
       if (found.isEmpty || query.limit === 0) return void reply.code(204).send();
       const site = baseUrlOf(request, this.platform.CALLOSUM_PUBLIC_URL);

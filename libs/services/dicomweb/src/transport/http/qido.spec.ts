@@ -127,13 +127,13 @@ describe('a QIDO-RS request', () => {
     expect(door.asked).toEqual([]);
   });
 
-  it('by HEAD looks for one match, and says nothing of a length that it does not know', async () => {
+  it('by HEAD looks for what GET does, and says nothing of a length that it does not know', async () => {
     door.answer = studies(3);
     const { statusCode, headers, rawPayload } = await door.http.inject({ method: 'HEAD', url: '/dicom-web/studies' });
     expect([statusCode, rawPayload.length]).toEqual([200, 0]);
     expect(headers['content-type']).toBe('application/dicom+json');
     expect(headers).not.toHaveProperty('content-length');
-    expect(door.asked.map(({ limit }) => limit)).toEqual([2]);
+    expect(door.asked.map(({ limit }) => limit)).toEqual([4]);
     door.answer = studies(0);
     expect((await door.http.inject({ method: 'HEAD', url: '/dicom-web/studies' })).statusCode).toBe(204);
   });

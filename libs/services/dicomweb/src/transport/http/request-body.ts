@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import { CallosumError } from '@callosum/kernel';
+import { onBrokenOff } from '@callosum/runtime';
 
 import { BadRequestError } from '../../domain/errors/door.js';
 import { SlowRequestError } from '../../domain/errors/store.js';
@@ -35,12 +36,24 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #waitedMs = 0;
   #received = 0;
+  #isBrokenOff = false;
+  /** Ends the waiting for a next chunk. */
+  #cut: () => void = () => undefined;
 
   constructor(
-    stream: Readable,
+    private readonly stream: Readable,
     private readonly bounds: BodyBounds = bodyBounds,
   ) {
     this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    onBrokenOff(stream, () => {
+      this.#isBrokenOff = true;
+      this.#cutOnceRead();
+    });
+  }
+
+  /** What came before the break is read first. */
+  #cutOnceRead(): void {
+    if (this.#isBrokenOff && this.stream.readableLength === 0) this.#cut();
   }
 
   /** Iterations throw BadRequestError when the request is cut off, SlowRequestError when it comes too slowly. */
@@ -62,12 +75,17 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
 
   /** @returns undefined when nothing comes in time; what comes later is not given again */
   async #within(ms: number): Promise<IteratorResult<Uint8Array> | undefined> {
+    // One for each chunk: a promise that stays would keep all who ever waited for it.
+    const cut = new Promise<never>((_, reject) => {
+      this.#cut = () => reject(new BadRequestError('the request is cut off'));
+    });
+    this.#cutOnceRead();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, ms, undefined);
     });
     try {
-      return await Promise.race([this.#chunks.next(), late]);
+      return await Promise.race([this.#chunks.next(), late, cut]);
     } finally {
       clearTimeout(timer);
     }
@@ -113,7 +131,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
       }
       return false;
     } catch {
-      // The client is gone; there is nobody to answer.
+      // Nothing more comes: the client is gone, or has ended its side.
       return true;
     }
   }
