@@ -302,7 +302,7 @@ describe('searches by DICOMweb', () => {
     ['studies/1.2.a/series', 400],
     ['studies?PatientName=%27%3B drop table study%3B--', 204],
     ['studies?PatientID=%00%00', 400],
-    ['studies?PatientName=%ED%A0%80', 204],
+    ['studies?PatientName=%ED%A0%80', 400],
     [`studies?PatientName=${'*a'.repeat(150)}`, 204],
     [`studies?PatientName=${'a'.repeat(500)}`, 400],
     [`studies?${'PatientID=1&'.repeat(600)}`, 400],
