@@ -101,6 +101,9 @@ async function events(): Promise<Record<string, unknown>[]> {
   await sql`truncate outbox`.execute(database.db);
   return rows.map(({ topic, value }) => ({ topic, ...(JSON.parse(value) as object) }));
 }
+/** An event's text without what is drawn by chance or made from it: its digits could be a birth date's. */
+const saidBy = (event: Record<string, unknown> = {}): string =>
+  JSON.stringify({ ...event, studyInstanceUid: '', decisionId: '', patientReference: '' });
 async function verdict(studyUid: string, issuers?: Record<string, string>) {
   await judge(issuers).run(studyUid);
   const decision = await store().current(studyUid);
@@ -139,7 +142,7 @@ describe('an unknown patient', () => {
       decidedBy: 'DECIDED_BY_RULES',
       provisional: true,
     });
-    expect(JSON.stringify(linked)).not.toMatch(/Müller|P1|1970/);
+    expect(saidBy(linked)).not.toMatch(/Müller|P1|1970/);
   });
 
   it('is found again by the next study', async () => {
@@ -309,7 +312,7 @@ describe('a known patient', () => {
     expect(await verdict(study('two', more))).toEqual(reasons(...expected));
     const [quarantined] = await events();
     expect(quarantined).toMatchObject({ topic: 'identity.study.quarantined.v1', studyInstanceUid: uid('two') });
-    expect(JSON.stringify(quarantined)).not.toMatch(/Doe|Roe|P1|19700/);
+    expect(saidBy(quarantined)).not.toMatch(/Doe|Roe|P1|19700/);
     expect((await gateway.send('GET', '/Patient?_summary=count')).body).toMatchObject({
       total: (before.body as { total: number }).total,
     });
