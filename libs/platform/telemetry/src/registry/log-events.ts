@@ -65,6 +65,12 @@ export const logEvents = {
   'dicomweb.too-many-retrieves': warn(
     'A retrieve was refused with 503: as many as may at once are under way, in all or of one who asks',
   ),
+  'dicomweb.too-many-searches': warn(
+    'A search was refused with 503: as many as may at once are under way, in all or of one who asks, or the index is asked by too many',
+  ),
+  'dicomweb.too-many-stores': warn(
+    'A STOW-RS request was refused with 503: as many as may at once are under way, in all or of one who sends',
+  ),
   'dicomweb.store-failed': error(
     'An object of a STOW-RS request was not stored for a reason that is ours; the others were',
   ),

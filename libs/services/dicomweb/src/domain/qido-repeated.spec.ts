@@ -34,14 +34,3 @@ describe('what a search is given more than once', () => {
     ]);
   });
 });
-
-describe('the encoding of a query', () => {
-  it.each(['%FF', '%', '%2', '%zz', '%C3'])('is refused where it is none: %s', (value) => {
-    expect(() => qido.parametersOf(`/dicom-web/studies?PatientName=${value}`)).toThrow(BadRequestError);
-  });
-
-  it('is decoded', () => {
-    const parameters = qido.parametersOf('/dicom-web/studies?PatientName=M%C3%BCller+A%25');
-    expect(parameters.get('PatientName')).toBe('Müller A%');
-  });
-});

@@ -9,6 +9,24 @@ export interface Range<T> {
 
 const timeDigits = 12;
 
+/** What PS3.5 table 6.2-1 lets DA, TM and DT have after the year; of days it says no more than that. */
+const dayBounds = [
+  [1, 12],
+  [1, 31],
+] as const;
+const timeBounds = [
+  [0, 23],
+  [0, 59],
+  [0, 60],
+] as const;
+
+/** Pairs of digits, as many as are given, each within its bounds. */
+const within = (digits: string, bounds: readonly (readonly [number, number])[]): boolean =>
+  bounds.every(([least, most], i) => {
+    const field = digits.slice(2 * i, 2 * i + 2);
+    return field === '' || (Number(field) >= least && Number(field) <= most);
+  });
+
 /** "a-b", "a-", "-b" or one value (PS3.4 C.2.2.2.5). */
 function readRange<T>(parts: readonly string[], from: (text: string) => T, to: (text: string) => T): Range<T> {
   const [first = '', second = ''] = parts.map((part) => part.trim());
@@ -21,7 +39,8 @@ function readRange<T>(parts: readonly string[], from: (text: string) => T, to: (
 export function readDateRange(tag: string, value: string): Range<string> {
   const digits = (text: string): string => {
     const date = dateKey(text);
-    if (date === undefined) throw new MalformedMatchError(tag, 'not a date (DA) or a range of dates');
+    if (date === undefined || !within(date.slice(4), dayBounds))
+      throw new MalformedMatchError(tag, 'not a date (DA) or a range of dates');
     return date;
   };
   return readRange(splitOnce(tag, value, 'dates'), digits, digits);
@@ -34,7 +53,8 @@ export function readDateRange(tag: string, value: string): Range<string> {
 export function readTimeRange(tag: string, value: string): Range<string> {
   const digits = (text: string): string => {
     const time = normaliseTime(text);
-    if (time === undefined) throw new MalformedMatchError(tag, 'not a time (TM) or a range of times');
+    if (time === undefined || !within(time, timeBounds))
+      throw new MalformedMatchError(tag, 'not a time (TM) or a range of times');
     return time;
   };
   return readRange(
@@ -123,7 +143,9 @@ export function readDateTimeRange(tag: string, value: string): Range<number> & {
   const isUtc = parts.every((part) => part.trim() === '' || readDateTime(part)?.offset !== undefined);
   const moment = (text: string): MomentInterval => {
     const read = readDateTime(text);
-    if (!read) throw new MalformedMatchError(tag, 'not a date and time (DT) or a range of them');
+    const fields = /^\d*/.exec(text.trim().slice(4))?.[0] ?? '';
+    if (!read || !within(fields, [...dayBounds, ...timeBounds]))
+      throw new MalformedMatchError(tag, 'not a date and time (DT) or a range of them');
     const shift = isUtc ? (read.offset ?? 0) : 0;
     return { ...read, from: read.from - shift, to: read.to - shift };
   };

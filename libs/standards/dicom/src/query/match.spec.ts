@@ -60,6 +60,11 @@ describe('match values (PS3.4 C.2.2.2)', () => {
     expect(readMatch('00080020', 'date', value)).toEqual({ kind: 'date', ...range });
   });
 
+  it('takes the last day of a month that has fewer for what it is meant to be', () => {
+    expect(readMatch('00080020', 'date', '20240201-20240231')).toMatchObject({ from: '20240201', to: '20240231' });
+    expect(readMatch('00080030', 'time', '235960')).toMatchObject({ from: '235960000000' });
+  });
+
   it('takes a time of less precision as its whole interval', () => {
     expect(readMatch('00080030', 'time', '10-1130')).toEqual({
       kind: 'time',
@@ -106,8 +111,17 @@ describe('match values (PS3.4 C.2.2.2)', () => {
     ['date', '20200101-2020010'],
     ['date', '20200101-20200102-20200103'],
     ['date', '-'],
+    ['date', '20241301'],
+    ['date', '20240132-'],
+    ['date', '20240000'],
     ['time', 'noon'],
+    ['time', '25'],
+    ['time', '10-1160'],
+    ['time', '101061'],
     ['datetime', '20200101T10'],
+    ['datetime', '20201301'],
+    ['datetime', '2020010124-'],
+    ['datetime', '20200101106000.5+0100'],
     ['number', '1e999'],
     ['number', 'x'],
     ['text', 'x'.repeat(65_536)],

@@ -18,10 +18,6 @@ export const vary = 'accept';
 /** Another one when the same frames give other pictures than before: who has the old ones must not keep them. */
 const renderer = 'pictures 2';
 
-/** The query of a request. */
-export const queryOf = (request: FastifyRequest): URLSearchParams =>
-  new URLSearchParams(request.url.split('?')[1] ?? '');
-
 /**
  * Of what pictures are made of: known before any of it is read. Weak, since encoders of another version write other bytes.
  * @param facts what was asked for, as text

@@ -11,7 +11,8 @@ import { type Matches, SearchMatches } from '../../application/search-matches.js
 import { datasetChoices } from '../../domain/accept.js';
 import { baseUrlOf } from '../../domain/base-url.js';
 import { NotAcceptableError } from '../../domain/errors/door.js';
-import { parametersOf, type QidoLevel, type QidoQuery, readQuery, type ResourcePath } from '../../domain/qido.js';
+import { type QidoLevel, type QidoQuery, readQuery, type ResourcePath } from '../../domain/qido.js';
+import { parametersOf } from '../../domain/query-parameters.js';
 import { withRetrieveUrl } from '../../domain/retrieve-url.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { acceptedBy } from './accepted-by.js';

@@ -92,6 +92,16 @@ describe('a request for pictures', () => {
     expect(part?.contentType).toBe(asked?.parameters.get('type'));
   });
 
+  it.each(renderingResources.map((row) => [row.template, row] as const))(
+    'is refused where its query is no percent-encoded UTF-8 (%s)',
+    async (_, row) => {
+      serve();
+      const { statusCode, rawPayload } = await get(row, {}, {}, 'windowlevel=%FF');
+      expect(statusCode).toBe(400);
+      expect(rawPayload.toString()).toBe('the query is not percent-encoded UTF-8\n');
+    },
+  );
+
   it('is found in all of the ways by what it is called', () => {
     expect(rows.length).toBeGreaterThan(80);
     expect(new Set(rows.map(([status]) => status))).toEqual(new Set(Object.keys(ways).map(Number)));

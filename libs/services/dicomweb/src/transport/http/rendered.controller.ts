@@ -11,6 +11,7 @@ import { NotAcceptableError, NotFoundError, TooLargeError } from '../../domain/e
 import { NotRenderableError } from '../../domain/errors/rendering.js';
 import { readFrameList } from '../../domain/frames.js';
 import { choosePicture, type PictureChoice, takesFile } from '../../domain/picture-choices.js';
+import { parametersOf } from '../../domain/query-parameters.js';
 import { readRenderQuery } from '../../domain/render-query.js';
 import { middleFrame } from '../../domain/representatives.js';
 import type { DicomwebSettings } from '../../settings.js';
@@ -27,7 +28,6 @@ import {
   partOf,
   pictureAnswer,
   picturesETag,
-  queryOf,
   vary,
 } from './picture-answer.js';
 import { instanceOf, type ResourcePath, selectionOf } from './resource-path.js';
@@ -103,7 +103,7 @@ export class RenderedController {
   ): Promise<void> {
     return this.answers.sendPictures(request, reply, async (retrieve) => {
       const selection = instanceOf(path);
-      const query = readRenderQuery(queryOf(request));
+      const query = readRenderQuery(parametersOf(request.url));
       if (list !== undefined) readFrameList(list);
       const accepted = acceptedBy(request);
       const instances = await this.pictures.instances(selection);
@@ -155,7 +155,7 @@ export class RenderedController {
   #several(request: FastifyRequest, reply: FastifyReply, path: ResourcePath): Promise<void> {
     return this.answers.sendPictures(request, reply, async (retrieve) => {
       const selection = selectionOf(path);
-      const query = readRenderQuery(queryOf(request));
+      const query = readRenderQuery(parametersOf(request.url));
       const choice = choosePicture(acceptedBy(request), [true]);
       const instances = await this.pictures.instances(selection);
       const { CALLOSUM_RENDERED_PARTS_MAX: most } = this.settings;

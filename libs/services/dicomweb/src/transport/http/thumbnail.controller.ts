@@ -9,13 +9,14 @@ import { BadRequestError, NotFoundError, TooLargeError } from '../../domain/erro
 import { NotRenderableError } from '../../domain/errors/rendering.js';
 import { readFrameList } from '../../domain/frames.js';
 import { choosePicture } from '../../domain/picture-choices.js';
+import { parametersOf } from '../../domain/query-parameters.js';
 import { readThumbnailQuery } from '../../domain/render-query.js';
 import { middleFrame, representatives } from '../../domain/representatives.js';
 import type { DicomwebSettings } from '../../settings.js';
 import { acceptedBy } from './accepted-by.js';
 import { Answers, decidedAnswer, isDecided } from './answer.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
-import { formOf, isWithoutPicture, pictureAnswer, picturesETag, queryOf, vary } from './picture-answer.js';
+import { formOf, isWithoutPicture, pictureAnswer, picturesETag, vary } from './picture-answer.js';
 import { instanceOf, type ResourcePath, selectionOf } from './resource-path.js';
 
 /**
@@ -65,7 +66,7 @@ export class ThumbnailController {
       const selection = select();
       const frame = list === undefined ? undefined : oneFrame(list);
       const side = this.settings.CALLOSUM_THUMBNAIL_PIXELS;
-      const query = { viewport: { width: side, height: side }, ...readThumbnailQuery(queryOf(request)) };
+      const query = { viewport: { width: side, height: side }, ...readThumbnailQuery(parametersOf(request.url)) };
       const choice = choosePicture(acceptedBy(request), [false]);
       const candidates = representatives(await this.pictures.instances(selection));
       const etag = picturesETag(candidates, ['thumbnail', frame, query, choice]);

@@ -12,10 +12,11 @@ import { NotRenderableError } from '../../domain/errors/rendering.js';
 import { strongETag, weakETag } from '../../domain/etag.js';
 import { fileMediaTypes, pictureMediaTypes, type UriChoice, uriChoices } from '../../domain/picture-choices.js';
 import { middleFrame } from '../../domain/representatives.js';
+import { parametersOf } from '../../domain/query-parameters.js';
 import { readWadoUriQuery, renderQueryOf, type WadoUriQuery } from '../../domain/wado-uri-query.js';
 import { type Answer, Answers, decidedAnswer, isDecided } from './answer.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
-import { fileAnswer, hasPicture, pictureAnswer, picturesETag, queryOf, vary } from './picture-answer.js';
+import { fileAnswer, hasPicture, pictureAnswer, picturesETag, vary } from './picture-answer.js';
 
 const dicom = 'application/dicom';
 /** Another one when the same object gives other bytes than before: who has the old ones must not keep them. */
@@ -49,7 +50,7 @@ export class WadoUriController {
   }
 
   async #retrieve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const query = readWadoUriQuery(queryOf(request));
+    const query = readWadoUriQuery(parametersOf(request.url));
     // The parameter says it in place of the header (PS3.18 9.1.2.2.1): browsers send theirs unasked.
     const header = query.contentType === undefined ? request.headers.accept : undefined;
     const choices = uriChoices(readAccept(header, query.contentType));
