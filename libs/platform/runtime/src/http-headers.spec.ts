@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 
 import type { Telemetry } from '@callosum/telemetry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,13 +10,16 @@ import { Drain } from './drain.js';
 import { type RunningHttpServer, serveHttp } from './http-server.js';
 import type { RunningService } from './start-service.js';
 
+const chunked = (head: string): string => `${head}transfer-encoding: chunked\r\n\r\n`;
+
 describe('request line and headers', () => {
   let server: RunningHttpServer;
 
   beforeAll(async () => {
     const service = {
       httpPrefixes: ['/a'],
-      handle: ({ url }: IncomingMessage, response: ServerResponse) => response.end(String(url?.length)),
+      handle: (request: IncomingMessage, response: ServerResponse) =>
+        request.resume().once('end', () => response.end(String(request.url?.length))),
     } as unknown as RunningService;
     server = await serveHttp({
       host: '127.0.0.1',
@@ -25,6 +31,7 @@ describe('request line and headers', () => {
       services: () => [service],
       started: () => true,
       drain: new Drain(0),
+      limits: { headersTimeoutMs: 300 },
     });
   });
   afterAll(() => server.close());
@@ -41,5 +48,19 @@ describe('request line and headers', () => {
 
   it('are refused with 431 where they are longer', async () => {
     expect((await ask(1_300)).status).toBe(431);
+  });
+
+  const post = 'POST /a HTTP/1.1\r\nhost: localhost\r\n';
+  it.each([
+    ['408 Request Timeout', 'headers that do not come to their end', `${post}x-late: `],
+    ['413 Payload Too Large', 'a chunk with kilobytes beside its size', `${chunked(post)}1;${'x'.repeat(20_000)}\r\n`],
+    ['400 Bad Request', 'a chunk without a size', `${chunked(post)}x\r\n`],
+    ['400 Bad Request', 'what is no HTTP', 'EHLO there\r\n'],
+    ['431 Request Header Fields Too Large', 'a header without end', `${post}x-long: ${'x'.repeat(90_000)}`],
+  ])('are refused with %s for %s, and the connection is closed', async (status, _, sent) => {
+    const socket = connect(server.port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write(sent);
+    expect(await text(socket)).toBe(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
   });
 });
