@@ -73,12 +73,15 @@ describe('a query of the worklist', () => {
       from: '2026-10-31',
       to: '2026-12-01',
     });
-    expect(read({ PatientID: 'P*', ...step({ ScheduledProcedureStepStartDate: '20261301-' }) }).narrowing).toEqual({});
+    expect(
+      read({ PatientID: 'P*', ...step({ ScheduledProcedureStepStartDate: '20260231-20260431' }) }).narrowing,
+    ).toEqual({ from: '2026-02-27', to: '2026-05-01' });
+    expect(read(step({ ScheduledProcedureStepStartDate: '00000101-99991231' })).narrowing).toEqual({});
     expect(read({ AccessionNumber: 'A' }).narrowing).toEqual({ accessionNumber: 'A' });
   });
 
-  it('refuses dates that are none', () => {
-    expect(() => read(step({ ScheduledProcedureStepStartDate: 'today' }))).toThrow(
+  it.each(['today', '20261301-'])('refuses dates that are none, as %s', (date) => {
+    expect(() => read(step({ ScheduledProcedureStepStartDate: date }))).toThrow(
       expect.objectContaining({ code: 'dicom.malformed-match' }) as Error,
     );
   });

@@ -122,10 +122,17 @@ function narrowingOf(keys: readonly QueryKey[]): OrderNarrowing {
 
 /** A day further on: the record's clocks may be of other zones than the modality's. */
 function shifted(end: 'from' | 'to', date: string | undefined, days: number): OrderNarrowing {
-  const at = new Date(date === undefined ? Number.NaN : dateInIso(date));
-  if (Number.isNaN(at.getTime())) return {};
-  at.setUTCDate(at.getUTCDate() + days);
-  return { [end]: at.toISOString().slice(0, 10) };
+  if (date === undefined) return {};
+  const [year, month, day] = [date.slice(0, 4), date.slice(4, 6), date.slice(6)].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  // A month is asked for to its 31st also where it is shorter.
+  const at = new Date(0);
+  at.setUTCFullYear(year, month, 0);
+  at.setUTCDate(Math.min(day, at.getUTCDate()) + days);
+  // Beyond what a date of FHIR can say there is nothing to narrow.
+  const iso = at.toISOString();
+  return /^\d{4}-/.test(iso) ? { [end]: iso.slice(0, 10) } : {};
 }
-
-const dateInIso = (date: string): string => `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}T00:00:00Z`;
