@@ -75,6 +75,8 @@ describe('names', () => {
       { family: 'Adams', given: ['John Robert', 'Quincy'], prefix: ['Rev.'], suffix: ['B.A. M.Div.'] },
     ]);
     expect(humanNamesFromDicom('^Ada')).toEqual([{ given: ['Ada'] }]);
+    // What no string of FHIR may hold: a no-break space and control characters.
+    expect(humanNamesFromDicom('Le\u00a0Gall^Ada\x01\u3000')).toEqual([{ family: 'Le Gall', given: ['Ada'] }]);
     for (const empty of ['', '^^^^', '=', ' ', undefined]) expect(humanNamesFromDicom(empty)).toEqual([]);
   });
 

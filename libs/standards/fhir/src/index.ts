@@ -12,3 +12,4 @@ export * from './references.js';
 export * from './resources.js';
 export * from './search.js';
 export * from './systems.js';
+export * from './text.js';

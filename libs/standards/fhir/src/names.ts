@@ -1,4 +1,5 @@
 import type { HumanName } from './resources.js';
+import { stringOf } from './text.js';
 
 /** Which writing a name is in (ISO 21090, R4 extension iso21090-EN-representation). */
 const representationUrl = 'http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation';
@@ -29,7 +30,7 @@ export function humanNamesFromDicom(pn: string | undefined): HumanName[] {
 
 function fromGroup(group: string): HumanName | undefined {
   if (group.includes(unreadableCharacter)) return undefined;
-  const [family, given, middle, prefix, suffix] = group.split('^').map((component) => component.trim());
+  const [family, given, middle, prefix, suffix] = group.split('^').map(stringOf);
   const name: HumanName = {};
   if (family) name.family = family;
   const givens = [given, middle].filter((part): part is string => Boolean(part));

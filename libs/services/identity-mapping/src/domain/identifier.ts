@@ -18,8 +18,12 @@ export type IssuersOfSources = Readonly<Record<string, string>>;
  */
 const unusable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/u;
 
+/** White space but the space, as a no-break space: the record holds none in a string, and at the ends it would be taken off. */
+const otherSpace = /[^\S ]/;
+
 /** True when the Patient ID or its issuer holds characters that no identifier may hold. */
 export const isMalformed = (study: StudyDemographics): boolean =>
+  otherSpace.test(study.patientId) ||
   [study.patientId, study.issuerOfPatientId, study.issuerUniversalEntityId, study.issuerUniversalEntityIdType].some(
     (text) => unusable.test(text),
   );

@@ -140,6 +140,8 @@ describe('the identifier of a study', () => {
     { patientId: 'ID\n' },
     { patientId: 'I\uFFFDD' },
     { patientId: 'I\ud800D' },
+    { patientId: 'ID\u00a0' },
+    { patientId: 'I\u3000D' },
     { issuerOfPatientId: 'HO\x1bSP' },
     { issuerUniversalEntityId: '1.2\t.3', issuerUniversalEntityIdType: 'ISO' },
   ])('is none with characters that would make one of two: %j', (more) => {

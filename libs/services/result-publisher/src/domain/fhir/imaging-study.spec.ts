@@ -37,4 +37,25 @@ describe('an ImagingStudy', () => {
     const [series] = imagingStudy(withNumbers(number, number), 'Patient/1', { reference: 'Endpoint/1' }).series ?? [];
     expect([series?.number, series?.instance?.[0]?.number]).toEqual([said, said]);
   });
+
+  it('says of text what a string of FHIR may hold, and leaves out what has nothing else', () => {
+    const contents = withNumbers(1, 1);
+    const [series] = contents.series;
+    if (!series) throw new Error('no series');
+    const odd = {
+      seriesDescription: 'Thorax\u00a0native\x01 ',
+      bodyPartExamined: '\x02\u3000',
+      modality: 'C\x01T\x00',
+    };
+    const made = imagingStudy(
+      { ...contents, studyDescription: '\x1bCT\u2028Abdomen', series: [{ ...series, ...odd }] },
+      'Patient/1',
+      { reference: 'Endpoint/1' },
+    );
+    expect(made.description).toBe('CT Abdomen');
+    expect(made.modality).toMatchObject([{ code: 'C T' }]);
+    expect(made.series?.[0]).toMatchObject({ description: 'Thorax native', modality: { code: 'C T' } });
+    expect(made.series?.[0]?.bodySite).toBeUndefined();
+    expect(JSON.stringify(made)).not.toMatch(/\\u0|[\u0080-\u00a0\u2028\u3000]/);
+  });
 });

@@ -1,4 +1,5 @@
 import {
+  codeOf,
   type Coding,
   dateTimeFromDicom,
   type Endpoint,
@@ -6,6 +7,7 @@ import {
   type ImagingStudySeries,
   type Reference,
   sopClassCoding,
+  stringOf,
   systems,
   uidIdentifier,
 } from '@callosum/fhir';
@@ -14,7 +16,9 @@ import type { SeriesContents, StudyContents } from '../study-contents.js';
 import { identifierSystems } from './coding.js';
 import { narrative } from './narrative.js';
 
-const modalityCoding = (modality: string): Coding => ({ system: systems.dicomOntology, code: modality || 'OT' });
+const other = 'OT';
+const modalityOf = ({ modality }: SeriesContents): string => codeOf(modality) || other;
+const modalityCoding = (code: string): Coding => ({ system: systems.dicomOntology, code });
 
 /** The ImagingStudy of a study as it is indexed now (R4 ImagingStudy): pointers to its series and instances, never pixels. */
 export function imagingStudy(
@@ -23,12 +27,13 @@ export function imagingStudy(
   endpoint: Reference<Endpoint>,
 ): ImagingStudy {
   const started = dateTimeFromDicom(study.studyDate, study.studyTime, study.timezoneOffsetFromUtc);
-  const modalities = [...new Set(study.series.map(({ modality }) => modality || 'OT'))].sort();
+  const modalities = [...new Set(study.series.map(modalityOf))].sort();
+  const description = stringOf(study.studyDescription);
   const instanceCount = study.series.reduce((sum, { instances }) => sum + instances.length, 0);
   return {
     resourceType: 'ImagingStudy',
     text: narrative(
-      study.studyDescription || 'Imaging study',
+      description || 'Imaging study',
       `${modalities.join(', ')}: ${study.series.length} series, ${instanceCount} instances${started ? `, ${started}` : ''}`,
     ),
     identifier: [uidIdentifier(study.studyInstanceUid)],
@@ -40,7 +45,7 @@ export function imagingStudy(
     endpoint: [endpoint],
     numberOfSeries: study.series.length,
     numberOfInstances: instanceCount,
-    ...(study.studyDescription ? { description: study.studyDescription } : {}),
+    ...(description ? { description } : {}),
     ...(study.series.length > 0
       ? { series: study.series.map((series) => seriesOf(series, study.timezoneOffsetFromUtc)) }
       : {}),
@@ -58,14 +63,16 @@ const numberOf = (value: number | undefined): { number?: number } =>
 
 function seriesOf(series: SeriesContents, timezone: string): ImagingStudySeries {
   const started = dateTimeFromDicom(series.seriesDate, series.seriesTime, timezone);
+  const description = stringOf(series.seriesDescription);
+  const bodyPart = stringOf(series.bodyPartExamined);
   const laterality = lateralities[series.laterality];
   return {
     uid: series.seriesInstanceUid,
     ...numberOf(series.seriesNumber),
-    modality: modalityCoding(series.modality),
-    ...(series.seriesDescription ? { description: series.seriesDescription } : {}),
+    modality: modalityCoding(modalityOf(series)),
+    ...(description ? { description } : {}),
     numberOfInstances: series.instances.length,
-    ...(series.bodyPartExamined ? { bodySite: { display: series.bodyPartExamined } } : {}),
+    ...(bodyPart ? { bodySite: { display: bodyPart } } : {}),
     ...(laterality ? { laterality } : {}),
     ...(started ? { started } : {}),
     instance: series.instances.map(({ sopInstanceUid, sopClassUid, instanceNumber }) => ({
