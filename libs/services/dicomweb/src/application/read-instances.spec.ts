@@ -25,7 +25,7 @@ import { MemoryTakenError } from '../domain/errors/retrieve.js';
 import { Blob, datasetOf, fileOf, inSyntax as objectIn, memoryOf, samples } from '../test-support/kept.js';
 import type { KeptInstances } from './ports/archive.js';
 import type { RetrieveMemory } from './ports/memory.js';
-import { ReadInstances } from './read-instances.js';
+import { type InstanceBody, ReadInstances } from './read-instances.js';
 import { Retrieves } from './retrieves.js';
 
 const ct = tinyCt();
@@ -37,6 +37,15 @@ async function inSyntax(transferSyntaxUid: string): Promise<Uint8Array> {
   const transcoding = await transcode(source, { to: transferSyntaxUid });
   return buffer(Readable.from(transcoding.file({ implementationClassUid }), { objectMode: false }));
 }
+
+/** Its code stream says nothing. */
+function broken(): Uint8Array {
+  const image = { rows: 8, columns: 8, frames: 1, bitsAllocated: 16, vr: 'OW', pixels: samples(128) };
+  const fragments = [new Uint8Array(0), samples(100)];
+  return fileOf({ ...datasetOf(image), '7FE00010': { vr: 'OB', fragments } }, JPEGLSLossless);
+}
+
+const beginning = async (body: InstanceBody): Promise<InstanceBody> => (await body.begin?.()) ?? body;
 
 const keptOf = (bytes: Uint8Array, transferSyntaxUid: string) => new Blob(bytes, transferSyntaxUid);
 
@@ -136,7 +145,6 @@ describe('the frames of an instance that is transcoded', () => {
   it('are held while they are worked on, and those of what is copied are not', async () => {
     const memory = memoryOf();
     const body = await asked(keptOf(await inSyntax(RLELossless), RLELossless))(memory);
-    expect(memory.held).toEqual([]);
     await buffer((await body?.open()) as Readable);
     const { rows = 0, columns = 0 } = imagePixel(parseFile(ct.bytes).dataset);
     // One in work, its code stream and a copy; then the frame, until a client has taken it.
@@ -154,19 +162,24 @@ describe('the frames of an instance that is transcoded', () => {
     const giveBack = await budget.take(1_000);
     const kept = keptOf(await inSyntax(RLELossless), RLELossless);
     const one = new Retrieves(budget, { requestsMax: 2, memoryWaitMs: 20 });
-    const body = await asked(kept)(one.begin());
-    await expect(body?.open()).rejects.toBeInstanceOf(MemoryTakenError);
+    await expect(asked(kept)(one.begin())).rejects.toBeInstanceOf(MemoryTakenError);
     giveBack();
     const other = await (await asked(kept)(one.begin()))?.open();
     expect(await decodeFrames(await buffer(other as Readable))).toEqual(await decodeFrames(ct.bytes));
   });
 
-  it('that are broken are no broken answer: it does not begin', async () => {
-    const image = { rows: 8, columns: 8, frames: 1, bitsAllocated: 16, vr: 'OW', pixels: samples(128) };
-    const fragments = [new Uint8Array(0), samples(100)];
-    const file = fileOf({ ...datasetOf(image), '7FE00010': { vr: 'OB', fragments } }, JPEGLSLossless);
-    const body = await asked(keptOf(file, JPEGLSLossless))(memoryOf());
-    await expect(body?.open()).rejects.toBeInstanceOf(NotAcceptableError);
+  it('that are broken are no broken answer: it leaves as it is stored, or does not begin', async () => {
+    const file = broken();
+    const kept = keptOf(file, JPEGLSLossless);
+    for (const accept of ['application/dicom', '*/*']) {
+      const body = await asked(kept, accept)(memoryOf());
+      expect(body).toMatchObject({ transferSyntaxUid: JPEGLSLossless, byteCount: file.length });
+      expect(await buffer((await body?.open()) as Readable)).toEqual(Buffer.from(file));
+    }
+    const byName = `application/dicom; transfer-syntax=${ExplicitVRLittleEndian}`;
+    await expect(asked(kept, byName)(memoryOf())).rejects.toBeInstanceOf(NotAcceptableError);
+    const refused = `application/dicom, application/dicom; transfer-syntax=${JPEGLSLossless};q=0`;
+    await expect(asked(kept, refused)(memoryOf())).rejects.toBeInstanceOf(NotAcceptableError);
   });
 
   it('are closed where nobody reads what was begun', async () => {
@@ -180,10 +193,17 @@ describe('the frames of an instance that is transcoded', () => {
       opened.push(await open(...what));
       return opened.at(-1) as Readable;
     };
+    const closed = () =>
+      vi.waitFor(() => expect(opened.map(({ destroyed }) => destroyed)).toEqual(opened.map(() => true)));
     const body = await (await asked(blob)(memoryOf()))?.open();
     body?.destroy();
-    await vi.waitFor(() => expect(opened.map(({ destroyed }) => destroyed)).toEqual(opened.map(() => true)));
+    await closed();
     expect(opened.length).toBeGreaterThan(1);
+    // As for HEAD, which opens nothing of what was begun.
+    const one = new Retrieves(new ByteBudget(64 * 1024 * 1024), { requestsMax: 1, memoryWaitMs: 0 }).begin();
+    await asked(blob)(one);
+    one.end();
+    await closed();
   });
 });
 
@@ -210,21 +230,42 @@ describe('several instances', () => {
   it('are each looked at when its turn comes, but the first', async () => {
     const { read, opened } = await kept([RLELossless, RLELossless, ExplicitVRLittleEndian, ImplicitVRLittleEndian]);
     const bodies = await read.bodies(await wanted(read, '*/*'), retrieve());
-    expect(opened).toEqual([`0 ${RLELossless}`]);
+    // Once for its header, and once more for its first frame.
+    expect(opened).toEqual([`0 ${RLELossless}`, `0 ${RLELossless}`]);
     for (const { make } of bodies) {
-      const file = parseFile(await buffer(await (await make()).open()));
+      const file = parseFile(await buffer(await (await beginning(await make())).open()));
       expect(file.transferSyntax.uid).toBe(ExplicitVRLittleEndian);
     }
+  });
+
+  it('among which one is broken are given all the same: it leaves as it is stored', async () => {
+    const blobs = [
+      new Blob(ct.bytes, ExplicitVRLittleEndian, { blobKey: '0' }),
+      new Blob(broken(), JPEGLSLossless, { blobKey: '1' }),
+      new Blob(await inSyntax(RLELossless), RLELossless, { blobKey: '2' }),
+    ];
+    const read = new ReadInstances({
+      locate: () => Promise.resolve(blobs.map(({ instance }) => instance)),
+      open: (key, signal, range) => (blobs[Number(key)] as Blob).open(key, signal, range),
+    });
+    const bodies = await read.bodies(await wanted(read, '*/*'), memoryOf());
+    const syntaxes: string[] = [];
+    for (const { make } of bodies) {
+      const body = await beginning(await make());
+      expect(parseFile(await buffer(await body.open())).transferSyntax.uid).toBe(body.transferSyntaxUid);
+      syntaxes.push(body.transferSyntaxUid);
+    }
+    expect(syntaxes).toEqual([ExplicitVRLittleEndian, JPEGLSLossless, ExplicitVRLittleEndian]);
   });
 
   it('that have to be encoded are looked at, some of them, and nothing is kept of them', async () => {
     const many = await kept([RLELossless, ...Array.from({ length: 80 }, () => ExplicitVRLittleEndian)]);
     const asked = `multipart/related; type="application/dicom"; transfer-syntax=${JPEGLSLossless}`;
     const bodies = await many.read.bodies(await wanted(many.read, asked), retrieve());
-    // The first, and 64 of the others.
-    expect(many.opened).toHaveLength(65);
-    const last = await bodies.at(-1)?.make();
+    // The first, twice, and 64 of the others.
     expect(many.opened).toHaveLength(66);
+    const last = await bodies.at(-1)?.make();
+    expect(many.opened).toHaveLength(67);
     const file = parseFile(await buffer((await last?.open()) as Readable));
     expect(file.transferSyntax.uid).toBe(JPEGLSLossless);
     expect(await decodeFrames(file)).toEqual(await decodeFrames(ct.bytes));

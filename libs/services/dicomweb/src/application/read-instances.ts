@@ -1,6 +1,7 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
 import {
+  DicomParseError,
   DicomPixelError,
   DicomTranscodeError,
   ExplicitVRLittleEndian,
@@ -23,6 +24,7 @@ import {
 import { NotFoundError } from '../domain/errors/door.js';
 import { BrokenObjectError } from '../domain/errors/retrieve.js';
 import type { BytePart } from '../domain/range.js';
+import { begun } from './begun.js';
 import type { KeptInstance, KeptInstances, Selection } from './ports/archive.js';
 import type { RetrieveMemory } from './ports/memory.js';
 
@@ -36,7 +38,7 @@ export interface WantedInstance {
 }
 
 export interface MadeInstance extends WantedInstance {
-  /** Its body, once. @throws {NotAcceptableError} when it cannot be given as accepted */
+  /** Its body as its header says it, once. @throws {NotAcceptableError} when it cannot be given as accepted */
   make(): Promise<InstanceBody>;
 }
 
@@ -49,10 +51,16 @@ export interface InstanceBody {
   /** Of what leaves as it is stored. */
   readonly byteCount?: number;
   /**
-   * Of what is transcoded the memory of its frames is held from when the first byte is taken; of the first body of an
-   * answer a frame is made before, so that what cannot be had now has a status.
-   * @param part of what leaves as it is stored
+   * Only of one whose frames are worked on, and that has not begun. At its turn, since the memory of its frames is held from
+   * here on, its first frame is made: what leaves is this body, or the object as it is stored where its code stream turns
+   * out to be broken and that is accepted too.
    * @throws {MemoryTakenError} {RetrieveEndedError} {NotAcceptableError} {BrokenObjectError} DicomCodecsBusyError
+   */
+  begin?(): Promise<InstanceBody>;
+  /**
+   * Once, of one that has begun.
+   * @param part of what leaves as it is stored
+   * @throws {RetrieveEndedError}
    */
   open(part?: BytePart): Promise<Readable>;
 }
@@ -64,8 +72,6 @@ const lookedAtMax = 64;
 const lookedAtOnce = 8;
 /** Compressed pixels of as many bytes may be more than 4 GiB once decoded, which no uncompressed object can have. */
 const largeBytesMin = 32 * 1024 * 1024;
-/** What stands before the pixels, and is held until the first frame is made. */
-const heldHeadBytesMax = 1024 * 1024;
 
 /** Stored instances as application/dicom (PS3.18 10.4.1.1.1): streamed as they are, or transcoded while they are streamed. */
 export class ReadInstances {
@@ -95,17 +101,18 @@ export class ReadInstances {
   }
 
   /**
-   * Bodies in the order of the instances, each made when it is asked for. The first one is tried, and so are some of those that
-   * have to be encoded, since only their image attributes say whether they can be: what is refused then is refused before the
-   * answer begins. Nothing but the verdict is kept of them. Of those that the forms accepted cannot hold any number is looked
-   * at, until one is found that is given as accepted.
+   * Bodies in the order of the instances, each made when it is asked for. The first one is begun, so that what cannot be had
+   * now has a status. Some of those that have to be encoded are tried, since only their image attributes say whether they can
+   * be: what is refused then is refused before the answer begins. Nothing but the verdict is kept of them. Of those that the
+   * forms accepted cannot hold any number is looked at, until one is found that is given as accepted.
    * @throws {NotAcceptableError} when one of them cannot be given as accepted, or all that have pixels are given otherwise
    */
   async bodies(wanted: readonly WantedInstance[], memory: RetrieveMemory): Promise<readonly MadeInstance[]> {
     const held = new FramesHeld(memory);
     const [one, ...others] = wanted;
     const last = wanted.length - 1;
-    const first = one && (await this.#body(one, memory, { held, isFirst: true, isLast: last === 0 }));
+    const looked = one && (await this.#body(one, memory, { held, isLast: last === 0 }));
+    const first = looked?.begin ? await looked.begin() : looked;
     const doubtful = others.filter((other) => !isSure(other));
     const seen = first ? [first] : [];
     const isUnheld = (body: InstanceBody): boolean => body.given === 'unheld';
@@ -124,89 +131,95 @@ export class ReadInstances {
     }));
   }
 
-  /** In the first of its forms that it can be had in. @throws {NotAcceptableError} {BrokenObjectError} */
-  async #body(
-    { instance, choices, isPlainBesides }: WantedInstance,
-    memory: RetrieveMemory,
-    place: Place,
-  ): Promise<InstanceBody> {
-    const { transferSyntaxUid: stored } = instance;
-    const storedAt = choices.findIndex(({ transferSyntaxUid }) => transferSyntaxUid === stored);
+  /** In the first of its forms that it can be had in, as far as its header says. @throws {NotAcceptableError} {BrokenObjectError} */
+  async #body(wanted: WantedInstance, memory: RetrieveMemory, place: Place): Promise<InstanceBody> {
+    const { instance, choices, isPlainBesides } = wanted;
+    const storedAt = choices.findIndex(({ transferSyntaxUid }) => transferSyntaxUid === instance.transferSyntaxUid);
     const before = storedAt < 0 ? choices : choices.slice(0, storedAt);
     const to = [
       ...before.map(({ transferSyntaxUid }) => transferSyntaxUid),
       ...(isPlainBesides && storedAt < 0 ? [ExplicitVRLittleEndian] : []),
     ];
-    const tried = to.length === 0 ? undefined : await this.#transcoded(instance, to, memory, place);
-    const refused = tried && isRefusal(tried) ? tried : undefined;
-    const made = tried && !isRefusal(tried) ? tried : undefined;
-    const chosen = before.find(({ transferSyntaxUid }) => transferSyntaxUid === made?.transferSyntaxUid);
-    if (made && (chosen || !made.hasPixels || made.isUnheld))
-      return {
-        instance,
-        multipart: chosen?.multipart ?? true,
-        given: chosen ? 'as-accepted' : made.hasPixels ? 'unheld' : 'without-pixels',
-        transferSyntaxUid: made.transferSyntaxUid,
-        open: made.open,
-      };
-    const choice = choices[storedAt];
-    if (!choice || (choice.ifTooLarge === true && !isTooLarge(refused))) throw instanceNotAcceptable(instance);
+    const stored = choices[storedAt];
+    const asStored = stored && this.#asStored(instance, stored, memory);
+    if (asStored && to.length === 0) return asStored;
+    /** What leaves where it cannot be had in the syntaxes before. */
+    const instead = (error: unknown): InstanceBody => {
+      if (asStored && isUnreadable(error)) return asStored;
+      throw isRefusal(error) ? instanceNotAcceptable(instance) : translated(error, instance);
+    };
+    let made: Transcoded;
+    try {
+      made = await this.#transcoded(instance, to, memory, place);
+    } catch (error) {
+      return instead(error);
+    }
+    const { transferSyntaxUid, hasPixels, frames, open } = made;
+    const chosen = before.find((choice) => choice.transferSyntaxUid === transferSyntaxUid);
+    if (!chosen && hasPixels && !made.isUnheld) throw instanceNotAcceptable(instance);
+    const given = chosen ? 'as-accepted' : hasPixels ? 'unheld' : 'without-pixels';
+    const body: InstanceBody = { instance, transferSyntaxUid, multipart: chosen?.multipart ?? true, given, open };
+    if (frames === 0) return body;
+    const begin = async (): Promise<InstanceBody> => {
+      try {
+        const begun = await open();
+        return { ...body, open: () => Promise.resolve(begun) };
+      } catch (error) {
+        return instead(error);
+      }
+    };
+    return { ...body, begin };
+  }
+
+  #asStored(
+    instance: KeptInstance,
+    { transferSyntaxUid, multipart }: InstanceChoice,
+    { signal }: RetrieveMemory,
+  ): InstanceBody {
     const { blobKey, byteCount } = instance;
     const open = (part?: BytePart): Promise<Readable> =>
       part
-        ? this.kept.open(blobKey, memory.signal, { offset: part.first, length: part.last + 1 - part.first })
-        : this.kept.open(blobKey, memory.signal);
-    const { multipart } = choice;
-    return { instance, transferSyntaxUid: stored, multipart, given: 'as-accepted', byteCount, open };
+        ? this.kept.open(blobKey, signal, { offset: part.first, length: part.last + 1 - part.first })
+        : this.kept.open(blobKey, signal);
+    return { instance, transferSyntaxUid, multipart, given: 'as-accepted', byteCount, open };
   }
 
-  /** Or why the instance cannot be had in any of these syntaxes without loss. @throws {BrokenObjectError} */
+  /** @throws DicomTranscodeError, DicomPixelError, DicomParseError as `transcode` and its streams */
   async #transcoded(
     instance: KeptInstance,
     to: readonly string[],
     memory: RetrieveMemory,
-    { held, isFirst = false, isLast = false }: Place,
-  ): Promise<Transcoded | Refusal> {
-    const { blobKey, sopInstanceUid } = instance;
+    { held, isLast = false }: Place,
+  ): Promise<Transcoded> {
     const { signal } = memory;
-    // Whatever is wrong with what was taken is nobody's fault who asks for it.
-    const translated = (error: unknown): unknown =>
-      error instanceof CallosumError && error.kind === 'invalid' ? new BrokenObjectError(sopInstanceUid, error) : error;
     let framesMade = 0;
     const onFrame = (): void => {
       // All that is left of the work, while a client takes its time; where another object follows, its work comes then.
       if (++framesMade === transcoding.frames && isLast) memory.keep(transcoding.frameBytes);
     };
-    let transcoding: Transcoding;
-    try {
-      transcoding = await transcode(
-        { open: () => this.kept.open(blobKey, signal) },
-        { to, inOrder: true, signal, limits: { framesInWorkBytesMax }, onFrame },
-      );
-      const { transferSyntaxUid, hasPixels, isUnheld, frames } = transcoding;
-      const open = async (): Promise<Readable> => {
-        const chunks = fileOf(transcoding, held);
-        const isBegun = (): boolean => !isFirst || frames === 0 || framesMade > 0;
-        try {
-          return await begun(chunks, isBegun, translated);
-        } catch (error) {
-          throw isRefusal(error) ? instanceNotAcceptable(instance) : translated(error);
-        }
-      };
-      return { transferSyntaxUid, hasPixels, isUnheld, open };
-    } catch (error) {
-      if (isRefusal(error)) return error;
-      throw translated(error);
-    }
+    const transcoding: Transcoding = await transcode(
+      { open: () => this.kept.open(instance.blobKey, signal) },
+      { to, inOrder: true, signal, limits: { framesInWorkBytesMax }, onFrame },
+    );
+    const { transferSyntaxUid, hasPixels, isUnheld, frames } = transcoding;
+    const open = (): Promise<Readable> =>
+      begun(fileOf(transcoding, held), {
+        isBegun: () => frames === 0 || framesMade > 0,
+        translated: (error) => translated(error, instance),
+        signal,
+      });
+    return { transferSyntaxUid, hasPixels, isUnheld, frames, open };
   }
 }
 
-type Transcoded = Pick<InstanceBody, 'transferSyntaxUid' | 'open'> & Pick<Transcoding, 'hasPixels' | 'isUnheld'>;
+type Transcoded = Pick<Transcoding, 'transferSyntaxUid' | 'hasPixels' | 'isUnheld' | 'frames'> & {
+  /** Begun: its first frame is made. */
+  open(): Promise<Readable>;
+};
 
 /** Where an object stands in the answer. */
 interface Place {
   readonly held: FramesHeld;
-  readonly isFirst?: boolean;
   readonly isLast?: boolean;
 }
 
@@ -232,40 +245,13 @@ class FramesHeld {
 }
 
 /** That an object cannot be had in a syntax without loss. */
-type Refusal = DicomTranscodeError | DicomPixelError;
-const isRefusal = (error: unknown): error is Refusal =>
-  error instanceof DicomTranscodeError || error instanceof DicomPixelError;
-const isTooLarge = (error: Refusal | undefined): boolean =>
-  error instanceof DicomTranscodeError && error.problem === 'too-large';
+const isRefusal = (error: unknown): boolean => error instanceof DicomTranscodeError || error instanceof DicomPixelError;
+/** Or cannot be walked through. As it is stored it can leave all the same. */
+const isUnreadable = (error: unknown): boolean => isRefusal(error) || error instanceof DicomParseError;
 
-/**
- * A stream of chunks, of which as many were taken as it takes until it has begun. Nothing is read ahead of who reads it.
- * @param translated what is thrown from the stream instead
- */
-async function begun(
-  chunks: AsyncGenerator<Uint8Array>,
-  isBegun: () => boolean,
-  translated: (error: unknown) => unknown,
-): Promise<Readable> {
-  const taken: Uint8Array[] = [];
-  for (let byteCount = 0; !isBegun() && byteCount < heldHeadBytesMax;) {
-    const { done, value } = await chunks.next();
-    if (done === true) break;
-    taken.push(value);
-    byteCount += value.length;
-  }
-  const all = async function* (): AsyncGenerator<Uint8Array> {
-    yield* taken.splice(0);
-    try {
-      yield* chunks;
-    } catch (error) {
-      throw translated(error);
-    }
-  };
-  // Who never reads it does not run what would close them.
-  const close = (): void => void chunks.return(undefined).catch(() => undefined);
-  return Readable.from(all(), { objectMode: false }).once('close', close);
-}
+/** Whatever is wrong with what was taken is nobody's fault who asks for it. */
+const translated = (error: unknown, { sopInstanceUid }: KeptInstance): unknown =>
+  error instanceof CallosumError && error.kind === 'invalid' ? new BrokenObjectError(sopInstanceUid, error) : error;
 
 /**
  * Whether what is wanted first can be had as far as transfer syntaxes say: as stored, uncompressed of what is so, decoded of

@@ -27,7 +27,7 @@ export function statedSyntaxes(): StatedSyntax[] {
   return [...transferSyntaxes.keys()].map((transferSyntaxUid) => {
     const choices = (accept: string, stored: string): string[] =>
       instanceChoices(readAccept(accept, undefined), stored, false)
-        .filter(({ ifTooLarge }) => ifTooLarge !== true)
+        .filter(({ isLastResort }) => isLastResort !== true)
         .map(({ transferSyntaxUid: uid }) => uid);
     const byName = `application/dicom; transfer-syntax=${transferSyntaxUid}`;
     return {

@@ -13,7 +13,7 @@ const video = '1.2.840.10008.1.2.4.102';
 
 const accepted = (header: string | undefined, query?: string) => readAccept(header, query);
 const choices = (header: string | undefined, syntax: string, several = false, query?: string) =>
-  instanceChoices(accepted(header, query), syntax, several).filter(({ ifTooLarge }) => ifTooLarge !== true);
+  instanceChoices(accepted(header, query), syntax, several).filter(({ isLastResort }) => isLastResort !== true);
 
 describe('readAccept', () => {
   it.each([undefined, '', ' , ,'])('takes anything when nothing is said: %j (RFC 9110 12.5.1)', (header) => {

@@ -57,16 +57,16 @@ const neverGiven: ReadonlySet<string> = new Set([ImplicitVRLittleEndian, Explici
 export interface InstanceChoice {
   readonly transferSyntaxUid: string;
   readonly multipart: boolean;
-  /** Taken only where the object is too large for what stands before it. */
-  readonly ifTooLarge?: true;
+  /** Taken only where the object cannot be had in what stands before it. */
+  readonly isLastResort?: true;
 }
 
 /**
  * The syntaxes an instance may leave in, the client's best first (PS3.18 8.7.3.5.2, 8.7.8). `transfer-syntax=*` is the
  * stored one, but that what is stored in Implicit VR or Big Endian leaves in Explicit VR Little Endian. Without the
- * parameter that one is meant (Table 8.7.3-2), and after it the stored one: of what was compressed with loss, for video
- * and whatever else has no other form, of what was compressed without for what is longer than uncompressed pixels may be
- * (8.7.3). Whether it can be had in them is not asked here.
+ * parameter that one is meant (Table 8.7.3-2), and after it the stored one: for video and whatever else has no other form,
+ * for what is longer than uncompressed pixels may be (8.7.3), and for what is broken, which would take its study with it.
+ * Whether it can be had in them is not asked here.
  * @param several more than one instance is answered, which only multipart/related can hold (10.4.4)
  * @returns none when no form of answer is accepted
  */
@@ -89,10 +89,10 @@ export function instanceChoices(
         const isFallback =
           isEncapsulated(transferSyntaxUid) && !isNamed(accepted, instanceIn(transferSyntaxUid, multipart));
         const isLossless = isFallback && !transferSyntaxOf(transferSyntaxUid).lossy;
-        return { transferSyntaxUid, multipart, ...(isLossless ? { ifTooLarge: true } : {}) };
+        return { transferSyntaxUid, multipart, ...(isLossless ? { isLastResort: true } : {}) };
       })
       // For what it would stand may be refused.
-      .filter(({ ifTooLarge }, at) => ifTooLarge !== true || at > 0)
+      .filter(({ isLastResort }, at) => isLastResort !== true || at > 0)
   );
 }
 

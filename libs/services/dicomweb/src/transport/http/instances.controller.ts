@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import {
   areAsStored,
+  type InstanceBody,
   type MadeInstance,
   ReadInstances,
   type WantedInstance,
@@ -14,7 +15,7 @@ import { strongETag, weakETag } from '../../domain/etag.js';
 import { acceptedBy } from './accepted-by.js';
 import { type Answer, Answers, decidedAnswer, isDecided } from './answer.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
-import { type BodyPart, multipartBody } from './multipart-body.js';
+import { type BodyPart, type LaterPart, multipartBody } from './multipart-body.js';
 import { type ResourcePath, selectionOf } from './resource-path.js';
 import { instanceUrl } from './resource-url.js';
 
@@ -81,12 +82,20 @@ const partAsStored = ({ instance, make }: MadeInstance, baseUrl: string): BodyPa
   open: async () => (await make()).open(),
 });
 
-async function* partsAsMade(instances: readonly MadeInstance[], baseUrl: string): AsyncGenerator<BodyPart> {
-  for (const { instance, make } of instances) {
+async function* partsAsMade(instances: readonly MadeInstance[], baseUrl: string): AsyncGenerator<BodyPart | LaterPart> {
+  for (const { make } of instances) {
     const body = await make();
-    yield { contentType: typeOf(body), location: instanceUrl(baseUrl, instance), open: () => body.open() };
+    const { begin } = body;
+    yield begin ? { begin: async () => partOf(await begin(), baseUrl) } : partOf(body, baseUrl);
   }
 }
+
+const partOf = (body: InstanceBody, baseUrl: string): BodyPart => ({
+  contentType: typeOf(body),
+  location: instanceUrl(baseUrl, body.instance),
+  ...(body.byteCount === undefined ? {} : { byteCount: body.byteCount }),
+  open: () => body.open(),
+});
 
 const typeOf = ({ transferSyntaxUid }: { readonly transferSyntaxUid: string }): string =>
   `${mediaType}; transfer-syntax=${transferSyntaxUid}`;

@@ -18,6 +18,11 @@ export interface BodyPart {
   open(): Promise<Readable>;
 }
 
+/** Of which only its turn tells what it will be: it is begun then, and opened. */
+export interface LaterPart {
+  begin(): Promise<BodyPart>;
+}
+
 export interface MultipartOptions {
   /**
    * The part behind the one that is sent is opened meanwhile: an object store takes its time to answer. Not for parts that
@@ -49,7 +54,7 @@ interface OpenPart {
  */
 export function multipartBody(
   rootType: string,
-  parts: AsyncIterable<BodyPart> | readonly BodyPart[],
+  parts: AsyncIterable<BodyPart | LaterPart> | readonly BodyPart[],
   { ahead = false }: MultipartOptions = {},
 ): MultipartBody {
   const boundary = `callosum-${randomUUID()}`;
@@ -60,7 +65,7 @@ export function multipartBody(
     ...(byteCount === undefined ? {} : { byteCount }),
     open: async () => {
       const all = inOrder(parts);
-      const first = await nextOf(all);
+      const first = await opened(await nextOf(all));
       // A body that is never read does not run at all.
       const pieces = (isLent: boolean): Pieces => body(boundary, first, all, { ahead, isLent });
       return new LendingBody(pieces).once('close', () => first?.content.destroy());
@@ -71,15 +76,15 @@ export function multipartBody(
 async function* body(
   boundary: string,
   first: OpenPart | undefined,
-  all: AsyncGenerator<BodyPart, undefined>,
+  all: Parts,
   { ahead, isLent }: { readonly ahead: boolean; readonly isLent: boolean },
 ): Pieces {
-  let next: Promise<OpenPart | undefined> | undefined;
+  let next: Promise<NextPart> | undefined;
   let current = first;
   /** That the part before is as long as it said. A file says that it ends in two turns of a thread. */
   let ended: Promise<void> | undefined;
   try {
-    for (; current; current = await (next ?? nextOf(all))) {
+    for (; current; current = await opened(await (next ?? nextOf(all)))) {
       next = ahead ? readyNextOf(all, isLent) : undefined;
       // It is waited for later, and nobody may ever.
       next?.catch(() => undefined);
@@ -105,7 +110,7 @@ async function* body(
     // Whoever goes before the end leaves a part open, and one behind it.
     current?.content.destroy();
     void next?.then(
-      (open) => open?.content.destroy(),
+      (part) => part && 'content' in part && part.content.destroy(),
       () => undefined,
     );
     await all.return(undefined);
@@ -123,23 +128,29 @@ async function endOfPart(content: Readable, pieces: AsyncIterator<Uint8Array>, l
 }
 
 /** The first piece of one that is there is on its way when its turn comes. What is made as it is read waits, and holds nothing. */
-async function readyNextOf(all: AsyncGenerator<BodyPart, undefined>, isLent: boolean): Promise<OpenPart | undefined> {
-  const next = await nextOf(all);
-  if (next?.part.byteCount === undefined) return next;
-  const { part, content } = next;
+async function readyNextOf(all: Parts, isLent: boolean): Promise<NextPart> {
+  const part = await nextOf(all);
+  if (!part || !('byteCount' in part) || part.byteCount === undefined) return part;
+  const content = await part.open();
   // It may fail before its turn. An error event that nobody hears ends the process: here it is heard, and thrown at its turn.
   content.on('error', () => undefined);
   return { part, content, pieces: piecesOf(content, isLent) };
 }
 
-async function nextOf(all: AsyncGenerator<BodyPart, undefined>): Promise<OpenPart | undefined> {
-  const { value: part } = await all.next();
-  return part && { part, content: await part.open() };
+type Parts = AsyncGenerator<BodyPart | LaterPart, undefined, undefined>;
+/** Undefined behind the last one. */
+type NextPart = BodyPart | LaterPart | OpenPart | undefined;
+
+const nextOf = async (all: Parts): Promise<BodyPart | LaterPart | undefined> => (await all.next()).value;
+
+/** At its turn. */
+async function opened(next: NextPart): Promise<OpenPart | undefined> {
+  if (!next || 'content' in next) return next;
+  const part = 'begin' in next ? await next.begin() : next;
+  return { part, content: await part.open() };
 }
 
-async function* inOrder(
-  parts: AsyncIterable<BodyPart> | Iterable<BodyPart>,
-): AsyncGenerator<BodyPart, undefined, undefined> {
+async function* inOrder(parts: AsyncIterable<BodyPart | LaterPart> | Iterable<BodyPart>): Parts {
   yield* parts;
   return undefined;
 }

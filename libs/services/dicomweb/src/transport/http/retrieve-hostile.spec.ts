@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 
-import { ExplicitVRLittleEndian } from '@callosum/dicom';
+import { ExplicitVRLittleEndian, JPEGLSLossless } from '@callosum/dicom';
 import { tinyCt } from '@callosum/phantom';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { Blob } from '../../test-support/kept.js';
+import { Blob, datasetOf, fileOf, samples } from '../../test-support/kept.js';
 import { type Served, serveRetrieves } from '../../test-support/serve.js';
 
 const ct = tinyCt();
@@ -94,6 +94,33 @@ describe('a retrieve that means no good', () => {
     // What is served meanwhile waits as long.
     expect(performance.now() - begun).toBeLessThan(1_000);
   });
+
+  it.each(['first', 'last'])(
+    'finds an object whose code stream says nothing, and is given the others (%s)',
+    async (place) => {
+      await served.close();
+      const image = { rows: 8, columns: 8, frames: 1, bitsAllocated: 16, vr: 'OW', pixels: samples(128) };
+      const fragments = [new Uint8Array(0), samples(100)];
+      const file = fileOf({ ...datasetOf(image), '7FE00010': { vr: 'OB', fragments } }, JPEGLSLossless);
+      const broken = new Blob(file, JPEGLSLossless, { blobKey: 'broken', sopInstanceUid: '1.2.4' });
+      const blobs = place === 'first' ? [broken, blob] : [blob, broken];
+      served = await serveRetrieves({
+        locate: () => Promise.resolve(blobs.map(({ instance }) => instance)),
+        open: (key, ...asked) => (key === 'broken' ? broken : blob).open(key, ...asked),
+      });
+      const { status, body } = await served.ask(study);
+      expect(status).toBe(200);
+      expect(body.includes(Buffer.from(file))).toBe(true);
+      const said = [
+        ...body.toString('latin1').matchAll(/^Content-Type: application\/dicom; transfer-syntax=(.*)\r$/gm),
+      ];
+      const syntaxes = blobs.map(({ instance: { transferSyntaxUid } }) => transferSyntaxUid);
+      expect(said.map(([, uid]) => uid)).toEqual(syntaxes);
+      const named = `multipart/related; type="application/dicom"; transfer-syntax=${ExplicitVRLittleEndian}`;
+      if (place === 'first') expect((await served.ask(study, { accept: named })).status).toBe(406);
+      else await expect(served.ask(study, { accept: named })).rejects.toThrow();
+    },
+  );
 
   it('is not given a page by what an object holds: only types that nobody runs, and none that is guessed', async () => {
     for (const accept of ['text/html', 'image/svg+xml', 'text/html, */*;q=0.1', 'image/*, text/html']) {
