@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { metrics, propagation, trace } from '@opentelemetry/api';
+import { diag, metrics, propagation, trace } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
@@ -55,8 +55,9 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   });
   // The SDK sets its own when it starts.
   if (options.logger) tellDiagnostics(options.logger);
+  const known = resourceKnown(prometheus);
   return {
-    handleMetrics: (request, response) => prometheus.getMetricsRequestHandler(request, response),
+    handleMetrics: (request, response) => void known.then(() => prometheus.getMetricsRequestHandler(request, response)),
     shutdown: async () => {
       await sdk.shutdown();
       trace.disable();
@@ -64,4 +65,17 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
       propagation.disable();
     },
   };
+}
+
+/**
+ * The host's id is looked up, and of all exporters that of Prometheus alone does not wait for it: it left the id out, and
+ * complained of that at each scrape. Nothing is measured yet when this reads.
+ */
+async function resourceKnown(prometheus: PrometheusExporter): Promise<void> {
+  try {
+    const { resourceMetrics } = await prometheus.collect();
+    await resourceMetrics.resource.waitForAsyncAttributes?.();
+  } catch (error) {
+    diag.error('the resource is not known', error);
+  }
 }
