@@ -120,6 +120,7 @@ function printLinks(system: System, published?: Published): void {
     out(`  viewer   ${site}/viewer/`);
     out(`  FHIR     ${site}/fhir/metadata`);
   }
+  out(`  DICOMweb ${site}/dicom-web`);
   out(`  DIMSE    ${system.dimse.aeTitle} at ${system.dimse.host}:${system.dimse.port}`);
   out('');
 }

@@ -69,7 +69,7 @@ describe('what is stored without loss and is longer than uncompressed pixels may
     const plain = { transferSyntaxUid: ExplicitVRLittleEndian, multipart: false };
     const asStored = { transferSyntaxUid: RLELossless, multipart: false };
     const one = 'application/dicom';
-    expect(choices(one)).toEqual([plain, { ...asStored, isLastResort: true }]);
+    expect(choices(one)).toEqual([plain, asStored]);
     for (const syntax of ['*', RLELossless])
       expect(choices(`${one}, ${one}; transfer-syntax=${syntax};q=0.5`)).toEqual([plain, asStored]);
     expect(choices(`${one}, ${one}; transfer-syntax=${RLELossless};q=0`)).toEqual([plain]);

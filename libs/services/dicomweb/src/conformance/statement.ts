@@ -26,9 +26,7 @@ export function statedSyntaxes(): StatedSyntax[] {
   const any = '; transfer-syntax=*';
   return [...transferSyntaxes.keys()].map((transferSyntaxUid) => {
     const choices = (accept: string, stored: string): string[] =>
-      instanceChoices(readAccept(accept, undefined), stored, false)
-        .filter(({ isLastResort }) => isLastResort !== true)
-        .map(({ transferSyntaxUid: uid }) => uid);
+      instanceChoices(readAccept(accept, undefined), stored, false).map(({ transferSyntaxUid: uid }) => uid);
     const byName = `application/dicom; transfer-syntax=${transferSyntaxUid}`;
     return {
       transferSyntaxUid,

@@ -13,7 +13,7 @@ const video = '1.2.840.10008.1.2.4.102';
 
 const accepted = (header: string | undefined, query?: string) => readAccept(header, query);
 const choices = (header: string | undefined, syntax: string, several = false, query?: string) =>
-  instanceChoices(accepted(header, query), syntax, several).filter(({ isLastResort }) => isLastResort !== true);
+  instanceChoices(accepted(header, query), syntax, several);
 
 describe('readAccept', () => {
   it.each([undefined, '', ' , ,'])('takes anything when nothing is said: %j (RFC 9110 12.5.1)', (header) => {
@@ -167,11 +167,11 @@ describe('instanceChoices', () => {
     for (const header of [multipart, 'multipart/related', 'multipart/*', '*/*', undefined])
       expect(choices(header, implicit)).toEqual([{ transferSyntaxUid: explicit, multipart: true }]);
     for (const header of ['application/dicom', 'application/*', 'multipart/related;q=0, */*'])
-      expect(choices(header, jpegLossless)).toEqual([{ transferSyntaxUid: explicit, multipart: false }]);
+      expect(choices(header, jpegLossless)[0]).toEqual({ transferSyntaxUid: explicit, multipart: false });
   });
 
-  it('without a syntax also means the stored one, after that, where it is of a lossy one (PS3.18 8.7.3)', () => {
-    for (const stored of [video, '1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.93']) {
+  it('without a syntax also means the stored one, after that, where it is a compressed one (PS3.18 8.7.3)', () => {
+    for (const stored of [video, '1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.93', jpegLossless]) {
       expect(choices('*/*', stored)).toEqual([
         { transferSyntaxUid: explicit, multipart: true },
         { transferSyntaxUid: stored, multipart: true },
@@ -203,12 +203,20 @@ describe('instanceChoices', () => {
         [jpegLs, true],
       ],
     ],
-    ['text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8', [[explicit, true]]],
+    [
+      'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
+      [
+        [explicit, true],
+        [jpegLs, true],
+      ],
+    ],
     [
       'application/dicom, multipart/related',
       [
         [explicit, false],
+        [jpegLs, false],
         [explicit, true],
+        [jpegLs, true],
       ],
     ],
   ])('reads %s', (header, expected) => {
@@ -220,6 +228,7 @@ describe('instanceChoices', () => {
     expect(choices(header, jpegLs)).toEqual([
       { transferSyntaxUid: jpegLossless, multipart: true },
       { transferSyntaxUid: explicit, multipart: false },
+      { transferSyntaxUid: jpegLs, multipart: false },
       { transferSyntaxUid: jpegLs, multipart: true },
     ]);
     expect(choices('application/dicom; transfer-syntax=*, application/dicom', jpegLs)).toEqual([
@@ -238,8 +247,20 @@ describe('instanceChoices', () => {
     // What is refused by its name is not given by a wider range (RFC 9110 12.5.1).
     ['application/dicom;q=0, */*', 'nothing'],
     ['*/*, application/dicom;q=0', 'nothing'],
-    [`application/dicom;q=0, ${multipart}`, [[explicit, true]]],
-    [`${multipart};q=0, */*`, [[explicit, false]]],
+    [
+      `application/dicom;q=0, ${multipart}`,
+      [
+        [explicit, true],
+        [jpegLs, true],
+      ],
+    ],
+    [
+      `${multipart};q=0, */*`,
+      [
+        [explicit, false],
+        [jpegLs, false],
+      ],
+    ],
     [`application/dicom; transfer-syntax=${jpegLs};q=0, application/dicom; transfer-syntax=*`, [[explicit, false]]],
     [`application/dicom; transfer-syntax=*;q=0, application/dicom`, [[explicit, false]]],
     [`application/dicom;q=0, application/dicom; transfer-syntax=*`, [[jpegLs, false]]],
@@ -249,14 +270,18 @@ describe('instanceChoices', () => {
       `*/*;q=0.1, application/dicom;q=0.9`,
       [
         [explicit, false],
+        [jpegLs, false],
         [explicit, true],
+        [jpegLs, true],
       ],
     ],
     [
       `application/*;q=0.9, application/dicom;q=0.2, ${multipart};q=0.5`,
       [
         [explicit, true],
+        [jpegLs, true],
         [explicit, false],
+        [jpegLs, false],
       ],
     ],
     [
@@ -282,11 +307,16 @@ describe('instanceChoices', () => {
     expect(choices(`${multipart}`, jpegLs, false, `${asStored};q=0.1`)).toEqual([
       { transferSyntaxUid: jpegLs, multipart: false },
       { transferSyntaxUid: explicit, multipart: true },
+      { transferSyntaxUid: jpegLs, multipart: true },
     ]);
     // What the parameter names and the resource has not is as if it were not named.
-    expect(choices(multipart, jpegLs, true, asStored)).toEqual([{ transferSyntaxUid: explicit, multipart: true }]);
+    expect(choices(multipart, jpegLs, true, asStored)).toEqual([
+      { transferSyntaxUid: explicit, multipart: true },
+      { transferSyntaxUid: jpegLs, multipart: true },
+    ]);
     expect(choices('application/dicom;q=0', jpegLs, false, 'application/dicom')).toEqual([
       { transferSyntaxUid: explicit, multipart: false },
+      { transferSyntaxUid: jpegLs, multipart: false },
     ]);
   });
 

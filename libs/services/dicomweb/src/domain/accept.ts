@@ -57,8 +57,6 @@ const neverGiven: ReadonlySet<string> = new Set([ImplicitVRLittleEndian, Explici
 export interface InstanceChoice {
   readonly transferSyntaxUid: string;
   readonly multipart: boolean;
-  /** Taken only where the object cannot be had in what stands before it. */
-  readonly isLastResort?: true;
 }
 
 /**
@@ -85,16 +83,16 @@ export function instanceChoices(
   );
   return (
     choices
-      .map(({ transferSyntaxUid, multipart }): InstanceChoice => {
-        const isFallback =
-          isEncapsulated(transferSyntaxUid) && !isNamed(accepted, instanceIn(transferSyntaxUid, multipart));
-        const isLossless = isFallback && !transferSyntaxOf(transferSyntaxUid).lossy;
-        return { transferSyntaxUid, multipart, ...(isLossless ? { isLastResort: true } : {}) };
-      })
-      // For what it would stand may be refused.
-      .filter(({ isLastResort }, at) => isLastResort !== true || at > 0)
+      .map(({ transferSyntaxUid, multipart }) => ({ transferSyntaxUid, multipart }))
+      // What it would stand for may be refused; what was compressed with loss has no better form.
+      .filter((choice, at) => at > 0 || !isLosslessFallback(accepted, choice))
   );
 }
+
+const isLosslessFallback = (accepted: readonly Accepted[], { transferSyntaxUid, multipart }: InstanceChoice): boolean =>
+  isEncapsulated(transferSyntaxUid) &&
+  !transferSyntaxOf(transferSyntaxUid).lossy &&
+  !isNamed(accepted, instanceIn(transferSyntaxUid, multipart));
 
 /** Whether it is accepted for itself, or as what is stored. */
 const isNamed = (accepted: readonly Accepted[], one: Representation): boolean =>
