@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, readFileSync, statSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
@@ -80,39 +80,13 @@ export function servePage(port: number, files: Readonly<Record<string, string>>)
 
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
-const configOf = (dicomweb: string): string => `window.config = {
-  routerBasename: '/',
-  extensions: [],
-  modes: [],
-  customizationService: {},
-  showStudyList: true,
-  investigationalUseDialog: { option: 'never' },
-  showWarningMessageForCrossOrigin: false,
-  showCPUFallbackMessage: false,
-  defaultDataSourceName: 'elsewhere',
-  dataSources: [
-    {
-      namespace: '@ohif/extension-default.dataSourcesModule.dicomweb',
-      sourceName: 'elsewhere',
-      configuration: {
-        friendlyName: 'Elsewhere',
-        name: 'elsewhere',
-        wadoUriRoot: '${dicomweb}/wado',
-        qidoRoot: '${dicomweb}',
-        wadoRoot: '${dicomweb}',
-        qidoSupportsIncludeField: true,
-        imageRendering: 'wadors',
-        thumbnailRendering: 'wadors',
-        enableStudyLazyLoad: true,
-        supportsFuzzyMatching: true,
-        supportsWildcard: true,
-        singlepart: 'bulkdata',
-        bulkDataURI: { enabled: true },
-        omitQuotationForMultipartRequest: true,
-      },
-    },
-  ],
-};`;
+/** The one that the platform guide gives, with another address. */
+function configOf(dicomweb: string): string {
+  const guide = readFileSync(join(root, 'docs/guides/platform.md'), 'utf8');
+  const [, config] = /^```js\n(window\.config = .*?)^```$/ms.exec(guide) ?? [];
+  if (config === undefined) throw new Error('the platform guide has no configuration of OHIF');
+  return config.replaceAll('https://pacs.hospital.example/dicom-web', dicomweb);
+}
 
 function listen(
   port: number,
