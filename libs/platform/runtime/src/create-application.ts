@@ -28,7 +28,11 @@ export async function createApplication(
   const adapter = new FastifyAdapter({
     bodyLimit: jsonBodyBytesMax,
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: definition.pathParameterCharsMax ?? pathParameterCharsMax },
+    routerOptions: {
+      maxParamLength: definition.pathParameterCharsMax ?? pathParameterCharsMax,
+      // "/dicom-web/wado/?requestType=WADO" is what clients make of a base URL that ends with a slash.
+      ignoreTrailingSlash: true,
+    },
     frameworkErrors: (_error: unknown, _request: unknown, reply: FastifyReply) =>
       (definition.refuseUrl ?? refuseUrl)(reply),
   });

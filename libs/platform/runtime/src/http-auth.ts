@@ -6,6 +6,8 @@ import { count, type Logger } from '@callosum/telemetry';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
+import { waitsToGoOn } from './expect-continue.js';
+
 /**
  * Asks of each request who sends it, before any of its body is read, and keeps the answer for `principalOf`. Routes
  * are named by template: a path may hold a Patient ID.
@@ -29,7 +31,8 @@ export function guardHttp(
       const labels = { 'callosum.service': service, 'callosum.listener': 'http', 'error.type': denial.code };
       count('callosum.auth.denied', 1, labels);
       logger.info({ method, route, status: denial.status, code: errorCode(error) }, 'http.denied');
-      discard(request.raw);
+      // A client that waits to be told to go on reads the answer first.
+      if (!waitsToGoOn(request.raw)) discard(request.raw);
       return reply.code(denial.status).headers(denial.headers).send(denial.body);
     }
   });

@@ -5,10 +5,13 @@ import { assertBindAllowed, isLoopback } from '@callosum/config';
 import type { Telemetry } from '@callosum/telemetry';
 
 import { BrokenConnections } from './broken-off.js';
+import { continueOnceRead } from './expect-continue.js';
 import { oneAtATime } from './one-at-a-time.js';
 import { innerTarget, prefixOf } from './path-prefix.js';
 import { answersProbe, type ProbedProcess } from './probes.js';
+import { readTarget } from './request-target.js';
 import type { RunningService } from './start-service.js';
+import { endBehind, isCodedForTransfer } from './transfer-coding.js';
 
 export interface HttpServerOptions extends ProbedProcess {
   readonly host: string;
@@ -83,6 +86,34 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
   };
   const limits = { ...httpLimits, ...options.limits };
   const connections = new BrokenConnections();
+  const handle = oneAtATime((request, response) => {
+    connections.handles(request, response);
+    const target = readTarget(request.url ?? '/');
+    if (!target) return refuse(response, 400, 'the request target cannot be read');
+    request.url = target.path;
+    if (target.authority !== undefined) request.headers.host = target.authority;
+    if (isCodedForTransfer(request)) return refuseCoded(request, response);
+    // Probes come by address, and from whoever watches the process.
+    if (answersProbe(pathOf(request.url), options, response)) return;
+    // A page of another site has no token to send along; names need not be known then.
+    if (!options.authenticated && !isOurHost(request.headers.host, options.publicUrl))
+      return refuse(response, 421, 'this host is not served here');
+    // No text of DICOM or FHIR holds U+0000, and PostgreSQL's cannot.
+    if (/%00/.test(request.url)) return refuse(response, 400, 'the request holds a null character');
+    request.url = innerTarget(request.url, prefix, (path) => find(path) !== undefined);
+    const path = pathOf(request.url);
+    // The page of the site links to them.
+    if (prefix !== '' && answersProbe(path, options, response)) return;
+    if (options.metrics && path === '/metrics') return options.telemetry.handleMetrics(request, response);
+    if (options.drain.began.aborted) return refuseDraining(response);
+    running.add(response);
+    response.once('close', () => ended(response));
+    const service = find(path);
+    if (service) return service.handle(request, response);
+    if (options.pages?.(request, response)) return;
+    if (!options.started()) return refuseStarting(response);
+    refuse(response, 404, 'nothing is here');
+  });
   const server = createServer(
     {
       headersTimeout: limits.headersTimeoutMs,
@@ -90,30 +121,12 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
       requestTimeout: 0,
       maxHeaderSize: limits.headerBytesMax,
     },
-    oneAtATime((request, response) => {
-      connections.handles(request, response);
-      // Probes come by address, and from whoever watches the process.
-      if (answersProbe(pathOf(request.url), options, response)) return;
-      // A page of another site has no token to send along; names need not be known then.
-      if (!options.authenticated && !isOurHost(request.headers.host, options.publicUrl))
-        return refuse(response, 421, 'this host is not served here');
-      // No text of DICOM or FHIR holds U+0000, and PostgreSQL's cannot.
-      if (/%00/.test(request.url ?? '')) return refuse(response, 400, 'the request holds a null character');
-      request.url = innerTarget(request.url ?? '/', prefix, (path) => find(path) !== undefined);
-      const path = pathOf(request.url);
-      // The page of the site links to them.
-      if (prefix !== '' && answersProbe(path, options, response)) return;
-      if (options.metrics && path === '/metrics') return options.telemetry.handleMetrics(request, response);
-      if (options.drain.began.aborted) return refuseDraining(response);
-      running.add(response);
-      response.once('close', () => ended(response));
-      const service = find(path);
-      if (service) return service.handle(request, response);
-      if (options.pages?.(request, response)) return;
-      if (!options.started()) return refuseStarting(response);
-      refuse(response, 404, 'nothing is here');
-    }),
+    handle,
   );
+  server.on('checkContinue', (request, response) => {
+    continueOnceRead(request, response);
+    handle(request, response);
+  });
   server.on('clientError', (error, socket) => connections.broke(error, socket));
   server.timeout = limits.idleTimeoutMs;
   server.maxConnections = limits.connectionsMax;
@@ -133,7 +146,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
   };
 }
 
-const pathOf = (target: string | undefined): string => (target ?? '/').split('?', 1)[0] ?? '/';
+const pathOf = (target: string): string => target.split('?', 1)[0] ?? '/';
 
 /** @throws {UnauthenticatedBindError} */
 export function assertHttpBind({ host, authenticated }: Pick<HttpServerOptions, 'host' | 'authenticated'>): void {
@@ -149,13 +162,24 @@ export function assertHttpBind({ host, authenticated }: Pick<HttpServerOptions, 
  */
 function isOurHost(header: string | undefined, publicUrl: string): boolean {
   if (header === undefined) return false;
-  const hostname = header.replace(/:\d+$/, '').toLowerCase();
+  const hostname = header.replace(/:\d*$/, '').toLowerCase();
   return isLoopback(hostname) || hostname === new URL(publicUrl).hostname;
 }
 
+const problem = (status: number, detail: string): string =>
+  JSON.stringify({ type: `urn:callosum:http.${status}`, title: `http.${status}`, status, detail });
+
 function refuse(response: ServerResponse, status: number, detail: string): void {
   response.writeHead(status, { 'content-type': 'application/problem+json' });
-  response.end(JSON.stringify({ type: `urn:callosum:http.${status}`, title: `http.${status}`, status, detail }));
+  response.end(problem(status, detail));
+}
+
+/** RFC 9112 6.1. */
+function refuseCoded(request: IncomingMessage, response: ServerResponse): void {
+  const body = Buffer.from(problem(501, 'send bodies without a transfer coding beside chunked'));
+  response.setHeader('connection', 'close').setHeader('content-length', body.length);
+  response.writeHead(501, { 'content-type': 'application/problem+json' }).write(body);
+  endBehind(request, response);
 }
 
 /** To a balancer that has not heard yet: ask another replica, on another connection. */

@@ -2,6 +2,7 @@ export { onBrokenOff } from './broken-off.js';
 export * from './clients.js';
 export * from './definition.js';
 export * from './drain.js';
+export { waitsToGoOn } from './expect-continue.js';
 export { CallerPrincipal } from './http-auth.js';
 export * from './http-errors.js';
 export * from './http-server.js';

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 
 import type { Telemetry } from '@callosum/telemetry';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -67,6 +68,13 @@ describe('probes on the metrics port', () => {
     await hold(http, 20);
     expect(await ask(http, '/healthz')).toBeUndefined();
     for (const path of ['/healthz', '/readyz', '/metrics']) expect(await ask(metrics, path), path).toBe(200);
+  });
+
+  it('are found by a target in absolute form (RFC 9112 3.2.2)', async () => {
+    const { metrics } = await start(20);
+    const socket = connect({ port: metrics, host: '127.0.0.1' });
+    socket.write('GET http://localhost/healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it('are the same as on the HTTP port, also at the end', async () => {

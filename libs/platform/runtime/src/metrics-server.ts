@@ -5,6 +5,7 @@ import type { Telemetry } from '@callosum/telemetry';
 
 import { assertMetricsBind, metricsPort } from './metrics-port.js';
 import { answersProbe, type ProbedProcess } from './probes.js';
+import { readTarget } from './request-target.js';
 import type { PlatformSettings } from './settings.js';
 
 export interface RunningMetricsServer {
@@ -34,7 +35,7 @@ export async function serveMetrics(
   if (port === undefined) return undefined;
   const limits = { headersTimeout: slowMs, requestTimeout: slowMs, connectionsCheckingInterval: 1_000 };
   const server = createServer(limits, (request, response) => {
-    const path = request.url?.split('?', 1)[0] ?? '/';
+    const path = readTarget(request.url ?? '/')?.path.split('?', 1)[0] ?? '/';
     if (path === '/metrics') return telemetry.handleMetrics(request, response);
     if (!answersProbe(path, probed, response)) response.writeHead(404).end();
   });

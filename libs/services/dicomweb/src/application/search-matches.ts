@@ -19,7 +19,7 @@ export interface Matches {
   /** In the order of the search: a list of all, or those behind the first are looked for while they are taken. */
   readonly rows: AsyncIterable<imaging.SearchRow> | readonly imaging.SearchRow[];
   readonly isEmpty: boolean;
-  /** There are more than were asked for. */
+  /** There are more than were asked for; never of none, which cuts nobody short. */
   readonly hasMore: boolean;
   /** Keys that were not matched or are not returned. */
   readonly unsupportedKeys: readonly string[];
@@ -92,6 +92,10 @@ export class SearchMatches {
       }
     }
     const said = { isEmpty: held.length === 0 || limit === 0, unsupportedKeys, notIndexed };
+    if (limit === 0) {
+      await batches.return?.(undefined);
+      return { rows: [], hasMore: false, ...said };
+    }
     if (ended) return { rows: held.slice(0, limit), hasMore: held.length > limit, ...said };
     const hasMore = held.length > limit || (await this.#isMore(request, signal));
     return { rows: following(held, batches, limit), hasMore, ...said };

@@ -18,6 +18,8 @@ export interface StoreRequest {
   readonly contentType: string;
   /** Of the whole body (RFC 9110 8.4); '' for none. */
   readonly contentEncoding: string;
+  /** Bytes that it says its body has; 0 where it does not say, as of one in chunks. */
+  readonly byteCount?: number;
   /** Throws a CallosumError when it breaks. */
   readonly body: AsyncIterable<Uint8Array>;
   /** From the path: every object must belong to it. */
@@ -112,9 +114,14 @@ export class StoreInstances {
     const { studyInstanceUid, source } = request;
     const context: IntakeContext = { source, transferId: newId(), studyInstanceUid };
     const [media] = parseMediaTypes(request.contentType);
-    if (media?.type === objectType) return this.#object(limited(request.body, this.limits.partBytesMax), context, line);
-    if (media?.type === metadataType)
+    if (media?.type === objectType) {
+      refuseLonger(request, this.limits.partBytesMax, 'object');
+      return this.#object(limited(request.body, this.limits.partBytesMax), context, line);
+    }
+    if (media?.type === metadataType) {
+      refuseLonger(request, this.limits.metadata.json.bytesMax, 'metadata');
       return this.#withMetadata(context, line, (metadata) => metadata.metadata(request.body));
+    }
     if (media?.type !== 'multipart/related')
       throw new UnsupportedMediaTypeError(`send multipart/related, ${objectType} or ${metadataType}`);
     const root = namedNow(media.parameters.get('type')?.toLowerCase()) ?? objectType;
@@ -124,8 +131,9 @@ export class StoreInstances {
     return this.#withMetadata(context, line, (metadata) => this.#metadata(this.#parts(request, media), metadata));
   }
 
-  #parts({ body }: StoreRequest, media: MediaType): AsyncIterable<MultipartPart> {
-    return new MultipartReader(body, media.parameters.get('boundary') ?? '', this.limits).parts();
+  #parts(request: StoreRequest, media: MediaType): AsyncIterable<MultipartPart> {
+    refuseLonger(request, this.limits.bytesMax, 'request');
+    return new MultipartReader(request.body, media.parameters.get('boundary') ?? '', this.limits).parts();
   }
 
   async #objects(parts: AsyncIterable<MultipartPart>, context: IntakeContext, line: CommitLine): Promise<void> {
@@ -196,6 +204,15 @@ const textOf = (error: unknown): string =>
   error instanceof CallosumError && error.kind !== 'internal'
     ? error.message
     : 'the request could not be read to its end';
+
+/**
+ * Before any of it is read: a length is of the bytes as they come, and so are the limits, since bodies with a content coding
+ * are refused.
+ * @throws {TooLargeError}
+ */
+function refuseLonger({ byteCount = 0 }: StoreRequest, bytesMax: number, what: string): void {
+  if (byteCount > bytesMax) throw new TooLargeError(`the ${what} is larger than ${bytesMax} bytes`);
+}
 
 async function* limited(source: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array> {
   let bytes = 0;

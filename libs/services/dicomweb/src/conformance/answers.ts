@@ -63,6 +63,7 @@ export const statedAnswers: readonly StatedAnswer[] = [
     code: 'dicomweb.object-broken',
     when: 'a stored object that cannot be read, or a defect: both are logged, and the answer says no more',
   },
+  { status: 501, when: 'a body with a transfer coding beside chunked (`Transfer-Encoding: gzip, chunked`)' },
   {
     status: 503,
     code: 'dicomweb.too-many-searches',

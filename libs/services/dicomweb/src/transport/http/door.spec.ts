@@ -126,7 +126,24 @@ describe('a method that a resource has not', () => {
       expect([answer.statusCode, answer.headers['allow']]).toEqual([405, allow]);
     }
     expect((await ask('/dicom-web/nothing', {}, method)).statusCode).toBe(404);
-    expect((await ask('/viewer', {}, method)).statusCode).toBe(404);
+  });
+
+  it.each(['DELETE', 'PUT', 'POST', 'OPTIONS'] as const)(
+    'is 405 of the viewer, which is only read: %s',
+    async (method) => {
+      await start();
+      for (const path of ['/viewer', '/viewer/', '/viewer/app.js']) {
+        const answer = await ask(path, {}, method);
+        expect([answer.statusCode, answer.headers['allow']], path).toEqual([405, 'GET, HEAD']);
+      }
+      expect((await ask('/viewerx', {}, method)).statusCode).toBe(404);
+    },
+  );
+
+  it('is 405 as well where the path has a slash at its end', async () => {
+    await start();
+    const answer = await ask('/dicom-web/studies/?x=1', {}, 'DELETE');
+    expect([answer.statusCode, answer.headers['allow']]).toEqual([405, 'GET, HEAD, OPTIONS, POST']);
   });
 
   it('can be read as such by a page of another origin', async () => {

@@ -20,10 +20,11 @@ export function configureDoor(fastify: FastifyInstance, settings: DoorSettings):
   const origins = new Set(settings.CALLOSUM_CORS_ORIGINS ?? []);
   fastify.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     const path = pathOf(request);
+    if (isOf('/viewer', path) && request.is404) return refuseMethod(viewerMethods, request, reply);
     if (!isOfDicomweb(path)) return undefined;
     void reply.headers(dataHeaders);
     if (allowOrigin(request, reply, origins) && isPreflight(request)) return answerPreflight(reply);
-    return request.is404 ? refuseMethod(path, request, reply) : undefined;
+    return request.is404 ? refuseMethod(allowedMethods(path), request, reply) : undefined;
   });
   fastify.addHook('onSend', (request, reply, payload, done) => {
     if (isOfDicomweb(pathOf(request))) {
@@ -36,8 +37,13 @@ export function configureDoor(fastify: FastifyInstance, settings: DoorSettings):
   });
 }
 
-const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] ?? '';
-const isOfDicomweb = (path: string): boolean => path === '/dicom-web' || path.startsWith('/dicom-web/');
+/** As the router has it: with a slash at the end it is the same resource. */
+const pathOf = ({ url }: FastifyRequest): string => (url.split('?', 1)[0] ?? '').replace(/(?<=.)\/$/, '');
+const isOf = (root: string, path: string): boolean => path === root || path.startsWith(`${root}/`);
+const isOfDicomweb = (path: string): boolean => isOf('/dicom-web', path);
+
+/** Of all files of the viewer, and all paths of its own router. */
+const viewerMethods = ['GET', 'HEAD'];
 
 const policy = 'content-security-policy';
 
@@ -52,8 +58,11 @@ const dataHeaders = {
 } as const;
 
 /** 405 with the methods that the resource has (RFC 9110 15.5.6), where it has others; nothing otherwise. */
-function refuseMethod(path: string, { method }: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
-  const allowed = allowedMethods(path);
+function refuseMethod(
+  allowed: readonly string[],
+  { method }: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply | undefined {
   if (allowed.length === 0 || allowed.includes(method)) return undefined;
   return reply
     .code(405)

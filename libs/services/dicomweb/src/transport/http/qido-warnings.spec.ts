@@ -42,6 +42,14 @@ describe('a QIDO-RS request that finds nothing', () => {
     expect(headers['warning']).toBe('299 callosum "not supported at this level, and left out: 00080060, 00091001"');
   });
 
+  it('since none was wanted warns of keys that were left out, and of no more results', async () => {
+    const rows = [{ dicomJson: '{}' } as imaging.SearchRow];
+    answers = [{ rows, unsupportedKeys: ['00091001'] }];
+    const { headers, statusCode } = await http.inject('/dicom-web/studies?limit=0&00091001=x');
+    expect(statusCode).toBe(204);
+    expect(headers['warning']).toBe('299 callosum "not supported at this level, and left out: 00091001"');
+  });
+
   it('has nothing to warn of where all keys were matched', async () => {
     answers = [{ rows: [], unsupportedKeys: [] }];
     const { headers, statusCode } = await http.inject('/dicom-web/studies?PatientID=1');

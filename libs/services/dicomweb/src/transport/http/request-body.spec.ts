@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
@@ -65,12 +65,27 @@ describe('RequestBody', () => {
     expect(stream.readableEnded).toBe(true);
   });
 
+  it('of which nobody has read anything is not waited for beyond what is on its way', async () => {
+    const short = new PassThrough();
+    const body = new RequestBody(short, { ...bodyBounds, untouchedMs: 2_000 });
+    setTimeout(() => short.end('short'), 5);
+    expect(await body.drain()).toBe(true);
+    const slow = new PassThrough();
+    const drip = setInterval(() => slow.write('x'), 5);
+    const begun = performance.now();
+    expect(await new RequestBody(slow).drain()).toBe(false);
+    clearInterval(drip);
+    expect(performance.now() - begun).toBeLessThan(bodyBounds.leftoverMs / 2);
+  });
+
   it.each([
     ['more bytes', { leftoverBytesMax: 1_000 }],
     ['more time', { leftoverMs: 50 }],
   ])('that has %s than is read before the answer is read on behind it', async (_what, bounds) => {
     const stream = new PassThrough({ highWaterMark: 1 });
     const body = new RequestBody(stream, { ...bodyBounds, ...bounds });
+    stream.write('x');
+    for await (const _chunk of body) break;
     const sent = (async () => {
       for (let i = 0; i < 20; i++) {
         if (!stream.write(Buffer.alloc(100))) await once(stream, 'drain');
@@ -87,10 +102,22 @@ describe('RequestBody', () => {
     await sent;
   });
 
+  it('that always has more is left when its time is over', async () => {
+    const until = performance.now() + 2_000;
+    const stream = Readable.from(
+      (function* () {
+        while (performance.now() < until) yield Buffer.alloc(1_000);
+      })(),
+    );
+    const body = new RequestBody(stream, { ...bodyBounds, untouchedMs: 20, leftoverBytesMax: Infinity });
+    expect(await body.drain()).toBe(false);
+  });
+
   it('is read on for so long, and not longer', async () => {
     const stream = new PassThrough();
     const body = new RequestBody(stream, { ...bodyBounds, leftoverMs: 20, lingerMs: 50 });
     const drip = setInterval(() => stream.write('x'), 5);
+    for await (const _chunk of body) break;
     expect(await body.drain()).toBe(false);
     const begun = performance.now();
     for await (const _bytes of body.answerBefore(Buffer.from('answer')));

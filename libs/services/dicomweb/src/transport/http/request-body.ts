@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import { CallosumError } from '@callosum/kernel';
-import { onBrokenOff } from '@callosum/runtime';
+import { onBrokenOff, waitsToGoOn } from '@callosum/runtime';
 
 import { BadRequestError } from '../../domain/errors/door.js';
 import { SlowRequestError } from '../../domain/errors/store.js';
@@ -14,6 +14,8 @@ export interface BodyBounds {
   /** What is read and forgotten of the rest before the answer is sent: whichever comes first. */
   readonly leftoverBytesMax: number;
   readonly leftoverMs: number;
+  /** The same of a request of which nothing was read, since its headers refuse it: a short body comes with them. */
+  readonly untouchedMs: number;
   /** How long the rest is read on behind an answer that did not wait for all of it; the connection is closed then. */
   readonly lingerMs: number;
 }
@@ -25,6 +27,7 @@ export const bodyBounds: BodyBounds = {
   // More would only be a way to keep the server busy.
   leftoverBytesMax: 256 * 1024 * 1024,
   leftoverMs: 10_000,
+  untouchedMs: 100,
   lingerMs: 30_000,
 };
 
@@ -36,6 +39,8 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #waitedMs = 0;
   #received = 0;
+  /** Somebody has asked for some of it. */
+  #isBegun = false;
   #isBrokenOff = false;
   /** Ends the waiting for a next chunk. */
   #cut: () => void = () => undefined;
@@ -62,6 +67,7 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
   }
 
   async #next(): Promise<IteratorResult<Uint8Array>> {
+    this.#isBegun = true;
     const asked = performance.now();
     try {
       const next = await this.#within(this.bounds.everyMs - this.#waitedMs);
@@ -102,11 +108,14 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
 
   /**
    * Reads and forgets what is left: many clients look for an answer only when they have sent all, and take a
-   * connection closed before that for a failure of the network.
+   * connection closed before that for a failure of the network. Of what nobody has begun to read only what is there: its
+   * sender may have gigabytes to send for nothing, and some ask before they do (`Expect: 100-continue`).
    * @returns false when there is more than is read: the answer goes before it then, by `answerBefore`
    */
-  drain(): Promise<boolean> {
-    return this.#discard(this.bounds.leftoverMs, this.bounds.leftoverBytesMax);
+  async drain(): Promise<boolean> {
+    if (waitsToGoOn(this.stream)) return false;
+    const { leftoverMs, untouchedMs, leftoverBytesMax } = this.bounds;
+    return this.#discard(this.#isBegun ? leftoverMs : untouchedMs, leftoverBytesMax);
   }
 
   /**
@@ -124,7 +133,10 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     const deadline = performance.now() + ms;
     try {
       for (let bytes = 0; bytes <= bytesMax;) {
-        const next = await this.#within(deadline - performance.now());
+        const leftMs = deadline - performance.now();
+        // What is there at once is given in any time, and a fast sender always has some.
+        if (leftMs <= 0) return false;
+        const next = await this.#within(leftMs);
         if (next === undefined) return false;
         if (next.done === true) return true;
         bytes += next.value.length;

@@ -7,13 +7,13 @@ import { StoreInstances } from '../../application/store-instances.js';
 import { MemoryIntake } from '../../test-support/memory-intake.js';
 import { multipart } from '../../test-support/multipart.js';
 import { storeLimits } from '../../test-support/store-limits.js';
+import { bodyBounds } from './request-body.js';
 import { StowController } from './stow.controller.js';
 
 it('an answer as JSON has its attributes in ascending order at all levels (PS3.18 F.2.2)', async () => {
   const stores = new StoreInstances(new MemoryIntake(), storeLimits, () => undefined);
   const settings = { CALLOSUM_PUBLIC_URL: 'http://here/' } as PlatformSettings;
-  const bounds = { paceBytes: 100, everyMs: 500, leftoverBytesMax: 1_000_000, leftoverMs: 200, lingerMs: 5_000 };
-  const controller = new StowController(stores, settings, () => undefined, bounds);
+  const controller = new StowController(stores, settings, () => undefined, bodyBounds);
   const http = fastify();
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('*', (_request, _payload, done) => done(null));

@@ -60,6 +60,8 @@ export class StowController {
       const answer = await this.stores.store({
         contentType: request.headers['content-type'] ?? '',
         contentEncoding: request.headers['content-encoding'] ?? '',
+        // Node has seen that it is a number.
+        byteCount: Number(request.headers['content-length'] ?? 0),
         body,
         studyInstanceUid,
         source,

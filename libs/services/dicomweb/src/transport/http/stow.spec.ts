@@ -15,17 +15,17 @@ import { StoreInstances, type StoreLimits } from '../../application/store-instan
 import { ct } from '../../test-support/metadata-request.js';
 import { storeLimits } from '../../test-support/store-limits.js';
 import { DicomwebErrorFilter } from './dicomweb-error.filter.js';
-import { type BodyBounds } from './request-body.js';
+import { type BodyBounds, bodyBounds } from './request-body.js';
 import { StowController } from './stow.controller.js';
 
 const bounds: BodyBounds = {
+  ...bodyBounds,
   paceBytes: 100,
   everyMs: 500,
   leftoverBytesMax: 1_000_000,
   leftoverMs: 200,
-  lingerMs: 5_000,
 };
-const limits: StoreLimits = { ...storeLimits, requestsMax: 2, partsMax: 10 };
+const limits: StoreLimits = { ...storeLimits, requestsMax: 2, partsMax: 10, bytesMax: 32_000_000 };
 
 describe('a STOW-RS request', () => {
   let http: FastifyInstance;
