@@ -4,6 +4,7 @@ import { describeSettings } from '@callosum/config';
 import { encodedSyntaxes, nativeSyntaxes, transferSyntaxes } from '@callosum/dicom';
 import {
   defaultSyntaxOf,
+  headersOfPages,
   statedAnswers,
   statedPixels,
   statedResources,
@@ -97,6 +98,15 @@ const frameTypes = (table) => {
   );
 };
 
+const pages = (table) =>
+  table(
+    ['a page that was let in', 'headers, beside those that every page may'],
+    [
+      ['may send', headersOfPages.sent.map(code).join(', ')],
+      ['may read, also of refusals', headersOfPages.read.map(code).join(', ')],
+    ],
+  );
+
 const settings = (table) => {
   const { settings: schema } = services.find(({ name }) => name === 'dicomweb');
   return table(
@@ -118,6 +128,7 @@ const tables = {
   pixels,
   'frame-types': frameTypes,
   statuses,
+  pages,
   settings,
 };
 

@@ -363,7 +363,10 @@ describe('keys that cannot be matched', () => {
     expect(unsupported(PATIENT, { '00080020': '20260101', '00100010': 'x' })).toEqual(['00080020']);
   });
 
-  it('are none of those that only the asker can answer', () => {
-    expect(unsupported(STUDY, { '00080005': 'ISO_IR 100', '00080052': 'STUDY', '00080054': 'AET' })).toEqual([]);
+  it('are those that only who asks can answer, where they have a value: C-FIND does not send its own', () => {
+    expect(unsupported(STUDY, { '00080005': 'ISO_IR 100', '00080052': '', '00080054': 'AET' }, ['00081190'])).toEqual([
+      '00080005',
+      '00080054',
+    ]);
   });
 });

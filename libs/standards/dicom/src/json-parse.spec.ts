@@ -32,6 +32,15 @@ describe('parseJson', () => {
     for (let size = 1; size <= text.length; size++) expect(read(text, size)).toEqual(JSON.parse(text));
   });
 
+  it.each([
+    '{"a":1,"a":1}',
+    '{"b":{"a":1,"b":2,"a":[]}}',
+    String.raw`{"a":1,"\u0061":2}`,
+    '{"__proto__":1,"__proto__":2}',
+  ])('refuses a member that is there twice: %s', (text) => {
+    expect(() => read(text)).toThrow(DicomParseError);
+  });
+
   const broken = [
     '',
     '{',

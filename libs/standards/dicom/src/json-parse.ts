@@ -29,7 +29,8 @@ const words: ReadonlyMap<string, boolean | null> = new Map([
  * JSON text (RFC 8259) in steps: `JSON.parse` takes all of a long text in one, in which nobody else has a turn. Objects
  * have no prototype, so that a member of any name is a member and nothing else.
  * @param text UTF-8 in pieces, which may end within a character
- * @throws {DicomParseError} when it is none; it does not quote the text, which holds names
+ * @throws {DicomParseError} when it is none, or has a member twice in an object: of two patients nobody knows which one a
+ *   reader takes (RFC 8259 4). It does not quote the text, which holds names
  */
 export function parseJson(text: readonly Uint8Array[]): Steps<unknown> {
   return new JsonText(text).whole();
@@ -70,6 +71,7 @@ class JsonText {
     for (;;) {
       if (this.#next() !== quote) throw notJson();
       const name = this.#string();
+      if (name in members) throw new DicomParseError('An object of the JSON text has a member twice');
       this.#expect(colon);
       const byte = this.#next();
       members[name] = byte === openObject || byte === openArray ? yield* this.#value(depth) : this.#scalar(byte);

@@ -1,6 +1,7 @@
 import type { ByteBlocks } from './byte-blocks.js';
 import { DicomWriteError } from './errors.js';
 import type { DicomJson, DicomJsonElement, DicomJsonValue, PersonName } from './json.js';
+import { checkElement } from './json-to-part10-checks.js';
 import type { BulkValue, Part10Options } from './json-to-part10-options.js';
 import { StepCount, type Steps } from './parse/loop-turns.js';
 import type { Tag } from './tags.js';
@@ -109,6 +110,7 @@ export class CheckedWriter {
       const group = tag.slice(0, 4);
       if (forbiddenGroups.has(group) || group === '0002') throw new DicomWriteError(`${tag} is no tag of a dataset`);
       if (!allVrs.has(element.vr)) throw new DicomWriteError(`${tag} has a VR that is none (PS3.5 6.2)`);
+      checkElement(tag, element);
       if (element.BulkDataURI !== undefined) this.#value(tag, element.vr, `${path}${tag}`, out);
       else if (element.InlineBinary !== undefined) yield* this.#inline(tag, element.vr, element.InlineBinary, out);
       else if (element.vr === 'SQ') yield* this.#sequence(tag, element.Value ?? [], `${path}${tag}`, out);

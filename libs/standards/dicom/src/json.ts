@@ -162,6 +162,7 @@ function* datasetOfJson(json: unknown, depth: number, count: StepCount): Steps<D
   const dataset: DicomJson = {};
   for (const tag of Object.keys(json)) {
     if (!/^[0-9A-Fa-f]{8}$/.test(tag)) throw notDicomJson('a member is no tag');
+    if (Object.hasOwn(dataset, tag.toUpperCase())) throw notDicomJson(`${tag} is there twice`);
     const { vr, values, ...binary } = attributeOf(tag, json[tag]);
     let element: DicomJsonElement = { vr, ...binary };
     if (values && vr === 'SQ') {

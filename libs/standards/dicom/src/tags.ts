@@ -34,6 +34,11 @@ for (const publisher of publishers) {
 const tagPattern = /^[0-9A-Fa-f]{8}$/;
 const signedBySample: ReadonlySet<Tag> = new Set(listed.filter(({ vr }) => vr === 'xs').map(({ tag }) => tag));
 
+const several: ReadonlySet<Tag> = new Set(listed.filter(({ vr }) => vr in ambiguous).map(({ tag }) => tag));
+
+/** Whether PS3.6 lets an attribute have one of several VRs of numbers or words. */
+export const isSeveralVrs = (tag: Tag): boolean => several.has(dictionaryEntry(tag)?.tag ?? tag);
+
 /**
  * The tag of a keyword of PS3.6, or of eight hex digits: `tagOf('PatientID') === '00100020'`.
  * Thrown when the keyword is unknown: RangeError, as this is a defect of the caller.

@@ -168,8 +168,8 @@ type Ranges = readonly { readonly offset: number; readonly length: number }[];
 
 function elementOf({ pixelData, dataset }: ParsedHeader): PixelElement {
   if (!pixelData) throw new NotFoundError('pixel data');
-  const { tag, vr } = pixelData;
-  return { image: orNotFound(() => imagePixel(dataset)), tag, vr };
+  const { tag, vr, byteCount } = pixelData;
+  return { image: orNotFound(() => imagePixel(dataset)), tag, vr, isNative: byteCount !== undefined };
 }
 
 function nativeOf(

@@ -15,7 +15,7 @@ describe('what is known of the pixels of blobs', () => {
     const cache = new LayoutCache(1024 * 1024);
     cache.learn('a', { layout: framesOf(1, 2) });
     cache.learn('a', { layout: framesOf(2, 9) });
-    const element = { image: native.image, tag: '7FE00010', vr: 'OW' };
+    const element = { image: native.image, tag: '7FE00010', vr: 'OW', isNative: true };
     cache.learn('a', { element });
     expect(cache.get('a')).toEqual({ layout: framesOf(1, 2, 9), element });
     expect(cache.get('b')).toBeUndefined();
@@ -51,7 +51,7 @@ describe('what is known of the pixels of blobs', () => {
 
   it('of one object with very many frames is those that came last, and what its header says', () => {
     const cache = new LayoutCache(64 * 1_024);
-    const element = { image: native.image, tag: '7FE00010', vr: 'OW' };
+    const element = { image: native.image, tag: '7FE00010', vr: 'OW', isNative: true };
     cache.learn('slide', { element });
     cache.learn('small', { layout: native });
     const known = (): readonly number[] => {

@@ -32,6 +32,8 @@ export interface PixelElement {
   readonly image: ImagePixel;
   readonly tag: Tag;
   readonly vr: string;
+  /** A value, not fragments, whatever the transfer syntax would have. */
+  readonly isNative: boolean;
 }
 
 /** What is known of the pixels of one blob. */

@@ -17,7 +17,7 @@ import { isDocument } from '../domain/bulk-path.js';
 import { NotFoundError, TooLargeError } from '../domain/errors/door.js';
 import { BrokenObjectError } from '../domain/errors/retrieve.js';
 import { NotRenderableError } from '../domain/errors/rendering.js';
-import { type FrameChoice, frameNotAcceptable, valueNotAcceptable } from '../domain/frame-choices.js';
+import { choicesOfNative, type FrameChoice, frameNotAcceptable, valueNotAcceptable } from '../domain/frame-choices.js';
 import { joinedFrames } from '../domain/frames.js';
 import { pdf } from '../domain/picture-choices.js';
 import { rangesOfPart } from '../domain/range.js';
@@ -113,8 +113,13 @@ export class ReadBulk {
     choices: readonly FrameChoice[],
     memory: RetrieveMemory,
   ): Promise<ChosenBodies> {
-    if (!isEncapsulated(instance.transferSyntaxUid)) return this.#native(instance, tag, choices, memory);
+    const { transferSyntaxUid: stored } = instance;
+    if (!isEncapsulated(stored)) return this.#native(instance, tag, choices, memory);
+    const { isNative, frames } = await this.#stated(instance, memory);
+    if (isNative) return this.#native(instance, tag, choicesOfNative(choices, stored), memory);
     if (tag !== pixelDataTag) throw new NotFoundError('the attribute');
+    // Before half a million frames are located to be told so.
+    assertNotTooMany(frames);
     return this.#encapsulated(instance, choices, memory);
   }
 
@@ -146,8 +151,6 @@ export class ReadBulk {
     choices: readonly FrameChoice[],
     memory: RetrieveMemory,
   ): Promise<ChosenBodies> {
-    // Before half a million frames are located to be told so.
-    assertNotTooMany(await this.#statedFrames(instance, memory));
     const layout = await this.layouts.of(instance, [], memory);
     const numbers = layout.encapsulated ? [...layout.frames.keys()] : [];
     assertNotTooMany(numbers.length);
@@ -158,14 +161,26 @@ export class ReadBulk {
     return { ...chosen, first: await this.#decoded(instance, chosen, memory), rest: nothing(), count: 1 };
   }
 
-  /** Number of Frames (0028,0008); 0 where the header does not say it, which bytes as they are stored do not need. */
-  async #statedFrames(instance: KeptInstance, memory: RetrieveMemory): Promise<number> {
+  /**
+   * Whether the pixels are a value, whatever the transfer syntax would have, and Number of Frames (0028,0008): 0 where the
+   * header does not say it, which bytes as they are stored do not need.
+   */
+  async #stated(instance: KeptInstance, memory: RetrieveMemory): Promise<{ isNative: boolean; frames: number }> {
     try {
-      return (await this.layouts.element(instance, memory)).image.frames;
+      const { isNative, image } = await this.layouts.element(instance, memory);
+      return { isNative, frames: image.frames };
     } catch (error) {
-      if (error instanceof NotFoundError || error instanceof BrokenObjectError) return 0;
-      throw error;
+      // Frames that the index has found need no header.
+      if (error instanceof BrokenObjectError) return { isNative: false, frames: 0 };
+      if (!(error instanceof NotFoundError)) throw error;
     }
+    const isNative = await withHeader(
+      this.kept,
+      instance,
+      memory,
+      ({ pixelData }) => pixelData?.byteCount !== undefined,
+    );
+    return { isNative, frames: 0 };
   }
 
   /** Decoded frames as one value (PS3.5 8.1.1), made one after the other. */

@@ -10,7 +10,7 @@ import {
   transcodeFrame,
 } from '@callosum/dicom';
 
-import { type FrameChoice, frameNotAcceptable, syntaxAsStored } from '../domain/frame-choices.js';
+import { choicesOfNative, type FrameChoice, frameNotAcceptable } from '../domain/frame-choices.js';
 import { NotFoundError } from '../domain/errors/door.js';
 import { type BytePart, rangesOfPart } from '../domain/range.js';
 import type { FrameLayouts } from './frame-layouts.js';
@@ -88,8 +88,10 @@ export class ReadFrames implements FrameSource {
     known?: PixelLayout,
   ): Promise<ChosenBodies<FrameBody>> {
     const layout = known ?? (await this.layouts.of(instance, numbers, memory));
-    for (const choice of choices) {
-      const asStored = choice.transferSyntaxUid === syntaxAsStored(instance.transferSyntaxUid);
+    const { transferSyntaxUid: stored } = instance;
+    const syntax = layout.encapsulated ? stored : ExplicitVRLittleEndian;
+    for (const choice of layout.encapsulated ? choices : choicesOfNative(choices, stored)) {
+      const asStored = choice.transferSyntaxUid === syntax;
       const bodies = asStored
         ? this.#asStored(instance, layout, numbers, memory)
         : this.#transcoded(instance, numbers, choice.transferSyntaxUid, memory, layout);

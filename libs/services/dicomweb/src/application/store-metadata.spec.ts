@@ -2,7 +2,7 @@ import { type DicomJson, parseFile, toDicomJson } from '@callosum/dicom';
 import { describe, expect, it } from 'vitest';
 
 import { StoreMemoryTakenError } from '../domain/errors/store.js';
-import { bulk, ct, metadata, octets, reasons, stated, Tried } from '../test-support/metadata-request.js';
+import { bulk, ct, jls, metadata, octets, reasons, stated, Tried } from '../test-support/metadata-request.js';
 import { inChunks, type SentPart } from '../test-support/multipart.js';
 import { storeLimits } from '../test-support/store-limits.js';
 
@@ -130,23 +130,25 @@ describe('instances as metadata and bulk data', () => {
     ['without', bulk],
   ])('have a part for each compressed frame, in order, %s', async (_how, send) => {
     const tried = new Tried();
-    const jls = 'image/jls; transfer-syntax=1.2.840.10008.1.2.4.80';
+    const said = 'image/jls; transfer-syntax=1.2.840.10008.1.2.4.80';
     const [one, other] = [ct('1.1', 4, of(3)), ct('1.2', 4, of(2))];
-    const frames = ['frame 1 ', 'frame 22', 'frame 3 '].map((bytes) => send('pixels/1.1', bytes, jls));
+    const frames = ['frame 1', 'frame 22', 'frame 3'].map((text) => send('pixels/1.1', jls(text), said));
     // Those of another instance in between are held.
-    const between = ['a', 'bb'].map((bytes) => send('pixels/1.2', bytes, 'image/x-jls'));
+    const between = ['a', 'bb'].map((text) => send('pixels/1.2', jls(text), 'image/x-jls'));
     const [a, b] = between as [SentPart, SentPart];
     const [first, ...later] = frames as [SentPart];
     const answer = await tried.send([metadata(one.json, other.json), first, a, ...later, b]);
     expect([answer.status, reasons(answer), tried.intake.open]).toEqual([200, [], 0]);
-    expect(framesOf(tried.file('1.1'))).toEqual(['frame 1 ', 'frame 22', 'frame 3 ']);
-    expect(framesOf(tried.file('1.2'))).toEqual(['a\0', 'bb']);
+    expect(framesOf(tried.file('1.1'))).toEqual(
+      ['frame 1', 'frame 22\0', 'frame 3'].map((text) => jls(text).toString()),
+    );
+    expect(framesOf(tried.file('1.2'))).toEqual(['a', 'bb\0'].map((text) => jls(text).toString()));
     expect(parseFile(tried.file('1.1') ?? new Uint8Array()).fileMeta.transferSyntaxUid).toBe('1.2.840.10008.1.2.4.80');
   });
 
   it.each([
-    ['of the part', 'image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.57', '1.2.840.10008.1.2.4.50', '57'],
-    ['of octets', `${octets}; transfer-syntax=1.2.840.10008.1.2.4.90`, undefined, '90'],
+    ['of the part', 'image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.51', '1.2.840.10008.1.2.4.50', '51'],
+    ['of octets', `${octets}; transfer-syntax=1.2.840.10008.1.2.4.50`, undefined, '50'],
     ['of the metadata', 'image/jpeg', '1.2.840.10008.1.2.4.51', '51'],
     ['of the code stream', 'image/jpeg', '1.2.840.10008.1.2.1', '50'],
     ['of a video', 'video/mp4', undefined, '102'],
@@ -250,9 +252,9 @@ describe('metadata and bulk data that do not belong together', () => {
 
   it('a frame is missing, or of another type than those before: nothing of the instance is kept', async () => {
     for (const parts of [
-      [stated('pixels/1.1', 'a', 'image/jls')],
-      [stated('pixels/1.1', 'a', 'image/jls'), stated('pixels/1.1', 'b', 'image/jp2')],
-      [stated('pixels/1.1', 'a', 'image/jls'), stated('pixels/1.1', 'b')],
+      [stated('pixels/1.1', jls('a'), 'image/jls')],
+      [stated('pixels/1.1', jls('a'), 'image/jls'), stated('pixels/1.1', 'b', 'image/jp2')],
+      [stated('pixels/1.1', jls('a'), 'image/jls'), stated('pixels/1.1', 'b')],
     ]) {
       const tried = new Tried();
       const answer = await tried.send([metadata(ct('1.1', 4, of(2)).json), ...parts]);
@@ -263,7 +265,7 @@ describe('metadata and bulk data that do not belong together', () => {
 
   it('a frame more than there are is said, and the instance stands', async () => {
     const tried = new Tried();
-    const frames = ['a', 'b'].map((bytes) => stated('pixels/1.1', bytes, 'image/jls'));
+    const frames = ['a', 'b'].map((text) => stated('pixels/1.1', jls(text), 'image/jls'));
     const answer = await tried.send([metadata(one.json), ...frames]);
     expect([answer.status, reasons(answer), tried.intake.stored.length]).toEqual([202, [['', 0xc000]], 1]);
   });

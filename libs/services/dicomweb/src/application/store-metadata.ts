@@ -1,21 +1,21 @@
-import { loopTurns, type Part10Parts } from '@callosum/dicom';
+import { isStreamOf, loopTurns, type Part10Parts } from '@callosum/dicom';
 
 import { TooLargeError } from '../domain/errors/door.js';
 import { UnusableMetadataError } from '../domain/errors/store.js';
 import type { MultipartPart } from '../domain/multipart-reader.js';
-import { type BulkForm, bulkFormOf, pixelDataPath } from '../domain/store-bulk-form.js';
+import { type BulkForm, bulkFormOf, type FrameForm, pixelDataPath } from '../domain/store-bulk-form.js';
 import { refuseEncoded } from '../domain/store-coding.js';
 import { JsonDatasetSplitter } from '../domain/store-json-splitter.js';
 import type { IntakeContext, ObjectIntake, SopReference } from './ports/intake.js';
 import { type DatasetTurns, type MetadataLimits, type ReadInstance, readInstance } from './store-datasets.js';
 import { type Held, HeldBytes, type HeldMemory, heldOf, RequestHold } from './store-held.js';
 import type { CommitLine } from './store-line.js';
-import { asBody, begunWith, declaredLength, WatchedBody } from './store-part.js';
+import { asBody, type BegunBody, begunWith, declaredLength, WatchedBody } from './store-part.js';
 import { openedWith, StreamedInstance } from './store-streamed.js';
 import { BulkTargets, type Target } from './store-targets.js';
 import type { WaitingInstance } from './store-waiting.js';
 
-/** What tells of which transfer syntax a code stream is; its size may stand behind a profile and a preview. */
+/** What most often tells of which transfer syntax a code stream is; that, and its size, may stand behind a profile. */
 const codeStreamHeadBytes = { ofSyntax: 4 * 1024, ofImage: 256 * 1024 };
 /** Text of short datasets that is read and written without a break: some 20 ms. */
 const turnBytes = 64 * 1024;
@@ -138,13 +138,20 @@ export class MetadataStore {
     const [target, another] = targets;
     const [form] = forms;
     const byteCount = declaredLength(headers);
-    const { ofSyntax, ofImage } = codeStreamHeadBytes;
-    const headBytes = targets.some(({ instance }) => instance.lacksImage) ? ofImage : ofSyntax;
-    const begun = form?.kind === 'frame' ? await begunWith(body, headBytes) : { head: nothing, body };
+    const begun = form?.kind === 'frame' ? await this.#begun(targets, form, body) : { ...nothing, body };
     for (const [i, one] of targets.entries())
-      if (one.path === pixelDataPath) one.instance.decideSyntax(forms[i], begun.head);
+      if (one.path === pixelDataPath) one.instance.decideSyntax(forms[i], begun);
     if (target && form && !another && (await this.#stream(target, form, byteCount, begun.body))) return;
     await this.#keep(targets, forms, begun.body);
+  }
+
+  /** What a frame begins with: as much as tells of which transfer syntax it is, or how large. */
+  async #begun(targets: readonly Target[], { syntaxes }: FrameForm, body: WatchedBody): Promise<BegunBody> {
+    const { ofSyntax, ofImage } = codeStreamHeadBytes;
+    const begun = await begunWith(body, ofSyntax);
+    const isUntold = syntaxes.some((uid) => isStreamOf(begun.head, uid, begun.isWhole) === undefined);
+    if (!isUntold && !targets.some(({ instance }) => instance.lacksImage)) return begun;
+    return begun.isWhole ? begun : begunWith(begun.body, ofImage);
   }
 
   /** Writes the value while it comes. @returns false when it has to be held: nothing of it was read then */
@@ -270,4 +277,4 @@ export class MetadataStore {
   }
 }
 
-const nothing = new Uint8Array(0);
+const nothing = { head: new Uint8Array(0), isWhole: false };

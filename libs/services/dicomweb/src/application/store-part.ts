@@ -2,6 +2,8 @@
 export interface BegunBody {
   /** As many as were asked for, or all there are. */
   readonly head: Uint8Array;
+  /** Nothing is behind the head. */
+  readonly isWhole: boolean;
   /** All of it, from its first byte. */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -15,8 +17,10 @@ export async function begunWith(body: AsyncIterable<Uint8Array>, headBytes: numb
   const chunks = body[Symbol.asyncIterator]();
   let room = Buffer.alloc(0);
   let length = 0;
+  let isEnded = false;
   while (length < headBytes) {
     const next = await chunks.next();
+    isEnded = next.done === true;
     if (next.done) break;
     const wanted = length + next.value.length;
     if (wanted > room.length) {
@@ -31,6 +35,7 @@ export async function begunWith(body: AsyncIterable<Uint8Array>, headBytes: numb
   const rest: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => chunks };
   return {
     head: first.subarray(0, headBytes),
+    isWhole: isEnded,
     body: (async function* () {
       if (first.length > 0) yield first;
       yield* rest;

@@ -8,6 +8,7 @@ import {
   imagePixel,
   isBulkVr,
   isEncapsulated,
+  isStreamOf,
   nativeFrameBits,
   parseDataset,
   parseJson,
@@ -22,6 +23,7 @@ import { CallosumError, isUid } from '@callosum/kernel';
 import { UnusableMetadataError } from '../domain/errors/store.js';
 import { type BulkForm, documentPath, pixelDataPath } from '../domain/store-bulk-form.js';
 import type { SopReference } from './ports/intake.js';
+import type { BegunBody } from './store-part.js';
 
 const imageTags: ReadonlySet<string> = new Set(
   ['0002', '0004', '0006', '0008', '0010', '0011', '0100', '0101', '0103'].map((element) => `0028${element}`),
@@ -162,23 +164,31 @@ export class WaitingInstance {
    * The transfer syntax of Pixel Data: what the part says, else what the metadata says (0002,0010) where the media type
    * allows it, else what the first frame is; all frames are of one.
    * Image attributes that the metadata does not have are those of the first frame's code stream (PS3.18 10.5.1.4).
-   * @param head the first bytes of the part
-   * @throws {UnusableMetadataError} when a later frame is of another
+   * @throws {UnusableMetadataError} when a later frame is of another, or a frame is no code stream of it
    */
-  decideSyntax(form: BulkForm | undefined, head: Uint8Array): void {
+  decideSyntax(form: BulkForm | undefined, { head, isWhole }: BegunBody): void {
     const syntaxes = form?.kind === 'frame' ? form.syntaxes : [ExplicitVRLittleEndian];
-    const [first = ExplicitVRLittleEndian] = syntaxes;
     // A frame before this one has decided.
-    if (isEncapsulated(this.transferSyntaxUid)) {
-      if (syntaxes.includes(this.transferSyntaxUid)) return;
+    if (!isEncapsulated(this.transferSyntaxUid)) this.transferSyntaxUid = this.#syntaxAmong(syntaxes, head);
+    else if (!syntaxes.includes(this.transferSyntaxUid))
       throw new UnusableMetadataError('frames of an instance are of several media types');
-    }
-    if (syntaxes.length === 1) this.transferSyntaxUid = first;
-    else if (syntaxes.includes(this.statedSyntax)) this.transferSyntaxUid = this.statedSyntax;
-    else this.transferSyntaxUid = syntaxOfCodeStream(head, syntaxes) ?? first;
-    if (this.#pixels || form?.kind !== 'frame') return;
+    if (form?.kind !== 'frame') return;
+    if (head.length === 0) throw new UnusableMetadataError('a frame is empty');
+    const isStream = isStreamOf(head, this.transferSyntaxUid, isWhole);
+    const isSaid = syntaxes.length === 1 || syntaxes.includes(this.statedSyntax);
+    // One whose header is too long is taken at its sender's word.
+    if (isStream === false || (isStream === undefined && !isSaid))
+      throw new UnusableMetadataError(`a frame is no code stream of its transfer syntax, ${this.transferSyntaxUid}`);
+    if (this.#pixels) return;
     this.#derived = imageAttributesOf(head) ?? {};
     this.#pixels = statedPixels({ ...this.#derived, ...this.#image });
+  }
+
+  /** Of a video, and of JPEG XL, whose streams do not say it, the default one of the media type. */
+  #syntaxAmong(syntaxes: readonly string[], head: Uint8Array): string {
+    const [first = ExplicitVRLittleEndian] = syntaxes;
+    if (syntaxes.length === 1) return first;
+    return syntaxes.includes(this.statedSyntax) ? this.statedSyntax : (syntaxOfCodeStream(head, syntaxes) ?? first);
   }
 
   /** True when the image attributes have to be found in the first frame. */

@@ -3,6 +3,7 @@ import { ExplicitVRLittleEndian, transferSyntaxes } from '@callosum/dicom';
 import { instanceChoices, readAccept } from '../domain/accept.js';
 import { frameChoices } from '../domain/frame-choices.js';
 
+export { headersOfPages } from '../transport/http/cors.js';
 export { statedAnswers } from './answers.js';
 export { statedPixels } from './pixels.js';
 export { resources as statedResources } from './resources.js';

@@ -169,6 +169,17 @@ export const contentTypeOf = ({ mediaType, transferSyntaxUid }: FrameChoice): st
 export const syntaxAsStored = (storedSyntax: string): string =>
   isEncapsulated(storedSyntax) ? storedSyntax : ExplicitVRLittleEndian;
 
+/**
+ * The same forms of pixels that are native though the object's transfer syntax, or one that is not known, says compressed:
+ * as they are stored they are octets.
+ */
+export const choicesOfNative = (choices: readonly FrameChoice[], storedSyntax: string): readonly FrameChoice[] =>
+  isEncapsulated(storedSyntax)
+    ? choices.map((choice) =>
+        choice.transferSyntaxUid === storedSyntax ? { ...choice, ...octets, type: choice.type } : choice,
+      )
+    : choices;
+
 export const frameNotAcceptable = (storedSyntax: string): NotAcceptableError =>
   new NotAcceptableError(
     `the pixels are stored in transfer syntax ${storedSyntax}, as ${formAsStored(storedSyntax).mediaType}, and cannot be given ` +

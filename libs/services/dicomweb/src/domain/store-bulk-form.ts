@@ -12,9 +12,14 @@ export const documentPath = '00420011';
 /** What a part with bulk data holds. */
 export type BulkForm =
   /** The value as it stands in Explicit VR Little Endian (PS3.18 Table 8.7.3-4). */
-  | { readonly kind: 'octets' }
-  /** One frame of Pixel Data, or a whole video, without fragment delimiters (Table 8.7.3-5). */
-  | { readonly kind: 'frame'; readonly syntaxes: readonly string[]; readonly isVideo: boolean };
+  { readonly kind: 'octets' } | FrameForm;
+
+/** One frame of Pixel Data, or a whole video, without fragment delimiters (Table 8.7.3-5). */
+export interface FrameForm {
+  readonly kind: 'frame';
+  readonly syntaxes: readonly string[];
+  readonly isVideo: boolean;
+}
 
 const octets: BulkForm = { kind: 'octets' };
 const octetStream = 'application/octet-stream';

@@ -34,6 +34,10 @@ export const bulk = (location: string, bytes: Uint8Array | string, type = octets
 export const stated = (location: string, bytes: Uint8Array | string, type = octets): SentPart =>
   bulk(location, bytes, type, { 'Content-Length': String(bytes.length) });
 
+/** The header of a JPEG-LS code stream of 4 by 4 (ITU-T T.87 C.2), and behind it the text. */
+export const jls = (text: string): Buffer =>
+  Buffer.concat([Buffer.from('ffd8fff7000b080004000401011100ffda0008010100000000', 'hex'), Buffer.from(text)]);
+
 export class Tried {
   readonly intake = new MemoryIntake();
   readonly stores: StoreInstances;

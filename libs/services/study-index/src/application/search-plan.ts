@@ -61,7 +61,8 @@ export function planSearch(request: imaging.SearchRequest): SearchPlan {
   const paths: (readonly Tag[])[] = [];
   for (const { tag, value } of request.matches) {
     const path = readPath(tag);
-    if (path.length === 1 && askersKeys.has(path[0] ?? '')) continue;
+    // Asked for, they are given by who was asked; matched by, they are not.
+    if (path.length === 1 && askersKeys.has(path[0] ?? '') && isUniversal(value)) continue;
     if (!isAnswered(path, level)) {
       unsupported.add(tag);
       continue;
@@ -117,13 +118,16 @@ function creatorOf(path: readonly Tag[]): (readonly Tag[])[] {
 const isAnswered = ([tag = '']: readonly Tag[], level: Level): boolean =>
   !askersKeys.has(tag) && isWithin(levelOfKey(tag), level);
 
+/** Matches everything (PS3.4 C.2.2.2.3, C.2.2.2.4). */
+const isUniversal = (value: string): boolean => /^[* \0]*$/.test(value);
+
 function conditionOf(
   sent: string,
   path: readonly Tag[],
   value: string,
   request: imaging.SearchRequest,
 ): QueryCondition | undefined | 'unsupported' {
-  if (/^[* \0]*$/.test(value)) return undefined;
+  if (isUniversal(value)) return undefined;
   const tag = path.at(-1) ?? '';
   const form = formOf(tag);
   if (!form) return 'unsupported';

@@ -1,18 +1,20 @@
-import { DicomDataset, tagOf } from '@callosum/dicom';
+import { DicomDataset, tagOf, toDicomJson } from '@callosum/dicom';
 import { describe, expect, it } from 'vitest';
 
 import { identityOf } from './record.js';
 
 /** A dataset of texts in the bytes they would be sent in. */
-function sent(characterSet: string, texts: Readonly<Record<string, string>>, encoding: BufferEncoding = 'latin1') {
+function datasetIn(characterSet: string, texts: Readonly<Record<string, string>>, encoding: BufferEncoding = 'latin1') {
   const vrs: Readonly<Record<string, string>> = { PatientName: 'PN', PatientBirthDate: 'DA', PatientSex: 'CS' };
   const elements = Object.entries(texts).map(([keyword, text]) => {
     const value = Buffer.from(text, encoding);
     const tag = tagOf(keyword);
     return [tag, { tag, vr: vrs[keyword] ?? 'LO', value, range: { offset: 0, byteCount: value.length } }] as const;
   });
-  return identityOf(new DicomDataset(new Map(elements), characterSet));
+  return new DicomDataset(new Map(elements), characterSet);
 }
+
+const sent = (...of: Parameters<typeof datasetIn>) => identityOf(datasetIn(...of));
 
 describe('whose an instance says it is', () => {
   it.each([
@@ -26,6 +28,12 @@ describe('whose an instance says it is', () => {
     ['ISO_IR 100\\ISO 2022 IR 9999', 'Yamada=\x1b$Z;3ED^\x1b$ZB@', 'Yamada=\uFFFD^\uFFFD'],
   ])('in the character set %j is no guess: %j', (characterSet, name, expected) => {
     expect(sent(characterSet, { PatientName: name }).patientName).toBe(expected);
+  });
+
+  it('is not what its metadata guess, by which nothing is decided', () => {
+    const dataset = datasetIn('ISO_IR 9999', { PatientName: 'M\xdcLLER^ANNA' });
+    expect(toDicomJson(dataset)['00100010']?.Value).toEqual([{ Alphabetic: 'MÜLLER^ANNA' }]);
+    expect(identityOf(dataset).patientName).toBe('M\uFFFDLLER^ANNA');
   });
 
   it('holds no identifier that another one would become, too', () => {

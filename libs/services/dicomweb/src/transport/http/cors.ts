@@ -2,10 +2,25 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 // Cross-origin resource sharing as the Fetch standard has it (section 3.2, "HTTP CORS protocol").
 
-/** Beside those that every page may send and read. */
-const sent = 'accept, authorization, content-type, if-match, if-none-match, if-range, range, traceparent';
-const read =
-  'allow, content-encoding, content-location, content-length, content-range, accept-ranges, etag, retry-after, vary, warning, www-authenticate';
+/** Headers that a page that was let in may send and read, beside those that every page may. */
+export const headersOfPages = {
+  sent: ['accept', 'authorization', 'content-type', 'if-match', 'if-none-match', 'if-range', 'range', 'traceparent'],
+  read: [
+    'allow',
+    'content-encoding',
+    'content-location',
+    'content-length',
+    'content-range',
+    'accept-ranges',
+    'etag',
+    'retry-after',
+    'vary',
+    'warning',
+    'www-authenticate',
+  ],
+} as const;
+const sent = headersOfPages.sent.join(', ');
+const read = headersOfPages.read.join(', ');
 /** Of the resources of PS3.18 chapter 10 that are served here. */
 const methods = 'GET, HEAD, POST, OPTIONS';
 /** How long a browser need not ask again, in seconds: no longer than a setting that was changed may go on to hold. */
