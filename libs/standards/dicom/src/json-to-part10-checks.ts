@@ -33,7 +33,8 @@ export function checkElement(tag: Tag, { vr, Value: values = [], BulkDataURI, In
   const allowed = vr === 'UN' ? undefined : kindsAllowed(tag);
   if (allowed && !kindsOf(vr).some((kind) => allowed.includes(kind)))
     throw new DicomWriteError(`${tag} is no ${vr} (PS3.6)`);
-  const holds = holders[vr];
+  // Nobody but its vendor reads a private attribute, and who sends it on did not write it.
+  const holds = isPrivate(tag) && textVrs.has(vr) ? undefined : holders[vr];
   if (holds && !values.every((value) => isEmpty(value) || holds(value)))
     throw new DicomWriteError(`${tag} (${vr}) has a value that is none of its VR (PS3.5 6.2)`);
 }
@@ -42,7 +43,8 @@ const isEmpty = (value: DicomJsonValue): boolean => value === null || (typeof va
 
 /** Linear in the text, which may be of any length. */
 const decimal = /^ *[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)? *$/;
-const whole = /^ *[+-]?\d+ *$/;
+/** Some write "1.0" for a whole number. */
+const whole = /^ *[+-]?\d+(?:\.0*)? *$/;
 const notFinite: ReadonlySet<DicomJsonValue> = new Set(['NaN', 'inf', '-inf']);
 const [int32Min, int32Max] = [-(2 ** 31), 2 ** 31 - 1];
 
@@ -59,11 +61,19 @@ function isInt32(value: DicomJsonValue): boolean {
 const isFloat = (value: DicomJsonValue): boolean =>
   notFinite.has(value) || (isDecimal(value) && Number.isFinite(Math.fround(Number(value))));
 
+/** Text that some pad with NUL; it stays as it came. */
+const padded =
+  (holds: (value: DicomJsonValue) => boolean) =>
+  (value: DicomJsonValue): boolean => {
+    const text = typeof value === 'string' ? value.replaceAll('\0', ' ') : value;
+    return isEmpty(text) || holds(text);
+  };
+
 /** Whether a value is one of the VR, where it is not looked at when it is written. */
 const holders: Readonly<Record<string, (value: DicomJsonValue) => boolean>> = {
   // A number may be text, so that none of its digits is lost (PS3.18 F.2.3).
-  DS: isDecimal,
-  IS: isInt32,
+  DS: padded(isDecimal),
+  IS: padded(isInt32),
   FL: isFloat,
   FD: (value) => notFinite.has(value) || isDecimal(value),
   ...Object.fromEntries(['US', 'SS', 'UL', 'SL'].map((vr) => [vr, isDecimal])),

@@ -38,7 +38,8 @@ export function isStreamOf(head: Uint8Array, transferSyntaxUid: string, isWhole:
   if (!signatures.some((signature) => signature.every((byte, i) => i >= head.length || byte === head[i]))) return false;
   if (jpegXl.includes(transferSyntaxUid)) return head.length < longestSignature ? untold : true;
   const found = readCodeStream(head);
-  return found ? [...syntaxesOf(head, found), ...takenFor(head)].includes(transferSyntaxUid) : untold;
+  if (!found || (ofT81.includes(transferSyntaxUid) && !frameOf(head))) return untold;
+  return [...syntaxesOf(head, found), ...takenFor(head)].includes(transferSyntaxUid);
 }
 
 /** Progressive DCT is of no syntax in use, and in the field under that of Baseline: what decodes the one decodes it too. */
@@ -101,7 +102,10 @@ function isHighThroughput(encoded: Uint8Array): boolean {
   return false;
 }
 
-/** The frame header's marker (T.81 B.2.2), and what the first scan predicts with where it is lossless (B.2.3). */
+/**
+ * The frame header's marker (T.81 B.2.2), and what the first scan predicts with where it is lossless (B.2.3).
+ * @returns undefined where the bytes end before that is said
+ */
 function frameOf(encoded: Uint8Array): { marker: number; predictor: number } | undefined {
   let marker = 0;
   for (let at = 2; at + 4 <= encoded.length;) {
@@ -118,8 +122,12 @@ function frameOf(encoded: Uint8Array): { marker: number; predictor: number } | u
     const length = ((encoded[at + 2] ?? 0) << 8) | (encoded[at + 3] ?? 0);
     const isFrame = (code >= 0xc0 && code <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(code)) || code === 0xf7;
     if (isFrame) marker = code;
-    if (code === startOfScan) return { marker, predictor: encoded[at + 5 + 2 * (encoded[at + 4] ?? 0)] ?? 0 };
-    if (length < 2) return undefined;
+    if (code === startOfScan) {
+      const components = encoded[at + 4];
+      const predictor = components === undefined ? undefined : encoded[at + 5 + 2 * components];
+      return predictor === undefined ? undefined : { marker, predictor };
+    }
+    if (length < 2) return { marker: 0, predictor: 0 };
     at += 2 + length;
   }
   return undefined;

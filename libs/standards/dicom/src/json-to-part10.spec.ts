@@ -15,6 +15,7 @@ import {
   implementationClassUid,
   parseFile,
   type Part10Options,
+  isStreamOf,
   syntaxOfCodeStream,
   toDicomJson,
   valueHead,
@@ -202,6 +203,15 @@ describe('syntaxOfCodeStream', () => {
     expect(syntaxOfCodeStream(stream(0xf7, 8), jpeg)).toBeUndefined();
     for (let length = 0; length < 17; length++)
       expect(syntaxOfCodeStream(stream(0xc0, 8).subarray(0, length), jpeg)).toBeUndefined();
+  });
+
+  it('takes no beginning for another syntax, wherever it ends', () => {
+    const bytes = stream(0xc3, 16, 1);
+    for (let length = 0; length <= bytes.length; length++) {
+      const head = bytes.subarray(0, length);
+      expect(syntaxOfCodeStream(head, jpeg)).toBeOneOf([undefined, '1.2.840.10008.1.2.4.70']);
+      expect(isStreamOf(head, '1.2.840.10008.1.2.4.70', false)).toBeOneOf([undefined, true]);
+    }
   });
 });
 

@@ -40,7 +40,8 @@ export async function begun(
   const end = (): void => {
     if (!stream.readableDidRead) stream.destroy();
   };
-  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
   return stream.once('close', () => {
     signal.removeEventListener('abort', end);
     void chunks.return(undefined).catch(() => undefined);

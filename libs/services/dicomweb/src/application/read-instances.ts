@@ -165,7 +165,10 @@ export class ReadInstances {
         const begun = await open();
         return { ...body, open: () => Promise.resolve(begun) };
       } catch (error) {
-        return instead(error);
+        const other = instead(error);
+        // What is copied needs none of it; where another object follows, its frames may.
+        if (place.isLast === true) memory.keep(0);
+        return other;
       }
     };
     return { ...body, begin };

@@ -92,6 +92,19 @@ describe('frames that are no code stream of their transfer syntax', () => {
   });
 });
 
+it('one frame of two instances fails the one alone whose transfer syntax it is not', async () => {
+  const shared = (uid: string, last: string): DicomJson => ({
+    ...ct(uid).json,
+    '00020010': { vr: 'UI', Value: [`1.2.840.10008.1.2.4.${last}`] },
+    '7FE00010': { vr: 'OB', BulkDataURI: 'pixels/shared' },
+  });
+  const tried = new Tried();
+  const datasets = [shared('1.1', '70'), shared('1.2', '50')];
+  const answer = await tried.send([metadata(...datasets), stated('pixels/shared', baseline, 'image/jpeg')]);
+  expect([answer.status, reasons(answer)]).toEqual([202, [['1.1', 0xc000]]]);
+  expect(tried.file('1.2')?.includes(baseline)).toBe(true);
+});
+
 describe('frames that every decoder takes', () => {
   const profile = (bytes: number): string => `ffe2${bytes.toString(16).padStart(4, '0')}${'00'.repeat(bytes - 2)}`;
 

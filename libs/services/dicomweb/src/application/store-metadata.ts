@@ -139,8 +139,12 @@ export class MetadataStore {
     const [form] = forms;
     const byteCount = declaredLength(headers);
     const begun = form?.kind === 'frame' ? await this.#begun(targets, form, body) : { ...nothing, body };
-    for (const [i, one] of targets.entries())
-      if (one.path === pixelDataPath) one.instance.decideSyntax(forms[i], begun);
+    for (const [i, { instance, path }] of targets.entries()) {
+      const decide = (): void => instance.decideSyntax(forms[i], begun);
+      if (path !== pixelDataPath) continue;
+      if (another) await this.#orFail(instance, decide);
+      else decide();
+    }
     if (target && form && !another && (await this.#stream(target, form, byteCount, begun.body))) return;
     await this.#keep(targets, forms, begun.body);
   }

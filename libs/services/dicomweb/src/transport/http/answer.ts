@@ -45,7 +45,7 @@ export class Answers {
   /**
    * One answer. It counts until it has been sent, or its client has gone, and what was read for it has been let go.
    * HEAD (RFC 9110 9.3.2; PS3.18 has none) is answered by what is known before a body is opened: nothing is read for it
-   * that is thrown away.
+   * that is thrown away, but of an object that is transcoded the first frame, which decides what it leaves as.
    * @throws {TooManyRetrievesError} {RetrieveEndedError}
    */
   async send(

@@ -111,6 +111,17 @@ describe('a retrieve that means no good', () => {
       const { status, body } = await served.ask(study);
       expect(status).toBe(200);
       expect(body.includes(Buffer.from(file))).toBe(true);
+      const alone = `${study}/series/${ct.seriesInstanceUid}/instances/${broken.instance.sopInstanceUid}`;
+      const only = await serveRetrieves(broken);
+      for (const method of ['GET', 'HEAD']) {
+        const { status, headers } = await only.ask(alone, { accept: 'application/dicom' }, method);
+        expect([status, headers['content-type'], headers['content-length']]).toEqual([
+          200,
+          `application/dicom; transfer-syntax=${JPEGLSLossless}`,
+          String(file.length),
+        ]);
+      }
+      await only.close();
       const said = [
         ...body.toString('latin1').matchAll(/^Content-Type: application\/dicom; transfer-syntax=(.*)\r$/gm),
       ];
