@@ -2,18 +2,10 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 
 import { tinyCt } from '@callosum/phantom';
-import { Drain, type RunningHttpServer, type RunningService, serveHttp } from '@callosum/runtime';
-import type { Telemetry } from '@callosum/telemetry';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { StoreInstances } from '../../application/store-instances.js';
-import { MemoryIntake } from '../../test-support/memory-intake.js';
 import { multipart } from '../../test-support/multipart.js';
-import { type NestDoor, openDoor } from '../../test-support/nest-door.js';
-import { storeLimits } from '../../test-support/store-limits.js';
-import { BODY_BOUNDS, PRINCIPAL_OF } from '../../tokens.js';
-import { bodyBounds } from './request-body.js';
-import { StowController } from './stow.controller.js';
+import { openStowServer, type StowServer } from '../../test-support/stow-server.js';
 
 /** A boundary begins behind two whole objects, and no end. */
 const whole = multipart('b', [{ bytes: tinyCt().bytes }, { bytes: tinyCt().bytes }]);
@@ -24,42 +16,13 @@ const chunk = (bytes: Buffer): Buffer =>
   Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
 
 describe('a store that breaks off over a connection that stays open for the answer', () => {
-  let door: NestDoor;
-  let server: RunningHttpServer;
-  let intake: MemoryIntake;
+  let server: StowServer;
 
   beforeAll(async () => {
-    const ofTest: Pick<StoreInstances, 'store'> = {
-      store: (asked) => new StoreInstances(intake, storeLimits, () => undefined).store(asked),
-    };
-    door = await openDoor(
-      [StowController],
-      [
-        { provide: StoreInstances, useValue: ofTest },
-        { provide: PRINCIPAL_OF, useValue: () => undefined },
-        { provide: BODY_BOUNDS, useValue: bodyBounds },
-      ],
-    );
-    const service = { httpPrefixes: ['/dicom-web'], handle: door.handle } as unknown as RunningService;
-    server = await serveHttp({
-      host: '127.0.0.1',
-      port: 0,
-      telemetry: {} as Telemetry,
-      publicUrl: 'http://here/',
-      authenticated: false,
-      metrics: false,
-      services: () => [service],
-      started: () => true,
-      drain: new Drain(0),
-    });
+    server = await openStowServer();
   });
-  afterAll(async () => {
-    await server.close();
-    await door.close();
-  });
-  beforeEach(() => {
-    intake = new MemoryIntake();
-  });
+  afterAll(() => server.close());
+  beforeEach(() => server.beginAnew());
 
   /** All that comes back until the server closes the connection. @param ends whether the client ends its side */
   async function answerTo(pieces: readonly (Buffer | string)[], ends: boolean): Promise<string> {
@@ -90,14 +53,14 @@ describe('a store that breaks off over a connection that stays open for the answ
     expect(answer).toMatch(/\r\nwarning: 299 callosum "the request is cut off"\r\n/i);
     expect(answer).toContain('00081199');
     expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
-    expect(intake.stored).toHaveLength(2);
+    expect(server.intake.stored).toHaveLength(2);
   });
 
   it('and brought no object is refused in words', async () => {
     const answer = await answerTo([`${head}content-length: 1000\r\n\r\n--b`], true);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).toContain('the request is cut off');
-    expect(intake.stored).toEqual([]);
+    expect(server.intake.stored).toEqual([]);
   });
 
   it('is refused without a word where it is no request yet', async () => {

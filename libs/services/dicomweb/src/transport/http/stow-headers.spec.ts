@@ -3,17 +3,11 @@ import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 
 import { tinyCt } from '@callosum/phantom';
-import { Drain, type RunningHttpServer, type RunningService, serveHttp } from '@callosum/runtime';
-import type { Telemetry } from '@callosum/telemetry';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { StoreInstances } from '../../application/store-instances.js';
-import { MemoryIntake } from '../../test-support/memory-intake.js';
-import { type NestDoor, openDoor } from '../../test-support/nest-door.js';
 import { storeLimits } from '../../test-support/store-limits.js';
-import { BODY_BOUNDS, PRINCIPAL_OF } from '../../tokens.js';
+import { openStowServer, type StowServer } from '../../test-support/stow-server.js';
 import { bodyBounds } from './request-body.js';
-import { StowController } from './stow.controller.js';
 
 const multipart = (type: string): string => `content-type: multipart/related; type="${type}"; boundary=b`;
 const single = 'content-type: application/dicom';
@@ -40,45 +34,18 @@ const named: readonly Refusal[] = [
 const refusals = named.map(([status, why, headers, path = studies]) => [status, why, headers, path] as const);
 
 describe('a store that its headers refuse', () => {
-  let door: NestDoor;
-  let server: RunningHttpServer;
-  let intake: MemoryIntake;
+  let server: StowServer;
   const client: Socket[] = [];
 
   beforeAll(async () => {
-    const ofTest: Pick<StoreInstances, 'store'> = {
-      store: (asked) => new StoreInstances(intake, storeLimits, () => undefined).store(asked),
-    };
-    door = await openDoor(
-      [StowController],
-      [
-        { provide: StoreInstances, useValue: ofTest },
-        { provide: PRINCIPAL_OF, useValue: () => undefined },
-        // A busy machine takes a while to hear of a short body.
-        { provide: BODY_BOUNDS, useValue: { ...bodyBounds, untouchedMs: 250 } },
-      ],
-    );
-    const service = { httpPrefixes: ['/dicom-web'], handle: door.handle } as unknown as RunningService;
-    server = await serveHttp({
-      host: '127.0.0.1',
-      port: 0,
-      telemetry: {} as Telemetry,
-      publicUrl: 'http://here/',
-      authenticated: false,
-      metrics: false,
-      services: () => [service],
-      started: () => true,
-      drain: new Drain(0),
-    });
+    // A busy machine takes a while to hear of a short body.
+    server = await openStowServer({ untouchedMs: 250 });
   });
   afterAll(async () => {
     client.forEach((socket) => socket.destroy());
     await server.close();
-    await door.close();
   });
-  beforeEach(() => {
-    intake = new MemoryIntake();
-  });
+  beforeEach(() => server.beginAnew());
 
   async function begin(headers: string, path: string): Promise<Socket> {
     const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
@@ -110,7 +77,7 @@ describe('a store that its headers refuse', () => {
     clearInterval(drip);
     expect(performance.now() - begun).toBeLessThan(atOnceMs);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*\r\nconnection: close\r\n`, 'i'));
-    expect(intake.stored).toEqual([]);
+    expect(server.intake.stored).toEqual([]);
     socket.destroy();
   });
 
@@ -150,7 +117,7 @@ describe('a store that its headers refuse', () => {
     sent.end(tinyCt().bytes);
     const [answer] = (await answered) as [IncomingMessage];
     answer.resume();
-    expect([answer.statusCode, intake.stored.length]).toEqual([200, 1]);
+    expect([answer.statusCode, server.intake.stored.length]).toEqual([200, 1]);
     // One that was told so says nothing of its connection.
     expect(answer.headers.connection).not.toBe('close');
   });
